@@ -1,0 +1,172 @@
+"""Calling the app's functions: synchronous ones on pool threads, asynchronous ones on one loop that lives as long as the host.
+
+The Durable SDK keeps one aiohttp session bound to the first loop it sees, so there must be only one; and user code may
+block it, so nothing of the host's own runs there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any
+
+import azure.functions as func
+from azure.functions import meta
+from azure.functions.durable_functions import ActivityTriggerConverter
+
+from devhost.app.index import Function
+from devhost.engine import Call, Outcome, Raised, Returned
+
+log = logging.getLogger("devhost.app")
+
+Done = Callable[[Outcome], None]
+
+
+class _Context(func.Context):
+    """What a function gets that declares an unbound parameter `context`."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._invocation_id = str(uuid.uuid4())
+        self._local = threading.local()
+
+    @property
+    def invocation_id(self) -> str:
+        return self._invocation_id
+
+    @property
+    def thread_local_storage(self) -> Any:
+        return self._local
+
+    @property
+    def function_name(self) -> str:
+        return self._function.name
+
+    @property
+    def function_directory(self) -> str:
+        return "."
+
+    @property
+    def trace_context(self) -> Any:
+        return None
+
+    @property
+    def retry_context(self) -> Any:
+        return None
+
+
+class Invoker:
+    """Runs functions of the app. `client_text` gives the JSON text of a durable client for a binding."""
+
+    def __init__(
+        self, functions: list[Function], threads: int, client_text: Callable[[Mapping[str, Any]], str]
+    ) -> None:
+        self._by_name = {(f.kind, f.durable_name.lower()): f for f in functions if f.durable_name}
+        self._client_text = client_text
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self._run_loop, name="app-async", daemon=True).start()
+        for n in range(threads):
+            threading.Thread(target=self._work, name=f"app-{n}", daemon=True).start()
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+
+    # ---- durable work -------------------------------------------------------------------------------------------
+
+    def run(self, call: Call, done: Done) -> None:
+        """Runs an engine's call; `done` is called from another thread with what came of it."""
+        if call.kind == "activity":
+            function = self._by_name["activity", call.function.lower()]
+            if function.is_async:
+                asyncio.run_coroutine_threadsafe(self._activity_async(function, call, done), self.loop)
+                return
+            self._jobs.put(lambda: done(self._activity(function, call)))
+            return
+        kind = "orchestration" if call.kind == "episode" else "entity"
+        handler = self._by_name[kind, call.function.lower()].handler
+        self._jobs.put(lambda: done(handle(handler, call.value)))
+
+    def _activity(self, function: Function, call: Call) -> Outcome:
+        try:
+            return _encoded(function.handler(**self._arguments(function, _decoded(call.value))))
+        except Exception as problem:
+            return _raised(problem)
+
+    async def _activity_async(self, function: Function, call: Call, done: Done) -> None:
+        try:
+            outcome: Outcome = _encoded(await function.handler(**self._arguments(function, _decoded(call.value))))
+        except Exception as problem:
+            outcome = _raised(problem)
+        done(outcome)
+
+    # ---- everything else ----------------------------------------------------------------------------------------
+
+    async def call(self, function: Function, trigger_value: Any) -> Any:
+        """Runs an HTTP or timer function from any loop and returns (or raises) what it did."""
+        arguments = self._arguments(function, trigger_value)
+        if function.is_async:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function.handler(**arguments), self.loop))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def job() -> None:
+            try:
+                value = function.handler(**arguments)
+            except BaseException as problem:
+                loop.call_soon_threadsafe(_fail, future, problem)
+            else:
+                loop.call_soon_threadsafe(_answer, future, value)
+
+        self._jobs.put(job)
+        return await future
+
+    def _arguments(self, function: Function, trigger_value: Any) -> dict[str, Any]:
+        arguments = {function.trigger["name"]: trigger_value}
+        for parameter, binding in function.clients.items():
+            arguments[parameter] = self._client_text(binding)
+        if function.wants_context:
+            arguments["context"] = _Context(function)
+        return arguments
+
+
+def handle(handler: Callable[..., Any], value: str) -> Outcome:
+    """Runs an orchestrator's or entity's handler on the trigger value (JSON text)."""
+    try:
+        return Returned(handler(value))
+    except Exception as problem:
+        return _raised(problem)
+
+
+def _fail(future: asyncio.Future[Any], problem: BaseException) -> None:
+    if not future.done():
+        future.set_exception(problem if isinstance(problem, Exception) else RuntimeError(repr(problem)))
+
+
+def _answer(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _decoded(text: str) -> Any:
+    return ActivityTriggerConverter.decode(meta.Datum(text, "json"), trigger_metadata={})
+
+
+def _encoded(value: Any) -> Returned:
+    return Returned(ActivityTriggerConverter.encode(value, expected_type=None).value)
+
+
+def _raised(problem: Exception) -> Raised:
+    text = str(problem)
+    stack = "".join(traceback.format_tb(problem.__traceback__))
+    return Raised(f"{type(problem).__name__}: {text}", text, stack)

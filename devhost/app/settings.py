@@ -1,0 +1,68 @@
+"""host.json and the app settings of a function app."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class BadSettings(Exception):  # noqa: N818
+    """A file of the app cannot be used; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What the devhost uses of host.json."""
+
+    route_prefix: str = "api"
+    hub_name: str = "TestHubName"
+    entity_batch_size: int = 50
+
+
+def load_app_settings(app: Path) -> None:
+    """Puts `Values` of local.settings.json into the process environment; what is set there already wins."""
+    path = app / "local.settings.json"
+    if path.exists():
+        for key, value in _read(path).get("Values", {}).items():
+            os.environ.setdefault(key, str(value))
+
+
+def load_host_settings(app: Path, environment: Mapping[str, str] = os.environ) -> HostSettings:
+    """Reads host.json; `%NAME%` in the hub name is the app setting NAME. Raises BadSettings."""
+    path = app / "host.json"
+    if not path.exists():
+        raise BadSettings(f"{path} is missing: this is no function app")
+    extensions = _read(path).get("extensions", {})
+    durable = extensions.get("durableTask", {})
+    return HostSettings(
+        route_prefix=str(extensions.get("http", {}).get("routePrefix", "api")).strip("/"),
+        hub_name=_resolve(
+            str(durable.get("hubName") or environment.get("WEBSITE_SITE_NAME") or "TestHubName"), environment
+        ),
+        entity_batch_size=int(durable.get("maxEntityOperationBatchSize") or 50),
+    )
+
+
+def _resolve(text: str, environment: Mapping[str, str]) -> str:
+    def setting(match: re.Match[str]) -> str:
+        try:
+            return environment[match[1]]
+        except KeyError:
+            raise BadSettings(f"host.json: hubName uses the app setting {match[1]}, which is not set") from None
+
+    return re.sub(r"%([^%]+)%", setting, text)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except ValueError as problem:
+        raise BadSettings(f"{path} is not JSON: {problem}") from None
+    if not isinstance(content, dict):
+        raise BadSettings(f"{path} is not a JSON object")
+    return content

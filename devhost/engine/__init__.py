@@ -1,0 +1,31 @@
+"""The durable engine of the devhost: rules and state, without a clock, a thread or a socket.
+
+`Engine` and `Hub` are what a driver uses; `MemoryStore` or `SqliteStore` keep the state. The real-time driver is
+`devhost.runner`; a simulation drives the same engine with a time and an order of its own.
+"""
+
+from devhost.engine.core import Engine
+from devhost.engine.hub import Hub, Query, Refused
+from devhost.engine.model import Call, Functions, Item, Outcome, Raised, Returned
+from devhost.engine.sqlite_store import SqliteStore, StateInUse
+from devhost.engine.store import MemoryStore, Store
+from devhost.engine.times import exact, whole_seconds
+
+__all__ = [
+    "Call",
+    "Engine",
+    "Functions",
+    "Hub",
+    "Item",
+    "MemoryStore",
+    "Outcome",
+    "Query",
+    "Raised",
+    "Refused",
+    "Returned",
+    "SqliteStore",
+    "StateInUse",
+    "Store",
+    "exact",
+    "whole_seconds",
+]

@@ -1,0 +1,66 @@
+"""One entity batch: what is handed to the entity function, and what its answer does."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from devhost.engine import events as ev
+from devhost.engine.model import Call, Entity, Message, Outcome, Raised
+from devhost.engine.requests import response_text
+
+if TYPE_CHECKING:
+    from devhost.engine.core import Engine
+
+log = logging.getLogger("devhost.engine")
+
+
+def begin_batch(entity: Entity, messages: Sequence[Message]) -> Call:
+    """The call for a batch. The SDK accepts exactly these top-level keys."""
+    batch = [
+        {
+            "name": m.body["op"],
+            "input": m.body.get("input"),
+            "isSignal": bool(m.body.get("signal")),
+            "id": m.body["id"],
+        }
+        for m in messages
+    ]
+    value = {
+        "self": {"name": entity.name, "key": entity.key},
+        "exists": entity.exists,
+        "state": entity.state,
+        "batch": batch,
+    }
+    return Call("entity", entity.name, json.dumps(value), entity.id)
+
+
+def complete_batch(
+    engine: Engine, entity: Entity, messages: Sequence[Message], outcome: Outcome, now: datetime, *, keep: bool
+) -> bool:
+    """Applies an entity's answer: state and responses together. False: the function crashed and nothing happened."""
+    if isinstance(outcome, Raised):
+        log.error(
+            "entity %s crashed outside its operations (%s): on Azure the batch of %d operations is repeated for ever "
+            "and its callers hang; it is tried again here every few seconds",
+            entity.id, outcome.message, len(messages),
+        )  # fmt: skip
+        return False
+    answer = json.loads(outcome.value)
+    for message, result in zip(messages, answer["results"], strict=False):
+        body = message.body
+        if body.get("signal"):
+            if result.get("isError"):
+                log.warning("operation %s of entity %s failed: %s", body["op"], entity.id, result.get("result"))
+            continue
+        response = response_text(result.get("result"), error=bool(result.get("isError")))
+        engine.send("event", body["parent"], ev.event_raised(now, body["id"], response), body["parentExecution"])
+    if keep:
+        entity.exists = bool(answer["entityExists"])
+        entity.state = answer["entityState"]
+        entity.updated = now
+        engine.touch(entity)
+    return True

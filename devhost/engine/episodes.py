@@ -1,0 +1,266 @@
+"""One orchestration episode: what is handed to the orchestrator, and what its answer does to the instance."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from devhost.engine import events as ev
+from devhost.engine.answers import Answer, dumps, read, reads_as_reference
+from devhost.engine.events import Event
+from devhost.engine.model import Call, Instance, Outcome, Parent
+from devhost.engine.replay import Scheduled, Walk, walk
+from devhost.engine.requests import request_id, request_text
+from devhost.engine.times import parse
+
+if TYPE_CHECKING:
+    from devhost.engine.core import Engine, Flight
+
+log = logging.getLogger("devhost.engine")
+
+_SETTINGS = (
+    '"upperSchemaVersion": 1, "upperSchemaVersionNew": 3, "longRunningTimerIntervalDuration": "3.00:00:00", '
+    '"maximumShortTimerDuration": "6.00:00:00", "defaultHttpAsyncRequestSleepTimeMillseconds": 30000'
+)
+
+
+def begin_episode(engine: Engine, instance: Instance, flight: Flight, now: datetime) -> Call | None:
+    """The call for an episode; None when the engine could end it without the app."""
+    history = engine.history(instance)
+    if not instance.fresh:
+        arrived = [m.body for m in flight.messages if m.execution_id in (None, instance.execution_id)]
+        if not arrived or instance.terminal:
+            return None
+        if not history and not any(e["EventType"] == ev.EXECUTION_STARTED for e in arrived):
+            return None  # messages for a life that never began
+        # OrchestratorStarted is never older than what it brings in; first of all comes the start itself.
+        arrived.sort(key=lambda e: e["EventType"] != ev.EXECUTION_STARTED)
+        flight.arrived = [ev.orchestrator_started(now), *arrived]
+        terminated = next((e for e in arrived if e["EventType"] == ev.EXECUTION_TERMINATED), None)
+        if terminated is not None:
+            engine.append(instance, flight.arrived)
+            _end(engine, instance, "Terminated", terminated["Input"], None, now, len(history))
+            return None
+    if instance.name.lower() not in engine.functions.orchestrators:
+        engine.append(instance, flight.arrived)
+        problem = engine.functions.unknown(instance.name, "orchestrator", engine.functions.orchestrators)
+        log.error("instance %s: %s", instance.id, problem)
+        _end(engine, instance, "Failed", _failed(instance, problem), f"Message: {problem}", now, 0)
+        return None
+    texts = [*instance.texts, *(json.dumps(e) for e in flight.arrived)]
+    replaying = bool(history) and not instance.fresh
+    value = (
+        f'{{"history": [{",".join(texts)}], "input": {instance.input if instance.input is not None else "null"}, '
+        f'"instanceId": {json.dumps(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
+        f'"parentInstanceId": {json.dumps(instance.parent.instance_id) if instance.parent else "null"}, {_SETTINGS}}}'
+    )
+    return Call("episode", instance.name, value, instance.id)
+
+
+def complete_episode(
+    engine: Engine, instance: Instance, flight: Flight, outcome: Outcome, now: datetime, *, keep: bool
+) -> None:
+    """Walks the answer's actions against the history and applies the result."""
+    answer = read(outcome)
+    history = engine.history(instance)
+    whole = [*history, *flight.arrived]
+    result = _walk(engine, instance, answer, whole, flight)
+    if not keep:
+        _dispatch(engine, instance, result.scheduled, now)
+        return
+    fresh, instance.fresh = instance.fresh, False
+    _mark_played(instance, history if fresh else [])
+    engine.append(instance, flight.arrived)
+    _mark_played(instance, flight.arrived)
+    if answer.broken is None:
+        instance.custom_status = answer.custom_status
+    problem = _fatal(instance, answer, result)
+    if problem is not None:
+        _end(engine, instance, "Failed", problem, answer.details or f"Message: {problem}", now, result.next_id)
+        return
+    engine.append(instance, _dispatch(engine, instance, result.scheduled, now))
+    over = result.finished and not result.open and not result.suspended
+    if over and answer.error is not None:
+        _end(engine, instance, "Failed", _failed(instance, answer.error), answer.details, now, result.next_id)
+    elif over and answer.done and result.continue_as_new is not None:
+        _next_generation(engine, instance, result, now)
+    elif over and answer.done:
+        _end(engine, instance, "Completed", answer.output, None, now, result.next_id)
+    else:
+        _go_on(engine, instance, whole, result, now)
+        _warn(instance, answer, result)
+
+
+def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event], flight: Flight) -> Walk:
+    if answer.broken is not None:
+        return Walk()
+    recorded = {e["EventId"]: json.loads(e["Input"])["id"] for e in whole if e["EventType"] == ev.EVENT_SENT}
+    if any(e["EventType"] in ev.SCHEDULING for e in whole) and any(
+        reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4
+    ):
+        # Newtonsoft.Json cannot read the kept input again, so the real engine's second episode schedules nothing.
+        answer.actions = []
+    return walk(
+        answer.actions,
+        whole,
+        functions=engine.functions,
+        instance_id=instance.id,
+        execution_id=instance.execution_id,
+        parent_id=instance.parent.instance_id if instance.parent else None,
+        new_request_id=lambda task_id: request_id(instance.id, flight.begun, task_id),
+        recorded_requests=recorded,
+    )
+
+
+def _failed(instance: Instance, problem: str) -> str:
+    return f"Orchestrator function '{instance.name}' failed: {problem}"
+
+
+def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
+    """What fails the instance at once, whatever is still open."""
+    if answer.broken is not None:
+        return _failed(instance, answer.broken)
+    if result.nondeterminism is not None:
+        log.error("instance %s (%s): non-deterministic: %s", instance.id, instance.name, result.nondeterminism)
+        return f"Non-Deterministic workflow detected: {result.nondeterminism}"
+    if result.error is not None:
+        return _failed(instance, result.error)
+    return None
+
+
+def _mark_played(instance: Instance, events: list[Event]) -> None:
+    """After an episode the events it received count as played; the markers of its start do not."""
+    offset = len(instance.texts) - len(events)
+    for n, event in enumerate(events):
+        if event["EventType"] != ev.ORCHESTRATOR_STARTED and not event["IsPlayed"]:
+            event["IsPlayed"] = True
+            instance.texts[offset + n] = json.dumps(event)
+
+
+def _dispatch(engine: Engine, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
+    """Sends what was scheduled on its way; returns the events that record it."""
+    return [_dispatch_one(engine, instance, s, now) for s in scheduled]
+
+
+def _dispatch_one(engine: Engine, instance: Instance, task: Scheduled, now: datetime) -> Event:
+    execution_id = instance.execution_id
+    if task.kind == ev.TASK_SCHEDULED:
+        text = task.input if isinstance(task.input, str) else json.dumps(task.input)
+        engine.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
+        return ev.task_scheduled(now, task.id, task.name)
+    if task.kind == ev.TIMER_CREATED:
+        fired = ev.timer_fired(now, task.id, task.fire_at)
+        if not task.cancelled:
+            due = engine.timers(parse(task.fire_at), now)
+            engine.send("event", instance.id, fired, execution_id, due)
+        return ev.timer_created(now, task.id, task.fire_at)
+    if task.kind == ev.SUB_CREATED:
+        _start_child(engine, instance, task, now)
+        return ev.sub_created(now, task.id, task.name, task.target)
+    request = request_text(
+        operation=task.name,
+        signal=task.signal,
+        input_text=task.input,
+        number=task.request_id,
+        parent=instance.id,
+        execution_id=execution_id,
+        now=now,
+    )
+    engine.entity(task.target, now)
+    engine.send("operation", task.target, json.loads(request))
+    return ev.event_sent(now, task.id, task.target, request)
+
+
+def _start_child(engine: Engine, instance: Instance, task: Scheduled, now: datetime) -> None:
+    before = engine.instances.get(task.target)
+    if before is not None and not before.terminal:
+        log.error(
+            "instance %s asks for a sub-orchestration with id %s, which is already running: "
+            "on Azure its parent is never answered; the start is dropped here",
+            instance.id, task.target,
+        )  # fmt: skip
+        return
+    parent = Parent(instance.id, instance.execution_id, task.id, instance.name)
+    text = None if task.input is None else json.dumps(task.input)
+    engine.create(task.name, task.target, text, now, parent)
+
+
+def _go_on(engine: Engine, instance: Instance, whole: list[Event], result: Walk, now: datetime) -> None:
+    instance.status = "Suspended" if result.suspended else "Running"
+    reasons = [e["Reason"] for e in whole if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
+    if reasons:
+        instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
+    instance.updated = now
+    engine.append(instance, [ev.orchestrator_completed(now)])
+    engine.touch(instance)
+
+
+def _next_generation(engine: Engine, instance: Instance, result: Walk, now: datetime) -> None:
+    """Continue-as-new: a new life under the same id, with the events nobody has seen."""
+    instance.execution_id = engine.new_id()
+    instance.input = dumps(result.continue_as_new)
+    instance.output = None
+    instance.created = instance.updated = now
+    instance.status = "Running"
+    instance.history, instance.texts = [], []
+    instance.fresh = True
+    started = engine.start_event(instance, now)
+    engine.changes.drop_history(instance.id)
+    carried = [{**e, "IsPlayed": False} for e in result.carried]
+    engine.append(instance, [ev.orchestrator_started(now), started, *carried, ev.orchestrator_completed(now)])
+    engine.touch(instance)
+
+
+def _end(
+    engine: Engine,
+    instance: Instance,
+    status: str,
+    output: str | None,
+    details: str | None,
+    now: datetime,
+    event_id: int,
+) -> None:
+    """The instance is over; its parent is told."""
+    engine.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
+    instance.status, instance.output, instance.updated = status, output, now
+    instance.fresh = False
+    engine.touch(instance)
+    if instance.parent is not None:
+        p = instance.parent
+        if status == "Completed":
+            event = ev.sub_completed(now, p.task_id, output)
+        else:
+            event = ev.sub_failed(now, p.task_id, output, details)
+        engine.send("event", p.instance_id, event, p.execution_id)
+    # A finished history is read from the store when somebody asks: most never do.
+    instance.history, instance.texts = None, []
+
+
+def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
+    """One line for whatever would make an instance hang on Azure in silence."""
+    what = f"instance {instance.id} ({instance.name})"
+    for problem in result.swallowed:
+        _once(instance, f"{what} hangs: {problem}. Azure says nothing about it")
+    ended = answer.done or answer.error is not None
+    if ended and not result.finished and not result.suspended:
+        _once(
+            instance,
+            f"{what}: the SDK says it is over, the host still waits for {result.waiting}; "
+            "if that never comes it hangs, as on Azure",
+        )
+    elif ended and result.open and not result.scheduled:
+        _once(
+            instance,
+            f"{what} has returned but stays Running until these are over: {', '.join(result.open)}; "
+            "cancel timers that are no longer needed",
+        )
+    elif not ended and result.finished and not result.open and not result.scheduled and not result.swallowed:
+        _once(instance, f"{what} hangs: it waits for nothing the host knows (a yield of no task?), as on Azure")
+
+
+def _once(instance: Instance, text: str) -> None:
+    if text not in instance.warned:
+        instance.warned.add(text)
+        log.warning("%s", text)

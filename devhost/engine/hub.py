@@ -1,0 +1,282 @@
+"""The task hub's management: everything a client can ask for, over HTTP or through the durable client.
+
+Methods that change something take effect with the engine's next commit(). Refusals carry the status code and the
+body of the real extension.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from devhost.engine import events as ev
+from devhost.engine import views
+from devhost.engine.core import Engine
+from devhost.engine.model import TERMINAL, Entity, Instance, Item, entity_id
+from devhost.engine.rewind import rewind
+
+STATUSES = {
+    s.lower(): s
+    for s in ("Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended")
+}
+
+
+class Refused(Exception):  # noqa: N818
+    """The request cannot be done. `status` and `body` (None: empty) are the HTTP answer."""
+
+    def __init__(self, status: int, body: Any = None) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+
+
+def fault(message: str, problem: str, kind: str) -> dict[str, str]:
+    """The error body of the extension."""
+    return {"Message": message, "ExceptionMessage": problem, "ExceptionType": kind, "StackTrace": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Filters of a list. Times are UTC; `statuses` empty means any."""
+
+    prefix: str = ""
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    statuses: frozenset[str] = frozenset()
+    show_input: bool = True
+    top: int = 100
+    after: str = ""
+    """The id after which the page begins."""
+
+
+class Hub:
+    """The management operations on one engine. Not safe for threads: called where the engine is."""
+
+    def __init__(self, engine: Engine, new_instance_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+        self.engine = engine
+        self.new_instance_id = new_instance_id
+
+    # ---- starting -----------------------------------------------------------------------------------------------
+
+    def start(self, name: str, instance_id: str | None, input_text: str | None, now: datetime) -> str:
+        """Starts an instance and returns its id. An unknown name is accepted and fails later, as on Azure.
+
+        A living instance refuses (409); one that has not run yet is replaced, because racing starts are all accepted.
+        """
+        instance_id = instance_id or self.new_instance_id()
+        before = self.engine.instances.get(instance_id)
+        if before is not None and before.status in ("Running", "Suspended"):
+            raise Refused(
+                409, {"Message": f"An Orchestration instance with the status {before.status} already exists."}
+            )
+        if before is not None and before.status == "Pending" and self.engine.flying(Item("episode", instance_id)):
+            return instance_id  # its first episode is on the way: this start is the one that loses the race
+        self.engine.create(name, instance_id, input_text, now)
+        return instance_id
+
+    def restart(self, instance_id: str, *, new_id: bool, now: datetime) -> str:
+        """Starts an instance again with the same name and input; returns the id."""
+        before = self.engine.instances.get(instance_id)
+        if before is None:
+            raise Refused(
+                400,
+                fault(
+                    "InstanceId does not match a valid orchestration instance.",
+                    f"No instance with ID '{instance_id}' was found. (Parameter 'instanceId')",
+                    "System.ArgumentException",
+                ),
+            )
+        if not new_id and not before.terminal:
+            raise Refused(
+                409,
+                fault(
+                    "A non-terminal instance with this instance ID already exists.",
+                    f"An Orchestration instance with the status {before.status} already exists.",
+                    "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException",
+                ),
+            )
+        target = self.new_instance_id() if new_id else instance_id
+        self.engine.create(before.name, target, before.input, now)
+        return target
+
+    # ---- talking to an instance ---------------------------------------------------------------------------------
+
+    def raise_event(self, instance_id: str, name: str, input_text: str | None, now: datetime) -> None:
+        self._living(instance_id)
+        self.engine.send("event", instance_id, ev.event_raised(now, name, input_text))
+
+    def terminate(self, instance_id: str, reason: str | None, now: datetime) -> None:
+        self._living(instance_id)
+        self.engine.send("event", instance_id, ev.execution_terminated(now, reason))
+
+    def suspend(self, instance_id: str, reason: str | None, now: datetime) -> None:
+        instance = self._living(instance_id)
+        if instance.status == "Suspended":
+            raise self._wrong_state("suspend", instance)
+        self.engine.send("event", instance_id, ev.execution_suspended(now, reason))
+
+    def resume(self, instance_id: str, reason: str | None, now: datetime) -> None:
+        instance = self._living(instance_id)
+        if instance.status != "Suspended":
+            raise self._wrong_state("resume", instance)
+        self.engine.send("event", instance_id, ev.execution_resumed(now, reason))
+
+    def rewind(self, instance_id: str, reason: str | None, now: datetime) -> None:
+        instance = self.engine.instances.get(instance_id)
+        if instance is None:
+            # The stray $ is the real extension's.
+            raise Refused(404, f'No orchestration with instance ID "${instance_id}" found.')
+        if instance.status != "Failed":
+            raise Refused(
+                412,
+                f"This orchestration has status {instance.status}, "
+                'but only orchestrations in the "Failed" state can be rewound.',
+            )
+        rewind(self.engine, instance, reason, now)
+
+    def _living(self, instance_id: str) -> Instance:
+        instance = self.engine.instances.get(instance_id)
+        if instance is None:
+            raise Refused(404)
+        if instance.terminal:
+            raise Refused(410)
+        return instance
+
+    @staticmethod
+    def _wrong_state(verb: str, instance: Instance) -> Refused:
+        return Refused(
+            500,
+            fault(
+                "Something went wrong while processing your request",
+                f"Cannot {verb} the orchestration instance {instance.id} because instance is in the {instance.status} state.",
+                "System.InvalidOperationException",
+            ),
+        )
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def status(
+        self, instance_id: str, *, show_input: bool = True, show_history: bool = False, show_output: bool = False
+    ) -> dict[str, Any] | None:
+        """The status body, of an entity too; None when there is no such instance."""
+        entity = self.engine.entities.get(instance_id)
+        if entity is not None:
+            return views.entity_status(entity, show_input=show_input)
+        instance = self.engine.instances.get(instance_id)
+        if instance is None:
+            return None
+        history = None
+        if show_history:
+            kept = instance.history is not None
+            history = self.engine.history(instance)
+            if not kept and instance.terminal:
+                instance.history, instance.texts = None, []
+        return views.status(instance, show_input=show_input, history=history, show_output=show_output)
+
+    def query(self, query: Query) -> tuple[list[dict[str, Any]], str]:
+        """One page of instances and entities in order of their ids, and the token of the next page ("": last)."""
+        everything: list[Instance | Entity] = [*self.engine.instances.values(), *self.engine.entities.values()]
+        found = sorted((t for t in everything if t.id > query.after and self._fits(t, query)), key=lambda t: t.id)
+        page = found[: query.top]
+        token = page[-1].id if len(found) > len(page) else ""
+        return [
+            views.status(t, show_input=query.show_input)
+            if isinstance(t, Instance)
+            else views.entity_status(t, show_input=query.show_input)
+            for t in page
+        ], token
+
+    @staticmethod
+    def _fits(thing: Instance | Entity, query: Query) -> bool:
+        status = thing.status if isinstance(thing, Instance) else "Running"
+        return (
+            thing.id.startswith(query.prefix)
+            and (not query.statuses or status in query.statuses)
+            and (query.created_from is None or thing.created >= query.created_from)
+            and (query.created_to is None or thing.created <= query.created_to)
+        )
+
+    # ---- purging ------------------------------------------------------------------------------------------------
+
+    def purge(self, instance_id: str) -> int:
+        """Deletes a finished instance (or an entity); 404 unknown, 412 not finished."""
+        instance: Instance | Entity | None = self.engine.instances.get(instance_id) or self.engine.entities.get(
+            instance_id
+        )
+        if instance is None:
+            raise Refused(404)
+        if isinstance(instance, Instance) and not instance.terminal:
+            raise Refused(
+                412,
+                "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
+                f"{instance_id} has status {instance.status}",
+            )
+        self._delete([instance])
+        return 1
+
+    def purge_between(self, start: datetime, end: datetime | None, statuses: frozenset[str]) -> int:
+        """Deletes the finished instances created in a span; 404 when there are none."""
+        wanted = (statuses & TERMINAL) if statuses else TERMINAL
+        query = Query(created_from=start, created_to=end)
+        gone = [i for i in self.engine.instances.values() if i.status in wanted and self._fits(i, query)]
+        if not gone:
+            raise Refused(404)
+        self._delete(gone)
+        return len(gone)
+
+    def _delete(self, things: Iterable[Instance | Entity]) -> None:
+        changes = self.engine.changes
+        for thing in things:
+            self.engine.consume(thing.inbox)
+            thing.inbox.clear()
+            if isinstance(thing, Instance):
+                del self.engine.instances[thing.id]
+                changes.drop_history(thing.id)
+                changes.instances[thing.id] = None
+            else:
+                thing.exists, thing.state = False, None
+                changes.entities[thing.id] = thing
+
+    # ---- entities -----------------------------------------------------------------------------------------------
+
+    def signal(self, name: str, key: str, operation: str, input_text: str | None, now: datetime) -> None:
+        """Sends an operation without waiting for an answer; 400 for an unknown entity name."""
+        functions = self.engine.functions
+        if name.lower() not in functions.entities:
+            raise Refused(400, {"Message": functions.unknown(name, "entity", functions.entities)})
+        target = entity_id(name, key)
+        self.engine.entity(target, now)
+        body: dict[str, Any] = {"op": operation, "signal": True, "id": str(uuid.uuid4())}
+        if input_text is not None:
+            body["input"] = input_text
+        self.engine.send("operation", target, body)
+
+    def entity_state(self, name: str, key: str) -> Any:
+        """The last committed state; 404 for an entity that never answered an operation."""
+        entity = self.engine.entities.get(entity_id(name, key))
+        if entity is None or entity.state is None:
+            raise Refused(404)
+        return json.loads(entity.state)
+
+    def entity_list(
+        self, name: str, *, fetch_state: bool, since: datetime | None, until: datetime | None, top: int, after: str
+    ) -> tuple[list[dict[str, Any]], str]:
+        """One page of entities, and the token of the next page."""
+        found = sorted(
+            (
+                e
+                for e in self.engine.entities.values()
+                if e.state is not None
+                and (not name or e.name == name.lower())
+                and e.id > after
+                and (since is None or e.updated >= since)
+                and (until is None or e.updated <= until)
+            ),
+            key=lambda e: e.id,
+        )
+        page = found[:top]
+        return [views.entity_item(e, fetch_state=fetch_state) for e in page], page[-1].id if len(found) > top else ""

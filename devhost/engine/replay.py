@@ -1,0 +1,438 @@
+"""The walk of an orchestrator's actions against its history, as the Durable extension does it.
+
+The SDK's `isDone` does not end an orchestration: the extension replays the list of actions itself, one by one, and the
+instance ends when that walk is over and nothing it opened is still open. Where SDK and walk disagree an orchestration
+hangs on Azure; a walk that is copied faithfully hangs in the same places.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from devhost.engine import events as ev
+from devhost.engine.events import Event
+from devhost.engine.model import Functions
+from devhost.engine.times import iso, parse
+
+Action = dict[str, Any]
+
+CHANGED = "Was a change made to the orchestrator code after this instance had already started running?"
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+
+
+class NonDeterminism(Exception):  # noqa: N818  (the engine's own word)
+    """History and actions disagree."""
+
+
+class _Broken(Exception):  # noqa: N818
+    """An action that makes the extension itself fail the orchestration."""
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """One piece of work the walk asked for. `kind` is the EventType that records it."""
+
+    id: int
+    kind: int
+    name: str = ""
+    input: str | None = None
+    target: str = ""
+    fire_at: str = ""
+    cancelled: bool = False
+    request_id: str = ""
+    signal: bool = False
+
+    @property
+    def action_class(self) -> str:
+        """The .NET class named in the sentences about non-determinism."""
+        return {
+            ev.TASK_SCHEDULED: "ScheduleTaskOrchestratorAction",
+            ev.SUB_CREATED: "CreateSubOrchestrationAction",
+            ev.TIMER_CREATED: "CreateTimerOrchestratorAction",
+            ev.EVENT_SENT: "SendEventOrchestratorAction",
+        }[self.kind]
+
+
+@dataclass(slots=True)
+class Walk:
+    """What came of a walk."""
+
+    scheduled: list[Scheduled] = field(default_factory=list)
+    """New work in the order of its ids: not yet in the history."""
+    finished: bool = False
+    """The end of the list was reached."""
+    open: list[str] = field(default_factory=list)
+    """Tasks (not event waits) still open, in words."""
+    waiting: str = ""
+    """What the walk stands at, in words, when it is not finished."""
+    continue_as_new: str | None = None
+    carried: list[Event] = field(default_factory=list)
+    """Events that arrived after continue_as_new and belong to the next generation."""
+    suspended: bool = False
+    terminated: Event | None = None
+    swallowed: list[str] = field(default_factory=list)
+    """Errors the real extension keeps to itself: the instance will hang."""
+    error: str | None = None
+    nondeterminism: str | None = None
+    next_id: int = 0
+
+
+class _Task:
+    __slots__ = ("callbacks", "done", "failed")
+
+    def __init__(self, done: bool = False, failed: bool = False) -> None:
+        self.done = done
+        self.failed = failed
+        self.callbacks: list[Callable[[], None]] = []
+
+    def finish(self, failed: bool = False) -> None:
+        if self.done:
+            return
+        self.done, self.failed = True, failed
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def then(self, callback: Callable[[], None]) -> None:
+        if self.done:
+            callback()
+        else:
+            self.callbacks.append(callback)
+
+
+class _Walker:
+    def __init__(
+        self,
+        actions: Sequence[Action],
+        functions: Functions,
+        instance_id: str,
+        execution_id: str,
+        parent_id: str | None,
+        new_request_id: Callable[[int], str],
+        recorded_requests: dict[int, str],
+    ) -> None:
+        self.actions = actions
+        self.functions = functions
+        self.instance_id = instance_id
+        self.execution_id = execution_id
+        self.parent_id = parent_id
+        self.new_request_id = new_request_id
+        self.recorded_requests = recorded_requests
+        self.position = 0
+        self.counter = 0
+        self.now: datetime | None = None
+        self.map: dict[int, Scheduled] = {}
+        self.parked: dict[int, Scheduled] = {}
+        self.tasks: dict[int, tuple[_Task, str]] = {}
+        self.waiters: dict[str, list[_Task]] = defaultdict(list)
+        self.buffered: dict[str, deque[Event]] = defaultdict(deque)
+        self.while_suspended: deque[Event] = deque()
+        self.walk = Walk()
+
+    # ---- the list -----------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        while self.position < len(self.actions):
+            action = self.actions[self.position]
+            self.position += 1
+            task = self.invoke(action)
+            if not task.done:
+                self.walk.waiting = describe(action)
+                task.then(self.advance)
+                return
+        self.walk.finished = True
+        self.walk.waiting = ""
+
+    def invoke(self, action: Action) -> _Task:
+        kind = action["actionType"]
+        if kind in (0, 8):
+            return self._activity(action)
+        if kind == 2:
+            return self._sub(action)
+        if kind in (1, 3):
+            return self._with_retry(action)
+        if kind == 4:
+            self.walk.continue_as_new = action["input"]
+            return _Task(done=True)
+        if kind == 5:
+            return self._timer(iso(parse(action["fireAt"])), bool(action.get("isCanceled")))
+        if kind == 6:
+            return self._wait(action["externalEventName"])
+        if kind in (7, 9):
+            return self._entity(action, signal=kind == 9)
+        if kind in (11, 12):
+            return self._compound(action["compoundActions"], any_of=kind == 11)
+        raise _Broken(f"unknown action type {kind}")
+
+    def _schedule(self, kind: int, what: str, *, opened: bool, **fields: Any) -> _Task:
+        task_id = self.counter
+        self.counter += 1
+        self.map[task_id] = Scheduled(task_id, kind, **fields)
+        task = _Task(done=not opened)
+        if opened:
+            self.tasks[task_id] = (task, what)
+        return task
+
+    def _swallow(self, problem: str) -> _Task:
+        self.walk.swallowed.append(problem)
+        return _Task(done=True, failed=True)
+
+    def _activity(self, action: Action) -> _Task:
+        if action["actionType"] == 8:
+            name, text = HTTP_ACTIVITY, action["httpRequest"]
+            return self._schedule(
+                ev.TASK_SCHEDULED, f"HTTP call to {text.get('uri')}", opened=True, name=name, input=text
+            )
+        asked = action["functionName"]
+        name = self.functions.activities.get(asked.lower(), "")
+        if not name:
+            return self._swallow(self.functions.unknown(asked, "activity", self.functions.activities))
+        return self._schedule(
+            ev.TASK_SCHEDULED, f"activity {asked}", opened=True, name=asked, input=action.get("input")
+        )
+
+    def _sub(self, action: Action) -> _Task:
+        name, target = action["functionName"], action.get("instanceId")
+        if name.lower() not in self.functions.orchestrators:
+            return self._swallow(self.functions.unknown(name, "orchestrator", self.functions.orchestrators))
+        if target and target.startswith("@"):
+            return self._swallow(f"the sub-orchestration id {target!r} starts with @")
+        if target and target in (self.instance_id, self.parent_id):
+            return self._swallow(f"the sub-orchestration id {target!r} is the instance's own or its parent's")
+        target = target or f"{self.execution_id}:{self.counter}"
+        return self._schedule(
+            ev.SUB_CREATED,
+            f"sub-orchestration {target}",
+            opened=True,
+            name=name,
+            input=action.get("input"),
+            target=target,
+        )
+
+    def _timer(self, fire_at: str, cancelled: bool) -> _Task:
+        return self._schedule(
+            ev.TIMER_CREATED, f"timer due {fire_at}", opened=not cancelled, fire_at=fire_at, cancelled=cancelled
+        )
+
+    def _wait(self, name: str) -> _Task:
+        early = self.buffered.get(name.lower())
+        if early:
+            early.popleft()
+            return _Task(done=True)
+        task = _Task()
+        self.waiters[name.lower()].append(task)
+        return task
+
+    def _entity(self, action: Action, *, signal: bool) -> _Task:
+        target = action["instanceId"]
+        _, name, key = target.split("@", 2)
+        if name.lower() not in self.functions.entities:
+            problem = self.functions.unknown(name, "entity", self.functions.entities)
+            if signal:
+                raise _Broken(problem)
+            return self._swallow(problem)
+        task_id = self.counter
+        request_id = self.recorded_requests.get(task_id) or self.new_request_id(task_id)
+        self._schedule(
+            ev.EVENT_SENT,
+            "",
+            opened=False,
+            name=action["operation"],
+            input=action.get("input"),
+            target=f"@{name.lower()}@{key}",
+            request_id=request_id,
+            signal=signal,
+        )
+        return _Task(done=True) if signal else self._wait(request_id)
+
+    def _compound(self, children: Sequence[Action], *, any_of: bool) -> _Task:
+        tasks = [self.invoke(child) for child in children]
+        whole = _Task()
+
+        def check() -> None:
+            done = sum(t.done for t in tasks)
+            if done == len(tasks) or (any_of and done):
+                whole.finish(failed=any(t.failed for t in tasks))
+
+        for task in tasks:
+            task.then(check)
+        check()
+        return whole
+
+    def _with_retry(self, action: Action) -> _Task:
+        """Attempt, timer, attempt ...; after the last failure one more timer that is due at once."""
+        options = action["retryOptions"]
+        interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
+        attempts = options["maxNumberOfAttempts"]
+        plain = {**action, "actionType": action["actionType"] - 1}
+        whole = _Task()
+
+        def attempt(number: int) -> None:
+            task = self.invoke(plain)
+            task.then(lambda: after(number, task))
+
+        def after(number: int, task: _Task) -> None:
+            if not task.failed:
+                whole.finish()
+                return
+            assert self.now is not None
+            last = number >= attempts
+            timer = self._timer(iso(self.now + (timedelta() if last else interval)), cancelled=False)
+            timer.then(lambda: whole.finish(failed=True) if last else attempt(number + 1))
+
+        attempt(1)
+        return whole
+
+    # ---- the history --------------------------------------------------------------------------------------------
+
+    def process(self, event: Event) -> None:
+        kind = event["EventType"]
+        if self.walk.suspended and kind not in (ev.EXECUTION_RESUMED, ev.EXECUTION_TERMINATED):
+            self.while_suspended.append(event)
+        elif kind == ev.ORCHESTRATOR_STARTED:
+            moment = parse(event["Timestamp"])
+            self.now = moment if self.now is None else max(self.now, moment)
+        elif kind == ev.EXECUTION_STARTED:
+            self.advance()
+        elif kind in ev.SCHEDULING:
+            self._match(event)
+        elif kind in (ev.TASK_COMPLETED, ev.SUB_COMPLETED):
+            self._finish(event["TaskScheduledId"], failed=False)
+        elif kind in (ev.TASK_FAILED, ev.SUB_FAILED):
+            self._finish(event["TaskScheduledId"], failed=True)
+        elif kind == ev.TIMER_FIRED:
+            self._finish(event["TimerId"], failed=False)
+        elif kind == ev.EVENT_RAISED:
+            self._raised(event)
+        elif kind == ev.EXECUTION_SUSPENDED:
+            self.walk.suspended = True
+            self.parked.update(self.map)
+            self.map.clear()
+        elif kind == ev.EXECUTION_RESUMED:
+            self._resume()
+        elif kind == ev.EXECUTION_TERMINATED:
+            self.walk.terminated = self.walk.terminated or event
+
+    def _finish(self, task_id: int, *, failed: bool) -> None:
+        known = self.tasks.pop(task_id, None)
+        if known is not None:
+            known[0].finish(failed)
+
+    def _raised(self, event: Event) -> None:
+        name = event["Name"].lower()
+        if self.walk.continue_as_new is not None:
+            self.walk.carried.append(event)
+        elif self.waiters.get(name):
+            self.waiters[name].pop().finish()
+        else:
+            self.buffered[name].append(event)
+
+    def _resume(self) -> None:
+        self.walk.suspended = False
+        self.map.update(self.parked)
+        self.parked.clear()
+        held, self.while_suspended = self.while_suspended, deque()
+        for event in held:
+            self.process(event)
+
+    def _match(self, event: Event) -> None:
+        """Holds recorded work against the work the walk asked for under the same id."""
+        task_id = event["EventId"]
+        mine = self.map.pop(task_id, None)
+        if mine is None:
+            raise NonDeterminism(_not_scheduled(event))
+        if mine.kind != event["EventType"] or (
+            mine.kind in (ev.TASK_SCHEDULED, ev.SUB_CREATED) and mine.name.lower() != event["Name"].lower()
+        ):
+            raise NonDeterminism(_scheduled_otherwise(event, mine))
+
+
+_KIND_WORDS = {
+    ev.TASK_SCHEDULED: "an activity task",
+    ev.SUB_CREATED: "a sub-orchestration task",
+    ev.TIMER_CREATED: "a timer task",
+    ev.EVENT_SENT: "a send event task",
+}
+
+
+def _not_scheduled(event: Event) -> str:
+    kind, task_id = event["EventType"], event["EventId"]
+    detail = {
+        ev.TASK_SCHEDULED: f"sequence ID {task_id} and name '{event.get('Name')}' (version '')",
+        ev.SUB_CREATED: f"sequence ID {task_id} and name '{event.get('Name')}' (version '', instance ID '{event.get('InstanceId')}')",
+        ev.TIMER_CREATED: f"sequence number {task_id}",
+        ev.EVENT_SENT: f"sequence ID {task_id}, type 'EventSent' name '{event.get('Name')}', instance ID '{event.get('InstanceId')}'",
+    }[kind]
+    return (
+        f"A previous execution of this orchestration scheduled {_KIND_WORDS[kind]} with {detail}, "
+        f"but the current replay execution hasn't (yet?) scheduled this task. {CHANGED}"
+    )
+
+
+def _scheduled_otherwise(event: Event, mine: Scheduled) -> str:
+    kind, task_id = event["EventType"], event["EventId"]
+    named = f" named '{event['Name']}'" if event.get("Name") else ""
+    head = f"A previous execution of this orchestration scheduled {_KIND_WORDS[kind]} with sequence number {task_id}{named}"
+    if mine.kind != kind:
+        return (
+            f"{head}, but the current orchestration replay instead produced a {mine.action_class} action "
+            f"with this sequence number. {CHANGED}"
+        )
+    return (
+        f"{head}, but the current orchestration replay instead scheduled {_KIND_WORDS[kind]} named '{mine.name}' "
+        f"with this sequence number.  {CHANGED}"
+    )
+
+
+def describe(action: Action) -> str:
+    """An action in a few words, for log lines."""
+    kind = action["actionType"]
+    if kind in (0, 1):
+        return f"activity {action['functionName']}"
+    if kind in (2, 3):
+        return f"sub-orchestration {action['functionName']}"
+    if kind == 5:
+        return f"timer due {action['fireAt']}"
+    if kind == 6:
+        return f"external event {action['externalEventName']!r}"
+    if kind in (7, 9):
+        return f"operation {action['operation']!r} of {action['instanceId']}"
+    if kind in (11, 12):
+        inner = ", ".join(describe(child) for child in action["compoundActions"])
+        return f"{'any' if kind == 11 else 'all'} of [{inner}]"
+    return "HTTP call" if kind == 8 else f"action {kind}"
+
+
+def walk(
+    actions: Sequence[Action],
+    history: Iterable[Event],
+    *,
+    functions: Functions,
+    instance_id: str,
+    execution_id: str,
+    parent_id: str | None,
+    new_request_id: Callable[[int], str],
+    recorded_requests: dict[int, str],
+) -> Walk:
+    """Replays `actions` against `history` and tells what is new, what is open and whether the end was reached.
+
+    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
+    that are, by task id. Never raises for what an app can do: non-determinism and broken actions are in the result.
+    """
+    walker = _Walker(actions, functions, instance_id, execution_id, parent_id, new_request_id, recorded_requests)
+    result = walker.walk
+    try:
+        for event in history:
+            walker.process(event)
+    except NonDeterminism as problem:
+        result.nondeterminism = str(problem)
+    except _Broken as problem:
+        result.error = str(problem)
+    result.scheduled = [walker.map[task_id] for task_id in sorted(walker.map)]
+    result.open = [what for _, what in walker.tasks.values()]
+    result.next_id = walker.counter
+    return result

@@ -1,0 +1,47 @@
+"""The messages between orchestrations and entities, as they stand in histories."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from devhost.engine.answers import dumps
+from devhost.engine.times import iso
+
+_TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
+_NAMESPACE = uuid.UUID("9e952958-5e33-4daf-827f-2fa12937b875")
+
+
+def request_id(instance_id: str, now: datetime, task_id: int) -> str:
+    """The id of a request. It depends on the time of the episode, so an episode that is run again asks anew."""
+    return str(uuid.uuid5(_NAMESPACE, f"{instance_id}_{iso(now)}_{task_id}"))
+
+
+def request_text(
+    *, operation: str, signal: bool, input_text: str | None, number: str, parent: str, execution_id: str, now: datetime
+) -> str:
+    """The JSON of a request as it is kept in EventSent."""
+    body: dict[str, Any] = {"$type": _TYPE.format("RequestMessage"), "op": operation}
+    if signal:
+        body["signal"] = True
+    if input_text is not None:
+        body["input"] = json.dumps(input_text, ensure_ascii=False)
+    body |= {
+        "id": number,
+        "parent": parent,
+        "parentExecution": execution_id,
+        "Timestamp": iso(now),
+        "Predecessor": "0001-01-01T00:00:00",
+        "requestTime": f"{iso(now)[:-1]}+00:00",
+    }
+    return dumps(body)
+
+
+def response_text(result: str | None, *, error: bool) -> str:
+    """The JSON of an entity's answer as it arrives in EventRaised. The SDK needs `result` to be a string."""
+    body: dict[str, Any] = {"$type": _TYPE.format("ResponseMessage"), "result": "null" if result is None else result}
+    if error:
+        body["exceptionType"] = "Error"
+    return dumps(body)

@@ -1,0 +1,49 @@
+"""Rewinding a failed instance: its failures become events that mean nothing, and it runs on from there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from devhost.engine import events as ev
+from devhost.engine.events import Event
+from devhost.engine.model import Instance
+
+if TYPE_CHECKING:
+    from devhost.engine.core import Engine
+
+
+def rewind(engine: Engine, instance: Instance, reason: str | None, now: datetime) -> None:
+    """Takes the failures out of the history and wakes the instance; failed sub-orchestrations are rewound with it."""
+    history = engine.history(instance)
+    failed = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.TASK_FAILED}
+    failed_children = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.SUB_FAILED}
+
+    def meaningless(event: Event) -> bool:
+        kind = event["EventType"]
+        if kind == ev.TASK_SCHEDULED:
+            return event["EventId"] in failed
+        return kind in (ev.TASK_FAILED, ev.SUB_FAILED, ev.EXECUTION_COMPLETED)
+
+    for event in history:
+        if event["EventType"] == ev.SUB_CREATED and event["EventId"] in failed_children:
+            child = engine.instances.get(event["InstanceId"])
+            if child is not None and child.status == "Failed":
+                rewind(engine, child, reason, now)
+    rewritten = [_emptied(e) if meaningless(e) else e for e in history]
+    engine.changes.drop_history(instance.id)
+    instance.history, instance.texts = [], []
+    engine.append(instance, rewritten)
+    instance.status, instance.output, instance.updated = "Running", None, now
+    engine.touch(instance)
+    engine.send("event", instance.id, ev.generic(now, reason), instance.execution_id)
+
+
+def _emptied(event: Event) -> dict[str, Any]:
+    return {
+        "Data": None,
+        "EventType": ev.GENERIC,
+        "EventId": event["EventId"],
+        "IsPlayed": event["IsPlayed"],
+        "Timestamp": event["Timestamp"],
+    }

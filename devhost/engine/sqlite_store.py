@@ -1,0 +1,146 @@
+"""The engine's state in one SQLite file (WAL), and the lock that keeps a second process off it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from devhost.engine.store import (
+    Changes,
+    Loaded,
+    entity_from,
+    entity_row,
+    instance_from,
+    instance_row,
+    message_from,
+    message_row,
+)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    id TEXT PRIMARY KEY, name TEXT, execution_id TEXT, input TEXT, status TEXT, created TEXT, updated TEXT,
+    custom_status TEXT, output TEXT, parent TEXT, fresh INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entities (
+    id TEXT PRIMARY KEY, created TEXT, updated TEXT, present INTEGER, state TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    number INTEGER PRIMARY KEY, kind TEXT, target TEXT, body TEXT, execution_id TEXT, due TEXT);
+CREATE TABLE IF NOT EXISTS history (
+    instance_id TEXT, position INTEGER, events TEXT, PRIMARY KEY (instance_id, position));
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+_VERSION = "1"
+
+
+class StateInUse(Exception):  # noqa: N818
+    """Another process holds the state directory."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"the state directory {directory} is in use by another devhost; stop that one or give another --state"
+        )
+        self.directory = directory
+
+
+class StateTooNew(Exception):  # noqa: N818
+    """The state was written by a devhost with another layout."""
+
+    def __init__(self, directory: Path, version: str) -> None:
+        super().__init__(
+            f"the state in {directory} has layout {version}, this devhost reads {_VERSION}; delete it to start anew"
+        )
+
+
+class SqliteStore:
+    """Opens `directory` (made if missing) for this process alone. Raises StateInUse."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(directory)
+        # The engine's thread writes, the thread that opened it closes: never both at once.
+        self._db = sqlite3.connect(directory / "state.db", isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # NORMAL in WAL mode survives kill -9 (the file system has the pages); only a power cut can lose the last commits.
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('layout', ?)", (_VERSION,))
+        (version,) = self._db.execute("SELECT value FROM meta WHERE key='layout'").fetchone()
+        if version != _VERSION:
+            self.close()
+            raise StateTooNew(directory, version)
+
+    def load(self) -> Loaded:
+        return Loaded(
+            [instance_from(r) for r in self._db.execute("SELECT * FROM instances ORDER BY created, id")],
+            [entity_from(r) for r in self._db.execute("SELECT * FROM entities ORDER BY created, id")],
+            [message_from(r) for r in self._db.execute("SELECT * FROM messages ORDER BY number")],
+        )
+
+    def commit(self, changes: Changes) -> None:
+        db = self._db
+        db.execute("BEGIN")
+        try:
+            if changes.dropped:
+                db.executemany("DELETE FROM history WHERE instance_id=?", [(i,) for i in changes.dropped])
+            if changes.history:
+                db.executemany(
+                    "INSERT INTO history VALUES (?,?,?)",
+                    [(i, position, text) for i, chunks in changes.history.items() for position, text in chunks],
+                )
+            for table, columns, rows, gone in (
+                (
+                    "instances",
+                    11,
+                    [instance_row(i) for i in changes.instances.values() if i is not None],
+                    [(k,) for k, i in changes.instances.items() if i is None],
+                ),
+                (
+                    "entities",
+                    5,
+                    [entity_row(e) for e in changes.entities.values() if e is not None],
+                    [(k,) for k, e in changes.entities.items() if e is None],
+                ),
+            ):
+                if rows:
+                    db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * columns)})", rows)  # noqa: S608
+                if gone:
+                    db.executemany(f"DELETE FROM {table} WHERE id=?", gone)  # noqa: S608
+            if changes.consumed:
+                db.executemany("DELETE FROM messages WHERE number=?", [(n,) for n in changes.consumed])
+            if changes.sent:
+                db.executemany(
+                    "INSERT OR REPLACE INTO messages VALUES (?,?,?,?,?,?)",
+                    [message_row(m) for m in changes.sent.values()],
+                )
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def history(self, instance_id: str) -> str:
+        rows = self._db.execute("SELECT events FROM history WHERE instance_id=? ORDER BY position", (instance_id,))
+        return "[" + ",".join(r[0] for r in rows) + "]"
+
+    def value(self, key: str) -> str | None:
+        """A small fact kept beside the state (a generated key, a timer's last run)."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+
+def _lock(directory: Path) -> sqlite3.Connection:
+    """An exclusive SQLite transaction held for the life of the process: the one lock that works on every system."""
+    lock = sqlite3.connect(directory / "lock.db", isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as problem:
+        lock.close()
+        if "locked" in str(problem):
+            raise StateInUse(directory) from None
+        raise
+    return lock

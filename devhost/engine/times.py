@@ -1,0 +1,52 @@
+"""Times as the durable protocol writes them: UTC, ISO-8601 with `Z`, and .NET time spans."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+def iso(moment: datetime) -> str:
+    """`moment` (UTC) as the engine writes it into history; trailing zeros of the fraction are dropped, as .NET does."""
+    text = moment.replace(tzinfo=None).isoformat()
+    if moment.microsecond:
+        text = text.rstrip("0")
+    return text + "Z"
+
+
+def iso_seconds(moment: datetime) -> str:
+    """`moment` with second resolution, as status bodies show it."""
+    return moment.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+
+
+def iso_offset(moment: datetime) -> str:
+    """`moment` with an explicit +00:00 and seven digits, the form of `ScheduledTime` in history views."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"
+
+
+def parse(text: str) -> datetime:
+    """Reads an ISO time of any precision; a time without zone counts as UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(_six_digits(text.strip()))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _six_digits(text: str) -> str:
+    """Cuts the seventh digit of .NET times, which Python 3.11 reads but earlier callers may send with more."""
+    if "." not in text:
+        return text
+    head, tail = text.split(".", 1)
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[: min(digits, 6)]}{tail[digits:]}"
+
+
+def whole_seconds(fire_at: datetime, now: datetime) -> datetime:
+    """When Azure Storage delivers a timer: the wait is cut to whole seconds, so it may come up to a second early."""
+    return now + timedelta(seconds=max(0, int((fire_at - now).total_seconds())))
+
+
+def exact(fire_at: datetime, now: datetime) -> datetime:
+    """A timer policy that delivers neither early nor late."""
+    return max(fire_at, now)
+
+
+POISON_DELAY = timedelta(seconds=5)
+"""Between two tries of an entity batch whose function crashed; the real host does not wait, we spare the CPU."""

@@ -1,0 +1,103 @@
+"""One hosted app: its functions, engine and ports put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devhost.app.index import Function, IndexingError, durable_functions, load
+from devhost.app.invoke import Invoker
+from devhost.app.settings import HostSettings, load_app_settings, load_host_settings
+from devhost.engine import Engine, SqliteStore, exact, whole_seconds
+from devhost.runner import Runner
+from devhost.web.keys import Keys
+from devhost.web.management import Management
+from devhost.web.messages import Answer, Request
+from devhost.web.payloads import RPC, WEBHOOKS, Links
+from devhost.web.routes import BadTemplate
+from devhost.web.server import Server, bind, bind_rpc
+from devhost.web.triggers import HttpTriggers
+
+log = logging.getLogger("devhost")
+
+_THREADS = 32
+"""For synchronous functions: as many as the platform's default of 10 activities a core on a small plan, and some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    app: Path
+    state: Path
+    port: int = 7071
+    key: str | None = None
+    check_keys: bool = False
+    exact_timers: bool = False
+
+
+class Host:
+    """Hosts one app until stop(). Raises IndexingError, BadSettings, StateInUse or PortTaken at once."""
+
+    def __init__(self, options: Options) -> None:
+        app, state = options.app.resolve(), options.state.resolve()
+        self.store = SqliteStore(state)
+        self.socket = bind(options.port)
+        self.port: int = self.socket.getsockname()[1]
+        load_app_settings(app)
+        settings = load_host_settings(app)
+        self.keys = Keys.load(self.store.value, self.store.keep, system=options.key, checked=options.check_keys)
+        self.functions = load(app)
+        self._start(options, settings)
+
+    def _start(self, options: Options, settings: HostSettings) -> None:
+        self.base = f"http://127.0.0.1:{self.port}"
+        rpc = bind_rpc()
+        rpc_base = f"http://127.0.0.1:{rpc.getsockname()[1]}"
+        links = Links(settings.hub_name, self.keys.system)
+
+        def client_text(binding: Mapping[str, Any]) -> str:
+            return links.client_text(self.base, rpc_base, binding)
+
+        invoker = Invoker(self.functions, _THREADS, client_text)
+        engine = Engine(
+            self.store,
+            durable_functions(self.functions),
+            timers=exact if options.exact_timers else whole_seconds,
+            batch_size=settings.entity_batch_size,
+        )
+        self.runner = Runner(engine, invoker.run)
+        self._management = Management(self.runner, links)
+        self._triggers = _triggers(self.functions, settings.route_prefix, invoker, self.keys)
+        self.server = Server()
+        self.server.serve(rpc, self._answer_rpc)
+        self.runner.start()
+        self.server.serve(self.socket, self._answer)
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.raw_path.lower().startswith(WEBHOOKS):
+            if not self.keys.may_manage(request.headers, request.query):
+                return Answer(401)
+            return await self._management.answer(request, request.raw_path[len(WEBHOOKS) :])
+        return await self._triggers.answer(request)
+
+    async def _answer_rpc(self, request: Request) -> Answer:
+        if not request.raw_path.lower().startswith(RPC + "/"):
+            return Answer(404)
+        return await self._management.answer(request, request.raw_path[len(RPC) :])
+
+    def stop(self) -> None:
+        """Answers no more, keeps what is done; work in flight is handed out again at the next start."""
+        self.server.stop()
+        self.runner.stop()
+        self.store.close()
+
+
+def _triggers(functions: list[Function], prefix: str, invoker: Invoker, keys: Keys) -> HttpTriggers:
+    try:
+        return HttpTriggers(functions, prefix, invoker, keys)
+    except BadTemplate as problem:
+        raise IndexingError(str(problem)) from problem

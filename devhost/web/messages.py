@@ -1,0 +1,40 @@
+"""Requests and answers inside the devhost, apart from the HTTP library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its body read. Header names are lower-case, repeated values joined with a comma."""
+
+    method: str
+    base: str
+    """Scheme, host and port as the caller sees them."""
+    raw_path: str
+    url: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    content = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return Answer(status, [*(headers or {}).items(), ("Content-Type", JSON)], content)

@@ -1,0 +1,136 @@
+"""The sockets: one thread with a loop of its own serves both the app's port and the client's RPC port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+
+from aiohttp import hdrs, web
+
+from devhost.web.messages import Answer, Request
+
+log = logging.getLogger("devhost.web")
+
+Handler = Callable[[Request], Awaitable[Answer]]
+_LARGEST_BODY = 210_000_000
+"""Bytes; what the Functions host takes."""
+
+
+class PortTaken(Exception):  # noqa: N818
+    """The port is in use."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} is in use; give another --port")
+
+
+class _Response(web.Response):
+    """A response that does not invent a Content-Type for an empty body, as the real host does not."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        if not self.body:
+            self.headers.pop(hdrs.CONTENT_TYPE, None)
+
+
+class Server:
+    """Serves handlers on loopback ports from a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._runners: list[web.AppRunner] = []
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def serve(self, sock: socket.socket, handler: Handler) -> None:
+        """Starts serving; comes back when connections are accepted."""
+        started: Future[None] = asyncio.run_coroutine_threadsafe(self._serve(sock, handler), self._loop)
+        started.result(30)
+
+    async def _serve(self, sock: socket.socket, handler: Handler) -> None:
+        async def entry(request: web.Request) -> web.StreamResponse:
+            try:
+                answer = await handler(await _read(request))
+            except (asyncio.CancelledError, web.HTTPException):
+                raise
+            except Exception:
+                log.exception("%s %s", request.method, request.raw_path)
+                answer = Answer(500)
+            response = _Response(status=answer.status, body=answer.body or None)
+            for name, value in answer.headers:
+                if name.lower() == "content-type":
+                    response.headers[hdrs.CONTENT_TYPE] = value
+                else:
+                    response.headers.add(name, value)
+            return response
+
+        app = web.Application(client_max_size=_LARGEST_BODY)
+        app.router.add_route("*", "/{tail:.*}", entry)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, sock).start()
+        self._runners.append(runner)
+
+    def stop(self) -> None:
+        async def cleanup() -> None:
+            for runner in self._runners:
+                await runner.cleanup()
+
+        asyncio.run_coroutine_threadsafe(cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+
+async def _read(request: web.Request) -> Request:
+    base = f"{request.scheme}://{request.host}"
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]},{value}" if key in headers else value
+    query: dict[str, str] = {}
+    for name, value in request.query.items():
+        query[name] = f"{query[name]},{value}" if name in query else value
+    raw = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+    return Request(
+        method=request.method,
+        base=base,
+        raw_path=raw.partition("?")[0],
+        url=base + raw,
+        query=query,
+        headers=headers,
+        body=await request.read(),
+    )
+
+
+def bind(port: int) -> socket.socket:
+    """A listening loopback socket. Raises PortTaken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise PortTaken(port) from None
+    sock.listen(1024)
+    return sock
+
+
+def bind_rpc() -> socket.socket:
+    """The client's RPC port: 17071 as the real extension, or one between 30000 and 31000 when that is taken."""
+    for port in (17071, *random.sample(range(30000, 31000), 50)):
+        try:
+            return bind(port)
+        except PortTaken:
+            continue
+    raise PortTaken(17071)

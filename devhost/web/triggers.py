@@ -1,0 +1,89 @@
+"""HTTP-triggered functions: which one a request goes to, what it is handed, and how its answer is read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import azure.functions as func
+from azure.functions.http import HttpResponseConverter
+
+from devhost.app.index import Function
+from devhost.app.invoke import Invoker
+from devhost.web.keys import Keys
+from devhost.web.messages import Answer, Request
+from devhost.web.routes import Router, Values
+
+log = logging.getLogger("devhost.web")
+
+
+class HttpTriggers:
+    """Serves the HTTP functions of an app under `prefix`."""
+
+    def __init__(self, functions: Sequence[Function], prefix: str, invoker: Invoker, keys: Keys) -> None:
+        self._invoker = invoker
+        self._keys = keys
+        self._router: Router[Function] = Router(prefix)
+        # The host maps routes in order of function name, ignoring case: the first that matches wins.
+        for function in sorted((f for f in functions if f.kind == "http"), key=lambda f: f.name.lower()):
+            binding = function.trigger
+            self._router.add(binding.get("route") or function.name, binding.get("methods") or (), function)
+
+    async def answer(self, request: Request) -> Answer:
+        found = self._router.find(request.method, request.raw_path)
+        if found is None:
+            return Answer(404)
+        function, values = found
+        level = str(function.trigger.get("authLevel") or "FUNCTION")
+        if not self._keys.may_call(level, request.headers, request.query):
+            return Answer(401)
+        try:
+            return read_answer(await self._invoker.call(function, http_request(request, values)))
+        except Exception:
+            log.exception("function %s failed; the answer is an empty 500, as on Azure", function.name)
+            return Answer(500)
+
+
+def http_request(request: Request, values: Values) -> func.HttpRequest:
+    """What the function gets. Query parameters without a value are left out, as the host does."""
+    return func.HttpRequest(
+        method=request.method,
+        url=request.url,
+        headers=dict(request.headers),
+        params={k: v for k, v in request.query.items() if v},
+        route_params={k: v for k, v in values.items() if v is not None},
+        body=request.body,
+    )
+
+
+def read_answer(value: Any) -> Answer:
+    """The answer for what a function returned. Raises TypeError for anything but HttpResponse and str."""
+    if isinstance(value, str):
+        legacy = _response_object(value)
+        if legacy is not None:
+            return legacy
+        return Answer(200, [("Content-Type", "text/plain; charset=utf-8")], value.encode())
+    if not isinstance(value, func.HttpResponse):
+        raise TypeError(f"an HTTP function must return HttpResponse or str, not {type(value).__name__}")
+    encoded = HttpResponseConverter.encode(value, expected_type=None).value
+    headers = [(name, datum.value) for name, datum in encoded["headers"].items()]
+    for cookie in encoded["cookies"] or ():
+        headers += [("Set-Cookie", morsel.OutputString()) for morsel in cookie.values()]
+    return Answer(int(encoded["status_code"].value), headers, encoded["body"].value)
+
+
+def _response_object(text: str) -> Answer | None:
+    """A returned text that is a JSON object with a `body` is taken for a response: an old habit of the host."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or "body" not in value:
+        return None
+    body = value["body"]
+    content = body if isinstance(body, str) else json.dumps(body)
+    status: Any = value.get("status", value.get("statusCode", 200))
+    headers = [(str(k), str(v)) for k, v in (value.get("headers") or {}).items()]
+    return Answer(int(status), headers, content.encode())
