@@ -63,9 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         stop.set()
 
     host.runner.failed = failed
-    print(
-        f"devhost ready: {host.base} (app {options.app}, {len(host.functions)} functions)", flush=True
-    )
+    print(f"devhost ready: {host.base} (app {options.app}, {len(host.functions)} functions)", flush=True)
     if options.check_keys:
         print(f"devhost keys: host key {host.keys.host}, master key {host.keys.master}", file=sys.stderr, flush=True)
     while not stop.wait(3600):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from devhost.app.index import Function, IndexingError, durable_functions, load
 from devhost.app.invoke import Invoker
 from devhost.app.settings import HostSettings, load_app_settings, load_host_settings
+from devhost.app.timers import Timers
 from devhost.engine import Engine, SqliteStore, exact, whole_seconds
 from devhost.runner import Runner
 from devhost.web.keys import Keys
@@ -23,8 +25,8 @@ from devhost.web.triggers import HttpTriggers
 
 log = logging.getLogger("devhost")
 
-_THREADS = 32
-"""For synchronous functions: as many as the platform's default of 10 activities a core on a small plan, and some."""
+
+_ADMIN = "/admin/functions/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Host:
         def client_text(binding: Mapping[str, Any]) -> str:
             return links.client_text(self.base, rpc_base, binding)
 
-        invoker = Invoker(self.functions, _THREADS, client_text)
+        invoker = Invoker(self.functions, client_text)
         engine = Engine(
             self.store,
             durable_functions(self.functions),
@@ -72,17 +74,35 @@ class Host:
         self.runner = Runner(engine, invoker.run)
         self._management = Management(self.runner, links)
         self._triggers = _triggers(self.functions, settings.route_prefix, invoker, self.keys)
+        self._timers = Timers(self.functions, invoker, self.store.value, self._remember)
         self.server = Server()
         self.server.serve(rpc, self._answer_rpc)
         self.runner.start()
         self.server.serve(self.socket, self._answer)
+        self.server.run(self._timers.start)
+
+    def _remember(self, key: str, value: str) -> None:
+        # On the engine's thread, because its store is.
+        self.runner.submit(lambda hub, now: self.store.keep(key, value))
 
     async def _answer(self, request: Request) -> Answer:
         if request.raw_path.lower().startswith(WEBHOOKS):
             if not self.keys.may_manage(request.headers, request.query):
                 return Answer(401)
             return await self._management.answer(request, request.raw_path[len(WEBHOOKS) :])
+        if request.method == "POST" and request.raw_path.lower().startswith(_ADMIN):
+            return await self._run_by_hand(request)
         return await self._triggers.answer(request)
+
+    async def _run_by_hand(self, request: Request) -> Answer:
+        """`POST /admin/functions/NAME` runs a timer function now, as the real host's admin API does."""
+        if not self.keys.may_call("ADMIN", request.headers, request.query):
+            return Answer(401)
+        function = self._timers.named(request.raw_path[len(_ADMIN) :])
+        if function is None:
+            return Answer(404)
+        self._by_hand = asyncio.create_task(self._timers.run(function))
+        return Answer(202)
 
     async def _answer_rpc(self, request: Request) -> Answer:
         if not request.raw_path.lower().startswith(RPC + "/"):

@@ -1,4 +1,4 @@
-"""Finding the functions of an app of the Python v2 model, as the platform's worker does, and refusing what it refuses."""
+"""Finding the functions of a v2 app as the platform's worker does, and refusing what it refuses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import azure.functions as func
 
+from devhost.app.sdk import read_times_faster
 from devhost.engine import Functions
 
 
@@ -62,6 +63,7 @@ def load(app: Path) -> list[Function]:
         raise IndexingError(f"{app / module_name}.py is missing: an app of the v2 model has its FunctionApp there")
     module = importlib.import_module(module_name)
     found = index(_the_app(vars(module)))
+    read_times_faster()
     return sorted(found, key=lambda f: f.name.lower())
 
 
@@ -69,7 +71,8 @@ def _the_app(names: dict[str, Any]) -> func.FunctionRegister:
     apps = {id(v): (n, v) for n, v in names.items() if isinstance(v, func.FunctionRegister)}
     if not apps:
         raise IndexingError(
-            "no FunctionApp or DFApp at module level: write `app = df.DFApp(...)` (a Blueprint is none: register it with the app)"
+            "no FunctionApp or DFApp at module level: write `app = df.DFApp(...)` "
+            "(a Blueprint is none: register it with the app)"
         )
     if len(apps) > 1:
         raise IndexingError(
@@ -135,7 +138,8 @@ def _check_parameters(function: Function, bound: set[str]) -> None:
     if missing and function.kind in ("orchestration", "entity"):
         raise IndexingError(
             f"function {function.name}: context_name is {function.trigger['name']!r}, but the SDK's wrapper calls the "
-            'parameter `context`; the platform cannot load this. Write context_name="context" and name the parameter context'
+            "parameter `context`; the platform cannot load this. "
+            'Write context_name="context" and name the parameter context'
         )
     if missing:
         raise IndexingError(

@@ -1,4 +1,4 @@
-"""Calling the app's functions: synchronous ones on pool threads, asynchronous ones on one loop that lives as long as the host.
+"""Calling the app's functions: synchronous ones on pool threads, asynchronous ones on one loop for the host's life.
 
 The Durable SDK keeps one aiohttp session bound to the first loop it sees, so there must be only one; and user code may
 block it, so nothing of the host's own runs there.
@@ -11,7 +11,7 @@ import logging
 import threading
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -25,6 +25,11 @@ from devhost.engine import Call, Outcome, Raised, Returned
 log = logging.getLogger("devhost.app")
 
 Done = Callable[[Outcome], None]
+
+# Pools of their own, so that slow activities cannot keep orchestrations or requests from being served.
+_HANDLER_THREADS = 8
+_ACTIVITY_THREADS = 32
+_OTHER_THREADS = 32
 
 
 class _Context(func.Context):
@@ -60,27 +65,48 @@ class _Context(func.Context):
         return None
 
 
-class Invoker:
-    """Runs functions of the app. `client_text` gives the JSON text of a durable client for a binding."""
+class _Pool:
+    """Daemon threads, made as they are needed: a function that never ends must not keep the host from ending."""
 
-    def __init__(
-        self, functions: list[Function], threads: int, client_text: Callable[[Mapping[str, Any]], str]
-    ) -> None:
-        self._by_name = {(f.kind, f.durable_name.lower()): f for f in functions if f.durable_name}
-        self._client_text = client_text
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._threads = 0
+        self._idle = 0
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run_loop, name="app-async", daemon=True).start()
-        for n in range(threads):
-            threading.Thread(target=self._work, name=f"app-{n}", daemon=True).start()
+        self._lock = threading.Lock()
 
-    def _run_loop(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+    def put(self, job: Callable[[], None]) -> None:
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            elif self._threads < self._limit:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while True:
             self._jobs.get()()
+            with self._lock:
+                self._idle += 1
+
+
+class Invoker:
+    """Runs functions of the app. `client_text` gives the JSON text of a durable client for a binding."""
+
+    def __init__(self, functions: Sequence[Function], client_text: Callable[[Mapping[str, Any]], str]) -> None:
+        self._by_name = {(f.kind, f.durable_name.lower()): f for f in functions if f.durable_name}
+        self._client_text = client_text
+        self._handlers = _Pool("durable", _HANDLER_THREADS)
+        self._activities = _Pool("activity", _ACTIVITY_THREADS)
+        self._others = _Pool("function", _OTHER_THREADS)
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self._run_loop, name="app-async", daemon=True).start()
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
 
     # ---- durable work -------------------------------------------------------------------------------------------
 
@@ -91,11 +117,11 @@ class Invoker:
             if function.is_async:
                 asyncio.run_coroutine_threadsafe(self._activity_async(function, call, done), self.loop)
                 return
-            self._jobs.put(lambda: done(self._activity(function, call)))
+            self._activities.put(lambda: done(self._activity(function, call)))
             return
         kind = "orchestration" if call.kind == "episode" else "entity"
         handler = self._by_name[kind, call.function.lower()].handler
-        self._jobs.put(lambda: done(handle(handler, call.value)))
+        self._handlers.put(lambda: done(handle(handler, call.value)))
 
     def _activity(self, function: Function, call: Call) -> Outcome:
         try:
@@ -128,7 +154,7 @@ class Invoker:
             else:
                 loop.call_soon_threadsafe(_answer, future, value)
 
-        self._jobs.put(job)
+        self._others.put(job)
         return await future
 
     def _arguments(self, function: Function, trigger_value: Any) -> dict[str, Any]:

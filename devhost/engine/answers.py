@@ -15,7 +15,7 @@ _STATUS_LIMIT_KB = 16
 
 @dataclass(slots=True)
 class Answer:
-    """One episode's answer. `error` is set when the orchestrator raised; `broken` when the answer itself is unusable."""
+    """One episode's answer. `error`: the orchestrator raised; `broken`: the answer itself is unusable."""
 
     actions: list[Action] = field(default_factory=list)
     done: bool = False
@@ -49,7 +49,8 @@ def _read_state(text: str, message: str | None, stack: str) -> Answer:
         path = reference_problem(state.get(key))
         if path is not None:
             answer.broken = (
-                "Additional content found in JSON reference object. A JSON reference object should only have a $ref property. "
+                "Additional content found in JSON reference object. "
+                "A JSON reference object should only have a $ref property. "
                 f"Path '{key}.{path}'."
             )
             return answer
@@ -73,7 +74,7 @@ def dumps(value: Any) -> str:
 
 
 def reference_problem(value: Any) -> str | None:
-    """Where Newtonsoft.Json stumbles over a value whose leading keys are its own ($ref beside others); None: nowhere."""
+    """Where Newtonsoft.Json stumbles over a value that begins with its own keys ($ref beside others)."""
     if not isinstance(value, dict):
         return None
     reference = False

@@ -56,6 +56,8 @@ class Flight:
     begun: datetime
     arrived: list[Event] = field(default_factory=list)
     """For an episode: its OrchestratorStarted and the events it received."""
+    texts: list[str] = field(default_factory=list)
+    """`arrived` as JSON texts."""
 
 
 class Engine:
@@ -90,6 +92,7 @@ class Engine:
         self._flying: dict[Item, Flight] = {}
         self._later: list[tuple[datetime, int, Message | Item]] = []
         self._hidden: set[Item] = set()
+        self._over: list[Instance] = []
         self._load()
 
     def _load(self) -> None:
@@ -213,6 +216,10 @@ class Engine:
         if self.changes:
             changes, self.changes = self.changes, Changes()
             self.store.commit(changes)
+            for instance in self._over:
+                if instance.terminal:
+                    instance.history, instance.texts = None, []
+            self._over.clear()
         self._release()
 
     def poison_until(self, item: Item, now: datetime) -> datetime:
@@ -263,12 +270,12 @@ class Engine:
             instance.texts = [json.dumps(e) for e in instance.history]
         return instance.history
 
-    def append(self, instance: Instance, events: Sequence[Event]) -> None:
-        """Adds to an instance's history, in memory and in the next transaction."""
-        history = self.history(instance)
-        texts = [json.dumps(e) for e in events]
-        if not texts:
+    def append(self, instance: Instance, events: Sequence[Event], texts: Sequence[str] | None = None) -> None:
+        """Adds to an instance's history, in memory and in the next transaction. `texts`: the same as JSON."""
+        if not events:
             return
+        history = self.history(instance)
+        texts = texts or [json.dumps(e) for e in events]
         self.changes.add_history(instance.id, len(history), texts)
         history.extend(events)
         instance.texts.extend(texts)
@@ -309,6 +316,10 @@ class Engine:
             input_text=instance.input,
             parent=parent_event,
         )
+
+    def forget_history(self, instance: Instance) -> None:
+        """A finished instance's history is read from the store when somebody asks, once it is there: most never do."""
+        self._over.append(instance)
 
     def entity(self, entity_id: str, now: datetime) -> Entity:
         if entity_id not in self.entities:

@@ -11,8 +11,9 @@ from devhost.engine import events as ev
 from devhost.engine.answers import Answer, dumps, read, reads_as_reference
 from devhost.engine.events import Event
 from devhost.engine.model import Call, Instance, Outcome, Parent
-from devhost.engine.replay import Scheduled, Walk, walk
+from devhost.engine.replay import Walk, walk
 from devhost.engine.requests import request_id, request_text
+from devhost.engine.sentences import Scheduled
 from devhost.engine.times import parse
 
 if TYPE_CHECKING:
@@ -25,31 +26,35 @@ _SETTINGS = (
     '"maximumShortTimerDuration": "6.00:00:00", "defaultHttpAsyncRequestSleepTimeMillseconds": 30000'
 )
 
+_NOT_PLAYED, _PLAYED = '"IsPlayed": false', '"IsPlayed": true'
+
 
 def begin_episode(engine: Engine, instance: Instance, flight: Flight, now: datetime) -> Call | None:
     """The call for an episode; None when the engine could end it without the app."""
     history = engine.history(instance)
     if not instance.fresh:
-        arrived = [m.body for m in flight.messages if m.execution_id in (None, instance.execution_id)]
-        if not arrived or instance.terminal:
+        messages = [m for m in flight.messages if m.execution_id in (None, instance.execution_id)]
+        if not messages or instance.terminal:
             return None
-        if not history and not any(e["EventType"] == ev.EXECUTION_STARTED for e in arrived):
+        # First of all comes the start itself, whatever arrived before it.
+        messages.sort(key=lambda m: m.body["EventType"] != ev.EXECUTION_STARTED)
+        if not history and messages[0].body["EventType"] != ev.EXECUTION_STARTED:
             return None  # messages for a life that never began
-        # OrchestratorStarted is never older than what it brings in; first of all comes the start itself.
-        arrived.sort(key=lambda e: e["EventType"] != ev.EXECUTION_STARTED)
-        flight.arrived = [ev.orchestrator_started(now), *arrived]
+        started, arrived = ev.orchestrator_started(now), [m.body for m in messages]
+        flight.arrived = [started, *arrived]
+        flight.texts = [json.dumps(started), *(m.text for m in messages)]
         terminated = next((e for e in arrived if e["EventType"] == ev.EXECUTION_TERMINATED), None)
         if terminated is not None:
-            engine.append(instance, flight.arrived)
+            engine.append(instance, flight.arrived, flight.texts)
             _end(engine, instance, "Terminated", terminated["Input"], None, now, len(history))
             return None
     if instance.name.lower() not in engine.functions.orchestrators:
-        engine.append(instance, flight.arrived)
+        engine.append(instance, flight.arrived, flight.texts)
         problem = engine.functions.unknown(instance.name, "orchestrator", engine.functions.orchestrators)
         log.error("instance %s: %s", instance.id, problem)
         _end(engine, instance, "Failed", _failed(instance, problem), f"Message: {problem}", now, 0)
         return None
-    texts = [*instance.texts, *(json.dumps(e) for e in flight.arrived)]
+    texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
     value = (
         f'{{"history": [{",".join(texts)}], "input": {instance.input if instance.input is not None else "null"}, '
@@ -72,7 +77,7 @@ def complete_episode(
         return
     fresh, instance.fresh = instance.fresh, False
     _mark_played(instance, history if fresh else [])
-    engine.append(instance, flight.arrived)
+    engine.append(instance, flight.arrived, flight.texts)
     _mark_played(instance, flight.arrived)
     if answer.broken is None:
         instance.custom_status = answer.custom_status
@@ -136,7 +141,8 @@ def _mark_played(instance: Instance, events: list[Event]) -> None:
     for n, event in enumerate(events):
         if event["EventType"] != ev.ORCHESTRATOR_STARTED and not event["IsPlayed"]:
             event["IsPlayed"] = True
-            instance.texts[offset + n] = json.dumps(event)
+            head, _, tail = instance.texts[offset + n].rpartition(_NOT_PLAYED)
+            instance.texts[offset + n] = f"{head}{_PLAYED}{tail}"
 
 
 def _dispatch(engine: Engine, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
@@ -176,6 +182,13 @@ def _dispatch_one(engine: Engine, instance: Instance, task: Scheduled, now: date
 def _start_child(engine: Engine, instance: Instance, task: Scheduled, now: datetime) -> None:
     before = engine.instances.get(task.target)
     if before is not None and not before.terminal:
+        p = before.parent
+        if p is not None and (p.instance_id, p.execution_id, p.task_id) == (
+            instance.id,
+            instance.execution_id,
+            task.id,
+        ):
+            return  # the same start sent a second time
         log.error(
             "instance %s asks for a sub-orchestration with id %s, which is already running: "
             "on Azure its parent is never answered; the start is dropped here",
@@ -234,8 +247,7 @@ def _end(
         else:
             event = ev.sub_failed(now, p.task_id, output, details)
         engine.send("event", p.instance_id, event, p.execution_id)
-    # A finished history is read from the store when somebody asks: most never do.
-    instance.history, instance.texts = None, []
+    engine.forget_history(instance)
 
 
 def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
@@ -257,7 +269,11 @@ def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
             "cancel timers that are no longer needed",
         )
     elif not ended and result.finished and not result.open and not result.scheduled and not result.swallowed:
-        _once(instance, f"{what} hangs: it waits for nothing the host knows (a yield of no task?), as on Azure")
+        _once(
+            instance,
+            f"{what} hangs, as on Azure: the host has done all it was asked for and the SDK still waits "
+            "(for an event whose name differs by case, or on a yield of something that is no task)",
+        )
 
 
 def _once(instance: Instance, text: str) -> None:

@@ -152,7 +152,8 @@ class Hub:
             500,
             fault(
                 "Something went wrong while processing your request",
-                f"Cannot {verb} the orchestration instance {instance.id} because instance is in the {instance.status} state.",
+                f"Cannot {verb} the orchestration instance {instance.id} "
+                f"because instance is in the {instance.status} state.",
                 "System.InvalidOperationException",
             ),
         )
@@ -171,10 +172,9 @@ class Hub:
             return None
         history = None
         if show_history:
-            kept = instance.history is not None
             history = self.engine.history(instance)
-            if not kept and instance.terminal:
-                instance.history, instance.texts = None, []
+            if instance.terminal:
+                self.engine.forget_history(instance)
         return views.status(instance, show_input=show_input, history=history, show_output=show_output)
 
     def query(self, query: Query) -> tuple[list[dict[str, Any]], str]:

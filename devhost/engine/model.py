@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -68,6 +69,14 @@ class Message:
     execution_id: str | None = None
     """The life of the target (of the asking instance, for an activity) it belongs to; None: any life."""
     due: datetime | None = None
+    _text: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as JSON text, made once: it is kept with the message and handed to the app again."""
+        if not self._text:
+            self._text = json.dumps(self.body)
+        return self._text
 
 
 @dataclass(slots=True)

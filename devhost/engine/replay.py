@@ -16,11 +16,11 @@ from typing import Any
 from devhost.engine import events as ev
 from devhost.engine.events import Event
 from devhost.engine.model import Functions
+from devhost.engine.sentences import Scheduled, describe, not_scheduled, scheduled_otherwise
 from devhost.engine.times import iso, parse
 
 Action = dict[str, Any]
 
-CHANGED = "Was a change made to the orchestrator code after this instance had already started running?"
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 
@@ -30,31 +30,6 @@ class NonDeterminism(Exception):  # noqa: N818  (the engine's own word)
 
 class _Broken(Exception):  # noqa: N818
     """An action that makes the extension itself fail the orchestration."""
-
-
-@dataclass(slots=True)
-class Scheduled:
-    """One piece of work the walk asked for. `kind` is the EventType that records it."""
-
-    id: int
-    kind: int
-    name: str = ""
-    input: str | None = None
-    target: str = ""
-    fire_at: str = ""
-    cancelled: bool = False
-    request_id: str = ""
-    signal: bool = False
-
-    @property
-    def action_class(self) -> str:
-        """The .NET class named in the sentences about non-determinism."""
-        return {
-            ev.TASK_SCHEDULED: "ScheduleTaskOrchestratorAction",
-            ev.SUB_CREATED: "CreateSubOrchestrationAction",
-            ev.TIMER_CREATED: "CreateTimerOrchestratorAction",
-            ev.EVENT_SENT: "SendEventOrchestratorAction",
-        }[self.kind]
 
 
 @dataclass(slots=True)
@@ -124,7 +99,7 @@ class _Walker:
         self.recorded_requests = recorded_requests
         self.position = 0
         self.counter = 0
-        self.now: datetime | None = None
+        self.started: list[str] = []
         self.map: dict[int, Scheduled] = {}
         self.parked: dict[int, Scheduled] = {}
         self.tasks: dict[int, tuple[_Task, str]] = {}
@@ -279,9 +254,8 @@ class _Walker:
             if not task.failed:
                 whole.finish()
                 return
-            assert self.now is not None
             last = number >= attempts
-            timer = self._timer(iso(self.now + (timedelta() if last else interval)), cancelled=False)
+            timer = self._timer(iso(self._now() + (timedelta() if last else interval)), cancelled=False)
             timer.then(lambda: whole.finish(failed=True) if last else attempt(number + 1))
 
         attempt(1)
@@ -294,8 +268,7 @@ class _Walker:
         if self.walk.suspended and kind not in (ev.EXECUTION_RESUMED, ev.EXECUTION_TERMINATED):
             self.while_suspended.append(event)
         elif kind == ev.ORCHESTRATOR_STARTED:
-            moment = parse(event["Timestamp"])
-            self.now = moment if self.now is None else max(self.now, moment)
+            self.started.append(event["Timestamp"])
         elif kind == ev.EXECUTION_STARTED:
             self.advance()
         elif kind in ev.SCHEDULING:
@@ -316,6 +289,10 @@ class _Walker:
             self._resume()
         elif kind == ev.EXECUTION_TERMINATED:
             self.walk.terminated = self.walk.terminated or event
+
+    def _now(self) -> datetime:
+        """The orchestration's present time; it never goes back. Only retries need it, so it is read only for them."""
+        return max(parse(text) for text in self.started)
 
     def _finish(self, task_id: int, *, failed: bool) -> None:
         known = self.tasks.pop(task_id, None)
@@ -344,67 +321,11 @@ class _Walker:
         task_id = event["EventId"]
         mine = self.map.pop(task_id, None)
         if mine is None:
-            raise NonDeterminism(_not_scheduled(event))
+            raise NonDeterminism(not_scheduled(event))
         if mine.kind != event["EventType"] or (
             mine.kind in (ev.TASK_SCHEDULED, ev.SUB_CREATED) and mine.name.lower() != event["Name"].lower()
         ):
-            raise NonDeterminism(_scheduled_otherwise(event, mine))
-
-
-_KIND_WORDS = {
-    ev.TASK_SCHEDULED: "an activity task",
-    ev.SUB_CREATED: "a sub-orchestration task",
-    ev.TIMER_CREATED: "a timer task",
-    ev.EVENT_SENT: "a send event task",
-}
-
-
-def _not_scheduled(event: Event) -> str:
-    kind, task_id = event["EventType"], event["EventId"]
-    detail = {
-        ev.TASK_SCHEDULED: f"sequence ID {task_id} and name '{event.get('Name')}' (version '')",
-        ev.SUB_CREATED: f"sequence ID {task_id} and name '{event.get('Name')}' (version '', instance ID '{event.get('InstanceId')}')",
-        ev.TIMER_CREATED: f"sequence number {task_id}",
-        ev.EVENT_SENT: f"sequence ID {task_id}, type 'EventSent' name '{event.get('Name')}', instance ID '{event.get('InstanceId')}'",
-    }[kind]
-    return (
-        f"A previous execution of this orchestration scheduled {_KIND_WORDS[kind]} with {detail}, "
-        f"but the current replay execution hasn't (yet?) scheduled this task. {CHANGED}"
-    )
-
-
-def _scheduled_otherwise(event: Event, mine: Scheduled) -> str:
-    kind, task_id = event["EventType"], event["EventId"]
-    named = f" named '{event['Name']}'" if event.get("Name") else ""
-    head = f"A previous execution of this orchestration scheduled {_KIND_WORDS[kind]} with sequence number {task_id}{named}"
-    if mine.kind != kind:
-        return (
-            f"{head}, but the current orchestration replay instead produced a {mine.action_class} action "
-            f"with this sequence number. {CHANGED}"
-        )
-    return (
-        f"{head}, but the current orchestration replay instead scheduled {_KIND_WORDS[kind]} named '{mine.name}' "
-        f"with this sequence number.  {CHANGED}"
-    )
-
-
-def describe(action: Action) -> str:
-    """An action in a few words, for log lines."""
-    kind = action["actionType"]
-    if kind in (0, 1):
-        return f"activity {action['functionName']}"
-    if kind in (2, 3):
-        return f"sub-orchestration {action['functionName']}"
-    if kind == 5:
-        return f"timer due {action['fireAt']}"
-    if kind == 6:
-        return f"external event {action['externalEventName']!r}"
-    if kind in (7, 9):
-        return f"operation {action['operation']!r} of {action['instanceId']}"
-    if kind in (11, 12):
-        inner = ", ".join(describe(child) for child in action["compoundActions"])
-        return f"{'any' if kind == 11 else 'all'} of [{inner}]"
-    return "HTTP call" if kind == 8 else f"action {kind}"
+            raise NonDeterminism(scheduled_otherwise(event, mine))
 
 
 def walk(

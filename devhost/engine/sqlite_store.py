@@ -59,8 +59,9 @@ class SqliteStore:
         # The engine's thread writes, the thread that opened it closes: never both at once.
         self._db = sqlite3.connect(directory / "state.db", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL in WAL mode survives kill -9 (the file system has the pages); only a power cut can lose the last commits.
+        # NORMAL in WAL mode survives kill -9 (the system has the pages); only a power cut can lose the last commits.
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('layout', ?)", (_VERSION,))
         (version,) = self._db.execute("SELECT value FROM meta WHERE key='layout'").fetchone()

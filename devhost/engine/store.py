@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Changes:
-    """What has to be kept. None in `instances` and `entities` deletes; `dropped` histories go before `history` is added."""
+    """What has to be kept. None in `instances` and `entities` deletes; `dropped` goes before `history`."""
 
     instances: dict[str, Instance | None] = field(default_factory=dict)
     entities: dict[str, Entity | None] = field(default_factory=dict)
@@ -104,7 +104,7 @@ def entity_from(row: Row) -> Entity:
 
 
 def message_row(m: Message) -> Row:
-    return (m.number, m.kind, m.target, json.dumps(m.body), m.execution_id, iso(m.due) if m.due else None)
+    return (m.number, m.kind, m.target, m.text, m.execution_id, iso(m.due) if m.due else None)
 
 
 def message_from(row: Row) -> Message:

@@ -26,7 +26,8 @@ def _sentence(text: str, problem: json.JSONDecodeError) -> str:
     if "property name" in problem.msg:
         if text[problem.pos :].isidentifier():
             return f"Unexpected end while parsing unquoted property name. {place.format(len(text))}"
-        return f"Invalid property identifier character: {text[problem.pos : problem.pos + 1]}. {place.format(problem.colno - 1)}"
+        wrong = text[problem.pos : problem.pos + 1]
+        return f"Invalid property identifier character: {wrong}. {place.format(problem.colno - 1)}"
     if problem.pos >= len(text):
         return f"Unexpected end of content. {place.format(len(text))}"
     return (

@@ -97,9 +97,9 @@ class Management:
                 return ended
         return self._check_status(request, started)
 
-    async def _wait(self, request: Request, instance_id: str, timeout: float, interval: float) -> Answer | None:
+    async def _wait(self, request: Request, instance_id: str, seconds: float, interval: float) -> Answer | None:
         loop = asyncio.get_running_loop()
-        end = loop.time() + timeout
+        end = loop.time() + seconds
         while True:
             status = await self._do(lambda hub, now: hub.status(instance_id))
             if status is not None and status["runtimeStatus"] == "Completed":

@@ -43,6 +43,7 @@ class Server:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._runners: list[web.AppRunner] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
 
@@ -79,8 +80,19 @@ class Server:
         await web.SockSite(runner, sock).start()
         self._runners.append(runner)
 
+    def run(self, start: Callable[[], list[asyncio.Task[None]]]) -> None:
+        """Starts tasks on the server's loop; they end with it."""
+
+        async def begin() -> None:
+            self._tasks += start()
+
+        asyncio.run_coroutine_threadsafe(begin(), self._loop).result(30)
+
     def stop(self) -> None:
         async def cleanup() -> None:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             for runner in self._runners:
                 await runner.cleanup()
 
