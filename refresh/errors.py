@@ -74,6 +74,12 @@ _OURS = (
         retryable=True,
     ),
     ErrorCode(
+        "SignInUnavailable",
+        "the sign-in service gave the app no token for now",
+        "Try again later; look at the service health of Microsoft Entra if it goes on.",
+        retryable=True,
+    ),
+    ErrorCode(
         "Throttled",
         "Power BI refuses further calls for the moment",
         "Try again later; fewer refreshes and fewer tools that ask Power BI with this identity help.",

@@ -1,0 +1,123 @@
+"""The four calls of Power BI's REST API that a refresh needs. One attempt each: waiting is the business of timers.
+
+Always the `/groups/` form, the only one that app identities may use. Every method raises the errors of
+`power_bi.errors` and no others for what the network or the service do. Facts: Microsoft's reference of
+refresh-dataset-in-group, get-refresh-history-in-group, get-refresh-execution-details-in-group, cancel-refresh-in-group.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from requests.adapters import BaseAdapter
+
+from power_bi import answers
+from power_bi.credentials import TokenSource
+from power_bi.errors import AnswerLost, Refused
+from power_bi.wire import Answer, Wire
+from refresh.history import RefreshRow, parse_details, parse_row
+
+HISTORY_ROWS = 60
+"""As many as the service keeps for a busy model, and its own default."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class History:
+    """The newest refreshes of a model, newest first. `service_time` is the service's own clock (UTC)."""
+
+    rows: tuple[RefreshRow, ...]
+    service_time: datetime | None
+    power_bi_request_id: str | None
+
+
+@dataclass(frozen=True)
+class Started:
+    """An accepted refresh: its identity (GUID in lower case), and the service's own clock (UTC)."""
+
+    refresh_id: str
+    service_time: datetime | None
+    power_bi_request_id: str | None
+
+
+class PowerBiClient:
+    """Talks to one Power BI service. Safe to use from several threads; keep one for the whole process.
+
+    `api_url` must be https, plain http only for this machine; anything else is a ValueError. `transport` replaces
+    the network, so that a service can be called in the same process.
+    """
+
+    def __init__(self, api_url: str, credential: TokenSource, *, transport: BaseAdapter | None = None) -> None:
+        self._wire = Wire(api_url, credential, transport)
+
+    def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
+        """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
+        answer = self._ask("GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}")
+        value = answers.json_of(answer.body)
+        listed = value.get("value") if isinstance(value, dict) else None
+        if answer.status != 200 or not isinstance(listed, list):
+            raise answer.error()
+        rows = tuple(row for row in map(parse_row, listed) if row is not None)
+        return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
+
+    def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
+        """Asks for a refresh. `body` as `refresh.options.refresh_body` makes it; None is a standard refresh.
+
+        Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
+        """
+        answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
+        if not answer.ok:
+            raise answer.error()
+        refresh_id = answers.refresh_id_of(answer.headers)
+        if refresh_id is None:
+            # accepted, but nobody knows as what
+            raise AnswerLost(answer.facts)
+        return Started(refresh_id, answers.service_time(answer.headers), answers.request_id(answer.headers))
+
+    def refresh(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> RefreshRow | None:
+        """A refresh read by its id; None if this way of reading does not know it, as it may be with standard ones.
+
+        None is no proof that the refresh does not exist: a model out of our sight may look the same.
+        """
+        tail = UUID(str(refresh_id))
+        answer = self._ask("GET", "read the refresh", workspace_id, dataset_id, f"/{tail}")
+        value = answers.json_of(answer.body)
+        # 202 while it runs; a refresh has one of the two words, an error body in a 200 has none
+        if answer.status in (200, 202) and isinstance(value, dict) and ("status" in value or "extendedStatus" in value):
+            return parse_details(value, str(tail))
+        error = answer.error()
+        # how an unknown id or a kind that cannot be read by id is answered is documented nowhere: 404, or 400
+        if (answer.status, error.code) in ((404, "ModelNotFound"), (400, "UnexpectedAnswer")):
+            return None
+        raise error
+
+    def cancel(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> bool:
+        """Asks to cancel an enhanced refresh: True if Power BI will try, False if the refresh is already over.
+
+        It takes effect later and may lose against the refresh's own end: only its row tells. Raises Refused
+        (RefreshNotFound) for an id that Power BI does not know.
+        """
+        answer = self._ask("DELETE", "cancel the refresh", workspace_id, dataset_id, f"/{UUID(str(refresh_id))}")
+        if answer.ok:
+            return True
+        error = answer.error()
+        if answer.status == 409 or (answer.status == 400 and "cannot be cancel" in (error.service_message or "")):
+            return False
+        if (answer.status, error.code) == (404, "ModelNotFound"):
+            raise Refused(error.facts, "RefreshNotFound")
+        raise error
+
+    def _ask(
+        self,
+        method: str,
+        operation: str,
+        workspace_id: UUID,
+        dataset_id: UUID,
+        tail: str = "",
+        body: Json | None = None,
+    ) -> Answer:
+        # typed ids: nothing a caller wrote is ever pasted into a path
+        path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
+        return self._wire.exchange(method, path, body, operation, str(dataset_id))
