@@ -5,7 +5,7 @@ request's own end, and the table in docs/errors.md, which a test holds against t
 `ErrorCode` here and its row there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,7 +182,7 @@ _OURS = (
         "the refresh took longer than Power BI allows it",
         "Raise refresh.timeout, refresh fewer objects at once, or make the refresh faster.",
     ),
-    # Causes of a failed refresh that can be told apart, most telling first: `cause_of` takes the first that fits.
+    # Causes of a failed refresh that can be told apart, as `refresh.causes` does.
     ErrorCode(
         "CredentialsRejected",
         "a data source has no stored credentials or does not accept them",
@@ -225,68 +225,6 @@ _OURS = (
 
 CATALOGUE: Mapping[str, ErrorCode] = {entry.code: entry for entry in _OURS}
 
-# Facts: the documented and the seen failures of a refresh ("Troubleshoot refresh scenarios" of Power BI, its
-# reference for enhanced refresh, and public reports). Lower case; each is looked for in "code text" of one error.
-# What no repetition can mend comes first: an error that speaks of both is not tried again.
-_CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "CredentialsRejected",
-        (
-            "credentialsnotspecified",
-            "credential",
-            "access was denied",
-            "access denied",
-            "accessunauthorized",
-            "failed to get oauth",
-            "oauth token",
-            "login failed",
-            "authentication fail",
-            "logon fail",
-            "password",
-        ),
-    ),
-    (
-        "DefinitionInvalid",
-        (
-            "must have the property",
-            "tablenotfound",
-            "columnnotfound",
-            "invalid column",
-            "invalid object name",
-            "wasn't found",
-            "duplicate value",
-            "does not exist",
-            "doesn't exist",
-            "cyclic reference",
-            "syntax error",
-        ),
-    ),
-    ("EngineCrashed", ("0x0000dead",)),
-    ("ModelEvicted", ("0xc11c0020", "has been evicted")),
-    (
-        "CapacityLimitReached",
-        (
-            "exceeded the capacity limit",
-            "capacity level limit exceeded",
-            "node level limit exceeded",
-        ),
-    ),
-    (
-        "GatewayTimedOut",
-        ("gateway_timeouterror", "gatewaynotreachable", "gateway time-out", "gateway timeout", "gateway timed out"),
-    ),
-    ("GatewayFailed", ("dm_gwpipeline_gateway",)),
-)
-
-
-def cause_of(code: str | None, text: str | None) -> ErrorCode | None:
-    """The catalogue's entry for an error that Power BI reports inside a refresh; None if it could be anything."""
-    seen = f"{code or ''} {text or ''}".lower()
-    for name, signs in _CAUSES:
-        if any(sign in seen for sign in signs):
-            return CATALOGUE[name]
-    return None
-
 
 def failure(
     code: str,
@@ -306,14 +244,19 @@ def failure(
     """
     entry = CATALOGUE.get(code) or CATALOGUE["InternalError"]
     shown = cut(reported_as or code, 80)
-    where = joined(
-        table and f"table {cut(table, 60)}",
-        partition and f"partition {cut(partition, 60)}",
-        f"code {shown}",
-        refresh_id and f"refresh {cut(refresh_id, 40)}",
-    )
-    head = f"Semantic model {cut(dataset_id, 40)}: {entry.meaning} ({where})"
     tail = f". {entry.action}"
+    head = ""
+    for limit in (60, 40, 20):
+        # names of any length come from outside; meaning and advice stay whole
+        where = joined(
+            table and f"table {cut(table, limit)}",
+            partition and f"partition {cut(partition, limit)}",
+            f"code {cut(shown, limit)}",
+            refresh_id and f"refresh {cut(refresh_id, 40)}",
+        )
+        head = f"Semantic model {cut(dataset_id, 40)}: {entry.meaning} ({where})"
+        if len(head) + len(tail) <= MAX_MESSAGE:
+            break
     room = MAX_MESSAGE - len(head) - len(tail) - 2
     said = cut((detail or "").strip().rstrip("."), room) if room > 20 else ""
     return {
@@ -324,8 +267,3 @@ def failure(
         "retryable": entry.retryable,
         "action": entry.action,
     }
-
-
-def documented() -> Iterable[ErrorCode]:
-    """Every entry in the order of docs/errors.md."""
-    return CATALOGUE.values()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refresh.errors import cause_of
+from refresh.causes import cause_of
 from refresh.words import clean, cut
 
 MAX_TEXT = 600
@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 # Codes that only say that something went wrong: another code or text beside them tells more.
 _GENERIC = re.compile(r"(?i)ModelRefresh_ShortMessage_ProcessingError|Unknown\w*|Premium_ASWL_Error")
+# How the engine marks names and content in its texts, such as Table '<oii>Sales</oii>'.
+_MARKS = re.compile(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
 _TABLE = (
     re.compile(r"(?i)\btable\s*[:=]\s*'?([^'\".;,\r\n]{1,120})"),
     re.compile(r"(?i)\btable\s+'([^'\r\n]{1,120})'"),
@@ -61,11 +63,11 @@ def service_error(row: Json) -> ServiceError | None:
     """
     errors = [*_exception(row.get("serviceExceptionJson")), *_messages(row.get("messages"))]
     errors.extend(_last_attempt(row.get("refreshAttempts")))
+    failed = _failed_object(row.get("objects"))
     if not errors:
-        return None
+        return failed if failed.table else None
     best = min(errors, key=_rank)
     text = best.text or next((error.text for error in errors if error.text), None)
-    failed = _failed_object(row.get("objects"))
     table = best.table or next((error.table for error in errors if error.table), None) or failed.table
     partition = best.partition or next((error.partition for error in errors if error.partition), None)
     if partition is None and table == failed.table:
@@ -138,7 +140,8 @@ def _messages(value: object) -> Iterator[ServiceError]:
 
 
 def _last_attempt(value: object) -> Iterator[ServiceError]:
-    for attempt in reversed(value if isinstance(value, list) else ()):
+    attempts: list[object] = value if isinstance(value, list) else []
+    for attempt in reversed(attempts):
         errors = [*_exception(attempt.get("serviceExceptionJson"))] if isinstance(attempt, dict) else []
         if errors:
             yield from errors
@@ -153,7 +156,7 @@ def _failed_object(value: object) -> ServiceError:
 
 
 def _error(code: str | None, text: str | None, table: str | None = None, partition: str | None = None) -> ServiceError:
-    text = clean(text) if text else None
+    text = clean(_MARKS.sub("", text)) if text else None
     return ServiceError(
         cut(code, MAX_NAME) or None if code else None,
         cut(text, MAX_TEXT) or None if text else None,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from refresh.errors import cause_of, failure
+from refresh.causes import cause_of
+from refresh.errors import failure
 from refresh.history import RefreshRow, iso
 
 Status = Literal["Completed", "Failed", "Cancelled", "Lost"]
