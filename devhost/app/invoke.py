@@ -20,7 +20,7 @@ from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
 
 from devhost.app.index import Function
-from devhost.engine import Call, Outcome, Raised, Returned
+from devhost.engine import HTTP_ACTIVITY, Call, Outcome, Raised, Returned
 
 log = logging.getLogger("devhost.app")
 
@@ -112,16 +112,22 @@ class Invoker:
 
     def run(self, call: Call, done: Done) -> None:
         """Runs an engine's call; `done` is called from another thread with what came of it."""
-        if call.kind == "activity":
-            function = self._by_name["activity", call.function.lower()]
-            if function.is_async:
-                asyncio.run_coroutine_threadsafe(self._activity_async(function, call, done), self.loop)
-                return
-            self._activities.put(lambda: done(self._activity(function, call)))
+        if call.function == HTTP_ACTIVITY:
+            self._activities.put(lambda: done(handle(_call_http, call.value)))
             return
-        kind = "orchestration" if call.kind == "episode" else "entity"
-        handler = self._by_name[kind, call.function.lower()].handler
-        self._handlers.put(lambda: done(handle(handler, call.value)))
+        kind = "orchestration" if call.kind == "episode" else call.kind
+        function = self._by_name.get((kind, call.function.lower()))
+        if function is None:
+            # Asked for by an older version of the app, and still waiting in the state.
+            problem = f"The function '{call.function}' doesn't exist, is disabled, or is not an {kind} function."
+            log.error("instance %s: %s", call.instance_id, problem)
+            self._handlers.put(lambda: done(Raised(f"ArgumentException: {problem}", problem)))
+        elif kind != "activity":
+            self._handlers.put(lambda: done(handle(function.handler, call.value)))
+        elif function.is_async:
+            asyncio.run_coroutine_threadsafe(self._activity_async(function, call, done), self.loop)
+        else:
+            self._activities.put(lambda: done(self._activity(function, call)))
 
     def _activity(self, function: Function, call: Call) -> Outcome:
         try:
@@ -172,6 +178,12 @@ def handle(handler: Callable[..., Any], value: str) -> Outcome:
         return Returned(handler(value))
     except Exception as problem:
         return _raised(problem)
+
+
+def _call_http(text: str) -> str:
+    from devhost.app.http_call import call_http  # the library behind it is only loaded by who uses it
+
+    return call_http(text)
 
 
 def _fail(future: asyncio.Future[Any], problem: BaseException) -> None:

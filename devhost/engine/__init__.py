@@ -7,11 +7,13 @@
 from devhost.engine.core import Engine
 from devhost.engine.hub import Hub, Query, Refused
 from devhost.engine.model import Call, Functions, Item, Outcome, Raised, Returned
+from devhost.engine.replay import HTTP_ACTIVITY
 from devhost.engine.sqlite_store import SqliteStore, StateInUse
 from devhost.engine.store import MemoryStore, Store
 from devhost.engine.times import exact, whole_seconds
 
 __all__ = [
+    "HTTP_ACTIVITY",
     "Call",
     "Engine",
     "Functions",

@@ -53,7 +53,6 @@ class Flight:
     """An item that is being worked on: what it took, and what to undo if it is abandoned."""
 
     messages: list[Message]
-    begun: datetime
     arrived: list[Event] = field(default_factory=list)
     """For an episode: its OrchestratorStarted and the events it received."""
     texts: list[str] = field(default_factory=list)
@@ -74,7 +73,7 @@ class Engine:
     ) -> None:
         """Starts from what `store` holds: everything that was in flight is ready again.
 
-        `timers` says when a timer is delivered, `new_id` makes execution ids (seed it for a simulation), `batch_size`
+        `timers` says when a timer is delivered, `new_id` makes the ids of executions and entity requests, `batch_size`
         bounds an entity's batch.
         """
         self.store = store
@@ -145,7 +144,7 @@ class Engine:
         if item.kind == "episode":
             instance = self.instances[item.key]
             taken = [] if instance.fresh else list(instance.inbox)
-            flight = Flight(taken, now)
+            flight = Flight(taken)
             for _ in taken:
                 instance.inbox.popleft()
             self._flying[item] = flight
@@ -153,11 +152,11 @@ class Engine:
         elif item.kind == "entity":
             entity = self.entities[item.key]
             taken = [entity.inbox.popleft() for _ in range(min(len(entity.inbox), self.batch_size))]
-            self._flying[item] = Flight(taken, now)
+            self._flying[item] = Flight(taken)
             call = begin_batch(entity, taken)
         else:
             message = self.activities[item.key]
-            self._flying[item] = Flight([message], now)
+            self._flying[item] = Flight([message])
             call = Call("activity", message.body["name"], message.body["input"], message.target)
         if call is None:
             self._settle(item)

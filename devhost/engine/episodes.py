@@ -12,7 +12,7 @@ from devhost.engine.answers import Answer, dumps, read, reads_as_reference
 from devhost.engine.events import Event
 from devhost.engine.model import Call, Instance, Outcome, Parent
 from devhost.engine.replay import Walk, walk
-from devhost.engine.requests import request_id, request_text
+from devhost.engine.requests import request_text
 from devhost.engine.sentences import Scheduled
 from devhost.engine.times import parse
 
@@ -71,7 +71,7 @@ def complete_episode(
     answer = read(outcome)
     history = engine.history(instance)
     whole = [*history, *flight.arrived]
-    result = _walk(engine, instance, answer, whole, flight)
+    result = _walk(engine, instance, answer, whole)
     if not keep:
         _dispatch(engine, instance, result.scheduled, now)
         return
@@ -98,7 +98,7 @@ def complete_episode(
         _warn(instance, answer, result)
 
 
-def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event], flight: Flight) -> Walk:
+def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event]) -> Walk:
     if answer.broken is not None:
         return Walk()
     recorded = {e["EventId"]: json.loads(e["Input"])["id"] for e in whole if e["EventType"] == ev.EVENT_SENT}
@@ -114,7 +114,7 @@ def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event]
         instance_id=instance.id,
         execution_id=instance.execution_id,
         parent_id=instance.parent.instance_id if instance.parent else None,
-        new_request_id=lambda task_id: request_id(instance.id, flight.begun, task_id),
+        new_request_id=engine.new_id,
         recorded_requests=recorded,
     )
 

@@ -87,7 +87,7 @@ class _Walker:
         instance_id: str,
         execution_id: str,
         parent_id: str | None,
-        new_request_id: Callable[[int], str],
+        new_request_id: Callable[[], str],
         recorded_requests: dict[int, str],
     ) -> None:
         self.actions = actions
@@ -211,7 +211,7 @@ class _Walker:
                 raise _Broken(problem)
             return self._swallow(problem)
         task_id = self.counter
-        request_id = self.recorded_requests.get(task_id) or self.new_request_id(task_id)
+        request_id = self.recorded_requests.get(task_id) or self.new_request_id()
         self._schedule(
             ev.EVENT_SENT,
             "",
@@ -336,7 +336,7 @@ def walk(
     instance_id: str,
     execution_id: str,
     parent_id: str | None,
-    new_request_id: Callable[[int], str],
+    new_request_id: Callable[[], str],
     recorded_requests: dict[int, str],
 ) -> Walk:
     """Replays `actions` against `history` and tells what is new, what is open and whether the end was reached.

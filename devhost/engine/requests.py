@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +10,6 @@ from devhost.engine.answers import dumps
 from devhost.engine.times import iso
 
 _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
-_NAMESPACE = uuid.UUID("9e952958-5e33-4daf-827f-2fa12937b875")
-
-
-def request_id(instance_id: str, now: datetime, task_id: int) -> str:
-    """The id of a request. It depends on the time of the episode, so an episode that is run again asks anew."""
-    return str(uuid.uuid5(_NAMESPACE, f"{instance_id}_{iso(now)}_{task_id}"))
 
 
 def request_text(
