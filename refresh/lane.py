@@ -1,0 +1,278 @@
+"""The lane of one dataset: who shares which run, whose turn it is, and what became of it.
+
+A pure state machine, `apply(state, operation, arguments) -> (state, answer)`; the entity around it only loads and
+stores. The durable engine applies an operation twice now and then, and late, so every operation carries an id of ours
+and gives the same answer when it is repeated; who has ended is remembered for half an hour, so that a late duplicate
+brings nobody back.
+
+A lane is a queue of runs. The first one is active, each of the others waits for its turn. A request is a member of
+one run. A run lives as one orchestration at a time: its generation grows with each repair, and in each generation the
+first life to claim the run (by its token) keeps it.
+
+Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests: `enroll`, `leave`, `restart`.
+Of runs: `claim`, `seal`, `reopen`, `record`, `drop`, `finish`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from refresh.lane_state import Ended, Gone, Json, Lane, Member, Run
+
+REMEMBERED = timedelta(minutes=30)
+"""How long the ended are known: longer than the engine can delay a duplicate of a message."""
+UNCOLLECTED = timedelta(hours=24)
+"""How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
+MAX_REMEMBERED = 2_000
+
+
+def apply(state: Json | None, operation: str, arguments: Json) -> tuple[Json | None, Json]:
+    """One operation on a lane: the new state (None for a quiet lane) and the answer. `state` is left as it was.
+
+    Raises KeyError for an unknown operation or a missing argument.
+    """
+    lane = Lane.from_json(state)
+    lane.at = max(lane.at, arguments["at"])
+    answer = OPERATIONS[operation](lane, arguments)
+    _forget(lane)
+    return (None if lane.quiet else lane.to_json()), answer
+
+
+def view(lane: Lane, request_id: str) -> Json:
+    """How an enrolled request stands: its run, how many runs are before it, with how many it shares."""
+    run = lane.run_of(request_id)
+    if run is None:
+        return {"state": "gone"}
+    active = lane.runs[0]
+    return {
+        "state": "enrolled",
+        "run": run.id,
+        "generation": run.generation,
+        "position": lane.runs.index(run),
+        "shared_with": len(run.members) - 1,
+        "refresh_id": run.refresh_id,
+        "posted_at": run.posted_at,
+        "active": _turn(active),
+        "active_claimed": active.token is not None,
+    }
+
+
+def _turn(run: Run) -> Json:
+    return {"run": run.id, "generation": run.generation}
+
+
+def _next(lane: Lane) -> Json | None:
+    """The run to start now: the active one, if no life has claimed it yet."""
+    return _turn(lane.runs[0]) if lane.runs and lane.runs[0].token is None else None
+
+
+# ---- what requests do ---------------------------------------------------------------------------------------------
+
+
+def _enroll(lane: Lane, args: Json) -> Json:
+    """Joins a run or appends one; repeated, tells how the request stands, and its outcome once there is one."""
+    request_id, token = args["request"], args["token"]
+    gone = lane.gone.get(request_id)
+    if gone is not None:
+        return _answer_again(lane, gone, token)
+    for run_id, ended in lane.ended.items():
+        if request_id in ended.uncollected:
+            del ended.uncollected[request_id]
+            lane.gone[request_id] = Gone(lane.at, token, run_id)
+            return _answer_again(lane, lane.gone[request_id], token)
+    run = lane.run_of(request_id)
+    if run is None:
+        run = _run_to_join(lane, args)
+        run.members.append(Member(request_id, token, args["at"], args["wake"]))
+    else:
+        member = next(m for m in run.members if m.id == request_id)
+        if member.token != token:
+            return {"state": "taken"}
+        member.wake = args["wake"]
+    return view(lane, request_id)
+
+
+def _run_to_join(lane: Lane, args: Json) -> Run:
+    if args["share"]:
+        for run in lane.runs:
+            if run.share and not run.sealed and run.refresh_id is None and run.scope == args["scope"]:
+                return run
+    run = Run(_new_run_id(lane, args["request"]), args["scope"], args["share"])
+    lane.runs.append(run)
+    return run
+
+
+def _new_run_id(lane: Lane, request_id: str) -> str:
+    number = 1
+    while lane.find(f"{request_id}-r{number}") or f"{request_id}-r{number}" in lane.ended:
+        number += 1
+    return f"{request_id}-r{number}"
+
+
+def _answer_again(lane: Lane, gone: Gone, token: str) -> Json:
+    if gone.token != token:
+        return {"state": "taken"}
+    ended = lane.ended.get(gone.run) if gone.run else None
+    if ended is None:
+        return {"state": "gone", **(gone.answer or {}), "next": _next(lane)}
+    return {"state": "ended", "run": gone.run, "shared_with": ended.shared_with, "outcome": ended.outcome}
+
+
+def _leave(lane: Lane, args: Json) -> Json:
+    """Takes a request out. If its verdict is already there it is told that instead; the last one out may cancel."""
+    request_id, token = args["request"], args["token"]
+    if request_id in lane.gone:
+        return _answer_again(lane, lane.gone[request_id], token)
+    run = lane.run_of(request_id)
+    if run is None:
+        if any(request_id in ended.uncollected for ended in lane.ended.values()):
+            return _enroll(lane, args)
+        lane.gone[request_id] = Gone(lane.at, token)
+        return {"state": "gone", "next": _next(lane)}
+    if next(m for m in run.members if m.id == request_id).token != token:
+        return {"state": "taken"}
+    stood = view(lane, request_id)
+    run.members = [m for m in run.members if m.id != request_id]
+    run.kept = run.kept or not args["cancel"]
+    run.cancel = not (run.members or run.kept or run.adopted)
+    if not run.members and not run.sealed:
+        lane.runs.remove(run)
+    cancel_id = run.refresh_id if run.cancel else None
+    answer = {**stood, "state": "left", "alone": not run.members, "cancel_refresh_id": cancel_id}
+    lane.gone[request_id] = Gone(lane.at, token, answer=answer)
+    return {**answer, "next": _next(lane)}
+
+
+def _restart(lane: Lane, args: Json) -> Json:
+    """Gives the active run a new life if that generation of it is still the one in force."""
+    if lane.runs and _turn(lane.runs[0]) == {"run": args["run"], "generation": args["generation"]}:
+        lane.runs[0].generation += 1
+        lane.runs[0].token = None
+    return {"next": _next(lane)}
+
+
+# ---- what runs do -------------------------------------------------------------------------------------------------
+
+
+def _held(lane: Lane, args: Json) -> Run | None:
+    """The active run, if this life of it may go on."""
+    if not lane.runs:
+        return None
+    run = lane.runs[0]
+    same = (run.id, run.generation, run.token) == (args["run"], args["generation"], args["token"])
+    return run if same else None
+
+
+def _claim(lane: Lane, args: Json) -> Json:
+    """The first life of a generation gets the run; repeated by the same life, it is told how the run stands."""
+    if lane.runs and _turn(lane.runs[0]) == {"run": args["run"], "generation": args["generation"]}:
+        lane.runs[0].token = lane.runs[0].token or args["token"]
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False}
+    return {
+        "go": True,
+        "scope": run.scope,
+        "ticket": run.ticket,
+        "sealed": run.sealed,
+        "before": run.before,
+        "refresh_id": run.refresh_id,
+        "adopted": run.adopted,
+        "posted_at": run.posted_at,
+    }
+
+
+def _seal(lane: Lane, args: Json) -> Json:
+    """Permission to POST once: from now on nobody joins. The run numbers its tickets, so a repeat gets the same one."""
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False, "next": _next(lane)}
+    if args["ticket"] > run.ticket:
+        run.ticket, run.before = args["ticket"], args["before"]
+    return {"go": True}
+
+
+def _reopen(lane: Lane, args: Json) -> Json:
+    """The ticket came to nothing (refused, dropped, somebody else's refresh failed): others may join again."""
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False, "next": _next(lane)}
+    if run.ticket == args["ticket"] and run.sealed:
+        run.spent = run.ticket
+        run.before = run.refresh_id = run.posted_at = None
+        run.adopted = False
+    return _drop_if_unwanted(lane, run)
+
+
+def _record(lane: Lane, args: Json) -> Json:
+    """The refresh of the ticket is known. Answers whom to tell, and whether nobody wants it any more."""
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False, "next": _next(lane)}
+    if run.ticket == args["ticket"] and run.sealed:
+        run.refresh_id, run.adopted, run.posted_at = args["refresh_id"], args["adopted"], args["posted_at"]
+        run.cancel = run.cancel and not run.adopted
+    return {"go": True, "cancel": run.cancel, "wake": [[m.id, m.wake] for m in run.members]}
+
+
+def _drop(lane: Lane, args: Json) -> Json:
+    """Takes out members whose orchestrations are gone; the run goes on only if somebody is left."""
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False, "next": _next(lane)}
+    run.members = [m for m in run.members if m.id not in args["gone"]]
+    return _drop_if_unwanted(lane, run)
+
+
+def _drop_if_unwanted(lane: Lane, run: Run) -> Json:
+    if run.members:
+        return {"go": True}
+    lane.runs.remove(run)
+    return {"go": False, "next": _next(lane)}
+
+
+def _finish(lane: Lane, args: Json) -> Json:
+    """The verdict: kept for the members, the next run's turn begins.
+
+    `late_after` is set when the refresh is somebody else's: members enrolled after that time may have come too late
+    for it, so they get a run of their own at the head of the queue.
+    """
+    run = _held(lane, args)
+    if run is not None:
+        late_after = args["late_after"]
+        late = [m for m in run.members if late_after is not None and m.since > late_after]
+        served = {m.id: m.wake for m in run.members if m not in late}
+        lane.runs.remove(run)
+        lane.ended[run.id] = Ended(lane.at, args["outcome"], max(len(served) - 1, 0), served)
+        if late:
+            lane.runs.insert(0, Run(_new_run_id(lane, late[0].id), run.scope, run.share, late))
+    ended = lane.ended.get(args["run"])
+    wake = [[request, event] for request, event in ended.uncollected.items()] if ended else []
+    return {"next": _next(lane), "wake": wake}
+
+
+OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
+    "enroll": _enroll,
+    "leave": _leave,
+    "restart": _restart,
+    "claim": _claim,
+    "seal": _seal,
+    "reopen": _reopen,
+    "record": _record,
+    "drop": _drop,
+    "finish": _finish,
+}
+
+
+def _forget(lane: Lane) -> None:
+    now = datetime.fromisoformat(lane.at)
+    lane.gone = _young(lane.gone, now)
+    needed = {gone.run for gone in lane.gone.values()}
+    for run_id, ended in list(lane.ended.items()):
+        age = now - datetime.fromisoformat(ended.at)
+        if age > UNCOLLECTED or (age > REMEMBERED and not ended.uncollected and run_id not in needed):
+            del lane.ended[run_id]
+
+
+def _young(gone: dict[str, Gone], now: datetime) -> dict[str, Gone]:
+    young = {key: value for key, value in gone.items() if now - datetime.fromisoformat(value.at) <= REMEMBERED}
+    return dict(list(young.items())[-MAX_REMEMBERED:])

@@ -1,0 +1,321 @@
+"""One run, from waiting for an idle model to its verdict, as a pure state machine.
+
+The orchestrator does what `next_step` says and hands the answer to `advance`; all that a run knows is in its
+`RunState`, which is also its input in the next generation. So every decision can be tested without an engine, and a
+run that is restarted goes on where the lane says that it was.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from refresh.errors import failure
+from refresh.poll_plan import backoff, next_wait
+from refresh.run_state import RunState
+from refresh.verdict import Outcome, judge_json
+
+PROBE_AFTER = timedelta(minutes=60)
+"""Behind one and the same row for so long, we POST anyway: the row may never end, the refusal is the truth."""
+LOST_AFTER = timedelta(hours=30)
+"""No refresh lives so long (24 h and 6 h of a paused capacity at most); the lane must be free again."""
+MAX_TRIES = 3
+"""How often a refresh that the service dropped, or a POST whose answer was lost, is posted again."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next: call an activity or an operation of the lane, wait (seconds), or end."""
+
+    kind: Literal["activity", "lane", "wait", "end"]
+    name: str = ""
+    input: Json | None = None
+    seconds: float = 0
+
+
+def next_step(state: RunState) -> Step:
+    """What the run does now. Lane operations get the run's identity from the orchestrator."""
+    if state.wait > 0:
+        return Step("wait", seconds=state.wait)
+    model = {"workspace_id": state.scope.get("workspace_id"), "dataset_id": state.dataset_id}
+    trace = {"run": state.run, "generation": state.generation}
+    match state.phase:
+        case "claim":
+            return Step("lane", "claim", {})
+        case "look" | "reconcile":
+            before = state.before if state.phase == "reconcile" else None
+            return Step("activity", "read_history", {**model, **trace, "scope": state.scope, "before": before})
+        case "seal":
+            return Step("lane", "seal", {"ticket": state.ticket + 1, "before": state.before})
+        case "post":
+            post = {"ticket": state.ticket, "token": state.token, "scope": state.scope, "before": state.before}
+            return Step("activity", "post_refresh", {**model, **trace, **post})
+        case "record":
+            known = {"refresh_id": state.refresh_id, "adopted": state.adopted, "posted_at": state.posted_at}
+            return Step("lane", "record", {"ticket": state.ticket, **known})
+        case "reopen":
+            return Step("lane", "reopen", {"ticket": state.ticket})
+        case "drop":
+            return Step("lane", "drop", {"gone": state.gone})
+        case "cancel":
+            return Step("activity", "cancel_refresh", {**model, **trace, "refresh_id": state.refresh_id})
+        case "poll":
+            enhanced = state.scope.get("refresh") is not None
+            return Step(
+                "activity", "read_refresh", {**model, **trace, "refresh_id": state.refresh_id, "enhanced": enhanced}
+            )
+        case "finish":
+            late_after = state.late_after if state.adopted else None
+            return Step("lane", "finish", {"outcome": state.outcome, "late_after": late_after})
+        case "start_next":
+            return Step("activity", "start_run", {"dataset_id": state.dataset_id, **(state.next or {})})
+        case "tell":
+            return Step("activity", "wake_requests", {"wake": state.wake})
+        case _:
+            return Step("end")
+
+
+def advance(state: RunState, answer: Json, now: datetime) -> RunState:
+    """The run after its step was answered. `now` is the orchestration's own time (UTC)."""
+    if state.wait > 0:
+        # a fired timer means due, whatever the clock says
+        return replace(state, wait=0)
+    return HANDLERS[state.phase](state, answer, now)
+
+
+def next_generation(state: RunState) -> RunState:
+    """The state to continue as new with: the run first asks the lane whether it is still wanted."""
+    if state.phase in ("start_next", "tell", "claim"):
+        return state
+    return replace(state, phase="claim", after_claim=state.phase)
+
+
+# ---- before the POST ----------------------------------------------------------------------------------------------
+
+
+def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
+    if not answer["go"]:
+        return replace(state, phase="end")
+    if state.after_claim:
+        return replace(state, phase=state.after_claim, after_claim=None)
+    state = replace(state, scope=answer["scope"], ticket=answer["ticket"], since=_iso(now))
+    if answer["refresh_id"]:
+        known = {"refresh_id": answer["refresh_id"], "adopted": answer["adopted"], "posted_at": answer["posted_at"]}
+        return replace(state, phase="poll", phase_since=_iso(now), **known)
+    if answer["sealed"]:
+        # an earlier life of this run may have posted: its refresh is looked for before another one is made
+        late_after = answer["before"]["read_at"]
+        return _reconcile(replace(state, before=answer["before"], late_after=late_after), "lost", now)
+    return replace(state, phase="look")
+
+
+def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
+    if answer["kind"] != "history":
+        return _not_read(state, answer, now)
+    state = _read_well(state)
+    blocker = answer["running"]
+    if blocker is None:
+        return replace(state, phase="seal", before=answer["before"], blocked_by=None, blocked_since=None)
+    if state.blocked_by != blocker:
+        state = replace(state, blocked_by=blocker, blocked_since=_iso(now))
+    waited = now - _time(state.blocked_since)
+    if waited >= PROBE_AFTER:
+        return replace(state, phase="seal", before=answer["before"], blocked_since=_iso(now))
+    return replace(state, wait=next_wait(waited.total_seconds(), state.limits))
+
+
+def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
+    if not answer["go"]:
+        return _leave(state, answer)
+    late_after = state.before["read_at"] if state.before else None
+    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after)
+
+
+def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
+    kind = answer["kind"]
+    if kind == "accepted":
+        return replace(
+            _read_well(state), phase="record", refresh_id=answer["refresh_id"], posted_at=_iso(now), adopted=False
+        )
+    if kind == "appeared":
+        return replace(
+            _read_well(state), phase="record", refresh_id=answer["refresh_id"], posted_at=_iso(now), adopted=True
+        )
+    if kind in ("busy", "lost"):
+        # what the activity read after the seal is newer than what the run read before it
+        before = answer.get("before")
+        if before:
+            state = replace(state, before=before, late_after=None)
+        return _reconcile(state, kind, now)
+    if kind == "broken":
+        return _reconcile(state, "lost", now)
+    if kind == "blocked":
+        return replace(state, phase="reopen", pause=state.limits.poll_min)
+    if kind == "unwanted":
+        return replace(state, phase="drop", gone=answer["gone"])
+    if kind == "stale":
+        # the lane's state was read before it showed our ticket, or another life has taken over: the claim tells
+        return replace(state, phase="claim", after_claim="post", wait=state.limits.poll_min)
+    failed = _not_read(state, answer, now)
+    if failed.phase == "finish":
+        return failed
+    return replace(failed, phase="reopen", pause=failed.wait, wait=0)
+
+
+def _reconcile(state: RunState, reason: str, now: datetime) -> RunState:
+    until = _iso(now + timedelta(seconds=state.limits.grace))
+    return replace(state, phase="reconcile", reason=reason, phase_since=_iso(now), until=until)
+
+
+def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
+    """After a POST without a clear answer: a refresh that is new against what the history held is ours, or as good."""
+    if answer["kind"] != "history":
+        if answer["kind"] == "refused":
+            return _failed(state, answer["error"])
+        return _not_read(state, answer, now, budget=False)
+    state = _read_well(state)
+    if answer["adoptable"]:
+        return replace(state, phase="record", refresh_id=answer["adoptable"], posted_at=_iso(now), adopted=True)
+    if answer["running"] and state.reason == "busy":
+        return replace(state, phase="reopen", pause=state.limits.poll_min)
+    if now < _time(state.until):
+        spent = (now - _time(state.phase_since)).total_seconds()
+        return replace(state, wait=next_wait(spent, state.limits))
+    if state.reason == "busy":
+        return replace(state, phase="reopen", pause=state.limits.poll_max)
+    state = replace(state, lost_answers=state.lost_answers + 1)
+    if state.lost_answers >= MAX_TRIES:
+        return _failed(state, failure("AnswerLost", state.dataset_id))
+    return replace(state, phase="reopen", pause=state.limits.poll_min)
+
+
+def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
+    if not answer["go"]:
+        return _leave(state, answer)
+    cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None)
+    return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False, since=_iso(now))
+
+
+def _dropped(state: RunState, answer: Json, now: datetime) -> RunState:
+    return replace(state, phase="reopen", pause=0, gone=[]) if answer["go"] else _leave(state, answer)
+
+
+# ---- after the POST -----------------------------------------------------------------------------------------------
+
+
+def _recorded(state: RunState, answer: Json, now: datetime) -> RunState:
+    if not answer["go"]:
+        return _leave(state, answer)
+    state = replace(state, cancel=answer["cancel"], wake=answer["wake"], phase_since=_iso(now), before=None)
+    return replace(state, phase="tell", wait=0)
+
+
+def _cancelled(state: RunState, answer: Json, now: datetime) -> RunState:
+    return replace(state, phase="poll", cancel=False, wait=state.limits.poll_min)
+
+
+def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
+    posted = _time(state.posted_at)
+    spent = now - posted
+    if answer["kind"] == "refused":
+        # permission lost in the middle: the refresh goes on, so its verdict is still worth waiting for
+        answer = {"kind": "unavailable", "error": answer["error"]["message"]}
+    if answer["kind"] == "row":
+        state = replace(_read_well(state), seen=True)
+        outcome = judge_json(answer["row"], state.dataset_id)
+        if outcome is not None:
+            return _judged(state, outcome)
+    elif answer["kind"] == "absent":
+        state = _read_well(state)
+        if not state.seen and spent >= timedelta(seconds=state.limits.grace):
+            state = replace(state, drops=state.drops + 1)
+            if state.drops >= MAX_TRIES:
+                return _failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))
+            return replace(state, phase="reopen", pause=state.limits.poll_min)
+    else:
+        state = _not_read(state, answer, now, budget=False)
+    if spent >= LOST_AFTER:
+        lost = failure("RefreshLost", state.dataset_id, refresh_id=state.refresh_id)
+        return _over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
+    return replace(state, wait=state.wait or next_wait(spent.total_seconds(), state.limits))
+
+
+def _judged(state: RunState, outcome: Outcome) -> RunState:
+    if state.adopted and outcome.status != "Completed":
+        # not proven ours: it may satisfy a request, never fail it
+        return replace(state, phase="reopen", pause=0)
+    return _over(state, {**outcome.to_json(), "adopted": state.adopted})
+
+
+def _finished(state: RunState, answer: Json, now: datetime) -> RunState:
+    return replace(state, phase="start_next", next=answer["next"], wake=answer["wake"])
+
+
+def _next_started(state: RunState, answer: Json, now: datetime) -> RunState:
+    return replace(state, phase="tell" if state.wake else "end")
+
+
+def _told(state: RunState, answer: Json, now: datetime) -> RunState:
+    if state.outcome is not None:
+        return replace(state, phase="end", wake=[])
+    return replace(state, phase="cancel" if state.cancel else "poll", wake=[], wait=state.limits.poll_min)
+
+
+# ---- shared -------------------------------------------------------------------------------------------------------
+
+
+def _not_read(state: RunState, answer: Json, now: datetime, *, budget: bool = True) -> RunState:
+    """The service did not answer well: wait as it says, or with growing waits; give up when the budget is spent."""
+    if answer["kind"] == "refused":
+        return _failed(state, answer["error"])
+    error = answer.get("error", "")
+    if answer["kind"] == "throttled":
+        return replace(state, wait=max(answer["seconds"], state.limits.poll_min), last_error=error, outage_since=None)
+    state = replace(state, failures=state.failures + 1, last_error=error, outage_since=state.outage_since or _iso(now))
+    if budget and (now - _time(state.outage_since)).total_seconds() >= state.limits.outage:
+        return _failed(state, failure("ServiceUnavailable", state.dataset_id, detail=error))
+    return replace(state, wait=backoff(state.failures, state.limits))
+
+
+def _read_well(state: RunState) -> RunState:
+    return replace(state, failures=0, outage_since=None, last_error=None)
+
+
+def _failed(state: RunState, error: Json) -> RunState:
+    return _over(state, Outcome(status="Failed", refresh_id=state.refresh_id, error=error).to_json())
+
+
+def _over(state: RunState, outcome: Json) -> RunState:
+    return replace(state, phase="finish", wait=0, outcome=outcome)
+
+
+def _leave(state: RunState, answer: Json) -> RunState:
+    """This life of the run may not go on; if its going made room, the next run starts."""
+    return replace(state, phase="start_next" if answer.get("next") else "end", next=answer.get("next"), wake=[])
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat()
+
+
+def _time(text: str | None) -> datetime:
+    assert text is not None  # noqa: S101 - the phases that read a time have set it
+    return datetime.fromisoformat(text)
+
+
+HANDLERS = {
+    "claim": _claimed,
+    "look": _looked,
+    "seal": _sealed,
+    "post": _posted,
+    "reconcile": _reconciled,
+    "reopen": _reopened,
+    "drop": _dropped,
+    "record": _recorded,
+    "cancel": _cancelled,
+    "poll": _polled,
+    "finish": _finished,
+    "start_next": _next_started,
+    "tell": _told,
+}

@@ -1,0 +1,85 @@
+"""All that a run knows: the input of each generation of its orchestration, so plain JSON and small."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from refresh.poll_plan import Limits
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run between two steps. Times are ISO 8601 UTC, waits are seconds."""
+
+    run: str
+    dataset_id: str
+    generation: int
+    token: str
+    limits: Limits = field(default_factory=Limits)
+    phase: str = "claim"
+    after_claim: str | None = None
+    """Where to go on after a claim that only asks whether the run is still wanted."""
+    scope: Json = field(default_factory=dict)
+
+    since: str | None = None
+    """When the run began to wait for an idle model."""
+    wait: float = 0
+    """Seconds to wait before the phase's step."""
+    pause: float = 0
+    """Seconds to wait once the lane is open again."""
+    blocked_by: str | None = None
+    blocked_since: str | None = None
+    outage_since: str | None = None
+    failures: int = 0
+    last_error: str | None = None
+
+    ticket: int = 0
+    before: Json | None = None
+    """What the history held before the POST: `known` ids, the service's own clock, and when we read it."""
+    late_after: str | None = None
+    """Members enrolled later than this may have come too late for a refresh that is not proven ours."""
+    reason: str | None = None
+    until: str | None = None
+    phase_since: str | None = None
+    lost_answers: int = 0
+    drops: int = 0
+
+    refresh_id: str | None = None
+    adopted: bool = False
+    posted_at: str | None = None
+    seen: bool = False
+    cancel: bool = False
+
+    gone: list[str] = field(default_factory=list)
+    wake: list[list[str]] = field(default_factory=list)
+    next: Json | None = None
+    outcome: Json | None = None
+
+    def to_json(self) -> Json:
+        """The input of the run's next generation."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Json) -> "RunState":
+        """The state that `to_json` or a start wrote. Keys of a newer code are left out."""
+        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
+        return cls(**{**known, "limits": Limits(**value["limits"])})
+
+    def identity(self, at: str) -> Json:
+        """What proves to the lane which life of which run speaks."""
+        return {"run": self.run, "generation": self.generation, "token": self.token, "at": at}
+
+    def status(self) -> Json:
+        """The custom status of the orchestration: what a person may want to know of a run, far below 4 KB."""
+        return {
+            "phase": "refreshing" if self.refresh_id else "waiting" if self.phase in ("claim", "look") else self.phase,
+            "refreshId": self.refresh_id,
+            "adopted": self.adopted,
+            "postedAt": self.posted_at,
+            "waitsFor": self.blocked_by,
+            "waitsSince": self.blocked_since,
+            "lastReadError": self.last_error,
+        }

@@ -1,0 +1,149 @@
+"""What an operator can set: one frozen object, read from the app settings once and checked as a whole.
+
+A bad value stops the start with the name of the setting: an app that starts is an app whose settings make sense.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. `name` is the app setting's name; the message says what is expected."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"App setting {name}: {problem}")
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The app settings, checked. Durations are seconds unless the name says otherwise."""
+
+    power_bi_cloud: str = "public"
+    power_bi_api_url: str | None = None
+    power_bi_scope: str | None = None
+    azure_client_id: str | None = None
+    allowed_workspaces: frozenset[UUID] = frozenset()
+    poll_min_seconds: float = 5
+    poll_max_seconds: float = 60
+    outage_budget_seconds: float = 900
+    visibility_grace_seconds: float = 120
+    fallback_seconds: float = 300
+    expose_management_uris: bool = False
+    auth_mode: Literal["key"] = "key"
+    public_base_url: str | None = None
+    website_hostname: str | None = None
+    app_identity: bool = False
+    """True where the app runs as a managed identity or service principal, for whom Power BI sends no mails."""
+
+    @property
+    def fallback(self) -> timedelta:
+        """How long a request trusts the silence before it looks after its lane by itself."""
+        return timedelta(seconds=self.fallback_seconds)
+
+    def allows_workspace(self, workspace_id: UUID) -> bool:
+        """True if refreshes in this workspace may be asked for: all of them unless ALLOWED_WORKSPACES names some."""
+        return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """The settings in `environ`, app settings being environment variables on Azure Functions.
+
+        Raises SettingsError with the name of the first setting that cannot be used. An empty value counts as not set.
+        """
+        values = {name: value.strip() for name, value in environ.items() if value.strip()}
+        settings = cls(
+            power_bi_cloud=_one_of(values, "POWER_BI_CLOUD", CLOUDS, "public"),
+            power_bi_api_url=_service_url(values, "POWER_BI_API_URL", loopback_http=True),
+            power_bi_scope=values.get("POWER_BI_SCOPE"),
+            azure_client_id=values.get("AZURE_CLIENT_ID"),
+            allowed_workspaces=_guids(values, "ALLOWED_WORKSPACES"),
+            poll_min_seconds=_number(values, "POLL_MIN_SECONDS", 5),
+            poll_max_seconds=_number(values, "POLL_MAX_SECONDS", 60),
+            outage_budget_seconds=_number(values, "OUTAGE_BUDGET_SECONDS", 900),
+            visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
+            fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
+            expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
+            auth_mode=_auth_mode(values),
+            public_base_url=_service_url(values, "PUBLIC_BASE_URL", loopback_http=True),
+            website_hostname=values.get("WEBSITE_HOSTNAME"),
+            app_identity=any(name in values for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET")),
+        )
+        if settings.poll_max_seconds < settings.poll_min_seconds:
+            raise SettingsError("POLL_MAX_SECONDS", "must not be smaller than POLL_MIN_SECONDS")
+        if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
+            raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
+        return settings
+
+
+@cache
+def current_settings() -> Settings:
+    """The settings of this process, read and checked at the first call."""
+    return Settings.from_environment(os.environ)
+
+
+def is_loopback(url: str) -> bool:
+    """True for a URL on this very machine, the only place where plain http and made-up tokens are in order."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _one_of(values: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = values.get(name, default).lower()
+    if value not in choices:
+        raise SettingsError(name, f"must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _auth_mode(values: Mapping[str, str]) -> Literal["key"]:
+    _one_of(values, "AUTH_MODE", ("key",), "key")
+    return "key"
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    return _one_of(values, name, ("true", "false", "1", "0"), "false") in ("true", "1")
+
+
+def _number(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name, str(default))
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) or float(text) <= 0:
+        raise SettingsError(name, f"must be a number of seconds above 0 (fractions allowed), not {text!r}")
+    return float(text)
+
+
+def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
+    guids = set()
+    for part in re.split(r"[,;\s]+", values.get(name, "")):
+        if part:
+            try:
+                guids.add(UUID(part))
+            except ValueError:
+                raise SettingsError(name, f"must be GUIDs separated by commas, {part!r} is none") from None
+    return frozenset(guids)
+
+
+def _service_url(values: Mapping[str, str], name: str, *, loopback_http: bool) -> str | None:
+    text = values.get(name)
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise SettingsError(name, "must be an absolute URL without user, query and fragment")
+    if parts.scheme != "https" and not (loopback_http and parts.scheme == "http" and is_loopback(text)):
+        raise SettingsError(name, "must use https (http is allowed for this machine only)")
+    return text.rstrip("/")

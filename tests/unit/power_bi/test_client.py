@@ -1,0 +1,315 @@
+"""The client's four calls: what they send, what they give, what they raise."""
+
+import json
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from power_bi.client import PowerBiClient
+from power_bi.errors import (
+    AnswerLost,
+    NoAnswer,
+    PowerBiError,
+    RefreshInProgress,
+    Refused,
+    ServiceUnavailable,
+    Throttled,
+)
+from tests.unit.power_bi.fake import DATASET, PATH, REFRESH, URL, WORKSPACE, Tokens, client, reply
+
+OTHER = "00000000-0000-0000-0000-00000000beef"
+LOCATION = f"https://wabi-west-europe-d-primary-redirect.analysis.windows.net/v1.0/myorg/groups/x/refreshes/{REFRESH}"
+EXPIRED = {"error": {"code": "TokenExpired", "message": "Access token has expired, resubmit with a new access token"}}
+DATE = "Mon, 23 Mar 2026 13:48:31 GMT"
+ROW = {"requestId": REFRESH, "refreshType": "ViaApi", "status": "Unknown", "startTime": "2026-03-23T13:48:31.017Z"}
+
+
+def test_history_reads_the_newest_rows() -> None:
+    """Rows, the service's clock and its request id; rows that are nobody's are left out."""
+    body = {"@odata.context": "x", "value": [ROW, {"id": 5}, "?"]}
+    power_bi, service = client(reply(200, body, Date=DATE, RequestId=OTHER))
+    history = power_bi.history(WORKSPACE, DATASET, top=5)
+    assert [row.request_id for row in history.rows] == [REFRESH]
+    assert history.service_time == datetime(2026, 3, 23, 13, 48, 31, tzinfo=UTC)
+    assert history.power_bi_request_id == OTHER
+    assert service.requests[0].url == f"{URL}{PATH}?$top=5"
+    assert service.timeouts == [(10.0, 30.0)]
+
+
+def test_an_empty_history_is_a_history() -> None:
+    """A model that was never refreshed; a Date that nobody can read is absent."""
+    power_bi, _ = client(reply(200, {"value": []}, Date="soon"))
+    history = power_bi.history(WORKSPACE, DATASET)
+    assert (history.rows, history.service_time) == ((), None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Location": LOCATION, "x_ms_request_id": OTHER, "RequestId": OTHER},
+        {"Location": "https://nowhere/", "x_ms_request_id": REFRESH.upper(), "RequestId": OTHER},
+        {"requestid": REFRESH},
+        {"location": LOCATION + "/?x=1"},
+    ],
+)
+def test_the_refresh_id_comes_from_the_first_header_that_has_one(headers: dict[str, str]) -> None:
+    """Location, then x-ms-request-id, then RequestId, whatever their case."""
+    power_bi, service = client(reply(202, Date=DATE, **headers))
+    started = power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
+    assert started.refresh_id == REFRESH
+    assert started.service_time == datetime(2026, 3, 23, 13, 48, 31, tzinfo=UTC)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("body", [{"type": "Full"}, {"notifyOption": "NoNotification"}, None])
+def test_the_body_is_always_sent_as_json(body: dict[str, Any] | None) -> None:
+    """Without the content type Power BI ignores it and refreshes the whole model."""
+    power_bi, service = client(reply(202, RequestId=REFRESH))
+    power_bi.start(WORKSPACE, DATASET, body)
+    request = service.requests[0]
+    assert request.method == "POST"
+    assert request.headers["Content-Type"] == "application/json"
+    assert json.loads(request.body or b"") == (body or {})
+    assert request.headers["Authorization"] == "Bearer token-0"
+
+
+def test_accepted_without_an_id_is_a_lost_answer() -> None:
+    """The refresh runs, but only the history can tell as what."""
+    power_bi, _ = client(reply(202))
+    with pytest.raises(AnswerLost):
+        power_bi.start(WORKSPACE, DATASET, None)
+
+
+def test_an_acceptance_that_breaks_off_after_its_headers_is_an_acceptance() -> None:
+    """The id was in the headers, the body is empty anyway."""
+    power_bi, service = client(reply(202, RequestId=REFRESH))
+    send = service.send
+
+    def breaking(request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        response = send(request, *args, **kwargs)
+        response.raw = Broken()
+        return response
+
+    service.send = breaking  # type: ignore[method-assign]
+    assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
+
+
+class Broken:
+    """A stream that ends in a reset."""
+
+    def read(self, size: int) -> bytes:
+        """Never a byte."""
+        raise ConnectionResetError
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
+    """202 while it runs, 200 at its end; the words decide, not the HTTP status."""
+    power_bi, service = client(reply(status, {"status": "Unknown", "extendedStatus": "InProgress"}))
+    row = power_bi.refresh(WORKSPACE, DATASET, REFRESH)
+    assert row is not None
+    assert (row.request_id, row.state) == (REFRESH, "running")
+    assert service.requests[0].url == f"{URL}{PATH}/{REFRESH}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(404, {"error": {"code": "PowerBIEntityNotFound", "pbi.error": {"code": "PowerBIEntityNotFound"}}}),
+        reply(404),
+        reply(400, {"error": {"code": "InvalidRequest", "message": "Invalid refresh id"}}),
+    ],
+)
+def test_an_id_that_cannot_be_read_is_none(answer: Any) -> None:
+    """Standard refreshes may not be readable by id; the history knows them."""
+    power_bi, _ = client(answer)
+    assert power_bi.refresh(WORKSPACE, DATASET, UUID(REFRESH)) is None
+
+
+def test_a_success_that_says_nothing_is_no_refresh() -> None:
+    """A gateway's 200 must not look like a running refresh."""
+    power_bi, _ = client(reply(200, {}), reply(200, b"<html>Sign in</html>"), reply(200, {"hello": 1}))
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            power_bi.refresh(WORKSPACE, DATASET, REFRESH)
+    with pytest.raises(ServiceUnavailable):
+        power_bi.history(WORKSPACE, DATASET)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(200), True),
+        (reply(202), True),
+        (reply(409, {"error": {"code": "Conflict", "message": "The refresh cannot be cancelled."}}), False),
+        (reply(409), False),
+        (reply(400, {"error": {"code": "InvalidRequest", "message": "It cannot be cancelled"}}), False),
+    ],
+)
+def test_cancel_says_whether_power_bi_will_try(answer: Any, expected: bool) -> None:
+    """False means that the refresh is already over."""
+    power_bi, service = client(answer)
+    assert power_bi.cancel(WORKSPACE, DATASET, REFRESH) is expected
+    assert service.requests[0].method == "DELETE"
+    assert service.requests[0].url == f"{URL}{PATH}/{REFRESH}"
+
+
+def test_cancel_of_an_unknown_refresh_is_refused() -> None:
+    """An id that Power BI does not know is neither requested nor over."""
+    power_bi, _ = client(reply(404))
+    with pytest.raises(Refused) as caught:
+        power_bi.cancel(WORKSPACE, DATASET, REFRESH)
+    assert caught.value.code == "RefreshNotFound"
+
+
+@pytest.mark.parametrize("status", [403, 401])
+def test_an_expired_token_is_renewed_once(status: int) -> None:
+    """For a POST too: what was answered so was certainly not accepted."""
+    power_bi, service = client(reply(status, EXPIRED), reply(202, RequestId=REFRESH))
+    assert power_bi.start(WORKSPACE, DATASET, {"type": "Full"}).refresh_id == REFRESH
+    assert [r.headers["Authorization"] for r in service.requests] == ["Bearer token-0", "Bearer token-1"]
+    assert service.requests[0].body == service.requests[1].body
+
+
+def test_a_token_that_expires_twice_is_refused() -> None:
+    """A third try would change nothing."""
+    power_bi, service = client(reply(403, EXPIRED), reply(403, EXPIRED))
+    with pytest.raises(Refused) as caught:
+        power_bi.history(WORKSPACE, DATASET)
+    assert caught.value.code == "TokenRejected"
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_an_error_and_gets_no_token(status: int) -> None:
+    """The token is for the configured host only."""
+    power_bi, service = client(reply(status, Location="https://elsewhere.example/"))
+    with pytest.raises(Refused) as caught:
+        power_bi.history(WORKSPACE, DATASET)
+    assert (caught.value.code, caught.value.http_status) == ("UnexpectedAnswer", status)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://api.powerbi.com", "http://127.0.0.1.example", "ftp://localhost", "x", ""])
+def test_tokens_go_to_https_only(url: str) -> None:
+    """Plain http is for this machine only."""
+    with pytest.raises(ValueError, match="https"):
+        PowerBiClient(url, Tokens())
+
+
+@pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:7072/", "http://[::1]:7072"])
+def test_this_machine_may_speak_http(url: str) -> None:
+    """The development service has no certificate."""
+    power_bi, service = client(reply(200, {"value": []}), url=url)
+    power_bi.history(WORKSPACE, DATASET)
+    assert service.requests[0].url == f"{url.rstrip('/')}{PATH}?$top=60"
+
+
+@pytest.mark.parametrize("bad", ["../../admin", "", "x", REFRESH + "/.."])
+def test_only_guids_reach_a_path(bad: str) -> None:
+    """An id that is none never leaves the process."""
+    power_bi, service = client()
+    with pytest.raises(ValueError, match="hexadecimal UUID"):
+        power_bi.refresh(WORKSPACE, DATASET, bad)
+    with pytest.raises(ValueError, match="hexadecimal UUID"):
+        power_bi.history(bad, DATASET)  # type: ignore[arg-type]
+    assert service.requests == []
+
+
+def test_an_error_knows_its_facts() -> None:
+    """What a log line and a support case need."""
+    body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
+    power_bi, _ = client(reply(429, body, Retry_After="3392", RequestId=OTHER))
+    with pytest.raises(Throttled) as caught:
+        power_bi.history(WORKSPACE, DATASET)
+    error = caught.value
+    assert (error.http_status, error.retry_after_seconds, error.power_bi_request_id) == (429, 3392.0, OTHER)
+    assert (error.code, error.retryable) == ("Throttled", True)
+    assert "read the refresh history" in str(error)
+    assert OTHER in str(error)
+    assert str(DATASET) in error.failure()["message"]
+
+
+def test_a_race_is_told_apart_from_a_lost_answer() -> None:
+    """One was certainly not accepted, the other may have been."""
+    running = {"error": {"code": "InvalidRequest", "message": "Another refresh request is already executing"}}
+    power_bi, _ = client(reply(400, running), reply(504))
+    with pytest.raises(RefreshInProgress):
+        power_bi.start(WORKSPACE, DATASET, None)
+    with pytest.raises(AnswerLost):
+        power_bi.start(WORKSPACE, DATASET, None)
+
+
+def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even if the service or the network quotes it."""
+    quoted = {"error": {"code": "x", "message": "Got Authorization: Bearer token-0 from you"}}
+    invalid = requests.exceptions.InvalidHeader("Invalid header value: 'Bearer token-0'")
+    power_bi, _ = client(reply(418, quoted), invalid, reply(200, {"value": []}))
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            with pytest.raises(PowerBiError) as caught:
+                power_bi.history(WORKSPACE, DATASET)
+            assert "token-0" not in f"{caught.value} {caught.value!r} {caught.value.facts} {caught.value.failure()}"
+        power_bi.history(WORKSPACE, DATASET)
+    assert "token-0" not in caplog.text
+    assert PATH in caplog.text
+
+
+def test_an_endless_answer_is_given_up() -> None:
+    """Neither memory nor a thread belongs to a service that never stops talking."""
+    power_bi, _ = client(reply(200, b" " * (17 * 1024 * 1024)))
+    with pytest.raises(NoAnswer):
+        power_bi.history(WORKSPACE, DATASET)
+
+
+def test_cookies_are_not_kept() -> None:
+    """A cookie could pin us to a part of the service that is failing."""
+    power_bi, service = client(reply(200, {"value": []}, Set_Cookie="a=b; Path=/"), reply(200, {"value": []}))
+    power_bi.history(WORKSPACE, DATASET)
+    power_bi.history(WORKSPACE, DATASET)
+    assert "Cookie" not in service.requests[1].headers
+
+
+def test_the_identity_library_is_not_imported_with_the_client() -> None:
+    """Every cold start would pay for it, on a machine without Azure for nothing."""
+    program = (
+        "import sys, power_bi.client; sys.exit(any(name.split('.')[0] in ('azure', 'msal') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(200, 599),
+    st.binary(max_size=60) | st.sampled_from([b"null", b"[]", b'{"error": []}', b'{"value": 5}', b'{"status": {}}']),
+    st.dictionaries(
+        st.sampled_from(["Retry-After", "Date", "Location", "RequestId", "x-ms-request-id"]),
+        st.text(st.characters(min_codepoint=32, max_codepoint=255)) | st.sampled_from(["-1", "1e9", "nan", DATE]),
+    ),
+)
+def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: bytes, headers: dict[str, str]) -> None:
+    """Whatever stands in the way of Power BI answers in its name; nothing but PowerBiError gets out."""
+    for call in ("history", "start", "refresh", "cancel"):
+        answer = (status, headers, body)
+        power_bi, _ = client(answer, answer)
+        argument: Any = {"history": 3, "start": {"type": "Full"}}.get(call, REFRESH)
+        raised: PowerBiError | None = None
+        try:
+            getattr(power_bi, call)(WORKSPACE, DATASET, argument)
+        except PowerBiError as error:
+            raised = error
+        if raised is not None:
+            assert len(str(raised)) <= 500
+            assert len(raised.failure()["message"]) <= 500
+            assert 0 <= (raised.retry_after_seconds or 0) <= 86400

@@ -1,0 +1,239 @@
+"""What each answer and each failing of the network means: did it happen, may it be tried again, who has to act."""
+
+import re
+import ssl
+from typing import Any
+
+import pytest
+import requests
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+)
+
+import power_bi.errors
+from power_bi.answers import error_of, facts_of, retry_after, said_in
+from power_bi.errors import (
+    AnswerLost,
+    BadAnswer,
+    Facts,
+    NoAnswer,
+    NotSent,
+    PowerBiError,
+    RefreshInProgress,
+    Refused,
+    ServiceUnavailable,
+    Throttled,
+)
+from refresh.errors import CATALOGUE
+from tests.unit.power_bi.fake import DATASET, WORKSPACE, client, reply
+
+
+def request_error(message: str, code: str = "InvalidRequest") -> dict[str, Any]:
+    """The most frequent shape of an error body."""
+    return {"error": {"code": code, "message": message}}
+
+
+def power_bi_error(code: str) -> dict[str, Any]:
+    """The shape without a message."""
+    return {
+        "error": {"code": code, "pbi.error": {"code": code, "parameters": {}, "details": [], "exceptionCulprit": 1}}
+    }
+
+
+RUNNING = "Invalid dataset refresh request. Another refresh request is already executing"
+DAILY = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
+TOO_MANY = {"message": "You have exceeded the amount of requests allowed. Retry in 3392 seconds."}
+
+# Answers to a POST, as documented or seen: HTTP status, body -> class, code.
+ON_POST: list[tuple[int, Any, type[PowerBiError], str]] = [
+    (400, request_error(RUNNING), RefreshInProgress, "RefreshInProgress"),
+    (409, request_error(RUNNING), RefreshInProgress, "RefreshInProgress"),
+    (409, b"", RefreshInProgress, "RefreshInProgress"),
+    (400, request_error("A refresh is already in progress for this dataset."), RefreshInProgress, "RefreshInProgress"),
+    (400, request_error("x", "RefreshInProgressException"), RefreshInProgress, "RefreshInProgress"),
+    (400, request_error("Another dataset refresh is running"), RefreshInProgress, "RefreshInProgress"),
+    (400, request_error(DAILY, "Request Throttled"), Refused, "DailyLimitReached"),
+    (429, request_error(DAILY, "Request Throttled"), Refused, "DailyLimitReached"),
+    (
+        415,
+        request_error("Invalid dataset. This API can only be called on a Model-based dataset"),
+        Refused,
+        "ModelNotRefreshable",
+    ),
+    (415, b"", Refused, "ModelNotRefreshable"),
+    (400, request_error("Refresh is not supported for DirectQuery datasets"), Refused, "ModelNotRefreshable"),
+    (
+        400,
+        request_error("Invalid NotifyOption value 'MailOnFailure' for app only owner requests"),
+        Refused,
+        "NotifyOptionRefused",
+    ),
+    (400, request_error("Enhanced refresh is not available on shared capacity"), Refused, "CapacityRequired"),
+    (400, request_error("Something is wrong"), Refused, "InvalidRefreshRequest"),
+    (400, b"", Refused, "InvalidRefreshRequest"),
+    (401, power_bi_error("PowerBINotAuthorizedException"), Refused, "NotAuthorized"),
+    (401, b"", Refused, "NotAuthorized"),
+    (401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"}, Refused, "ApiNotAccessible"),
+    (403, {"Message": "API is not accessible for application"}, Refused, "ApiNotAccessible"),
+    (403, b"<html>Forbidden</html>", Refused, "NotAuthorized"),
+    (404, power_bi_error("PowerBIEntityNotFound"), Refused, "ModelNotFound"),
+    (404, {"errorCode": "CapacityNotActive", "message": "x", "requestId": "y"}, Refused, "CapacityNotActive"),
+    (503, {"error": {"code": "CapacityNotActive"}}, Refused, "CapacityNotActive"),
+    (429, TOO_MANY, Throttled, "Throttled"),
+    (429, b"", Throttled, "Throttled"),
+    (500, {"Message": "An error has occurred."}, AnswerLost, "AnswerLost"),
+    (502, b"<html>Bad gateway</html>", AnswerLost, "AnswerLost"),
+    (503, b"", AnswerLost, "AnswerLost"),
+    (504, b"", AnswerLost, "AnswerLost"),
+    (408, b"", AnswerLost, "AnswerLost"),
+    (302, b"", Refused, "UnexpectedAnswer"),
+    (410, b"", Refused, "UnexpectedAnswer"),
+]
+ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
+    (200, {"Message": "API is not accessible for application"}, Refused, "ApiNotAccessible"),
+    (200, b"<html>Hello</html>", ServiceUnavailable, "ServiceUnavailable"),
+    (204, b"", ServiceUnavailable, "ServiceUnavailable"),
+    (404, power_bi_error("PowerBIEntityNotFound"), Refused, "ModelNotFound"),
+    (429, TOO_MANY, Throttled, "Throttled"),
+    (500, {"Message": "An error has occurred."}, ServiceUnavailable, "ServiceUnavailable"),
+    (503, b"<html>only premium users see this</html>", ServiceUnavailable, "ServiceUnavailable"),
+    (504, b"", ServiceUnavailable, "ServiceUnavailable"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "code"), ON_POST)
+def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
+    """Whether the refresh may have been accepted is never guessed."""
+    answer = reply(status, body)
+    power_bi, _ = client(answer, answer)
+    with pytest.raises(PowerBiError) as caught:
+        power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
+    error = caught.value
+    assert (type(error), error.code, error.http_status) == (kind, code, status)
+    assert error.failure()["code"] == code
+    assert error.failure()["retryable"] == error.retryable
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "code"), ON_GET)
+def test_what_an_answer_to_a_get_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
+    """Where nothing is at stake nothing is lost."""
+    power_bi, _ = client(reply(status, body))
+    with pytest.raises(PowerBiError) as caught:
+        power_bi.history(WORKSPACE, DATASET)
+    assert (type(caught.value), caught.value.code) == (kind, code)
+
+
+POOL = HTTPSConnectionPool("api.powerbi.com")
+CONNECTION = HTTPSConnection("api.powerbi.com")
+
+
+def wrapped(reason: Exception) -> requests.ConnectionError:
+    """As requests wraps what urllib3 wraps."""
+    return requests.ConnectionError(MaxRetryError(POOL, "/x", reason))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (wrapped(NameResolutionError("api.powerbi.com", CONNECTION, OSError())), NotSent),  # type: ignore[arg-type]
+        (wrapped(NewConnectionError(CONNECTION, "Connection refused")), NotSent),
+        (requests.ConnectTimeout(MaxRetryError(POOL, "/x", ConnectTimeoutError())), NotSent),
+        (requests.exceptions.ProxyError(MaxRetryError(POOL, "/x", ProxyError("no", OSError()))), NotSent),
+        (requests.exceptions.SSLError(MaxRetryError(POOL, "/x", ssl.SSLCertVerificationError())), NotSent),
+        (requests.exceptions.SSLError(MaxRetryError(POOL, "/x", ssl.SSLEOFError())), AnswerLost),
+        (requests.ReadTimeout(ReadTimeoutError(POOL, "/x", "Read timed out.")), AnswerLost),
+        (
+            requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))),
+            AnswerLost,
+        ),
+        (requests.ConnectionError("some reset"), AnswerLost),
+        (requests.exceptions.ChunkedEncodingError(), AnswerLost),
+        (ConnectionResetError(), AnswerLost),
+        (ConnectionRefusedError(), NotSent),
+        (TimeoutError(), AnswerLost),
+    ],
+)
+@pytest.mark.parametrize("call", ["history", "start"])
+def test_what_a_failing_network_means(raised: Exception, kind: type[PowerBiError], call: str) -> None:
+    """Only where no connection was made is it certain that nothing happened."""
+    power_bi, _ = client(raised)
+    with pytest.raises(NoAnswer) as caught:
+        getattr(power_bi, call)(WORKSPACE, DATASET, 1 if call == "history" else None)
+    assert type(caught.value) is kind
+    assert caught.value.retryable
+    assert "api.powerbi.com" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error":{"code":"A","message":"m"}}', ("A", "m")),
+        (b'{"error":{"code":"A","pbi.error":{"code":"B"}}}', ("A", None)),
+        (b'{"error":{"pbi.error":{"code":"B"}}}', ("B", None)),
+        (b'{"Message":"m"}', (None, "m")),
+        (b'{"message":"m"}', (None, "m")),
+        (b'{"errorCode":"A","message":"m","requestId":"r"}', ("A", "m")),
+        (b'{"error":"invalid_token","error_description":"m"}', ("invalid_token", "m")),
+        (b"", (None, None)),
+        (b"<html><style>p{}</style><h1>Bad</h1>\n<p>gateway</p></html>", (None, "Bad gateway")),
+        (b"\xff\xfe", (None, "��")),
+        (b'{"error":{"code":5,"message":["m"]}}', (None, None)),
+        (b"[" * 100_000, (None, ("[" * 299) + "…")),
+    ],
+)
+def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | None, str | None]) -> None:
+    """Five documented shapes, two more that were seen, and what gateways send."""
+    assert said_in(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("1", 1.0),
+        ("3392", 3392.0),
+        ("0.5", 0.5),
+        ("0", 0.0),
+        ("999999999", 86400.0),
+        ("Mon, 23 Mar 2026 13:49:31 GMT", 60.0),
+        ("Mon, 23 Mar 2026 13:00:00 GMT", 0.0),
+        ("-5", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    """Counted by the service's own clock, and never longer than a day."""
+    assert retry_after({"Retry-After": header, "Date": "Mon, 23 Mar 2026 13:48:31 GMT"}) == seconds
+
+
+def test_a_throttle_without_header_says_it_in_words_or_means_a_minute() -> None:
+    """The text names the seconds too."""
+    in_words = error_of(facts_of(429, {}, b'{"message":"Retry in 3392 seconds."}'), "GET")
+    assert in_words.retry_after_seconds == 3392.0
+    assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds == 60.0
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    """Every class is drawn, under its family."""
+    drawn = re.findall(r"[├└]── (\w+)", power_bi.errors.__doc__ or "")
+    families: list[type[PowerBiError]] = [NoAnswer, BadAnswer]
+    assert drawn == [cls.__name__ for family in families for cls in (family, *family.__subclasses__())]
+    assert PowerBiError.__subclasses__() == families
+
+
+@pytest.mark.parametrize("kind", [NotSent, AnswerLost, ServiceUnavailable, Throttled, RefreshInProgress, Refused])
+def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
+    """A class and its code cannot disagree; an error told of a call stays what it is."""
+    error = kind(Facts(service_message="x"))
+    assert CATALOGUE[error.code].retryable == error.retryable
+    again = error.about("read the refresh history", str(DATASET))
+    assert (type(again), again.code, again.service_message) == (kind, error.code, "x")
