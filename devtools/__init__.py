@@ -1,0 +1,1 @@
+"""What `dev.py` does. For development only: nothing of it is deployed."""
