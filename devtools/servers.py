@@ -65,11 +65,11 @@ class HostOptions:
         return {**environ, "POWER_BI_API_URL": POWER_BI}
 
 
-def local_settings(app: Path) -> dict[str, str]:
+def local_settings(app: Path, name: str = "local.settings.json") -> dict[str, str]:
     """`Values` of the app's local.settings.json; nothing if it cannot be read, the devhost will say why."""
     try:
-        values = json.loads((app / "local.settings.json").read_text("utf-8-sig"))["Values"]
-        return {str(name): str(value) for name, value in values.items()}
+        values = json.loads((app / name).read_text("utf-8-sig"))["Values"]
+        return {str(key): str(value) for key, value in values.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
