@@ -43,6 +43,17 @@ _OURS = (
     ),
     ErrorCode("RequestCancelled", "the request was cancelled", "Send a new request if the refresh is still wanted."),
     ErrorCode(
+        "RequestTerminated",
+        "the request was terminated by hand",
+        "Send a new request if the refresh is still wanted.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "WorkspaceNotAllowed",
+        "its workspace is not in the app setting ALLOWED_WORKSPACES",
+        "Check workspaceId, or have the workspace added to the setting.",
+    ),
+    ErrorCode(
         "InternalError",
         "the refresh service itself failed",
         "Try again; if it happens again, give the request id to whoever runs the service.",

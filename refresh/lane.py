@@ -9,8 +9,8 @@ A lane is a queue of runs. The first one is active, each of the others waits for
 one run. A run lives as one orchestration at a time: its generation grows with each repair, and in each generation the
 first life to claim the run (by its token) keeps it.
 
-Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests: `enroll`, `leave`, `restart`.
-Of runs: `claim`, `seal`, `reopen`, `record`, `drop`, `finish`.
+Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests: `enroll`, `leave`, `restart`; of whoever
+cancels one: `ask_to_leave`. Of runs: `claim`, `seal`, `reopen`, `record`, `drop`, `finish`.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,8 @@ REMEMBERED = timedelta(minutes=30)
 """How long the ended are known: longer than the engine can delay a duplicate of a message."""
 UNCOLLECTED = timedelta(hours=24)
 """How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
+START_WITHIN = timedelta(seconds=30)
+"""How long the request that was asked to start a run has for it, before another one is asked."""
 MAX_REMEMBERED = 2_000
 
 
@@ -43,8 +45,10 @@ def view(lane: Lane, request_id: str) -> Json:
     if run is None:
         return {"state": "gone"}
     active = lane.runs[0]
+    member = next(m for m in run.members if m.id == request_id)
     return {
         "state": "enrolled",
+        "leaving": member.leaving,
         "run": run.id,
         "generation": run.generation,
         "position": lane.runs.index(run),
@@ -52,7 +56,6 @@ def view(lane: Lane, request_id: str) -> Json:
         "refresh_id": run.refresh_id,
         "posted_at": run.posted_at,
         "active": _turn(active),
-        "active_claimed": active.token is not None,
     }
 
 
@@ -75,20 +78,35 @@ def _enroll(lane: Lane, args: Json) -> Json:
     if gone is not None:
         return _answer_again(lane, gone, token)
     for run_id, ended in lane.ended.items():
-        if request_id in ended.uncollected:
-            del ended.uncollected[request_id]
+        if any(member.id == request_id for member in ended.uncollected):
+            ended.uncollected = [member for member in ended.uncollected if member.id != request_id]
             lane.gone[request_id] = Gone(lane.at, token, run_id)
             return _answer_again(lane, lane.gone[request_id], token)
     run = lane.run_of(request_id)
     if run is None:
         run = _run_to_join(lane, args)
-        run.members.append(Member(request_id, token, args["at"], args["wake"]))
+        asked = lane.asked.pop(request_id, None) is not None
+        run.members.append(Member(request_id, token, args["at"], args["wake"], leaving=asked))
     else:
         member = next(m for m in run.members if m.id == request_id)
         if member.token != token:
             return {"state": "taken"}
         member.wake = args["wake"]
-    return view(lane, request_id)
+    return {**view(lane, request_id), "start": _ask_to_start(lane, args)}
+
+
+def _ask_to_start(lane: Lane, args: Json) -> bool:
+    """Whether this request shall start the active run: one is asked at a time, and asked again if it repeats itself."""
+    active = lane.runs[0]
+    if active.token is not None:
+        return False
+    if active.start_asked is not None:
+        request_id, at = active.start_asked
+        waited = datetime.fromisoformat(args["at"]) - datetime.fromisoformat(at)
+        if request_id != args["request"] and waited < START_WITHIN:
+            return False
+    active.start_asked = [args["request"], args["at"]]
+    return True
 
 
 def _run_to_join(lane: Lane, args: Json) -> Run:
@@ -109,12 +127,13 @@ def _new_run_id(lane: Lane, request_id: str) -> str:
 
 
 def _answer_again(lane: Lane, gone: Gone, token: str) -> Json:
+    ended = lane.ended.get(gone.run) if gone.run else None
+    if ended is not None:
+        # whichever life of the request asks: its verdict is one
+        return {"state": "ended", "run": gone.run, "shared_with": ended.shared_with, "outcome": ended.outcome}
     if gone.token != token:
         return {"state": "taken"}
-    ended = lane.ended.get(gone.run) if gone.run else None
-    if ended is None:
-        return {"state": "gone", **(gone.answer or {}), "next": _next(lane)}
-    return {"state": "ended", "run": gone.run, "shared_with": ended.shared_with, "outcome": ended.outcome}
+    return {"state": "gone", **(gone.answer or {}), "next": _next(lane)}
 
 
 def _leave(lane: Lane, args: Json) -> Json:
@@ -124,7 +143,7 @@ def _leave(lane: Lane, args: Json) -> Json:
         return _answer_again(lane, lane.gone[request_id], token)
     run = lane.run_of(request_id)
     if run is None:
-        if any(request_id in ended.uncollected for ended in lane.ended.values()):
+        if any(member.id == request_id for ended in lane.ended.values() for member in ended.uncollected):
             return _enroll(lane, args)
         lane.gone[request_id] = Gone(lane.at, token)
         return {"state": "gone", "next": _next(lane)}
@@ -142,11 +161,21 @@ def _leave(lane: Lane, args: Json) -> Json:
     return {**answer, "next": _next(lane)}
 
 
+def _ask_to_leave(lane: Lane, args: Json) -> Json:
+    """Somebody cancels a request: it is told when it next asks, even if it was not enrolled yet."""
+    run = lane.run_of(args["request"])
+    if run is not None:
+        next(m for m in run.members if m.id == args["request"]).leaving = True
+    elif args["request"] not in lane.gone:
+        lane.asked[args["request"]] = lane.at
+    return {}
+
+
 def _restart(lane: Lane, args: Json) -> Json:
     """Gives the active run a new life if that generation of it is still the one in force."""
     if lane.runs and _turn(lane.runs[0]) == {"run": args["run"], "generation": args["generation"]}:
         lane.runs[0].generation += 1
-        lane.runs[0].token = None
+        lane.runs[0].token = lane.runs[0].start_asked = None
     return {"next": _next(lane)}
 
 
@@ -178,6 +207,7 @@ def _claim(lane: Lane, args: Json) -> Json:
         "refresh_id": run.refresh_id,
         "adopted": run.adopted,
         "posted_at": run.posted_at,
+        "cancel": run.cancel,
     }
 
 
@@ -211,7 +241,11 @@ def _record(lane: Lane, args: Json) -> Json:
     if run.ticket == args["ticket"] and run.sealed:
         run.refresh_id, run.adopted, run.posted_at = args["refresh_id"], args["adopted"], args["posted_at"]
         run.cancel = run.cancel and not run.adopted
-    return {"go": True, "cancel": run.cancel, "wake": [[m.id, m.wake] for m in run.members]}
+    return {"go": True, "cancel": run.cancel, "wake": _wake(run.members)}
+
+
+def _wake(members: list[Member]) -> list[list[str]]:
+    return [[member.id, member.wake] for member in members]
 
 
 def _drop(lane: Lane, args: Json) -> Json:
@@ -240,19 +274,19 @@ def _finish(lane: Lane, args: Json) -> Json:
     if run is not None:
         late_after = args["late_after"]
         late = [m for m in run.members if late_after is not None and m.since > late_after]
-        served = {m.id: m.wake for m in run.members if m not in late}
+        served = [m for m in run.members if m not in late]
         lane.runs.remove(run)
         lane.ended[run.id] = Ended(lane.at, args["outcome"], max(len(served) - 1, 0), served)
         if late:
             lane.runs.insert(0, Run(_new_run_id(lane, late[0].id), run.scope, run.share, late))
     ended = lane.ended.get(args["run"])
-    wake = [[request, event] for request, event in ended.uncollected.items()] if ended else []
-    return {"next": _next(lane), "wake": wake}
+    return {"next": _next(lane), "wake": _wake(ended.uncollected) if ended else []}
 
 
 OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
     "enroll": _enroll,
     "leave": _leave,
+    "ask_to_leave": _ask_to_leave,
     "restart": _restart,
     "claim": _claim,
     "seal": _seal,
@@ -266,6 +300,7 @@ OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
 def _forget(lane: Lane) -> None:
     now = datetime.fromisoformat(lane.at)
     lane.gone = _young(lane.gone, now)
+    lane.asked = {key: at for key, at in lane.asked.items() if now - datetime.fromisoformat(at) <= REMEMBERED}
     needed = {gone.run for gone in lane.gone.values()}
     for run_id, ended in list(lane.ended.items()):
         age = now - datetime.fromisoformat(ended.at)

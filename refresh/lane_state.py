@@ -1,11 +1,12 @@
 """What a lane holds: its runs, their members, and the ended that are still remembered. Stored as plain JSON."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 SCHEMA = 1
 
 Json = dict[str, Any]
+Stored = TypeVar("Stored", bound="Member | Run | Ended | Gone")
 
 
 @dataclass
@@ -16,6 +17,8 @@ class Member:
     token: str
     since: str
     wake: str
+    leaving: bool = False
+    """Somebody asked to cancel the request; it leaves when it hears of it."""
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Run:
     posted_at: str | None = None
     cancel: bool = False
     """Every member left and wished the refresh to be cancelled."""
+    start_asked: list[str] | None = None
+    """Which request was told to start the run's present generation, and when."""
     kept: bool = False
     """A member left without that wish: the refresh goes on whatever the others want."""
 
@@ -51,12 +56,12 @@ class Run:
 
 @dataclass
 class Ended:
-    """What a run came to, kept for the members who have not asked for it yet (request id -> event it waits for)."""
+    """What a run came to, kept for the members who have not collected it yet."""
 
     at: str
     outcome: Json
     shared_with: int
-    uncollected: dict[str, str] = field(default_factory=dict)
+    uncollected: list[Member] = field(default_factory=list)
 
 
 @dataclass
@@ -77,11 +82,13 @@ class Lane:
     runs: list[Run] = field(default_factory=list)
     ended: dict[str, Ended] = field(default_factory=dict)
     gone: dict[str, Gone] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    """Requests that somebody cancelled before they were enrolled, and when."""
 
     @property
     def quiet(self) -> bool:
         """True if nothing waits, runs, or needs to be remembered."""
-        return not (self.runs or self.ended or self.gone)
+        return not (self.runs or self.ended or self.gone or self.asked)
 
     def to_json(self) -> Json:
         """The state as the entity stores it."""
@@ -94,18 +101,37 @@ class Lane:
             return cls()
         return cls(
             at=state["at"],
-            runs=[Run(**{**run, "members": [Member(**m) for m in run["members"]]}) for run in state["runs"]],
+            runs=[_known(Run, run, members=_members(run["members"])) for run in state["runs"]],
             ended={
-                key: Ended(**{**value, "uncollected": dict(value["uncollected"])})
+                key: _known(Ended, value, uncollected=_members(value["uncollected"]))
                 for key, value in state["ended"].items()
             },
-            gone={key: Gone(**value) for key, value in state["gone"].items()},
+            gone={key: _known(Gone, value) for key, value in state["gone"].items()},
+            asked=dict(state.get("asked", {})),
         )
 
     def find(self, run_id: str) -> Run | None:
         """The waiting or active run of this id."""
         return next((run for run in self.runs if run.id == run_id), None)
 
+    def permits(self, identity: Json) -> Run | None:
+        """The run, if this life of it may POST now with this ticket: `run`, `generation`, `token`, `ticket`."""
+        run = self.runs[0] if self.runs else None
+        if run is None or not run.sealed or run.refresh_id is not None:
+            return None
+        holder = {"run": run.id, "generation": run.generation, "token": run.token, "ticket": run.ticket}
+        return run if holder == {key: identity[key] for key in holder} else None
+
     def run_of(self, request_id: str) -> Run | None:
         """The run in which the request is enrolled."""
         return next((run for run in self.runs if any(m.id == request_id for m in run.members)), None)
+
+
+def _members(values: list[Json]) -> list[Member]:
+    return [_known(Member, value) for value in values]
+
+
+def _known(kind: type[Stored], value: Json, **parsed: Any) -> Stored:
+    """An object from what was stored, perhaps by newer code that was rolled back: keys it added are left out."""
+    names = {entry.name for entry in fields(kind)}
+    return kind(**{key: entry for key, entry in value.items() if key in names} | parsed)

@@ -93,7 +93,9 @@ def parse_wish(body: bytes, settings: Settings) -> Wish:
             f"notifyOption {notify} is refused by Power BI for the identity of an app; leave it out.", "notifyOption"
         )
     if notify != "NoNotification" and options is not None:
-        raise BadRequestError("notifyOption has no effect on an enhanced refresh; leave it or refresh out.", "notifyOption")
+        raise BadRequestError(
+            "notifyOption has no effect on an enhanced refresh; leave it or refresh out.", "notifyOption"
+        )
     cancel_on_timeout = _one_of(value, "onTimeout", ("leave", "cancel")) == "cancel"
     if cancel_on_timeout and options is None:
         raise BadRequestError(
@@ -150,7 +152,9 @@ def _timeout(minutes: object) -> float:
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not math.isfinite(minutes):
         raise BadRequestError("timeoutMinutes must be a number.", "timeoutMinutes")
     if not 0 < minutes <= MAX_TIMEOUT_MINUTES:
-        raise BadRequestError(f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes")
+        raise BadRequestError(
+            f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes"
+        )
     return float(minutes)
 
 
@@ -169,7 +173,9 @@ def _caller(value: object) -> dict[str, str]:
     for key, text in value.items():
         target = f"caller.{_shown(key)}"
         if not CALLER_KEY.fullmatch(key):
-            raise BadRequestError(f"{target}: a key has letters, digits, dots, hyphens and underscores, at most 64.", target)
+            raise BadRequestError(
+                f"{target}: a key has letters, digits, dots, hyphens and underscores, at most 64.", target
+            )
         if not isinstance(text, str):
             raise BadRequestError(f"{target} must be a string.", target)
     if len(json.dumps(value).encode()) > MAX_CALLER_BYTES:

@@ -19,7 +19,11 @@ PROBE_AFTER = timedelta(minutes=60)
 LOST_AFTER = timedelta(hours=30)
 """No refresh lives so long (24 h and 6 h of a paused capacity at most); the lane must be free again."""
 MAX_TRIES = 3
-"""How often a refresh that the service dropped, or a POST whose answer was lost, is posted again."""
+"""How often a refresh that the service dropped, or a POST whose answer was lost, is tried before we say so."""
+SETTLE_SECONDS = 2.0
+"""Between the look at the history and the POST, so that our refresh starts in a later second than the look by the
+service's clock, and can be told from what started before. A timer may fire a second early. Callers that arrive
+meanwhile still join."""
 
 Json = dict[str, Any]
 
@@ -44,8 +48,10 @@ def next_step(state: RunState) -> Step:
         case "claim":
             return Step("lane", "claim", {})
         case "look" | "reconcile":
-            before = state.before if state.phase == "reconcile" else None
-            return Step("activity", "read_history", {**model, **trace, "scope": state.scope, "before": before})
+            compare = {"scope": state.scope, "before": None, "lost": False}
+            if state.phase == "reconcile":
+                compare.update(before=state.before, lost=state.reason == "lost")
+            return Step("activity", "read_history", {**model, **trace, **compare})
         case "seal":
             return Step("lane", "seal", {"ticket": state.ticket + 1, "before": state.before})
         case "post":
@@ -99,15 +105,15 @@ def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
         return replace(state, phase="end")
     if state.after_claim:
         return replace(state, phase=state.after_claim, after_claim=None)
-    state = replace(state, scope=answer["scope"], ticket=answer["ticket"], since=_iso(now))
+    state = replace(state, scope=answer["scope"], ticket=answer["ticket"])
+    if not answer["sealed"]:
+        return replace(state, phase="look")
+    state = replace(state, before=answer["before"], late_after=answer["before"]["read_at"])
     if answer["refresh_id"]:
         known = {"refresh_id": answer["refresh_id"], "adopted": answer["adopted"], "posted_at": answer["posted_at"]}
-        return replace(state, phase="poll", phase_since=_iso(now), **known)
-    if answer["sealed"]:
-        # an earlier life of this run may have posted: its refresh is looked for before another one is made
-        late_after = answer["before"]["read_at"]
-        return _reconcile(replace(state, before=answer["before"], late_after=late_after), "lost", now)
-    return replace(state, phase="look")
+        return replace(state, phase="cancel" if answer["cancel"] else "poll", before=None, **known)
+    # an earlier life of this run may have posted: its refresh is looked for before another one is made
+    return _reconcile(state, "lost", now)
 
 
 def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -116,12 +122,13 @@ def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
     state = _read_well(state)
     blocker = answer["running"]
     if blocker is None:
-        return replace(state, phase="seal", before=answer["before"], blocked_by=None, blocked_since=None)
-    if state.blocked_by != blocker:
+        state = replace(state, blocked_by=None, blocked_since=None)
+        return replace(state, phase="seal", before=answer["before"], wait=SETTLE_SECONDS)
+    if state.blocked_by is None or state.blocked_by["refreshId"] != blocker["refreshId"]:
         state = replace(state, blocked_by=blocker, blocked_since=_iso(now))
     waited = now - _time(state.blocked_since)
     if waited >= PROBE_AFTER:
-        return replace(state, phase="seal", before=answer["before"], blocked_since=_iso(now))
+        return replace(state, phase="seal", before=answer["before"], blocked_since=_iso(now), wait=SETTLE_SECONDS)
     return replace(state, wait=next_wait(waited.total_seconds(), state.limits))
 
 
@@ -134,19 +141,9 @@ def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     kind = answer["kind"]
-    if kind == "accepted":
-        return replace(
-            _read_well(state), phase="record", refresh_id=answer["refresh_id"], posted_at=_iso(now), adopted=False
-        )
-    if kind == "appeared":
-        return replace(
-            _read_well(state), phase="record", refresh_id=answer["refresh_id"], posted_at=_iso(now), adopted=True
-        )
+    if kind in ("accepted", "appeared"):
+        return _known(state, answer["refresh_id"], now, adopted=kind == "appeared")
     if kind in ("busy", "lost"):
-        # what the activity read after the seal is newer than what the run read before it
-        before = answer.get("before")
-        if before:
-            state = replace(state, before=before, late_after=None)
         return _reconcile(state, kind, now)
     if kind == "broken":
         return _reconcile(state, "lost", now)
@@ -176,7 +173,7 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
         return _not_read(state, answer, now, budget=False)
     state = _read_well(state)
     if answer["adoptable"]:
-        return replace(state, phase="record", refresh_id=answer["adoptable"], posted_at=_iso(now), adopted=True)
+        return _known(state, answer["adoptable"], now, adopted=True)
     if answer["running"] and state.reason == "busy":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
     if now < _time(state.until):
@@ -184,17 +181,23 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
         return replace(state, wait=next_wait(spent, state.limits))
     if state.reason == "busy":
         return replace(state, phase="reopen", pause=state.limits.poll_max)
-    state = replace(state, lost_answers=state.lost_answers + 1)
-    if state.lost_answers >= MAX_TRIES:
-        return _failed(state, failure("AnswerLost", state.dataset_id))
+    state = replace(state, lost_answers=state.lost_answers + 1, lost_since=state.lost_since or state.phase_since)
+    outage = (now - _time(state.lost_since)).total_seconds()
+    if state.lost_answers >= MAX_TRIES and outage >= state.limits.outage:
+        return _failed(state, failure("AnswerLost", state.dataset_id, detail=state.last_error))
     return replace(state, phase="reopen", pause=state.limits.poll_min)
+
+
+def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) -> RunState:
+    state = replace(_read_well(state), lost_since=None, lost_answers=0)
+    return replace(state, phase="record", refresh_id=refresh_id, posted_at=_iso(now), adopted=adopted)
 
 
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return _leave(state, answer)
     cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None)
-    return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False, since=_iso(now))
+    return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False)
 
 
 def _dropped(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -207,8 +210,7 @@ def _dropped(state: RunState, answer: Json, now: datetime) -> RunState:
 def _recorded(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return _leave(state, answer)
-    state = replace(state, cancel=answer["cancel"], wake=answer["wake"], phase_since=_iso(now), before=None)
-    return replace(state, phase="tell", wait=0)
+    return replace(state, phase="tell", cancel=answer["cancel"], wake=answer["wake"], before=None)
 
 
 def _cancelled(state: RunState, answer: Json, now: datetime) -> RunState:

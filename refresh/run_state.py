@@ -10,6 +10,11 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 
+def run_instance(run: str, generation: int) -> str:
+    """The instance id of a generation of a run: every repair has an id of its own."""
+    return f"{run}-g{generation}"
+
+
 @dataclass(frozen=True)
 class RunState:
     """A run between two steps. Times are ISO 8601 UTC, waits are seconds."""
@@ -24,13 +29,12 @@ class RunState:
     """Where to go on after a claim that only asks whether the run is still wanted."""
     scope: Json = field(default_factory=dict)
 
-    since: str | None = None
-    """When the run began to wait for an idle model."""
     wait: float = 0
     """Seconds to wait before the phase's step."""
     pause: float = 0
     """Seconds to wait once the lane is open again."""
-    blocked_by: str | None = None
+    blocked_by: Json | None = None
+    """The refresh that keeps the model busy: `refreshId`, `refreshType`, `startedAt`."""
     blocked_since: str | None = None
     outage_since: str | None = None
     failures: int = 0
@@ -45,6 +49,7 @@ class RunState:
     until: str | None = None
     phase_since: str | None = None
     lost_answers: int = 0
+    lost_since: str | None = None
     drops: int = 0
 
     refresh_id: str | None = None

@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
+
+from refresh.poll_plan import Limits
 
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 
@@ -47,9 +48,11 @@ class Settings:
     """True where the app runs as a managed identity or service principal, for whom Power BI sends no mails."""
 
     @property
-    def fallback(self) -> timedelta:
-        """How long a request trusts the silence before it looks after its lane by itself."""
-        return timedelta(seconds=self.fallback_seconds)
+    def limits(self) -> Limits:
+        """The waits of a run."""
+        return Limits(
+            self.poll_min_seconds, self.poll_max_seconds, self.visibility_grace_seconds, self.outage_budget_seconds
+        )
 
     def allows_workspace(self, workspace_id: UUID) -> bool:
         """True if refreshes in this workspace may be asked for: all of them unless ALLOWED_WORKSPACES names some."""
@@ -64,7 +67,7 @@ class Settings:
         values = {name: value.strip() for name, value in environ.items() if value.strip()}
         settings = cls(
             power_bi_cloud=_one_of(values, "POWER_BI_CLOUD", CLOUDS, "public"),
-            power_bi_api_url=_service_url(values, "POWER_BI_API_URL", loopback_http=True),
+            power_bi_api_url=_service_url(values, "POWER_BI_API_URL"),
             power_bi_scope=values.get("POWER_BI_SCOPE"),
             azure_client_id=values.get("AZURE_CLIENT_ID"),
             allowed_workspaces=_guids(values, "ALLOWED_WORKSPACES"),
@@ -75,7 +78,7 @@ class Settings:
             fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
             auth_mode=_auth_mode(values),
-            public_base_url=_service_url(values, "PUBLIC_BASE_URL", loopback_http=True),
+            public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
             website_hostname=values.get("WEBSITE_HOSTNAME"),
             app_identity=any(name in values for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET")),
         )
@@ -137,13 +140,13 @@ def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
     return frozenset(guids)
 
 
-def _service_url(values: Mapping[str, str], name: str, *, loopback_http: bool) -> str | None:
+def _service_url(values: Mapping[str, str], name: str) -> str | None:
     text = values.get(name)
     if text is None:
         return None
     parts = urlsplit(text)
     if not parts.hostname or parts.query or parts.fragment or parts.username:
         raise SettingsError(name, "must be an absolute URL without user, query and fragment")
-    if parts.scheme != "https" and not (loopback_http and parts.scheme == "http" and is_loopback(text)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(text)):
         raise SettingsError(name, "must use https (http is allowed for this machine only)")
     return text.rstrip("/")

@@ -1,0 +1,28 @@
+"""The function app: registers the parts, nothing else."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import instances, post, read, report
+from entities import dataset_lane
+from orchestrators import refresh_request, refresh_run
+from refresh.settings import current_settings
+from triggers import http_list, http_start, http_status
+
+# read here, so that a setting that cannot be used stops the start with its name
+current_settings()
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+for part in (
+    http_start,
+    http_status,
+    http_list,
+    refresh_request,
+    refresh_run,
+    dataset_lane,
+    read,
+    post,
+    instances,
+    report,
+):
+    app.register_functions(part.bp)

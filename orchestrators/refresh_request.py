@@ -1,0 +1,146 @@
+"""The orchestrator `refresh_request`: one caller's wish, from its enrolment in the lane to its end.
+
+The lane is the truth, wake-ups are hints: each turn asks the lane, then waits for a hint, a cancel, or a slow tick.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import azure.durable_functions as df
+
+from orchestrators.steps import Json, Steps, lane, note, try_activity
+from refresh.journal import entry
+from refresh.poll_plan import backoff
+from refresh.request_state import (
+    Reason,
+    RequestState,
+    ending_of_nothing,
+    ending_of_outcome,
+    ending_without_verdict,
+    standing,
+)
+
+CANCEL_EVENT = "Cancel"
+CANCEL_TRIES = 5
+
+bp = df.Blueprint()
+
+
+class NotCompletedError(Exception):
+    """Ends the orchestration as Failed, with the sentence that the caller gets too."""
+
+
+@bp.orchestration_trigger(context_name="context")
+def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
+    """Input: `refresh.request_state.RequestState` as JSON. Output: the ending; any but Completed fails."""
+    state = RequestState.from_json(context.get_input()).next_turn()
+    ending = yield from _turn(context, state)
+    if "status" in ending:
+        return (yield from _end(context, state, ending))
+    # One turn a generation, so that no event name is waited for twice in one history. What this loses is a hint that
+    # came together with another one; what matters is in the lane.
+    context.continue_as_new(replace(state, tick=ending["why"] == "tick").to_json())
+    return None
+
+
+def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
+    """The ending, or `{"why": ...}` the wait was over."""
+    wish = state.wish
+    wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake}
+    answer = yield _lane(context, state, "enroll", wished)
+    if answer["state"] == "ended":
+        return ending_of_outcome(answer)
+    if answer["state"] != "enrolled":
+        return ending_of_nothing(wish, "another life of this request has ended")
+    context.set_custom_status(standing(answer))
+    if state.turn == 1:
+        facts = {"run": answer["run"], "position": answer["position"], "sharedWith": answer["shared_with"]}
+        note(context, entry("enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts))
+    if answer["leaving"]:
+        return (yield from _leave(context, state, "Cancelled"))
+    yield from _look_after(context, state, answer)
+    why = yield from _wait(context, state)
+    if why in ("Cancelled", "TimedOut"):
+        return (yield from _leave(context, state, why))
+    return {"why": why}
+
+
+def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Json) -> Steps:
+    """Starts the active run if it is this request's turn to, and gives it a new life if it was found dead."""
+    if answer["start"]:
+        yield from _start(context, state, answer["active"])
+    elif state.tick:
+        alive = yield from try_activity(context, "is_run_alive", answer["active"])
+        if alive is False:
+            note(context, entry("run found dead", dataset=state.wish.dataset_id, **answer["active"]))
+            again = yield _lane(context, state, "restart", answer["active"])
+            yield from _start(context, state, again["next"])
+
+
+def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
+    """What came first: `woken`, `tick`, `Cancelled` or `TimedOut`.
+
+    The timer's meaning is fixed when it is made: a fired timer means due, whatever the clock says.
+    """
+    now: datetime = context.current_utc_datetime
+    tick = now + timedelta(seconds=state.fallback_seconds)
+    last = state.deadline <= tick
+    timer = context.create_timer(max(now, state.deadline) if last else tick)
+    woken = context.wait_for_external_event(state.wake)
+    cancelled = context.wait_for_external_event(CANCEL_EVENT)
+    first = yield context.task_any([woken, cancelled, timer])
+    if not timer.is_completed:
+        timer.cancel()
+    if first == cancelled:
+        return "Cancelled"
+    if first == timer:
+        return "TimedOut" if last else "tick"
+    return "woken"
+
+
+def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: Reason) -> Steps:
+    """The ending of a request that does not wait any longer; its verdict, if that came first."""
+    wish = state.wish
+    wants = wish.scope.enhanced and (reason == "Cancelled" or wish.cancel_on_timeout)
+    answer = yield _lane(context, state, "leave", {"cancel": wants, "wake": state.wake})
+    if answer["state"] == "ended":
+        return ending_of_outcome(answer)
+    cancelled = None
+    if answer.get("cancel_refresh_id"):
+        cancelled = yield from _cancel(context, state, answer["cancel_refresh_id"])
+    yield from _start(context, state, answer.get("next"))
+    return ending_without_verdict(reason, wish, answer, cancelled)
+
+
+def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps:
+    """True if Power BI will cancel the refresh. Asked several times: it is often unwell when things go wrong."""
+    wish = state.wish
+    model = {"workspace_id": wish.scope.workspace_id, "dataset_id": wish.dataset_id}
+    for attempt in range(1, CANCEL_TRIES + 1):
+        answer = yield from try_activity(context, "cancel_refresh", {**model, "refresh_id": refresh_id})
+        if answer["kind"] in ("cancelled", "over", "refused") or attempt == CANCEL_TRIES:
+            return bool(answer["kind"] == "cancelled")
+        pause = timedelta(seconds=backoff(attempt, state.limits))
+        yield context.create_timer(context.current_utc_datetime + pause)
+    return False
+
+
+def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: Json | None) -> Steps:
+    if turn:
+        yield from try_activity(context, "start_run", {"dataset_id": state.wish.dataset_id, **turn})
+
+
+def _end(context: df.DurableOrchestrationContext, state: RequestState, ending: Json) -> Steps:
+    ending = {"endedAt": context.current_utc_datetime.isoformat(), **{k: v for k, v in ending.items() if v is not None}}
+    # kept by the engine with the episode that reports: the status of a failed orchestration is the last one it kept
+    context.set_custom_status(ending)
+    about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "caller": state.wish.caller}
+    yield from try_activity(context, "report_end", {**about, "ending": ending})
+    if ending["status"] != "Completed":
+        raise NotCompletedError(ending["error"]["message"])
+    return ending
+
+
+def _lane(context: df.DurableOrchestrationContext, state: RequestState, operation: str, arguments: Json) -> object:
+    identity = {"request": context.instance_id, "token": state.token, "at": context.current_utc_datetime.isoformat()}
+    return lane(context, state.wish.dataset_id, operation, {**arguments, **identity})

@@ -1,0 +1,39 @@
+"""What the orchestrators share: calls of the lane and of activities, and logging that replay does not repeat."""
+
+import logging
+from collections.abc import Generator
+from typing import Any
+
+import azure.durable_functions as df
+
+from refresh.words import cut
+
+Json = dict[str, Any]
+Steps = Generator[Any, Any, Any]
+"""The steps of an orchestration: durable tasks go out, their results come in."""
+
+log = logging.getLogger("refresh")
+
+
+def lane(context: df.DurableOrchestrationContext, dataset_id: str, operation: str, arguments: Json) -> Any:
+    """The task of one operation on the dataset's lane."""
+    return context.call_entity(df.EntityId("dataset_lane", dataset_id), operation, arguments)
+
+
+def try_activity(context: df.DurableOrchestrationContext, name: str, order: Json) -> Steps:
+    """The answer of an activity. An activity that breaks answers too: `{"kind": "broken", "error": ...}`.
+
+    Never a `finally` or a bare `except` around a yield: they would run at the end of every episode.
+    """
+    try:
+        answer = yield context.call_activity(name, order)
+    except Exception as error:
+        note(context, f"activity {name} broke: {cut(str(error), 300)}", logging.WARNING)
+        return {"kind": "broken", "error": cut(str(error), 300)}
+    return answer
+
+
+def note(context: df.DurableOrchestrationContext, line: str | None, level: int = logging.INFO) -> None:
+    """Logs a line, unless this episode only replays the moment in which it was written."""
+    if line and not context.is_replaying:
+        log.log(level, line)

@@ -1,0 +1,82 @@
+"""What a refresh history says to a run: is the model idle, what was there before our POST, what is new since.
+
+Rows are never identified by position or time alone. A row is *new* if it was not there when the run looked before its
+POST and started after that look, by the service's own clock; a new row whose scope covers ours may be our own refresh
+whose answer was lost, or somebody else's that is as good.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from refresh.history import RefreshRow, iso, parse_time
+
+IDLE_WITHIN = timedelta(hours=24)
+"""No refresh runs longer, and rows that nobody ends stay in the history as running for ever."""
+CLOCK_STEP = timedelta(seconds=1)
+"""The service tells its time in whole seconds, so what happened in the second of the look may have been before it."""
+STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})
+"""Who starts a standard refresh of the whole model. Refreshes through XMLA may be of anything."""
+
+Json = dict[str, Any]
+
+
+def blocker(rows: Sequence[RefreshRow], now: datetime) -> RefreshRow | None:
+    """The newest refresh that is still running; None if the model is idle."""
+    for row in rows:
+        if row.state == "running" and (row.start is None or now - row.start < IDLE_WITHIN):
+            return row
+    return None
+
+
+def look_before(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetime) -> Json:
+    """What a run keeps of the history before it posts. `read_at` is our clock, taken before the call was made.
+
+    Only rows that could be taken for new later are named, so this stays small.
+    """
+    names = [row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP]
+    return {"known": names, "service_time": iso(service_time), "read_at": read_at.isoformat()}
+
+
+def new_rows(rows: Sequence[RefreshRow], before: Json) -> list[RefreshRow]:
+    """The rows that appeared after the look `before` and started after it, newest first."""
+    service_time = parse_time(before["service_time"])
+    return [
+        row
+        for row in rows
+        if row.request_id not in before["known"]
+        and row.start is not None
+        and service_time is not None
+        and row.start >= service_time + CLOCK_STEP
+    ]
+
+
+def may_cover(row: RefreshRow, options: Json | None) -> bool:
+    """Whether a row's kind allows that its scope covers a wish with these options (None: a standard refresh).
+
+    For an enhanced wish `covers` decides, with the refresh read by its id.
+    """
+    kind = row.refresh_type.lower()
+    return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
+
+
+def covers(details: RefreshRow, options: Json, *, probably_ours: bool) -> bool:
+    """Whether an enhanced refresh, read by id, does all that these options wish.
+
+    A refresh of the whole model lists its partitions just as one of a few tables does, so for a wish without objects
+    only a refresh that is probably our own will do: our POST was sent and its answer lost.
+    """
+    if (details.type or "").lower() != options["type"].lower():
+        return False
+    if (details.commit_mode or "Transactional").lower() != options.get("commitMode", "Transactional").lower():
+        return False
+    wished = {(entry["table"], entry.get("partition")) for entry in options.get("objects", ())}
+    if not wished:
+        return probably_ours
+    refreshed = {(entry.table, entry.partition) for entry in details.objects}
+    # a wished table without partition shows as its partitions; that all of them are there only its owner knows
+    tables = {table for table, _ in refreshed}
+    return all(
+        (table, partition) in refreshed or (partition is None and table in tables and probably_ours)
+        for table, partition in wished
+    )

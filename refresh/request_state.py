@@ -1,0 +1,133 @@
+"""All that a request knows: the input of each generation of its orchestration, and how it may end."""
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from refresh.errors import failure
+from refresh.poll_plan import Limits
+from refresh.request import Wish
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+Reason = Literal["Cancelled", "TimedOut"]
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """A request between two turns. `token` names this life of it, the other two open its status and its cancel URI."""
+
+    wish: Wish
+    token: str
+    read_token: str
+    cancel_token: str
+    requested_at: str
+    fallback_seconds: float = 300
+    limits: Limits = field(default_factory=Limits)
+    turn: int = 0
+    tick: bool = False
+    """The last wait ended without news: time to see whether the active run is alive."""
+
+    @property
+    def deadline(self) -> datetime:
+        """When the caller will not wait any longer (UTC)."""
+        return datetime.fromisoformat(self.requested_at) + timedelta(minutes=self.wish.timeout_minutes)
+
+    @property
+    def wake(self) -> str:
+        """The name of the event that this turn waits for. Used once: a late event must not end a later wait."""
+        return f"wake-{self.turn}"
+
+    def next_turn(self) -> "RequestState":
+        """The state of the next turn, with an event name of its own."""
+        return replace(self, turn=self.turn + 1)
+
+    def to_json(self) -> Json:
+        """Plain JSON, for the input of the orchestration."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Json) -> "RequestState":
+        """The state that `to_json` wrote. Keys of a newer code are left out."""
+        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
+        return cls(**{**known, "wish": Wish.from_json(value["wish"]), "limits": Limits(**value["limits"])})
+
+
+def standing(view: Json) -> Json:
+    """The custom status of a waiting request, from what the lane answered."""
+    return {
+        "status": phase_of(view["position"], view["refresh_id"]),
+        "runId": view["run"],
+        "generation": view["generation"],
+        "position": view["position"],
+        "sharedWith": view["shared_with"],
+        "refreshId": view["refresh_id"],
+        "startedAt": view["posted_at"],
+    }
+
+
+def phase_of(position: int, refresh_id: str | None) -> str:
+    """What a request waits for: its turn, an idle model, or the end of its refresh."""
+    if position:
+        return "Queued"
+    return "Refreshing" if refresh_id else "WaitingForIdle"
+
+
+def ending_of_outcome(answer: Json) -> Json:
+    """The end of a request whose run has ended: the run's verdict, as the lane kept it."""
+    outcome = answer["outcome"]
+    return {
+        "status": outcome["status"],
+        "error": outcome["error"],
+        "runId": answer["run"],
+        "refreshId": outcome["refreshId"],
+        "sharedWith": answer["shared_with"],
+        "servedBy": _server(outcome),
+        "startedAt": outcome["startedAt"],
+        "endedAt": outcome["endedAt"],
+    }
+
+
+def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bool | None) -> Json:
+    """The end of a request that left its run: `left` is the lane's answer, `cancelled` what became of the refresh.
+
+    None means that nobody tried to cancel it.
+    """
+    where = "before it was enrolled"
+    if "position" in left:
+        phase = phase_of(left["position"], left["refresh_id"])
+        where = {
+            "Queued": f"in the queue behind {left['position']} run(s)",
+            "WaitingForIdle": "while it waited for the model to be idle",
+            "Refreshing": f"during the refresh {left['refresh_id']}",
+        }[phase]
+    detail = f"it ended {where}"
+    if left.get("refresh_id"):
+        told = {
+            None: "which goes on",
+            True: "which Power BI was asked to cancel",
+            False: "which could not be cancelled",
+        }
+        detail += f", {told[cancelled]}"
+    error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
+    return {
+        "status": reason,
+        "error": error,
+        "runId": left.get("run"),
+        "refreshId": left.get("refresh_id"),
+        "sharedWith": left.get("shared_with"),
+        "startedAt": left.get("posted_at"),
+    }
+
+
+def ending_of_nothing(wish: Wish, detail: str) -> Json:
+    """The end of a request that cannot go on, through no fault of its caller's."""
+    return {"status": "Failed", "error": failure("InternalError", wish.dataset_id, detail=detail)}
+
+
+def _server(outcome: Json) -> str | None:
+    """Whose refresh served: the app's own, or one that appeared and was as good."""
+    if outcome["refreshId"] is None:
+        return None
+    return "adopted" if outcome.get("adopted") else "own"
