@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from devhost.power_bi import api, checks, control
+from devhost.power_bi.checks import BadControl
 from devhost.power_bi.dataset import Dataset, history_of
 from devhost.power_bi.faults import Fault, Faults, fault
 from devhost.power_bi.knobs import Knobs, Outcome, Settings, outcome, to_json
@@ -52,17 +54,17 @@ class PowerBiService:
             response = self._answer(call, knobs, now) if call else api.no_such_path(path)
             return self._complete(response, call, knobs, now)
 
-    def set_defaults(self, values: object) -> None:
+    def set_defaults(self, values: Mapping[str, object]) -> None:
         """Sets knobs of all models that do not set them themselves; None gives a knob back."""
         with self._lock:
             self._defaults.change(values)
 
-    def set_knobs(self, dataset_id: str | UUID, values: object) -> None:
+    def set_knobs(self, dataset_id: str | UUID, values: Mapping[str, object]) -> None:
         """Sets knobs of one model; None gives a knob back. Setting `outcome` begins its sequence anew."""
         with self._lock:
             key = checks.dataset_id(dataset_id)
             self._knobs.setdefault(key, Settings()).change(values)
-            if isinstance(values, dict) and "outcome" in values:
+            if "outcome" in values:
                 self._dataset(key).outcomes_used = 0
 
     def knobs(self, dataset_id: str | UUID) -> Knobs:
@@ -72,7 +74,7 @@ class PowerBiService:
             defaults = self._defaults.over(Knobs())
             return own.over(defaults) if own else defaults
 
-    def add_foreign(self, dataset_id: str | UUID, values: object, now: datetime) -> None:
+    def add_foreign(self, dataset_id: str | UUID, values: Mapping[str, object], now: datetime) -> None:
         """Somebody else refreshes the model, from `startsIn` seconds on; negative: it was in the past."""
         with self._lock:
             self._dataset(checks.dataset_id(dataset_id)).plan(values, _utc(now))
@@ -82,6 +84,8 @@ class PowerBiService:
         """Ends the running refresh with an outcome; gives its request id, None if nothing is running."""
         with self._lock:
             found = checks.checked({"outcome": value}, {"outcome": outcome}, "end")["outcome"]
+            if found.outcome == "Stuck":
+                raise BadControl("end: outcome must be an end, and Stuck is none")
             return self._end(dataset_id, now, found)
 
     def cancel(self, dataset_id: str | UUID, now: datetime) -> str | None:
@@ -89,7 +93,7 @@ class PowerBiService:
         with self._lock:
             return self._end(dataset_id, now, Outcome("Cancelled"))
 
-    def add_fault(self, values: object) -> None:
+    def add_fault(self, values: Mapping[str, object]) -> None:
         """Adds a rule by which calls go wrong."""
         with self._lock:
             self._faults.rules.append(fault(values))
