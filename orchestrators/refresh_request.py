@@ -3,12 +3,12 @@
 The lane is the truth, wake-ups are hints: each turn asks the lane, then waits for a hint, a cancel, or a slow tick.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import azure.durable_functions as df
 
 from orchestrators.steps import Json, Steps, lane, note, try_activity
+from refresh.history import instant
 from refresh.journal import entry
 from refresh.poll_plan import backoff
 from refresh.request_state import (
@@ -34,35 +34,36 @@ class NotCompletedError(Exception):
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
     """Input: `refresh.request_state.RequestState` as JSON. Output: the ending; any but Completed fails."""
     state = RequestState.from_json(context.get_input()).next_turn()
-    ending = yield from _turn(context, state)
-    if "status" in ending:
+    context.set_custom_status(state.standing)
+    ending, state = yield from _turn(context, state)
+    if ending:
         return (yield from _end(context, state, ending))
     # One turn a generation, so that no event name is waited for twice in one history. What this loses is a hint that
     # came together with another one; what matters is in the lane.
-    context.continue_as_new(replace(state, tick=ending["why"] == "tick").to_json())
+    context.continue_as_new(state.to_json())
     return None
 
 
 def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
-    """The ending, or `{"why": ...}` the wait was over."""
+    """The ending, if this turn brought it, and the state to go on with."""
     wish = state.wish
     wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake}
     answer = yield _lane(context, state, "enroll", wished)
     if answer["state"] == "ended":
-        return ending_of_outcome(answer)
+        return ending_of_outcome(answer), state
     if answer["state"] != "enrolled":
-        return ending_of_nothing(wish, "another life of this request has ended")
+        return ending_of_nothing(wish, "another life of this request has ended"), state
     context.set_custom_status(standing(answer))
     if state.turn == 1:
         facts = {"run": answer["run"], "position": answer["position"], "sharedWith": answer["shared_with"]}
         note(context, entry("enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts))
     if answer["leaving"]:
-        return (yield from _leave(context, state, "Cancelled"))
+        return (yield from _leave(context, state, "Cancelled")), state
     yield from _look_after(context, state, answer)
     why = yield from _wait(context, state)
     if why in ("Cancelled", "TimedOut"):
-        return (yield from _leave(context, state, why))
-    return {"why": why}
+        return (yield from _leave(context, state, why)), state
+    return None, state.after(why, standing(answer))
 
 
 def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Json) -> Steps:
@@ -131,7 +132,7 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: J
 
 
 def _end(context: df.DurableOrchestrationContext, state: RequestState, ending: Json) -> Steps:
-    ending = {"endedAt": context.current_utc_datetime.isoformat(), **{k: v for k, v in ending.items() if v is not None}}
+    ending = {"endedAt": instant(context.current_utc_datetime), **{k: v for k, v in ending.items() if v is not None}}
     # kept by the engine with the episode that reports: the status of a failed orchestration is the last one it kept
     context.set_custom_status(ending)
     about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "caller": state.wish.caller}
@@ -142,5 +143,5 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, ending: J
 
 
 def _lane(context: df.DurableOrchestrationContext, state: RequestState, operation: str, arguments: Json) -> object:
-    identity = {"request": context.instance_id, "token": state.token, "at": context.current_utc_datetime.isoformat()}
+    identity = {"request": context.instance_id, "token": state.token, "at": instant(context.current_utc_datetime)}
     return lane(context, state.wish.dataset_id, operation, {**arguments, **identity})

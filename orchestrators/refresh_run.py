@@ -8,6 +8,7 @@ from datetime import timedelta
 import azure.durable_functions as df
 
 from orchestrators.steps import Json, Steps, lane, note, try_activity
+from refresh.history import instant
 from refresh.journal import run_entry
 from refresh.run import Step, advance, next_generation, next_step
 from refresh.run_state import RunState
@@ -42,7 +43,7 @@ def _carry_out(context: df.DurableOrchestrationContext, state: RunState, step: S
     if step.kind == "activity":
         return (yield from try_activity(context, step.name, step.input or {}))
     if step.kind == "lane":
-        identity: Json = state.identity(context.current_utc_datetime.isoformat())
+        identity: Json = state.identity(instant(context.current_utc_datetime))
         return (yield lane(context, state.dataset_id, step.name, {**(step.input or {}), **identity}))
     yield context.create_timer(context.current_utc_datetime + timedelta(seconds=step.seconds))
     return {}

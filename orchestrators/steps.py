@@ -1,6 +1,7 @@
 """What the orchestrators share: calls of the lane and of activities, and logging that replay does not repeat."""
 
 import logging
+import warnings
 from collections.abc import Generator
 from typing import Any
 
@@ -13,6 +14,10 @@ Steps = Generator[Any, Any, Any]
 """The steps of an orchestration: durable tasks go out, their results come in."""
 
 log = logging.getLogger("refresh")
+
+# A wake-up that comes together with the end of a generation is handed to the next one, where nobody waits for it any
+# more. The SDK takes that for a fault and warns.
+warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
 def lane(context: df.DurableOrchestrationContext, dataset_id: str, operation: str, arguments: Json) -> Any:

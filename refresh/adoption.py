@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from refresh.history import RefreshRow, iso, parse_time
+from refresh.history import RefreshRow, instant, parse_time
 
 IDLE_WITHIN = timedelta(hours=24)
 """No refresh runs longer, and rows that nobody ends stay in the history as running for ever."""
@@ -35,7 +35,7 @@ def look_before(rows: Sequence[RefreshRow], service_time: datetime, read_at: dat
     Only rows that could be taken for new later are named, so this stays small.
     """
     names = [row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP]
-    return {"known": names, "service_time": iso(service_time), "read_at": read_at.isoformat()}
+    return {"known": names, "service_time": instant(service_time), "read_at": instant(read_at)}
 
 
 def new_rows(rows: Sequence[RefreshRow], before: Json) -> list[RefreshRow]:

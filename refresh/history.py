@@ -128,8 +128,13 @@ def parse_time(value: object) -> datetime | None:
 
 
 def iso(time: datetime | None) -> str | None:
-    """An aware time as ISO 8601 in UTC with a `Z`."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else None
+    """An aware time as ISO 8601 in UTC, see `instant`; None for None."""
+    return instant(time) if time else None
+
+
+def instant(time: datetime) -> str:
+    """An aware time as ISO 8601 in UTC with milliseconds and `Z`: all of one length, so that texts compare as times."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _row(value: Json, request_id: str) -> RefreshRow:

@@ -22,13 +22,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Instance:
-    """An orchestration as the engine shows it. `status` is the engine's word, times are ISO 8601 or None."""
+    """An orchestration as the engine shows it. `status` is the engine's word, `updated` ISO 8601 or None."""
 
     id: str
     status: str
     custom: Json
     output: object
-    created: str | None
     updated: str | None
 
 
@@ -67,7 +66,8 @@ def report(instance: Instance, state: RequestState, lane: Lane, run: Json, now: 
         "runtimeStatus": _runtime_status(instance, status),
         "customStatus": None if ending else {"status": status},
         "output": {key: value for key, value in ending.items() if value is not None} if ending else None,
-        "createdTime": instance.created,
+        # the engine's own is that of the present generation
+        "createdTime": state.requested_at,
         "lastUpdatedTime": instance.updated,
     }
     if ending:

@@ -28,6 +28,8 @@ class RequestState:
     turn: int = 0
     tick: bool = False
     """The last wait ended without news: time to see whether the active run is alive."""
+    standing: Json = field(default_factory=dict)
+    """What the lane last answered, as a custom status: an orchestration that continues as new starts without one."""
 
     @property
     def deadline(self) -> datetime:
@@ -42,6 +44,10 @@ class RequestState:
     def next_turn(self) -> "RequestState":
         """The state of the next turn, with an event name of its own."""
         return replace(self, turn=self.turn + 1)
+
+    def after(self, reason: str, standing: Json) -> "RequestState":
+        """The state to continue with after a wait."""
+        return replace(self, tick=reason == "tick", standing=standing)
 
     def to_json(self) -> Json:
         """Plain JSON, for the input of the orchestration."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from refresh.errors import failure
+from refresh.history import instant
 from refresh.poll_plan import backoff, next_wait
 from refresh.run_state import RunState
 from refresh.verdict import Outcome, judge_json
@@ -125,10 +126,10 @@ def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
         state = replace(state, blocked_by=None, blocked_since=None)
         return replace(state, phase="seal", before=answer["before"], wait=SETTLE_SECONDS)
     if state.blocked_by is None or state.blocked_by["refreshId"] != blocker["refreshId"]:
-        state = replace(state, blocked_by=blocker, blocked_since=_iso(now))
+        state = replace(state, blocked_by=blocker, blocked_since=instant(now))
     waited = now - _time(state.blocked_since)
     if waited >= PROBE_AFTER:
-        return replace(state, phase="seal", before=answer["before"], blocked_since=_iso(now), wait=SETTLE_SECONDS)
+        return replace(state, phase="seal", before=answer["before"], blocked_since=instant(now), wait=SETTLE_SECONDS)
     return replace(state, wait=next_wait(waited.total_seconds(), state.limits))
 
 
@@ -161,8 +162,8 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
 
 
 def _reconcile(state: RunState, reason: str, now: datetime) -> RunState:
-    until = _iso(now + timedelta(seconds=state.limits.grace))
-    return replace(state, phase="reconcile", reason=reason, phase_since=_iso(now), until=until)
+    until = instant(now + timedelta(seconds=state.limits.grace))
+    return replace(state, phase="reconcile", reason=reason, phase_since=instant(now), until=until)
 
 
 def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -190,7 +191,7 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) -> RunState:
     state = replace(_read_well(state), lost_since=None, lost_answers=0)
-    return replace(state, phase="record", refresh_id=refresh_id, posted_at=_iso(now), adopted=adopted)
+    return replace(state, phase="record", refresh_id=refresh_id, posted_at=instant(now), adopted=adopted)
 
 
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -251,7 +252,8 @@ def _judged(state: RunState, outcome: Outcome) -> RunState:
 
 
 def _finished(state: RunState, answer: Json, now: datetime) -> RunState:
-    return replace(state, phase="start_next", next=answer["next"], wake=answer["wake"])
+    state = replace(state, next=answer["next"], wake=answer["wake"])
+    return replace(state, phase="start_next") if state.next else _next_started(state, {}, now)
 
 
 def _next_started(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -274,7 +276,9 @@ def _not_read(state: RunState, answer: Json, now: datetime, *, budget: bool = Tr
     error = answer.get("error", "")
     if answer["kind"] == "throttled":
         return replace(state, wait=max(answer["seconds"], state.limits.poll_min), last_error=error, outage_since=None)
-    state = replace(state, failures=state.failures + 1, last_error=error, outage_since=state.outage_since or _iso(now))
+    state = replace(
+        state, failures=state.failures + 1, last_error=error, outage_since=state.outage_since or instant(now)
+    )
     if budget and (now - _time(state.outage_since)).total_seconds() >= state.limits.outage:
         return _failed(state, failure("ServiceUnavailable", state.dataset_id, detail=error))
     return replace(state, wait=backoff(state.failures, state.limits))
@@ -295,10 +299,6 @@ def _over(state: RunState, outcome: Json) -> RunState:
 def _leave(state: RunState, answer: Json) -> RunState:
     """This life of the run may not go on; if its going made room, the next run starts."""
     return replace(state, phase="start_next" if answer.get("next") else "end", next=answer.get("next"), wake=[])
-
-
-def _iso(time: datetime) -> str:
-    return time.isoformat()
 
 
 def _time(text: str | None) -> datetime:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -41,7 +40,7 @@ class Settings:
     visibility_grace_seconds: float = 120
     fallback_seconds: float = 300
     expose_management_uris: bool = False
-    auth_mode: Literal["key"] = "key"
+    auth_mode: str = "key"
     public_base_url: str | None = None
     website_hostname: str | None = None
     app_identity: bool = False
@@ -77,7 +76,7 @@ class Settings:
             visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
             fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
-            auth_mode=_auth_mode(values),
+            auth_mode=_one_of(values, "AUTH_MODE", ("key",), "key"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
             website_hostname=values.get("WEBSITE_HOSTNAME"),
             app_identity=any(name in values for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET")),
@@ -111,11 +110,6 @@ def _one_of(values: Mapping[str, str], name: str, choices: tuple[str, ...], defa
     if value not in choices:
         raise SettingsError(name, f"must be one of {', '.join(choices)}, not {value!r}")
     return value
-
-
-def _auth_mode(values: Mapping[str, str]) -> Literal["key"]:
-    _one_of(values, "AUTH_MODE", ("key",), "key")
-    return "key"
 
 
 def _switch(values: Mapping[str, str], name: str) -> bool:

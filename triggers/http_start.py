@@ -9,6 +9,7 @@ from uuid import UUID
 import azure.durable_functions as df
 import azure.functions as func
 
+from refresh.history import instant
 from refresh.journal import entry
 from refresh.request import BadRequestError, parse_wish
 from refresh.request_state import RequestState
@@ -40,7 +41,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         token=secrets.token_hex(8),
         read_token=secrets.token_urlsafe(24),
         cancel_token=secrets.token_urlsafe(24),
-        requested_at=datetime.now(UTC).isoformat(),
+        requested_at=instant(datetime.now(UTC)),
         fallback_seconds=settings.fallback_seconds,
         limits=settings.limits,
     )

@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from entities.dataset_lane import read_lane
+from refresh.history import instant
 from refresh.journal import entry
 from refresh.report import Instance, Report, report
 from refresh.request_state import RequestState
@@ -43,7 +44,7 @@ async def http_cancel(req: func.HttpRequest, client: df.DurableOrchestrationClie
     if told.http_status != 202:
         return answer(told.body, 200)
     log.info(entry("cancel requested", request=instance.id, dataset=state.wish.dataset_id))
-    at = datetime.now(UTC).isoformat()
+    at = instant(datetime.now(UTC))
     # the lane keeps the wish, the event only makes it heard at once
     lane = df.EntityId("dataset_lane", state.wish.dataset_id)
     await client.signal_entity(lane, "ask_to_leave", {"request": instance.id, "at": at})

@@ -9,6 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import requests
 
+from refresh.history import iso, parse_time
 from refresh.report import Instance
 from refresh.request_state import RequestState
 
@@ -51,8 +52,7 @@ def parse(status: Json) -> Found | None:
         status=status["runtimeStatus"],
         custom=custom if isinstance(custom, dict) else {},
         output=status.get("output"),
-        created=status.get("createdTime"),
-        updated=status.get("lastUpdatedTime"),
+        updated=iso(parse_time(status.get("lastUpdatedTime"))),
     )
     return instance, RequestState.from_json(given)
 
