@@ -6,10 +6,9 @@ import argparse
 import contextlib
 import logging
 import signal
+import socket
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 from devhost.app.index import IndexingError
 from devhost.app.settings import BadSettings
@@ -44,33 +43,43 @@ def main(arguments: list[str] | None = None) -> int:
     # The SDK's HTTP client and the token library log every request at INFO.
     for noisy in ("azure.core", "azure.identity", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    stop = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    ended = _Ended()
     try:
         host = Host(options)
     except (IndexingError, BadSettings, StateInUse, StateTooNew, PortTaken) as problem:
         print(f"devhost: {problem}", file=sys.stderr)
         return 2
-    broken: list[BaseException] = []
-
-    def failed(problem: BaseException) -> None:
-        broken.append(problem)
-        stop.set()
-
-    host.runner.failed = failed
+    host.runner.failed = ended.because
     print(f"devhost ready: {host.base} (app {options.app}, {len(host.functions)} functions)", flush=True)
     if options.check_keys:
         print(f"devhost keys: host key {host.keys.host}, master key {host.keys.master}", file=sys.stderr, flush=True)
-    while not stop.wait(3600):
-        pass
+    ended.wait()
     with contextlib.suppress(TimeoutError):
         host.stop()
-    return 1 if broken else 0
+    return 1 if ended.broken is not None else 0
+
+
+class _Ended:
+    """The wish that the process end: Ctrl-C, SIGTERM, or the engine has failed.
+
+    A signal that arrives just before a lock or an event is waited for is only seen after that wait, which may be for
+    ever. So what is waited for is a byte that Python's own signal handler writes.
+    """
+
+    def __init__(self) -> None:
+        self.broken: BaseException | None = None
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
+
+    def because(self, problem: BaseException) -> None:
+        self.broken = problem
+        self._writer.send(b"!")
+
+    def wait(self) -> None:
+        self._reader.recv(1)
 
 
 if __name__ == "__main__":
