@@ -15,11 +15,11 @@ from devhost.app.settings import HostSettings, load_app_settings, load_host_sett
 from devhost.app.timers import Timers
 from devhost.engine import Engine, SqliteStore, exact, whole_seconds
 from devhost.runner import Runner
+from devhost.web.constraints import BadTemplate
 from devhost.web.keys import Keys
 from devhost.web.management import Management
 from devhost.web.messages import Answer, Request
 from devhost.web.payloads import RPC, WEBHOOKS, Links
-from devhost.web.routes import BadTemplate
 from devhost.web.server import Server, bind, bind_rpc
 from devhost.web.triggers import HttpTriggers
 

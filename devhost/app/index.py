@@ -14,7 +14,7 @@ from typing import Any
 
 import azure.functions as func
 
-from devhost.app.sdk import read_times_faster
+from devhost.app.sdk import make_faster
 from devhost.engine import Functions
 
 
@@ -63,7 +63,6 @@ def load(app: Path) -> list[Function]:
         raise IndexingError(f"{app / module_name}.py is missing: an app of the v2 model has its FunctionApp there")
     module = importlib.import_module(module_name)
     found = index(_the_app(vars(module)))
-    read_times_faster()
     return sorted(found, key=lambda f: f.name.lower())
 
 
@@ -84,6 +83,7 @@ def _the_app(names: dict[str, Any]) -> func.FunctionRegister:
 
 def index(app: func.FunctionRegister) -> list[Function]:
     """The functions of an app object, checked. May be called once for an app: the SDK does not allow a second time."""
+    make_faster()
     try:
         functions = [_function(f) for f in app.get_functions()]
     except ValueError as problem:

@@ -11,7 +11,7 @@ import logging
 import threading
 import traceback
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -132,13 +132,13 @@ class Invoker:
     def _activity(self, function: Function, call: Call) -> Outcome:
         try:
             return _encoded(function.handler(**self._arguments(function, _decoded(call.value))))
-        except Exception as problem:
+        except BaseException as problem:
             return _raised(problem)
 
     async def _activity_async(self, function: Function, call: Call, done: Done) -> None:
         try:
             outcome: Outcome = _encoded(await function.handler(**self._arguments(function, _decoded(call.value))))
-        except Exception as problem:
+        except BaseException as problem:
             outcome = _raised(problem)
         done(outcome)
 
@@ -148,7 +148,8 @@ class Invoker:
         """Runs an HTTP or timer function from any loop and returns (or raises) what it did."""
         arguments = self._arguments(function, trigger_value)
         if function.is_async:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function.handler(**arguments), self.loop))
+            running = asyncio.run_coroutine_threadsafe(_contained(function.handler(**arguments)), self.loop)
+            return await asyncio.wrap_future(running)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
@@ -176,8 +177,16 @@ def handle(handler: Callable[..., Any], value: str) -> Outcome:
     """Runs an orchestrator's or entity's handler on the trigger value (JSON text)."""
     try:
         return Returned(handler(value))
-    except Exception as problem:
+    except BaseException as problem:
         return _raised(problem)
+
+
+async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
+    """What would end the loop, and with it the host, is the function's failure and no more."""
+    try:
+        return await running
+    except (SystemExit, KeyboardInterrupt) as problem:
+        raise RuntimeError(repr(problem)) from problem
 
 
 def _call_http(text: str) -> str:
@@ -204,7 +213,8 @@ def _encoded(value: Any) -> Returned:
     return Returned(ActivityTriggerConverter.encode(value, expected_type=None).value)
 
 
-def _raised(problem: Exception) -> Raised:
+def _raised(problem: BaseException) -> Raised:
+    """Also for SystemExit and its like: on Azure they end the worker, here they must not take a thread with them."""
     text = str(problem)
     stack = "".join(traceback.format_tb(problem.__traceback__))
     return Raised(f"{type(problem).__name__}: {text}", text, stack)

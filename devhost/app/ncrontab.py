@@ -1,7 +1,8 @@
 """Schedules of timer triggers: six fields `second minute hour day month weekday`, as NCrontab reads them.
 
-Unlike in Unix cron, day and weekday must both match. Five fields mean second 0. A time span (`00:05:00`) is an
-interval. Times are UTC.
+Unlike in Unix cron, day and weekday must both match, Sunday is 0 and never 7, there is no `?`, a name may be cut
+anywhere (`mo`), a range is read in either direction and a step of 0 counts as 1. Five fields mean second 0. A time span
+(`00:05:00`) is an interval. Times are UTC.
 """
 
 from __future__ import annotations
@@ -10,10 +11,23 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-_FIELDS = (("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_FIELDS = (("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6))
 _NAMES = {
-    "month": ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
-    "weekday": ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
+    "month": (
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ),
+    "weekday": ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"),
 }
 _HORIZON_YEARS = 8
 """A schedule that does not come in this time (30 February) never comes; 29 February comes within 8 years."""
@@ -49,7 +63,6 @@ class Schedule:
         if len(parts) != 6:
             raise BadSchedule(text, f"{len(parts)} fields; it takes six: second minute hour day month weekday")
         fields = [_field(part, *rule, text) for part, rule in zip(parts, _FIELDS, strict=True)]
-        fields[5] = frozenset(0 if day == 7 else day for day in fields[5])
         schedule = cls(tuple(fields))
         schedule.after(datetime(2024, 1, 1, tzinfo=UTC))
         return schedule
@@ -80,21 +93,21 @@ def _field(text: str, name: str, low: int, high: int, whole: str) -> frozenset[i
     values: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
-        if span in ("*", "?"):
+        if step and not step.isdigit():
+            raise BadSchedule(whole, f"{part!r} is no {name}")
+        if span == "*":
             first, last = low, high
         else:
             head, dash, tail = span.partition("-")
             first = _number(head, name, low, high, whole)
             last = _number(tail, name, low, high, whole) if dash else (high if step else first)
-        if first > last or (step and not (step.isdigit() and int(step) > 0)):
-            raise BadSchedule(whole, f"{part!r} is no {name}")
-        values.update(range(first, last + 1, int(step or 1)))
+        values.update(range(min(first, last), max(first, last) + 1, max(1, int(step or 1))))
     return frozenset(values)
 
 
 def _number(text: str, name: str, low: int, high: int, whole: str) -> int:
     for n, word in enumerate(_NAMES.get(name, ())):
-        if text.lower().startswith(word) and text.isalpha():
+        if text and word.startswith(text.lower()):
             return n + low
     if not text.isdigit() or not low <= int(text) <= high:
         raise BadSchedule(whole, f"{text!r} is no {name} ({low}-{high})")

@@ -5,8 +5,9 @@
 """
 
 from devhost.engine.core import Engine
-from devhost.engine.hub import Hub, Query, Refused
+from devhost.engine.hub import Hub, Query
 from devhost.engine.model import Call, Functions, Item, Outcome, Raised, Returned
+from devhost.engine.refusals import Refused
 from devhost.engine.replay import HTTP_ACTIVITY
 from devhost.engine.sqlite_store import SqliteStore, StateInUse
 from devhost.engine.store import MemoryStore, Store

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devhost.engine.model import Outcome, Raised
-from devhost.engine.replay import Action
+from devhost.engine.tasks import Action
 
 _MARKER = "\n\n$OutOfProcData$:"
 _STATUS_LIMIT_KB = 16
@@ -69,8 +69,12 @@ def _read_state(text: str, message: str | None, stack: str) -> Answer:
 
 
 def dumps(value: Any) -> str:
-    """JSON as the extension stores it: compact, and characters as themselves."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON as the extension stores it: compact, and characters as themselves.
+
+    Half of a surrogate pair becomes the replacement character, as everywhere .NET writes UTF-8.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def reference_problem(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from devhost.engine.model import Call, Entity, Message, Outcome, Raised
 from devhost.engine.requests import response_text
 
 if TYPE_CHECKING:
-    from devhost.engine.core import Engine
+    from devhost.engine.state import State
 
 log = logging.getLogger("devhost.engine")
 
@@ -39,7 +39,7 @@ def begin_batch(entity: Entity, messages: Sequence[Message]) -> Call:
 
 
 def complete_batch(
-    engine: Engine, entity: Entity, messages: Sequence[Message], outcome: Outcome, now: datetime, *, keep: bool
+    state: State, entity: Entity, messages: Sequence[Message], outcome: Outcome, now: datetime, *, keep: bool
 ) -> bool:
     """Applies an entity's answer: state and responses together. False: the function crashed and nothing happened."""
     if isinstance(outcome, Raised):
@@ -57,10 +57,10 @@ def complete_batch(
                 log.warning("operation %s of entity %s failed: %s", body["op"], entity.id, result.get("result"))
             continue
         response = response_text(result.get("result"), error=bool(result.get("isError")))
-        engine.send("event", body["parent"], ev.event_raised(now, body["id"], response), body["parentExecution"])
+        state.send("event", body["parent"], ev.event_raised(now, body["id"], response), body["parentExecution"])
     if keep:
         entity.exists = bool(answer["entityExists"])
         entity.state = answer["entityState"]
         entity.updated = now
-        engine.touch(entity)
+        state.touch(entity)
     return True

@@ -11,13 +11,15 @@ from devhost.engine import events as ev
 from devhost.engine.answers import Answer, dumps, read, reads_as_reference
 from devhost.engine.events import Event
 from devhost.engine.model import Call, Instance, Outcome, Parent
-from devhost.engine.replay import Walk, walk
+from devhost.engine.replay import walk
 from devhost.engine.requests import request_text
 from devhost.engine.sentences import Scheduled
+from devhost.engine.tasks import Walk
 from devhost.engine.times import parse
 
 if TYPE_CHECKING:
-    from devhost.engine.core import Engine, Flight
+    from devhost.engine.agenda import Flight
+    from devhost.engine.state import State
 
 log = logging.getLogger("devhost.engine")
 
@@ -29,9 +31,9 @@ _SETTINGS = (
 _NOT_PLAYED, _PLAYED = '"IsPlayed": false', '"IsPlayed": true'
 
 
-def begin_episode(engine: Engine, instance: Instance, flight: Flight, now: datetime) -> Call | None:
+def begin_episode(state: State, instance: Instance, flight: Flight, now: datetime) -> Call | None:
     """The call for an episode; None when the engine could end it without the app."""
-    history = engine.history(instance)
+    history = state.history(instance)
     if not instance.fresh:
         messages = [m for m in flight.messages if m.execution_id in (None, instance.execution_id)]
         if not messages or instance.terminal:
@@ -45,14 +47,14 @@ def begin_episode(engine: Engine, instance: Instance, flight: Flight, now: datet
         flight.texts = [json.dumps(started), *(m.text for m in messages)]
         terminated = next((e for e in arrived if e["EventType"] == ev.EXECUTION_TERMINATED), None)
         if terminated is not None:
-            engine.append(instance, flight.arrived, flight.texts)
-            _end(engine, instance, "Terminated", terminated["Input"], None, now, len(history))
+            state.append(instance, flight.arrived, flight.texts)
+            _end(state, instance, "Terminated", terminated["Input"], None, now, len(history))
             return None
-    if instance.name.lower() not in engine.functions.orchestrators:
-        engine.append(instance, flight.arrived, flight.texts)
-        problem = engine.functions.unknown(instance.name, "orchestrator", engine.functions.orchestrators)
+    if instance.name.lower() not in state.functions.orchestrators:
+        state.append(instance, flight.arrived, flight.texts)
+        problem = state.functions.unknown(instance.name, "orchestrator", state.functions.orchestrators)
         log.error("instance %s: %s", instance.id, problem)
-        _end(engine, instance, "Failed", _failed(instance, problem), f"Message: {problem}", now, 0)
+        _end(state, instance, "Failed", _failed(instance, problem), f"Message: {problem}", now, 0)
         return None
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
@@ -65,40 +67,40 @@ def begin_episode(engine: Engine, instance: Instance, flight: Flight, now: datet
 
 
 def complete_episode(
-    engine: Engine, instance: Instance, flight: Flight, outcome: Outcome, now: datetime, *, keep: bool
+    state: State, instance: Instance, flight: Flight, outcome: Outcome, now: datetime, *, keep: bool
 ) -> None:
     """Walks the answer's actions against the history and applies the result."""
     answer = read(outcome)
-    history = engine.history(instance)
+    history = state.history(instance)
     whole = [*history, *flight.arrived]
-    result = _walk(engine, instance, answer, whole)
+    result = _walk(state, instance, answer, whole)
     if not keep:
-        _dispatch(engine, instance, result.scheduled, now)
+        _dispatch(state, instance, result.scheduled, now)
         return
     fresh, instance.fresh = instance.fresh, False
     _mark_played(instance, history if fresh else [])
-    engine.append(instance, flight.arrived, flight.texts)
+    state.append(instance, flight.arrived, flight.texts)
     _mark_played(instance, flight.arrived)
     if answer.broken is None:
         instance.custom_status = answer.custom_status
     problem = _fatal(instance, answer, result)
     if problem is not None:
-        _end(engine, instance, "Failed", problem, answer.details or f"Message: {problem}", now, result.next_id)
+        _end(state, instance, "Failed", problem, answer.details or f"Message: {problem}", now, result.next_id)
         return
-    engine.append(instance, _dispatch(engine, instance, result.scheduled, now))
+    state.append(instance, _dispatch(state, instance, result.scheduled, now))
     over = result.finished and not result.open and not result.suspended
     if over and answer.error is not None:
-        _end(engine, instance, "Failed", _failed(instance, answer.error), answer.details, now, result.next_id)
+        _end(state, instance, "Failed", _failed(instance, answer.error), answer.details, now, result.next_id)
     elif over and answer.done and result.continue_as_new is not None:
-        _next_generation(engine, instance, result, now)
+        _next_generation(state, instance, result, now)
     elif over and answer.done:
-        _end(engine, instance, "Completed", answer.output, None, now, result.next_id)
+        _end(state, instance, "Completed", answer.output, None, now, result.next_id)
     else:
-        _go_on(engine, instance, whole, result, now)
+        _go_on(state, instance, whole, result, now)
         _warn(instance, answer, result)
 
 
-def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event]) -> Walk:
+def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) -> Walk:
     if answer.broken is not None:
         return Walk()
     recorded = {e["EventId"]: json.loads(e["Input"])["id"] for e in whole if e["EventType"] == ev.EVENT_SENT}
@@ -110,11 +112,11 @@ def _walk(engine: Engine, instance: Instance, answer: Answer, whole: list[Event]
     return walk(
         answer.actions,
         whole,
-        functions=engine.functions,
+        functions=state.functions,
         instance_id=instance.id,
         execution_id=instance.execution_id,
         parent_id=instance.parent.instance_id if instance.parent else None,
-        new_request_id=engine.new_id,
+        new_request_id=state.new_id,
         recorded_requests=recorded,
     )
 
@@ -145,26 +147,26 @@ def _mark_played(instance: Instance, events: list[Event]) -> None:
             instance.texts[offset + n] = f"{head}{_PLAYED}{tail}"
 
 
-def _dispatch(engine: Engine, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
+def _dispatch(state: State, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
     """Sends what was scheduled on its way; returns the events that record it."""
-    return [_dispatch_one(engine, instance, s, now) for s in scheduled]
+    return [_dispatch_one(state, instance, s, now) for s in scheduled]
 
 
-def _dispatch_one(engine: Engine, instance: Instance, task: Scheduled, now: datetime) -> Event:
+def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: datetime) -> Event:
     execution_id = instance.execution_id
     if task.kind == ev.TASK_SCHEDULED:
         text = task.input if isinstance(task.input, str) else json.dumps(task.input)
-        engine.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
+        state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
         return ev.task_scheduled(now, task.id, task.name)
     if task.kind == ev.TIMER_CREATED:
         fired = ev.timer_fired(now, task.id, task.fire_at)
         if not task.cancelled:
-            due = engine.timers(parse(task.fire_at), now)
-            engine.send("event", instance.id, fired, execution_id, due)
+            due = state.timers(parse(task.fire_at), now)
+            state.send("event", instance.id, fired, execution_id, due)
         return ev.timer_created(now, task.id, task.fire_at)
     if task.kind == ev.SUB_CREATED:
-        _start_child(engine, instance, task, now)
-        return ev.sub_created(now, task.id, task.name, task.target)
+        _start_child(state, instance, task, now)
+        return ev.sub_created(now, task.id, task.name, task.target, task.version)
     request = request_text(
         operation=task.name,
         signal=task.signal,
@@ -174,13 +176,13 @@ def _dispatch_one(engine: Engine, instance: Instance, task: Scheduled, now: date
         execution_id=execution_id,
         now=now,
     )
-    engine.entity(task.target, now)
-    engine.send("operation", task.target, json.loads(request))
+    state.entity(task.target, now)
+    state.send("operation", task.target, json.loads(request))
     return ev.event_sent(now, task.id, task.target, request)
 
 
-def _start_child(engine: Engine, instance: Instance, task: Scheduled, now: datetime) -> None:
-    before = engine.instances.get(task.target)
+def _start_child(state: State, instance: Instance, task: Scheduled, now: datetime) -> None:
+    before = state.instances.get(task.target)
     if before is not None and not before.terminal:
         p = before.parent
         if p is not None and (p.instance_id, p.execution_id, p.task_id) == (
@@ -197,37 +199,37 @@ def _start_child(engine: Engine, instance: Instance, task: Scheduled, now: datet
         return
     parent = Parent(instance.id, instance.execution_id, task.id, instance.name)
     text = None if task.input is None else json.dumps(task.input)
-    engine.create(task.name, task.target, text, now, parent)
+    state.create(task.name, task.target, text, now, parent=parent, version=task.version)
 
 
-def _go_on(engine: Engine, instance: Instance, whole: list[Event], result: Walk, now: datetime) -> None:
+def _go_on(state: State, instance: Instance, whole: list[Event], result: Walk, now: datetime) -> None:
     instance.status = "Suspended" if result.suspended else "Running"
     reasons = [e["Reason"] for e in whole if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
         instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
     instance.updated = now
-    engine.append(instance, [ev.orchestrator_completed(now)])
-    engine.touch(instance)
+    state.append(instance, [ev.orchestrator_completed(now)])
+    state.touch(instance)
 
 
-def _next_generation(engine: Engine, instance: Instance, result: Walk, now: datetime) -> None:
+def _next_generation(state: State, instance: Instance, result: Walk, now: datetime) -> None:
     """Continue-as-new: a new life under the same id, with the events nobody has seen."""
-    instance.execution_id = engine.new_id()
+    instance.execution_id = state.new_id()
     instance.input = dumps(result.continue_as_new)
     instance.output = None
     instance.created = instance.updated = now
     instance.status = "Running"
     instance.history, instance.texts = [], []
     instance.fresh = True
-    started = engine.start_event(instance, now)
-    engine.changes.drop_history(instance.id)
+    started = state.start_event(instance, now)
+    state.changes.drop_history(instance.id)
     carried = [{**e, "IsPlayed": False} for e in result.carried]
-    engine.append(instance, [ev.orchestrator_started(now), started, *carried, ev.orchestrator_completed(now)])
-    engine.touch(instance)
+    state.append(instance, [ev.orchestrator_started(now), started, *carried, ev.orchestrator_completed(now)])
+    state.touch(instance)
 
 
 def _end(
-    engine: Engine,
+    state: State,
     instance: Instance,
     status: str,
     output: str | None,
@@ -236,18 +238,18 @@ def _end(
     event_id: int,
 ) -> None:
     """The instance is over; its parent is told."""
-    engine.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
+    state.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
     instance.status, instance.output, instance.updated = status, output, now
     instance.fresh = False
-    engine.touch(instance)
+    state.touch(instance)
     if instance.parent is not None:
         p = instance.parent
         if status == "Completed":
             event = ev.sub_completed(now, p.task_id, output)
         else:
             event = ev.sub_failed(now, p.task_id, output, details)
-        engine.send("event", p.instance_id, event, p.execution_id)
-    engine.forget_history(instance)
+        state.send("event", p.instance_id, event, p.execution_id)
+    state.forget_history(instance)
 
 
 def _warn(instance: Instance, answer: Answer, result: Walk) -> None:

@@ -69,6 +69,7 @@ def execution_started(
     execution_id: str,
     input_text: str | None,
     parent: Event | None = None,
+    version: str | None = None,
 ) -> Event:
     """The first message of a life; `input_text` is the JSON text of the input token."""
     return _event(
@@ -77,7 +78,7 @@ def execution_started(
         OrchestrationInstance={"InstanceId": instance_id, "ExecutionId": execution_id},
         ParentInstance=parent,
         Name=name,
-        Version=None,
+        Version=version,
         Input=input_text,
         Tags=None,
         Correlation=None,
@@ -124,13 +125,13 @@ def task_failed(now: datetime, task_id: int, reason: str, details: str | None) -
     return _event(TASK_FAILED, now, TaskScheduledId=task_id, Reason=reason, Details=details, FailureDetails=None)
 
 
-def sub_created(now: datetime, task_id: int, name: str, instance_id: str) -> Event:
+def sub_created(now: datetime, task_id: int, name: str, instance_id: str, version: str | None) -> Event:
     return _event(
         SUB_CREATED,
         now,
         task_id,
         Name=name,
-        Version=None,
+        Version=version,
         InstanceId=instance_id,
         Input=None,
         ClientSpanId=None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,27 +16,15 @@ from typing import Any
 from devhost.engine import events as ev
 from devhost.engine import views
 from devhost.engine.core import Engine
-from devhost.engine.model import TERMINAL, Entity, Instance, Item, entity_id
+from devhost.engine.model import Entity, Instance, Item, entity_id
+from devhost.engine.purge import purge_between, purge_one
+from devhost.engine.refusals import Refused, fault
 from devhost.engine.rewind import rewind
 
 STATUSES = {
     s.lower(): s
     for s in ("Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended")
 }
-
-
-class Refused(Exception):  # noqa: N818
-    """The request cannot be done. `status` and `body` (None: empty) are the HTTP answer."""
-
-    def __init__(self, status: int, body: Any = None) -> None:
-        super().__init__(f"{status}: {body}")
-        self.status = status
-        self.body = body
-
-
-def fault(message: str, problem: str, kind: str) -> dict[str, str]:
-    """The error body of the extension."""
-    return {"Message": message, "ExceptionMessage": problem, "ExceptionType": kind, "StackTrace": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,9 @@ class Hub:
 
     # ---- starting -----------------------------------------------------------------------------------------------
 
-    def start(self, name: str, instance_id: str | None, input_text: str | None, now: datetime) -> str:
+    def start(
+        self, name: str, instance_id: str | None, input_text: str | None, now: datetime, version: str | None = None
+    ) -> str:
         """Starts an instance and returns its id. An unknown name is accepted and fails later, as on Azure.
 
         A living instance refuses (409); one that has not run yet is replaced, because racing starts are all accepted.
@@ -75,7 +65,7 @@ class Hub:
             )
         if before is not None and before.status == "Pending" and self.engine.flying(Item("episode", instance_id)):
             return instance_id  # its first episode is on the way: this start is the one that loses the race
-        self.engine.create(name, instance_id, input_text, now)
+        self.engine.create(name, instance_id, input_text, now, version=version)
         return instance_id
 
     def restart(self, instance_id: str, *, new_id: bool, now: datetime) -> str:
@@ -100,27 +90,27 @@ class Hub:
                 ),
             )
         target = self.new_instance_id() if new_id else instance_id
-        self.engine.create(before.name, target, before.input, now)
+        self.engine.create(before.name, target, before.input, now, version=before.version)
         return target
 
     # ---- talking to an instance ---------------------------------------------------------------------------------
 
     def raise_event(self, instance_id: str, name: str, input_text: str | None, now: datetime) -> None:
-        self._living(instance_id)
+        self.must_live(instance_id)
         self.engine.send("event", instance_id, ev.event_raised(now, name, input_text))
 
     def terminate(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        self._living(instance_id)
+        self.must_live(instance_id)
         self.engine.send("event", instance_id, ev.execution_terminated(now, reason))
 
     def suspend(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        instance = self._living(instance_id)
+        instance = self.must_live(instance_id)
         if instance.status == "Suspended":
             raise self._wrong_state("suspend", instance)
         self.engine.send("event", instance_id, ev.execution_suspended(now, reason))
 
     def resume(self, instance_id: str, reason: str | None, now: datetime) -> None:
-        instance = self._living(instance_id)
+        instance = self.must_live(instance_id)
         if instance.status != "Suspended":
             raise self._wrong_state("resume", instance)
         self.engine.send("event", instance_id, ev.execution_resumed(now, reason))
@@ -138,7 +128,8 @@ class Hub:
             )
         rewind(self.engine, instance, reason, now)
 
-    def _living(self, instance_id: str) -> Instance:
+    def must_live(self, instance_id: str) -> Instance:
+        """The instance; 404 unknown, 410 over."""
         instance = self.engine.instances.get(instance_id)
         if instance is None:
             raise Refused(404)
@@ -204,42 +195,11 @@ class Hub:
 
     def purge(self, instance_id: str) -> int:
         """Deletes a finished instance (or an entity); 404 unknown, 412 not finished."""
-        instance: Instance | Entity | None = self.engine.instances.get(instance_id) or self.engine.entities.get(
-            instance_id
-        )
-        if instance is None:
-            raise Refused(404)
-        if isinstance(instance, Instance) and not instance.terminal:
-            raise Refused(
-                412,
-                "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
-                f"{instance_id} has status {instance.status}",
-            )
-        self._delete([instance])
-        return 1
+        return purge_one(self.engine, instance_id)
 
-    def purge_between(self, start: datetime, end: datetime | None, statuses: frozenset[str]) -> int:
-        """Deletes the finished instances created in a span; 404 when there are none."""
-        wanted = (statuses & TERMINAL) if statuses else TERMINAL
-        query = Query(created_from=start, created_to=end)
-        gone = [i for i in self.engine.instances.values() if i.status in wanted and self._fits(i, query)]
-        if not gone:
-            raise Refused(404)
-        self._delete(gone)
-        return len(gone)
-
-    def _delete(self, things: Iterable[Instance | Entity]) -> None:
-        changes = self.engine.changes
-        for thing in things:
-            self.engine.consume(thing.inbox)
-            thing.inbox.clear()
-            if isinstance(thing, Instance):
-                del self.engine.instances[thing.id]
-                changes.drop_history(thing.id)
-                changes.instances[thing.id] = None
-            else:
-                thing.exists, thing.state = False, None
-                changes.entities[thing.id] = thing
+    def purge_between(self, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
+        """Deletes what was created in a span; without a final status among `statuses` running things too."""
+        return purge_between(self.engine, start, end, statuses)
 
     # ---- entities -----------------------------------------------------------------------------------------------
 
@@ -250,7 +210,7 @@ class Hub:
             raise Refused(400, {"Message": functions.unknown(name, "entity", functions.entities)})
         target = entity_id(name, key)
         self.engine.entity(target, now)
-        body: dict[str, Any] = {"op": operation, "signal": True, "id": str(uuid.uuid4())}
+        body: dict[str, Any] = {"op": operation, "signal": True, "id": self.engine.new_id()}
         if input_text is not None:
             body["input"] = input_text
         self.engine.send("operation", target, body)

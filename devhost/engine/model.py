@@ -101,6 +101,7 @@ class Instance:
     custom_status: str | None = None
     output: str | None = None
     parent: Parent | None = None
+    version: str | None = None
     fresh: bool = False
     """A generation made by continue-as-new whose first episode has not run: its events are already in `history`."""
     history: list[Event] | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +16,8 @@ from devhost.engine import events as ev
 from devhost.engine.events import Event
 from devhost.engine.model import Functions
 from devhost.engine.sentences import Scheduled, describe, not_scheduled, scheduled_otherwise
+from devhost.engine.tasks import Action, Task, Walk, compound
 from devhost.engine.times import iso, parse
-
-Action = dict[str, Any]
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
@@ -28,55 +26,8 @@ class NonDeterminism(Exception):  # noqa: N818  (the engine's own word)
     """History and actions disagree."""
 
 
-class _Broken(Exception):  # noqa: N818
+class Broken(Exception):  # noqa: N818
     """An action that makes the extension itself fail the orchestration."""
-
-
-@dataclass(slots=True)
-class Walk:
-    """What came of a walk."""
-
-    scheduled: list[Scheduled] = field(default_factory=list)
-    """New work in the order of its ids: not yet in the history."""
-    finished: bool = False
-    """The end of the list was reached."""
-    open: list[str] = field(default_factory=list)
-    """Tasks (not event waits) still open, in words."""
-    waiting: str = ""
-    """What the walk stands at, in words, when it is not finished."""
-    continue_as_new: str | None = None
-    carried: list[Event] = field(default_factory=list)
-    """Events that arrived after continue_as_new and belong to the next generation."""
-    suspended: bool = False
-    terminated: Event | None = None
-    swallowed: list[str] = field(default_factory=list)
-    """Errors the real extension keeps to itself: the instance will hang."""
-    error: str | None = None
-    nondeterminism: str | None = None
-    next_id: int = 0
-
-
-class _Task:
-    __slots__ = ("callbacks", "done", "failed")
-
-    def __init__(self, done: bool = False, failed: bool = False) -> None:
-        self.done = done
-        self.failed = failed
-        self.callbacks: list[Callable[[], None]] = []
-
-    def finish(self, failed: bool = False) -> None:
-        if self.done:
-            return
-        self.done, self.failed = True, failed
-        callbacks, self.callbacks = self.callbacks, []
-        for callback in callbacks:
-            callback()
-
-    def then(self, callback: Callable[[], None]) -> None:
-        if self.done:
-            callback()
-        else:
-            self.callbacks.append(callback)
 
 
 class _Walker:
@@ -102,8 +53,8 @@ class _Walker:
         self.started: list[str] = []
         self.map: dict[int, Scheduled] = {}
         self.parked: dict[int, Scheduled] = {}
-        self.tasks: dict[int, tuple[_Task, str]] = {}
-        self.waiters: dict[str, list[_Task]] = defaultdict(list)
+        self.tasks: dict[int, tuple[Task, str]] = {}
+        self.waiters: dict[str, list[Task]] = defaultdict(list)
         self.buffered: dict[str, deque[Event]] = defaultdict(deque)
         self.while_suspended: deque[Event] = deque()
         self.walk = Walk()
@@ -122,7 +73,7 @@ class _Walker:
         self.walk.finished = True
         self.walk.waiting = ""
 
-    def invoke(self, action: Action) -> _Task:
+    def invoke(self, action: Action) -> Task:
         kind = action["actionType"]
         if kind in (0, 8):
             return self._activity(action)
@@ -132,7 +83,7 @@ class _Walker:
             return self._with_retry(action)
         if kind == 4:
             self.walk.continue_as_new = action["input"]
-            return _Task(done=True)
+            return Task(done=True)
         if kind == 5:
             return self._timer(iso(parse(action["fireAt"])), bool(action.get("isCanceled")))
         if kind == 6:
@@ -141,39 +92,47 @@ class _Walker:
             return self._entity(action, signal=kind == 9)
         if kind in (11, 12):
             return self._compound(action["compoundActions"], any_of=kind == 11)
-        raise _Broken(f"unknown action type {kind}")
+        raise Broken(f"unknown action type {kind}")
 
-    def _schedule(self, kind: int, what: str, *, opened: bool, **fields: Any) -> _Task:
+    def _schedule(self, kind: int, what: str, *, opened: bool, **fields: Any) -> Task:
         task_id = self.counter
         self.counter += 1
         self.map[task_id] = Scheduled(task_id, kind, **fields)
-        task = _Task(done=not opened)
+        task = Task(done=not opened)
         if opened:
             self.tasks[task_id] = (task, what)
         return task
 
-    def _swallow(self, problem: str) -> _Task:
+    def _swallow(self, problem: str) -> Task:
         self.walk.swallowed.append(problem)
-        return _Task(done=True, failed=True)
+        return Task(done=True, failed=True)
 
-    def _activity(self, action: Action) -> _Task:
+    def _unknown(self, action: Action) -> str:
+        """The sentence about an activity or orchestrator that is not there; "" when it is."""
+        name, functions = action["functionName"], self.functions
+        kind = "activity" if action["actionType"] == 0 else "orchestrator"
+        known = functions.activities if kind == "activity" else functions.orchestrators
+        return "" if name.lower() in known else functions.unknown(name, kind, known)
+
+    def _activity(self, action: Action) -> Task:
         if action["actionType"] == 8:
             name, text = HTTP_ACTIVITY, action["httpRequest"]
             return self._schedule(
                 ev.TASK_SCHEDULED, f"HTTP call to {text.get('uri')}", opened=True, name=name, input=text
             )
         asked = action["functionName"]
-        name = self.functions.activities.get(asked.lower(), "")
-        if not name:
-            return self._swallow(self.functions.unknown(asked, "activity", self.functions.activities))
+        problem = self._unknown(action)
+        if problem:
+            return self._swallow(problem)
         return self._schedule(
             ev.TASK_SCHEDULED, f"activity {asked}", opened=True, name=asked, input=action.get("input")
         )
 
-    def _sub(self, action: Action) -> _Task:
+    def _sub(self, action: Action) -> Task:
         name, target = action["functionName"], action.get("instanceId")
-        if name.lower() not in self.functions.orchestrators:
-            return self._swallow(self.functions.unknown(name, "orchestrator", self.functions.orchestrators))
+        problem = self._unknown(action)
+        if problem:
+            return self._swallow(problem)
         if target and target.startswith("@"):
             return self._swallow(f"the sub-orchestration id {target!r} starts with @")
         if target and target in (self.instance_id, self.parent_id):
@@ -186,29 +145,30 @@ class _Walker:
             name=name,
             input=action.get("input"),
             target=target,
+            version=action.get("version"),
         )
 
-    def _timer(self, fire_at: str, cancelled: bool) -> _Task:
+    def _timer(self, fire_at: str, cancelled: bool) -> Task:
         return self._schedule(
             ev.TIMER_CREATED, f"timer due {fire_at}", opened=not cancelled, fire_at=fire_at, cancelled=cancelled
         )
 
-    def _wait(self, name: str) -> _Task:
+    def _wait(self, name: str) -> Task:
         early = self.buffered.get(name.lower())
         if early:
             early.popleft()
-            return _Task(done=True)
-        task = _Task()
+            return Task(done=True)
+        task = Task()
         self.waiters[name.lower()].append(task)
         return task
 
-    def _entity(self, action: Action, *, signal: bool) -> _Task:
+    def _entity(self, action: Action, *, signal: bool) -> Task:
         target = action["instanceId"]
         _, name, key = target.split("@", 2)
         if name.lower() not in self.functions.entities:
             problem = self.functions.unknown(name, "entity", self.functions.entities)
             if signal:
-                raise _Broken(problem)
+                raise Broken(problem)
             return self._swallow(problem)
         task_id = self.counter
         request_id = self.recorded_requests.get(task_id) or self.new_request_id()
@@ -222,35 +182,27 @@ class _Walker:
             request_id=request_id,
             signal=signal,
         )
-        return _Task(done=True) if signal else self._wait(request_id)
+        return Task(done=True) if signal else self._wait(request_id)
 
-    def _compound(self, children: Sequence[Action], *, any_of: bool) -> _Task:
-        tasks = [self.invoke(child) for child in children]
-        whole = _Task()
+    def _compound(self, children: Sequence[Action], *, any_of: bool) -> Task:
+        return compound([self.invoke(child) for child in children], any_of=any_of)
 
-        def check() -> None:
-            done = sum(t.done for t in tasks)
-            if done == len(tasks) or (any_of and done):
-                whole.finish(failed=any(t.failed for t in tasks))
-
-        for task in tasks:
-            task.then(check)
-        check()
-        return whole
-
-    def _with_retry(self, action: Action) -> _Task:
+    def _with_retry(self, action: Action) -> Task:
         """Attempt, timer, attempt ...; after the last failure one more timer that is due at once."""
         options = action["retryOptions"]
         interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
         attempts = options["maxNumberOfAttempts"]
         plain = {**action, "actionType": action["actionType"] - 1}
-        whole = _Task()
+        problem = self._unknown(plain)
+        if problem:
+            return self._swallow(problem)  # no attempt is made, so nothing is retried
+        whole = Task()
 
         def attempt(number: int) -> None:
             task = self.invoke(plain)
             task.then(lambda: after(number, task))
 
-        def after(number: int, task: _Task) -> None:
+        def after(number: int, task: Task) -> None:
             if not task.failed:
                 whole.finish()
                 return
@@ -351,8 +303,11 @@ def walk(
             walker.process(event)
     except NonDeterminism as problem:
         result.nondeterminism = str(problem)
-    except _Broken as problem:
+    except Broken as problem:
         result.error = str(problem)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
+        result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
     result.scheduled = [walker.map[task_id] for task_id in sorted(walker.map)]
     result.open = [what for _, what in walker.tasks.values()]
     result.next_id = walker.counter

@@ -10,12 +10,12 @@ from devhost.engine.events import Event
 from devhost.engine.model import Instance
 
 if TYPE_CHECKING:
-    from devhost.engine.core import Engine
+    from devhost.engine.state import State
 
 
-def rewind(engine: Engine, instance: Instance, reason: str | None, now: datetime) -> None:
+def rewind(state: State, instance: Instance, reason: str | None, now: datetime) -> None:
     """Takes the failures out of the history and wakes the instance; failed sub-orchestrations are rewound with it."""
-    history = engine.history(instance)
+    history = state.history(instance)
     failed = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.TASK_FAILED}
     failed_children = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.SUB_FAILED}
 
@@ -27,16 +27,16 @@ def rewind(engine: Engine, instance: Instance, reason: str | None, now: datetime
 
     for event in history:
         if event["EventType"] == ev.SUB_CREATED and event["EventId"] in failed_children:
-            child = engine.instances.get(event["InstanceId"])
+            child = state.instances.get(event["InstanceId"])
             if child is not None and child.status == "Failed":
-                rewind(engine, child, reason, now)
+                rewind(state, child, reason, now)
     rewritten = [_emptied(e) if meaningless(e) else e for e in history]
-    engine.changes.drop_history(instance.id)
+    state.changes.drop_history(instance.id)
     instance.history, instance.texts = [], []
-    engine.append(instance, rewritten)
+    state.append(instance, rewritten)
     instance.status, instance.output, instance.updated = "Running", None, now
-    engine.touch(instance)
-    engine.send("event", instance.id, ev.generic(now, reason), instance.execution_id)
+    state.touch(instance)
+    state.send("event", instance.id, ev.generic(now, reason), instance.execution_id)
 
 
 def _emptied(event: Event) -> dict[str, Any]:

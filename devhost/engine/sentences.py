@@ -23,6 +23,7 @@ class Scheduled:
     fire_at: str = ""
     cancelled: bool = False
     request_id: str = ""
+    version: str | None = None
     signal: bool = False
 
     @property

@@ -19,7 +19,7 @@ from devhost.engine.store import (
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
     id TEXT PRIMARY KEY, name TEXT, execution_id TEXT, input TEXT, status TEXT, created TEXT, updated TEXT,
-    custom_status TEXT, output TEXT, parent TEXT, fresh INTEGER) WITHOUT ROWID;
+    custom_status TEXT, output TEXT, parent TEXT, fresh INTEGER, version TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entities (
     id TEXT PRIMARY KEY, created TEXT, updated TEXT, present INTEGER, state TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS messages (
@@ -28,7 +28,9 @@ CREATE TABLE IF NOT EXISTS history (
     instance_id TEXT, position INTEGER, events TEXT, PRIMARY KEY (instance_id, position));
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
-_VERSION = "1"
+_VERSION = "2"
+_UPGRADES = {"1": "ALTER TABLE instances ADD COLUMN version TEXT"}
+"""What makes the layout after it of an older one."""
 
 
 class StateInUse(Exception):  # noqa: N818
@@ -64,10 +66,16 @@ class SqliteStore:
         self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('layout', ?)", (_VERSION,))
-        (version,) = self._db.execute("SELECT value FROM meta WHERE key='layout'").fetchone()
-        if version != _VERSION:
+        layout = self.value("layout") or ""
+        while layout in _UPGRADES:
+            self._db.execute("BEGIN")
+            self._db.execute(_UPGRADES[layout])
+            layout = str(int(layout) + 1)
+            self.keep("layout", layout)
+            self._db.execute("COMMIT")
+        if layout != _VERSION:
             self.close()
-            raise StateTooNew(directory, version)
+            raise StateTooNew(directory, layout)
 
     def load(self) -> Loaded:
         return Loaded(
@@ -90,7 +98,7 @@ class SqliteStore:
             for table, columns, rows, gone in (
                 (
                     "instances",
-                    11,
+                    12,
                     [instance_row(i) for i in changes.instances.values() if i is not None],
                     [(k,) for k, i in changes.instances.items() if i is None],
                 ),

@@ -75,7 +75,7 @@ def instance_row(i: Instance) -> Row:
         parent = json.dumps([i.parent.instance_id, i.parent.execution_id, i.parent.task_id, i.parent.name])
     return (
         i.id, i.name, i.execution_id, i.input, i.status, iso(i.created), iso(i.updated),
-        i.custom_status, i.output, parent, int(i.fresh),
+        i.custom_status, i.output, parent, int(i.fresh), i.version,
     )  # fmt: skip
 
 
@@ -92,6 +92,7 @@ def instance_from(row: Row) -> Instance:
         output=row[8],
         parent=Parent(*json.loads(row[9])) if row[9] else None,
         fresh=bool(row[10]),
+        version=row[11],
     )
 
 

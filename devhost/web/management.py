@@ -4,15 +4,17 @@ durable client as its RPC endpoint: the same handlers for both."""
 from __future__ import annotations
 
 import asyncio
-import json
+import base64
 import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from devhost.engine import Hub, Query, Refused
-from devhost.engine.hub import STATUSES, fault
+from devhost.engine.answers import dumps
+from devhost.engine.hub import STATUSES
+from devhost.engine.refusals import fault
 from devhost.engine.times import parse
 from devhost.runner import Runner
 from devhost.web.bodies import BadBody, read_json
@@ -33,9 +35,8 @@ class Management:
         self._links = links
 
     async def answer(self, request: Request, tail: str) -> Answer:
-        parts = [unquote(p) if "%2f" not in p.lower() else "/" for p in tail.strip("/").split("/")]
-        if any("/" in p or "\\" in p for p in parts):
-            return Answer(404)
+        # As the extension does it: the whole path is decoded (+ is a blank), then cut at its slashes.
+        parts = unquote_plus(tail).strip("/").split("/")
         try:
             answer = await self._route(request, request.method, parts)
         except Refused as refusal:
@@ -45,6 +46,10 @@ class Management:
         return answer or Answer(404)
 
     async def _route(self, request: Request, method: str, parts: list[str]) -> Answer | None:
+        # The fixed words of a path are found without regard to case, ids and names are not touched.
+        parts = [parts[0].lower(), *parts[1:]]
+        if parts[0] == "instances" and len(parts) > 2:
+            parts[2] = parts[2].lower()
         match method, parts:
             case "POST", ["orchestrators", name]:
                 return await self._start(request, name, None)
@@ -59,27 +64,36 @@ class Management:
             case "DELETE", ["instances", instance_id]:
                 count = await self._do(lambda hub, now: hub.purge(instance_id))
                 return json_answer(200, {"instancesDeleted": count})
-            case "POST", ["instances", instance_id, "raiseEvent", event]:
+            case "POST", ["instances", instance_id, "raiseevent", event]:
                 return await self._raise_event(request, instance_id, event)
             case "POST", ["instances", instance_id, "restart"]:
                 new_id = _flag(request, "restartWithNewInstanceId", default=True)
                 restarted = await self._do(lambda hub, now: hub.restart(instance_id, new_id=new_id, now=now))
-                return self._check_status(request, restarted)
+                return await self._started(request, restarted)
             case "POST", ["instances", instance_id, ("terminate" | "suspend" | "resume" | "rewind") as verb]:
-                reason = request.query.get("reason")
+                reason = _parameter(request, "reason") if "reason" in map(str.lower, request.query) else None
                 await self._do(lambda hub, now: getattr(hub, verb)(instance_id, reason, now))
                 return Answer(202)
             case "GET", ["entities"]:
                 return await self._entities(request, "")
             case "GET", ["entities", name]:
                 return await self._entities(request, name)
-            case "GET", ["entities", name, key]:
-                return json_answer(200, await self._do(lambda hub, now: hub.entity_state(name, _key(key))))
-            case "POST", ["entities", name, key]:
-                return await self._signal(request, name, _key(key))
-            case "DELETE", ["entities", name, key]:
-                await self._do(lambda hub, now: hub.signal(name, _key(key), "delete", None, now))
-                return Answer(202)
+            case _, ["entities", name, *rest]:
+                return await self._entity(request, method, name, parts[2] if rest else "", len(rest))
+        return None
+
+    async def _entity(self, request: Request, method: str, name: str, key: str, more: int) -> Answer | None:
+        """One entity. `$` stands for the empty key where it is read; a signal takes it as it is, or no key at all."""
+        if more > 1:
+            return None
+        if method == "GET":
+            wanted = "" if key == "$" else key
+            return json_answer(200, await self._do(lambda hub, now: hub.entity_state(name, wanted)))
+        if method == "POST":
+            return await self._signal(request, name, key)
+        if method == "DELETE":
+            await self._do(lambda hub, now: hub.signal(name, key, "delete", None, now))
+            return Answer(202)
         return None
 
     async def _do(self, operation: Callable[[Hub, datetime], T]) -> T:
@@ -88,14 +102,26 @@ class Management:
     # ---- starting -----------------------------------------------------------------------------------------------
 
     async def _start(self, request: Request, name: str, instance_id: str | None) -> Answer:
-        text = compact(read_json(request.body)) if request.body else None
-        started = await self._do(lambda hub, now: hub.start(name, instance_id, text, now))
+        text = None
+        if request.body:
+            read_json(request.body)  # only to refuse what is none: the input is kept as it was written
+            text = request.body.decode("utf-8-sig", "replace")
+        version = _parameter(request, "version") or None
+        return await self._started(
+            request, await self._do(lambda hub, now: hub.start(name, instance_id, text, now, version))
+        )
+
+    async def _started(self, request: Request, instance_id: str) -> Answer:
+        """The answer to a start or restart: at once, or when it is over if the caller wants to wait."""
         timeout, interval = _number(request, "timeout"), _number(request, "pollingInterval")
         if timeout is not None and interval is not None:
-            ended = await self._wait(request, started, timeout, interval)
+            if interval > timeout:
+                problem = f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
+                return json_answer(400, {"Message": problem})
+            ended = await self._wait(request, instance_id, timeout, interval)
             if ended is not None:
                 return ended
-        return self._check_status(request, started)
+        return self._check_status(request, instance_id)
 
     async def _wait(self, request: Request, instance_id: str, seconds: float, interval: float) -> Answer | None:
         loop = asyncio.get_running_loop()
@@ -105,7 +131,7 @@ class Management:
             if status is not None and status["runtimeStatus"] == "Completed":
                 return json_answer(200, status["output"])
             if status is not None and status["runtimeStatus"] not in _PENDING:
-                return _status_answer(request, status)
+                return json_answer(200, status)
             if loop.time() >= end:
                 return None
             await asyncio.sleep(min(interval, max(0.0, end - loop.time())))
@@ -128,9 +154,10 @@ class Management:
         return Answer(404) if status is None else _status_answer(request, status)
 
     async def _raise_event(self, request: Request, instance_id: str, event: str) -> Answer:
+        await self._do(lambda hub, now: hub.must_live(instance_id))  # what is gone is told before a bad body is
         if request.content_type != "application/json":
             return json_answer(400, {"Message": "Only application/json request content is supported"})
-        text = compact(read_json(request.body))
+        text = dumps(read_json(request.body))
         await self._do(lambda hub, now: hub.raise_event(instance_id, event, text, now))
         return Answer(202)
 
@@ -147,14 +174,14 @@ class Management:
             after=_after(request),
         )
         page, token = await self._do(lambda hub, now: hub.query(query))
-        return json_answer(200, page, {"x-ms-continuation-token": token})
+        return json_answer(200, page, {"x-ms-continuation-token": _token(token)})
 
     async def _purge_many(self, request: Request) -> Answer:
         start = _time(request, "createdTimeFrom")
         if start is None:
             raise Refused(400, "Please provide value for 'createdTimeFrom' parameter.")
-        end, statuses = _time(request, "createdTimeTo"), _statuses(request)
-        count = await self._do(lambda hub, now: hub.purge_between(start, end, statuses))
+        until, statuses = _time(request, "createdTimeTo"), _statuses(request)
+        count = await self._do(lambda hub, now: hub.purge_between(start, until or now, statuses))
         return json_answer(200, {"instancesDeleted": count})
 
     # ---- entities -----------------------------------------------------------------------------------------------
@@ -163,9 +190,12 @@ class Management:
         text = None
         if request.body:
             if request.content_type == "application/json":
-                text = compact(read_json(request.body))
+                try:
+                    text = dumps(read_json(request.body))
+                except BadBody as problem:
+                    return json_answer(400, {"Message": f"Could not parse JSON content: {problem}"})
             else:
-                text = compact(request.body.decode("utf-8", "replace"))
+                text = dumps(request.body.decode("utf-8", "replace"))
         operation = request.query.get("op", "")
         await self._do(lambda hub, now: hub.signal(name, key, operation, text, now))
         return Answer(202)
@@ -176,7 +206,7 @@ class Management:
         page, token = await self._do(
             lambda hub, now: hub.entity_list(name, fetch_state=fetch, since=since, until=until, top=top, after=after)
         )
-        return json_answer(200, page, {"x-ms-continuation-token": token})
+        return json_answer(200, page, {"x-ms-continuation-token": _token(token)})
 
 
 def _status_answer(request: Request, status: dict[str, Any]) -> Answer:
@@ -185,14 +215,6 @@ def _status_answer(request: Request, status: dict[str, Any]) -> Answer:
     failed = status["runtimeStatus"] == "Failed"
     internal = failed and _flag(request, "returnInternalServerErrorOnFailure", default=False)
     return json_answer(500 if internal else 200, status)
-
-
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _key(text: str) -> str:
-    return "" if text == "$" else text
 
 
 def _flag(request: Request, name: str, *, default: bool) -> bool:
@@ -230,5 +252,14 @@ def _top(request: Request) -> int:
     return int(text) if text.isdigit() and int(text) > 0 else 100
 
 
+def _token(last: str) -> str:
+    """The continuation token after an id: text that is safe in a header, whatever the id is."""
+    return base64.urlsafe_b64encode(last.encode("utf-8", "surrogatepass")).decode()
+
+
 def _after(request: Request) -> str:
-    return unquote(request.headers.get("x-ms-continuation-token", ""))
+    """The id a continuation token stands for. Raises Refused for one that was not ours."""
+    try:
+        return base64.urlsafe_b64decode(request.headers.get("x-ms-continuation-token", "")).decode()
+    except ValueError:
+        raise Refused(400, {"Message": "the x-ms-continuation-token is none of this host's"}) from None

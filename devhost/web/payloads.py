@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 WEBHOOKS = "/runtime/webhooks/durabletask"
 RPC = "/durabletask"
@@ -23,7 +23,7 @@ class Links:
     def of(self, base: str, instance_id: str, hub: str = "", connection: str = "") -> dict[str, str]:
         """The URLs to manage an instance."""
         query = f"taskHub={hub or self.hub}&connection={connection or CONNECTION}&code={self.code}"
-        root = f"{base}{WEBHOOKS}/instances/{quote(instance_id, safe='')}"
+        root = f"{base}{WEBHOOKS}/instances/{quote_plus(instance_id, safe='!*()')}"
         return {
             "id": instance_id,
             "statusQueryGetUri": f"{root}?{query}",

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
+from devhost.web.constraints import BadTemplate, constraint
+
 T = TypeVar("T")
 Values = dict[str, str | None]
-
-
-class BadTemplate(Exception):  # noqa: N818
-    """A route the platform refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,22 @@ class Template:
                 return None
         return values if len(path) <= len(self._segments) else None
 
+    def example_with(self, other: Template) -> str | None:
+        """A path that both match, made of their own words and of a few usual values; None when none was found."""
+        most = max(len(self._segments), len(other._segments))
+        for length in range(most, -1, -1):
+            path: list[str] = []
+            for n in range(length):
+                ours, theirs = self._segment_at(n), other._segment_at(n)
+                wanted = (t for t in _samples(ours, theirs) if _fits(ours, t) and _fits(theirs, t))
+                path.append(next(wanted, ""))
+            if "" not in path and self.match(path) is not None and other.match(path) is not None:
+                return "/".join(path)
+        return None
+
+    def _segment_at(self, n: int) -> _Segment | None:
+        return self._segments[n] if n < len(self._segments) else None
+
 
 class Router(Generic[T]):
     """Routes in the order they are added."""
@@ -90,6 +103,37 @@ class Router(Generic[T]):
                 if values is not None:
                     return target, values
         return None
+
+    def overlaps(self) -> Iterator[tuple[T, T, str]]:
+        """Pairs of targets whose routes a request can both fit, the one that gets it first, with such a path."""
+        for n, (template, methods, target) in enumerate(self._routes):
+            for later, other_methods, other in self._routes[n + 1 :]:
+                if methods and other_methods and not methods & other_methods:
+                    continue
+                example = template.example_with(later)
+                if example is not None:
+                    yield target, other, "/".join([*self._prefix, example])
+
+
+_USUAL = ("x", "1", "true", "abc", "00000000-0000-0000-0000-000000000000", "2026-01-01", "1.5", "100")
+
+
+def _samples(*segments: _Segment | None) -> Iterator[str]:
+    """Texts that could stand where these segments are, the most telling first: what is literal in one of them."""
+    for segment in segments:
+        if segment and all(isinstance(part, str) for part in segment):
+            yield "".join(part for part in segment if isinstance(part, str))
+    for usual in _USUAL:
+        for segment in segments:
+            yield "".join(part if isinstance(part, str) else usual for part in segment or [])
+        yield usual
+
+
+def _fits(segment: _Segment | None, text: str) -> bool:
+    """Whether a segment takes a text; beyond the last one only a catch-all could, and the whole match decides that."""
+    if segment is None or (isinstance(segment[0], _Parameter) and segment[0].catch_all):
+        return True
+    return _match_segment(segment, text, {})
 
 
 def decode(text: str) -> str:
@@ -165,7 +209,7 @@ def _parameter(text: str, whole: str) -> _Parameter:
     constraints: list[Callable[[str], bool]] = []
     while rest.startswith(":"):
         written, rest = _constraint_text(rest[1:])
-        constraints.append(_constraint(written, whole))
+        constraints.append(constraint(written, whole))
     default = rest[1:] if rest.startswith("=") else None
     return _Parameter(name, rest == "?", catch_all, default, tuple(constraints))
 
@@ -177,71 +221,3 @@ def _constraint_text(text: str) -> tuple[str, str]:
         if depth == 0 and character in ":=?":
             return text[:n], text[n:]
     return text, ""
-
-
-def _constraint(text: str, whole: str) -> Callable[[str], bool]:
-    name, _, tail = text.partition("(")
-    argument = tail.removesuffix(")")
-    simple: Mapping[str, Callable[[str], bool]] = {
-        "int": lambda v: _integer(v, 31),
-        "long": lambda v: _integer(v, 63),
-        "alpha": lambda v: re.fullmatch("[a-zA-Z]*", v) is not None,
-        "bool": lambda v: v.lower() in ("true", "false"),
-        "guid": _guid,
-        "datetime": _datetime,
-        "decimal": _number,
-        "double": _number,
-        "float": _number,
-        "required": bool,
-    }
-    if not tail and name in simple:
-        return simple[name]
-    if name == "regex":
-        pattern = re.compile(argument.replace("{{", "{").replace("}}", "}"), re.IGNORECASE)
-        return lambda v: pattern.search(v) is not None
-    numbers = [int(n) for n in argument.split(",")] if re.fullmatch(r"\s*-?\d+\s*(,\s*-?\d+\s*)?", argument) else []
-    if name == "length" and numbers:
-        return lambda v: numbers[0] <= len(v) <= numbers[-1]
-    if name == "minlength" and numbers:
-        return lambda v: len(v) >= numbers[0]
-    if name == "maxlength" and numbers:
-        return lambda v: len(v) <= numbers[0]
-    if name == "min" and numbers:
-        return lambda v: _integer(v, 63) and int(v) >= numbers[0]
-    if name == "max" and numbers:
-        return lambda v: _integer(v, 63) and int(v) <= numbers[0]
-    if name == "range" and len(numbers) == 2:
-        return lambda v: _integer(v, 63) and numbers[0] <= int(v) <= numbers[1]
-    raise BadTemplate(f"route {whole!r} has the unknown constraint {text!r}")
-
-
-def _integer(value: str, bits: int) -> bool:
-    return re.fullmatch(r"\s*[+-]?\d+\s*", value) is not None and -(2**bits) <= int(value) < 2**bits
-
-
-def _number(value: str) -> bool:
-    try:
-        float(value.replace(",", ""))
-    except ValueError:
-        return False
-    return True
-
-
-def _guid(value: str) -> bool:
-    digits = "[0-9a-fA-F]"
-    dashed = f"{digits}{{8}}-{digits}{{4}}-{digits}{{4}}-{digits}{{4}}-{digits}{{12}}"
-    return re.fullmatch(rf"{dashed}|{digits}{{32}}|\{{{dashed}\}}|\({dashed}\)", value) is not None
-
-
-def _datetime(value: str) -> bool:
-    for shape in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %I:%M%p", "%m/%d/%Y", "%m-%d-%Y"):
-        try:
-            datetime.strptime(value, shape)  # noqa: DTZ007
-        except ValueError:
-            continue
-        return True
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True

@@ -21,6 +21,10 @@ _LARGEST_BODY = 210_000_000
 """Bytes; what the Functions host takes."""
 
 
+_OURS = frozenset({"transfer-encoding", "content-length", "connection"})
+"""Headers of the connection; a function that sets them does not know how its answer is sent."""
+
+
 class PortTaken(Exception):  # noqa: N818
     """The port is in use."""
 
@@ -69,7 +73,7 @@ class Server:
             for name, value in answer.headers:
                 if name.lower() == "content-type":
                     response.headers[hdrs.CONTENT_TYPE] = value
-                else:
+                elif name.lower() not in _OURS:
                     response.headers.add(name, value)
             return response
 

@@ -30,6 +30,12 @@ class HttpTriggers:
         for function in sorted((f for f in functions if f.kind == "http"), key=lambda f: f.name.lower()):
             binding = function.trigger
             self._router.add(binding.get("route") or function.name, binding.get("methods") or (), function)
+        for first, later, example in self._router.overlaps():
+            log.warning(
+                "routes overlap: /%s fits function %s and function %s; it goes to %s, because the platform tries "
+                "routes in order of function name, not the more exact one first",
+                example, first.name, later.name, first.name,
+            )  # fmt: skip
 
     async def answer(self, request: Request) -> Answer:
         found = self._router.find(request.method, request.raw_path)

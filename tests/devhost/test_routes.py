@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from devhost.web.routes import BadTemplate, Router
+from devhost.web.constraints import BadTemplate
+from devhost.web.routes import Router
 from tests.devhost.process import RECORDED
 
 ROUTES: dict[str, Any] = json.loads((RECORDED / "routes.json").read_text("utf-8"))

@@ -1,0 +1,74 @@
+"""Deleting instances and entities, with the traps of Azure Storage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from devhost.engine.model import TERMINAL, Entity, Instance, Item
+from devhost.engine.refusals import Refused
+from devhost.engine.state import State
+
+log = logging.getLogger("devhost.engine")
+
+
+def purge_one(state: State, instance_id: str) -> int:
+    """Deletes a finished instance, or an entity whatever it does; 404 unknown, 412 not finished.
+
+    The real extension looks at the state only of ids that do not begin with @, and tells of an unknown one of those
+    as of nothing deleted.
+    """
+    thing: Instance | Entity | None = state.instances.get(instance_id) or state.entities.get(instance_id)
+    if instance_id.startswith("@"):
+        return _delete(state, [thing] if thing is not None else [])
+    if not isinstance(thing, Instance):
+        raise Refused(404)
+    if not thing.terminal:
+        raise Refused(
+            412,
+            "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
+            f"{instance_id} has status {thing.status}",
+        )
+    return _delete(state, [thing])
+
+
+def purge_between(state: State, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
+    """Deletes what was created in a span; 404 when there is nothing.
+
+    Without a final status among `statuses` nothing is filtered by status: Azure Storage then deletes running instances
+    and entities too (its query drops an empty list of statuses), and so does this.
+    """
+    final = statuses & TERMINAL
+    gone: list[Instance | Entity] = [
+        i for i in state.instances.values() if start <= i.created <= end and (not final or i.status in final)
+    ]
+    if not final:
+        gone += [e for e in state.entities.values() if start <= e.created <= end]
+        alive = [t.id for t in gone if isinstance(t, Entity) or not t.terminal]
+        if alive:
+            log.warning(
+                "purge without a final runtimeStatus deletes %d running instances and entities too, as on Azure: %s",
+                len(alive), ", ".join(sorted(alive)[:5]),
+            )  # fmt: skip
+    if not gone:
+        raise Refused(404)
+    return _delete(state, gone)
+
+
+def _delete(state: State, things: Iterable[Instance | Entity]) -> int:
+    count = 0
+    for thing in things:
+        count += 1
+        state.consume(thing.inbox)
+        thing.inbox.clear()
+        if isinstance(thing, Instance):
+            del state.instances[thing.id]
+            state.agenda.forget(Item("episode", thing.id))
+            state.changes.drop_history(thing.id)
+            state.changes.instances[thing.id] = None
+        else:
+            del state.entities[thing.id]
+            state.agenda.forget(Item("entity", thing.id))
+            state.changes.entities[thing.id] = None
+    return count

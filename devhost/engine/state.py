@@ -1,0 +1,218 @@
+"""What the engine keeps, in memory and in its store: instances, entities, messages, and the changes to be kept."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from devhost.engine import events as ev
+from devhost.engine import times
+from devhost.engine.agenda import Agenda
+from devhost.engine.events import Event
+from devhost.engine.model import Entity, Functions, Instance, Item, Message, MessageKind, Parent
+from devhost.engine.store import Changes, Store
+
+TimerPolicy = Callable[[datetime, datetime], datetime]
+"""(due time, now) -> when the timer is delivered."""
+
+
+class State:
+    """The task hub's contents, and the ways to change them. Changes are kept with the next commit()."""
+
+    def __init__(
+        self,
+        store: Store,
+        functions: Functions,
+        *,
+        timers: TimerPolicy = times.whole_seconds,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        batch_size: int = 50,
+        default_version: str | None = None,
+    ) -> None:
+        """Starts from what `store` holds: everything that was in flight is ready again.
+
+        `timers` says when a timer is delivered, `new_id` makes the ids of executions and entity requests, `batch_size`
+        bounds an entity's batch, `default_version` is the version of orchestrations started without one.
+        """
+        self.store = store
+        self.functions = functions
+        self.timers = timers
+        self.new_id = new_id
+        self.batch_size = batch_size
+        self.default_version = default_version
+        self.instances: dict[str, Instance] = {}
+        self.entities: dict[str, Entity] = {}
+        self.activities: dict[str, Message] = {}
+        self.changes = Changes()
+        self.agenda = Agenda()
+        self._numbers = count(1)
+        self._over: list[Instance] = []
+        self._load()
+
+    def _load(self) -> None:
+        loaded = self.store.load()
+        self.instances = {i.id: i for i in loaded.instances}
+        self.entities = {e.id: e for e in loaded.entities}
+        last = 0
+        for message in loaded.messages:
+            last = max(last, message.number)
+            if message.due is not None:
+                self.agenda.wait(message, message.due)
+            else:
+                self._deliver(message)
+        self._numbers = count(last + 1)
+        for instance in self.instances.values():
+            if instance.fresh:
+                self.agenda.stage(Item("episode", instance.id))
+        self.agenda.release()
+
+    def commit(self) -> None:
+        """Keeps everything since the last commit in one transaction and makes what it caused ready."""
+        if self.changes:
+            changes, self.changes = self.changes, Changes()
+            self.store.commit(changes)
+            for instance in self._over:
+                if instance.terminal:
+                    instance.history, instance.texts = None, []
+            self._over.clear()
+        self.agenda.release()
+
+    def flying(self, item: Item) -> bool:
+        return item in self.agenda.flying
+
+    def touch(self, thing: Instance | Entity) -> None:
+        if isinstance(thing, Instance):
+            self.changes.instances[thing.id] = thing
+        else:
+            self.changes.entities[thing.id] = thing
+
+    def send(
+        self,
+        kind: MessageKind,
+        target: str,
+        body: dict[str, Any],
+        execution_id: str | None = None,
+        due: datetime | None = None,
+    ) -> None:
+        """Puts a message on its way; it arrives with the next commit, or at `due`."""
+        message = Message(next(self._numbers), kind, target, body, execution_id, due)
+        self.changes.sent[message.number] = message
+        if due is None:
+            self._deliver(message)
+        else:
+            self.agenda.wait(message, due)
+
+    def consume(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.changes.consume(message.number)
+
+    def history(self, instance: Instance) -> list[Event]:
+        """The instance's history; read from the store when it is not in memory."""
+        if instance.history is None:
+            instance.history = json.loads(self.store.history(instance.id))
+            for event in instance.history:
+                if event["EventType"] not in ev.SCHEDULING and event["EventType"] not in (
+                    ev.ORCHESTRATOR_STARTED,
+                    ev.ORCHESTRATOR_COMPLETED,
+                ):
+                    event["IsPlayed"] = not instance.fresh
+            instance.texts = [json.dumps(e) for e in instance.history]
+        return instance.history
+
+    def append(self, instance: Instance, events: Sequence[Event], texts: Sequence[str] | None = None) -> None:
+        """Adds to an instance's history, in memory and in the next transaction. `texts`: the same as JSON."""
+        if not events:
+            return
+        history = self.history(instance)
+        texts = texts or [json.dumps(e) for e in events]
+        self.changes.add_history(instance.id, len(history), texts)
+        history.extend(events)
+        instance.texts.extend(texts)
+
+    def create(
+        self,
+        name: str,
+        instance_id: str,
+        input_text: str | None,
+        now: datetime,
+        *,
+        parent: Parent | None = None,
+        version: str | None = None,
+    ) -> Instance:
+        """A new life of `instance_id`, whatever was there before; its start message is on its way.
+
+        Events for a life that had not begun yet are meant for the id, not for that life: they stay.
+        """
+        before = self.instances.get(instance_id)
+        execution_id = self.new_id()
+        if version is None:
+            version = self.default_version
+        instance = Instance(
+            instance_id, name, execution_id, input_text, "Pending", now, now, parent=parent, version=version, history=[]
+        )
+        if before is not None:
+            instance.inbox.extend(m for m in before.inbox if m.execution_id is None and before.status == "Pending")
+            self.consume(m for m in before.inbox if m not in instance.inbox)
+            self.changes.drop_history(instance_id)
+        self.instances[instance_id] = instance
+        self.touch(instance)
+        self.send("event", instance_id, self.start_event(instance, now), execution_id)
+        return instance
+
+    def start_event(self, instance: Instance, now: datetime) -> Event:
+        """The ExecutionStarted of the instance's present life."""
+        parent = instance.parent
+        parent_event: Event | None = (
+            None
+            if parent is None
+            else {
+                "OrchestrationInstance": {"InstanceId": parent.instance_id, "ExecutionId": parent.execution_id},
+                "Name": parent.name,
+                "TaskScheduleId": parent.task_id,
+                "Version": "",
+            }
+        )
+        return ev.execution_started(
+            now,
+            name=instance.name,
+            instance_id=instance.id,
+            execution_id=instance.execution_id,
+            input_text=instance.input,
+            parent=parent_event,
+            version=instance.version,
+        )
+
+    def forget_history(self, instance: Instance) -> None:
+        """A finished instance's history is read from the store when somebody asks, once it is there: most never do."""
+        self._over.append(instance)
+
+    def entity(self, entity_id: str, now: datetime) -> Entity:
+        if entity_id not in self.entities:
+            self.entities[entity_id] = Entity(entity_id, now, now)
+            self.touch(self.entities[entity_id])
+        return self.entities[entity_id]
+
+    def _deliver(self, message: Message) -> None:
+        """Puts a message where it belongs; drops it if its target is gone or over."""
+        if message.kind == "activity":
+            key = str(message.number)
+            self.activities[key] = message
+            self.agenda.stage(Item("activity", key))
+        elif message.kind == "operation":
+            entity = self.entities.get(message.target)
+            if entity is None:
+                self.changes.consume(message.number)
+                return
+            entity.inbox.append(message)
+            self.agenda.stage(Item("entity", entity.id))
+        else:
+            instance = self.instances.get(message.target)
+            if instance is None or instance.terminal or message.execution_id not in (None, instance.execution_id):
+                self.changes.consume(message.number)
+                return
+            instance.inbox.append(message)
+            self.agenda.stage(Item("episode", instance.id))
