@@ -59,6 +59,8 @@ class Dataset:
 
     def advance(self, now: datetime, knobs: Knobs) -> None:
         """Starts the planned refreshes whose time has come; those that are in each other's way wait."""
+        for entry in self.refreshes:
+            entry.settle(now)
         for plan in sorted(self.planned, key=lambda plan: plan.at):
             blocks = plan.values.get("blocks", plan.values.get("refreshType") != "DirectLakeFraming")
             start: datetime | None = plan.at
@@ -84,8 +86,12 @@ class Dataset:
         decided, seconds = limited(decided, self._seconds(decided, knobs), limit, asked.retries)
         if asked.enhanced and asked.commit_mode == "PartialBatch" and asked.apply_refresh_policy:
             decided, seconds = _refused_by_policy(), _VALIDATION_SECONDS
-        refresh = replace(
-            self._new(decided, seconds, now, knobs, knobs.visibility_seconds),
+        refresh = self._new(
+            decided,
+            seconds,
+            now,
+            knobs,
+            knobs.visibility_seconds,
             refresh_type=knobs.recorded_as or ("ViaEnhancedApi" if asked.enhanced else "ViaApi"),
             enhanced=asked.enhanced,
             type=asked.type,
@@ -130,12 +136,16 @@ class Dataset:
 
     def _foreign(self, values: Json, blocks: bool, start: datetime, knobs: Knobs) -> Refresh:
         decided: Outcome = values.get("outcome", Outcome())
-        own = {"seconds": values["seconds"]} if "seconds" in values else {}
-        decided = replace(decided, **own)
+        if "seconds" in values:
+            decided = replace(decided, seconds=values["seconds"])
         refresh_type = values.get("refreshType", "Scheduled")
         delay = values.get("visibilitySeconds", knobs.visibility_seconds)
-        return replace(
-            self._new(decided, self._seconds(decided, knobs), start, knobs, delay),
+        return self._new(
+            decided,
+            self._seconds(decided, knobs),
+            start,
+            knobs,
+            delay,
             refresh_type=refresh_type,
             enhanced=refresh_type == "ViaEnhancedApi",
             objects=knobs.objects,
@@ -143,21 +153,22 @@ class Dataset:
             blocks=blocks,
         )
 
-    def _new(self, decided: Outcome, seconds: float, start: datetime, knobs: Knobs, delay: Range | None) -> Refresh:
+    def _new(
+        self, decided: Outcome, seconds: float, start: datetime, knobs: Knobs, delay: Range | None, **facts: Any
+    ) -> Refresh:
         def after(range_: Range | None) -> datetime | None:
             return None if range_ is None else start + timedelta(seconds=self.draw(range_))
 
         return Refresh(
             request_id=self.new_id(),
             number=900_000_000 + len(self.refreshes),
-            refresh_type="",
-            enhanced=False,
             start=start,
             seconds=seconds,
             not_started_seconds=min(self.draw(knobs.not_started_seconds), seconds),
             outcome=decided,
             listed_from=after(delay),
             details_from=after(knobs.details_visibility_seconds),
+            **facts,
         )
 
     def _next_outcome(self, knobs: Knobs) -> Outcome:
@@ -181,7 +192,7 @@ def _refused_by_policy() -> Outcome:
 
 
 def history_of(dataset: Dataset, now: datetime) -> Iterator[Json]:
-    """The true state of every refresh in the order of their starts, for the control routes."""
+    """The true state of every refresh in the order in which they came to be, for the control routes."""
     for entry in dataset.refreshes:
         yield {
             "requestId": entry.request_id,

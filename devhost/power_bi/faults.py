@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,14 @@ Json = dict[str, Any]
 
 ROUTES = ("start", "history", "details", "cancel", "dataset")
 
-ANSWERS: Mapping[str, Callable[[int], Response]] = {
+ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "notAuthorized": lambda seconds: refusals.not_authorized(),
     "notAccessible": lambda seconds: refusals.not_accessible(),
     "tokenExpired": lambda seconds: refusals.token_expired(),
     "notFound": lambda seconds: refusals.not_found(),
     "capacityNotActive": lambda seconds: refusals.capacity_not_active(),
     "notModelBased": lambda seconds: refusals.not_model_based(),
-    "throttled": refusals.throttled,
+    "throttled": lambda seconds: refusals.throttled(math.ceil(seconds)),
     "serverError": lambda seconds: refusals.server_error(),
     "unavailable": lambda seconds: refusals.unavailable(),
     "gatewayTimeout": lambda seconds: refusals.gateway_timeout(),
@@ -32,7 +33,7 @@ ANSWERS: Mapping[str, Callable[[int], Response]] = {
 """Faults that answer instead of the service, or with `afterEffect` after the service has done what was asked."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
-_SECONDS = {"throttled": 60, "hang": 120, SLOW: 5}
+_SECONDS = {"throttled": 60.0, "hang": 120.0, SLOW: 5.0}
 
 _CHECKS: Mapping[str, Check] = {
     "fault": checks.one_of(*FAULTS),
@@ -41,7 +42,7 @@ _CHECKS: Mapping[str, Check] = {
     "count": checks.whole(1),
     "probability": checks.number(0, 1),
     "skip": checks.whole(0),
-    "seconds": checks.whole(0),
+    "seconds": checks.number(0),
     "afterEffect": checks.flag,
 }
 KEYS = tuple(_CHECKS)
@@ -57,7 +58,7 @@ class Fault:
     left: int | None = 1
     probability: float = 1.0
     skip: int = 0
-    seconds: int = 0
+    seconds: float = 0.0
     after_effect: bool = False
 
     def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
@@ -80,7 +81,7 @@ class Fault:
         if self.name == ACCEPTED_BUT_DROPPED:
             return effect(True)
         if self.name == SLOW:
-            return replace(effect(False), delay_seconds=float(self.seconds))
+            return replace(effect(False), delay_seconds=self.seconds)
         if self.after_effect:
             effect(False)
         return ANSWERS[self.name](self.seconds)
@@ -110,7 +111,7 @@ def fault(values: object) -> Fault:
         left=found.get("count", None if "probability" in found else 1),
         probability=found.get("probability", 1.0),
         skip=found.get("skip", 0),
-        seconds=found.get("seconds", _SECONDS.get(name, 0)),
+        seconds=found.get("seconds", _SECONDS.get(name, 0.0)),
         after_effect=found.get("afterEffect", False),
     )
 

@@ -72,6 +72,7 @@ class Knobs:
     strict_content_type: bool = True
     strict_enums: bool = False
     clock_skew_seconds: float = 0.0
+    start_time_skew_seconds: float = 0.0
     objects: tuple[Json, ...] = (
         {"table": "Sales", "partition": "Sales-2026"},
         {"table": "DimDate", "partition": "DimDate"},
@@ -133,6 +134,7 @@ KNOBS: Mapping[str, Check] = {
     "strictContentType": checks.flag,
     "strictEnums": checks.flag,
     "clockSkewSeconds": checks.number(-86_400, 86_400),
+    "startTimeSkewSeconds": checks.number(-60, 60),
     "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text)),
 }
 

@@ -42,14 +42,16 @@ class Refresh:
     """What was asked for, as it came."""
     after: Refresh | None = None
     """Queued: the work begins when this one ends."""
+    begun: datetime | None = None
+    """When its turn came, if it was queued."""
     cut: tuple[datetime, Outcome] | None = None
     """When and how somebody ends it, unless it ends by itself before."""
 
     @property
     def work_starts(self) -> datetime | None:
         """When the work begins; None if that cannot be told, because what it waits for is stuck."""
-        origin = self.after.end if self.after else self.start
-        return origin and max(origin, self.start) + timedelta(seconds=self.not_started_seconds)
+        origin = self._origin
+        return origin and origin + timedelta(seconds=self.not_started_seconds)
 
     @property
     def end(self) -> datetime | None:
@@ -58,11 +60,16 @@ class Refresh:
         return min(ends, default=None)
 
     @property
+    def _origin(self) -> datetime | None:
+        """Its start; of a queued one, when the one before it is over."""
+        return self.after.end if self.after else self.begun or self.start
+
+    @property
     def _own_end(self) -> datetime | None:
-        origin = self.after.end if self.after else self.start
+        origin = self._origin
         if origin is None or self.outcome.outcome == "Stuck":
             return None
-        return max(origin, self.start) + timedelta(seconds=self.seconds)
+        return origin + timedelta(seconds=self.seconds)
 
     @property
     def final(self) -> Outcome:
@@ -71,6 +78,11 @@ class Refresh:
         if self.cut and (own is None or self.cut[0] < own):
             return self.cut[1]
         return self.outcome
+
+    def settle(self, now: datetime) -> None:
+        """Lets go of the refresh that it was queued behind, once that is over: no chain grows for ever."""
+        if self.after and self.after.over(now):
+            self.begun, self.after = self.after.end, None
 
     def over(self, now: datetime) -> bool:
         """Whether it has ended."""

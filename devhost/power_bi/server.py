@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from devhost.power_bi.messages import Request, Response
+from devhost.power_bi.messages import Request
 from devhost.power_bi.service import PowerBiService
 
 log = logging.getLogger("devhost.power_bi")
@@ -73,24 +73,12 @@ def _app(service: PowerBiService, clock: Clock) -> web.Application:
             await asyncio.sleep(response.delay_seconds)
         if response.dropped and request.transport is not None:
             request.transport.abort()
-        return _Plain(response)
+        # a response that is dropped is never sent, whatever its status
+        return web.Response(status=response.status or 500, body=response.body or None, headers=response.headers)
 
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_route("*", "/{tail:.*}", entry)
     return app
-
-
-class _Plain(web.Response):
-    """Just the headers of the service, without a Content-Type that aiohttp would make up."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(status=response.status or 500, body=response.body or None, headers=dict(response.headers))
-        self._typed = any(name.lower() == "content-type" for name in response.headers)
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        if not self._typed:
-            self.headers.pop(hdrs.CONTENT_TYPE, None)
 
 
 def _now() -> datetime:

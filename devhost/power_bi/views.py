@@ -27,11 +27,11 @@ def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
         "requestId": refresh.request_id,
         "id": refresh.number,
         "refreshType": refresh.refresh_type,
-        "startTime": _trimmed(refresh.start + skew) + "Z",
+        "startTime": _trimmed(_shown_start(refresh, knobs)) + "Z",
     }
     if over and end:
         shown["endTime"] = _trimmed(end + skew) + "Z"
-    shown["status"] = _status(state, over)
+    shown["status"] = _ended(state) if over else "Unknown"
     if refresh.enhanced:
         shown["extendedStatus"] = state
     if over and (exception := _exception(refresh.final)):
@@ -45,12 +45,12 @@ def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     """A refresh read by id."""
     skew, state = timedelta(seconds=knobs.clock_skew_seconds), refresh.state(now)
     over, end = refresh.over(now), refresh.end
-    shown: Json = {"startTime": _trimmed(refresh.start + skew)}
+    shown: Json = {"startTime": _trimmed(_shown_start(refresh, knobs))}
     if over and end:
         shown["endTime"] = _trimmed(end + skew)
     if refresh.enhanced:
         shown |= {"type": refresh.type, "commitMode": refresh.commit_mode}
-    shown["status"] = _status(state, over) if over else knobs.details_running_status
+    shown["status"] = _ended(state) if over else knobs.details_running_status
     attempts = _attempts(refresh, now, skew)
     if refresh.enhanced:
         shown |= {"extendedStatus": state, "currentRefreshType": refresh.type}
@@ -67,9 +67,13 @@ def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     return shown
 
 
-def _status(state: str, over: bool) -> str:
+def _ended(state: str) -> str:
     # the pairing of a time-out is assumed: Failed, with TimedOut as the extended status
-    return ("Failed" if state == "TimedOut" else state) if over else "Unknown"
+    return "Failed" if state == "TimedOut" else state
+
+
+def _shown_start(refresh: Refresh, knobs: Knobs) -> datetime:
+    return refresh.start + timedelta(seconds=knobs.clock_skew_seconds + knobs.start_time_skew_seconds)
 
 
 def _exception(outcome: Outcome) -> str | None:

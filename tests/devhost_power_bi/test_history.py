@@ -122,6 +122,36 @@ def test_earlier_attempts_failed_whatever_the_end() -> None:
     assert "serviceExceptionJson" not in attempts[1]
 
 
+@pytest.mark.parametrize(("seconds", "attempts"), [(1, 0), (6, 1), (8, 2)])
+def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, attempts: int) -> None:
+    """None while it was not started; the last one ends with the refresh."""
+    world = World(outcome={"outcome": "Failed", "attempts": 2})
+    world.start()
+    world.tick(seconds)
+    world.service.cancel(DATASET, world.now)
+    row = world.rows()[0]
+    shown = row.get("refreshAttempts", [])
+    assert (row["status"], len(shown)) == ("Cancelled", attempts)
+    assert not shown or shown[-1]["endTime"].rstrip("0Z") == row["endTime"].rstrip("0Z")
+
+
+def test_a_disabled_refresh_ends_as_it_starts() -> None:
+    """Without any attempt."""
+    world = World(outcome="Disabled")
+    world.start()
+    row = world.rows()[0]
+    assert (row["status"], row["endTime"]) == ("Disabled", row["startTime"])
+    assert "refreshAttempts" not in row
+
+
+def test_a_quick_refresh_was_not_started_all_the_time() -> None:
+    """notStartedSeconds are a part of the seconds, never more."""
+    world = World(seconds=1)
+    world.start()
+    world.tick(1)
+    assert len(world.rows()[0]["refreshAttempts"]) == 1
+
+
 def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
     """Each model goes through the list on its own; setting the knob begins anew."""
     world = World(outcome=["Failed", {"outcome": "Cancelled", "seconds": 1}, "Completed"])
@@ -132,10 +162,20 @@ def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
     assert world.call("POST", REFRESHES.replace(DATASET, OTHER)).status == 202
     world.tick(10)
     assert world.service.seen(OTHER, world.now)["refreshes"][0]["state"] == "Failed"
-    world.service.set_knobs(DATASET, {"outcome": ["Failed"]})
+    world.service.set_knobs(DATASET, {"outcome": ["Failed", "Completed"]})
     world.start()
     world.tick(10)
     assert world.states()[-1] == "Failed"
+
+
+def test_the_machine_that_refreshes_may_have_another_clock() -> None:
+    """Only `startTime` is off; the time itself is not."""
+    world = World(startTimeSkewSeconds=-3, clockSkewSeconds=60)
+    refresh_id = world.start()
+    world.tick(10)
+    row = world.rows()[0]
+    assert (row["startTime"], row["endTime"]) == ("2026-03-23T13:49:28.017Z", "2026-03-23T13:49:41.017Z")
+    assert world.details(refresh_id)[1]["startTime"] == "2026-03-23T13:49:28.017"
 
 
 def test_a_new_refresh_shows_late() -> None:

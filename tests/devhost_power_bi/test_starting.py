@@ -161,6 +161,17 @@ def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
     assert world.service.seen(DATASET, world.now)["dropped"] == [third]
 
 
+def test_a_queue_that_never_empties() -> None:
+    """Each refresh begins when the one before it ends, however many there were."""
+    world = World(conflict="queue")
+    world.start()
+    for _ in range(100):
+        world.start()
+        world.tick(10)
+    assert world.states() == ["Completed"] * 100 + ["NotStarted"]
+    assert world.rows()[1]["endTime"] == "2026-03-23T14:05:11.017Z"
+
+
 def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
     """It begins when the one before it really ends."""
     world = World(conflict="queue")
