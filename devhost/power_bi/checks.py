@@ -12,6 +12,8 @@ Check = Callable[[object], Any]
 
 Range = tuple[float, float]
 """Seconds, drawn between the two."""
+YEAR = 366 * 86_400
+"""Seconds; longer than anything anybody waits for, and short enough to be added to a date."""
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -85,13 +87,13 @@ def one_of(*words: object) -> Check:
     return check
 
 
-def number(low: float, high: float = math.inf) -> Check:
+def number(low: float, high: float) -> Check:
     """A number between the two."""
 
     def check(value: object) -> float:
         fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not fits or not low <= float(value) <= high:  # type: ignore[arg-type]
-            raise Refusal(f"must be a number from {low:g}" + (f" to {high:g}" if high < math.inf else ""))
+            raise Refusal(f"must be a number from {low} to {high}")
         return float(value)  # type: ignore[arg-type]
 
     return check
@@ -110,7 +112,7 @@ def whole(low: int) -> Check:
 
 def seconds(value: object) -> Range:
     """A number of seconds, or `[least, most]`, between which the seed draws."""
-    single = number(0)
+    single = number(0, YEAR)
     if not isinstance(value, list | tuple):
         fixed: float = single(value)
         return fixed, fixed

@@ -29,7 +29,7 @@ _FOREIGN: Mapping[str, Check] = {
     "refreshType": checks.one_of(*REFRESH_TYPES),
     "seconds": checks.seconds,
     "outcome": outcome,
-    "startsIn": checks.number(-30 * 86_400),
+    "startsIn": checks.number(-checks.YEAR, checks.YEAR),
     "visibilitySeconds": visibility,
     "blocks": checks.flag,
 }

@@ -42,7 +42,7 @@ _CHECKS: Mapping[str, Check] = {
     "count": checks.whole(1),
     "probability": checks.number(0, 1),
     "skip": checks.whole(0),
-    "seconds": checks.number(0),
+    "seconds": checks.number(0, checks.YEAR),
     "afterEffect": checks.flag,
 }
 KEYS = tuple(_CHECKS)

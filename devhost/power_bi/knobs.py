@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from devhost.power_bi import checks
 from devhost.power_bi.checks import Check, Range, Refusal
@@ -79,9 +79,8 @@ class Knobs:
     )
 
 
-_OUTCOMES = ("Completed", "Failed", "Cancelled", "Disabled", "TimedOut", "Stuck")
 _OUTCOME_KEYS: Mapping[str, Check] = {
-    "outcome": checks.one_of(*_OUTCOMES),
+    "outcome": checks.one_of(*get_args(OutcomeName)),
     "seconds": checks.seconds,
     "attempts": checks.whole(1),
     "errorCode": checks.optional(checks.text),
@@ -181,7 +180,15 @@ def _shown(value: object, name: str) -> object:
     if isinstance(value, tuple) and name.endswith("seconds"):
         return value[0] if value[0] == value[1] else list(value)
     if isinstance(value, Outcome):
-        given = {entry.name: getattr(value, entry.name) for entry in fields(value)}
-        shown = {camel(key): _shown(entry, key) for key, entry in given.items() if entry is not None}
-        return shown["outcome"] if set(shown) == {"outcome", "attempts"} and value.attempts == 1 else shown
+        return _shown_outcome(value)
     return [_shown(entry, "") for entry in value] if isinstance(value, tuple) else value
+
+
+def _shown_outcome(value: Outcome) -> object:
+    if value == Outcome(value.outcome) and value.outcome != "Failed":
+        return value.outcome
+    given = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    shown = {camel(key): _shown(entry, key) for key, entry in given.items() if entry is not None}
+    # without the key a failure would be given the usual cause
+    silent = value.outcome == "Failed" and value.error_code is None and value.service_exception_json is None
+    return {**shown, "errorCode": None} if silent else shown

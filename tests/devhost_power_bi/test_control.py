@@ -45,7 +45,11 @@ def test_knobs_are_shown_as_they_are_set() -> None:
     values = {
         "seconds": [1, 2],
         "visibilitySeconds": "never",
-        "outcome": ["Failed", {"outcome": "Cancelled", "seconds": 3, "attempts": 2}],
+        "outcome": [
+            "Failed",
+            {"outcome": "Cancelled", "seconds": 3, "attempts": 2},
+            {"outcome": "Failed", "errorCode": None},
+        ],
         "dropHeaders": ["Location"],
         "conflict": "queue",
         "clockSkewSeconds": -5,
@@ -120,7 +124,9 @@ def test_no_id_comes_twice() -> None:
     ("path", "body", "named"),
     [
         (CONTROL, {"colour": 1}, "unknown key 'colour'; known are exists, capacity"),
-        (CONTROL, {"seconds": -1}, "seconds must be a number from 0"),
+        (CONTROL, {"seconds": -1}, "seconds must be a number from 0 to 31622400"),
+        (CONTROL, {"seconds": 1e300}, "seconds must be a number"),
+        (CONTROL, {"seconds": float("nan")}, "seconds must be a number"),
         (CONTROL, {"seconds": [2, 1]}, r"seconds must be [least, most]"),
         (CONTROL, {"seconds": "5"}, "seconds must be a number"),
         (CONTROL, {"seconds": True}, "seconds must be a number"),
