@@ -114,10 +114,11 @@ class Caller:
     def _live(self) -> None:
         try:
             self._ask()
-        except requests.RequestException as problem:
-            self._ends(problem=f"the app cannot be reached: {_short(problem)}")
+        # first, because what requests raises for bad JSON and bad URLs is both
         except (ValueError, KeyError, TypeError) as problem:
             self._ends(problem=f"not an answer as documented: {problem!r}"[:200])
+        except requests.RequestException as problem:
+            self._ends(problem=f"the app cannot be reached: {problem!r}"[:200])
 
     def _ask(self) -> None:
         url = f"{self._base}/api/refreshes"
@@ -126,7 +127,7 @@ class Caller:
             self._ends(answer, problem=f"refused with HTTP {answer.status_code}: {_message(answer)}")
             return
         self._keep(answer)
-        status_uri = str(answer.json()["statusUri"])
+        status_uri = str(_object(answer)["statusUri"])
         while not self._stop.wait(self._poll_seconds):
             answer = _patiently(lambda: requests.get(status_uri, timeout=HTTP_SECONDS, allow_redirects=False))
             if answer.status_code == 202:
@@ -139,10 +140,10 @@ class Caller:
                 return
 
     def _keep(self, answer: requests.Response) -> None:
-        self.seen = Seen(sent=self.seen.sent, code=answer.status_code, told=answer.json())
+        self.seen = Seen(sent=self.seen.sent, code=answer.status_code, told=_object(answer))
 
     def _ends(self, answer: requests.Response | None = None, problem: str = "") -> None:
-        told = self.seen.told if problem or answer is None else answer.json()
+        told = self.seen.told if problem or answer is None else _object(answer)
         code = answer.status_code if answer is not None else None
         self.seen = Seen(sent=self.seen.sent, ended=_now(), code=code, told=told, problem=problem)
 
@@ -164,8 +165,11 @@ def _message(answer: requests.Response) -> str:
         return (answer.text or "(no body)")[:200]
 
 
-def _short(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}"[:160]
+def _object(answer: requests.Response) -> Json:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise TypeError("the body is no JSON object")
+    return value
 
 
 def _now() -> datetime:

@@ -62,9 +62,9 @@ FAST = {
 }
 
 INTRODUCTION = """\
-Sales is being refreshed by its own schedule. Three pipelines have loaded data and want Sales refreshed, a fourth one
-wants Stock; a fifth wants Sales when the refresh of the first three has begun. Watch who waits for what:
-the schedule's refresh began too early for anybody, one refresh is enough for three, and the late one gets its own.
+Sales is being refreshed by its own schedule. Three pipelines have loaded data and want Sales refreshed, a fourth \
+wants Stock, a fifth comes for Sales when the refresh of the first three has begun. \
+The schedule's refresh began too early for anybody, one refresh is enough for three, and the late one needs its own.
 """
 
 
@@ -79,6 +79,9 @@ def run(workspace: str | None, dataset: str | None, cloud: str) -> int:
     except (ChildFailed, requests.RequestException) as problem:
         where.print(f"{problem}", style="red", markup=False)
         return 1
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     # after a failure the logs stay
     if code == 0:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,17 +6,21 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from devtools.callers import Caller
+from devtools.callers import PHASES, Caller
 from devtools.verdicts import Verdict, numbers, shared_with
 
 Update = Callable[[str], None]
 """Shows how things stand now; the text is about the world around the callers."""
 
+CLOSE = (0, 1, 0, 0)
+"""Padding that lets the tables fit into 80 columns."""
+PHASE_WIDTH = max(map(len, PHASES.values()))
 LOG_WIDTH = 120
 """Where there is no terminal that knows better."""
 
@@ -60,10 +64,11 @@ class _Log:
 
 def _table(callers: Sequence[Caller], world: str) -> Table:
     now = datetime.now(UTC)
-    table = Table(caption=world or None, caption_justify="left", title_justify="left")
-    for heading in ("caller", "model", "phase", "in line"):
-        table.add_column(heading)
-    table.add_column("elapsed", justify="right", no_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=CLOSE, caption=f" {world}" if world else None, caption_justify="left")
+    # of fixed width: a table that jumps cannot be read
+    for heading, width in (("caller", 15), ("model", 5), ("phase", PHASE_WIDTH), ("in line", 8)):
+        table.add_column(heading, min_width=width, no_wrap=True)
+    table.add_column("elapsed", justify="right", min_width=8, no_wrap=True)
     for caller in callers:
         seen = caller.seen
         elapsed = f"{seen.seconds(now):.1f} s" if seen.sent else ""
@@ -74,11 +79,13 @@ def _table(callers: Sequence[Caller], world: str) -> Table:
 
 def show_verdicts(where: Console, verdicts: Sequence[Verdict]) -> None:
     """The closing table, with the sentences of those that did not succeed below it."""
-    table = Table(title="What the callers were told", title_justify="left", title_style="bold")
-    table.add_column("caller")
-    table.add_column("model")
+    table = Table(
+        box=SIMPLE_HEAD, padding=CLOSE, title=" What the callers were told", title_justify="left", title_style="bold"
+    )
+    table.add_column("caller", no_wrap=True)
+    table.add_column("model", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("refresh")
+    table.add_column("refresh", no_wrap=True)
     table.add_column("waited", justify="right", no_wrap=True)
     table.add_column("refreshed", justify="right", no_wrap=True)
     table.add_column("right?", no_wrap=True)
@@ -87,7 +94,7 @@ def show_verdicts(where: Console, verdicts: Sequence[Verdict]) -> None:
         others = shared_with(verdict, verdicts)
         refresh = f"#{number[verdict.refresh_id]}" if verdict.refresh_id else ""
         if others:
-            refresh += f", with {others} other{'s' if others > 1 else ''}"
+            refresh += f", {others + 1} callers"
         table.add_row(
             verdict.ask.caller,
             verdict.ask.model,

@@ -1,0 +1,217 @@
+"""The repository as a whole: what is deployed, what is documented, what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pathspec
+import pytest
+from packaging.requirements import Requirement
+
+from refresh.request import KEYS, NOT_YET
+from refresh.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYED = {
+    "function_app.py",
+    "host.json",
+    "requirements.txt",
+    "triggers",
+    "orchestrators",
+    "entities",
+    "activities",
+    "refresh",
+    "power_bi",
+}
+APP_PACKAGES = ("triggers", "orchestrators", "entities", "activities", "refresh", "power_bi")
+
+MOST_LINES = 330
+MOST_TEST_LINES = 450  # a table of cases is read row by row
+LONGER_MODULES: dict[str, str] = {}
+"""Modules that may be longer, each with its reason."""
+
+SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET"}
+"""Read by the settings, but not to be set by hand: Azure, or whoever signs in as a service principal, does."""
+OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
+
+OTHER_LINES = {("azure-functions", "3.13.0"): "1.25.0"}
+"""What pip takes on a Python that the newest version leaves out: azure-functions 1.26 does not declare 3.13."""
+
+# written in two parts, so that this file does not hold them
+FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
+
+
+def tracked() -> list[str]:
+    """Every file that is or could be committed."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
+def requirements(name: str) -> list[Requirement]:
+    """The packages that a requirements file names itself."""
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    texts = [line.split("#")[0].strip() for line in lines]
+    return [Requirement(text) for text in texts if text and not text.startswith("-")]
+
+
+def sample_settings() -> dict[str, str]:
+    values: dict[str, str] = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))["Values"]
+    return values
+
+
+def readme_table(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading of the README, without its head."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert f"\n## {heading}\n" in text, f"README.md has no heading {heading}"
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = itertools.dropwhile(lambda line: not line.startswith("|"), section.splitlines())
+    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines))
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def code_words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_modules_can_be_read_in_one_sitting() -> None:
+    """Nothing much longer than 300 lines, but for what is listed with its reason; the list has no more than it must."""
+    too_long = set()
+    for name in tracked():
+        if name.endswith(".py") and not name.startswith("tests/data/"):
+            limit = MOST_TEST_LINES if name.startswith("tests/") else MOST_LINES
+            if len((ROOT / name).read_text("utf-8").splitlines()) > limit:
+                too_long.add(name)
+    assert too_long == set(LONGER_MODULES)
+
+
+def test_no_file_points_out_of_the_repository() -> None:
+    """Paths of the machine it was written on mean nothing to anybody else."""
+    found = []
+    for name in tracked():
+        text = (ROOT / name).read_text("utf-8", errors="replace")
+        found += [f"{name}: {path}" for path in FOREIGN_PATHS if path in text]
+    assert found == []
+
+
+def test_only_the_app_is_deployed() -> None:
+    """.funcignore leaves nothing but the app, also of what tools leave behind in a working folder."""
+    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text("utf-8").splitlines())
+    left_behind = [
+        f"{line.strip('/')}{'/x' if line.endswith('/') else ''}"
+        for line in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+        if line and not line.startswith(("*", "#"))
+    ]
+    candidates = [*tracked(), *left_behind, ".git/config", "local.settings.json", "refresh/__pycache__/x.pyc"]
+    deployed = {name.split("/")[0] for name in candidates if not ignored.match_file(name)}
+    assert deployed == DEPLOYED
+    assert not ignored.match_file("triggers/http_start.py")
+
+
+def test_the_app_needs_four_packages() -> None:
+    """Every package is paid for at each cold start."""
+    assert {requirement.name for requirement in requirements("requirements.txt")} == {
+        "azure-functions",
+        "azure-functions-durable",
+        "azure-identity",
+        "requests",
+    }
+
+
+@pytest.mark.parametrize("version", ["3.11.0", "3.12.0", "3.13.0"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_the_packages_run_on_every_python_of_the_platform(name: str, version: str) -> None:
+    """The versions in use, which the file allows, declare that they run on it; or the file allows those that do."""
+    for requirement in requirements(name):
+        installed = importlib.metadata.distribution(requirement.name)
+        assert requirement.specifier.contains(installed.version), requirement
+        declared = Requirement(f"python {installed.metadata['Requires-Python'] or ''}").specifier
+        other = OTHER_LINES.get((requirement.name, version))
+        assert declared.contains(version) or (other and requirement.specifier.contains(other)), requirement
+
+
+def test_a_cold_start_imports_nothing_slow() -> None:
+    """The sign-in library is imported with the first token, and nothing of development at all."""
+    slow = ("azure.identity", "msal", "cryptography", "numpy", "pandas", "rich", "devhost", "devtools", "tests")
+    code = f"import json, sys, function_app; print(json.dumps([name for name in {slow!r} if name in sys.modules]))"
+    environ = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_the_client_of_power_bi_knows_no_functions() -> None:
+    """power_bi may use azure.identity and azure.core, nothing else of Azure. (Import Linter sees only `azure`.)"""
+    modules = set()
+    for path in sorted((ROOT / "power_bi").glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    azure = {".".join(name.split(".")[:2]) for name in modules if name.startswith("azure.")}
+    assert azure <= {"azure.identity", "azure.core"}
+
+
+def test_settings_are_sampled_and_documented() -> None:
+    """The settings that are read, those of the sample and those of the README are the same, with the same defaults."""
+    source = ast.walk(ast.parse((ROOT / "refresh" / "settings.py").read_text("utf-8")))
+    texts = {node.value for node in source if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    read = {text for text in texts if re.fullmatch(r"[A-Z][A-Z_]+", text)} - SET_BY_THE_PLATFORM
+    assert set(sample_settings()) - OF_THE_HOST == read
+
+    defaults = Settings.from_environment({})
+    documented = {code_words(row[0])[0]: code_words(row[1]) for row in readme_table("Settings")}
+    expected = {}
+    for name in read:
+        value = getattr(defaults, name.lower())
+        expected[name] = [] if value is None or value == frozenset() else [_written(value)]
+    assert documented == expected
+
+
+def test_the_sample_can_be_used_as_it_is() -> None:
+    """Copied to local.settings.json it talks to the development service, with the defaults of everything else."""
+    settings = Settings.from_environment(sample_settings())
+    defaults = Settings.from_environment({"POWER_BI_API_URL": "http://127.0.0.1:7072"})
+    assert settings == defaults
+
+
+def test_request_keys_are_documented() -> None:
+    """The README lists every key of a request, and those that are not served yet as such."""
+    rows = readme_table("API")
+    assert [word for row in rows for word in code_words(row[0])] == list(KEYS)
+    limits = (ROOT / "README.md").read_text("utf-8").split("\n## Limits\n")[1]
+    assert [key for key in NOT_YET if f"`{key}`" not in limits] == []
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Every relative link of the README is a file of the repository."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_checks_cover_the_whole_app() -> None:
+    """The type checker reads every package of ours."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    files = re.search(r"^files = \[(.*)\]$", text, re.M)
+    assert files
+    assert {"function_app.py", "dev.py", "devhost", "devtools", "tests", *APP_PACKAGES} <= set(
+        re.findall(r'"([^"]+)"', files[1])
+    )
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
