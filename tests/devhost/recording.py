@@ -1,7 +1,7 @@
 """Drives the recordings' app over HTTP and writes down what came back, made comparable with the real engine's answers.
 
 What differs from run to run is replaced: <run> (prefix of the ids), <base>, <code>, <guid>, <id> (32 hex digits),
-<trace>, <address>; the digits of times become 9. The naps between requests belong to the recorded scenarios.
+<trace>, <address>; the digits of times become 9. Nothing sleeps: a scenario waits for what can be seen.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ NOT_CONTRACT = {"Correlation", "ParentTraceContext", "ScheduledStartTime", "Gene
 _TIMES = {"createdTime", "lastUpdatedTime", "Timestamp", "ScheduledTime", "FireAt", "lastOperationTime"}
 _KEPT_HEADERS = ("Location", "Retry-After", "Content-Type", "x-ms-continuation-token")
 
+_POLL = 0.05
+"""Seconds between two looks."""
+
 Scenario = Callable[["World"], None]
 Record = dict[str, Any]
 SCENARIOS: dict[str, Scenario] = {}
@@ -35,8 +38,10 @@ def scenario(function: Scenario) -> Scenario:
 class World:
     """One scenario's view of a host: its own ids, and the records it made."""
 
-    def __init__(self, base: str, code: str) -> None:
+    def __init__(self, base: str, code: str, patience: float) -> None:
         self.base, self.code, self.run = base.rstrip("/"), code, f"r{uuid.uuid4().hex[:8]}"
+        self.patience = patience
+        """Seconds after which what has not ended counts as hanging."""
         self.records: list[Record] = []
         self.http = requests.Session()
 
@@ -96,7 +101,19 @@ class World:
                 return body
             if time.time() > end:
                 return {"still": body}
-            time.sleep(0.1)
+            time.sleep(_POLL)
+
+    def raised(self, instance: str, count: int) -> None:
+        """Waits until so many events have been delivered to an instance."""
+
+        def delivered(body: Any) -> bool:
+            return [e["EventType"] for e in body["historyEvents"]].count("EventRaised") >= count
+
+        self.until(instance, delivered, query="?showHistory=true")
+
+    def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
+        """Keeps the status of an instance that never ends, once there was time enough for it to end."""
+        return self.end(instance, self.patience, label, history)
 
     def end(self, instance: str, timeout: float = 60, label: str | None = None, history: bool = False) -> Any:
         """Waits for the end and keeps the final status."""
@@ -137,18 +154,18 @@ class World:
         return value
 
 
-def record(base: str, code: str, names: list[str]) -> dict[str, list[Record]]:
+def record(base: str, code: str, names: list[str], patience: float) -> dict[str, list[Record]]:
     """Runs scenarios side by side against a host and returns their records."""
 
     def one(name: str) -> tuple[str, list[Record]]:
-        world = World(base, code)
+        world = World(base, code, patience)
         try:
             SCENARIOS[name](world)
         except Exception:
             world.records.append({"broken": traceback.format_exc()})
         return name, world.records
 
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(len(names)) as pool:
         return dict(pool.map(one, names))
 
 

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tests.devhost.conftest import Start
-from tests.devhost.process import KEY, Devhost, until
+from tests.devhost.process import Client
 
 
-def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Devhost) -> None:
+def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Client) -> None:
     """Route values, query (without empty ones), lower-case headers, body, cookies and status come through."""
     answer = host.post("/api/v1/echo/5/x%20y?a=1&b=&c=2&c=3", data="hi", headers={"X-Test": "yes"})
     assert answer.status_code == 201
@@ -42,7 +42,7 @@ def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Devhost)
         ("GET", "/", 404),
     ],
 )
-def test_refusals_are_empty(host: Devhost, method: str, path: str, status: int) -> None:
+def test_refusals_are_empty(host: Client, method: str, path: str, status: int) -> None:
     """Unknown routes, wrong methods and unhandled exceptions answer without a body or a type."""
     import requests
 
@@ -51,19 +51,19 @@ def test_refusals_are_empty(host: Devhost, method: str, path: str, status: int) 
     assert "Content-Type" not in answer.headers
 
 
-def test_text_and_context(host: Devhost) -> None:
+def test_text_and_context(host: Client) -> None:
     """A returned str is plain text; an unbound parameter `context` tells about the function."""
     answer = host.get("/api/v1/text")
     assert (answer.text, answer.headers["Content-Type"]) == ("just text", "text/plain; charset=utf-8")
     assert host.get("/api/v1/open").text == "open_to_all hello"
 
 
-def test_large_bodies_arrive(host: Devhost) -> None:
+def test_large_bodies_arrive(host: Client) -> None:
     """A body of 3 MB is no problem, as on the platform (100 MB)."""
     assert len(host.post("/api/v1/echo/1", data="x" * 3_000_000).json()["body"]) == 3_000_000
 
 
-def test_hub_name_comes_from_an_app_setting(host: Devhost) -> None:
+def test_hub_name_comes_from_an_app_setting(host: Client) -> None:
     """%HUB_NAME% in host.json is resolved, and stands in the management URLs."""
     links = host.post("/api/v1/start/generations/g1", data="0").json()
     assert "taskHub=testhub" in links["statusQueryGetUri"]
@@ -75,44 +75,42 @@ def test_timer_function_runs_on_its_schedule(start: Start) -> None:
     start(TICK_SCHEDULE="* * * * * *").said("ticked, past due False")
 
 
-def test_timer_function_can_be_run_by_hand(host: Devhost) -> None:
+def test_timer_function_can_be_run_by_hand(host: Client) -> None:
     """POST /admin/functions/NAME runs a timer function at once; other names are not found."""
     assert host.post("/admin/functions/tick", json={"input": ""}).status_code == 202
     host.said("ticked")
     assert host.post("/admin/functions/echo", json={"input": ""}).status_code == 404
 
 
-def test_waiting_for_completion(host: Devhost) -> None:
+def test_waiting_for_completion(host: Client) -> None:
     """wait_for_completion_or_create_check_status_response answers with the output."""
     host.post("/api/v1/start/generations/g2", data="3")
     answer = host.get("/api/v1/wait/g2")
     assert (answer.status_code, answer.text) == (200, "end"), "a text is sent as it is"
 
 
-def test_many_generations(host: Devhost) -> None:
+def test_many_generations(host: Client) -> None:
     """500 generations of continue-as-new end, and leave one generation's history."""
     host.post("/api/v1/start/generations/g3", data="500")
     assert host.ended("g3")["output"] == "end"
-    history = host.get(f"/runtime/webhooks/durabletask/instances/g3?showHistory=true&code={KEY}").json()[
-        "historyEvents"
-    ]
+    history = host.status("g3", "?showHistory=true")["historyEvents"]
     assert [e["EventType"] for e in history] == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
 
 
-def test_fifty_callers_of_one_entity(host: Devhost) -> None:
+def test_fifty_callers_of_one_entity(host: Client) -> None:
     """The sum is exact, however many orchestrations call at once."""
     for n in range(50):
         host.post(f"/api/v1/start/steps/c{n}", json={"n": 2, "key": "k"})
     for n in range(50):
         assert host.ended(f"c{n}")["output"] == 2
-    assert host.get("/runtime/webhooks/durabletask/entities/total/k").json() == 100
+    assert host.manage("GET", "/entities/total/k").json() == 100
 
 
-def test_human_interaction(host: Devhost) -> None:
+def test_human_interaction(host: Client) -> None:
     """An answer beats the timer, no answer is a time-out."""
     host.post("/api/v1/start/approval/a1", data="60")
-    until(lambda: (host.status("a1") or {}).get("runtimeStatus") == "Running", 20)
-    host.post("/runtime/webhooks/durabletask/instances/a1/raiseEvent/answer", json="yes")
+    host.becomes("a1", "Running")
+    host.manage("POST", "/instances/a1/raiseEvent/answer", json="yes")
     assert host.ended("a1")["output"] == "yes"
     host.post("/api/v1/start/approval/a2", data="0.2")
     assert host.ended("a2")["output"] == "nobody answered"
@@ -141,14 +139,14 @@ def neighbour() -> Iterator[str]:
         thread.join()
 
 
-def test_call_http(host: Devhost, neighbour: str) -> None:
+def test_call_http(host: Client, neighbour: str) -> None:
     """call_http gives the orchestrator status and content, also of an error answer."""
     host.post("/api/v1/start/fetches/h1", json=f"{neighbour}/x")
     assert host.ended("h1")["output"] == {"status": 418, "content": '{"path": "/x"}'}
 
 
-def test_a_crashing_entity_is_reported(host: Devhost) -> None:
+def test_a_crashing_entity_is_reported(host: Client) -> None:
     """An entity that cannot be stored is a poison loop on Azure: here the log says so, and the host lives on."""
-    host.post("/runtime/webhooks/durabletask/entities/total/bad?op=crash")
+    host.manage("POST", "/entities/total/bad?op=crash")
     host.said("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

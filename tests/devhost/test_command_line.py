@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.devhost.conftest import Start
-from tests.devhost.process import KEY, Devhost
+from tests.devhost.process import APP, KEY, Client, Devhost
 
 HOOK = "/runtime/webhooks/durabletask/instances"
 
@@ -23,24 +23,37 @@ def test_one_ready_line_and_a_clean_end(start: Start) -> None:
     assert start().base
 
 
-def test_two_hosts_on_one_state_are_refused(start: Start, host: Devhost) -> None:
+def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
     """The second one names the directory and leaves the first one alone."""
-    second = start()
+    first, second = start(), start()
     assert second.base == ""
     assert second.stop() == 2
     assert "in use by another devhost" in second.log
-    assert host.get("/api/v1/text").status_code == 200
+    assert first.get("/api/v1/text").status_code == 200
 
 
-def test_taken_port_is_refused(tmp_path: Path, host: Devhost, environment: dict[str, str]) -> None:
+def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
+    """Each has a port of its own for the durable client, so each app talks to its own host."""
+    hosts = [start(), Devhost(APP, tmp_path / "other", env=environment)]
+    try:
+        for n, host in enumerate(hosts):
+            host.post(f"/api/v1/start/generations/side-{n}", data="0")
+        for n, host in enumerate(hosts):
+            assert host.ended(f"side-{n}")["output"] == "end"
+            assert host.status(f"side-{1 - n}") is None
+    finally:
+        hosts[1].stop()
+
+
+def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
     """The sentence names the port."""
-    port = host.base.rpartition(":")[2]
-    second = Devhost(Path(__file__).parent / "app", tmp_path / "other", "--port", port, env=environment)
+    port = start().base.rpartition(":")[2]
+    second = Devhost(APP, tmp_path / "other", "--port", port, env=environment)
     assert second.stop() == 2
     assert f"port {port} is in use" in second.log
 
 
-def test_without_keys_everything_is_open(host: Devhost) -> None:
+def test_without_keys_everything_is_open(host: Client) -> None:
     """As under Core Tools: neither functions nor the management API ask for a key."""
     assert host.get("/api/v1/text").status_code == 200
     assert host.get("/api/v1/locked").status_code == 200

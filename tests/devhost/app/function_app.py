@@ -103,9 +103,10 @@ def add_one(x: int) -> int:
 
 @app.activity_trigger(input_name="x")
 def noted(x: dict[str, Any]) -> str:
-    """Leaves a line, then takes its time."""
+    """Leaves a line, then waits until it may end: a file of that name is there."""
     note(x["file"], "begun")
-    time.sleep(x.get("seconds", 0))
+    while not (Path(os.environ["SCRATCH"]) / x["until"]).exists():
+        time.sleep(0.02)
     note(x["file"], "ended")
     return "done"
 
@@ -118,13 +119,14 @@ def noting(context: Any) -> Generator[Any, Any, Any]:
 
 @app.orchestration_trigger(context_name="context")
 def steps(context: Any) -> Generator[Any, Any, Any]:
-    """Activities, a timer, an entity: everything a crash could tear apart."""
+    """Activities, an entity, a timer: everything a crash could tear apart."""
     a = context.get_input()
     total = 0
     for _ in range(a["n"]):
         total = yield context.call_activity("add_one", total)
         yield context.call_entity(df.EntityId("total", a["key"]), "add", 1)
-    yield context.create_timer(context.current_utc_datetime + seconds(1))
+        context.signal_entity(df.EntityId("total", a["key"] + "-signals"), "add", 1)
+    yield context.create_timer(context.current_utc_datetime + seconds(0.1))
     return total
 
 

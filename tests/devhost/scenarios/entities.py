@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from tests.devhost.recording import HOOK, World, scenario
 
@@ -32,13 +33,19 @@ def entity_sum(w: World) -> None:
 def terminated_while_calling_entity(w: World) -> None:
     i = w.start("EntityThenGone", w.id("slow"))
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
     w.client("terminate", i, reason="gone")
     w.end(i, timeout=5)
-    time.sleep(6)
-    w.end(i, timeout=5, label="after the entity answered")
     j = w.start("Adder", {"key": w.id("slow"), "n": 1}, id="next")
+    w.until(j)  # the entity takes one after the other
+    w.end(i, timeout=5, label="after the entity answered")
     w.end(j, timeout=20, label="the entity still serves others")
+
+
+def _state(w: World, entity: str, wanted: Any) -> None:
+    """Waits for a state; what was sent before what makes it is done then."""
+    end = time.time() + 20
+    while w.call("GET", entity, keep=False)[1] != wanted and time.time() < end:
+        time.sleep(0.05)
 
 
 @scenario
@@ -61,13 +68,13 @@ def entities_over_http(w: World) -> None:
         headers={"Content-Type": "application/json"},
     )
     w.call("POST", e + "?op=add", label="signal add 7 (text/plain)", data="7", headers={"Content-Type": "text/plain"})
-    time.sleep(3)
+    _state(w, e, 12)
     w.call("GET", e, label="GET entity after")
     w.client("entity", k, entity="counter")
     w.client("signal", k, entity="counter", op="add", input=3)
     w.client("signal", k, entity="counter", op="add", input=0)
     w.client("signal", k, entity="counter", op="get")
-    time.sleep(3)
+    _state(w, e, 15)
     w.client("entity", k, entity="Counter")
     w.call("GET", f"{HOOK}/entities/counter?fetchState=true&top=1000", label="list entities", keep=False)
     w.status(f"@counter@{k}", keep=True)
@@ -80,7 +87,7 @@ def entities_over_http(w: World) -> None:
     )
     w.client("signal", k, entity="nobody", op="x")
     w.call("DELETE", e, label="DELETE entity")
-    time.sleep(3)
+    _state(w, e, None)
     w.call("GET", e, label="GET entity after delete")
     w.client("entity", k, entity="counter")
     w.status(f"@counter@{k}", keep=True)

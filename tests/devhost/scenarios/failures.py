@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.devhost.recording import World, scenario
 
 
@@ -22,13 +20,13 @@ def failures(w: World) -> None:
 def unknown_names(w: World) -> None:
     for n in ("UnknownActivity", "UnknownSub", "UnknownEntity"):
         i = w.start(n)
-        w.end(i, label=n, timeout=12, history=True)
+        w.hangs(i, label=n, history=True)
 
 
 @scenario
 def start_unknown(w: World) -> None:
     w.call("POST", f"/api/start/nobody/{w.id('x')}", label="client.start_new of an unknown name")
-    time.sleep(5)
+    w.until(w.id("x"))
     w.status(w.id("x"), keep=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import time
 from functools import partial
 from typing import Any
@@ -16,7 +17,6 @@ from tests.devhost.recording import HOOK, World, scenario
 def event_or_timeout(w: World) -> None:
     i = w.start("EventOrTimeout", 20)
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
     t = time.time()
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=1)
     w.end(i, timeout=40, history=True, label="event first, timer cancelled")
@@ -29,7 +29,6 @@ def event_or_timeout(w: World) -> None:
 def uncancelled_timer(w: World) -> None:
     i = w.start("EventLeavesTimer", 12)
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
     t = time.time()
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=1)
     w.end(i, timeout=40, label="timer left open")
@@ -80,17 +79,20 @@ def eternal(w: World) -> None:
     w.end(i, label="after 6 generations", history=True)
 
 
+def _collected(n: int, body: Any) -> bool:
+    return body["runtimeStatus"] == "Completed" or len(json.loads(body["input"] or "[]")) >= n
+
+
 @scenario
 def eternal_events(w: World) -> None:
     i = w.start("EternalEvents")
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
     for n in (1, 2, 3):
         w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=n)
-        time.sleep(3)
+        w.until(i, partial(_collected, n))
     w.end(i, timeout=10, label="three events, far apart")
     j = w.start("EternalEvents", id="burst")
     w.until(j, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         list(
             pool.map(
@@ -108,7 +110,6 @@ def eternal_events(w: World) -> None:
 def new_generation_with_open_timer(w: World) -> None:
     i = w.start("NewGenerationWithOpenWork", 1)
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(0.5)
     t = time.time()
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=1)
     w.end(i, timeout=20, label="continue_as_new with an open timer")
@@ -136,7 +137,7 @@ def terminated_parent_and_child(w: World) -> None:
     w.until(c, lambda b: b["customStatus"] == "waiting")
     w.client("terminate", i, reason="stop the parent")
     w.end(i)
-    time.sleep(2)
+    w.until(w.start("Chain", id="meanwhile"))  # whatever the termination set off would have arrived by now
     w.note("child of a terminated parent", w.status(c)[1])
     j = w.start("SubForever", id="parent2")
     w.until(j + "-child", lambda b: b["customStatus"] == "waiting")
@@ -150,18 +151,18 @@ def purged_while_running(w: World) -> None:
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
     w.client("purge", i)
     w.call("DELETE", f"{HOOK}/instances/{i}")
-    time.sleep(8)
+    w.until(i)
     w.note("later", w.status(i))
 
 
 @scenario
 def terminated_during_activity(w: World) -> None:
     i = w.start("Naps", 4)
-    w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
+    later = w.start("Naps", 4, id="later")
+    w.until(later, lambda b: b["runtimeStatus"] == "Running")
     w.client("terminate", i, reason="stop")
     w.end(i, timeout=3, label="at once")
-    time.sleep(5)
+    w.until(later)  # so the nap that began before it is over too
     w.end(i, timeout=3, label="after the activity ended")
 
 

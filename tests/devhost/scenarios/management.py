@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import time
 
 import requests
 
@@ -128,7 +127,6 @@ def same_id_at_once(w: World) -> None:
                 range(8),
             )
         )
-    time.sleep(1)
     w.end(i)
     w.note("accepted at least one", 202 in codes)
     w.note("only 202 and 500 (the client raised)", set(codes) <= {202, 500})
@@ -140,7 +138,7 @@ def same_id_after_the_end(w: World) -> None:
     i = w.start("Chain", {"life": 1})
     w.end(i)
     w.start("Chain", {"life": 2}, keep=True)
-    time.sleep(2)
+    w.until(i, lambda b: '"life": 2' in b["input"])
     w.end(i)
 
 
@@ -212,7 +210,7 @@ def event_values(w: World) -> None:
         label="HTTP event without body",
         headers={"Content-Type": "application/json"},
     )
-    w.end(k, timeout=15)
+    w.hangs(k)
 
 
 @scenario
@@ -220,7 +218,7 @@ def wrong_case_event(w: World) -> None:
     i = w.start("Event")
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/gO", json_body=1)
-    w.end(i, timeout=8, label="after gO")
+    w.hangs(i, label="after gO")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=2)
     w.end(i, timeout=8, label="after Go")
 
@@ -229,16 +227,15 @@ def wrong_case_event(w: World) -> None:
 def early_and_double_events(w: World) -> None:
     i = w.start("NapThenTwoEvents")
     w.until(i, lambda b: b["runtimeStatus"] == "Running")
-    time.sleep(1)
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=1)
-    time.sleep(1)
+    w.raised(i, 1)
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body=2)
     w.end(i, timeout=15, label="two early events, a second apart")
     j = w.start("TwoEvents")
     w.until(j, lambda b: b["runtimeStatus"] == "Running")
     for n in (1, 2):
         w.call("POST", f"{HOOK}/instances/{j}/raiseEvent/Go", json_body=n)
-        time.sleep(2)
+        w.raised(j, n)
     w.end(j, timeout=15, label="two events, each awaited")
 
 
@@ -251,7 +248,7 @@ def suspend_resume(w: World) -> None:
     w.status(i, keep=True)
     w.call("POST", f"{HOOK}/instances/{i}/suspend?reason=again")
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/Go", json_body="while suspended")
-    time.sleep(2)
+    w.raised(i, 1)
     w.note("still suspended", w.status(i)[1])
     w.call("POST", f"{HOOK}/instances/{i}/resume?reason=go")
     w.until(i, lambda b: b["runtimeStatus"] == "Completed", timeout=15)
