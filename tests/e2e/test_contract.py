@@ -1,0 +1,173 @@
+"""The HTTP contract: what is answered to whom, in which shape, and what bad input does not start."""
+
+import time
+import uuid
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from tests.e2e.world import WORKSPACE, World
+
+MODEL = "22222222-aaaa-bbbb-cccc-000000000bad"
+ELSEWHERE = "11111111-aaaa-bbbb-cccc-000000000bad"
+GOOD = {"workspaceId": ELSEWHERE, "datasetId": MODEL}
+"""Ids that no other test uses: whatever was started for one of them was started by bad input."""
+BAD: dict[str, tuple[object, str]] = {
+    "no JSON": (b"{", "body"),
+    "nothing": (b"", "body"),
+    "an array": ([GOOD], "body"),
+    "a number": (5, "body"),
+    "a megabyte": ({**GOOD, "caller": {"a": "x" * 1_000_000}}, "body"),
+    "no dataset": ({"workspaceId": ELSEWHERE}, "datasetId"),
+    "a dataset that is no GUID": ({**GOOD, "datasetId": "sales"}, "datasetId"),
+    "a dataset like a path": ({**GOOD, "datasetId": f"{MODEL}/../../admin"}, "datasetId"),
+    "a workspace of another type": ({**GOOD, "workspaceId": 7}, "workspaceId"),
+    "an unknown key": ({**GOOD, "dataset": MODEL}, "dataset"),
+    "an option of another type": ({**GOOD, "refresh": {"maxParallelism": "many"}}, "refresh.maxParallelism"),
+    "an unknown option": ({**GOOD, "refresh": {"kind": "full"}}, "refresh.kind"),
+    "a negative time": ({**GOOD, "timeoutMinutes": -1}, "timeoutMinutes"),
+    "share as text": ({**GOOD, "share": "yes"}, "share"),
+    "a caller that is no object": ({**GOOD, "caller": "me"}, "caller"),
+    "a caller that breaks durable values": ({**GOOD, "caller": {"$type": "x"}}, "caller.$type"),
+    "a cancel that cannot be": ({**GOOD, "onTimeout": "cancel"}, "onTimeout"),
+    "retries": ({**GOOD, "retries": 1}, "retries"),
+    "idempotencyKey": ({**GOOD, "idempotencyKey": "k"}, "idempotencyKey"),
+    "waitSeconds": ({**GOOD, "waitSeconds": 5}, "waitSeconds"),
+    "callBackUri": ({**GOOD, "callBackUri": "https://example.net"}, "callBackUri"),
+}
+
+
+def send(world: World, body: object) -> requests.Response:
+    """A POST of any bytes, or of JSON."""
+    url = f"{world.app}/api/refreshes"
+    if isinstance(body, bytes):
+        return requests.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=30)
+    return requests.post(url, json=body, timeout=30)
+
+
+def started_by_bad_input(world: World) -> list[str]:
+    """The requests for the ids of this test, looked for among all that there are."""
+    found: list[str] = []
+    page: dict[str, Any] = {"continuation": ""}
+    while page["continuation"] is not None:
+        page = world.listing(continuation=page["continuation"]).json()
+        found += [row["id"] for row in page["refreshes"] if ELSEWHERE in row.values() or MODEL in row.values()]
+    return found
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_starts_nothing(world: World, name: str) -> None:
+    """400 with the offending key, and no orchestration afterwards."""
+    body, target = BAD[name]
+    answer = send(world, body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["target"]) == (400, target)
+    assert error["message"].endswith(".")
+    assert len(error["message"]) <= 500
+    assert started_by_bad_input(world) == []
+
+
+def test_an_idempotency_key_is_refused_not_ignored(world: World) -> None:
+    """The header that this version does not serve is named."""
+    url = f"{world.app}/api/refreshes"
+    answer = requests.post(url, json=GOOD, headers={"Idempotency-Key": "k"}, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, "Idempotency-Key")
+
+
+def test_the_answer_to_a_start(world: World) -> None:
+    """202 within two seconds, under 4 KB, with Location, Retry-After, and a token for each purpose."""
+    began = time.monotonic()
+    answer = world.post({"workspaceId": WORKSPACE.upper(), "datasetId": world.model()})
+    took = time.monotonic() - began
+    body = answer.json()
+    assert answer.status_code == 202
+    assert took < 2
+    assert len(answer.content) < 4096
+    assert set(body) == {"id", "status", "statusUri", "cancelUri", "statusQueryGetUri"}
+    assert answer.headers["Location"] == body["statusUri"] == body["statusQueryGetUri"]
+    assert int(answer.headers["Retry-After"]) >= 1
+    tokens = {parse_qs(urlsplit(body[uri]).query)["token"][0] for uri in ("statusUri", "cancelUri")}
+    assert len(tokens) == 2
+    assert min(map(len, tokens)) >= 32
+
+
+def test_the_status_has_the_shape_of_durable(world: World) -> None:
+    """Whatever polls a durable status URL works: 202 while it runs, at the end its code, status and output."""
+    model = world.model(seconds=2)
+    started = world.ask(model, caller={"pipeline": "Load sales"})
+    told = world.follow(started["statusQueryGetUri"])
+    first, last = told.seen[0], told.body
+    assert told.started.status_code == 202
+    assert told.started.headers["Location"] == started["statusUri"]
+    assert first["runtimeStatus"] in ("Pending", "Running")
+    assert first["output"] is None
+    for key in ("instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime"):
+        assert all(key in body for body in told.seen)
+    assert (told.code, last["runtimeStatus"], last["output"]["status"]) == (200, "Completed", "Completed")
+    assert last["output"]["refreshId"] == last["refreshId"]
+    assert last["instanceId"] == last["id"] == started["id"]
+    assert last["caller"] == {"pipeline": "Load sales"}
+
+
+def test_a_failure_has_the_shape_of_durable(world: World) -> None:
+    """424, Failed, and the same sentence in `error` and `output`."""
+    told = world.refreshed(world.model(outcome="Failed"))
+    body = told.body
+    assert (told.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
+    assert body["output"]["error"] == body["error"]
+
+
+@pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_wrong_token_opens_nothing(world: World, method: str, token: str) -> None:
+    """404, the same as for an id that does not exist."""
+    started = world.ask(world.model())
+    answer = requests.request(method, started["statusUri"].split("?")[0] + token, timeout=30)
+    unknown = requests.request(method, f"{world.app}/api/refreshes/{uuid.uuid4().hex}{token}", timeout=30)
+    assert answer.status_code == unknown.status_code == 404
+    assert answer.json() == unknown.json()
+    assert world.follow(started["statusUri"]).code == 200
+
+
+def test_the_read_token_does_not_cancel(world: World) -> None:
+    """Nor does the cancel token read."""
+    started = world.ask(world.model())
+    assert requests.delete(started["statusUri"], timeout=30).status_code == 404
+    assert requests.get(started["cancelUri"], timeout=30).status_code == 404
+    assert world.follow(started["statusUri"]).code == 200
+
+
+@pytest.mark.parametrize("path", ["..%2f..%2fadmin", "@dataset_lane@x", "a" * 300, "%00", "x'or'1"])
+def test_an_odd_id_is_unknown(world: World, path: str) -> None:
+    """Whatever stands in the path, it is looked up or refused, nothing else."""
+    assert requests.get(f"{world.app}/api/refreshes/{path}?token=x", timeout=30).status_code == 404
+
+
+def test_requests_are_listed(world: World) -> None:
+    """By dataset, status and time; without any token."""
+    model = world.model(outcome=["Completed", "Failed"])
+    good, bad = world.refreshed(model), world.refreshed(model, caller={"pipeline": "p"})
+
+    def listed(**filters: str) -> list[dict[str, Any]]:
+        return list(world.listing(datasetId=model, **filters).json()["refreshes"])
+
+    rows = listed()
+    assert [row["id"] for row in rows] == [bad.body["id"], good.body["id"]]
+    assert rows[0]["caller"] == {"pipeline": "p"}
+    assert rows[0]["error"] == bad.body["error"]
+    assert [row["id"] for row in listed(status="failed,lost")] == [bad.body["id"]]
+    assert listed(since=bad.body["requestedAt"][:19] + "Z")[0]["id"] == bad.body["id"]
+    assert listed(since="2999-01-01T00:00:00Z") == []
+    token = parse_qs(urlsplit(good.started.url).query)["token"][0]
+    assert token not in world.listing(datasetId=model).text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("datasetId", "x"), ("since", "yesterday"), ("status", "Done"), ("top", "5")]
+)
+def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
+    """400, not a list of something else."""
+    answer = world.listing(**{name: value})
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)

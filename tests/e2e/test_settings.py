@@ -1,0 +1,90 @@
+"""What settings and keys change of the contract, each on an app of its own."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.devhost.process import KEY, ROOT, Devhost, until
+from tests.e2e.world import FAST, WORKSPACE, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+
+def test_durables_own_uris(tmp_path: Path) -> None:
+    """EXPOSE_MANAGEMENT_URIS: statusQueryGetUri is the engine's own, 200 for success and 500 for failure."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url, "EXPOSE_MANAGEMENT_URIS": "true"}
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+            world = World(app.base, service.base_url)
+            for outcome, code in (("Completed", 200), ("Failed", 500)):
+                started = world.ask(world.model(outcome=outcome))
+                assert {"terminatePostUri", "purgeHistoryDeleteUri"} <= set(started)
+                assert "/runtime/webhooks/durabletask/instances/" in started["statusQueryGetUri"]
+                told = world.follow(started["statusQueryGetUri"])
+                ours = world.follow(started["statusUri"])
+                assert (told.started.status_code, told.code) == (202, code)
+                assert told.body["runtimeStatus"] == ours.body["runtimeStatus"]
+                assert told.body["input"] is None
+                if outcome == "Failed":
+                    assert ours.body["error"]["message"] in told.body["output"]
+                else:
+                    assert told.body["output"]["refreshId"] == ours.body["refreshId"]
+
+
+def test_keys(tmp_path: Path) -> None:
+    """With keys on, starting and listing need one; a status URI opens by its token alone."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url, "ALLOWED_WORKSPACES": WORKSPACE}
+        with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
+            key = host_key(app)
+            stranger, world = World(app.base, service.base_url), World(app.base, service.base_url, key)
+            model = world.model()
+            wish = {"workspaceId": WORKSPACE, "datasetId": model}
+            assert stranger.post(wish).status_code == 401
+            assert stranger.listing().status_code == 401
+            assert world.truth(model)["calls"]["start"] == 0
+            assert world.refreshed(model).code == 200
+            assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
+            assert key not in app.log.replace(key_line(app), "")
+            other = world.post({**wish, "workspaceId": "99999999-aaaa-bbbb-cccc-000000000001"})
+            assert (other.status_code, other.json()["error"]["target"]) == (400, "workspaceId")
+
+
+def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
+    """Neither Power BI's tokens nor those of our URIs are ever logged."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+            world = World(app.base, service.base_url)
+            model = world.model(outcome="Failed")
+            world.fault(model, "tokenExpired", "history")
+            started = world.ask(model)
+            assert world.follow(started["statusUri"]).code == 424
+            requests.delete(started["cancelUri"], timeout=30)
+            app.said("request ended")
+            secrets = {uri.split("token=")[1] for uri in (started["statusUri"], started["cancelUri"])}
+            for secret in (*secrets, "development-"):
+                assert secret not in app.log
+
+
+def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
+    """The log names the setting and what is expected."""
+    app = Devhost(ROOT, tmp_path, env={"POLL_MIN_SECONDS": "soon"})
+    assert app.ready == ""
+    assert app.process.wait(15) != 0
+    app.said("App setting POLL_MIN_SECONDS: must be a number")
+    app.stop()
+
+
+def key_line(app: Devhost) -> str:
+    """The line with which the devhost tells its keys."""
+    until(lambda: any("host key" in line.lower() for line in app.lines), 10, lambda: app.log)
+    return next(line for line in app.lines if "host key" in line.lower())
+
+
+def host_key(app: Devhost) -> str:
+    """A key that opens functions of the level FUNCTION."""
+    return key_line(app).split()[-1]

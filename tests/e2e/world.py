@@ -1,0 +1,131 @@
+"""The app as a caller sees it, and the Power BI service behind it as its controls show it. Everything over HTTP."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
+CALL_SECONDS = 30.0
+END_SECONDS = 60.0
+LOOK_SECONDS = 0.1
+
+Json = dict[str, Any]
+
+FAST = {
+    "POLL_MIN_SECONDS": "0.2",
+    "POLL_MAX_SECONDS": "0.5",
+    "VISIBILITY_GRACE_SECONDS": "4",
+    "FALLBACK_SECONDS": "3",
+    "OUTAGE_BUDGET_SECONDS": "5",
+}
+"""App settings that make the same things happen sooner."""
+QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
+"""Knobs of the Power BI service with the same purpose."""
+
+
+@dataclass
+class Told:
+    """One caller: what the start answered, and each status it saw. `final` is the last answer."""
+
+    started: requests.Response
+    seen: list[Json] = field(default_factory=list)
+    final: requests.Response | None = None
+
+    @property
+    def code(self) -> int:
+        """The HTTP status of the last answer."""
+        assert self.final is not None
+        return self.final.status_code
+
+    @property
+    def body(self) -> Json:
+        """The last status."""
+        return self.seen[-1]
+
+
+@dataclass(frozen=True)
+class World:
+    """`app` and `power_bi` are base URLs without a slash at the end; `key` is a function key, if the app wants one."""
+
+    app: str
+    power_bi: str
+    key: str | None = None
+
+    def post(self, body: object, **more: Any) -> requests.Response:
+        """POST /api/refreshes."""
+        return requests.post(f"{self.app}/api/refreshes", json=body, headers=self._headers(), timeout=30, **more)
+
+    def ask(self, dataset_id: str, **wish: Any) -> Json:
+        """A request that is accepted: the body of the 202."""
+        answer = self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def follow(self, uri: str, seconds: float = END_SECONDS) -> Told:
+        """Polls a status URI to the end."""
+        end = time.monotonic() + seconds
+        answer = requests.get(uri, timeout=CALL_SECONDS)
+        told = Told(answer, [answer.json()])
+        while answer.status_code == 202:
+            assert time.monotonic() < end, f"no end within {seconds} s: {told.body}"
+            time.sleep(LOOK_SECONDS)
+            answer = requests.get(uri, timeout=CALL_SECONDS)
+            told.seen.append(answer.json())
+        told.final = answer
+        return told
+
+    def refreshed(self, dataset_id: str, **wish: Any) -> Told:
+        """A request from start to end."""
+        return self.follow(self.ask(dataset_id, **wish)["statusUri"])
+
+    def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
+        """Polls a status URI until the status fulfils a condition."""
+        end = time.monotonic() + seconds
+        while True:
+            status: Json = requests.get(uri, timeout=CALL_SECONDS).json()
+            if condition(status):
+                return status
+            assert time.monotonic() < end, f"not so within {seconds} s: {status}"
+            time.sleep(LOOK_SECONDS)
+
+    def listing(self, **filters: str) -> requests.Response:
+        """GET /api/refreshes."""
+        return requests.get(f"{self.app}/api/refreshes", params=filters, headers=self._headers(), timeout=30)
+
+    # ---- the other side ----
+
+    def model(self, **knobs: Any) -> str:
+        """A new model; returns its dataset id."""
+        dataset_id = str(uuid.uuid4())
+        self.control(dataset_id, "", {**QUICK, **knobs})
+        return dataset_id
+
+    def control(self, dataset_id: str, route: str, body: Json | None = None) -> Json:
+        """POST /control/datasets/{ds}/..."""
+        url = f"{self.power_bi}/control/datasets/{dataset_id}{route}"
+        answer = requests.post(url, json=body or {}, timeout=CALL_SECONDS)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def fault(self, dataset_id: str, name: str, route: str, **more: Any) -> None:
+        """Adds a fault for a model."""
+        body = {"fault": name, "route": route, "datasetId": dataset_id, **more}
+        answer = requests.post(f"{self.power_bi}/control/faults", json=body, timeout=CALL_SECONDS)
+        assert answer.ok, answer.text
+
+    def truth(self, dataset_id: str) -> Json:
+        """What the Power BI service saw of a model: `calls`, `accepted`, `refreshes`."""
+        answer = requests.get(f"{self.power_bi}/control/datasets/{dataset_id}", timeout=CALL_SECONDS)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def own(self, dataset_id: str) -> list[Json]:
+        """The refreshes of a model that we made."""
+        return [refresh for refresh in self.truth(dataset_id)["refreshes"] if not refresh["foreign"]]
+
+    def _headers(self) -> dict[str, str]:
+        return {"x-functions-key": self.key} if self.key else {}
