@@ -1,5 +1,10 @@
 """The function app: registers the parts, nothing else."""
 
+import os
+
+# before the SDK is used: what is stored is plain JSON, and may never name classes to import
+os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
+
 import azure.durable_functions as df
 import azure.functions as func
 

@@ -20,8 +20,8 @@ KEYS = ("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes",
 NOT_YET = ("retries", "idempotencyKey", "waitSeconds", "callBackUri")
 """Parts of the contract that this version does not serve: refused by name, never silently ignored."""
 
-# A caller's own keys become keys of durable values, where `$type` and its kind would break the engine.
-CALLER_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+# A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
+CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class BadRequestError(ValueError):
@@ -174,7 +174,7 @@ def _caller(value: object) -> dict[str, str]:
         target = f"caller.{_shown(key)}"
         if not CALLER_KEY.fullmatch(key):
             raise BadRequestError(
-                f"{target}: a key has letters, digits, dots, hyphens and underscores, at most 64.", target
+                f"{target}: a key begins with a letter; letters, digits and ._- follow, 64 in all.", target
             )
         if not isinstance(text, str):
             raise BadRequestError(f"{target} must be a string.", target)

@@ -31,6 +31,7 @@ BAD: dict[str, tuple[object, str]] = {
     "share as text": ({**GOOD, "share": "yes"}, "share"),
     "a caller that is no object": ({**GOOD, "caller": "me"}, "caller"),
     "a caller that breaks durable values": ({**GOOD, "caller": {"$type": "x"}}, "caller.$type"),
+    "a caller that names a class": ({**GOOD, "caller": {"__class__": "x"}}, "caller.__class__"),
     "a cancel that cannot be": ({**GOOD, "onTimeout": "cancel"}, "onTimeout"),
     "retries": ({**GOOD, "retries": 1}, "retries"),
     "idempotencyKey": ({**GOOD, "idempotencyKey": "k"}, "idempotencyKey"),

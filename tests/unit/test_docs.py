@@ -1,0 +1,54 @@
+"""The operator's documentation says what is there."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def rows(head: str) -> list[list[str]]:
+    """The rows of the table with this head, as cells."""
+    table = OPERATIONS.split(f"| {head} |", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """All settings of a JSON object, by dotted path."""
+    for key, inner in value.items():
+        name = f"{path}.{key}".lstrip(".")
+        if isinstance(inner, dict):
+            yield from leaves(inner, name)
+        else:
+            yield name, json.dumps(inner) if not isinstance(inner, str) else inner
+
+
+def events(source: str) -> Iterator[str]:
+    """The first arguments of all calls of `entry`; of a conditional one both of its values."""
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "entry":
+            first = call.args[0]
+            for value in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
+                assert isinstance(value, ast.Constant), "an event is a text that can be looked up"
+                yield str(value.value)
+
+
+def test_every_setting_of_host_json_is_explained() -> None:
+    """Same settings, same values, in the same order."""
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    documented = [(name.strip("`"), value.strip("`")) for name, value, *_ in rows("setting | value")]
+    assert documented == list(leaves(host))
+
+
+def test_every_log_event_is_explained() -> None:
+    """What the code writes as `event`, the operator finds in the table, and nothing else."""
+    written: set[str] = set()
+    for folder in ("activities", "orchestrators", "refresh", "triggers"):
+        for file in (ROOT / folder).glob("*.py"):
+            written |= set(events(file.read_text(encoding="utf-8")))
+    documented = {name.strip("` ") for cell, *_ in rows("event") for name in cell.split(",")}
+    assert len(written) > 15
+    assert documented == written
