@@ -70,6 +70,7 @@ class Host:
             durable_functions(self.functions),
             timers=exact if options.exact_timers else whole_seconds,
             batch_size=settings.entity_batch_size,
+            default_version=settings.default_version,
         )
         self.runner = Runner(engine, invoker.run)
         self._management = Management(self.runner, links)

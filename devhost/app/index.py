@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -16,6 +17,8 @@ import azure.functions as func
 
 from devhost.app.sdk import make_faster
 from devhost.engine import Functions
+
+log = logging.getLogger("devhost.app")
 
 
 class IndexingError(Exception):
@@ -61,7 +64,13 @@ def load(app: Path) -> list[Function]:
     module_name = Path(os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")).stem
     if not (app / f"{module_name}.py").exists():
         raise IndexingError(f"{app / module_name}.py is missing: an app of the v2 model has its FunctionApp there")
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as problem:
+        log.exception("importing %s failed", app / f"{module_name}.py")
+        raise IndexingError(
+            f"{module_name}.py cannot be imported: {type(problem).__name__}: {problem} (the traceback is above)"
+        ) from problem
     found = index(_the_app(vars(module)))
     return sorted(found, key=lambda f: f.name.lower())
 
@@ -107,6 +116,7 @@ def durable_functions(functions: Iterable[Function]) -> Functions:
 
 def _function(function: Any) -> Function:
     trigger: dict[str, Any] | None = None
+    name = function.get_function_name()
     clients: dict[str, dict[str, Any]] = {}
     bound: set[str] = set()
     for raw in function.get_raw_bindings():
@@ -116,7 +126,13 @@ def _function(function: Any) -> Function:
             clients[binding["name"]] = binding
         elif binding["type"].lower().endswith("trigger"):
             trigger = binding
-    name = function.get_function_name()
+            if binding["type"] not in _KINDS:
+                log.warning("function %s is not served: the devhost has no %s", name, binding["type"])
+        elif (binding["type"], binding["direction"].upper()) != ("http", "OUT"):
+            log.warning(
+                "function %s: the devhost has no %s binding; its parameter %s gets nothing and calls fail",
+                name, binding["type"], binding["name"],
+            )  # fmt: skip
     if trigger is None:
         raise IndexingError(f"function {name} has no trigger")
     kind = _KINDS.get(trigger["type"], trigger["type"])

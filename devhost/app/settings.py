@@ -22,6 +22,8 @@ class HostSettings:
     route_prefix: str = "api"
     hub_name: str = "TestHubName"
     entity_batch_size: int = 50
+    default_version: str | None = None
+    """Of orchestrations that are started without one."""
 
 
 def load_app_settings(app: Path) -> None:
@@ -45,6 +47,7 @@ def load_host_settings(app: Path, environment: Mapping[str, str] = os.environ) -
             str(durable.get("hubName") or environment.get("WEBSITE_SITE_NAME") or "TestHubName"), environment
         ),
         entity_batch_size=int(durable.get("maxEntityOperationBatchSize") or 50),
+        default_version=durable.get("defaultVersion"),
     )
 
 

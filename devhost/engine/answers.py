@@ -11,6 +11,7 @@ from devhost.engine.tasks import Action
 
 _MARKER = "\n\n$OutOfProcData$:"
 _STATUS_LIMIT_KB = 16
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ def dumps(value: Any) -> str:
 
     Half of a surrogate pair becomes the replacement character, as everywhere .NET writes UTF-8.
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = _compact(value)
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from devhost.engine.answers import dumps
 
 JSON = "application/json; charset=utf-8"
 
@@ -36,5 +37,4 @@ class Answer:
 
 
 def json_answer(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    content = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return Answer(status, [*(headers or {}).items(), ("Content-Type", JSON)], content)
+    return Answer(status, [*(headers or {}).items(), ("Content-Type", JSON)], dumps(value).encode())

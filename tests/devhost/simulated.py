@@ -22,6 +22,7 @@ from devhost.app.invoke import handle
 from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Raised, Returned, whole_seconds
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
+_scratch = tempfile.TemporaryDirectory(prefix="devhost-")
 _STEPS = 20_000
 """More than any test needs: beyond it something goes round and round."""
 
@@ -29,7 +30,7 @@ _STEPS = 20_000
 @functools.cache
 def functions_of(path: Path) -> tuple[Function, ...]:
     """The functions of an app, loaded beside whatever else this process has loaded."""
-    os.environ.setdefault("CONFORMANCE_SCRATCH", tempfile.mkdtemp(prefix="devhost-"))
+    os.environ.setdefault("CONFORMANCE_SCRATCH", _scratch.name)
     spec = importlib.util.spec_from_file_location(f"app_{abs(hash(path))}", path / "function_app.py")
     assert spec is not None
     assert spec.loader is not None

@@ -58,6 +58,48 @@ def test_text_and_context(host: Client) -> None:
     assert host.get("/api/v1/open").text == "open_to_all hello"
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "type_", "body"),
+    [
+        ("empty", 204, None, b""),
+        ("bytes", 200, "application/octet-stream", bytes(range(256))),
+        ("latin", 200, "text/plain; charset=latin-1", "é".encode("latin-1")),
+        ("own_length", 200, "text/plain; charset=utf-8", b"abc"),
+        ("own_type", 200, "application/problem+json", b"{}"),
+        ("object", 418, "application/octet-stream", b'{"a": 1}'),
+        ("dict", 500, None, b""),
+        ("bad_header", 500, None, b""),
+    ],
+)
+def test_answers(host: Client, kind: str, status: int, type_: str | None, body: bytes) -> None:
+    """What a function returns comes out as it is; what the worker would not take is an empty 500."""
+    answer = host.get(f"/api/v1/answers/{kind}")
+    assert (answer.status_code, answer.headers.get("Content-Type"), answer.content) == (status, type_, body)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
+    """SystemExit ends the worker on Azure; here the request fails and the host lives on."""
+    assert host.get(f"/api/v1/exits/{kind}").status_code == 500
+    assert host.get("/api/v1/text").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
+def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
+    """Nothing hangs in silence, and no thread of the host is lost."""
+    for n in range(3):
+        host.post(f"/api/v1/start/calls/{name}-{n}", json={"name": name})
+        ended = host.ended(f"{name}-{n}")
+        assert ended["runtimeStatus"] == "Failed"
+        assert "SystemExit: 3" in ended["output"]
+
+
+def test_a_form_can_be_posted(host: Client) -> None:
+    """The body arrives byte for byte, whatever its type."""
+    answer = host.post("/api/v1/echo/1", files={"f": ("n.txt", b"content")})
+    assert "content" in answer.json()["body"]
+
+
 def test_large_bodies_arrive(host: Client) -> None:
     """A body of 3 MB is no problem, as on the platform (100 MB)."""
     assert len(host.post("/api/v1/echo/1", data="x" * 3_000_000).json()["body"]) == 3_000_000

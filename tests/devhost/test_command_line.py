@@ -92,18 +92,21 @@ def test_keys_open_what_they_open_on_azure(start: Start) -> None:
     assert again.get(f"/api/v1/text?code={key}").status_code == 200, "keys are kept in the state"
 
 
-def test_process_environment_wins_over_local_settings(tmp_path: Path, start: Start) -> None:
-    """Values of local.settings.json are defaults."""
+def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
+    """Values of local.settings.json are defaults, the environment wins; routes that overlap are told at the start."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")
     (app / "local.settings.json").write_text('{"Values": {"GREETING": "from file", "OTHER": "from file"}}')
     (app / "function_app.py").write_text(
         "import os\nimport azure.functions as func\napp = func.FunctionApp()\n"
-        "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n"
+        "@app.route(route='{any}')\ndef a_last_resort(req: func.HttpRequest) -> str:\n"
         "    return os.environ['GREETING'] + ', ' + os.environ['OTHER']\n"
+        "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'never'\n"
     )
-    assert start(app=app).get("/api/x").text == "hello, from file"
+    host = start(app=app)
+    assert host.get("/api/x").text == "hello, from file"
+    host.said("/api/x fits function a_last_resort and function x; it goes to a_last_resort")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,8 @@ def test_process_environment_wins_over_local_settings(tmp_path: Path, start: Sta
             "app = func.FunctionApp()\n@app.timer_trigger(schedule='0 0 * *', arg_name='t')\ndef t(t):\n    pass",
             "4 fields",
         ),
+        ("app = func.FunctionApp()\nimport nowhere", "function_app.py cannot be imported: ModuleNotFoundError"),
+        ("app = func.FunctionApp(", "function_app.py cannot be imported: SyntaxError"),
     ],
 )
 def test_what_the_platform_refuses_is_refused(tmp_path: Path, start: Start, source: str, sentence: str) -> None:

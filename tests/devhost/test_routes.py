@@ -30,6 +30,42 @@ def test_request_goes_where_the_real_router_sent_it(router: Router[str], request
     assert found == expected
 
 
+def test_overlapping_routes_are_found(router: Router[str]) -> None:
+    """Those of the recordings where the order of the functions decides, with a path that fits both."""
+    assert list(router.overlaps()) == [
+        ("one", "literal", "api/refreshes/latest"),
+        ("number", "any", "api/items/1"),
+        ("alpha", "any", "api/items/x"),
+        ("same1", "same2", "api/dup/x"),
+        ("mixed", "mixed2", "api/m/y/x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "example"),
+    [
+        ("a/{x}", "b/{x}", None),
+        ("a/{x:int}", "a/{x:guid}", None),
+        ("a/{x:int}", "a/{x:alpha}", None),
+        ("a/{*rest}", "a/b/c", "a/b/c"),
+        ("{*rest}", "a/{x:int}", "a/1"),
+        ("a/{x?}", "a", "a"),
+        ("a/{x=5}/{y?}", "A/b", "a/b"),
+        ("f/{n}.{e}", "f/{x}", "f/x.x"),
+        ("a-{x:int}", "a-{y}", "a-1"),
+        ("", "{*all}", ""),
+    ],
+)
+def test_overlaps(first: str, second: str, example: str | None) -> None:
+    """Only what some request can fit twice."""
+    router: Router[str] = Router("")
+    router.add(first, ("GET",), "first")
+    router.add(second, (), "second")
+    router.add(first, ("PUT",), "other method")
+    found = [path for one, other, path in router.overlaps() if (one, other) == ("first", "second")]
+    assert found == ([] if example is None else [example])
+
+
 def test_prefix_may_be_empty_or_have_parts() -> None:
     """routePrefix "" puts routes at the root; a prefix of two parts needs both."""
     root: Router[str] = Router("")

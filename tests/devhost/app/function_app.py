@@ -1,4 +1,4 @@
-"""What the tests of the devhost host: one function a feature. Imports nothing but the SDK, as any app could."""
+"""What the tests of the devhost host: one function a feature. Imports the SDK and a blueprint, as any app could."""
 
 import datetime
 import json
@@ -11,9 +11,11 @@ from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
+from more import blueprint  # type: ignore[import-not-found]
 
 # mypy: disable-error-code="untyped-decorator"
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(blueprint)
 
 
 def seconds(n: float) -> datetime.timedelta:

@@ -1,0 +1,118 @@
+"""A blueprint of the tests' app: the whole durable client over HTTP, and answers of every kind."""
+
+import asyncio
+import datetime
+import json
+from collections.abc import Generator
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+# mypy: disable-error-code="untyped-decorator"
+blueprint = df.Blueprint()
+
+
+def read(value: Any) -> Any:
+    """Arguments that JSON has no word for: an entity's id, a time, a list of statuses."""
+    if not isinstance(value, dict):
+        return value
+    if "entity" in value:
+        return df.EntityId(*value["entity"])
+    if "time" in value:
+        return datetime.datetime.fromisoformat(value["time"])
+    if "statuses" in value:
+        return [df.OrchestrationRuntimeStatus(s) for s in value["statuses"]]
+    return value
+
+
+def written(value: Any) -> Any:
+    """What a client method returned, as JSON."""
+    if isinstance(value, list):
+        return [written(v) for v in value]
+    if hasattr(value, "runtime_status"):
+        return {**value.to_json(), "historyEvents": getattr(value, "historyEvents", None)} if value else None
+    if hasattr(value, "entity_state"):
+        return [value.entity_exists, value.entity_state]
+    if hasattr(value, "instances_deleted"):
+        return value.instances_deleted
+    if isinstance(value, func.HttpResponse):
+        return {"status": value.status_code, "headers": dict(value.headers), "body": value.get_body().decode()}
+    return value
+
+
+@blueprint.route(route="client/{method}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.durable_client_input(client_name="client")
+async def call_client(req: func.HttpRequest, client: Any, context: func.Context) -> func.HttpResponse:
+    """Calls a method of the client with the arguments of the body; `request` stands for the request itself."""
+    asked = req.get_json()
+    arguments = [req if a == "request" else read(a) for a in asked.get("args", [])]
+    method = getattr(client, req.route_params["method"])
+    try:
+        result = method(*arguments, **{k: read(v) for k, v in asked.get("named", {}).items()})
+        answer = {"returned": written(await result if asyncio.iscoroutine(result) else result)}
+    except Exception as problem:
+        answer = {"raised": str(problem)}
+    return func.HttpResponse(json.dumps(answer, default=str), mimetype="application/json")
+
+
+ANSWERS: dict[str, Any] = {
+    "empty": lambda: func.HttpResponse(status_code=204),
+    "bytes": lambda: func.HttpResponse(bytes(range(256)), mimetype="application/octet-stream"),
+    "latin": lambda: func.HttpResponse("é", charset="latin-1"),
+    "own_length": lambda: func.HttpResponse("abc", headers={"Content-Length": "3", "Transfer-Encoding": "chunked"}),
+    "own_type": lambda: func.HttpResponse("{}", headers={"Content-Type": "application/problem+json"}),
+    "object": lambda: '{"body": {"a": 1}, "status": 418, "headers": {"X-A": "b"}}',
+    "dict": lambda: {"a": 1},
+    "bad_header": lambda: func.HttpResponse("x", headers={"X-A": "a\r\nX-B: b"}),
+}
+
+
+@blueprint.route(route="answers/{kind}", auth_level=func.AuthLevel.ANONYMOUS)
+def answers(req: func.HttpRequest) -> Any:
+    return ANSWERS[req.route_params["kind"]]()
+
+
+@blueprint.route(route="exits/sync", auth_level=func.AuthLevel.ANONYMOUS)
+def exits(req: func.HttpRequest) -> func.HttpResponse:
+    raise SystemExit(3)
+
+
+@blueprint.route(route="exits/async", auth_level=func.AuthLevel.ANONYMOUS)
+async def exits_later(req: func.HttpRequest) -> func.HttpResponse:
+    await asyncio.sleep(0)
+    raise SystemExit(3)
+
+
+@blueprint.activity_trigger(input_name="x")
+def exits_in_activity(x: Any) -> None:
+    raise SystemExit(3)
+
+
+@blueprint.activity_trigger(input_name="x")
+async def exits_in_async_activity(x: Any) -> None:
+    await asyncio.sleep(0)
+    raise SystemExit(3)
+
+
+@blueprint.activity_trigger(input_name="x")
+async def echo_later(x: Any) -> Any:
+    await asyncio.sleep(0)
+    return x
+
+
+@blueprint.orchestration_trigger(context_name="context")
+def calls(context: Any) -> Generator[Any, Any, Any]:
+    """Calls the activity that its input names."""
+    asked = context.get_input()
+    if asked["name"] == "exit":
+        raise SystemExit(3)
+    result = yield context.call_activity(asked["name"], asked.get("value"))
+    return result
+
+
+@blueprint.orchestration_trigger(context_name="context")
+def waits(context: Any) -> Generator[Any, Any, Any]:
+    context.set_custom_status("waiting")
+    result = yield context.wait_for_external_event("go")
+    return [context.version, context.get_input(), result]
