@@ -356,7 +356,7 @@ def test_a_completed_refresh_has_no_error() -> None:
     row = parse_row({**ROW, "status": "Completed", "endTime": "2026-03-23T06:03:40.05Z", "refreshAttempts": attempts})
     assert row is not None
     assert judge_json(row.to_json(), MODEL) == Outcome(
-        "Completed", ID, "ViaEnhancedApi", "2026-03-23T06:00:12.400000Z", "2026-03-23T06:03:40.050000Z"
+        "Completed", ID, "ViaEnhancedApi", "2026-03-23T06:00:12.400Z", "2026-03-23T06:03:40.050Z"
     )
 
 
