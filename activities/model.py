@@ -7,7 +7,6 @@ for the run to decide on, and an exception would lose them on the way.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,11 +59,6 @@ class Model:
             if details is not None and adoption.covers(details, options, probably_ours=lost):
                 return row
         return None
-
-
-def now() -> datetime:
-    """Our own clock (UTC)."""
-    return datetime.now(UTC)
 
 
 def shown(row: RefreshRow) -> Json:

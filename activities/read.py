@@ -3,9 +3,9 @@ times."""
 
 import azure.durable_functions as df
 
-from activities.model import Json, Model, failed, now, shown
+from activities.model import Json, Model, failed, shown
 from power_bi.errors import PowerBiError
-from refresh import adoption
+from refresh import adoption, clock
 
 bp = df.Blueprint()
 
@@ -17,7 +17,7 @@ def read_history(order: Json) -> Json:
     Answers `history` with `running` (the refresh that keeps the model busy, or None), `before` (what to compare with
     after a POST) and `adoptable` (id of a refresh that is new since the `before` of the order); or see `failed`.
     """
-    read_at = now()
+    read_at = clock.now()
     try:
         model = Model.of(order)
         history = model.history()

@@ -2,13 +2,13 @@
 
 import logging
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import azure.durable_functions as df
 import azure.functions as func
 
+from refresh import clock
 from refresh.history import instant
 from refresh.journal import entry
 from refresh.request import BadRequestError, parse_wish
@@ -41,7 +41,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         token=secrets.token_hex(8),
         read_token=secrets.token_urlsafe(24),
         cancel_token=secrets.token_urlsafe(24),
-        requested_at=instant(datetime.now(UTC)),
+        requested_at=instant(clock.now()),
         fallback_seconds=settings.fallback_seconds,
         limits=settings.limits,
     )

@@ -1,12 +1,12 @@
 """GET and DELETE /api/refreshes/{id}: how a request is doing, and its cancellation. Each has a token of its own."""
 
 import logging
-from datetime import UTC, datetime
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from entities.dataset_lane import read_lane
+from refresh import clock
 from refresh.history import instant
 from refresh.journal import entry
 from refresh.report import Instance, Report, report
@@ -44,7 +44,7 @@ async def http_cancel(req: func.HttpRequest, client: df.DurableOrchestrationClie
     if told.http_status != 202:
         return answer(told.body, 200)
     log.info(entry("cancel requested", request=instance.id, dataset=state.wish.dataset_id))
-    at = instant(datetime.now(UTC))
+    at = instant(clock.now())
     # the lane keeps the wish, the event only makes it heard at once
     lane = df.EntityId("dataset_lane", state.wish.dataset_id)
     await client.signal_entity(lane, "ask_to_leave", {"request": instance.id, "at": at})
@@ -71,4 +71,4 @@ async def _report(client: df.DurableOrchestrationClient, instance: Instance, sta
     lane = await read_lane(client, state.wish.dataset_id)
     mine = lane.run_of(instance.id)
     run = await run_status(client, run_instance(mine.id, mine.generation)) if mine and mine is lane.runs[0] else {}
-    return report(instance, state, lane, run, datetime.now(UTC))
+    return report(instance, state, lane, run, clock.now())
