@@ -51,6 +51,9 @@ def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     answer = yield _lane(context, state, "enroll", wished)
     if answer["state"] == "ended":
         return ending_of_outcome(answer), state
+    if answer["state"] == "left":
+        # the engine forgot an episode whose messages had gone out: the request has left and does not know it
+        return (yield from _leave(context, state, answer["reason"])), state
     if answer["state"] != "enrolled":
         return ending_of_nothing(wish, "another life of this request has ended"), state
     context.set_custom_status(standing(answer))
@@ -103,7 +106,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
     """The ending of a request that does not wait any longer; its verdict, if that came first."""
     wish = state.wish
     wants = wish.scope.enhanced and (reason == "Cancelled" or wish.cancel_on_timeout)
-    answer = yield _lane(context, state, "leave", {"cancel": wants, "wake": state.wake})
+    answer = yield _lane(context, state, "leave", {"cancel": wants, "reason": reason})
     if answer["state"] == "ended":
         return ending_of_outcome(answer)
     cancelled = None

@@ -75,7 +75,10 @@ def _enroll(lane: Lane, args: Json) -> Json:
     """Joins a run or appends one; repeated, tells how the request stands, and its outcome once there is one."""
     request_id, token = args["request"], args["token"]
     gone = lane.gone.get(request_id)
-    if gone is not None:
+    if gone is not None and gone.dropped and args["at"] > gone.at:
+        # it was thought dead and asks again: no late duplicate, those carry the time of the first
+        del lane.gone[request_id]
+    elif gone is not None:
         return _answer_again(lane, gone, token)
     for run_id, ended in lane.ended.items():
         if any(member.id == request_id for member in ended.uncollected):
@@ -137,7 +140,10 @@ def _answer_again(lane: Lane, gone: Gone, token: str) -> Json:
 
 
 def _leave(lane: Lane, args: Json) -> Json:
-    """Takes a request out. If its verdict is already there it is told that instead; the last one out may cancel."""
+    """Takes a request out. If its verdict is already there it is told that instead; the last one out may cancel.
+
+    `reason` is told again to a request that has forgotten that it left.
+    """
     request_id, token = args["request"], args["token"]
     if request_id in lane.gone:
         return _answer_again(lane, lane.gone[request_id], token)
@@ -151,12 +157,14 @@ def _leave(lane: Lane, args: Json) -> Json:
         return {"state": "taken"}
     stood = view(lane, request_id)
     run.members = [m for m in run.members if m.id != request_id]
-    run.kept = run.kept or not args["cancel"]
+    # who leaves before the POST has no refresh to keep
+    run.kept = run.kept or (run.sealed and not args["cancel"])
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.members and not run.sealed:
         lane.runs.remove(run)
     cancel_id = run.refresh_id if run.cancel else None
-    answer = {**stood, "state": "left", "alone": not run.members, "cancel_refresh_id": cancel_id}
+    told = {"reason": args["reason"], "alone": not run.members, "cancel_refresh_id": cancel_id}
+    answer = {**stood, "state": "left", **told}
     lane.gone[request_id] = Gone(lane.at, token, answer=answer)
     return {**answer, "next": _next(lane)}
 
@@ -229,7 +237,7 @@ def _reopen(lane: Lane, args: Json) -> Json:
     if run.ticket == args["ticket"] and run.sealed:
         run.spent = run.ticket
         run.before = run.refresh_id = run.posted_at = None
-        run.adopted = False
+        run.adopted = run.kept = False
     return _drop_if_unwanted(lane, run)
 
 
@@ -249,16 +257,19 @@ def _wake(members: list[Member]) -> list[list[str]]:
 
 
 def _drop(lane: Lane, args: Json) -> Json:
-    """Takes out members whose orchestrations are gone; the run goes on only if somebody is left."""
+    """The ticket was not used, because its members' orchestrations are gone: takes them out, and opens the run."""
     run = _held(lane, args)
-    if run is None:
-        return {"go": False, "next": _next(lane)}
-    run.members = [m for m in run.members if m.id not in args["gone"]]
-    return _drop_if_unwanted(lane, run)
+    if run is not None and run.ticket == args["ticket"] and run.sealed:
+        for member in run.members:
+            if member.id in args["gone"]:
+                lane.gone[member.id] = Gone(lane.at, member.token, dropped=True)
+        run.members = [m for m in run.members if m.id not in args["gone"]]
+    return _reopen(lane, args)
 
 
 def _drop_if_unwanted(lane: Lane, run: Run) -> Json:
-    if run.members:
+    if run.members or run.sealed:
+        # a late duplicate finds the run sealed again: its refresh is followed to the end, wanted or not
         return {"go": True}
     lane.runs.remove(run)
     return {"go": False, "next": _next(lane)}

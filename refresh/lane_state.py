@@ -72,6 +72,8 @@ class Gone:
     token: str
     run: str | None = None
     answer: Json | None = None
+    dropped: bool = False
+    """Its orchestration was thought dead, and nobody asked the request itself."""
 
 
 @dataclass

@@ -64,7 +64,7 @@ def next_step(state: RunState) -> Step:
         case "reopen":
             return Step("lane", "reopen", {"ticket": state.ticket})
         case "drop":
-            return Step("lane", "drop", {"gone": state.gone})
+            return Step("lane", "drop", {"ticket": state.ticket, "gone": state.gone})
         case "cancel":
             return Step("activity", "cancel_refresh", {**model, **trace, "refresh_id": state.refresh_id})
         case "poll":
@@ -151,7 +151,7 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     if kind == "blocked":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
     if kind == "unwanted":
-        return replace(state, phase="drop", gone=answer["gone"])
+        return replace(state, phase="drop", gone=answer["gone"], pause=0)
     if kind == "stale":
         # the lane's state was read before it showed our ticket, or another life has taken over: the claim tells
         return replace(state, phase="claim", after_claim="post", wait=state.limits.poll_min)
@@ -197,12 +197,8 @@ def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) ->
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return _leave(state, answer)
-    cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None)
+    cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None, gone=[])
     return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False)
-
-
-def _dropped(state: RunState, answer: Json, now: datetime) -> RunState:
-    return replace(state, phase="reopen", pause=0, gone=[]) if answer["go"] else _leave(state, answer)
 
 
 # ---- after the POST -----------------------------------------------------------------------------------------------
@@ -313,7 +309,7 @@ HANDLERS = {
     "post": _posted,
     "reconcile": _reconciled,
     "reopen": _reopened,
-    "drop": _dropped,
+    "drop": _reopened,
     "record": _recorded,
     "cancel": _cancelled,
     "poll": _polled,

@@ -1,0 +1,254 @@
+"""A lane lets requests share a run until it may post, keeps the verdicts for them, and goes on in order."""
+
+import json
+import time
+
+import pytest
+
+from refresh.history import instant
+from refresh.lane import apply
+from refresh.lane_state import Lane
+from tests.unit.refresh.lanes import COMPLETED, NOON, SALES, WHOLE, Desk, Json
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """An empty lane at noon."""
+    return Desk()
+
+
+def test_the_first_request_gets_a_run_and_is_asked_to_start_it(desk: Desk) -> None:
+    """Nobody else would."""
+    answer = desk.enroll("a")
+    assert answer == {
+        "state": "enrolled",
+        "leaving": False,
+        "run": "a-r1",
+        "generation": 1,
+        "position": 0,
+        "shared_with": 0,
+        "refresh_id": None,
+        "posted_at": None,
+        "active": {"run": "a-r1", "generation": 1},
+        "start": True,
+    }
+
+
+def test_equal_requests_share_a_run_until_it_is_sealed(desk: Desk) -> None:
+    """After the seal its refresh may have started before the newcomer asked."""
+    run = desk.enroll("a")["run"]
+    assert desk.enroll("b")["run"] == run
+    desk.run("claim", run)
+    assert desk.enroll("c")["run"] == run
+    desk.seal(run)
+    late = desk.enroll("d")
+    assert (late["run"], late["position"], late["shared_with"], late["start"]) == ("d-r1", 1, 0, False)
+    assert desk.enroll("b")["shared_with"] == 2
+
+
+@pytest.mark.parametrize(("scope", "share"), [(SALES, True), (WHOLE, False)])
+def test_another_scope_or_no_wish_to_share_makes_another_run(desk: Desk, scope: Json, share: bool) -> None:
+    """Nobody gets less than they asked for, nor company they refused."""
+    desk.enroll("a")
+    assert desk.enroll("b", scope=scope, share=share)["run"] == "b-r1"
+    assert desk.enroll("c")["run"] == "a-r1"
+
+
+def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
+    """It need not wait behind runs that came after that one."""
+    desk.posted("a")
+    desk.enroll("b", scope=SALES)
+    desk.enroll("c")
+    assert desk.enroll("d", scope=SALES)["run"] == "b-r1"
+
+
+def test_one_request_at_a_time_is_asked_to_start_a_run(desk: Desk) -> None:
+    """The next is asked when the first has had its time, or when the first asks again."""
+    desk.enroll("a")
+    assert not desk.later(seconds=29).enroll("b")["start"]
+    assert desk.enroll("a")["start"]
+    assert not desk.later(seconds=29).enroll("b")["start"]
+    assert desk.later(seconds=1).enroll("b")["start"]
+    desk.run("claim", "a-r1")
+    assert not desk.later(hours=1).enroll("b")["start"]
+
+
+def test_a_request_in_the_queue_is_asked_to_start_the_run_before_it(desk: Desk) -> None:
+    """If whoever should have started that one is gone, the queue would stand still."""
+    desk.enroll("vanished")
+    answer = desk.later(minutes=5).enroll("b", scope=SALES)
+    assert (answer["start"], answer["active"]["run"], answer["run"]) == (True, "vanished-r1", "b-r1")
+
+
+def test_a_verdict_waits_for_each_member(desk: Desk) -> None:
+    """Whoever re-reads the lane is told; wake-ups are hints."""
+    run = desk.posted("a", "b")
+    answer = desk.finish(run)
+    assert answer == {"next": None, "wake": [["a", "wake-1"], ["b", "wake-1"]]}
+    told = {"state": "ended", "run": run, "shared_with": 1, "outcome": COMPLETED}
+    assert desk.later(hours=23).enroll("a", wake="wake-9") == told
+    assert desk.enroll("a", wake="wake-9") == told
+    assert desk.leave("b") == told
+
+
+def test_a_verdict_that_nobody_collects_is_kept_for_a_day(desk: Desk) -> None:
+    """Requests that were terminated by hand would fill the lane."""
+    desk.finish(desk.posted("a"))
+    desk.later(hours=24, seconds=1).enroll("z")
+    assert desk.lane.ended == {}
+
+
+def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
+    """By its id and generation, so that whoever hears of it can start it."""
+    run = desk.posted("a")
+    desk.enroll("b")
+    turn = {"run": "b-r1", "generation": 1}
+    assert desk.finish(run)["next"] == turn
+    assert desk.finish(run)["next"] == turn
+    desk.run("claim", "b-r1", token="another")
+    assert desk.finish(run)["next"] is None
+
+
+def test_members_too_late_for_somebody_elses_refresh_get_the_head_of_the_queue(desk: Desk) -> None:
+    """A refresh that is not proven ours may have started before they asked."""
+    desk.enroll("early")
+    desk.later(seconds=2).enroll("late")
+    desk.enroll("other", scope=SALES)
+    desk.run("claim", "early-r1")
+    desk.seal("early-r1")
+    desk.record("early-r1", adopted=True)
+    answer = desk.finish("early-r1", late_after=instant(NOON))
+    assert answer == {"next": {"run": "late-r1", "generation": 1}, "wake": [["early", "wake-1"]]}
+    assert desk.enroll("early")["shared_with"] == 0
+    late = desk.enroll("late")
+    assert (late["state"], late["position"], late["refresh_id"]) == ("enrolled", 0, None)
+    assert desk.enroll("other")["position"] == 1
+
+
+def test_a_late_member_whose_run_bore_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
+    """A run id names one run: the orchestration of the old one may still be there."""
+    desk.enroll("a")
+    desk.run("claim", "a-r1")
+    desk.seal("a-r1")
+    desk.record("a-r1", adopted=True)
+    assert desk.finish("a-r1", late_after=instant(NOON.replace(hour=11)))["next"]["run"] == "a-r2"
+
+
+def test_the_first_life_to_claim_a_run_keeps_it(desk: Desk) -> None:
+    """Racing starts and second lives are refused, and so is all that they say."""
+    run = desk.enroll("a")["run"]
+    assert desk.run("claim", run, token="one")["go"]
+    assert desk.run("claim", run, token="two") == {"go": False}
+    assert desk.run("claim", run, token="one")["go"]
+    words: dict[str, Json] = {
+        "seal": {"ticket": 1, "before": {}},
+        "reopen": {"ticket": 1},
+        "record": {"ticket": 1, "refresh_id": "x", "adopted": False, "posted_at": "x"},
+        "drop": {"ticket": 1, "gone": ["a"]},
+    }
+    for operation, more in words.items():
+        assert not desk.run(operation, run, token="two", **more)["go"]
+    assert desk.run("finish", run, token="two", outcome={}, late_after=None) == {"next": None, "wake": []}
+    assert desk.enroll("a")["refresh_id"] is None
+
+
+def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
+    """Whoever starts a run early, or again after its end, starts nothing."""
+    run = desk.posted("a")
+    desk.enroll("b")
+    assert not desk.run("claim", "b-r1")["go"]
+    desk.finish(run)
+    assert not desk.run("claim", run)["go"]
+    assert desk.run("claim", "b-r1")["go"]
+
+
+def test_a_dead_run_goes_on_in_its_next_generation(desk: Desk) -> None:
+    """It is told what the lane knows; the life before has nothing to say any more."""
+    run = desk.posted("a")
+    assert desk.do("restart", run=run, generation=1)["next"] == {"run": run, "generation": 2}
+    assert desk.do("restart", run=run, generation=1)["next"] == {"run": run, "generation": 2}
+    assert not desk.run("claim", run)["go"]
+    answer = desk.run("claim", run, generation=2, token="new")
+    assert answer["go"]
+    assert (answer["refresh_id"], answer["ticket"], answer["sealed"]) == ("r", 1, True)
+    assert desk.do("restart", run=run, generation=1)["next"] is None
+    assert desk.finish(run) == {"next": None, "wake": []}
+    assert desk.finish(run, generation=2, token="new")["wake"] == [["a", "wake-1"]]
+
+
+def test_a_ticket_that_came_to_nothing_opens_the_run_again(desk: Desk) -> None:
+    """Newcomers may join until the next seal."""
+    run = desk.posted("a")
+    assert desk.run("reopen", run, ticket=1) == {"go": True}
+    assert desk.enroll("b")["run"] == run
+    assert desk.seal(run, ticket=2)["go"]
+    assert desk.enroll("c")["run"] == "c-r1"
+    permitted = {"run": run, "generation": 1, "token": "life", "ticket": 2}
+    assert desk.lane.permits(permitted)
+    assert not desk.lane.permits({**permitted, "ticket": 1})
+
+
+def test_a_permit_ends_with_the_record(desk: Desk) -> None:
+    """An activity that runs twice must find the door closed."""
+    run = desk.enroll("a")["run"]
+    permitted = {"run": run, "generation": 1, "token": "life", "ticket": 1}
+    desk.run("claim", run)
+    assert not desk.lane.permits(permitted)
+    desk.seal(run)
+    assert desk.lane.permits(permitted)
+    assert not desk.lane.permits({**permitted, "token": "twin"})
+    assert not desk.lane.permits({**permitted, "generation": 2})
+    desk.record(run)
+    assert not desk.lane.permits(permitted)
+    assert not Lane().permits(permitted)
+
+
+def test_members_that_are_gone_are_dropped_before_the_post(desk: Desk) -> None:
+    """A refresh is made for somebody who wants it."""
+    run = desk.enroll("a")["run"]
+    desk.enroll("next", scope=SALES)
+    desk.run("claim", run)
+    desk.seal(run)
+    turn = {"run": "next-r1", "generation": 1}
+    assert desk.run("drop", run, ticket=1, gone=["a"]) == {"go": False, "next": turn}
+    assert desk.run("drop", run, ticket=1, gone=["a"]) == {"go": False, "next": turn}
+    assert [run.id for run in desk.lane.runs] == ["next-r1"]
+
+
+def test_a_dropped_request_that_lives_after_all_enrolls_again(desk: Desk) -> None:
+    """The engine's list of who is alive may be behind."""
+    run = desk.enroll("a")["run"]
+    desk.run("claim", run)
+    desk.seal(run)
+    desk.run("drop", run, ticket=1, gone=["a"])
+    assert desk.later(seconds=1).enroll("a")["state"] == "enrolled"
+
+
+def test_a_thousand_waiting_requests_cost_little(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reading, one operation and writing, as the entity does it; the worst of all operations is measured."""
+    run = desk.posted("active")
+    for number in range(1_000):
+        scope = {**WHOLE, "refresh": {"type": "Full", "objects": [{"table": f"Table {number % 50}"}]}}
+        desk.state, _ = apply(desk.state, "enroll", _enrolment(f"{number:032x}-{number:016x}", scope))
+    stored = json.dumps(desk.state)
+    slowest = 0.0
+    for operation, arguments in {
+        "enroll": _enrolment(f"{999:032x}-{999:016x}", scope),
+        "leave": {**_enrolment(f"{999:032x}-{999:016x}", scope), "cancel": False, "reason": "TimedOut"},
+        "finish": {"run": run, "generation": 1, "token": "life", "outcome": COMPLETED, "late_after": None},
+    }.items():
+        spent = []
+        for _ in range(3):
+            began = time.perf_counter()
+            state, _answer = apply(json.loads(stored), operation, {"at": instant(desk.now), **arguments})
+            json.dumps(state)
+            spent.append(time.perf_counter() - began)
+        slowest = max(slowest, min(spent))
+    with capsys.disabled():
+        print(f" [1,000 waiting: {len(stored) // 1024} KB, slowest operation {slowest * 1000:.0f} ms] ", end="")
+    assert slowest < 0.25
+
+
+def _enrolment(request: str, scope: Json) -> Json:
+    identity = {"request": request, "token": "0123456789abcdef", "at": instant(NOON), "wake": "wake-1"}
+    return {**identity, "scope": scope, "share": True}
