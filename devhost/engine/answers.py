@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from devhost.engine.tasks import Action
 
 _MARKER = "\n\n$OutOfProcData$:"
 _STATUS_LIMIT_KB = 16
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(slots=True)
@@ -72,10 +73,24 @@ def _read_state(text: str, message: str | None, stack: str) -> Answer:
 def dumps(value: Any) -> str:
     """JSON as the extension stores it: compact, and characters as themselves.
 
-    Half of a surrogate pair becomes the replacement character, as everywhere .NET writes UTF-8.
+    Half of a surrogate pair becomes the replacement character, as everywhere .NET writes UTF-8, and NaN and the
+    infinities become texts, as Newtonsoft.Json writes them.
     """
-    text = _compact(value)
+    try:
+        text = _compact(value)
+    except ValueError:
+        text = _compact(_without_nan(value))
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def reference_problem(value: Any) -> str | None:

@@ -56,11 +56,13 @@ class Engine(State):
     def begin(self, item: Item, now: datetime, *, limit: int | None = None) -> Call | None:
         """Takes `item` and tells what to run. None: it is already done (a termination, nothing but stale messages).
 
-        `limit` hands over only so many of the messages that wait: the real queues cut anywhere.
+        `limit` hands over only so many of the messages that wait: the real queues cut anywhere. (Not the first episode,
+        which needs the start, wherever it stands among them.)
         """
         if item.kind == "episode":
             instance = self.instances[item.key]
-            waiting = 0 if instance.fresh else len(instance.inbox) if limit is None else limit
+            whole = limit is None or instance.status == "Pending"
+            waiting = 0 if instance.fresh else len(instance.inbox) if whole else limit
             flight = Flight(instance, list(islice(instance.inbox, waiting)))
             for _ in flight.messages:
                 instance.inbox.popleft()

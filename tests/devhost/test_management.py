@@ -142,6 +142,12 @@ def test_what_is_not_there_is_an_empty_404(host: Client, method: str, path: str)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
+def test_numbers_that_are_none_become_texts(host: Client) -> None:
+    """Python's JSON has NaN and Infinity; what the extension writes has not."""
+    start(host, "nan", "calls", '{"name": "echo_later", "value": [NaN, Infinity, {"a": -Infinity}]}')
+    assert host.ended("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
+
+
 def test_half_a_surrogate_pair_does_no_harm(host: Client) -> None:
     """It becomes the replacement character, as in everything .NET writes."""
     start(host, "half", "calls", '{"name": "echo_later", "value": "\\ud800x"}')
