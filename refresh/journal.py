@@ -23,6 +23,9 @@ def run_entry(before: RunState, after: RunState) -> str | None:
     known: Json = {**about, "refreshId": after.refresh_id}
     if before.phase == "claim" and before.after_claim is None:
         return entry("superseded" if after.phase == "end" else "claimed", **known)
+    if after.phase == "finish" and before.phase != "finish":
+        outcome = after.outcome or {}
+        return entry("run ended", **known, status=outcome.get("status"), error=outcome.get("error"))
     if after.last_error and after.last_error != before.last_error:
         return entry("read failed", **known, error=after.last_error, waitSeconds=after.wait)
     if before.phase == after.phase:
@@ -38,7 +41,4 @@ def run_entry(before: RunState, after: RunState) -> str | None:
             return entry("answer lost" if after.reason == "lost" else "refused as busy", **about)
         case "reopen":
             return entry("back to waiting", **{**about, "refreshId": before.refresh_id}, after=before.phase)
-        case "finish":
-            outcome = after.outcome or {}
-            return entry("run ended", **known, status=outcome.get("status"), error=outcome.get("error"))
     return None

@@ -93,7 +93,7 @@ def advance(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def next_generation(state: RunState) -> RunState:
     """The state to continue as new with: the run first asks the lane whether it is still wanted."""
-    if state.phase in ("start_next", "tell", "claim"):
+    if state.phase in ("start_next", "tell", "claim", "end"):
         return state
     return replace(state, phase="claim", after_claim=state.phase)
 
@@ -112,7 +112,9 @@ def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
     state = replace(state, before=answer["before"], late_after=answer["before"]["read_at"])
     if answer["refresh_id"]:
         known = {"refresh_id": answer["refresh_id"], "adopted": answer["adopted"], "posted_at": answer["posted_at"]}
-        return replace(state, phase="cancel" if answer["cancel"] else "poll", before=None, **known)
+        # what an earlier life saw of the refresh is forgotten, so it gets the grace once more
+        until = instant(now + timedelta(seconds=state.limits.grace))
+        return replace(state, phase="cancel" if answer["cancel"] else "poll", before=None, until=until, **known)
     # an earlier life of this run may have posted: its refresh is looked for before another one is made
     return _reconcile(state, "lost", now)
 
@@ -145,9 +147,9 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     if kind in ("accepted", "appeared"):
         return _known(state, answer["refresh_id"], now, adopted=kind == "appeared")
     if kind in ("busy", "lost"):
-        return _reconcile(state, kind, now)
+        return _reconcile(replace(state, lost_error=answer.get("error")), kind, now)
     if kind == "broken":
-        return _reconcile(state, "lost", now)
+        return _reconcile(replace(state, lost_error=answer["error"]), "lost", now)
     if kind == "blocked":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
     if kind == "unwanted":
@@ -185,13 +187,15 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
     state = replace(state, lost_answers=state.lost_answers + 1, lost_since=state.lost_since or state.phase_since)
     outage = (now - _time(state.lost_since)).total_seconds()
     if state.lost_answers >= MAX_TRIES and outage >= state.limits.outage:
-        return _failed(state, failure("AnswerLost", state.dataset_id, detail=state.last_error))
+        return _failed(state, failure("AnswerLost", state.dataset_id, detail=state.lost_error))
     return replace(state, phase="reopen", pause=state.limits.poll_min)
 
 
 def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) -> RunState:
-    state = replace(_read_well(state), lost_since=None, lost_answers=0)
-    return replace(state, phase="record", refresh_id=refresh_id, posted_at=instant(now), adopted=adopted)
+    state = replace(_read_well(state), lost_since=None, lost_answers=0, blocked_by=None, blocked_since=None)
+    until = instant(now + timedelta(seconds=state.limits.grace))
+    known: Json = {"refresh_id": refresh_id, "posted_at": instant(now), "adopted": adopted, "until": until}
+    return replace(state, phase="record", **known)
 
 
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -211,6 +215,8 @@ def _recorded(state: RunState, answer: Json, now: datetime) -> RunState:
 
 
 def _cancelled(state: RunState, answer: Json, now: datetime) -> RunState:
+    if answer["kind"] not in ("cancelled", "over", "refused") and state.failures < MAX_TRIES:
+        return _not_read(state, answer, now, budget=False)
     return replace(state, phase="poll", cancel=False, wait=state.limits.poll_min)
 
 
@@ -227,7 +233,7 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
             return _judged(state, outcome)
     elif answer["kind"] == "absent":
         state = _read_well(state)
-        if not state.seen and spent >= timedelta(seconds=state.limits.grace):
+        if not state.seen and now >= _time(state.until):
             state = replace(state, drops=state.drops + 1)
             if state.drops >= MAX_TRIES:
                 return _failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))

@@ -46,10 +46,13 @@ class RunState:
     late_after: str | None = None
     """Members enrolled later than this may have come too late for a refresh that is not proven ours."""
     reason: str | None = None
+    """Why the history is searched for a refresh of ours: `lost` or `busy`."""
     until: str | None = None
+    """The end of the grace in which a refresh may not be visible yet."""
     phase_since: str | None = None
     lost_answers: int = 0
     lost_since: str | None = None
+    lost_error: str | None = None
     drops: int = 0
 
     refresh_id: str | None = None
