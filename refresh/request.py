@@ -1,7 +1,6 @@
 """What a caller may ask for: the body of POST /api/refreshes, checked key by key."""
 
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -149,9 +148,9 @@ def _boolean(value: dict[str, Any], key: str, *, default: bool) -> bool:
 
 
 def _timeout(minutes: object) -> float:
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not math.isfinite(minutes):
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float):
         raise BadRequestError("timeoutMinutes must be a number.", "timeoutMinutes")
-    if not 0 < minutes <= MAX_TIMEOUT_MINUTES:
+    if not 0 < minutes <= MAX_TIMEOUT_MINUTES:  # not a number is in no range
         raise BadRequestError(
             f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes"
         )
@@ -178,6 +177,8 @@ def _caller(value: object) -> dict[str, str]:
             )
         if not isinstance(text, str):
             raise BadRequestError(f"{target} must be a string.", target)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise BadRequestError(f"{target} holds half a character, which cannot be written as UTF-8.", target)
     if len(json.dumps(value).encode()) > MAX_CALLER_BYTES:
         raise BadRequestError(f"caller is larger than {MAX_CALLER_BYTES} bytes.", "caller")
     return value

@@ -138,8 +138,12 @@ def _service_url(values: Mapping[str, str], name: str) -> str | None:
     text = values.get(name)
     if text is None:
         return None
-    parts = urlsplit(text)
-    if not parts.hostname or parts.query or parts.fragment or parts.username:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", text):
         raise SettingsError(name, "must be an absolute URL without user, query and fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(text)):
         raise SettingsError(name, "must use https (http is allowed for this machine only)")

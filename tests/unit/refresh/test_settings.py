@@ -1,0 +1,173 @@
+"""An app that starts is an app whose settings make sense; one that does not start names the setting."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refresh.poll_plan import Limits
+from refresh.settings import CLOUDS, Settings, SettingsError, is_loopback
+
+ONE, TWO = "01234567-89ab-cdef-0123-456789abcdef", "fedcba98-7654-3210-fedc-ba9876543210"
+NUMBERS = (
+    "POLL_MIN_SECONDS",
+    "POLL_MAX_SECONDS",
+    "OUTAGE_BUDGET_SECONDS",
+    "VISIBILITY_GRACE_SECONDS",
+    "FALLBACK_SECONDS",
+)
+URLS = ("POWER_BI_API_URL", "PUBLIC_BASE_URL")
+
+
+def read(**values: str) -> Settings:
+    """The settings of such an environment."""
+    return Settings.from_environment(values)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """The defaults are those of the documentation; what is empty or blank counts as not set."""
+    assert read() == Settings()
+    assert read(**dict.fromkeys([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES"], " ")) == Settings()
+    assert read().limits == Limits(poll_min=5, poll_max=60, grace=120, outage=900)
+
+
+def test_everything_can_be_set() -> None:
+    """Fractions too, so that tests can be fast."""
+    settings = read(
+        POWER_BI_CLOUD=" GCCHigh ",
+        POWER_BI_API_URL="https://api.example.test/",
+        POWER_BI_SCOPE="https://example.test/.default",
+        AZURE_CLIENT_ID=ONE,
+        ALLOWED_WORKSPACES=f"{ONE.upper()}, {TWO};",
+        POLL_MIN_SECONDS="0.05",
+        POLL_MAX_SECONDS="0.5",
+        OUTAGE_BUDGET_SECONDS="3",
+        VISIBILITY_GRACE_SECONDS="2.5",
+        FALLBACK_SECONDS="1",
+        EXPOSE_MANAGEMENT_URIS="True",
+        AUTH_MODE="KEY",
+        PUBLIC_BASE_URL="https://refresh.example.test/app",
+        WEBSITE_HOSTNAME="x.azurewebsites.net",
+        IDENTITY_ENDPOINT="http://localhost:8081/msi/token",
+    )
+    assert settings == Settings(
+        power_bi_cloud="gcchigh",
+        power_bi_api_url="https://api.example.test",
+        power_bi_scope="https://example.test/.default",
+        azure_client_id=ONE,
+        allowed_workspaces=frozenset({UUID(ONE), UUID(TWO)}),
+        poll_min_seconds=0.05,
+        poll_max_seconds=0.5,
+        outage_budget_seconds=3,
+        visibility_grace_seconds=2.5,
+        fallback_seconds=1,
+        expose_management_uris=True,
+        auth_mode="key",
+        public_base_url="https://refresh.example.test/app",
+        website_hostname="x.azurewebsites.net",
+        app_identity=True,
+    )
+    assert settings.limits == Limits(poll_min=0.05, poll_max=0.5, grace=2.5, outage=3)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_each_cloud_is_known(cloud: str) -> None:
+    """By its name in any case."""
+    assert read(POWER_BI_CLOUD=cloud.upper()).power_bi_cloud == cloud
+
+
+BAD: list[tuple[str, str]] = [
+    *((name, value) for name in NUMBERS for value in ("0", "-1", "5s", "1e3", "nan", "inf", "1,5", "9" * 30, "0.0")),
+    *(
+        (name, value)
+        for name in URLS
+        for value in (
+            "api.powerbi.com",
+            "ftp://api.powerbi.com",
+            "http://api.powerbi.com",
+            "http://127.0.0.1.example.test",
+            "https://",
+            "https:///path",
+            "https://user@api.powerbi.com",
+            "https://:word@api.powerbi.com",
+            "https://api.powerbi.com?x=1",
+            "https://api.powerbi.com#x",
+            "https://api.powerbi.com:99999",
+            "https://api.powerbi.com:port",
+            "https://[::1",
+            "https://[api]/",
+            "https://api powerbi.com",
+        )
+    ),
+    ("POWER_BI_CLOUD", "azure"),
+    ("AUTH_MODE", "none"),
+    ("AUTH_MODE", "entra"),
+    ("EXPOSE_MANAGEMENT_URIS", "maybe"),
+    ("ALLOWED_WORKSPACES", "Finance"),
+    ("ALLOWED_WORKSPACES", f"{ONE},{ONE[:-1]}"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
+    """Also beside others that are right."""
+    with pytest.raises(SettingsError, match=f"^App setting {name}: ") as caught:
+        read(**{"POWER_BI_SCOPE": "s", name: value})
+    assert caught.value.name == name
+
+
+def test_waits_must_fit_each_other() -> None:
+    """The shortest cannot be longer than the longest."""
+    with pytest.raises(SettingsError, match="POLL_MAX_SECONDS"):
+        read(POLL_MIN_SECONDS="61")
+    assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60
+
+
+def test_a_service_of_ones_own_needs_its_scope() -> None:
+    """Unless it is on this machine, where made-up tokens are in order."""
+    with pytest.raises(SettingsError, match="POWER_BI_SCOPE"):
+        read(POWER_BI_API_URL="https://api.example.test")
+    assert read(POWER_BI_API_URL="http://127.0.0.1:8000").power_bi_api_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://localhost:7071/api", True),
+        ("http://127.0.0.1", True),
+        ("http://127.8.9.1:80", True),
+        ("http://[::1]:80", True),
+        ("http://localhost.example.test", False),
+        ("http://127.0.0.1.example.test", False),
+        ("http://127.0.0.1@example.test", False),
+        ("http://10.0.0.1", False),
+        ("http://0.0.0.0", False),
+        ("http:///x", False),
+    ],
+)
+def test_only_this_machine_is_a_loopback(url: str, local: bool) -> None:
+    """Tokens would go in plain text elsewhere."""
+    assert is_loopback(url) is local
+
+
+def test_workspaces_are_fenced_only_if_some_are_named() -> None:
+    """No setting, no fence."""
+    assert read().allows_workspace(UUID(ONE))
+    assert read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(TWO))
+    assert not read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(ONE))
+
+
+@pytest.mark.parametrize("name", ["IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET"])
+def test_the_identity_of_an_app_is_recognised(name: str) -> None:
+    """Power BI sends it no mails."""
+    assert read(**{name: "x"}).app_identity
+
+
+@given(st.sampled_from([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES", "AUTH_MODE"]), st.text(max_size=30))
+def test_any_text_is_taken_or_names_its_setting(name: str, value: str) -> None:
+    """No other error comes out of the start."""
+    try:
+        read(**{name: value, "POLL_MAX_SECONDS": value if name == "POLL_MAX_SECONDS" else "999999999"})
+    except SettingsError as error:
+        assert error.name in (name, "POWER_BI_SCOPE", "POLL_MAX_SECONDS")
