@@ -33,11 +33,13 @@ class PortTaken(Exception):  # noqa: N818
 
 
 class _Response(web.Response):
-    """A response that does not invent a Content-Type for an empty body, as the real host does not."""
+    """A response whose Content-Type is the answer's or none, as the real host's; aiohttp would invent one."""
+
+    typed = False
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
-        if not self.body:
+        if not self.typed:
             self.headers.pop(hdrs.CONTENT_TYPE, None)
 
 
@@ -73,6 +75,7 @@ class Server:
             for name, value in answer.headers:
                 if name.lower() == "content-type":
                     response.headers[hdrs.CONTENT_TYPE] = value
+                    response.typed = True
                 elif name.lower() not in _OURS:
                     response.headers.add(name, value)
             return response

@@ -12,8 +12,9 @@ from azure.functions.http import HttpResponseConverter
 
 from devhost.app.index import Function
 from devhost.app.invoke import Invoker
+from devhost.engine.answers import dumps
 from devhost.web.keys import Keys
-from devhost.web.messages import Answer, Request
+from devhost.web.messages import JSON, Answer, Request
 from devhost.web.routes import Router, Values
 
 log = logging.getLogger("devhost.web")
@@ -86,10 +87,14 @@ def _response_object(text: str) -> Answer | None:
         value = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(value, dict) or "body" not in value:
+    if not isinstance(value, dict):
+        return None
+    value = {k.lower(): v for k, v in value.items()}
+    if "body" not in value:
         return None
     body = value["body"]
-    content = body if isinstance(body, str) else json.dumps(body)
-    status: Any = value.get("status", value.get("statusCode", 200))
-    headers = [(str(k), str(v)) for k, v in (value.get("headers") or {}).items()]
-    return Answer(int(status), headers, content.encode())
+    is_text = isinstance(body, str)
+    status: Any = value.get("statuscode", value.get("status", 200))
+    headers = {str(k).lower(): str(v) for k, v in (value.get("headers") or {}).items()}
+    headers.setdefault("content-type", "text/plain; charset=utf-8" if is_text else JSON)
+    return Answer(int(status), list(headers.items()), (body if is_text else dumps(body)).encode())

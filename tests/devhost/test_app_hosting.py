@@ -61,12 +61,12 @@ def test_text_and_context(host: Client) -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "type_", "body"),
     [
-        ("empty", 204, None, b""),
+        ("empty", 204, "text/plain; charset=utf-8", b""),
         ("bytes", 200, "application/octet-stream", bytes(range(256))),
         ("latin", 200, "text/plain; charset=latin-1", "é".encode("latin-1")),
         ("own_length", 200, "text/plain; charset=utf-8", b"abc"),
         ("own_type", 200, "application/problem+json", b"{}"),
-        ("object", 418, "application/octet-stream", b'{"a": 1}'),
+        ("object", 418, "application/json; charset=utf-8", b'{"a":1}'),
         ("dict", 500, None, b""),
         ("bad_header", 500, None, b""),
     ],

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.devhost.conftest import Start
-from tests.devhost.process import APP, KEY, Client, Devhost
+from tests.devhost.process import APP, KEY, ROOT, Client, Devhost
 
 HOOK = "/runtime/webhooks/durabletask/instances"
+
+
+def test_every_option_is_documented() -> None:
+    """The table of the README and the parser name the same options."""
+    table = re.findall(r"^\| `(--[a-z-]+)` \|", (ROOT / "devhost" / "README.md").read_text("utf-8"), re.MULTILINE)
+    usage = subprocess.run(
+        [sys.executable, "-m", "devhost", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert set(table) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
 
 
 def test_one_ready_line_and_a_clean_end(start: Start) -> None:

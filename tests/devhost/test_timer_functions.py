@@ -1,0 +1,79 @@
+"""Timer functions run by the clock, once for what was missed, and know when they ran last."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from devhost.app.index import Function, index
+from devhost.app.invoke import Invoker
+from devhost.app.timers import Timers
+from devhost.engine.times import iso, parse
+
+NEVER = "0 0 3 1 1 *"
+
+
+def function(schedule: str, seen: list[func.TimerRequest], **options: Any) -> Function:
+    app = func.FunctionApp()
+
+    @app.timer_trigger(schedule=schedule, arg_name="timer", **options)
+    def tick(timer: func.TimerRequest) -> None:
+        seen.append(timer)
+        if len(seen) == 1 and options.get("run_on_startup"):
+            raise ValueError("the first run fails")
+
+    return index(app)[0]
+
+
+def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
+    """Lives with the timer until `enough()`; whoever waits longer than ten seconds fails."""
+
+    async def live() -> None:
+        timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
+        tasks = timers.start()
+        async with asyncio.timeout(10):
+            while not enough():  # noqa: ASYNC110  (a function on a pool thread is watched)
+                await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(live())
+
+
+def test_a_missed_run_is_made_up_for_once() -> None:
+    """The host was away when it was due: it runs at once, and is told so; the run is kept for the next start."""
+    seen: list[func.TimerRequest] = []
+    tick = function("0 0 * * * *", seen)
+    kept = {"timer.tick": iso(datetime.now(UTC) - timedelta(hours=5))}
+    run_until(tick, kept, lambda: seen)
+    assert [t.past_due for t in seen] == [True]
+    assert parse(kept["timer.tick"]) > datetime.now(UTC) - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "kept"),
+    [
+        ("0 0 * * * *", {}, {}),
+        (NEVER, {}, {"timer.tick": iso(datetime.now(UTC) - timedelta(minutes=1))}),
+        ("0 0 * * * *", {"use_monitor": False}, {"timer.tick": iso(datetime.now(UTC) - timedelta(days=2))}),
+    ],
+)
+def test_nothing_is_made_up_for(schedule: str, options: dict[str, Any], kept: dict[str, str]) -> None:
+    """Not the first time, not before it is due, not where the function does not want it."""
+    seen: list[func.TimerRequest] = []
+    tick = function(schedule, seen, **options)
+    timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
+    assert not timers._missed(tick, timers._schedules["tick"])
+
+
+def test_it_ticks_by_the_clock_and_outlives_a_failure() -> None:
+    """At the start if it wants so, then by its schedule, even though the first run raised."""
+    seen: list[func.TimerRequest] = []
+    tick = function("* * * * * *", seen, run_on_startup=True)
+    run_until(tick, {}, lambda: len(seen) >= 2)
+    assert [t.past_due for t in seen] == [False] * len(seen)
