@@ -38,7 +38,7 @@ class Result:
 
 def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
     """The checks in their order, the quick ones first."""
-    pytest = [sys.executable, "-m", "pytest", "-n", str(WORKERS), *pytest_arguments]
+    pytest = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal", *pytest_arguments]
     if fast and not any((ROOT / argument.split("::")[0]).exists() for argument in pytest_arguments):
         pytest.append("tests/unit")
     return [

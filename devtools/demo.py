@@ -77,7 +77,7 @@ def run(workspace: str | None, dataset: str | None, cloud: str) -> int:
         with ended_by_signals():
             code = _real(where, folder, workspace, dataset, cloud) if workspace and dataset else _demo(where, folder)
     except (ChildFailed, requests.RequestException) as problem:
-        where.print(f"{problem}", style="red", markup=False)
+        where.print(f"{problem}", style="red", markup=False, soft_wrap=True)
         return 1
     except (KeyboardInterrupt, SystemExit):
         shutil.rmtree(folder, ignore_errors=True)
@@ -184,10 +184,19 @@ def _close(where: Console, verdicts: Sequence[Verdict], closing: str) -> int:
     code = exit_code(verdicts)
     if closing:
         where.print(closing, markup=False)
-    where.print("All verdicts are right." if code == 0 else "Not every verdict is right.", style="bold")
+    where.print(sentence(verdicts), style="bold")
     if code == 0 and len(verdicts) > 1:
         where.print(how_to_call(), markup=False, soft_wrap=True)
     return code
+
+
+def sentence(verdicts: Sequence[Verdict]) -> str:
+    """The last word."""
+    if any(verdict.right is False for verdict in verdicts):
+        return "Not every verdict is right."
+    if any(verdict.right is None for verdict in verdicts):
+        return "What the callers were told could not be checked."
+    return "All verdicts are right."
 
 
 def how_to_call() -> str:

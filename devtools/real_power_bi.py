@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import requests
@@ -21,6 +22,8 @@ def truths(cloud: str, workspace: str, dataset: str) -> list[Truth]:
     from azure.core.exceptions import AzureError
     from azure.identity import DefaultAzureCredential
 
+    # it would log what the exception says, at length
+    logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
     home = CLOUDS[cloud]
     url = f"{home.api_url}/v1.0/myorg/groups/{workspace}/datasets/{dataset}/refreshes"
     try:
@@ -30,8 +33,10 @@ def truths(cloud: str, workspace: str, dataset: str) -> list[Truth]:
         answer = requests.get(url, headers=headers, timeout=SECONDS, allow_redirects=False)
         answer.raise_for_status()
         rows = answer.json()["value"]
-    except (AzureError, requests.RequestException, ValueError, KeyError) as problem:
-        raise CannotAsk(f"{type(problem).__name__}: {problem}"[:300]) from None
+    except AzureError as problem:
+        raise CannotAsk(f"no token for Power BI (az login?): {_first_line(problem)}") from None
+    except (requests.RequestException, ValueError, KeyError) as problem:
+        raise CannotAsk(_first_line(problem)) from None
     return [truth for row in rows if (truth := of_row(row))]
 
 
@@ -41,3 +46,7 @@ def of_row(row: dict[str, Any]) -> Truth | None:
     if start is None or not row.get("requestId"):
         return None
     return Truth(str(row["requestId"]), str(row.get("status")), start, parse_time(row.get("endTime")))
+
+
+def _first_line(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}".splitlines()[0][:200]

@@ -122,6 +122,15 @@ def test_table_of_verdicts(width: int) -> None:
     assert "Load warehouses: wrong: it names no refresh" in out.getvalue()
 
 
+def test_the_last_word() -> None:
+    """One wrong verdict is enough, and an unchecked one is not called right."""
+    told = Seen(sent=NOON, ended=NOON, code=200, told={"status": "Completed", "refreshId": "r1"})
+    right, unchecked, wrong = (judge(demo.LATE, told, known) for known in ([Truth("r1", "Completed", NOON)], None, []))
+    assert demo.sentence([right, right]) == "All verdicts are right."
+    assert demo.sentence([right, unchecked]) == "What the callers were told could not be checked."
+    assert demo.sentence([right, unchecked, wrong]) == "Not every verdict is right."
+
+
 def test_how_to_call_is_a_request_that_can_be_sent() -> None:
     """The body of the curl line is JSON with the demo's model."""
     body = json.loads(demo.how_to_call().split("-d '")[1].split("'")[0])

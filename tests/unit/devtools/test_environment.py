@@ -83,7 +83,7 @@ def test_a_failed_installation_is_tried_again(project: Path, monkeypatch: pytest
 
 def test_a_failure_shows_the_end_of_the_output() -> None:
     """The sentence says what failed, the last lines why, the first ones are left out."""
-    code = "import sys; [print(f'line {n}') for n in range(50)]; print('no such package', file=sys.stderr); sys.exit(1)"
+    code = "import sys; [print(f'line {n}') for n in range(50)]; sys.stdout.flush(); sys.exit('no such package')"
     with pytest.raises(environment.EnvironmentFailed) as failed:
         environment._checked([sys.executable, "-c", code], "pip could not do it.")
     assert str(failed.value).startswith("pip could not do it.\n")
