@@ -95,27 +95,26 @@ def ending_of_outcome(answer: Json) -> Json:
     }
 
 
+_FATES = {
+    None: "which goes on",
+    True: "which Power BI was asked to cancel",
+    False: "which could not be cancelled",
+}
+
+
 def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bool | None) -> Json:
     """The end of a request that left its run: `left` is the lane's answer, `cancelled` what became of the refresh.
 
     None means that nobody tried to cancel it.
     """
-    where = "before it was enrolled"
+    detail = "it was not in the queue yet"
     if "position" in left:
-        phase = phase_of(left["position"], left["refresh_id"])
-        where = {
-            "Queued": f"in the queue behind {left['position']} run(s)",
-            "WaitingForIdle": "while it waited for the model to be idle",
-            "Refreshing": f"during the refresh {left['refresh_id']}",
-        }[phase]
-    detail = f"it ended {where}"
-    if left.get("refresh_id"):
-        told = {
-            None: "which goes on",
-            True: "which Power BI was asked to cancel",
-            False: "which could not be cancelled",
-        }
-        detail += f", {told[cancelled]}"
+        ahead = left["position"]
+        detail = {
+            "Queued": f"it was in the queue behind {ahead} other run{'s' if ahead > 1 else ''}",
+            "WaitingForIdle": "it was waiting for the model to be idle",
+            "Refreshing": f"refresh {left['refresh_id']} was running, {_FATES[cancelled]}",
+        }[phase_of(ahead, left["refresh_id"])]
     error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
     return {
         "status": reason,
