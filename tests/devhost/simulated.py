@@ -9,7 +9,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -40,24 +40,32 @@ def functions_of(path: Path) -> tuple[Function, ...]:
 
 
 class Simulation:
-    """Runs an app's functions on an engine. `fault` is asked before each step's result is applied.
+    """Runs an app's functions on an engine, up to `together` at a time. `fault` is asked before a result is applied.
 
-    It answers "" (all goes well), "lost" (whoever worked on it died), "sent" (its messages went out, its state was not
-    kept) or "restart" (the whole host died, and starts again from what was committed).
+    It answers "" (all goes well), "lost" (whoever worked on it died), "hidden" (the same, and nobody sees the work for
+    a minute), "sent" (its messages went out, its state was not kept), "twice" (a second copy of the activity is under
+    way) or "restart" (the whole host died with all it worked on, and starts again from what was committed). `cut`:
+    messages arrive in pieces of any size.
     """
 
     def __init__(
-        self, app: Path, seed: int = 0, fault: Callable[[random.Random, Item], str] = lambda chance, item: ""
+        self,
+        app: Path,
+        seed: int = 0,
+        fault: Callable[[random.Random, Item], str] = lambda chance, item: "",
+        *,
+        together: int = 1,
+        cut: bool = False,
     ) -> None:
         self.functions = {(f.kind, f.durable_name.lower()): f for f in functions_of(app)}
         self.names = durable_functions(functions_of(app))
         self.random = random.Random(seed)  # noqa: S311
         self.fault = fault
+        self.together, self.cut = together, cut
         self.now = START
         self.store = MemoryStore()
         self.ids = count(1)
         self.calls: list[Call] = []
-        self.longest_history = 0
         self._open()
 
     def _open(self) -> None:
@@ -65,6 +73,7 @@ class Simulation:
             self.store, self.names, timers=whole_seconds, new_id=lambda: f"00000000-0000-0000-0000-{next(self.ids):012}"
         )
         self.hub = Hub(self.engine)
+        self.flying: list[tuple[Item, Outcome]] = []
 
     def start(self, name: str, instance_id: str, input_text: str | None = None) -> None:
         self.hub.start(name, instance_id, input_text, self.now)
@@ -84,37 +93,45 @@ class Simulation:
         raise AssertionError(f"still busy after {_STEPS} steps: {self.engine.ready(self.now)}")
 
     def step(self) -> bool:
-        """One item, or the clock set to the next timer; False when there is neither."""
+        """One item begun or one result applied, or the clock set to the next timer; False: there is none of these."""
         items = self.engine.ready(self.now)
-        if not items:
+        if items and len(self.flying) < self.together:
+            self._begin(self.random.choice(items))
+        if self.flying and (not items or len(self.flying) >= self.together or self.random.random() < 0.5):
+            self._end(*self.flying.pop(self.random.randrange(len(self.flying))))
+        elif not items:
             due = self.engine.next_due()
             if due is None:
                 return False
             self.now = max(self.now, due)
-            return True
-        item = self.random.choice(items)
-        call = self.engine.begin(item, self.now)
+        return True
+
+    def _begin(self, item: Item) -> None:
+        call = self.engine.begin(item, self.now, limit=self.random.randrange(1, 4) if self.cut else None)
         if call is None:
             self.engine.commit()
-            return True
+            return
         self.calls.append(call)
         with warnings.catch_warnings():
             # The SDK warns of what it is told twice, and of its own future; pytest would make failures of it.
             warnings.simplefilter("ignore")
-            outcome = self._run(call)
-        match self.fault(self.random, item):
-            case "lost":
-                self.engine.abandon(item)
-            case "sent":
-                self.engine.complete(item, outcome, self.now, keep=False)
-            case "restart":
-                self.engine.complete(item, outcome, self.now)
-                self._open()  # what was not committed is gone
-                return True
-            case _:
-                self.engine.complete(item, outcome, self.now)
+            self.flying.append((item, self._run(call)))
+
+    def _end(self, item: Item, outcome: Outcome) -> None:
+        fault = self.fault(self.random, item)
+        if fault == "lost":
+            self.engine.abandon(item)
+        elif fault == "hidden":
+            self.engine.abandon(item, self.now + timedelta(minutes=1))
+        elif fault == "restart":
+            self.engine.complete(item, outcome, self.now)
+            self._open()  # what was not committed is gone
+            return
+        else:
+            if fault == "twice" and item.kind == "activity":
+                self.engine.duplicate(item)
+            self.engine.complete(item, outcome, self.now, keep=fault != "sent")
         self.engine.commit()
-        return True
 
     def _run(self, call: Call) -> Outcome:
         kind = "orchestration" if call.kind == "episode" else call.kind

@@ -52,6 +52,31 @@ def test_any_order_gives_the_same(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
+def test_work_side_by_side_gives_the_same(seed: int) -> None:
+    """Eight at a time, ended in any order, their messages cut anywhere."""
+    world = Simulation(APP, seed, together=8, cut=True)
+    expected = start_all(world)
+    world.run()
+    assert {i: world.output(i) for i in expected} == expected
+    assert world.engine.idle
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_everything_at_once(seed: int) -> None:
+    """All faults but those that apply an entity's operation twice, side by side: the outputs are the same."""
+
+    def fault(chance: random.Random, item: Item) -> str:
+        faults = ["", "lost", "hidden", "restart", "twice", "sent" if item.kind == "activity" else ""]
+        return chance.choices(faults, [20, 1, 1, 1, 2, 2])[0]
+
+    world = Simulation(APP, seed, fault, together=8, cut=True)
+    expected = start_all(world)
+    world.run()
+    assert {i: world.output(i) for i in expected} == expected
+    assert world.engine.idle
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_crashes_change_nothing(seed: int) -> None:
     """Lost work and restarts at any step: everything that was committed goes on."""
 
