@@ -12,7 +12,7 @@ from devhost.engine.answers import Answer, dumps, read, reads_as_reference
 from devhost.engine.events import Event
 from devhost.engine.model import Call, Instance, Outcome, Parent
 from devhost.engine.replay import walk
-from devhost.engine.requests import request_text
+from devhost.engine.requests import request_id, request_text
 from devhost.engine.sentences import Scheduled
 from devhost.engine.tasks import Walk
 from devhost.engine.times import parse
@@ -103,7 +103,7 @@ def complete_episode(
 def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) -> Walk:
     if answer.broken is not None:
         return Walk()
-    recorded = {e["EventId"]: json.loads(e["Input"])["id"] for e in whole if e["EventType"] == ev.EVENT_SENT}
+    recorded = {e["EventId"]: request_id(e["Input"]) for e in whole if e["EventType"] == ev.EVENT_SENT}
     if any(e["EventType"] in ev.SCHEDULING for e in whole) and any(
         reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4
     ):

@@ -217,6 +217,8 @@ class _Walker:
 
     def process(self, event: Event) -> None:
         kind = event["EventType"]
+        if kind == ev.ORCHESTRATOR_COMPLETED:
+            return
         if self.walk.suspended and kind not in (ev.EXECUTION_RESUMED, ev.EXECUTION_TERMINATED):
             self.while_suspended.append(event)
         elif kind == ev.ORCHESTRATOR_STARTED:

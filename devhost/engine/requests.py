@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,13 @@ def request_text(
         "requestTime": f"{iso(now)[:-1]}+00:00",
     }
     return dumps(body)
+
+
+@functools.lru_cache(4096)
+def request_id(text: str) -> str:
+    """The id of a request that is kept in EventSent; every episode asks for all of them again."""
+    number: str = json.loads(text)["id"]
+    return number
 
 
 def response_text(result: str | None, *, error: bool) -> str:
