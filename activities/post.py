@@ -1,6 +1,7 @@
 """Activities that change something in Power BI: start a refresh, cancel one. Each is safe to run twice."""
 
 import asyncio
+import secrets
 
 import azure.durable_functions as df
 
@@ -8,7 +9,8 @@ from activities.instances import first_alive
 from activities.model import Json, Model, failed, log
 from entities.dataset_lane import read_lane
 from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
-from refresh import adoption
+from refresh import adoption, clock
+from refresh.history import instant
 from refresh.journal import entry
 from refresh.options import refresh_body
 
@@ -34,15 +36,26 @@ async def post_refresh(order: Json, client: df.DurableOrchestrationClient) -> Js
     members = [member.id for member in run.members]
     if await first_alive(client, members) is None:
         return {"kind": "unwanted", "gone": members}
-    return await asyncio.to_thread(_post, order)
+    attempt = secrets.token_hex(4)
+    identity = {key: order[key] for key in ("run", "generation", "token", "ticket")}
+    lane = df.EntityId("dataset_lane", order["dataset_id"])
+    await client.signal_entity(lane, "try_post", {**identity, "attempt": attempt, "at": instant(clock.now())})
+    answer = await asyncio.to_thread(_post, order, repeated=bool(run.attempts))
+    if answer["kind"] in ("blocked", "busy"):
+        now = (await read_lane(client, order["dataset_id"])).permits(order)
+        if now is not None and set(now.attempts) - {attempt}:
+            # the refresh in our way may be our twin's, whose answer the engine will drop
+            return {"kind": "lost", "error": "the engine ran the POST twice"}
+    return answer
 
 
-def _post(order: Json) -> Json:
+def _post(order: Json, *, repeated: bool) -> Json:
+    """`repeated`: an earlier execution set out to POST, so what is new since then may be ours."""
     scope = order["scope"]
     try:
         model = Model.of(order)
         rows = model.history().rows
-        found = model.adoptable(rows, order["before"], scope, lost=False)
+        found = model.adoptable(rows, order["before"], scope, lost=repeated)
     except PowerBiError as error:
         return failed(error, order)
     if found:

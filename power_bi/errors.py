@@ -115,8 +115,6 @@ class NotSent(NoAnswer):
 class AnswerLost(NoAnswer):
     """The call may have been accepted: it was sent and no clear answer came. Read before trying again."""
 
-    default_code = "AnswerLost"
-
 
 class BadAnswer(PowerBiError):  # noqa: N818 - likewise
     """Power BI answered, badly. What was asked for was not accepted."""

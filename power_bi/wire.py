@@ -32,7 +32,13 @@ Json = dict[str, Any]
 
 log = logging.getLogger("power_bi")
 
-_NETWORK = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+_NETWORK = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    UnicodeError,  # requests reads the Location of a redirect although it is told not to follow
+)
 _NO_CONNECTION = (
     requests.ConnectTimeout,
     requests.exceptions.ProxyError,
