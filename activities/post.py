@@ -14,6 +14,9 @@ from refresh.history import instant
 from refresh.journal import entry
 from refresh.options import refresh_body
 
+SIGNAL_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds to wait for the lane to have heard: usually the first is enough."""
+
 bp = df.Blueprint()
 
 
@@ -23,12 +26,12 @@ async def post_refresh(order: Json, client: df.DurableOrchestrationClient) -> Js
     """Starts the refresh, if the lane permits it to this life of the run and somebody still wants it.
 
     `order`: workspace_id, dataset_id, run, generation, token, ticket, scope, before. The engine may run this twice,
-    later or at the same moment, so it trusts nothing but the lane and the history.
+    later or at the same moment, so each execution asks the lane for the ticket, and only one gets it.
 
     Answers `accepted` with refresh_id; `appeared` with refresh_id (a refresh as good as ours is new since `before`,
     nothing was posted); `blocked` (another kind of refresh is new); `busy` (refused, another one is running); `lost`
-    (nobody knows whether it was accepted); `stale` (the lane does not permit it); `unwanted` with the gone requests;
-    or see `failed`: nothing was accepted.
+    (nobody knows whether it was accepted, or a twin of this execution has the ticket); `stale` (the lane does not
+    permit it); `unwanted` with the gone requests; or see `failed`: nothing was accepted.
     """
     run = (await read_lane(client, order["dataset_id"])).permits(order)
     if run is None:
@@ -36,26 +39,34 @@ async def post_refresh(order: Json, client: df.DurableOrchestrationClient) -> Js
     members = [member.id for member in run.members]
     if await first_alive(client, members) is None:
         return {"kind": "unwanted", "gone": members}
-    attempt = secrets.token_hex(4)
+    holder = await _take_ticket(client, order, attempt := secrets.token_hex(4))
+    if holder is None:
+        return {"kind": "stale"}
+    if holder != attempt:
+        return {"kind": "lost", "error": "another execution has set out to start the refresh"}
+    return await asyncio.to_thread(_post, order)
+
+
+async def _take_ticket(client: df.DurableOrchestrationClient, order: Json, attempt: str) -> str | None:
+    """Who has the ticket; None if that cannot be known in time, or the lane does not permit it any more."""
     identity = {key: order[key] for key in ("run", "generation", "token", "ticket")}
     lane = df.EntityId("dataset_lane", order["dataset_id"])
-    await client.signal_entity(lane, "try_post", {**identity, "attempt": attempt, "at": instant(clock.now())})
-    answer = await asyncio.to_thread(_post, order, repeated=bool(run.attempts))
-    if answer["kind"] in ("blocked", "busy"):
-        now = (await read_lane(client, order["dataset_id"])).permits(order)
-        if now is not None and set(now.attempts) - {attempt}:
-            # the refresh in our way may be our twin's, whose answer the engine will drop
-            return {"kind": "lost", "error": "the engine ran the POST twice"}
-    return answer
+    await client.signal_entity(lane, "take_ticket", {**identity, "attempt": attempt, "at": instant(clock.now())})
+    for pause in SIGNAL_PAUSES:
+        # a signal is on its way for a moment, and nobody is told when it has arrived
+        await asyncio.sleep(pause)
+        run = (await read_lane(client, order["dataset_id"])).permits(order)
+        if run is None or run.attempt is not None:
+            return run.attempt if run else None
+    return None
 
 
-def _post(order: Json, *, repeated: bool) -> Json:
-    """`repeated`: an earlier execution set out to POST, so what is new since then may be ours."""
+def _post(order: Json) -> Json:
     scope = order["scope"]
     try:
         model = Model.of(order)
         rows = model.history().rows
-        found = model.adoptable(rows, order["before"], scope, lost=repeated)
+        found = model.adoptable(rows, order["before"], scope, lost=False)
     except PowerBiError as error:
         return failed(error, order)
     if found:

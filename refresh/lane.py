@@ -24,7 +24,6 @@ UNCOLLECTED = timedelta(hours=24)
 """How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
 START_WITHIN = timedelta(seconds=30)
 """How long the request that was asked to start a run has for it, before another one is asked."""
-MAX_ATTEMPTS = 4
 MAX_REMEMBERED = 2_000
 
 
@@ -226,15 +225,15 @@ def _seal(lane: Lane, args: Json) -> Json:
     if run is None:
         return {"go": False, "next": _next(lane)}
     if args["ticket"] > run.ticket:
-        run.ticket, run.before, run.attempts = args["ticket"], args["before"], []
+        run.ticket, run.before, run.attempt = args["ticket"], args["before"], None
     return {"go": True}
 
 
-def _try_post(lane: Lane, args: Json) -> Json:
-    """An execution sets out to POST: its twin shall know of it."""
+def _take_ticket(lane: Lane, args: Json) -> Json:
+    """An execution asks to be the one that posts with this ticket: the first gets it, its twins do not."""
     run = _held(lane, args)
-    if run is not None and run.ticket == args["ticket"] and args["attempt"] not in run.attempts:
-        run.attempts = [*run.attempts, args["attempt"]][:MAX_ATTEMPTS]
+    if run is not None and run.ticket == args["ticket"]:
+        run.attempt = run.attempt or args["attempt"]
     return {}
 
 
@@ -310,7 +309,7 @@ OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
     "restart": _restart,
     "claim": _claim,
     "seal": _seal,
-    "try_post": _try_post,
+    "take_ticket": _take_ticket,
     "reopen": _reopen,
     "record": _record,
     "drop": _drop,

@@ -38,8 +38,8 @@ class Run:
     spent: int = 0
     """The last ticket that was given back: a late duplicate of its operations must change nothing."""
     before: Json | None = None
-    attempts: list[str] = field(default_factory=list)
-    """The executions that set out to POST with the present ticket: more than one if the engine ran it twice."""
+    attempt: str | None = None
+    """The one execution that may use the present ticket: the engine may run the activity that posts twice."""
     refresh_id: str | None = None
     adopted: bool = False
     posted_at: str | None = None
