@@ -13,8 +13,9 @@ from refresh.journal import run_entry
 from refresh.run import Step, advance, next_generation, next_step
 from refresh.run_state import RunState
 
-STEPS = 24
-"""Steps of one generation: about 110 history events, each of which is replayed in every episode."""
+STEPS = 12
+"""Steps of one generation: about 50 history events, each of which is replayed in every episode. A new generation
+costs one operation of the lane, a fraction of the polls in between."""
 LONG_WAIT_SECONDS = 60
 """After a longer wait the run asks the lane at once whether it is still wanted."""
 

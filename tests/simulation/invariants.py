@@ -1,0 +1,218 @@
+"""What has to hold on any day, each in a function of its own, which raises Violation with the broken sentence."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from tests.simulation.world import Accepted, World
+
+SLACK = timedelta(minutes=4)
+"""Between a deadline and the request's end: work hidden by a crash or two, and late timers."""
+
+Json = dict[str, Any]
+
+
+class Violation(AssertionError):  # noqa: N818
+    """An invariant does not hold."""
+
+
+def require(condition: object, sentence: str) -> None:
+    """Raises Violation with the sentence unless the condition holds."""
+    if not condition:
+        raise Violation(sentence)
+
+
+# ---- after every step --------------------------------------------------------------------------------------------
+
+
+def no_post_beside_our_own(world: World) -> None:
+    """3. We never POST while a refresh of ours for that dataset is in progress, as far as anybody could know."""
+    for post in world.posts[world.checked_posts :]:
+        for entry in world.truth(post.dataset_id):
+            visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
+            running = time(entry["startTime"]) < post.at and (not entry["endTime"] or time(entry["endTime"]) > post.at)
+            require(
+                entry["foreign"] or not (visible and running),
+                f"3: {post.run} posts beside our own refresh {entry['requestId']}",
+            )
+        require(post.recorded is None, f"3: {post.run} posts although the lane has its refresh {post.recorded}")
+
+
+def a_living_request_wants_it(world: World) -> None:
+    """8. A refresh is posted only for a run that a living request wants at that moment."""
+    for post in world.posts[world.checked_posts :]:
+        require(post.members, f"8: {post.run} posts though no request is enrolled in the active run")
+        living = [m for m in post.members if m in world.engine.instances and not world.engine.instances[m].terminal]
+        require(living, f"8: {post.run} posts though all its requests {post.members} are gone")
+
+
+STEPS: tuple[Callable[[World], None], ...] = (no_post_beside_our_own, a_living_request_wants_it)
+
+# ---- when all is quiet -------------------------------------------------------------------------------------------
+
+
+def every_request_ends_once(world: World) -> None:
+    """1. Every accepted request ends exactly once, with the verdict of a refresh that really ended so, or its own."""
+    for request in world.requests:
+        ends = [(code, body["status"], body["refreshId"]) for _, code, body in request.seen if code != 202]
+        require(ends, f"1: {request.id} has no end")
+        require(len(set(ends)) == 1, f"1: {request.id} was told different ends: {ends}")
+        _, code, body = request.seen[-1]
+        require((code == 200) == (body["status"] == "Completed"), f"1: {request.id}: {code} for {body['status']}")
+        _true(world, request, body)
+
+
+def _true(world: World, request: Accepted, body: Json) -> None:
+    status, error = body["status"], body.get("error") or {}
+    refresh = _refresh(world, request, body["refreshId"])
+    about = f"{request.id} is told {status} {error.get('code', '')} of {body['refreshId']}"
+    match status:
+        case "Completed":
+            require(refresh and refresh["state"] == "Completed", f"1: {about}, which is {refresh}")
+        case "Cancelled":
+            if error["code"] == "RequestCancelled":
+                require(request.cancelled_at, f"1: {about}, and nobody cancelled it")
+            else:
+                require(refresh and refresh["state"] == "Cancelled", f"1: {about}, which is {refresh}")
+        case "TimedOut":
+            early = request.deadline - timedelta(seconds=1.01)  # timers come a second early, times have milliseconds
+            ended = time(body["endedAt"])
+            require(early <= ended, f"1: {about} before its deadline")
+            require(ended <= request.deadline + SLACK + hidden(world), f"1: {about} {ended - request.deadline} late")
+        case "Terminated":
+            require(request.terminated_at, f"1: {about}, and nobody terminated it")
+        case "Lost":
+            require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
+        case _:
+            require(status == "Failed", f"1: {about}")
+            _failed(world, about, refresh, error["code"])
+
+
+def _failed(world: World, about: str, refresh: Json | None, code: str) -> None:
+    rates = world.rates
+    excuses = {
+        "AnswerLost": rates.start_answer_lost or rates.start_unavailable or rates.read_unavailable or rates.read_drop,
+        "RefreshDropped": rates.start_dropped,
+        "TokenRejected": rates.token_expired,
+        "ServiceUnavailable": rates.read_unavailable or rates.read_drop or rates.start_unavailable,
+    }
+    if code in excuses:
+        require(excuses[code], f"1: {about}, and nothing was wrong with the service")
+    else:
+        require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
+
+
+def completed_is_fresh(world: World) -> None:
+    """2. Completed only if a refresh of its scope started after the request was accepted, and completed."""
+    for request in world.requests:
+        _, _, body = request.seen[-1]
+        if body["status"] != "Completed":
+            continue
+        refresh = _refresh(world, request, body["refreshId"])
+        require(refresh, f"2: {request.id} is told of {body['refreshId']}, which does not exist")
+        assert refresh is not None
+        started = time(refresh["startTime"])
+        require(started >= request.at, f"2: {request.id} came at {request.at}, its refresh started at {started}")
+        partial = request.caller.dataset_id in world.day.partial
+        covered = _covers(refresh, request.caller.wish.get("refresh"), partial=partial)
+        require(covered, f"2: {request.id} was served by {refresh}")
+
+
+def _covers(refresh: Json, options: Json | None, *, partial: bool) -> bool:
+    if options is None:
+        return refresh["refreshType"] in ("ViaApi", "Scheduled", "OnDemand")
+    if refresh["refreshType"] != "ViaEnhancedApi":
+        return False
+    body = refresh["body"] or {}
+    if refresh["foreign"]:
+        body = {"objects": [{"table": "DimDate"}]} if partial else {}
+    return not body.get("objects") if "objects" not in options else body.get("objects") in (None, options["objects"])
+
+
+def one_refresh_a_run(world: World) -> None:
+    """4. One run makes one refresh, unless the service dropped or failed it."""
+    made: dict[str, list[str]] = defaultdict(list)
+    for post in world.posts:
+        if post.accepted:
+            made[post.run].append(post.accepted)
+    for run, refreshes in made.items():
+        dataset_id = next(post.dataset_id for post in world.posts if post.run == run)
+        truth = {entry["requestId"]: entry for entry in world.truth(dataset_id)}
+        for before in refreshes[:-1]:
+            entry = truth.get(before)
+            good = entry is not None and entry["state"] == "Completed"
+            require(not good, f"4: {run} made {refreshes}, though {before} was good")
+
+
+def first_come_first_served(world: World) -> None:
+    """5. FIFO per lane: runs post in the order in which they were enrolled."""
+    first: dict[str, datetime] = {}
+    for post in world.posts:
+        first.setdefault(post.run, post.at)
+    accepted = {request.id: request.at for request in world.requests}
+    by_model: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
+    for run, at in first.items():
+        owner = run.rsplit("-r", 1)[0]
+        if run.endswith("-r1") and owner in accepted:
+            by_model[owner.split("-")[0]].append((at, accepted[owner], run))
+    for runs in by_model.values():
+        runs.sort()
+        for (_, came, run), (_, came_next, run_next) in pairwise(runs):
+            delay = timedelta(seconds=120) + hidden(world)  # how long an enrolment may be on its way
+            require(
+                came <= came_next + delay, f"5: {run} went before {run_next}, which had come {came - came_next} sooner"
+            )
+
+
+def nothing_is_left(world: World) -> None:
+    """6. When all is quiet the lane is empty and no instance is left running."""
+    running = [i.id for i in world.engine.instances.values() if not i.terminal]
+    require(not running, f"6: still running: {running}")
+    terminated = {request.id for request in world.requests if request.terminated_at}
+    for dataset_id in world.day.knobs:
+        lane = world.lane(dataset_id)
+        waiting = [run.id for run in lane.runs if any(member.id not in terminated for member in run.members)]
+        require(not waiting, f"6: the lane of {dataset_id} still holds {waiting}")
+
+
+def no_cancel_unasked(world: World) -> None:
+    """7. No refresh of ours is cancelled unless every request of its run asked for it."""
+    for cancel in world.cancels:
+        refresh_id = cancel.accepted
+        for request in world.requests:
+            _, _, body = request.seen[-1]
+            if body["refreshId"] != refresh_id:
+                continue
+            wish = request.caller.wish
+            asked = (request.cancelled_at and "refresh" in wish) or wish.get("onTimeout") == "cancel"
+            require(asked, f"7: {refresh_id} was cancelled, and {request.id} never asked for it")
+
+
+QUIET: tuple[Callable[[World], None], ...] = (
+    every_request_ends_once,
+    completed_is_fresh,
+    one_refresh_a_run,
+    first_come_first_served,
+    nothing_is_left,
+    no_cancel_unasked,
+)
+
+
+def time(text: str) -> datetime:
+    """A time of a status or of the service."""
+    return datetime.fromisoformat(text)
+
+
+def hidden(world: World) -> timedelta:
+    """How much later than usual things may come because workers die and work is hidden."""
+    faults = sum(world.counts[name] for name in world.counts if name in HIDING)
+    return timedelta(seconds=90 * faults)
+
+
+HIDING = ("work_hidden", "activity_dies_before", "activity_dies_after", "crashes", "timers_late")
+
+
+def _refresh(world: World, request: Accepted, refresh_id: str | None) -> Json | None:
+    return next((e for e in world.truth(request.caller.dataset_id) if e["requestId"] == refresh_id), None)

@@ -1,0 +1,87 @@
+"""Runs the day of a seed and holds it against the invariants."""
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tests.simulation.invariants import QUIET, STEPS, Violation
+from tests.simulation.platform import Installed, LogLines
+from tests.simulation.scenario import Level, scenario
+from tests.simulation.world import MOST_STEPS, START, World
+
+TIMELINE = 80
+"""Lines of a timeline that are shown: enough to see what led to it, short enough to be read."""
+
+
+@dataclass
+class Result:
+    """What came of a seed."""
+
+    seed: int
+    level: Level
+    violation: str | None = None
+    timeline: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def story(self) -> str:
+        """The failing seed as a person wants to read it."""
+        head = f"seed {self.seed} ({self.level}): {self.violation}"
+        skipped = len(self.timeline) - TIMELINE
+        lines = self.timeline[-TIMELINE:]
+        return "\n".join([head, *([f"... {skipped} lines before"] if skipped > 0 else []), *lines, head])
+
+
+def run_seed(seed: int, level: Level | None = None) -> Result:
+    """The day of a seed from start to quiet."""
+    day = scenario(seed, level)
+    result = Result(seed, day.level)
+
+    def told(now: datetime, line: str) -> None:
+        result.timeline.append(f"{str(now - START)[:12]:>12}  {line}")
+
+    world = World(day, told)
+    logger = logging.getLogger("refresh")
+    lines = LogLines(lambda line: told(world.now, line))
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(lines)
+    began = time.perf_counter()
+    try:
+        with Installed(world, day.settings):
+            _play(world)
+    except Violation as violation:
+        result.violation = str(violation)
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+    result.seconds = time.perf_counter() - began
+    result.counts = world.counts
+    return result
+
+
+def _play(world: World) -> None:
+    while world.step():
+        if len(world.posts) > world.checked_posts:
+            for invariant in STEPS:
+                invariant(world)
+            world.checked_posts = len(world.posts)
+        if world.steps > MOST_STEPS:
+            raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
+    for request in world.requests:
+        code, body = world.look(request)
+        world.counts[f"told {body['status']}"] += 1
+        world.counts["callers who shared"] += bool(body.get("sharedWith"))
+        world.counts["adopted"] += body.get("servedBy") == "adopted"
+        if code == 202:
+            raise Violation(f"1: {request.id} has no end: {body['status']}")
+    world.counts["requests"] += len(world.requests)
+    world.counts["posts"] += len(world.posts)
+    world.counts["steps"] += world.steps
+    for invariant in QUIET:
+        invariant(world)

@@ -1,0 +1,201 @@
+"""A bad day from a seed: who asks for what and when, what others do to the models, and what goes wrong how often."""
+
+import random
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+Level = Literal["none", "light", "heavy"]
+LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
+WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
+MINUTE, HOUR = 60.0, 3600.0
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Rates:
+    """How likely each fault is at each opportunity; counts are of the whole day. Nothing goes wrong by itself."""
+
+    activity_dies_before: float = 0.0
+    activity_dies_after: float = 0.0
+    activity_twice: float = 0.0
+    episode_lost: float = 0.0
+    episode_sent_twice: float = 0.0
+    work_hidden: float = 0.0
+    operation_again_late: float = 0.0
+    start_again_late: float = 0.0
+    wake_lost: float = 0.0
+    crashes: int = 0
+    runs_terminated: int = 0
+    requests_terminated: int = 0
+    timers_late: float = 0.0
+    start_answer_lost: float = 0.0
+    start_dropped: float = 0.0
+    start_unavailable: float = 0.0
+    read_unavailable: float = 0.0
+    read_drop: float = 0.0
+    throttled: float = 0.0
+    token_expired: float = 0.0
+
+
+LIGHT = Rates(
+    activity_dies_before=0.01,
+    activity_dies_after=0.01,
+    activity_twice=0.01,
+    episode_lost=0.01,
+    episode_sent_twice=0.01,
+    work_hidden=0.01,
+    operation_again_late=0.01,
+    start_again_late=0.02,
+    wake_lost=0.02,
+    crashes=1,
+    runs_terminated=1,
+    requests_terminated=1,
+    timers_late=0.1,
+    start_answer_lost=0.05,
+    start_dropped=0.03,
+    start_unavailable=0.05,
+    read_unavailable=0.02,
+    read_drop=0.02,
+    throttled=0.02,
+    token_expired=0.01,
+)
+"""A day on which everything may happen, most of it does not. A heavy day is six times worse."""
+
+
+@dataclass
+class Caller:
+    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came)."""
+
+    at: float
+    dataset_id: str
+    wish: Json
+    cancel_after: float | None = None
+
+
+@dataclass
+class Scenario:
+    """Everything that is decided before the day begins."""
+
+    seed: int
+    level: Level
+    rates: Rates
+    callers: list[Caller]
+    knobs: dict[str, Json]
+    foreign: list[tuple[str, Json]]
+    settings: dict[str, str]
+    partial: frozenset[str] = frozenset()
+    """Models whose enhanced refreshes by others are of one table only."""
+    crash_times: list[float] = field(default_factory=list)
+    terminations: list[tuple[float, str]] = field(default_factory=list)
+
+
+def scenario(seed: int, wanted: Level | None = None) -> Scenario:
+    """The day of a seed; without a level the seed decides on that too."""
+    chance = random.Random(f"{seed}/{wanted}")  # noqa: S311
+    level: Level = wanted if wanted else chance.choice(LEVELS)
+    rates = _rates(chance, level)
+    span = chance.choice([5.0, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR])
+    models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(1, chance.choice([1, 1, 1, 2, 3]) + 1)]
+    longest = chance.choices([30, 300, HOUR, 12 * HOUR], [4, 4, 2, 1])[0]
+    knobs = {model: _knobs(chance, longest) for model in models}
+    stuck = any("Stuck" in knob["outcome"] for knob in knobs.values())
+    # a day of long refreshes is looked at more rarely, or it would be a day of polls
+    poll_max = max(60.0, longest / 12, HOUR if stuck else 0)
+    partial = frozenset(model for model in models if chance.random() < 0.5)
+    callers = [
+        _caller(chance, chance.choice(models), span) for _ in range(chance.choice([1, 2, 2, 3, 3, 4, 5, 7, 9, 12]))
+    ]
+    callers.sort(key=lambda caller: caller.at)
+    day = Scenario(
+        seed=seed,
+        level=level,
+        rates=rates,
+        callers=callers,
+        knobs=knobs,
+        foreign=[
+            (model, _foreign(chance, span, partial=model in partial))
+            for model in models
+            for _ in range(chance.choice([0, 0, 1, 2, 4]))
+        ],
+        partial=partial,
+        settings={
+            "POLL_MIN_SECONDS": str(chance.choice([5, 20, 60])),
+            "POLL_MAX_SECONDS": str(poll_max),
+            "VISIBILITY_GRACE_SECONDS": "120",
+            "OUTAGE_BUDGET_SECONDS": "900",
+            "FALLBACK_SECONDS": str(chance.choice([2 * poll_max, 5 * poll_max])),
+        },
+    )
+    day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
+    day.terminations = [
+        (chance.uniform(0, span + HOUR), kind)
+        for kind, most in (("refresh_run", rates.runs_terminated), ("refresh_request", rates.requests_terminated))
+        for _ in range(chance.randint(0, most))
+    ]
+    return day
+
+
+def _rates(chance: random.Random, level: Level) -> Rates:
+    """Each kind of fault is there on about half of the days, so that rare pairs of them meet without the others."""
+    rates = Rates()
+    if level == "none":
+        return rates
+    for entry in fields(Rates):
+        if chance.random() < 0.5:
+            value = getattr(LIGHT, entry.name)
+            if level == "heavy":
+                value = value * 3 if isinstance(value, int) else min(value * 6, 0.4)
+            setattr(rates, entry.name, value)
+    return rates
+
+
+def _caller(chance: random.Random, model: str, span: float) -> Caller:
+    wish: Json = {"workspaceId": WORKSPACE, "datasetId": model}
+    kind = chance.random()
+    if kind < 0.2:
+        wish["refresh"] = {"type": "full"}
+    elif kind < 0.35:
+        wish["refresh"] = {"objects": [{"table": chance.choice(["Sales", "DimDate"])}], "maxParallelism": 2}
+    if chance.random() < 0.1:
+        wish["share"] = False
+    if chance.random() < 0.25:
+        wish["timeoutMinutes"] = chance.choice([0.5, 2, 10, 45])
+        if "refresh" in wish and chance.random() < 0.5:
+            wish["onTimeout"] = "cancel"
+    cancel_after = chance.uniform(0, 20 * MINUTE) if chance.random() < 0.1 else None
+    # callers of one schedule come at the same moment
+    at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
+    return Caller(at, model, wish, cancel_after)
+
+
+def _knobs(chance: random.Random, longest: float) -> Json:
+    outcomes = chance.choices(
+        ["Completed", "Failed", "Cancelled", "Disabled", "TimedOut", "Stuck"], [30, 4, 2, 1, 1, 0.3], k=4
+    )
+    return {
+        "seconds": [5, longest],
+        "outcome": outcomes,
+        "visibilitySeconds": chance.choice([0, [0, 15], [5, 60]]),
+        "detailsVisibilitySeconds": chance.choice([0, 0, [0, 30]]),
+        "conflict": chance.choice([400, 409]),
+        "detailsOfStandard": chance.random() < 0.3,
+        "detailsRunningStatus": chance.choice(["Unknown", "InProgress"]),
+        "unknownRefreshStatus": chance.choice([404, 400]),
+        "dailyLimit": 1000,
+    }
+
+
+def _foreign(chance: random.Random, span: float, *, partial: bool) -> Json:
+    outcome: Json = {"outcome": chance.choices(["Completed", "Failed", "Cancelled"], [4, 1, 1])[0]}
+    if partial:
+        outcome["objects"] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
+    return {
+        "refreshType": chance.choice(
+            ["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"]
+        ),
+        "startsIn": chance.uniform(0, span),
+        "seconds": chance.choice([5, 60, 600, 3600]),
+        "outcome": outcome,
+        "visibilitySeconds": chance.choice([0, [0, 15]]),
+    }

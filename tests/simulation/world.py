@@ -1,0 +1,408 @@
+"""The world of one seed: the real app on the real engine, a Power BI service, callers, and an unkind scheduler.
+
+One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses.
+"""
+
+import heapq
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import azure.functions as func
+
+from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refused
+from devhost.power_bi.messages import Request, Response
+from devhost.power_bi.service import PowerBiService
+from refresh.lane_state import Lane
+from tests.simulation.platform import call_http, durable_names, refused, route, run_function
+from tests.simulation.scenario import Caller, Scenario
+
+START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
+MOST_STEPS = 150_000
+HIDDEN_SECONDS = (60.0, 90.0)
+"""How long work stays out of sight whose worker died, with the visibility time-outs of host.json."""
+LATE_SECONDS = 20 * 60.0
+"""How late a duplicate may come."""
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Accepted:
+    """A request that was answered with 202, and each different status its caller has seen, with the time."""
+
+    caller: Caller
+    id: str
+    at: datetime
+    status_token: str
+    cancel_token: str
+    cancelled_at: datetime | None = None
+    terminated_at: datetime | None = None
+    seen: list[tuple[datetime, int, Json]] = field(default_factory=list)
+
+    @property
+    def deadline(self) -> datetime:
+        """When the request has to be over."""
+        return self.at + timedelta(minutes=self.caller.wish.get("timeoutMinutes", 660))
+
+
+@dataclass
+class Post:
+    """A call that started or cancelled a refresh, or tried to: by which run, and the lane at that moment."""
+
+    at: datetime
+    dataset_id: str
+    run: str
+    accepted: str | None
+    members: list[str]
+    recorded: str | None
+
+
+class World:
+    """Runs a scenario. `told` gets a line for everything that happens; `after_step` is called after every step."""
+
+    def __init__(self, day: Scenario, told: Callable[[datetime, str], None] = lambda now, line: None) -> None:
+        self.day, self.rates, self.told = day, day.rates, told
+        self.random = random.Random(f"world {day.seed}")  # noqa: S311
+        self.now = START
+        self.counts: Counter[str] = Counter()
+        self.steps = 0
+        self._ids = count(1)
+        self.engine = Engine(
+            MemoryStore(),
+            durable_names(),
+            timers=self._timer,
+            new_id=lambda: f"00000000-0000-0000-0000-{next(self._ids):012}",
+        )
+        self.hub = Hub(self.engine)
+        self.service = PowerBiService(day.seed)
+        for model, knobs in day.knobs.items():
+            self.service.set_knobs(model, knobs)
+        for model, foreign in day.foreign:
+            self.service.add_foreign(model, foreign, START)
+        self._faults()
+        self.requests: list[Accepted] = []
+        self.posts: list[Post] = []
+        self.cancels: list[Post] = []
+        self.checked_posts = 0
+        self.runs: dict[str, datetime] = {}
+        """Each run's first start, in the order of their first starts."""
+        self._order: Json = {}
+        self._numbers = count()
+        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._flying: dict[Item, Callable[[], None]] = {}
+        for caller in day.callers:
+            self._at(caller.at, lambda caller=caller: self._arrive(caller))  # type: ignore[misc]
+        for seconds in day.crash_times:
+            self._at(seconds, self._crash)
+        for seconds, kind in day.terminations:
+            self._at(seconds, lambda kind=kind: self._terminate(kind))  # type: ignore[misc]
+
+    # ---- driving ------------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """One thing happens; False when all is quiet."""
+        self.steps += 1
+        self.engine.ready(self.now)  # delivers what is due
+        self.engine.commit()
+        items = self.engine.ready(self.now)
+        due = [entry for entry in self._agenda if entry[0] <= self.now]
+        pick = self.random.randrange(len(items) + len(due)) if items or due else -1
+        if pick >= len(items):
+            entry = due[pick - len(items)]
+            self._agenda.remove(entry)
+            heapq.heapify(self._agenda)
+            entry[2]()
+        elif pick >= 0:
+            self._begin(items[pick])
+        else:
+            times = [self.engine.next_due(), self._agenda[0][0] if self._agenda else None]
+            known = [time for time in times if time is not None]
+            if not known:
+                return False
+            self.now = max(self.now, min(known))
+            return True
+        self.engine.commit()
+        return True
+
+    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (START + timedelta(seconds=seconds), next(self._numbers), act))
+
+    def _in(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._numbers), act))
+
+    def chance(self, name: str) -> bool:
+        """Whether a fault strikes now; counted."""
+        rate = getattr(self.rates, name)
+        struck = bool(rate > 0 and self.random.random() < rate)
+        self.counts[name] += struck
+        return struck
+
+    # ---- the engine's work ----------------------------------------------------------------------------------------
+
+    def _begin(self, item: Item) -> None:
+        if self.chance("work_hidden"):
+            self.engine.hide(item, self._later(*HIDDEN_SECONDS))
+            return
+        if item.kind == "activity" and self.chance("activity_twice"):
+            self.engine.duplicate(item)
+        call = self.engine.begin(item, self.now)
+        if call is None:
+            return
+        if item.kind == "activity":
+            self._activity(item, call)
+        else:
+            if item.kind == "entity":
+                self._remember_operations(item, call)
+            self._finish(item, run_function(call))
+
+    def _finish(self, item: Item, outcome: Outcome) -> None:
+        if self.chance("episode_lost"):
+            self.engine.abandon(item)
+        elif self.chance("episode_sent_twice"):
+            self.engine.complete(item, outcome, self.now, keep=False)
+        else:
+            self.engine.complete(item, outcome, self.now)
+
+    def _activity(self, item: Item, call: Call) -> None:
+        """It takes a while; its effect comes at its beginning or at its end, and its worker may die before or after."""
+        early = self.random.random() < 0.5
+        outcome = self._effect(call) if early else None
+
+        def land() -> None:
+            if self._flying.pop(item, None) is None:
+                return
+            if not early and self.chance("activity_dies_before"):
+                self.engine.abandon(item, self._later(*HIDDEN_SECONDS))
+                return
+            result = outcome or self._effect(call)
+            if self.chance("activity_dies_after"):
+                self.engine.abandon(item, self._later(*HIDDEN_SECONDS))
+            else:
+                self.engine.complete(item, result, self.now)
+
+        self._flying[item] = land
+        self._in(self.random.choice([0.0, 0.05, 0.3, 2.0]), land)
+
+    async def sleep(self, seconds: float) -> None:
+        """An activity waits a moment: what is under way to entities may arrive, and twins may come in between."""
+        self.engine.commit()
+        items = [item for item in self.engine.ready(self.now) if item.kind != "episode"]
+        order = self._order
+        for item in self.random.sample(items, min(len(items), self.random.randint(0, 3))):
+            if item in self.engine.ready(self.now):
+                self._begin(item)
+                self.engine.commit()
+        self._order = order
+
+    def _effect(self, call: Call) -> Outcome:
+        self._order = json.loads(call.value)
+        return run_function(call)
+
+    def _remember_operations(self, item: Item, call: Call) -> None:
+        """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
+        for operation in json.loads(call.value)["batch"]:
+            if self.chance("operation_again_late"):
+                body = {
+                    "op": operation["name"],
+                    "signal": True,
+                    "id": self.engine.new_id(),
+                    "input": operation["input"],
+                }
+                self._in(self._delay(), lambda body=body: self.engine.send("operation", item.key, body))  # type: ignore[misc]
+
+    def _timer(self, due: datetime, now: datetime) -> datetime:
+        """As on Azure Storage: cut to whole seconds, so up to a second early; sometimes late."""
+        fires = now + timedelta(seconds=max(0, int((due - now).total_seconds())))
+        return fires + timedelta(seconds=self.random.uniform(0, 12)) if self.chance("timers_late") else fires
+
+    def _later(self, least: float, most: float) -> datetime:
+        return self.now + timedelta(seconds=self.random.uniform(least, most))
+
+    def _delay(self) -> float:
+        return self.random.choice([0.0, self.random.uniform(0, 60), self.random.uniform(0, LATE_SECONDS)])
+
+    def _crash(self) -> None:
+        """The host dies: what was in flight is seen again only after a while."""
+        self.counts["crashes"] += 1
+        self.told(self.now, "the host dies")
+        self._flying.clear()
+        self.engine.crash(self._later(*HIDDEN_SECONDS))
+
+    def _terminate(self, kind: str) -> None:
+        living = [i.id for i in self.engine.instances.values() if i.name == kind and not i.terminal]
+        if not living:
+            return
+        victim = self.random.choice(living)
+        self.counts[f"{kind} terminated"] += 1
+        self.told(self.now, f"{victim} is terminated by hand")
+        self.hub.terminate(victim, "by hand", self.now)
+        for request in self.requests:
+            if request.id == victim:
+                request.terminated_at = request.terminated_at or self.now
+
+    # ---- the durable client ---------------------------------------------------------------------------------------
+
+    def rpc_post(self, url: str, data: Any) -> list[Any]:
+        """POST of the durable client."""
+        parts, query = route(url)
+        text = None if data is None else json.dumps(data)
+        try:
+            match parts:
+                case ["orchestrators", name, instance]:
+                    self.hub.start(name, instance, text, self.now)
+                    self._started(name, instance, text)
+                    return [202, {"id": instance}]
+                case ["instances", instance, "raiseEvent", event]:
+                    self.hub.must_live(instance)
+                    if not (event.startswith("wake") and self.chance("wake_lost")):
+                        self.hub.raise_event(instance, event, text, self.now)
+                    return [202, None]
+                case ["entities", name, key]:
+                    self.hub.signal(name, key, query["op"], text, self.now)
+                    return [202, None]
+        except Refused as problem:
+            return refused(problem)
+        raise AssertionError(f"the simulation has no {url}")
+
+    def rpc_get(self, url: str, _: Any = None) -> list[Any]:
+        """GET of the durable client."""
+        parts, _query = route(url)
+        try:
+            match parts:
+                case ["instances", instance]:
+                    status = self.hub.status(instance)
+                    return [404, ""] if status is None else [200, status]
+                case ["entities", name, key]:
+                    return [200, self.hub.entity_state(name, key)]
+        except Refused as problem:
+            return refused(problem)
+        raise AssertionError(f"the simulation has no {url}")
+
+    def _started(self, name: str, instance: str, text: str | None) -> None:
+        if name == "refresh_run":
+            self.runs.setdefault(instance.rsplit("-g", 1)[0], self.now)
+        if self.chance("start_again_late"):
+
+            def again() -> None:
+                try:
+                    self.hub.start(name, instance, text, self.now)
+                    self.told(self.now, f"{instance} is started a second time")
+                except Refused:
+                    pass
+
+            self._in(self._delay(), again)
+
+    # ---- Power BI -------------------------------------------------------------------------------------------------
+
+    def _faults(self) -> None:
+        rates = self.rates
+        rules: list[tuple[str, str, float, Json]] = [
+            ("drop", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
+            ("gatewayTimeout", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
+            ("acceptedButDropped", "start", rates.start_dropped, {}),
+            ("unavailable", "start", rates.start_unavailable / 2, {}),
+            ("drop", "start", rates.start_unavailable / 2, {}),
+            ("serverError", "any", rates.read_unavailable, {}),
+            ("drop", "any", rates.read_drop, {}),
+            ("throttled", "any", rates.throttled, {"seconds": self.random.choice([1, 30, 600, 3600])}),
+            ("tokenExpired", "any", rates.token_expired, {}),
+        ]
+        for name, where, probability, more in rules:
+            if probability > 0:
+                self.service.add_fault({"fault": name, "route": where, "probability": probability, **more})
+
+    def power_bi(self, request: Request) -> Response:
+        """The service's answer, and a note of every refresh that was asked for or cancelled."""
+        response = self.service.handle(request, self.now)
+        if request.method == "GET":
+            return response
+        dataset_id = request.path.split("/")[6]
+        lane = self.lane(dataset_id)
+        active = lane.runs[0] if lane.runs else None
+        posted = request.method == "POST"
+        made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
+        known = {post.accepted for post in self.posts} if posted else set()
+        note = Post(
+            self.now,
+            dataset_id,
+            str(self._order.get("run", "")),
+            made if made not in known else None,
+            [member.id for member in active.members] if active else [],
+            active.refresh_id if active else None,
+        )
+        (self.posts if posted else self.cancels).append(note)
+        result = "no answer" if response.dropped else f"HTTP {response.status}"
+        self.told(self.now, f"power bi: {request.method} for {note.run or '?'}: {result}, made {note.accepted}")
+        return response
+
+    def _newest_own(self, dataset_id: str) -> str | None:
+        own = [entry for entry in self.truth(dataset_id) if not entry["foreign"]]
+        dropped = self.service.seen(dataset_id, self.now)["dropped"]
+        return own[-1]["requestId"] if own else dropped[-1] if dropped else None
+
+    def truth(self, dataset_id: str) -> list[Json]:
+        """The true state of a model's refreshes, oldest first."""
+        found: list[Json] = self.service.seen(dataset_id, self.now)["refreshes"]
+        return found
+
+    def lane(self, dataset_id: str) -> Lane:
+        """The lane of a dataset as it is kept."""
+        entity = self.engine.entities.get(f"@dataset_lane@{dataset_id}")
+        state = json.loads(entity.state) if entity and entity.exists and entity.state else None
+        return Lane.from_json(json.loads(state) if isinstance(state, str) and state else state or None)
+
+    # ---- callers --------------------------------------------------------------------------------------------------
+
+    def _arrive(self, caller: Caller) -> None:
+        body = json.dumps(caller.wish).encode()
+        request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers={}, params={}, body=body)
+        answer = call_http("http_start", request)
+        assert answer.status_code == 202, answer.get_body()
+        told = json.loads(answer.get_body())
+        tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
+        accepted = Accepted(caller, told["id"], self.now, *tokens)
+        self.requests.append(accepted)
+        self.told(self.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.wish}")
+        if caller.cancel_after is not None:
+            self._in(caller.cancel_after, lambda: self._cancel(accepted))
+        for _ in range(self.random.randint(0, 3)):
+            self._in(self.random.uniform(0, 2 * 3600), lambda: self._glance(accepted))
+
+    def _cancel(self, accepted: Accepted) -> None:
+        accepted.cancelled_at = self.now
+        self.counts["cancels asked"] += 1
+        self.told(self.now, f"{accepted.id} is cancelled by its caller")
+        self._status(accepted, "DELETE", accepted.cancel_token, "http_cancel")
+
+    def _glance(self, accepted: Accepted) -> None:
+        self.look(accepted)
+
+    def look(self, accepted: Accepted) -> tuple[int, Json]:
+        """The caller asks for the status."""
+        code, body = self._status(accepted, "GET", accepted.status_token, "http_status")
+        accepted.seen.append((self.now, code, body))
+        return code, body
+
+    def _status(self, accepted: Accepted, method: str, token: str, function: str) -> tuple[int, Json]:
+        request = func.HttpRequest(
+            method,
+            f"http://localhost/api/refreshes/{accepted.id}",
+            headers={},
+            params={"token": token},
+            route_params={"id": accepted.id},
+            body=b"",
+        )
+        answer = call_http(function, request)
+        return answer.status_code, json.loads(answer.get_body())
+
+
+def dataset_of(request_id: str) -> str:
+    """The dataset id that a request id begins with."""
+    return str(UUID(request_id.split("-")[0]))
