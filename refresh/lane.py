@@ -140,10 +140,7 @@ def _answer_again(lane: Lane, gone: Gone, token: str) -> Json:
 
 
 def _leave(lane: Lane, args: Json) -> Json:
-    """Takes a request out. If its verdict is already there it is told that instead; the last one out may cancel.
-
-    `reason` is told again to a request that has forgotten that it left.
-    """
+    """Takes a request out. If its verdict is already there it is told that instead; the last one out may cancel."""
     request_id, token = args["request"], args["token"]
     if request_id in lane.gone:
         return _answer_again(lane, lane.gone[request_id], token)

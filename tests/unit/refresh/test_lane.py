@@ -203,6 +203,25 @@ def test_a_permit_ends_with_the_record(desk: Desk) -> None:
     assert not Lane().permits(permitted)
 
 
+def test_one_execution_gets_the_ticket(desk: Desk) -> None:
+    """Its twins, at the same moment or later, learn who has it; the next ticket is free again."""
+    run = desk.enroll("a")["run"]
+    desk.run("claim", run)
+    desk.seal(run)
+
+    def take(ticket: int, attempt: str, **life: str) -> str | None:
+        desk.run("take_ticket", run, ticket=ticket, attempt=attempt, **life)
+        return desk.lane.runs[0].attempt
+
+    assert take(1, "other life", token="other") is None
+    assert take(1, "first") == "first"
+    assert take(1, "twin") == "first"
+    desk.run("reopen", run, ticket=1)
+    desk.seal(run, ticket=2)
+    assert take(1, "late") is None
+    assert take(2, "second") == "second"
+
+
 def test_members_that_are_gone_are_dropped_before_the_post(desk: Desk) -> None:
     """A refresh is made for somebody who wants it."""
     run = desk.enroll("a")["run"]
