@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -188,6 +189,20 @@ def test_a_ticket_that_came_to_nothing_opens_the_run_again(desk: Desk) -> None:
     assert not desk.lane.permits({**permitted, "ticket": 1})
 
 
+def test_late_words_about_an_old_ticket_change_nothing(desk: Desk) -> None:
+    """Neither while the run is open again nor under its next ticket."""
+    run = desk.posted("a")
+    desk.run("reopen", run, ticket=1)
+    for ticket in (1, 2):
+        if ticket == 2:
+            desk.seal(run, ticket=2)
+        desk.run("seal", run, ticket=1, before={"known": ["old"]})
+        desk.record(run, ticket=1)
+        stands = desk.lane.runs[0]
+        assert (stands.refresh_id, stands.sealed, stands.ticket) == (None, ticket == 2, ticket)
+        assert stands.before is None or stands.before["known"] == []
+
+
 def test_a_permit_ends_with_the_record(desk: Desk) -> None:
     """An activity that runs twice must find the door closed."""
     run = desk.enroll("a")["run"]
@@ -209,7 +224,7 @@ def test_one_execution_gets_the_ticket(desk: Desk) -> None:
     desk.run("claim", run)
     desk.seal(run)
 
-    def take(ticket: int, attempt: str, **life: str) -> str | None:
+    def take(ticket: int, attempt: str, **life: Any) -> str | None:
         desk.run("take_ticket", run, ticket=ticket, attempt=attempt, **life)
         return desk.lane.runs[0].attempt
 
