@@ -157,10 +157,11 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     if kind == "stale":
         # the lane's state was read before it showed our ticket, or another life has taken over: the claim tells
         return replace(state, phase="claim", after_claim="post", wait=state.limits.poll_min)
-    failed = _not_read(state, answer, now)
+    # the history may well be readable while no refresh can be started, so this outage has a beginning of its own
+    failed = _not_read(replace(state, outage_since=state.post_failing_since), answer, now)
     if failed.phase == "finish":
         return failed
-    return replace(failed, phase="reopen", pause=failed.wait, wait=0)
+    return replace(failed, phase="reopen", pause=failed.wait, wait=0, post_failing_since=failed.outage_since)
 
 
 def _reconcile(state: RunState, reason: str, now: datetime) -> RunState:
@@ -193,6 +194,7 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) -> RunState:
     state = replace(_read_well(state), lost_since=None, lost_answers=0, blocked_by=None, blocked_since=None)
+    state = replace(state, post_failing_since=None)
     until = instant(now + timedelta(seconds=state.limits.grace))
     known: Json = {"refresh_id": refresh_id, "posted_at": instant(now), "adopted": adopted, "until": until}
     return replace(state, phase="record", **known)

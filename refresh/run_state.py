@@ -37,6 +37,7 @@ class RunState:
     """The refresh that keeps the model busy: `refreshId`, `refreshType`, `startedAt`."""
     blocked_since: str | None = None
     outage_since: str | None = None
+    post_failing_since: str | None = None
     failures: int = 0
     last_error: str | None = None
 

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from refresh.poll_plan import Limits
 
+MOST_FALLBACK_SECONDS = 1200
+"""A request must look at its lane while the lane still remembers what has ended, which is half an hour."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 
 
@@ -83,6 +85,8 @@ class Settings:
         )
         if settings.poll_max_seconds < settings.poll_min_seconds:
             raise SettingsError("POLL_MAX_SECONDS", "must not be smaller than POLL_MIN_SECONDS")
+        if settings.fallback_seconds > MOST_FALLBACK_SECONDS:
+            raise SettingsError("FALLBACK_SECONDS", f"must be at most {MOST_FALLBACK_SECONDS}")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
         return settings

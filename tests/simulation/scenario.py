@@ -87,7 +87,6 @@ class Scenario:
     partial: frozenset[str] = frozenset()
     """Models whose enhanced refreshes by others are of one table only."""
     crash_times: list[float] = field(default_factory=list)
-    terminations: list[tuple[float, str]] = field(default_factory=list)
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
@@ -114,7 +113,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         callers=callers,
         knobs=knobs,
         foreign=[
-            (model, _foreign(chance, span, partial=model in partial))
+            (model, _foreign(chance, _soon(chance, callers, span), partial=model in partial))
             for model in models
             for _ in range(chance.choice([0, 0, 1, 2, 4]))
         ],
@@ -124,15 +123,10 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
             "POLL_MAX_SECONDS": str(poll_max),
             "VISIBILITY_GRACE_SECONDS": "120",
             "OUTAGE_BUDGET_SECONDS": "900",
-            "FALLBACK_SECONDS": str(chance.choice([2 * poll_max, 5 * poll_max])),
+            "FALLBACK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
         },
     )
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
-    day.terminations = [
-        (chance.uniform(0, span + HOUR), kind)
-        for kind, most in (("refresh_run", rates.runs_terminated), ("refresh_request", rates.requests_terminated))
-        for _ in range(chance.randint(0, most))
-    ]
     return day
 
 
@@ -186,7 +180,13 @@ def _knobs(chance: random.Random, longest: float) -> Json:
     }
 
 
-def _foreign(chance: random.Random, span: float, *, partial: bool) -> Json:
+def _soon(chance: random.Random, callers: list[Caller], span: float) -> float:
+    """A moment when it hurts: around the time when somebody comes, or any."""
+    near = max(0.0, chance.choice(callers).at + chance.uniform(-5, 10))
+    return chance.choice([near, chance.uniform(0, span)])
+
+
+def _foreign(chance: random.Random, starts_in: float, *, partial: bool) -> Json:
     outcome: Json = {"outcome": chance.choices(["Completed", "Failed", "Cancelled"], [4, 1, 1])[0]}
     if partial:
         outcome["objects"] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
@@ -194,7 +194,7 @@ def _foreign(chance: random.Random, span: float, *, partial: bool) -> Json:
         "refreshType": chance.choice(
             ["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"]
         ),
-        "startsIn": chance.uniform(0, span),
+        "startsIn": starts_in,
         "seconds": chance.choice([5, 60, 600, 3600]),
         "outcome": outcome,
         "visibilitySeconds": chance.choice([0, [0, 15]]),

@@ -17,6 +17,7 @@ from uuid import UUID
 import azure.functions as func
 
 from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refused
+from devhost.engine.model import Instance
 from devhost.power_bi.messages import Request, Response
 from devhost.power_bi.service import PowerBiService
 from refresh.lane_state import Lane
@@ -27,6 +28,8 @@ START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
 MOST_STEPS = 150_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long work stays out of sight whose worker died, with the visibility time-outs of host.json."""
+TERMINATED = 0.05
+"""How likely an episode's instance is terminated soon, as long as some are to be."""
 LATE_SECONDS = 20 * 60.0
 """How late a duplicate may come."""
 
@@ -93,6 +96,7 @@ class World:
         self.checked_posts = 0
         self.runs: dict[str, datetime] = {}
         """Each run's first start, in the order of their first starts."""
+        self.second_lives: set[str] = set()
         self._order: Json = {}
         self._numbers = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -101,8 +105,11 @@ class World:
             self._at(caller.at, lambda caller=caller: self._arrive(caller))  # type: ignore[misc]
         for seconds in day.crash_times:
             self._at(seconds, self._crash)
-        for seconds, kind in day.terminations:
-            self._at(seconds, lambda kind=kind: self._terminate(kind))  # type: ignore[misc]
+        self._to_terminate = {
+            "refresh_run": self.random.randint(0, day.rates.runs_terminated),
+            "refresh_request": self.random.randint(0, day.rates.requests_terminated),
+        }
+        self.longest_history = 0
 
     # ---- driving ------------------------------------------------------------------------------------------------
 
@@ -155,6 +162,10 @@ class World:
         call = self.engine.begin(item, self.now)
         if call is None:
             return
+        # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
+        self.now += timedelta(milliseconds=self.random.randint(1, 20))
+        if item.kind == "episode":
+            self._watch(self.engine.instances[item.key])
         if item.kind == "activity":
             self._activity(item, call)
         else:
@@ -235,11 +246,15 @@ class World:
         self._flying.clear()
         self.engine.crash(self._later(*HIDDEN_SECONDS))
 
-    def _terminate(self, kind: str) -> None:
-        living = [i.id for i in self.engine.instances.values() if i.name == kind and not i.terminal]
-        if not living:
+    def _watch(self, instance: Instance) -> None:
+        self.longest_history = max(self.longest_history, len(instance.history or ()))
+        if self._to_terminate[instance.name] and self.random.random() < TERMINATED:
+            self._to_terminate[instance.name] -= 1
+            self._in(self.random.uniform(0, 60), lambda: self._terminate(instance.name, instance.id))
+
+    def _terminate(self, kind: str, victim: str) -> None:
+        if self.engine.instances[victim].terminal:
             return
-        victim = self.random.choice(living)
         self.counts[f"{kind} terminated"] += 1
         self.told(self.now, f"{victim} is terminated by hand")
         self.hub.terminate(victim, "by hand", self.now)
@@ -293,6 +308,7 @@ class World:
             def again() -> None:
                 try:
                     self.hub.start(name, instance, text, self.now)
+                    self.second_lives.add(instance)
                     self.told(self.now, f"{instance} is started a second time")
                 except Refused:
                     pass

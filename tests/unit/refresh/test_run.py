@@ -247,6 +247,15 @@ def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
     assert life.phase == "look"
 
 
+def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
+    """The history can be read all the time, yet no refresh can be started."""
+    life = Life().sealed()
+    while life.unavailable("post_refresh", "no such host").phase == "reopen":
+        life.answer("reopen", {"go": True}).wait().history().wait().answer("seal", {"go": True})
+    assert timedelta(seconds=900) <= life.now - NOON <= timedelta(seconds=960)
+    assert "no such host" in life.ended("Failed", "ServiceUnavailable")["error"]["message"]
+
+
 def test_an_outage_while_looking_for_a_lost_answer_is_waited_out() -> None:
     """A refresh may be running: giving up would let another one start beside it."""
     life = Life().sealed().posted("lost", error="x")

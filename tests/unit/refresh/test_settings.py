@@ -123,6 +123,8 @@ def test_waits_must_fit_each_other() -> None:
     with pytest.raises(SettingsError, match="POLL_MAX_SECONDS"):
         read(POLL_MIN_SECONDS="61")
     assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60
+    with pytest.raises(SettingsError, match="FALLBACK_SECONDS"):
+        read(FALLBACK_SECONDS="1201")
 
 
 def test_a_service_of_ones_own_needs_its_scope() -> None:
