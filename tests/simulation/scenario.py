@@ -61,6 +61,10 @@ LIGHT = Rates(
     token_expired=0.01,
 )
 """A day on which everything may happen, most of it does not. A heavy day is six times worse."""
+SERVICE_FAULTS = frozenset(
+    {"start_answer_lost", "start_dropped", "start_unavailable", "read_unavailable", "read_drop", "throttled"}
+    | {"token_expired"}
+)
 
 
 @dataclass
@@ -131,12 +135,17 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
 
 
 def _rates(chance: random.Random, level: Level) -> Rates:
-    """Each kind of fault is there on about half of the days, so that rare pairs of them meet without the others."""
+    """Each kind of fault is there on about half of the days, so that rare pairs of them meet without the others.
+
+    On some days only the engine misbehaves, on some only Power BI: then more can be expected of the other.
+    """
     rates = Rates()
     if level == "none":
         return rates
+    where = chance.choice(["everywhere", "everywhere", "engine", "service"])
     for entry in fields(Rates):
-        if chance.random() < 0.5:
+        side = "service" if entry.name in SERVICE_FAULTS else "engine"
+        if where in ("everywhere", side) and chance.random() < 0.5:
             value = getattr(LIGHT, entry.name)
             if level == "heavy":
                 value = value * 3 if isinstance(value, int) else min(value * 6, 0.4)
@@ -157,10 +166,10 @@ def _caller(chance: random.Random, model: str, span: float) -> Caller:
         wish["timeoutMinutes"] = chance.choice([0.5, 2, 10, 45])
         if "refresh" in wish and chance.random() < 0.5:
             wish["onTimeout"] = "cancel"
-    cancel_after = chance.uniform(0, 20 * MINUTE) if chance.random() < 0.1 else None
+    cancel_after = chance.choice([chance.uniform(0, MINUTE), chance.uniform(0, 20 * MINUTE)])
     # callers of one schedule come at the same moment
     at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
-    return Caller(at, model, wish, cancel_after)
+    return Caller(at, model, wish, cancel_after if chance.random() < 0.2 else None)
 
 
 def _knobs(chance: random.Random, longest: float) -> Json:
