@@ -7,6 +7,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from refresh.journal import entry
 from refresh.words import cut
 
 Json = dict[str, Any]
@@ -33,8 +34,9 @@ def try_activity(context: df.DurableOrchestrationContext, name: str, order: Json
     try:
         answer = yield context.call_activity(name, order)
     except Exception as error:
-        note(context, f"activity {name} broke: {cut(str(error), 300)}", logging.WARNING)
-        return {"kind": "broken", "error": cut(str(error), 300)}
+        text = cut(str(error), 300)
+        note(context, entry("activity broke", instance=context.instance_id, activity=name, error=text), logging.WARNING)
+        return {"kind": "broken", "error": text}
     return answer
 
 
