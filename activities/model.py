@@ -47,8 +47,13 @@ class Model:
         """A refresh read by its id; None if this way does not know it."""
         return self.client.refresh(self.workspace_id, self.dataset_id, refresh_id)
 
-    def adoptable(self, rows: Sequence[RefreshRow], before: Json, scope: Json, *, lost: bool) -> RefreshRow | None:
-        """A refresh that is new since `before` and does all that `scope` wishes. `lost`: our own may be among them."""
+    def adoptable(
+        self, rows: Sequence[RefreshRow], before: Json, scope: Json, *, lost: Json | None
+    ) -> RefreshRow | None:
+        """A refresh that is new since `before` and does all that `scope` wishes.
+
+        `lost`: our own may be among them, started until `until` if that is known; None if it cannot.
+        """
         options = scope["refresh"]
         for row in adoption.new_rows(rows, before):
             if not adoption.may_cover(row, options) or row.state not in ("running", "completed"):
@@ -56,7 +61,8 @@ class Model:
             if options is None:
                 return row
             details = self.by_id(row.request_id)
-            if details is not None and adoption.covers(details, options, probably_ours=lost):
+            ours = lost is not None and adoption.started_until(row, lost["until"])
+            if details is not None and adoption.covers(details, options, probably_ours=ours):
                 return row
         return None
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+import time
+from datetime import timedelta
 
 import azure.durable_functions as df
 
@@ -16,6 +18,9 @@ from refresh.options import refresh_body
 
 SIGNAL_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait for the lane to have heard: usually the first is enough."""
+
+STAMP_MARGIN = timedelta(seconds=3)
+"""What the service's clock, told in whole seconds, and the way to it can add to the start of a refresh."""
 
 bp = df.Blueprint()
 
@@ -65,8 +70,9 @@ def _post(order: Json) -> Json:
     scope = order["scope"]
     try:
         model = Model.of(order)
-        rows = model.history().rows
-        found = model.adoptable(rows, order["before"], scope, lost=False)
+        history = model.history()
+        rows = history.rows
+        found = model.adoptable(rows, order["before"], scope, lost=None)
     except PowerBiError as error:
         return failed(error, order)
     if found:
@@ -74,12 +80,15 @@ def _post(order: Json) -> Json:
     if any(row.state == "running" for row in adoption.new_rows(rows, order["before"])):
         return {"kind": "blocked"}
     body = refresh_body(scope["refresh"], scope["notify_option"])
+    began, sent = time.monotonic(), history.service_time or clock.now()
     try:
         started = model.client.start(model.workspace_id, model.dataset_id, body)
     except RefreshInProgress:
         return {"kind": "busy"}
     except AnswerLost as error:
-        return {**failed(error, order), "kind": "lost"}
+        # if it was accepted, then before we gave up
+        until = sent + timedelta(seconds=time.monotonic() - began) + STAMP_MARGIN
+        return {**failed(error, order), "kind": "lost", "until": instant(until)}
     except PowerBiError as error:
         return failed(error, order)
     facts = {"refreshId": started.refresh_id, "powerBiRequestId": started.power_bi_request_id}

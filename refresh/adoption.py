@@ -60,6 +60,12 @@ def may_cover(row: RefreshRow, options: Json | None) -> bool:
     return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
 
 
+def started_until(row: RefreshRow, until: str | None) -> bool:
+    """Whether a refresh began by then, by the service's clock; with None any did."""
+    last = parse_time(until)
+    return last is None or (row.start is not None and row.start <= last)
+
+
 def covers(details: RefreshRow, options: Json, *, probably_ours: bool) -> bool:
     """Whether an enhanced refresh, read by id, does all that these options wish.
 

@@ -49,9 +49,10 @@ def next_step(state: RunState) -> Step:
         case "claim":
             return Step("lane", "claim", {})
         case "look" | "reconcile":
-            compare = {"scope": state.scope, "before": None, "lost": False}
+            compare: Json = {"scope": state.scope, "before": None, "lost": None}
             if state.phase == "reconcile":
-                compare.update(before=state.before, lost=state.reason == "lost")
+                lost = {"until": state.lost_until} if state.reason == "lost" else None
+                compare.update(before=state.before, lost=lost)
             return Step("activity", "read_history", {**model, **trace, **compare})
         case "seal":
             return Step("lane", "seal", {"ticket": state.ticket + 1, "before": state.before})
@@ -147,9 +148,9 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     if kind in ("accepted", "appeared"):
         return _known(state, answer["refresh_id"], now, adopted=kind == "appeared")
     if kind in ("busy", "lost"):
-        return _reconcile(replace(state, lost_error=answer.get("error")), kind, now)
+        return _reconcile(replace(state, lost_error=answer.get("error"), lost_until=answer.get("until")), kind, now)
     if kind == "broken":
-        return _reconcile(replace(state, lost_error=answer["error"]), "lost", now)
+        return _reconcile(replace(state, lost_error=answer["error"], lost_until=None), "lost", now)
     if kind == "blocked":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
     if kind == "unwanted":

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refresh.adoption import blocker, covers, look_before, may_cover, new_rows
+from refresh.adoption import blocker, covers, look_before, may_cover, new_rows, started_until
 from refresh.history import RefreshObject, RefreshRow, instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -127,3 +127,12 @@ def test_an_enhanced_refresh_covers_a_wish(
 ) -> None:
     """Same type, same commit mode, and every wished object; what only its owner can know counts if it may be ours."""
     assert covers(found, options, probably_ours=ours) is covered
+
+
+def test_a_refresh_that_began_too_late_is_not_the_lost_one() -> None:
+    """With a time the lost refresh began by then; without one any may be it, but none without a start."""
+    row = RefreshRow("r", "ViaEnhancedApi", "Unknown", start=datetime(2026, 3, 31, 12, 0, 9, tzinfo=UTC))
+    assert started_until(row, "2026-03-31T12:00:09.000Z")
+    assert not started_until(row, "2026-03-31T12:00:08.999Z")
+    assert not started_until(RefreshRow("r", "ViaApi", "Unknown"), "2026-03-31T12:00:09.000Z")
+    assert started_until(row, None)

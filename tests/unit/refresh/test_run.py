@@ -20,7 +20,7 @@ def test_an_idle_model_is_refreshed_after_a_moment() -> None:
         "generation": 1,
         "scope": life.state.scope,
         "before": None,
-        "lost": False,
+        "lost": None,
     }
     life.history().wait(2.0)
     before = life.state.before
@@ -62,7 +62,7 @@ def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
     while life.history(BLOCKER).phase == "look":
         life.wait()
     assert timedelta(minutes=60) <= life.now - NOON <= timedelta(minutes=61)
-    life.wait(2.0).answer("seal", {"go": True}).posted("busy").history(BLOCKER, lost=False)
+    life.wait(2.0).answer("seal", {"go": True}).posted("busy").history(BLOCKER, lost=None)
     life.answer("reopen", {"go": True}).wait(5)
     probed = life.now
     while life.history(BLOCKER).phase == "look":
@@ -127,7 +127,7 @@ def test_another_kind_of_refresh_in_between_is_waited_for() -> None:
 def test_a_refusal_as_busy_is_somebody_elses_refresh_or_our_own() -> None:
     """A twin of the activity may have posted: what is new is adopted, else the model is waited for."""
     assert Life().sealed().posted("busy").history(adoptable="r").recorded().state.adopted
-    life = Life().sealed().posted("busy").history(BLOCKER, lost=False)
+    life = Life().sealed().posted("busy").history(BLOCKER, lost=None)
     life.answer("reopen", {"go": True}).wait(5).history(BLOCKER)
     assert life.phase == "look"
     hidden = Life().sealed().posted("busy")
@@ -141,7 +141,8 @@ def test_a_refusal_as_busy_is_somebody_elses_refresh_or_our_own() -> None:
 @pytest.mark.parametrize("kind", ["lost", "broken"])
 def test_a_lost_answer_is_looked_for_before_another_post(kind: str) -> None:
     """The refresh may be visible late."""
-    life = Life().sealed().posted(kind, error="no answer").history(lost=True, before=_before()).wait(5).history().wait()
+    life = Life().sealed().posted(kind, error="no answer").history(lost={"until": None}, before=_before())
+    life.wait(5).history().wait()
     life.history(adoptable="r").recorded()
     assert (life.state.refresh_id, life.state.adopted, life.state.lost_answers) == ("r", True, 0)
 
@@ -171,6 +172,13 @@ def test_answers_lost_again_and_again_end_the_run() -> None:
     assert posts >= MAX_TRIES
     assert life.now - NOON >= timedelta(seconds=900)
     assert "connection reset" in life.ended("Failed", "AnswerLost")["error"]["message"]
+
+
+def test_the_run_tells_until_when_its_lost_refresh_can_have_begun() -> None:
+    """So that what begins later is not taken for it; whoever looks for a POST that broke knows no such time."""
+    life = Life().sealed().posted("lost", error="no answer", until="2026-03-31T12:00:09.000Z")
+    life.history(lost={"until": "2026-03-31T12:00:09.000Z"})
+    Life().sealed().posted("broken", error="x").history(lost={"until": None})
 
 
 def test_a_stale_permission_is_asked_about_and_tried_again() -> None:

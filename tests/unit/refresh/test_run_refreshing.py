@@ -173,7 +173,8 @@ def test_a_restarted_run_that_had_not_sealed_begins_again() -> None:
 
 def test_a_restarted_run_that_may_have_posted_looks_for_its_refresh() -> None:
     """With what the life before had kept of the history, and if nothing appears it posts again."""
-    life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE).history(before=BEFORE, lost=True).wait(5)
+    life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE)
+    life.history(before=BEFORE, lost={"until": None}).wait(5)
     life.history(adoptable="r").recorded()
     life.answer("wake_requests", {}).wait().row("Completed")
     assert life.ended("Completed")["adopted"] is True
