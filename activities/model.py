@@ -52,16 +52,18 @@ class Model:
     ) -> RefreshRow | None:
         """A refresh that is new since `before` and does all that `scope` wishes.
 
-        `lost`: our own may be among them, started until `until` if that is known; None if it cannot.
+        `lost`: our own may be among them, begun between `since` and `until` if they are known; None if it cannot.
+        What has completed is best, then what began first: others can only have begun after ours.
         """
         options = scope["refresh"]
-        for row in adoption.new_rows(rows, before):
+        found = adoption.new_rows(rows, before)
+        for row in sorted(found, key=lambda row: (row.state != "completed", iso(row.start))):
             if not adoption.may_cover(row, options) or row.state not in ("running", "completed"):
                 continue
             if options is None:
                 return row
             details = self.by_id(row.request_id)
-            ours = lost is not None and adoption.started_until(row, lost["until"])
+            ours = lost is not None and adoption.may_be_lost_one(row, lost)
             if details is not None and adoption.covers(details, options, probably_ours=ours):
                 return row
         return None

@@ -14,6 +14,7 @@ from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
 from refresh import adoption, clock
 from refresh.history import instant
 from refresh.journal import entry
+from refresh.lane_state import Run
 from refresh.options import refresh_body
 
 SIGNAL_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -47,13 +48,14 @@ async def post_refresh(order: Json, client: df.DurableOrchestrationClient) -> Js
     holder = await _take_ticket(client, order, attempt := secrets.token_hex(4))
     if holder is None:
         return {"kind": "stale"}
-    if holder != attempt:
-        return {"kind": "lost", "error": "another execution has set out to start the refresh"}
+    if holder.attempt != attempt:
+        since = adoption.service_clock(order["before"], holder.attempt_at or "")
+        return {"kind": "lost", "error": "another execution set out to start it", "since": since, "until": None}
     return await asyncio.to_thread(_post, order)
 
 
-async def _take_ticket(client: df.DurableOrchestrationClient, order: Json, attempt: str) -> str | None:
-    """Who has the ticket; None if that cannot be known in time, or the lane does not permit it any more."""
+async def _take_ticket(client: df.DurableOrchestrationClient, order: Json, attempt: str) -> Run | None:
+    """The run with the holder of its ticket; None if that is not known in time, or the lane does not permit it."""
     identity = {key: order[key] for key in ("run", "generation", "token", "ticket")}
     lane = df.EntityId("dataset_lane", order["dataset_id"])
     await client.signal_entity(lane, "take_ticket", {**identity, "attempt": attempt, "at": instant(clock.now())})
@@ -62,7 +64,7 @@ async def _take_ticket(client: df.DurableOrchestrationClient, order: Json, attem
         await asyncio.sleep(pause)
         run = (await read_lane(client, order["dataset_id"])).permits(order)
         if run is None or run.attempt is not None:
-            return run.attempt if run else None
+            return run
     return None
 
 
@@ -88,7 +90,7 @@ def _post(order: Json) -> Json:
     except AnswerLost as error:
         # if it was accepted, then before we gave up
         until = sent + timedelta(seconds=time.monotonic() - began) + STAMP_MARGIN
-        return {**failed(error, order), "kind": "lost", "until": instant(until)}
+        return {**failed(error, order), "kind": "lost", "since": instant(sent), "until": instant(until)}
     except PowerBiError as error:
         return failed(error, order)
     facts = {"refreshId": started.refresh_id, "powerBiRequestId": started.power_bi_request_id}

@@ -13,7 +13,7 @@ bp = df.Blueprint()
 @bp.activity_trigger(input_name="order")
 def read_history(order: Json) -> Json:
     """Is the model idle? `order`: workspace_id, dataset_id, scope, before (or None), lost
-    (None, or `{"until"}`: a refresh of ours may be new, begun by then).
+    (None, or `since` and `until`: a refresh of ours may be new, begun between them).
 
     Answers `history` with `running` (the refresh that keeps the model busy, or None), `before` (what to compare with
     after a POST) and `adoptable` (id of a refresh that is new since the `before` of the order); or see `failed`.

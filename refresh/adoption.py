@@ -60,10 +60,21 @@ def may_cover(row: RefreshRow, options: Json | None) -> bool:
     return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
 
 
-def started_until(row: RefreshRow, until: str | None) -> bool:
-    """Whether a refresh began by then, by the service's clock; with None any did."""
-    last = parse_time(until)
-    return last is None or (row.start is not None and row.start <= last)
+def service_clock(before: Json, at: str) -> str | None:
+    """What the service's clock said at a time of ours, as far as the look `before` tells."""
+    service_time, read_at, ours = parse_time(before["service_time"]), parse_time(before["read_at"]), parse_time(at)
+    return instant(service_time + (ours - read_at)) if service_time and read_at and ours else None
+
+
+def may_be_lost_one(row: RefreshRow, lost: Json) -> bool:
+    """Whether a refresh began when ours can have begun, whose answer was lost: not before `since`, and by `until`.
+
+    Both by the service's clock, each None if nobody knows.
+    """
+    since, until = parse_time(lost["since"]), parse_time(lost["until"])
+    if row.start is None:
+        return False
+    return (since is None or row.start >= since - CLOCK_STEP) and (until is None or row.start <= until)
 
 
 def covers(details: RefreshRow, options: Json, *, probably_ours: bool) -> bool:

@@ -22,8 +22,7 @@ REMEMBERED = timedelta(minutes=30)
 """How long the ended are known: longer than the engine can delay a duplicate of a message."""
 UNCOLLECTED = timedelta(hours=24)
 """How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
-START_WITHIN = timedelta(seconds=30)
-"""How long the request that was asked to start a run has for it, before another one is asked."""
+START_WITHIN = timedelta(seconds=30)  # for the request that was asked to start a run, before another one is asked
 MAX_REMEMBERED = 2_000
 
 
@@ -209,6 +208,7 @@ def _claim(lane: Lane, args: Json) -> Json:
         "ticket": run.ticket,
         "sealed": run.sealed,
         "before": run.before,
+        "attempt_at": run.attempt and run.attempt_at,
         "refresh_id": run.refresh_id,
         "adopted": run.adopted,
         "posted_at": run.posted_at,
@@ -229,8 +229,8 @@ def _seal(lane: Lane, args: Json) -> Json:
 def _take_ticket(lane: Lane, args: Json) -> Json:
     """An execution asks to be the one that posts with this ticket: the first gets it, its twins do not."""
     run = _held(lane, args)
-    if run is not None and run.ticket == args["ticket"]:
-        run.attempt = run.attempt or args["attempt"]
+    if run is not None and run.ticket == args["ticket"] and run.attempt is None:
+        run.attempt, run.attempt_at = args["attempt"], args["at"]
     return {}
 
 

@@ -40,6 +40,7 @@ class Run:
     before: Json | None = None
     attempt: str | None = None
     """The one execution that may use the present ticket: the engine may run the activity that posts twice."""
+    attempt_at: str | None = None
     refresh_id: str | None = None
     adopted: bool = False
     posted_at: str | None = None

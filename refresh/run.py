@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from refresh.adoption import service_clock
 from refresh.errors import failure
 from refresh.history import instant
 from refresh.poll_plan import backoff, next_wait
@@ -22,9 +23,8 @@ LOST_AFTER = timedelta(hours=30)
 MAX_TRIES = 3
 """How often a refresh that the service dropped, or a POST whose answer was lost, is tried before we say so."""
 SETTLE_SECONDS = 2.0
-"""Between the look at the history and the POST, so that our refresh starts in a later second than the look by the
-service's clock, and can be told from what started before. A timer may fire a second early. Callers that arrive
-meanwhile still join."""
+"""Between look and POST, so that our refresh starts in a later second of the service's clock than the look and can be
+told from what started before. A timer may fire a second early. Callers that arrive meanwhile still join."""
 
 Json = dict[str, Any]
 
@@ -51,8 +51,7 @@ def next_step(state: RunState) -> Step:
         case "look" | "reconcile":
             compare: Json = {"scope": state.scope, "before": None, "lost": None}
             if state.phase == "reconcile":
-                lost = {"until": state.lost_until} if state.reason == "lost" else None
-                compare.update(before=state.before, lost=lost)
+                compare.update(before=state.before, lost=state.lost if state.reason == "lost" else None)
             return Step("activity", "read_history", {**model, **trace, **compare})
         case "seal":
             return Step("lane", "seal", {"ticket": state.ticket + 1, "before": state.before})
@@ -116,8 +115,12 @@ def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
         # what an earlier life saw of the refresh is forgotten, so it gets the grace once more
         until = instant(now + timedelta(seconds=state.limits.grace))
         return replace(state, phase="cancel" if answer["cancel"] else "poll", before=None, until=until, **known)
+    if answer["attempt_at"] is None:
+        # nobody has used the ticket, and now nobody can
+        return replace(state, phase="reopen")
     # an earlier life of this run may have posted: its refresh is looked for before another one is made
-    return _reconcile(state, "lost", now)
+    since = service_clock(answer["before"], answer["attempt_at"])
+    return _reconcile(replace(state, lost={"since": since, "until": None}), "lost", now)
 
 
 def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -147,10 +150,10 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
     kind = answer["kind"]
     if kind in ("accepted", "appeared"):
         return _known(state, answer["refresh_id"], now, adopted=kind == "appeared")
-    if kind in ("busy", "lost"):
-        return _reconcile(replace(state, lost_error=answer.get("error"), lost_until=answer.get("until")), kind, now)
-    if kind == "broken":
-        return _reconcile(replace(state, lost_error=answer["error"], lost_until=None), "lost", now)
+    if kind in ("busy", "lost", "broken"):
+        lost = {"since": answer.get("since"), "until": answer.get("until")}
+        state = replace(state, lost_error=answer.get("error"), lost=lost)
+        return _reconcile(state, "busy" if kind == "busy" else "lost", now)
     if kind == "blocked":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
     if kind == "unwanted":
@@ -281,9 +284,8 @@ def _not_read(state: RunState, answer: Json, now: datetime, *, budget: bool = Tr
     error = answer.get("error", "")
     if answer["kind"] == "throttled":
         return replace(state, wait=max(answer["seconds"], state.limits.poll_min), last_error=error, outage_since=None)
-    state = replace(
-        state, failures=state.failures + 1, last_error=error, outage_since=state.outage_since or instant(now)
-    )
+    since = state.outage_since or instant(now)
+    state = replace(state, failures=state.failures + 1, last_error=error, outage_since=since)
     if budget and (now - _time(state.outage_since)).total_seconds() >= state.limits.outage:
         return _failed(state, failure("ServiceUnavailable", state.dataset_id, detail=error))
     return replace(state, wait=backoff(state.failures, state.limits))

@@ -53,8 +53,8 @@ class RunState:
     phase_since: str | None = None
     lost_answers: int = 0
     lost_since: str | None = None
-    lost_until: str | None = None
-    """When our refresh began at the latest, by the service's clock, if it was accepted; None if nobody knows."""
+    lost: Json | None = None
+    """`since` and `until`: when our refresh began, by the service's clock, if it was accepted; None if not known."""
     lost_error: str | None = None
     drops: int = 0
 

@@ -69,7 +69,7 @@ class Life:
 
     def claimed(self, scope: Json = STANDARD, **facts: Any) -> "Life":
         """The lane gives the run to this life."""
-        unsealed = {"ticket": 0, "sealed": False, "before": None}
+        unsealed = {"ticket": 0, "sealed": False, "before": None, "attempt_at": None}
         nothing = {"refresh_id": None, "adopted": False, "posted_at": None, "cancel": False}
         return self.answer("claim", {"go": True, "scope": scope, **unsealed, **nothing, **facts})
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refresh.adoption import blocker, covers, look_before, may_cover, new_rows, started_until
+from refresh.adoption import blocker, covers, look_before, may_be_lost_one, may_cover, new_rows, service_clock
 from refresh.history import RefreshObject, RefreshRow, instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -129,10 +129,24 @@ def test_an_enhanced_refresh_covers_a_wish(
     assert covers(found, options, probably_ours=ours) is covered
 
 
-def test_a_refresh_that_began_too_late_is_not_the_lost_one() -> None:
-    """With a time the lost refresh began by then; without one any may be it, but none without a start."""
-    row = RefreshRow("r", "ViaEnhancedApi", "Unknown", start=datetime(2026, 3, 31, 12, 0, 9, tzinfo=UTC))
-    assert started_until(row, "2026-03-31T12:00:09.000Z")
-    assert not started_until(row, "2026-03-31T12:00:08.999Z")
-    assert not started_until(RefreshRow("r", "ViaApi", "Unknown"), "2026-03-31T12:00:09.000Z")
-    assert started_until(row, None)
+def test_a_refresh_is_the_lost_one_only_if_it_began_when_ours_can_have() -> None:
+    """Between the two times, as far as they are known, with a second for the clock; never without a start."""
+    since, until = instant(NOON + 30 * SECOND), instant(NOON + 40 * SECOND)
+    for second, both, only_since, only_until in (
+        (28, False, False, True),
+        (29, True, True, True),
+        (40, True, True, True),
+        (41, False, True, False),
+    ):
+        found = row("r", NOON + second * SECOND)
+        assert may_be_lost_one(found, {"since": since, "until": until}) is both
+        assert may_be_lost_one(found, {"since": since, "until": None}) is only_since
+        assert may_be_lost_one(found, {"since": None, "until": until}) is only_until
+    assert not may_be_lost_one(row("r", None), {"since": None, "until": None})
+
+
+def test_the_services_clock_is_told_from_the_look() -> None:
+    """It may be an hour ahead of ours."""
+    before = look_before([], NOON + timedelta(hours=1), NOON)
+    assert service_clock(before, instant(NOON + SECOND)) == instant(NOON + timedelta(hours=1) + SECOND)
+    assert service_clock(before, "") is None

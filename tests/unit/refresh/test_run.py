@@ -141,7 +141,9 @@ def test_a_refusal_as_busy_is_somebody_elses_refresh_or_our_own() -> None:
 @pytest.mark.parametrize("kind", ["lost", "broken"])
 def test_a_lost_answer_is_looked_for_before_another_post(kind: str) -> None:
     """The refresh may be visible late."""
-    life = Life().sealed().posted(kind, error="no answer").history(lost={"until": None}, before=_before())
+    life = (
+        Life().sealed().posted(kind, error="no answer").history(lost={"since": None, "until": None}, before=_before())
+    )
     life.wait(5).history().wait()
     life.history(adoptable="r").recorded()
     assert (life.state.refresh_id, life.state.adopted, life.state.lost_answers) == ("r", True, 0)
@@ -174,11 +176,11 @@ def test_answers_lost_again_and_again_end_the_run() -> None:
     assert "connection reset" in life.ended("Failed", "AnswerLost")["error"]["message"]
 
 
-def test_the_run_tells_until_when_its_lost_refresh_can_have_begun() -> None:
-    """So that what begins later is not taken for it; whoever looks for a POST that broke knows no such time."""
-    life = Life().sealed().posted("lost", error="no answer", until="2026-03-31T12:00:09.000Z")
-    life.history(lost={"until": "2026-03-31T12:00:09.000Z"})
-    Life().sealed().posted("broken", error="x").history(lost={"until": None})
+def test_the_run_tells_when_its_lost_refresh_can_have_begun() -> None:
+    """So that another one is not taken for it; whoever looks for a POST that broke knows no such times."""
+    known = {"since": "2026-03-31T12:00:05.000Z", "until": "2026-03-31T12:00:09.000Z"}
+    Life().sealed().posted("lost", error="no answer", **known).history(lost=known)
+    Life().sealed().posted("broken", error="x").history(lost={"since": None, "until": None})
 
 
 def test_a_stale_permission_is_asked_about_and_tried_again() -> None:

@@ -173,17 +173,23 @@ def test_a_restarted_run_that_had_not_sealed_begins_again() -> None:
 
 def test_a_restarted_run_that_may_have_posted_looks_for_its_refresh() -> None:
     """With what the life before had kept of the history, and if nothing appears it posts again."""
-    life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE)
-    life.history(before=BEFORE, lost={"until": None}).wait(5)
+    life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE, attempt_at=BEFORE["read_at"])
+    life.history(before=BEFORE, lost={"since": BEFORE["service_time"], "until": None}).wait(5)
     life.history(adoptable="r").recorded()
     life.answer("wake_requests", {}).wait().row("Completed")
     assert life.ended("Completed")["adopted"] is True
     assert life.step.input is not None
     assert life.step.input["late_after"] == BEFORE["read_at"]
-    other = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE)
+    other = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE, attempt_at=BEFORE["read_at"])
     while other.history().phase == "reconcile":
         other.wait()
     other.answer("reopen", {"go": True}, ticket=1).wait().history().wait().answer("seal", {"go": True}, ticket=2)
+
+
+def test_a_restarted_run_whose_ticket_nobody_used_looks_for_nothing() -> None:
+    """Nothing was posted, and with a ticket of the life before nothing can be any more."""
+    life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE)
+    life.answer("reopen", {"go": True}, ticket=1).history().wait().answer("seal", {"go": True}, ticket=2)
 
 
 @pytest.mark.parametrize("adopted", [True, False])
