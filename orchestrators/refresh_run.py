@@ -32,7 +32,9 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps:
             return {"status": (state.outcome or {}).get("status")}
         answer = yield from _carry_out(context, state, step)
         before, state = state, advance(state, answer, context.current_utc_datetime)
-        note(context, run_entry(before, state))
+        if not context.is_replaying:
+            # not even put together while an episode repeats what has been logged
+            note(context, run_entry(before, state))
         context.set_custom_status(state.status())
         if step.kind == "wait" and step.seconds > LONG_WAIT_SECONDS:
             break
