@@ -10,7 +10,8 @@ one run. A run lives as one orchestration at a time: its generation grows with e
 first life to claim the run (by its token) keeps it.
 
 Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests: `enroll`, `leave`, `restart`; of whoever
-cancels one: `ask_to_leave`. Of runs: `claim`, `seal`, `reopen`, `record`, `drop`, `finish`.
+cancels one: `ask_to_leave`; of a timer: `tidy`, which does no more than every operation does.
+Of runs: `claim`, `seal`, `take_ticket`, `reopen`, `record`, `drop`, `finish`.
 """
 
 from collections.abc import Callable
@@ -18,12 +19,7 @@ from datetime import datetime, timedelta
 
 from refresh.lane_state import Ended, Gone, Json, Lane, Member, Run
 
-REMEMBERED = timedelta(minutes=30)
-"""How long the ended are known: longer than the engine can delay a duplicate of a message."""
-UNCOLLECTED = timedelta(hours=24)
-"""How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
 START_WITHIN = timedelta(seconds=30)  # for the request that was asked to start a run, before another one is asked
-MAX_REMEMBERED = 2_000
 
 
 def apply(state: Json | None, operation: str, arguments: Json) -> tuple[Json | None, Json]:
@@ -34,7 +30,7 @@ def apply(state: Json | None, operation: str, arguments: Json) -> tuple[Json | N
     lane = Lane.from_json(state)
     lane.at = max(lane.at, arguments["at"])
     answer = OPERATIONS[operation](lane, arguments)
-    _forget(lane)
+    lane.forget()
     return (None if lane.quiet else lane.to_json()), answer
 
 
@@ -304,6 +300,7 @@ OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
     "leave": _leave,
     "ask_to_leave": _ask_to_leave,
     "restart": _restart,
+    "tidy": lambda lane, args: {},
     "claim": _claim,
     "seal": _seal,
     "take_ticket": _take_ticket,
@@ -312,19 +309,3 @@ OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
     "drop": _drop,
     "finish": _finish,
 }
-
-
-def _forget(lane: Lane) -> None:
-    now = datetime.fromisoformat(lane.at)
-    lane.gone = _young(lane.gone, now)
-    lane.asked = {key: at for key, at in lane.asked.items() if now - datetime.fromisoformat(at) <= REMEMBERED}
-    needed = {gone.run for gone in lane.gone.values()}
-    for run_id, ended in list(lane.ended.items()):
-        age = now - datetime.fromisoformat(ended.at)
-        if age > UNCOLLECTED or (age > REMEMBERED and not ended.uncollected and run_id not in needed):
-            del lane.ended[run_id]
-
-
-def _young(gone: dict[str, Gone], now: datetime) -> dict[str, Gone]:
-    young = {key: value for key, value in gone.items() if now - datetime.fromisoformat(value.at) <= REMEMBERED}
-    return dict(list(young.items())[-MAX_REMEMBERED:])

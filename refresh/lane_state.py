@@ -1,9 +1,15 @@
 """What a lane holds: its runs, their members, and the ended that are still remembered. Stored as plain JSON."""
 
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 SCHEMA = 1
+REMEMBERED = timedelta(minutes=30)
+"""How long the ended are known: longer than the engine can delay a duplicate of a message."""
+UNCOLLECTED = timedelta(hours=24)
+"""How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
+MAX_REMEMBERED = 2_000
 
 Json = dict[str, Any]
 Stored = TypeVar("Stored", bound="Member | Run | Ended | Gone")
@@ -118,6 +124,22 @@ class Lane:
     def find(self, run_id: str) -> Run | None:
         """The waiting or active run of this id."""
         return next((run for run in self.runs if run.id == run_id), None)
+
+    def forget(self) -> None:
+        """Drops what need not be remembered any longer, by the time of the last operation."""
+        now = datetime.fromisoformat(self.at)
+
+        def young(at: str) -> bool:
+            return now - datetime.fromisoformat(at) <= REMEMBERED
+
+        gone = {key: value for key, value in self.gone.items() if young(value.at)}
+        self.gone = dict(list(gone.items())[-MAX_REMEMBERED:])
+        self.asked = {key: at for key, at in self.asked.items() if young(at)}
+        needed = {value.run for value in self.gone.values()}
+        for run_id, ended in list(self.ended.items()):
+            over = now - datetime.fromisoformat(ended.at) > UNCOLLECTED
+            if over or not (young(ended.at) or ended.uncollected or run_id in needed):
+                del self.ended[run_id]
 
     def permits(self, identity: Json) -> Run | None:
         """The run, if this life of it may POST now with this ticket: `run`, `generation`, `token`, `ticket`."""

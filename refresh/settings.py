@@ -41,6 +41,7 @@ class Settings:
     outage_budget_seconds: float = 900
     visibility_grace_seconds: float = 120
     fallback_seconds: float = 300
+    retention_days: float = 30
     expose_management_uris: bool = False
     auth_mode: str = "key"
     public_base_url: str | None = None
@@ -77,6 +78,7 @@ class Settings:
             outage_budget_seconds=_number(values, "OUTAGE_BUDGET_SECONDS", 900),
             visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
             fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
+            retention_days=_number(values, "RETENTION_DAYS", 30),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key",), "key"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),

@@ -62,15 +62,24 @@ async def list_requests(
 ) -> tuple[list[Found], str]:
     """Requests whose ids begin with `prefix`, and the token to go on with (empty: that was all).
 
-    The SDK's own listing returns the first page only, so the engine's list is read here, page by page: it holds runs
-    and lanes too.
+    The engine's list holds runs and lanes too.
     """
     found: list[Found] = []
     while True:
-        rows, token = await asyncio.to_thread(_page, client, prefix, since, token)
+        rows, token = await list_instances(client, prefix, since, token)
         found.extend(request for request in map(parse, rows) if request)
         if not token or len(found) >= at_least:
             return found, token
+
+
+async def list_instances(
+    client: df.DurableOrchestrationClient, prefix: str, since: str | None, token: str
+) -> tuple[list[Json], str]:
+    """A page of the engine's list, and the token of the next one (empty: that was the last).
+
+    The SDK's own listing returns the first page only.
+    """
+    return await asyncio.to_thread(_page, client, prefix, since, token)
 
 
 def _page(client: df.DurableOrchestrationClient, prefix: str, since: str | None, token: str) -> tuple[list[Json], str]:

@@ -164,7 +164,7 @@ def forget_at_once() -> list[Patch]:
         state.gone.clear()
         state.ended = {key: ended for key, ended in state.ended.items() if ended.uncollected}
 
-    return [(lane, "_forget", forget)]
+    return [(Lane, "forget", forget)]
 
 
 @mutation

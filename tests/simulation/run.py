@@ -80,6 +80,9 @@ def _play(world: World) -> None:
         world.counts["adopted"] += body.get("servedBy") == "adopted"
         if code == 202:
             raise Violation(f"1: {request.id} has no end: {body['status']}")
+    world.tidy_up()
+    while world.step():
+        pass
     world.counts["requests"] += len(world.requests)
     world.counts["posts"] += len(world.posts)
     world.counts["steps"] += world.steps

@@ -20,6 +20,7 @@ from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refuse
 from devhost.engine.model import Instance
 from devhost.power_bi.messages import Request, Response
 from devhost.power_bi.service import PowerBiService
+from refresh.history import instant
 from refresh.lane_state import Lane
 from tests.simulation.platform import call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
@@ -261,6 +262,14 @@ class World:
         for request in self.requests:
             if request.id == victim:
                 request.terminated_at = request.terminated_at or self.now
+
+    def tidy_up(self) -> None:
+        """A day later the hourly timer comes by."""
+        self.now += timedelta(hours=25)
+        for dataset_id in self.day.knobs:
+            text = json.dumps(json.dumps({"at": instant(self.now)}))
+            self.hub.signal("dataset_lane", dataset_id, "tidy", text, self.now)
+        self.engine.commit()
 
     # ---- the durable client ---------------------------------------------------------------------------------------
 

@@ -286,3 +286,14 @@ def test_a_thousand_waiting_requests_cost_little(desk: Desk, capsys: pytest.Capt
 def _enrolment(request: str, scope: Json) -> Json:
     identity = {"request": request, "token": "0123456789abcdef", "at": instant(NOON), "wake": "wake-1"}
     return {**identity, "scope": scope, "share": True}
+
+
+def test_a_quiet_lane_is_tidied_away(desk: Desk) -> None:
+    """Half an hour after its last request has collected; until then it keeps what it remembers."""
+    run = desk.posted("a")
+    desk.finish(run)
+    assert desk.enroll("a")["state"] == "ended"
+    desk.later(minutes=29).do("tidy")
+    assert desk.state is not None
+    desk.later(minutes=2).do("tidy")
+    assert desk.state is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refresh.lane import MAX_REMEMBERED
+from refresh.lane_state import MAX_REMEMBERED
 from tests.unit.refresh.lanes import COMPLETED, SALES, Desk
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from refresh.history import instant
-from refresh.lane import REMEMBERED, UNCOLLECTED
+from refresh.lane_state import REMEMBERED, UNCOLLECTED
 from tests.unit.refresh.lanes import BEFORE, NOON, SALES, WHOLE, Desk, Json
 
 SCOPES = {"whole": WHOLE, "sales": SALES}

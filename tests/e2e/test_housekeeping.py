@@ -1,0 +1,56 @@
+"""The timers that clean up, run by hand on an app of their own."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.devhost.process import KEY, ROOT, Devhost, until
+from tests.e2e.world import FAST, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+
+def run_now(app: Devhost, timer: str) -> None:
+    """Runs a timer function outside its schedule."""
+    assert app.post(f"/admin/functions/{timer}", json={}).status_code == 202
+
+
+def instances(app: Devhost) -> dict[str, str]:
+    """All instances of the engine that are no entities, and their statuses."""
+    rows = app.get(f"/runtime/webhooks/durabletask/instances?code={KEY}").json()
+    return {row["instanceId"]: row["runtimeStatus"] for row in rows if not row["instanceId"].startswith("@")}
+
+
+def test_the_ended_are_purged_and_the_living_are_not(tmp_path: Path) -> None:
+    """What ended longer ago than RETENTION_DAYS goes; a request that waits stays, however long it has."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+            world = World(app.base, service.base_url)
+            done = world.refreshed(world.model()).body["id"]
+            waiting = world.ask(world.model(seconds=60))
+            world.until(waiting["statusUri"], lambda status: status["status"] == "Refreshing")
+            until(lambda: set(instances(app).values()) == {"Completed", "Running"}, 20)
+            run_now(app, "purge_ended")
+            app.said('"event": "purged", "instances": 2')
+            left = instances(app)
+            assert done not in left
+            assert left[waiting["id"]] == "Running"
+            assert requests.get(waiting["statusUri"], timeout=30).status_code == 202
+            assert world.listing().json()["refreshes"][0]["id"] == waiting["id"]
+
+
+def test_quiet_lanes_are_spoken_to(tmp_path: Path) -> None:
+    """One that remembers, not one at work; what it may forget is the lane's own business."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+            world = World(app.base, service.base_url)
+            world.refreshed(world.model())
+            busy = world.ask(world.model(seconds=60))
+            world.until(busy["statusUri"], lambda status: status["status"] == "Refreshing")
+            run_now(app, "tidy_lanes")
+            app.said('"event": "tidied", "lanes": 1')
