@@ -35,7 +35,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps:
         if not context.is_replaying:
             # not even put together while an episode repeats what has been logged
             note(context, run_entry(before, state))
-        context.set_custom_status(state.status())
+        context.set_custom_status(state.status(context.current_utc_datetime))
         if step.kind == "wait" and step.seconds > LONG_WAIT_SECONDS:
             break
     context.continue_as_new(next_generation(state).to_json())

@@ -1,8 +1,10 @@
 """All that a run knows: the input of each generation of its orchestration, so plain JSON and small."""
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
+from refresh.history import instant
 from refresh.poll_plan import Limits
 
 SCHEMA = 1
@@ -83,7 +85,7 @@ class RunState:
         """What proves to the lane which life of which run speaks."""
         return {"run": self.run, "generation": self.generation, "token": self.token, "at": at}
 
-    def status(self) -> Json:
+    def status(self, now: datetime) -> Json:
         """The custom status of the orchestration: what a person may want to know of a run, far below 4 KB."""
         return {
             "phase": "refreshing" if self.refresh_id else "waiting" if self.phase in ("claim", "look") else self.phase,
@@ -93,4 +95,5 @@ class RunState:
             "waitsFor": self.blocked_by,
             "waitsSince": self.blocked_since,
             "lastReadError": self.last_error,
+            "nextLookAt": instant(now + timedelta(seconds=self.wait)) if self.wait else None,
         }

@@ -172,3 +172,31 @@ def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
     """400, not a list of something else."""
     answer = world.listing(**{name: value})
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)
+
+
+def test_a_lane_shows_who_waits_for_what(world: World) -> None:
+    """The active run with what it waits for, and the queue behind it, with their callers and without any token."""
+    model = world.model(seconds=4)
+    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 0})
+    first = world.ask(model, caller={"pipeline": "one"})
+    second = world.ask(model, share=False, caller={"pipeline": "two"})
+    world.until(first["statusUri"], lambda status: status["waitsFor"])
+    lane = world.lane(model).json()
+    assert lane["waiting"] == 2
+    assert lane["active"]["status"] == "WaitingForIdle"
+    assert lane["active"]["waitsFor"]["refreshType"] == "Scheduled"
+    assert lane["active"]["waitsSince"]
+    assert [request["caller"] for request in lane["active"]["requests"]] == [{"pipeline": "one"}]
+    assert [(run["status"], run["requests"][0]["id"]) for run in lane["queue"]] == [("Queued", second["id"])]
+    assert "token" not in world.lane(model).text
+    world.until(first["statusUri"], lambda status: status["status"] == "Refreshing")
+    active = world.lane(model).json()["active"]
+    assert active["refreshId"] == world.own(model)[0]["requestId"]
+    assert world.follow(second["statusUri"]).code == 200
+    assert world.lane(model).json() == {"datasetId": model, "waiting": 0, "active": None, "queue": []}
+
+
+def test_a_lane_of_no_guid_is_refused(world: World) -> None:
+    """By name."""
+    answer = world.lane("sales")
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, "datasetId")

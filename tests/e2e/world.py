@@ -96,6 +96,10 @@ class World:
         """GET /api/refreshes."""
         return requests.get(f"{self.app}/api/refreshes", params=filters, headers=self._headers(), timeout=30)
 
+    def lane(self, dataset_id: str) -> requests.Response:
+        """GET /api/lanes/{datasetId}."""
+        return requests.get(f"{self.app}/api/lanes/{dataset_id}", headers=self._headers(), timeout=30)
+
     # ---- the other side ----
 
     def model(self, **knobs: Any) -> str:

@@ -43,8 +43,9 @@ def test_a_run_that_the_lane_refuses_ends_at_once() -> None:
 def test_a_busy_model_is_waited_for() -> None:
     """The waits grow with the time spent; the status says for whom."""
     life = Life().claimed().history(BLOCKER).wait(5).history(BLOCKER)
-    assert life.state.status()["waitsFor"] == BLOCKER
-    assert life.state.status()["waitsSince"] == instant(NOON)
+    assert life.state.status(life.now)["waitsFor"] == BLOCKER
+    assert life.state.status(life.now)["nextLookAt"] == instant(life.now + timedelta(seconds=life.step.seconds))
+    assert life.state.status(life.now)["waitsSince"] == instant(NOON)
     waits: list[float] = []
     while len(waits) < 40:
         waits.append(life.step.seconds)
@@ -53,7 +54,7 @@ def test_a_busy_model_is_waited_for() -> None:
     assert waits[-1] == 60
     life.wait().history().wait(2.0)
     assert life.phase == "seal"
-    assert life.state.status()["waitsFor"] is None
+    assert life.state.status(life.now)["waitsFor"] is None
 
 
 def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
@@ -86,8 +87,8 @@ def test_after_a_probe_that_was_accepted_nobody_is_waited_for() -> None:
     while life.history(BLOCKER).phase == "look":
         life.wait()
     life.wait(2.0).answer("seal", {"go": True}).posted("accepted", refresh_id="r").recorded()
-    assert life.state.status()["waitsFor"] is None
-    assert life.state.status()["phase"] == "refreshing"
+    assert life.state.status(life.now)["waitsFor"] is None
+    assert life.state.status(life.now)["phase"] == "refreshing"
 
 
 @pytest.mark.parametrize("next_run", [NEXT, None])
@@ -206,7 +207,7 @@ def test_throttling_is_waited_for_as_long_as_it_says() -> None:
     """In a durable timer, and it is no outage, however long it lasts."""
     busy = {"kind": "throttled", "seconds": 3_000.0, "error": "HTTP 429"}
     life = Life().claimed().answer("read_history", busy).wait(3_000)
-    assert life.state.status()["lastReadError"] == "HTTP 429"
+    assert life.state.status(life.now)["lastReadError"] == "HTTP 429"
     life.history().wait().answer("seal", {"go": True}).answer("post_refresh", busy)
     life.answer("reopen", {"go": True}).wait(3_000).history()
     assert life.phase == "seal"

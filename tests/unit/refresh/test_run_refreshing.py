@@ -70,7 +70,7 @@ def test_no_answer_about_a_running_refresh_ends_the_run(kind: str) -> None:
     for _ in range(60):
         life.answer("read_refresh", answer).wait()
     assert life.now - NOON > timedelta(minutes=20)
-    said = life.state.status()["lastReadError"]
+    said = life.state.status(life.now)["lastReadError"]
     assert said == (answer["error"]["message"] if kind == "refused" else "the reason")
     life.row("Completed").ended("Completed")
 
