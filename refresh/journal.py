@@ -29,10 +29,10 @@ def run_entry(before: RunState, after: RunState) -> str | None:
     if after.last_error and after.last_error != before.last_error:
         return entry("read failed", **known, error=after.last_error, waitSeconds=after.wait)
     if before.phase == after.phase:
-        if after.blocked_by and (before.blocked_by or {}).get("refreshId") != after.blocked_by["refreshId"]:
-            return entry("model busy", **about, behind=after.blocked_by)
         return None
     match after.phase:
+        case "tell_lane":
+            return entry("model busy", **about, behind=after.blocked_by)
         case "post":
             return entry("sealed", **about, ticket=after.ticket)
         case "record":

@@ -11,7 +11,7 @@ first life to claim the run (by its token) keeps it.
 
 Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests: `enroll`, `leave`, `restart`; of whoever
 cancels one: `ask_to_leave`; of a timer: `tidy`, which does no more than every operation does.
-Of runs: `claim`, `seal`, `take_ticket`, `reopen`, `record`, `drop`, `finish`.
+Of runs: `claim`, `wait_behind`, `seal`, `take_ticket`, `reopen`, `record`, `drop`, `finish`.
 """
 
 from collections.abc import Callable
@@ -51,6 +51,7 @@ def view(lane: Lane, request_id: str) -> Json:
         "refresh_id": run.refresh_id,
         "posted_at": run.posted_at,
         "active": _turn(active),
+        "behind": lane.ahead_of(run),
     }
 
 
@@ -212,13 +213,22 @@ def _claim(lane: Lane, args: Json) -> Json:
     }
 
 
+def _wait_behind(lane: Lane, args: Json) -> Json:
+    """The model is busy with somebody else's refresh: those who ask are told."""
+    run = _held(lane, args)
+    if run is None:
+        return {"go": False, "next": _next(lane)}
+    run.behind = args["behind"]
+    return {"go": True}
+
+
 def _seal(lane: Lane, args: Json) -> Json:
     """Permission to POST once: from now on nobody joins. The run numbers its tickets, so a repeat gets the same one."""
     run = _held(lane, args)
     if run is None:
         return {"go": False, "next": _next(lane)}
     if args["ticket"] > run.ticket:
-        run.ticket, run.before, run.attempt = args["ticket"], args["before"], None
+        run.ticket, run.before, run.attempt, run.behind = args["ticket"], args["before"], None, None
     return {"go": True}
 
 
@@ -302,6 +312,7 @@ OPERATIONS: dict[str, Callable[[Lane, Json], Json]] = {
     "restart": _restart,
     "tidy": lambda lane, args: {},
     "claim": _claim,
+    "wait_behind": _wait_behind,
     "seal": _seal,
     "take_ticket": _take_ticket,
     "reopen": _reopen,

@@ -47,6 +47,8 @@ class Run:
     attempt: str | None = None
     """The one execution that may use the present ticket: the engine may run the activity that posts twice."""
     attempt_at: str | None = None
+    behind: Json | None = None
+    """The refresh of somebody else that the run waits for: `refreshId`, `refreshType`, `startedAt`."""
     refresh_id: str | None = None
     adopted: bool = False
     posted_at: str | None = None
@@ -148,6 +150,13 @@ class Lane:
             return None
         holder = {"run": run.id, "generation": run.generation, "token": run.token, "ticket": run.ticket}
         return run if holder == {key: identity[key] for key in holder} else None
+
+    def ahead_of(self, run: Run) -> Json | None:
+        """The refresh that a run waits for: somebody else's, or that of the run before it; None if nothing runs."""
+        active = self.runs[0]
+        if active is run or not active.refresh_id:
+            return active.behind
+        return {"refreshId": active.refresh_id, "refreshType": None, "startedAt": active.posted_at}
 
     def run_of(self, request_id: str) -> Run | None:
         """The run in which the request is enrolled."""

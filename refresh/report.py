@@ -119,7 +119,7 @@ def _standing(instance: Instance, state: RequestState, lane: Lane, run: Json) ->
         "refreshId": mine.refresh_id,
         "sharedWith": len(mine.members) - 1,
         "startedAt": mine.posted_at,
-        "waitsFor": active.get("waitsFor"),
+        "waitsFor": lane.ahead_of(mine),
         "lastReadError": active.get("lastReadError"),
     }
 

@@ -70,6 +70,7 @@ def standing(view: Json) -> Json:
         "sharedWith": view["shared_with"],
         "refreshId": view["refresh_id"],
         "startedAt": view["posted_at"],
+        "waitsFor": view["behind"],
     }
 
 
@@ -109,10 +110,10 @@ def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bo
     """
     detail = "it was not in the queue yet"
     if "position" in left:
-        ahead = left["position"]
+        ahead, behind = left["position"], _behind(left.get("behind"))
         detail = {
-            "Queued": f"it was in the queue behind {ahead} other run{'s' if ahead > 1 else ''}",
-            "WaitingForIdle": "it was waiting for the model to be idle",
+            "Queued": f"it was in the queue behind {ahead} other run{'s' if ahead > 1 else ''}{behind}",
+            "WaitingForIdle": f"it was waiting for the model to be idle{behind}",
             "Refreshing": f"refresh {left['refresh_id']} was running, {_FATES[cancelled]}",
         }[phase_of(ahead, left["refresh_id"])]
     error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
@@ -124,6 +125,14 @@ def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bo
         "sharedWith": left.get("shared_with"),
         "startedAt": left.get("posted_at"),
     }
+
+
+def _behind(refresh: Json | None) -> str:
+    if refresh is None:
+        return ""
+    kind = f"{refresh['refreshType']} refresh" if refresh.get("refreshType") else "refresh"
+    since = f" since {refresh['startedAt']}" if refresh.get("startedAt") else ""
+    return f", with {kind} {refresh['refreshId']} running{since}"
 
 
 def ending_of_nothing(wish: Wish, detail: str) -> Json:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from refresh.adoption import service_clock
 from refresh.errors import failure
 from refresh.history import instant
-from refresh.poll_plan import backoff, next_wait
+from refresh.poll_plan import next_wait
 from refresh.run_state import RunState
+from refresh.run_ways import failed, leave, not_read, over, read_well, time_of
 from refresh.verdict import Outcome, judge_json
 
 PROBE_AFTER = timedelta(minutes=60)
@@ -53,6 +54,8 @@ def next_step(state: RunState) -> Step:
             if state.phase == "reconcile":
                 compare.update(before=state.before, lost=state.lost if state.reason == "lost" else None)
             return Step("activity", "read_history", {**model, **trace, **compare})
+        case "tell_lane":
+            return Step("lane", "wait_behind", {"behind": state.blocked_by})
         case "seal":
             return Step("lane", "seal", {"ticket": state.ticket + 1, "before": state.before})
         case "post":
@@ -125,23 +128,27 @@ def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
     if answer["kind"] != "history":
-        return _not_read(state, answer, now)
-    state = _read_well(state)
+        return not_read(state, answer, now)
+    state = read_well(state)
     blocker = answer["running"]
     if blocker is None:
         state = replace(state, blocked_by=None, blocked_since=None)
         return replace(state, phase="seal", before=answer["before"], wait=SETTLE_SECONDS)
     if state.blocked_by is None or state.blocked_by["refreshId"] != blocker["refreshId"]:
-        state = replace(state, blocked_by=blocker, blocked_since=instant(now))
-    waited = now - _time(state.blocked_since)
+        return replace(state, phase="tell_lane", blocked_by=blocker, blocked_since=instant(now))
+    waited = now - time_of(state.blocked_since)
     if waited >= PROBE_AFTER:
         return replace(state, phase="seal", before=answer["before"], blocked_since=instant(now), wait=SETTLE_SECONDS)
     return replace(state, wait=next_wait(waited.total_seconds(), state.limits))
 
 
+def _lane_told(state: RunState, answer: Json, now: datetime) -> RunState:
+    return replace(state, phase="look", wait=next_wait(0, state.limits)) if answer["go"] else leave(state, answer)
+
+
 def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
-        return _leave(state, answer)
+        return leave(state, answer)
     late_after = state.before["read_at"] if state.before else None
     return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after)
 
@@ -162,10 +169,10 @@ def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
         # the lane's state was read before it showed our ticket, or another life has taken over: the claim tells
         return replace(state, phase="claim", after_claim="post", wait=state.limits.poll_min)
     # the history may well be readable while no refresh can be started, so this outage has a beginning of its own
-    failed = _not_read(replace(state, outage_since=state.post_failing_since), answer, now)
-    if failed.phase == "finish":
-        return failed
-    return replace(failed, phase="reopen", pause=failed.wait, wait=0, post_failing_since=failed.outage_since)
+    waits = not_read(replace(state, outage_since=state.post_failing_since), answer, now)
+    if waits.phase == "finish":
+        return waits
+    return replace(waits, phase="reopen", pause=waits.wait, wait=0, post_failing_since=waits.outage_since)
 
 
 def _reconcile(state: RunState, reason: str, now: datetime) -> RunState:
@@ -177,27 +184,27 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
     """After a POST without a clear answer: a refresh that is new against what the history held is ours, or as good."""
     if answer["kind"] != "history":
         if answer["kind"] == "refused":
-            return _failed(state, answer["error"])
-        return _not_read(state, answer, now, budget=False)
-    state = _read_well(state)
+            return failed(state, answer["error"])
+        return not_read(state, answer, now, budget=False)
+    state = read_well(state)
     if answer["adoptable"]:
         return _known(state, answer["adoptable"], now, adopted=True)
     if answer["running"] and state.reason == "busy":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
-    if now < _time(state.until):
-        spent = (now - _time(state.phase_since)).total_seconds()
+    if now < time_of(state.until):
+        spent = (now - time_of(state.phase_since)).total_seconds()
         return replace(state, wait=next_wait(spent, state.limits))
     if state.reason == "busy":
         return replace(state, phase="reopen", pause=state.limits.poll_max)
     state = replace(state, lost_answers=state.lost_answers + 1, lost_since=state.lost_since or state.phase_since)
-    outage = (now - _time(state.lost_since)).total_seconds()
+    outage = (now - time_of(state.lost_since)).total_seconds()
     if state.lost_answers >= MAX_TRIES and outage >= state.limits.outage:
-        return _failed(state, failure("AnswerLost", state.dataset_id, detail=state.lost_error))
+        return failed(state, failure("AnswerLost", state.dataset_id, detail=state.lost_error))
     return replace(state, phase="reopen", pause=state.limits.poll_min)
 
 
 def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) -> RunState:
-    state = replace(_read_well(state), lost_since=None, lost_answers=0, blocked_by=None, blocked_since=None)
+    state = replace(read_well(state), lost_since=None, lost_answers=0, blocked_by=None, blocked_since=None)
     state = replace(state, post_failing_since=None)
     until = instant(now + timedelta(seconds=state.limits.grace))
     known: Json = {"refresh_id": refresh_id, "posted_at": instant(now), "adopted": adopted, "until": until}
@@ -206,7 +213,7 @@ def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) ->
 
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
-        return _leave(state, answer)
+        return leave(state, answer)
     cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None, gone=[])
     return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False)
 
@@ -216,39 +223,39 @@ def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
 
 def _recorded(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
-        return _leave(state, answer)
+        return leave(state, answer)
     return replace(state, phase="tell", cancel=answer["cancel"], wake=answer["wake"], before=None)
 
 
 def _cancelled(state: RunState, answer: Json, now: datetime) -> RunState:
     if answer["kind"] not in ("cancelled", "over", "refused") and state.failures < MAX_TRIES:
-        return _not_read(state, answer, now, budget=False)
+        return not_read(state, answer, now, budget=False)
     return replace(state, phase="poll", cancel=False, wait=state.limits.poll_min)
 
 
 def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
-    posted = _time(state.posted_at)
+    posted = time_of(state.posted_at)
     spent = now - posted
     if answer["kind"] == "refused":
         # permission lost in the middle: the refresh goes on, so its verdict is still worth waiting for
         answer = {"kind": "unavailable", "error": answer["error"]["message"]}
     if answer["kind"] == "row":
-        state = replace(_read_well(state), seen=True)
+        state = replace(read_well(state), seen=True)
         outcome = judge_json(answer["row"], state.dataset_id)
         if outcome is not None:
             return _judged(state, outcome)
     elif answer["kind"] == "absent":
-        state = _read_well(state)
-        if not state.seen and now >= _time(state.until):
+        state = read_well(state)
+        if not state.seen and now >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
             if state.drops >= MAX_TRIES:
-                return _failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))
+                return failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))
             return replace(state, phase="reopen", pause=state.limits.poll_min)
     else:
-        state = _not_read(state, answer, now, budget=False)
+        state = not_read(state, answer, now, budget=False)
     if spent >= LOST_AFTER:
         lost = failure("RefreshLost", state.dataset_id, refresh_id=state.refresh_id)
-        return _over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
+        return over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
     return replace(state, wait=state.wait or next_wait(spent.total_seconds(), state.limits))
 
 
@@ -256,7 +263,7 @@ def _judged(state: RunState, outcome: Outcome) -> RunState:
     if state.adopted and outcome.status != "Completed":
         # not proven ours: it may satisfy a request, never fail it
         return replace(state, phase="reopen", pause=0)
-    return _over(state, {**outcome.to_json(), "adopted": state.adopted})
+    return over(state, {**outcome.to_json(), "adopted": state.adopted})
 
 
 def _finished(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -274,48 +281,10 @@ def _told(state: RunState, answer: Json, now: datetime) -> RunState:
     return replace(state, phase="cancel" if state.cancel else "poll", wake=[], wait=state.limits.poll_min)
 
 
-# ---- shared -------------------------------------------------------------------------------------------------------
-
-
-def _not_read(state: RunState, answer: Json, now: datetime, *, budget: bool = True) -> RunState:
-    """The service did not answer well: wait as it says, or with growing waits; give up when the budget is spent."""
-    if answer["kind"] == "refused":
-        return _failed(state, answer["error"])
-    error = answer.get("error", "")
-    if answer["kind"] == "throttled":
-        return replace(state, wait=max(answer["seconds"], state.limits.poll_min), last_error=error, outage_since=None)
-    since = state.outage_since or instant(now)
-    state = replace(state, failures=state.failures + 1, last_error=error, outage_since=since)
-    if budget and (now - _time(state.outage_since)).total_seconds() >= state.limits.outage:
-        return _failed(state, failure("ServiceUnavailable", state.dataset_id, detail=error))
-    return replace(state, wait=backoff(state.failures, state.limits))
-
-
-def _read_well(state: RunState) -> RunState:
-    return replace(state, failures=0, outage_since=None, last_error=None)
-
-
-def _failed(state: RunState, error: Json) -> RunState:
-    return _over(state, Outcome(status="Failed", refresh_id=state.refresh_id, error=error).to_json())
-
-
-def _over(state: RunState, outcome: Json) -> RunState:
-    return replace(state, phase="finish", wait=0, outcome=outcome)
-
-
-def _leave(state: RunState, answer: Json) -> RunState:
-    """This life of the run may not go on; if its going made room, the next run starts."""
-    return replace(state, phase="start_next" if answer.get("next") else "end", next=answer.get("next"), wake=[])
-
-
-def _time(text: str | None) -> datetime:
-    assert text is not None  # noqa: S101 - the phases that read a time have set it
-    return datetime.fromisoformat(text)
-
-
 HANDLERS = {
     "claim": _claimed,
     "look": _looked,
+    "tell_lane": _lane_told,
     "seal": _sealed,
     "post": _posted,
     "reconcile": _reconciled,

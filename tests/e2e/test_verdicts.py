@@ -145,6 +145,18 @@ def test_the_deadline_ends_the_wait(world: World) -> None:
     assert [refresh["state"] for refresh in world.own(model)] == ["InProgress"]
 
 
+def test_a_deadline_in_the_idle_wait_says_behind_whose_refresh(world: World) -> None:
+    """Nothing of ours was started."""
+    model = world.model()
+    world.control(model, "/foreign", {"refreshType": "OnDemand", "seconds": 20, "visibilitySeconds": 0})
+    told = world.refreshed(model, timeoutMinutes=2 / 60)
+    (other,) = world.truth(model)["refreshes"]
+    assert (told.code, told.body["status"]) == (424, "TimedOut")
+    assert (
+        f"waiting for the model to be idle, with OnDemand refresh {other['requestId']}" in told.body["error"]["message"]
+    )
+
+
 def test_the_deadline_cancels_where_asked(world: World) -> None:
     """`onTimeout: cancel` of the only caller cancels the enhanced refresh."""
     model = world.model(seconds=30)

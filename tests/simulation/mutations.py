@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from activities import model, post
-from refresh import adoption, lane, run, verdict
+from refresh import adoption, lane, run, run_ways, verdict
 from refresh.history import RefreshRow
 from refresh.lane_state import Lane, Run
 
@@ -203,7 +203,9 @@ def adopt_anything() -> list[Patch]:
 @mutation
 def adopted_may_fail() -> list[Patch]:
     """A refresh that is not ours fails the request that adopted it."""
-    return [(run, "_judged", lambda state, outcome: run._over(state, {**outcome.to_json(), "adopted": state.adopted}))]
+    return [
+        (run, "_judged", lambda state, outcome: run_ways.over(state, {**outcome.to_json(), "adopted": state.adopted}))
+    ]
 
 
 @mutation

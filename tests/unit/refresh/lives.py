@@ -74,11 +74,12 @@ class Life:
         return self.answer("claim", {"go": True, "scope": scope, **unsealed, **nothing, **facts})
 
     def history(self, running: Json | None = None, adoptable: str | None = None, **expected: Any) -> "Life":
-        """The history is read well."""
+        """The history is read well; of a refresh that is newly in the way the lane is told."""
         read_at = instant(self.now)
         before = {"known": [], "service_time": read_at, "read_at": read_at}
         found = {"kind": "history", "running": running, "before": before, "adoptable": adoptable}
-        return self.answer("read_history", found, **expected)
+        self.answer("read_history", found, **expected)
+        return self.answer("wait_behind", {"go": True}, behind=running) if self.phase == "tell_lane" else self
 
     def sealed(self, scope: Json = STANDARD) -> "Life":
         """As far as the permission to POST."""

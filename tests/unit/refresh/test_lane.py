@@ -31,6 +31,7 @@ def test_the_first_request_gets_a_run_and_is_asked_to_start_it(desk: Desk) -> No
         "refresh_id": None,
         "posted_at": None,
         "active": {"run": "a-r1", "generation": 1},
+        "behind": None,
         "start": True,
     }
 
@@ -297,3 +298,20 @@ def test_a_quiet_lane_is_tidied_away(desk: Desk) -> None:
     assert desk.state is not None
     desk.later(minutes=2).do("tidy")
     assert desk.state is None
+
+
+def test_who_waits_is_told_behind_whose_refresh(desk: Desk) -> None:
+    """Somebody else's, until ours may be posted; ours, for whoever stands further back."""
+    theirs = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": instant(NOON)}
+    run = desk.enroll("a")["run"]
+    desk.enroll("b", share=False)
+    assert desk.run("wait_behind", run, behind=theirs) == {"go": False, "next": {"run": run, "generation": 1}}
+    desk.run("claim", run)
+    assert desk.run("wait_behind", run, behind=theirs) == {"go": True}
+    assert desk.enroll("a")["behind"] == desk.enroll("b", share=False)["behind"] == theirs
+    desk.seal(run)
+    assert desk.enroll("a")["behind"] is None
+    desk.record(run)
+    assert desk.enroll("a")["behind"] is None
+    ours = {"refreshId": "r", "refreshType": None, "startedAt": instant(NOON)}
+    assert desk.enroll("b", share=False)["behind"] == ours

@@ -62,12 +62,14 @@ def test_the_lane_tells_how_a_request_stands() -> None:
     desk = Desk()
     desk.posted("other", "another")
     desk.enroll("a")
-    body = told(custom={"status": "WaitingForIdle", "position": 5}, lane=desk.lane, run={"waitsFor": "x"}).body
+    body = told(custom={"status": "WaitingForIdle", "position": 5}, lane=desk.lane).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
-    assert body["waitsFor"] is None
+    assert body["waitsFor"]["refreshId"] == "r"
     desk.finish("other-r1")
     waits = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": None}
-    body = told(lane=desk.lane, run={"waitsFor": waits, "lastReadError": "HTTP 503"}).body
+    desk.run("claim", "a-r1")
+    desk.run("wait_behind", "a-r1", behind=waits)
+    body = told(lane=desk.lane, run={"lastReadError": "HTTP 503"}).body
     assert (body["status"], body["position"], body["waitsFor"]) == ("WaitingForIdle", 0, waits)
     assert body["lastReadError"] == "HTTP 503"
     desk.run("claim", "a-r1")

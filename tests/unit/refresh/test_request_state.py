@@ -24,7 +24,8 @@ MODEL = "00000000-1111-2222-3333-444444444444"
 WISH = Wish(MODEL, Scope("w", {"type": "Full"}), timeout_minutes=90.5, caller={"pipeline": "Nightly"})
 STATE = RequestState(WISH, "t", "read", "cancel", "2026-03-31T12:00:00.000Z", 7, Limits(poll_min=1))
 VIEW = {"run": "a-r1", "generation": 2, "position": 1, "shared_with": 3, "refresh_id": None, "posted_at": None}
-RUNNING = {**VIEW, "position": 0, "refresh_id": "r", "posted_at": "2026-03-31T12:01:00.000Z"}
+THEIRS = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": "2026-03-31T11:00:00.000Z"}
+RUNNING = {**VIEW, "behind": None, "position": 0, "refresh_id": "r", "posted_at": "2026-03-31T12:01:00.000Z"}
 
 
 def test_the_deadline_covers_everything_from_the_acceptance_on() -> None:
@@ -77,7 +78,18 @@ def test_the_standing_is_what_the_lane_said() -> None:
         "sharedWith": 3,
         "refreshId": "r",
         "startedAt": "2026-03-31T12:01:00.000Z",
+        "waitsFor": None,
     }
+
+
+def test_a_request_that_stops_waiting_says_behind_whose_refresh() -> None:
+    """The first thing that a person wants to know of a deadline."""
+    waiting = {**VIEW, "position": 0, "refresh_id": None, "behind": THEIRS}
+    told = ending_without_verdict("TimedOut", WISH, waiting, None)["error"]["message"]
+    assert "waiting for the model to be idle, with Scheduled refresh theirs running since 2026-03-31T11:00:00" in told
+    queued = {**VIEW, "position": 2, "refresh_id": None, "behind": {**THEIRS, "refreshType": None}}
+    told = ending_without_verdict("TimedOut", WISH, queued, None)["error"]["message"]
+    assert "in the queue behind 2 other runs, with refresh theirs running since" in told
 
 
 @pytest.mark.parametrize(
