@@ -7,6 +7,8 @@ from pathlib import Path
 
 POWER_BI = "http://127.0.0.1:7072"
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
+FAULT_LEVELS = ("none", "light", "heavy")
+SEEDS = 1000
 
 EXAMPLES = """\
 examples:
@@ -14,6 +16,8 @@ examples:
   python3 dev.py test                        everything that must be right before a commit
   python3 dev.py test --fast                 the same with the unit tests only
   python3 dev.py test -- -k lane -x          arguments after -- go to pytest
+  python3 dev.py simulate --seeds 5000       days of a simulated world with every fault, each from its seed
+  python3 dev.py simulate --seed 46          one of those days, with its whole timeline
   python3 dev.py power-bi                    a Power BI to play with, on http://127.0.0.1:7072
   python3 dev.py host                        the app on http://127.0.0.1:7071, talking to that Power BI
   python3 dev.py host --app ../other --port 7080 --power-bi http://127.0.0.1:9000 --state /tmp/other
@@ -35,6 +39,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options.more = [*others, *after]
     if options.command == "run" and bool(options.workspace) != bool(options.dataset):
         parser.error("run takes --workspace and --dataset together, or neither")
+    if options.command == "simulate":
+        if options.seed is not None and (options.seeds, options.first, options.jobs) != (None, None, None):
+            parser.error("simulate takes --seed for one day, or --seeds, --from and --jobs for many")
+        options.seeds, options.first = options.seeds or SEEDS, options.first or 0
     return options
 
 
@@ -53,6 +61,10 @@ def run(options: argparse.Namespace) -> int:
             from devtools import checks
 
             return checks.run(fast=options.fast, pytest_arguments=options.more)
+        case "simulate":
+            from devtools import simulate
+
+            return simulate.run(options)
         case "host":
             from devtools import servers
 
@@ -102,6 +114,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     a_test.add_argument("--fast", action="store_true", help="of the tests only tests/unit")
 
+    a_simulation = commands.add_parser(
+        "simulate",
+        allow_abbrev=False,
+        help="days of a simulated world, in virtual time, with faults from a seed",
+        description="Plays days of the real app in virtual time. A seed decides who asks for what and when, and what "
+        "goes wrong; the same seed plays the same day again. Exit code 1, with the story of the smallest seed that "
+        "failed, if the app breaks a promise.",
+    )
+    a_simulation.add_argument("--seeds", type=_count, metavar="N", help=f"how many days (default {SEEDS})")
+    a_simulation.add_argument("--from", type=_seed, metavar="N", dest="first", help="the first seed (default 0)")
+    a_simulation.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one for each core)")
+    a_simulation.add_argument("--seed", type=_seed, metavar="N", help="this one day only, with its whole timeline")
+    a_simulation.add_argument(
+        "--faults", choices=FAULT_LEVELS, help="how bad the days are (default: each seed decides for itself)"
+    )
+
     a_host = commands.add_parser(
         "host",
         allow_abbrev=False,
@@ -129,3 +157,19 @@ def _parser() -> argparse.ArgumentParser:
     a_bench = commands.add_parser("bench", allow_abbrev=False, help="how fast something is; further arguments go to it")
     a_bench.add_argument("what", choices=["devhost"], help="devhost: orchestrations a second")
     return parser
+
+
+def _count(text: str) -> int:
+    """A whole number, at least 1."""
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    """A whole number, at least 0."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+    return int(text)
