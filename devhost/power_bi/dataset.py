@@ -140,6 +140,8 @@ class Dataset:
             decided = replace(decided, seconds=values["seconds"])
         refresh_type = values.get("refreshType", "Scheduled")
         delay = values.get("visibilitySeconds", knobs.visibility_seconds)
+        # what it ends with is what it was asked for: it shows the same while it runs
+        asked = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
         return self._new(
             decided,
             self._seconds(decided, knobs),
@@ -148,7 +150,7 @@ class Dataset:
             delay,
             refresh_type=refresh_type,
             enhanced=refresh_type == "ViaEnhancedApi",
-            objects=knobs.objects,
+            objects=asked or knobs.objects,
             foreign=True,
             blocks=blocks,
         )

@@ -190,3 +190,17 @@ def test_somebody_cancels_or_ends_the_running_refresh() -> None:
     assert world.service.end(DATASET, world.now, {"outcome": "Failed", "errorCode": "X"}) == second
     assert world.states() == ["Cancelled", "Failed"]
     assert world.details(second)[1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+
+
+def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> None:
+    """As one that was asked for with objects does."""
+    world = World()
+    dim = {"table": "DimDate", "partition": "DimDate"}
+    outcome = {"outcome": "Completed", "objects": [{**dim, "status": "Completed"}]}
+    values = {"refreshType": "ViaEnhancedApi", "seconds": 10, "outcome": outcome}
+    world.service.add_foreign(DATASET, values, world.now)
+    world.tick(5)
+    refresh_id = world.rows()[0]["requestId"]
+    assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "InProgress"}]
+    world.tick(10)
+    assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "Completed"}]
