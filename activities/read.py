@@ -6,6 +6,7 @@ import azure.durable_functions as df
 from activities.model import Json, Model, failed, shown
 from power_bi.errors import PowerBiError
 from refresh import adoption, clock
+from refresh.history import instant
 
 bp = df.Blueprint()
 
@@ -41,8 +42,10 @@ def read_history(order: Json) -> Json:
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, `absent`, or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, `absent` with when it was not there yet
+    (`read_at`), or see `failed`.
     """
+    read_at = clock.now()
     try:
         model = Model.of(order)
         row = model.by_id(order["refresh_id"]) if order["enhanced"] else None
@@ -51,4 +54,4 @@ def read_refresh(order: Json) -> Json:
             row = next((row for row in rows if row.request_id == order["refresh_id"]), None)
     except PowerBiError as error:
         return failed(error, order)
-    return {"kind": "row", "row": row.to_json()} if row else {"kind": "absent"}
+    return {"kind": "row", "row": row.to_json()} if row else {"kind": "absent", "read_at": instant(read_at)}

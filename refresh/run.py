@@ -191,7 +191,8 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
         return _known(state, answer["adoptable"], now, adopted=True)
     if answer["running"] and state.reason == "busy":
         return replace(state, phase="reopen", pause=state.limits.poll_min)
-    if now < time_of(state.until):
+    # what was read may be old news by now: only a look from after the grace proves that nothing appeared
+    if time_of(answer["before"]["read_at"]) < time_of(state.until):
         spent = (now - time_of(state.phase_since)).total_seconds()
         return replace(state, wait=next_wait(spent, state.limits))
     if state.reason == "busy":
@@ -246,7 +247,8 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
             return _judged(state, outcome)
     elif answer["kind"] == "absent":
         state = read_well(state)
-        if not state.seen and now >= time_of(state.until):
+        # likewise: the answer may have been on its way for minutes
+        if not state.seen and time_of(answer.get("read_at") or instant(now)) >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
             if state.drops >= MAX_TRIES:
                 return failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))

@@ -186,6 +186,27 @@ def test_a_restarted_run_that_may_have_posted_looks_for_its_refresh() -> None:
     other.answer("reopen", {"go": True}, ticket=1).wait().history().wait().answer("seal", {"go": True}, ticket=2)
 
 
+def test_old_news_of_a_missing_row_is_no_drop() -> None:
+    """An answer that was on its way for minutes says nothing of now; one from after the grace does."""
+    life = Life().polling()
+    read_at = instant(life.now)
+    life.now += timedelta(minutes=5)
+    life.answer("read_refresh", {"kind": "absent", "read_at": read_at})
+    assert life.phase == "poll"
+    life.wait().answer("read_refresh", {"kind": "absent", "read_at": instant(life.now)})
+    assert life.phase == "reopen"
+
+
+def test_old_news_of_the_history_is_no_lost_answer() -> None:
+    """Likewise after a POST without an answer."""
+    life = Life().sealed().posted("lost", error="x")
+    before = {"known": [], "service_time": instant(life.now), "read_at": instant(life.now)}
+    life.now += timedelta(minutes=5)
+    life.answer("read_history", {"kind": "history", "running": None, "before": before, "adoptable": None})
+    assert life.phase == "reconcile"
+    assert life.wait().history().phase == "reopen"
+
+
 def test_a_restarted_run_whose_ticket_nobody_used_looks_for_nothing() -> None:
     """Nothing was posted, and with a ticket of the life before nothing can be any more."""
     life = Life(generation=2).claimed(ticket=1, sealed=True, before=BEFORE)
