@@ -12,7 +12,7 @@ from activities import instances, post, read, report
 from entities import dataset_lane
 from orchestrators import refresh_request, refresh_run
 from refresh.settings import current_settings
-from triggers import http_lane, http_list, http_start, http_status, timer_housekeeping
+from triggers import http_cancel_by_key, http_lane, http_list, http_start, http_status, timer_housekeeping
 
 # read here, so that a setting that cannot be used stops the start with its name
 current_settings()
@@ -21,6 +21,7 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for part in (
     http_start,
     http_status,
+    http_cancel_by_key,
     http_list,
     http_lane,
     timer_housekeeping,

@@ -11,32 +11,97 @@ import azure.functions as func
 from refresh import clock
 from refresh.history import instant
 from refresh.journal import entry
-from refresh.request import BadRequestError, parse_wish
+from refresh.request import BadRequestError, Wish, parse_wish
 from refresh.request_state import RequestState
 from refresh.settings import current_settings
+from triggers import idempotency
 from triggers.answers import answer, error
+from triggers.instances import Found, find_request
+from triggers.reports import report_of, shown
 from triggers.uris import base_url, management_uris, status_uri
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
 
 
+class NotStartedError(Exception):
+    """The engine did not take the request."""
+
+
 @bp.route(route="refreshes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served."""
-    settings = current_settings()
+    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served.
+
+    Under an idempotency key that was used before: 202 for the request that goes on, 200 or 424 for one that has ended,
+    each with `repeated`; 409 if that was another wish.
+    """
     try:
-        if req.headers.get("Idempotency-Key"):
-            raise BadRequestError(
-                "Idempotency-Key is not supported by this version.", "Idempotency-Key", "NotSupported"
-            )
-        wish = parse_wish(req.get_body(), settings)
+        wish = parse_wish(req.get_body(), current_settings(), req.headers.get("Idempotency-Key"))
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
-    # beginning with the dataset, so that the requests of a dataset can be listed
-    request_id = f"{UUID(wish.dataset_id).hex}-{secrets.token_hex(8)}"
-    state = RequestState(
+    try:
+        if wish.idempotency_key:
+            return await _start_once(req, client, wish)
+        # beginning with the dataset, so that the requests of a dataset can be listed
+        request_id = f"{UUID(wish.dataset_id).hex}-{secrets.token_hex(8)}"
+        state = _new_state(wish)
+        await _start(client, request_id, state)
+    except NotStartedError:
+        return error(503, "NotStarted", "The request could not be stored; nothing has been started. Send it again.")
+    return _accepted(req, client, request_id, state)
+
+
+async def _start_once(req: func.HttpRequest, client: df.DurableOrchestrationClient, wish: Wish) -> func.HttpResponse:
+    """Starts the request of an idempotency key, unless it was: then tells how that one is doing."""
+    attempt, found = await idempotency.last_attempt(client, wish.dataset_id, wish.idempotency_key)
+    if found:
+        said = await _repeated(req, client, wish, found)
+        if said:
+            return said
+    request_id = idempotency.request_id(wish.dataset_id, wish.idempotency_key, attempt + 1)
+    mine = _new_state(wish)
+    state = await idempotency.reserve(client, request_id, mine)
+    if state is None:
+        log.error(entry("not started", request=request_id, dataset=wish.dataset_id, error="the lane is silent"))
+        raise NotStartedError
+    # somebody else may have started it meanwhile, and it may even have ended: it must not live a second time
+    begun = await find_request(client, request_id)
+    if begun:
+        state = begun[1]
+    if wish.differs_from(state.wish):
+        return _conflict(wish, state.wish)
+    if not begun:
+        await _start(client, request_id, state)
+    return _accepted(req, client, request_id, state, repeated=state.token != mine.token)
+
+
+async def _repeated(
+    req: func.HttpRequest, client: df.DurableOrchestrationClient, wish: Wish, found: Found
+) -> func.HttpResponse | None:
+    """What a caller is told who comes again; None if he may have a new attempt."""
+    instance, state = found
+    if wish.differs_from(state.wish):
+        return _conflict(wish, state.wish)
+    told = await report_of(client, instance, state)
+    if told.http_status == 202:
+        return _accepted(req, client, instance.id, state, repeated=True, status=told.body["status"])
+    return None if idempotency.may_start_again(told) else shown(req, state, told, {"repeated": True})
+
+
+def _conflict(wish: Wish, other: Wish) -> func.HttpResponse:
+    names = ", ".join(wish.differs_from(other))
+    return error(
+        409,
+        "IdempotencyKeyInUse",
+        f"Another request of this model has this idempotency key, with another {names}. Use a key of its own for each.",
+        "idempotencyKey",
+    )
+
+
+def _new_state(wish: Wish) -> RequestState:
+    settings = current_settings()
+    return RequestState(
         wish=wish,
         token=secrets.token_hex(8),
         read_token=secrets.token_urlsafe(24),
@@ -45,19 +110,37 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         fallback_seconds=settings.fallback_seconds,
         limits=settings.limits,
     )
+
+
+async def _start(client: df.DurableOrchestrationClient, request_id: str, state: RequestState) -> None:
+    wish = state.wish
     about: dict[str, Any] = {"request": request_id, "dataset": wish.dataset_id, "caller": wish.caller}
     try:
         await client.start_new("refresh_request", request_id, state.to_json())
     except Exception as problem:  # the SDK raises nothing more precise
+        if wish.idempotency_key and await find_request(client, request_id):
+            return  # somebody with the same key was quicker
         log.error(entry("not started", **about, error=str(problem)[:300]))
-        return error(503, "NotStarted", "The request could not be stored; nothing has been started. Send it again.")
+        raise NotStartedError from None
     scope = {"workspace": wish.scope.workspace_id, "enhanced": wish.scope.enhanced, "share": wish.share}
     log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes))
 
+
+def _accepted(
+    req: func.HttpRequest,
+    client: df.DurableOrchestrationClient,
+    request_id: str,
+    state: RequestState,
+    *,
+    repeated: bool = False,
+    status: str = "Queued",
+) -> func.HttpResponse:
+    settings = current_settings()
     base = base_url(settings, req.url)
     uri = status_uri(base, request_id, state.read_token)
     uris = {"statusUri": uri, "cancelUri": status_uri(base, request_id, state.cancel_token), "statusQueryGetUri": uri}
     if settings.expose_management_uris:
         uris |= management_uris(client.create_http_management_payload(request_id), base)
     headers = {"Location": uri, "Retry-After": str(max(1, round(settings.poll_min_seconds)))}
-    return answer({"id": request_id, "status": "Queued", **uris}, 202, headers)
+    body = {"id": request_id, "status": status, **({"repeated": True} if repeated else {}), **uris}
+    return answer(body, 202, headers)

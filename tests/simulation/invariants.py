@@ -132,7 +132,9 @@ def _covers(refresh: Json, options: Json | None, *, partial: bool) -> bool:
     body = refresh["body"] or {}
     if refresh["foreign"]:
         body = {"objects": [{"table": "DimDate"}]} if partial else {}
-    return not body.get("objects") if "objects" not in options else body.get("objects") in (None, options["objects"])
+    if not body.get("objects") or "objects" not in options:
+        return not body.get("objects")
+    return all(wished in body["objects"] for wished in options["objects"])
 
 
 def one_refresh_a_run(world: World) -> None:
