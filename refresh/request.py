@@ -24,9 +24,10 @@ KEYS = (
     "onTimeout",
     "share",
     "waitSeconds",
+    "callBackUri",
     "caller",
 )
-NOT_YET = ("retries", "idempotencyKey", "callBackUri")
+NOT_YET = ("retries", "idempotencyKey")
 """Parts of the contract that this version does not serve: refused by name, never silently ignored."""
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.

@@ -16,6 +16,7 @@ from refresh.request import BadRequestError, parse_wish
 from refresh.request_state import RequestState
 from refresh.settings import current_settings
 from triggers.answers import answer, error
+from triggers.callbacks import add_callback
 from triggers.uris import base_url, management_uris, status_uri
 from triggers.waiting import verdict_within
 
@@ -28,7 +29,8 @@ bp = df.Blueprint()
 async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served.
 
-    With waitSeconds the whole status at once, 200 or 424, if the request ends in time.
+    With waitSeconds the whole status at once, 200 or 424, if the request ends in time. With callBackUri 200 and no
+    Location.
     """
     settings = current_settings()
     try:
@@ -37,7 +39,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
                 "Idempotency-Key is not supported by this version.", "Idempotency-Key", "NotSupported"
             )
         wish = parse_wish(req.get_body(), settings)
-        answering = parse_answering(req.get_body())
+        answering = parse_answering(req.get_body(), settings)
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     # beginning with the dataset, so that the requests of a dataset can be listed
@@ -53,6 +55,9 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
     )
     about: dict[str, Any] = {"request": request_id, "dataset": wish.dataset_id, "caller": wish.caller}
     try:
+        if answering.call_back_uri:
+            # first: a callback without a request is dropped after a while, a request without its callback is waited for
+            await add_callback(client, request_id, answering.call_back_uri)
         await client.start_new("refresh_request", request_id, state.to_json())
     except Exception as problem:  # the SDK raises nothing more precise
         log.error(entry("not started", **about, error=str(problem)[:300]))
@@ -68,5 +73,9 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
     uris = {"statusUri": uri, "cancelUri": status_uri(base, request_id, state.cancel_token), "statusQueryGetUri": uri}
     if settings.expose_management_uris:
         uris |= management_uris(client.create_http_management_payload(request_id), base)
+    body = {"id": request_id, "status": "Queued", **uris}
+    if answering.call_back_uri:
+        # a 202 with Location would be polled by some of those that wait to be called back
+        return answer(body, 200)
     headers = {"Location": uri, "Retry-After": str(max(1, round(settings.poll_min_seconds)))}
-    return answer({"id": request_id, "status": "Queued", **uris}, 202, headers)
+    return answer(body, 202, headers)

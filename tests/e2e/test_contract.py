@@ -96,9 +96,9 @@ def test_the_answer_to_a_start(world: World) -> None:
 
 
 def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None:
-    """Nobody is asked before the answer: two seconds and 4 KB hold with the largest caller and a service that is down."""
+    """Nobody is asked before the answer: it holds with the largest caller and a service that is down."""
     model = world.model()
-    world.fault(model, "unavailable", "any", times=1000)
+    world.fault(model, "unavailable", "any", probability=1)
     began = time.monotonic()
     answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "caller": {"a": "x" * 1000}})
     assert time.monotonic() - began < 2

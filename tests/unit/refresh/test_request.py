@@ -173,7 +173,7 @@ def survives(body: bytes) -> None:
     """A wish that can be stored, or a refusal."""
     try:
         wish = parse_wish(body, ANYWHERE)
-        parse_answering(body)
+        parse_answering(body, ANYWHERE)
     except BadRequestError as error:
         json.dumps(error.to_json(), ensure_ascii=False).encode()
     else:
