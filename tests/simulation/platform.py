@@ -80,6 +80,12 @@ def run_function(call: Call) -> Outcome:
         return Raised(f"{type(problem).__name__}: {problem}", str(problem))
 
 
+def orchestrator(name: str) -> tuple[Callable[..., Any], type | None]:
+    """The generator function of an orchestrator, and the type its input is declared to have."""
+    handler: Any = app_functions()["orchestration", name.lower()].handler
+    return handler.orchestrator_function, getattr(handler, "_df_input_type", None)
+
+
 def call_http(name: str, request: Any) -> Any:
     """Runs an HTTP function."""
     return at_once(app_functions()["http", name].handler(req=request, client=CLIENT))

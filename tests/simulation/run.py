@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tests.simulation.episodes import NotDeterministicError
 from tests.simulation.invariants import QUIET, STEPS, Violation
 from tests.simulation.platform import Installed, LogLines
 from tests.simulation.scenario import Level, scenario
@@ -54,7 +55,7 @@ def run_seed(seed: int, level: Level | None = None) -> Result:
     try:
         with Installed(world, day.settings):
             _play(world)
-    except Violation as violation:
+    except (Violation, NotDeterministicError) as violation:
         result.violation = str(violation)
     finally:
         logger.removeHandler(lines)

@@ -22,6 +22,7 @@ from devhost.power_bi.messages import Request, Response
 from devhost.power_bi.service import PowerBiService
 from refresh.history import instant
 from refresh.lane_state import Lane
+from tests.simulation.episodes import Episodes
 from tests.simulation.platform import call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
 
@@ -85,6 +86,7 @@ class World:
             new_id=lambda: f"00000000-0000-0000-0000-{next(self._ids):012}",
         )
         self.hub = Hub(self.engine)
+        self._episodes = Episodes(day.seed)
         self.service = PowerBiService(day.seed)
         for model, knobs in day.knobs.items():
             self.service.set_knobs(model, knobs)
@@ -165,13 +167,14 @@ class World:
             return
         # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
         self.now += timedelta(milliseconds=self.random.randint(1, 20))
-        if item.kind == "episode":
-            self._watch(self.engine.instances[item.key])
         if item.kind == "activity":
             self._activity(item, call)
+        elif item.kind == "episode":
+            instance = self.engine.instances[item.key]
+            self._watch(instance)
+            self._finish(item, self._episodes.run(call, instance, self.engine.agenda.flying[item]))
         else:
-            if item.kind == "entity":
-                self._remember_operations(item, call)
+            self._remember_operations(item, call)
             self._finish(item, run_function(call))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
