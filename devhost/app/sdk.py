@@ -29,7 +29,9 @@ def make_faster() -> None:
     """Puts faster readers into the SDK; does nothing where the SDK no longer works that way."""
     _replace(f"{_MODELS}.history.HistoryEvent", "dt_parse", _reader)
     _replace(f"{_MODELS}.history.HistoryEvent", "HistoryEvent.__init__", _history_event)
-    _replace(f"{_MODELS}.history.HistoryEvent", "HistoryEvent.event_type", lambda _: property(attrgetter("_event_type")))
+    _replace(
+        f"{_MODELS}.history.HistoryEvent", "HistoryEvent.event_type", lambda _: property(attrgetter("_event_type"))
+    )
     _replace(f"{_MODELS}.DurableOrchestrationStatus", "dt_parse", _reader)
     _replace(f"{_MODELS}.DurableOrchestrationContext", "parse_timespan_attrib", functools.lru_cache(16))
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "namedtuple", functools.cache)

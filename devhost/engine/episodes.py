@@ -96,7 +96,7 @@ def complete_episode(
     elif over and answer.done:
         _end(state, instance, "Completed", answer.output, None, now, result.next_id)
     else:
-        _go_on(state, instance, whole, result, now)
+        _go_on(state, instance, flight.arrived, result, now)
         _warn(instance, answer, result)
 
 
@@ -104,8 +104,8 @@ def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) 
     if answer.broken is not None:
         return Walk()
     recorded = {e["EventId"]: request_id(e["Input"]) for e in whole if e["EventType"] == ev.EVENT_SENT}
-    if any(e["EventType"] in ev.SCHEDULING for e in whole) and any(
-        reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4
+    if any(reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4) and any(
+        e["EventType"] in ev.SCHEDULING for e in whole
     ):
         # Newtonsoft.Json cannot read the kept input again, so the real engine's second episode schedules nothing.
         answer.actions = []
@@ -202,9 +202,9 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
     state.create(task.name, task.target, text, now, parent=parent, version=task.version)
 
 
-def _go_on(state: State, instance: Instance, whole: list[Event], result: Walk, now: datetime) -> None:
+def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk, now: datetime) -> None:
     instance.status = "Suspended" if result.suspended else "Running"
-    reasons = [e["Reason"] for e in whole if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
+    reasons = [e["Reason"] for e in arrived if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
         instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
     instance.updated = now

@@ -58,6 +58,8 @@ class _Walker:
         self.buffered: dict[str, deque[Event]] = defaultdict(deque)
         self.while_suspended: deque[Event] = deque()
         self.walk = Walk()
+        self.standing: Action | None = None
+        """What the walk stands at."""
 
     # ---- the list -----------------------------------------------------------------------------------------------
 
@@ -67,11 +69,11 @@ class _Walker:
             self.position += 1
             task = self.invoke(action)
             if not task.done:
-                self.walk.waiting = describe(action)
+                self.standing = action
                 task.then(self.advance)
                 return
         self.walk.finished = True
-        self.walk.waiting = ""
+        self.standing = None
 
     def invoke(self, action: Action) -> Task:
         kind = action["actionType"]
@@ -221,28 +223,16 @@ class _Walker:
             return
         if self.walk.suspended and kind not in (ev.EXECUTION_RESUMED, ev.EXECUTION_TERMINATED):
             self.while_suspended.append(event)
-        elif kind == ev.ORCHESTRATOR_STARTED:
-            self.started.append(event["Timestamp"])
-        elif kind == ev.EXECUTION_STARTED:
-            self.advance()
-        elif kind in ev.SCHEDULING:
-            self._match(event)
-        elif kind in (ev.TASK_COMPLETED, ev.SUB_COMPLETED):
-            self._finish(event["TaskScheduledId"], failed=False)
-        elif kind in (ev.TASK_FAILED, ev.SUB_FAILED):
-            self._finish(event["TaskScheduledId"], failed=True)
-        elif kind == ev.TIMER_FIRED:
-            self._finish(event["TimerId"], failed=False)
-        elif kind == ev.EVENT_RAISED:
-            self._raised(event)
-        elif kind == ev.EXECUTION_SUSPENDED:
-            self.walk.suspended = True
-            self.parked.update(self.map)
-            self.map.clear()
-        elif kind == ev.EXECUTION_RESUMED:
-            self._resume()
-        elif kind == ev.EXECUTION_TERMINATED:
-            self.walk.terminated = self.walk.terminated or event
+        elif kind in _PROCESS:
+            _PROCESS[kind](self, event)
+
+    def _suspend(self, event: Event) -> None:
+        self.walk.suspended = True
+        self.parked.update(self.map)
+        self.map.clear()
+
+    def _terminate(self, event: Event) -> None:
+        self.walk.terminated = self.walk.terminated or event
 
     def _now(self) -> datetime:
         """The orchestration's present time; it never goes back. Only retries need it, so it is read only for them."""
@@ -262,13 +252,13 @@ class _Walker:
         else:
             self.buffered[name].append(event)
 
-    def _resume(self) -> None:
+    def _resume(self, event: Event) -> None:
         self.walk.suspended = False
         self.map.update(self.parked)
         self.parked.clear()
         held, self.while_suspended = self.while_suspended, deque()
-        for event in held:
-            self.process(event)
+        for waiting in held:
+            self.process(waiting)
 
     def _match(self, event: Event) -> None:
         """Holds recorded work against the work the walk asked for under the same id."""
@@ -280,6 +270,23 @@ class _Walker:
             mine.kind in (ev.TASK_SCHEDULED, ev.SUB_CREATED) and mine.name.lower() != event["Name"].lower()
         ):
             raise NonDeterminism(scheduled_otherwise(event, mine))
+
+
+_PROCESS: dict[int, Callable[[_Walker, Event], None]] = {
+    ev.ORCHESTRATOR_STARTED: lambda walker, event: walker.started.append(event["Timestamp"]),
+    ev.EXECUTION_STARTED: lambda walker, event: walker.advance(),
+    **dict.fromkeys(ev.SCHEDULING, _Walker._match),
+    ev.TASK_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
+    ev.SUB_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
+    ev.TASK_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
+    ev.SUB_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
+    ev.TIMER_FIRED: lambda walker, event: walker._finish(event["TimerId"], failed=False),
+    ev.EVENT_RAISED: _Walker._raised,
+    ev.EXECUTION_SUSPENDED: _Walker._suspend,
+    ev.EXECUTION_RESUMED: _Walker._resume,
+    ev.EXECUTION_TERMINATED: _Walker._terminate,
+}
+"""What each kind of event means for a walk; the others mean nothing."""
 
 
 def walk(
@@ -303,6 +310,7 @@ def walk(
     try:
         for event in history:
             walker.process(event)
+        result.waiting = describe(walker.standing) if walker.standing else ""
     except NonDeterminism as problem:
         result.nondeterminism = str(problem)
     except Broken as problem:

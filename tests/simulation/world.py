@@ -16,14 +16,14 @@ from uuid import UUID
 
 import azure.functions as func
 
-from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refused
+from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.model import Instance
 from devhost.power_bi.messages import Request, Response
 from devhost.power_bi.service import PowerBiService
 from refresh.history import instant
 from refresh.lane_state import Lane
 from tests.simulation.episodes import Episodes
-from tests.simulation.platform import call_http, durable_names, refused, route, run_function
+from tests.simulation.platform import Histories, call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
 
 START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
@@ -80,7 +80,7 @@ class World:
         self.steps = 0
         self._ids = count(1)
         self.engine = Engine(
-            MemoryStore(),
+            Histories(),
             durable_names(),
             timers=self._timer,
             new_id=lambda: f"00000000-0000-0000-0000-{next(self._ids):012}",
