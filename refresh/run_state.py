@@ -105,7 +105,7 @@ if TYPE_CHECKING:
 else:
 
     def replace(state: RunState, **changes: Any) -> RunState:
-        """`dataclasses.replace`, without setting the 40 fields one by one: each replay of a run makes dozens of states."""
+        """`dataclasses.replace`, without setting all fields one by one: each replay of a run makes dozens of states."""
         if not changes.keys() <= RunState.__dataclass_fields__.keys():
             raise TypeError(f"a run has no {', '.join(changes.keys() - RunState.__dataclass_fields__.keys())}")
         changed = object.__new__(RunState)

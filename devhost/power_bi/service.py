@@ -105,7 +105,7 @@ class PowerBiService:
             self._faults.rules.append(fault(values))
 
     def faults(self) -> list[Json]:
-        """The rules in their order, with the calls they still hit."""
+        """The rules in their order, with the calls they have hit and those they still hit."""
         with self._lock:
             return [rule.to_json() for rule in self._faults.rules]
 

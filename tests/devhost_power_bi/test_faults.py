@@ -177,7 +177,7 @@ def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:
 
 
 def test_every_fault_can_be_added_and_is_listed() -> None:
-    """As it was added, with what is left of it."""
+    """As it was added, with what is left of it and how many calls it has hit."""
     world = World()
     for name in FAULTS:
         world.service.add_fault({"fault": name})
@@ -192,4 +192,5 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
         "skip": 0,
         "seconds": 0,
         "afterEffect": False,
+        "struck": 0,
     }

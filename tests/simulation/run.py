@@ -62,7 +62,7 @@ def run_seed(seed: int, level: Level | None = None) -> Result:
         logger.setLevel(before[0])
         logger.propagate = before[1]
     result.seconds = time.perf_counter() - began
-    result.counts = world.counts
+    result.counts = world.happened()
     return result
 
 

@@ -92,6 +92,8 @@ class World:
             self.service.set_knobs(model, knobs)
         for model, foreign in day.foreign:
             self.service.add_foreign(model, foreign, START)
+        self._fault_rates: list[str] = []
+        """Which rate each of the service's fault rules comes from."""
         self._faults()
         self.requests: list[Accepted] = []
         self.posts: list[Post] = []
@@ -330,21 +332,30 @@ class World:
     # ---- Power BI -------------------------------------------------------------------------------------------------
 
     def _faults(self) -> None:
-        rates = self.rates
-        rules: list[tuple[str, str, float, Json]] = [
-            ("drop", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("gatewayTimeout", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("acceptedButDropped", "start", rates.start_dropped, {}),
-            ("unavailable", "start", rates.start_unavailable / 2, {}),
-            ("drop", "start", rates.start_unavailable / 2, {}),
-            ("serverError", "any", rates.read_unavailable, {}),
-            ("drop", "any", rates.read_drop, {}),
-            ("throttled", "any", rates.throttled, {"seconds": self.random.choice([1, 30, 600, 3600])}),
-            ("tokenExpired", "any", rates.token_expired, {}),
+        seconds = self.random.choice([1, 30, 600, 3600])
+        rules: list[tuple[str, float, Json]] = [
+            ("start_answer_lost", 0.5, {"fault": "drop", "route": "start", "afterEffect": True}),
+            ("start_answer_lost", 0.5, {"fault": "gatewayTimeout", "route": "start", "afterEffect": True}),
+            ("start_dropped", 1, {"fault": "acceptedButDropped", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "unavailable", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "drop", "route": "start"}),
+            ("read_unavailable", 1, {"fault": "serverError"}),
+            ("read_drop", 1, {"fault": "drop"}),
+            ("throttled", 1, {"fault": "throttled", "seconds": seconds}),
+            ("token_expired", 1, {"fault": "tokenExpired"}),
         ]
-        for name, where, probability, more in rules:
+        for rate, share, rule in rules:
+            probability = getattr(self.rates, rate) * share
             if probability > 0:
-                self.service.add_fault({"fault": name, "route": where, "probability": probability, **more})
+                self._fault_rates.append(rate)
+                self.service.add_fault({"probability": probability, **rule})
+
+    def happened(self) -> Counter[str]:
+        """How often each thing happened, of the service's faults how many calls they hit."""
+        struck: Counter[str] = Counter()
+        for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
+            struck[rate] += rule["struck"]
+        return self.counts + struck
 
     def power_bi(self, request: Request) -> Response:
         """The service's answer, and a note of every refresh that was asked for or cancelled."""
