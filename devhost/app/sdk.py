@@ -78,6 +78,7 @@ def _history_event(slow: Any) -> Any:
     parse: Callable[[str], Any] = slow.__globals__["dt_parse"]
     absent = dict.fromkeys(("Name", "InstanceId", "TaskScheduledId", "Reason", "Details", "Input"))
 
+    @functools.wraps(slow)
     def init(self: Any, EventType: int, EventId: int, IsPlayed: bool, Timestamp: str, **more: Any) -> None:  # noqa: N803
         own = self.__dict__
         own["_event_type"] = EventType
@@ -102,6 +103,7 @@ def _json_of_requests(slow: Any) -> Any:
 
 
 def _process_event(slow: Any) -> Any:
+    @functools.wraps(slow)
     def process_event(self: Any, event: Any) -> None:
         if event.event_type not in _NOTHING_TO_DO:
             slow(self, event)

@@ -50,8 +50,10 @@ KEYS = tuple(_CHECKS)
 
 @dataclass
 class Fault:
-    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before; `struck`
-    how many it has hit."""
+    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before.
+
+    `struck` counts those that it has hit.
+    """
 
     name: str
     route: str = "any"

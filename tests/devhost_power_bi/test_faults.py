@@ -194,3 +194,13 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
         "afterEffect": False,
         "struck": 0,
     }
+
+
+def test_what_a_rule_has_hit_is_counted() -> None:
+    """Not the calls that it let pass."""
+    world = World()
+    world.service.add_fault({"fault": "unavailable", "route": "history", "skip": 1, "count": 2})
+    world.service.add_fault({"fault": "drop", "route": "history", "probability": 0.0})
+    for _ in range(5):
+        world.call("GET", REFRESHES)
+    assert [(rule["struck"], rule["left"]) for rule in world.service.faults()] == [(2, 0), (0, None)]

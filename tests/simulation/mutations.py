@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from activities import model, post
-from refresh import adoption, lane, run, run_ways, verdict
-from refresh.history import RefreshRow
+from refresh import adoption, clock, lane, run, run_ways, verdict
+from refresh.history import RefreshRow, instant
 from refresh.lane_state import Lane, Run
 
 Json = dict[str, Any]
@@ -278,3 +278,9 @@ def never_start_the_next() -> list[Patch]:
 def _only_the_first(state: Lane, args: Json) -> bool:
     active = state.runs[0]
     return active.token is None and active.id.startswith(args["request"]) and not state.ended
+
+
+@mutation
+def another_clock() -> list[Patch]:
+    """An orchestrator asks the machine what time it is: its replay gives another answer."""
+    return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]

@@ -189,7 +189,9 @@ def _tells_more(day: Scenario, chance: random.Random) -> None:
 def _failure(chance: random.Random) -> Json:
     shown: Json = {"outcome": "Failed", "attempts": chance.randint(1, 3)}
     if chance.random() < 0.5:
-        code = chance.choice(["ModelRefreshFailed_CredentialsNotSpecified", "0xC11C0020", "DM_GWPipeline_Client_Timeout"])
+        code = chance.choice(
+            ["ModelRefreshFailed_CredentialsNotSpecified", "0xC11C0020", "DM_GWPipeline_Client_Timeout"]
+        )
         shown |= {"errorCode": code, "errorDescription": "It did not work."}
     if chance.random() < 0.7:
         shown["messages"] = [{"code": "0xC11C0020", "message": "Table 'Sales' could not be read.", "type": "Error"}]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools.tally import Tally, words
+from tests.simulation import episodes
 from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import LEVELS, Level
 
@@ -93,6 +94,17 @@ def test_a_seed_plays_the_same_day_again(level: Level) -> None:
     assert once.timeline == again.timeline
     assert (once.level, once.counts) == (again.level, again.counts) == (level, once.counts)
     assert len(once.timeline) > 3
+
+
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_going_on_is_the_same_as_replaying(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether no episode is replayed from its history or each of them, the day is the same."""
+    days = []
+    for part in (0.0, 1.0):
+        monkeypatch.setattr(episodes, "REPLAYED", part)
+        days.append(play(seed, "heavy"))
+    assert days[0].timeline == days[1].timeline
+    assert days[0].counts == days[1].counts
 
 
 def test_a_seed_plays_the_same_day_elsewhere() -> None:

@@ -102,7 +102,8 @@ class World:
         self.runs: dict[str, datetime] = {}
         """Each run's first start, in the order of their first starts."""
         self.second_lives: set[str] = set()
-        self._order: Json = {}
+        self._order = "{}"
+        """What the activity was told that is at work now."""
         self._numbers = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._flying: dict[Item, Callable[[], None]] = {}
@@ -219,11 +220,13 @@ class World:
         self._order = order
 
     def _effect(self, call: Call) -> Outcome:
-        self._order = json.loads(call.value)
+        self._order = call.value
         return run_function(call)
 
     def _remember_operations(self, item: Item, call: Call) -> None:
         """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
+        if not self.rates.operation_again_late:
+            return
         for operation in json.loads(call.value)["batch"]:
             if self.chance("operation_again_late"):
                 body = {
@@ -371,7 +374,7 @@ class World:
         note = Post(
             self.now,
             dataset_id,
-            str(self._order.get("run", "")),
+            str(json.loads(self._order).get("run", "")),
             made if made not in known else None,
             [member.id for member in active.members] if active else [],
             active.refresh_id if active else None,
