@@ -9,7 +9,6 @@ Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 MINUTE, HOUR = 60.0, 3600.0
-DAY_MINUTES = 24 * 60
 
 Json = dict[str, Any]
 
@@ -147,7 +146,7 @@ def _never_ends(day: Scenario, chance: random.Random) -> None:
     """Power BI never ends the first refresh of a model, and the caller who asked for it has a lot of patience."""
     first = day.callers[0]
     first.cancel_after = None
-    first.wish["timeoutMinutes"] = chance.choice([2 * DAY_MINUTES, 7 * DAY_MINUTES])
+    first.wish["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
     day.knobs[first.dataset_id]["outcome"][0] = "Stuck"
     day.settings["POLL_MAX_SECONDS"] = str(max(float(day.settings["POLL_MAX_SECONDS"]), HOUR))
     day.settings["FALLBACK_SECONDS"] = "1200.0"
