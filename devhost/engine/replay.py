@@ -8,7 +8,7 @@ hangs on Azure; a walk that is copied faithfully hangs in the same places.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +30,16 @@ class Broken(Exception):  # noqa: N818
     """An action that makes the extension itself fail the orchestration."""
 
 
-class _Walker:
+class Walker:
+    """Replays an orchestrator's actions against its history: all of it once, then what each episode adds.
+
+    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
+    that are, by task id.
+    """
+
     def __init__(
         self,
-        actions: Sequence[Action],
+        *,
         functions: Functions,
         instance_id: str,
         execution_id: str,
@@ -41,7 +47,7 @@ class _Walker:
         new_request_id: Callable[[], str],
         recorded_requests: dict[int, str],
     ) -> None:
-        self.actions = actions
+        self.actions: Sequence[Action] = ()
         self.functions = functions
         self.instance_id = instance_id
         self.execution_id = execution_id
@@ -60,6 +66,45 @@ class _Walker:
         self.walk = Walk()
         self.standing: Action | None = None
         """What the walk stands at."""
+        self.walked = 0
+        """How many events of the history it has seen."""
+        self.last: Event | None = None
+
+    def can_go_on(self, execution_id: str, actions: Sequence[Action], history: Sequence[Event]) -> bool:
+        """Whether actions and history only add to what was walked."""
+        walk, known = self.walk, len(self.actions)
+        over = walk.finished or walk.suspended or walk.error is not None or walk.nondeterminism is not None
+        return (
+            not over
+            and self.execution_id == execution_id
+            and 0 < self.walked <= len(history)
+            and history[self.walked - 1] is self.last
+            and list(actions[:known]) == list(self.actions)
+        )
+
+    def go(self, actions: Sequence[Action], history: Sequence[Event]) -> Walk:
+        """What is new, what is open and whether the end was reached.
+
+        Never raises for what an app can do: non-determinism and broken actions are in the result.
+        """
+        result, self.actions = self.walk, actions
+        added = history[self.walked :]
+        self.walked, self.last = len(history), history[-1]
+        try:
+            for event in added:
+                self.process(event)
+            result.waiting = describe(self.standing) if self.standing else ""
+        except NonDeterminism as problem:
+            result.nondeterminism = str(problem)
+        except Broken as problem:
+            result.error = str(problem)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
+            result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
+        result.scheduled = [self.map[task_id] for task_id in sorted(self.map)]
+        result.open = [what for _, what in self.tasks.values()]
+        result.next_id = self.counter
+        return result
 
     # ---- the list -----------------------------------------------------------------------------------------------
 
@@ -272,53 +317,18 @@ class _Walker:
             raise NonDeterminism(scheduled_otherwise(event, mine))
 
 
-_PROCESS: dict[int, Callable[[_Walker, Event], None]] = {
+_PROCESS: dict[int, Callable[[Walker, Event], None]] = {
     ev.ORCHESTRATOR_STARTED: lambda walker, event: walker.started.append(event["Timestamp"]),
     ev.EXECUTION_STARTED: lambda walker, event: walker.advance(),
-    **dict.fromkeys(ev.SCHEDULING, _Walker._match),
+    **dict.fromkeys(ev.SCHEDULING, Walker._match),
     ev.TASK_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
     ev.SUB_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
     ev.TASK_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
     ev.SUB_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
     ev.TIMER_FIRED: lambda walker, event: walker._finish(event["TimerId"], failed=False),
-    ev.EVENT_RAISED: _Walker._raised,
-    ev.EXECUTION_SUSPENDED: _Walker._suspend,
-    ev.EXECUTION_RESUMED: _Walker._resume,
-    ev.EXECUTION_TERMINATED: _Walker._terminate,
+    ev.EVENT_RAISED: Walker._raised,
+    ev.EXECUTION_SUSPENDED: Walker._suspend,
+    ev.EXECUTION_RESUMED: Walker._resume,
+    ev.EXECUTION_TERMINATED: Walker._terminate,
 }
 """What each kind of event means for a walk; the others mean nothing."""
-
-
-def walk(
-    actions: Sequence[Action],
-    history: Iterable[Event],
-    *,
-    functions: Functions,
-    instance_id: str,
-    execution_id: str,
-    parent_id: str | None,
-    new_request_id: Callable[[], str],
-    recorded_requests: dict[int, str],
-) -> Walk:
-    """Replays `actions` against `history` and tells what is new, what is open and whether the end was reached.
-
-    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
-    that are, by task id. Never raises for what an app can do: non-determinism and broken actions are in the result.
-    """
-    walker = _Walker(actions, functions, instance_id, execution_id, parent_id, new_request_id, recorded_requests)
-    result = walker.walk
-    try:
-        for event in history:
-            walker.process(event)
-        result.waiting = describe(walker.standing) if walker.standing else ""
-    except NonDeterminism as problem:
-        result.nondeterminism = str(problem)
-    except Broken as problem:
-        result.error = str(problem)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
-        result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
-    result.scheduled = [walker.map[task_id] for task_id in sorted(walker.map)]
-    result.open = [what for _, what in walker.tasks.values()]
-    result.next_id = walker.counter
-    return result
