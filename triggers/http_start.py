@@ -19,12 +19,13 @@ from triggers.answers import answer, error
 from triggers.callbacks import add_callback
 from triggers.uris import base_url, management_uris, status_uri
 from triggers.waiting import verdict_within
+from triggers.who import LEVEL, principal_of, refusal
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
 
 
-@bp.route(route="refreshes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="refreshes", methods=["POST"], auth_level=LEVEL)
 @bp.durable_client_input(client_name="client")
 async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served.
@@ -32,6 +33,8 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
     With waitSeconds the whole status at once, 200 or 424, if the request ends in time. With callBackUri 200 and no
     Location.
     """
+    if refused := refusal(req):
+        return refused
     settings = current_settings()
     try:
         if req.headers.get("Idempotency-Key"):
@@ -63,7 +66,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         log.error(entry("not started", **about, error=str(problem)[:300]))
         return error(503, "NotStarted", "The request could not be stored; nothing has been started. Send it again.")
     scope = {"workspace": wish.scope.workspace_id, "enhanced": wish.scope.enhanced, "share": wish.share}
-    log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes))
+    log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes, principal=principal_of(req)))
 
     told = await verdict_within(client, request_id, answering.wait_seconds)
     if told:

@@ -1,4 +1,8 @@
-"""GET and DELETE /api/refreshes/{id}: how a request is doing, and its cancellation. Each has a token of its own."""
+"""How a request is doing, and its cancellation: GET and DELETE /api/refreshes/{id}, each with a token of its own, and
+GET /api/refreshes/{id}/status and POST /api/refreshes/{id}/cancel for whoever may start requests.
+
+They are routes apart because only the host knows the function keys, and it asks for one always or never.
+"""
 
 import logging
 
@@ -15,7 +19,8 @@ from refresh.run_state import run_instance
 from refresh.settings import current_settings
 from triggers.answers import answer, error
 from triggers.instances import find_request, run_status, same
-from triggers.uris import base_url, status_uri
+from triggers.uris import base_url, request_uri, status_uri
+from triggers.who import LEVEL, refusal
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
@@ -29,7 +34,21 @@ async def http_status(req: func.HttpRequest, client: df.DurableOrchestrationClie
     if found is None or not same(req.params.get("token"), found[1].read_token):
         return _unknown()
     instance, state = found
-    return _shown(req, state, await _report(client, instance, state))
+    uri = status_uri(base_url(current_settings(), req.url), instance.id, state.read_token)
+    return _shown(await _report(client, instance, state), uri)
+
+
+@bp.route(route="refreshes/{id}/status", methods=["GET"], auth_level=LEVEL)
+@bp.durable_client_input(client_name="client")
+async def http_status_by_key(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    """As `http_status`, for those who may start a request: no token, and none in the answer."""
+    if refused := refusal(req):
+        return refused
+    found = await find_request(client, req.route_params["id"])
+    if found is None:
+        return _unknown()
+    uri = f"{request_uri(base_url(current_settings(), req.url), found[0].id)}/status"
+    return _shown(await _report(client, *found), uri)
 
 
 @bp.route(route="refreshes/{id}", methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -40,6 +59,26 @@ async def http_cancel(req: func.HttpRequest, client: df.DurableOrchestrationClie
     if found is None or not same(req.params.get("token"), found[1].cancel_token):
         return _unknown()
     instance, state = found
+    uri = status_uri(base_url(current_settings(), req.url), instance.id, state.read_token)
+    return await _cancel(client, instance, state, uri)
+
+
+@bp.route(route="refreshes/{id}/cancel", methods=["POST"], auth_level=LEVEL)
+@bp.durable_client_input(client_name="client")
+async def http_cancel_by_key(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    """As `http_cancel`, for those who may start a request: no token, and none in the answer."""
+    if refused := refusal(req):
+        return refused
+    found = await find_request(client, req.route_params["id"])
+    if found is None:
+        return _unknown()
+    uri = f"{request_uri(base_url(current_settings(), req.url), found[0].id)}/status"
+    return await _cancel(client, *found, uri)
+
+
+async def _cancel(
+    client: df.DurableOrchestrationClient, instance: Instance, state: RequestState, uri: str
+) -> func.HttpResponse:
     told = await _report(client, instance, state)
     if told.http_status != 202:
         return answer(told.body, 200)
@@ -52,7 +91,7 @@ async def http_cancel(req: func.HttpRequest, client: df.DurableOrchestrationClie
         await client.raise_event(instance.id, "Cancel")
     except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
         log.info(entry("cancel not heard", request=instance.id, error=str(problem)[:200]))
-    return _shown(req, state, told)
+    return _shown(told, uri)
 
 
 def _unknown() -> func.HttpResponse:
@@ -60,10 +99,9 @@ def _unknown() -> func.HttpResponse:
     return error(404, "RequestNotFound", "There is no such request, or the token does not open it.", "id")
 
 
-def _shown(req: func.HttpRequest, state: RequestState, told: Report) -> func.HttpResponse:
+def _shown(told: Report, uri: str) -> func.HttpResponse:
     if told.retry_after is None:
         return answer(told.body, told.http_status)
-    uri = status_uri(base_url(current_settings(), req.url), told.body["id"], state.read_token)
     return answer(told.body, told.http_status, {"Location": uri, "Retry-After": str(told.retry_after)})
 
 
