@@ -34,6 +34,11 @@ def status_uri(base: str, request_id: str, token: str) -> str:
     return f"{request_uri(base, request_id)}?token={token}"
 
 
+def id_status_uri(base: str, request_id: str, _token: str) -> str:
+    """The URI of a request's status for those who may start requests: it carries no token."""
+    return f"{request_uri(base, request_id)}/status"
+
+
 @cache
 def route_prefix() -> str:
     """The prefix of all routes with a slash at its end, as host.json has it (default `api/`); empty if it has none."""

@@ -101,6 +101,11 @@ class World:
         """GET /api/lanes/{datasetId}."""
         return requests.get(f"{self.app}/api/lanes/{dataset_id}", headers=self._headers(), timeout=30)
 
+    def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
+        """POST /api/refreshes/cancel."""
+        url, body = f"{self.app}/api/refreshes/cancel", {"datasetId": dataset_id, "idempotencyKey": key}
+        return requests.post(url, json=body, headers=self._headers(), timeout=CALL_SECONDS)
+
     # ---- the other side ----
 
     def model(self, **knobs: Any) -> str:
