@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import azure.durable_functions as df
 import requests
 from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
@@ -91,6 +92,16 @@ def call_http(name: str, request: Any) -> Any:
     return at_once(app_functions()["http", name].handler(req=request, client=CLIENT))
 
 
+def durable_client() -> df.DurableOrchestrationClient:
+    """A client such as functions are given."""
+    return df.DurableOrchestrationClient(CLIENT)
+
+
+def run_timer(name: str) -> None:
+    """Runs a timer function."""
+    at_once(app_functions()["http", name].handler(timer=None, client=CLIENT))
+
+
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine returns that never really waits, because nothing here does."""
     try:
@@ -138,6 +149,16 @@ class Session:
         response.request, response.url = sent, url
         return response
 
+    def post(self, url: str, **more: Any) -> requests.Response:
+        """A POST."""
+        return self.request("POST", url, **more)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        pass
+
 
 class Histories:
     """A store that keeps what is asked for again, the histories: no engine is ever opened on it a second time."""
@@ -166,7 +187,7 @@ class Histories:
 
 class Installed:
     """Puts a world under the app for as long as the block lasts. `world` has `now`, `random`, `rpc_post`,
-    `rpc_get`, `power_bi` and `sleep`."""
+    `rpc_get`, `page`, `power_bi`, `receivers` and `sleep`."""
 
     def __init__(self, world: Any, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings
@@ -187,6 +208,12 @@ class Installed:
         self._set(importlib.import_module("activities.model"), "configured_client", lambda: client)
         post = importlib.import_module("activities.post")
         self._set(post, "asyncio", types.SimpleNamespace(to_thread=_inline, sleep=world.sleep))
+        threads = types.SimpleNamespace(to_thread=_inline)
+        calling, listing = (importlib.import_module(name) for name in ("activities.callback", "triggers.instances"))
+        self._set(calling, "asyncio", threads)
+        self._set(calling, "_session", lambda uri: Session(world.receivers.answer))
+        self._set(listing, "asyncio", threads)
+        self._set(listing, "_page", lambda client, query, token: world.page(query, token))
         for name, value in self._settings.items():
             os.environ[name] = value
         current_settings.cache_clear()
