@@ -99,8 +99,13 @@ def _true(world: World, request: Accepted, body: Json) -> None:
 
 def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
     rates = world.rates
+    nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
     excuses = {
-        "AnswerLost": rates.start_answer_lost or rates.start_unavailable or rates.read_unavailable or rates.read_drop,
+        "AnswerLost": nameless
+        or rates.start_answer_lost
+        or rates.start_unavailable
+        or rates.read_unavailable
+        or rates.read_drop,
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
         "ModelNotFound": not exists,
