@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         case "bench":
             from devtools import servers
 
-            return servers.bench(options.more)
+            return servers.bench(options.what, options.more)
         case _:
             from devtools import demo
 
@@ -155,7 +155,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a Power BI service for development; arguments go to devhost.power_bi",
     )
     a_bench = commands.add_parser("bench", allow_abbrev=False, help="how fast something is; further arguments go to it")
-    a_bench.add_argument("what", choices=["devhost"], help="devhost: orchestrations a second")
+    a_bench.add_argument(
+        "what",
+        choices=["devhost", "polling"],
+        help="devhost: orchestrations a second; polling: calls and lateness of the poll plan",
+    )
     return parser
 
 

@@ -33,7 +33,7 @@ EARLIER = 20
 JITTER = 0.15
 STRAGGLERS = 1 / 30
 STRAGGLING = 0.25
-ONE_WAY_SECONDS = (0.05, 0.15)
+ONE_WAY_SECONDS = (0.05, 0.1)
 """How long a call is on its way to Power BI, and its answer back."""
 HIDDEN_SECONDS = 15.0
 """The history shows a new standard refresh after up to so long, as the development service does by default."""
@@ -132,7 +132,7 @@ class _World:
 
     def rpc_post(self, url: str, data: Any) -> list[Any]:
         """A signal to the lane."""
-        parts, query = route(url)
+        _parts, query = route(url)
         self._operation(query["op"], json.loads(data))
         return [202, None]
 

@@ -92,7 +92,12 @@ def power_bi(arguments: list[str]) -> int:
     return replace_process(power_bi_command(arguments))
 
 
-def bench(arguments: list[str]) -> int:
-    """Becomes the benchmark of the devhost."""
-    os.chdir(ROOT)
-    return replace_process([sys.executable, "-m", "devhost.bench", *arguments])
+BENCHES = {"devhost": "devhost.bench", "polling": "devtools.bench_polling"}
+"""The module that measures each thing."""
+
+
+def bench(what: str, arguments: list[str]) -> int:
+    """Becomes a benchmark."""
+    if what == "devhost":
+        os.chdir(ROOT)
+    return replace_process([sys.executable, "-m", BENCHES[what], *arguments])

@@ -12,19 +12,23 @@ GROWTH = 0.1
 """A wait is a tenth of the time already spent: half a minute late after five minutes is what a person would not see."""
 ENOUGH = 3
 """Earlier refreshes below which there is no usual end: two do not tell how much they differ."""
-FAR_GROWTH = 2.0
-"""Far before the usual end a wait is twice the time spent: most refreshes that end early fail in the first minutes."""
+FAR_GROWTH = 2.5
+"""Far before the usual end a wait is so many times the time spent: most that fails early fails in the first minutes."""
 FAR_SHARE = 1 / 6
-"""No wait is longer than this part of the usual duration: an hour for six hours, for one that fails half-way."""
-NEAR_SHARE = 0.019
-"""Where ends are usual, a wait is this part of the usual duration: with the time of a call it stays below 2 %."""
-NEAR_LOOKS = 16
-"""Looks that are spent where ends are usual: if that time is longer than so many waits of poll_max, waits are longer."""
-MARGIN = 1.4
-"""Ends are usual as far from the median as the outer tenths of the earlier ones are, and by so much more."""
+"""And no wait is longer than this part of the usual duration: an hour for six hours, if it fails half-way."""
+NEAR_SHARE = 0.0185
+"""Where ends are usual a wait is this part of the usual duration: with the time of a call it stays below 2 %."""
+NEAR_LOOKS = 15
+"""If that is more than poll_max, it is poll_max, unless ends differ by more than so many of them: then they are spread
+evenly, by at most MOST_SHARE of the usual duration."""
+MOST_SHARE = 0.02
+MARGIN = 1.22
+"""Ends are usual as far from the median as the outer tenths of the earlier ones, times this; a little farther (FEW) the
+fewer there are. Chosen with `dev.py bench polling`, like all of these."""
+FEW = 3
 LEAST_MARGIN = 0.03
-"""Of the usual duration, even if the earlier ones were all alike; few of them leave more open (see `expectation`)."""
-MOST_OVERDUE = 1.3
+"""Of the usual duration, even if the earlier ones were all alike."""
+MOST_LATE = 1.3
 """Times the usual duration: later ends are not usual, whatever single ones have taken."""
 
 
@@ -62,17 +66,17 @@ def expectation(durations: Sequence[float]) -> Expectation | None:
         return None
     known = sorted(durations)
     usual = quantile(known, 0.5)
-    least = usual * max(LEAST_MARGIN, 0.4 / len(known))
-    early = usual - max(MARGIN * (usual - quantile(known, 0.1)), least)
-    late = usual + max(MARGIN * (quantile(known, 0.9) - usual), least)
-    return Expectation(max(early, 0.0), usual, min(late, usual * MOST_OVERDUE))
+    margin = MARGIN * (1 + FEW / len(known))
+    early = usual - max(margin * (usual - quantile(known, 0.1)), usual * LEAST_MARGIN)
+    late = usual + max(margin * (quantile(known, 0.9) - usual), usual * LEAST_MARGIN)
+    return Expectation(max(early, 0.0), usual, min(late, usual * MOST_LATE))
 
 
 def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limits) -> float:
     """Seconds until the next look at a refresh that began `spent_seconds` ago, when earlier ones took `durations`.
 
-    Without enough of them it is `next_wait`. Never less than poll_min. Within poll_max of the usual end, and wherever
-    ends are usual unless they differ by more than NEAR_LOOKS times poll_max, never more than poll_max.
+    Without enough of them it is `next_wait`. Never less than poll_min. The wait in which the usual end lies is never
+    more than poll_max, nor is any where ends are usual, unless these differ by more than NEAR_LOOKS times poll_max.
     """
     expected = expectation(durations)
     if expected is None:
@@ -80,14 +84,16 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
     spent = max(spent_seconds, 0.0)
     pace = _pace(expected, limits)
     most = max(expected.usual * FAR_SHARE, limits.poll_max)
-    first = expected.late - pace * -(-(expected.late - expected.early) // pace)
+    # the first of the looks a pace apart of which the last comes just after the late end
+    first = expected.late + pace / 10 - pace * -(-(expected.late - expected.early) // pace)
+    first = min(first, expected.usual)
     if spent < first:
         far = max(min(spent * FAR_GROWTH, most), next_wait(spent, limits))
         return _not_past(spent, far, first, limits)
-    if abs(spent - expected.usual) < limits.poll_max:
-        return max(min(pace, limits.poll_max), limits.poll_min)
-    if spent < expected.usual and pace > limits.poll_max:
-        return _not_past(spent, pace, expected.usual - limits.poll_max, limits)
+    if pace > limits.poll_max and spent < expected.usual + limits.poll_max / 2:
+        # the pause in which the usual end lies
+        around = expected.usual - limits.poll_max / 2
+        return limits.poll_max if spent >= around - 1 else _not_past(spent, pace, around, limits)
     if spent > expected.late:
         overdue = min((spent - expected.late) / 2, spent * GROWTH, most)
         return max(pace, overdue)
@@ -109,8 +115,11 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def _pace(expected: Expectation, limits: Limits) -> float:
     """The wait where ends are usual."""
-    spread = (expected.late - expected.early) / NEAR_LOOKS
-    return max(min(expected.usual * NEAR_SHARE, max(limits.poll_max, spread)), limits.poll_min)
+    pace = expected.usual * NEAR_SHARE
+    if pace > limits.poll_max:
+        spread = expected.late - expected.early
+        pace = max(min(spread / NEAR_LOOKS, expected.usual * MOST_SHARE), limits.poll_max)
+    return max(pace, limits.poll_min)
 
 
 def _not_past(spent: float, wait: float, at: float, limits: Limits) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from refresh.history import RefreshObject
 from refresh.words import cut
 
-MOST_TABLES = 8
+MOST_TABLES = 5
 """Tables that are named. With LONGEST_NAME this keeps a custom status below 4 KB, whatever alphabet the names have."""
 LONGEST_NAME = 40
 
