@@ -74,7 +74,7 @@ class _World:
 
     def __init__(self, seed: int, usual: float, earlier: int, part: float | None) -> None:
         self.now = BEGIN
-        self.random = random.Random(f"polling {seed} {usual}")  # noqa: S311
+        self.random = random.Random(f"polling {seed} {float(usual)}")  # noqa: S311
         self._enhanced = usual >= LONG
         self._lane: Json | None = None
         self._calls: list[str] = []
