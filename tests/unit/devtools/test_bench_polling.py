@@ -24,7 +24,7 @@ from devtools.bench_polling import (
     most_late,
     one_by_one,
 )
-from devtools.polling import EARLIER, duration, follow
+from devtools.polling import EARLIER, Followed, duration, follow
 from devtools.polling_plot import draw
 from refresh.poll_plan import Limits
 
@@ -98,9 +98,9 @@ def test_long_lines_are_measured_less_often() -> None:
     """Or the table would take an hour."""
     counts: list[int] = []
 
-    def run(_one: object, count: int) -> list[bench_polling.Followed]:
+    def run(_one: object, count: int) -> list[Followed]:
         counts.append(count)
-        return [bench_polling.Followed(1, 1.0)] * count
+        return [Followed(1, 1.0)] * count
 
     for plan in (FIXED[0], FIXED[1], WITH):
         measure("6 h", plan, 200, run)
@@ -135,8 +135,13 @@ def test_a_plot_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_benchmark_has_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line offers can be run."""
     started: list[list[str]] = []
-    monkeypatch.setattr(servers, "replace_process", lambda command: started.append(command) or 0)
-    monkeypatch.setattr(servers.os, "chdir", lambda _: None)
+
+    def replaced(command: list[str]) -> int:
+        started.append(command)
+        return 0
+
+    monkeypatch.setattr(servers, "replace_process", replaced)
+    monkeypatch.chdir(Path.cwd())  # put back afterwards
     for what, module in servers.BENCHES.items():
         options = cli.parse(["bench", what, "--x", "1"])
         assert cli.run(options) == 0

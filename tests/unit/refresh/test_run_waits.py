@@ -139,7 +139,7 @@ def test_a_refresh_of_our_own_began_when_it_was_accepted() -> None:
 def test_somebody_elses_refresh_is_waited_for_by_what_such_ones_took() -> None:
     """Counted from its start by the service's own clock; but callers wait for the model, so never for very long."""
     life = Life(NOON + timedelta(minutes=1)).claimed()
-    running = {"running": BLOCKER, "usual": HOURS}
+    running: Json = {"running": BLOCKER, "usual": HOURS}
     looked(life, **running).answer("wait_behind", {"go": True}).wait(5)
     waits: list[float] = []
     while looked(life, **running).phase == "look":
@@ -154,7 +154,7 @@ def test_somebody_elses_refresh_is_waited_for_by_what_such_ones_took() -> None:
 def test_the_end_of_somebody_elses_refresh_is_met_closely() -> None:
     """It has gone on for most of its time when we first see it."""
     life = Life(NOON + timedelta(minutes=9)).claimed()
-    running = {"running": BLOCKER, "usual": [600.0, 605.0, 610.0]}
+    running: Json = {"running": BLOCKER, "usual": [600.0, 605.0, 610.0]}
     looked(life, **running).answer("wait_behind", {"go": True}).wait(5)
     while life.now < NOON + timedelta(seconds=620):
         looked(life, **running)
