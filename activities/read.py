@@ -1,12 +1,16 @@
 """Activities that read: the history before and after a POST, and one refresh on its way. Safe to run any number of
 times."""
 
+from datetime import datetime
+
 import azure.durable_functions as df
 
 from activities.model import Json, Model, failed, shown
-from power_bi.errors import PowerBiError
+from power_bi.client import History
+from power_bi.errors import PowerBiError, Refused
 from refresh import adoption, clock
-from refresh.history import instant
+from refresh.history import RefreshRow, instant, parse_time
+from refresh.progress import progress
 
 bp = df.Blueprint()
 
@@ -40,18 +44,54 @@ def read_history(order: Json) -> Json:
 
 @bp.activity_trigger(input_name="order")
 def read_refresh(order: Json) -> Json:
-    """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced.
+    """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced, posted_at.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, `absent` with when it was not there yet
-    (`read_at`), or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it and its `progress`; `absent` with when it
+    was not there (`read_at`), and whether newer refreshes pushed it out of the history (`pushed_out`); or see `failed`.
     """
     read_at = clock.now()
     try:
-        model = Model.of(order)
-        row = model.by_id(order["refresh_id"]) if order["enhanced"] else None
-        if row is None:
-            rows = model.history().rows
-            row = next((row for row in rows if row.request_id == order["refresh_id"]), None)
+        model, refresh_id = Model.of(order), order["refresh_id"]
+        row = model.by_id(refresh_id) if order["enhanced"] else None
+        if row is not None:
+            row = _explained(model, row)
+            return {"kind": "row", "row": row.to_json(), "progress": progress(row)}
+        history = model.history()
+        row = _listed(history, refresh_id)
+        if row is None and not order["enhanced"]:
+            row = _by_id_perhaps(model, refresh_id)
     except PowerBiError as error:
         return failed(error, order)
-    return {"kind": "row", "row": row.to_json()} if row else {"kind": "absent", "read_at": instant(read_at)}
+    if row is None:
+        gone = _pushed_out(history, read_at, order.get("posted_at"))
+        return {"kind": "absent", "read_at": instant(read_at), "pushed_out": gone}
+    return {"kind": "row", "row": row.to_json(), "progress": progress(row)}
+
+
+def _listed(history: History, refresh_id: str) -> RefreshRow | None:
+    return next((row for row in history.rows if row.request_id == refresh_id), None)
+
+
+def _explained(model: Model, row: RefreshRow) -> RefreshRow:
+    """A refresh that failed may not say why where it is read by its id; the history may know."""
+    if row.state in ("running", "completed") or row.error is not None:
+        return row
+    try:
+        listed = _listed(model.history(), row.request_id)
+    except PowerBiError:
+        return row
+    return listed if listed and listed.state == row.state and listed.error else row
+
+
+def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:
+    """A standard refresh by its id, which the reference has described since 2026 and not every service does."""
+    try:
+        return model.by_id(refresh_id)
+    except Refused:
+        return None
+
+
+def _pushed_out(history: History, read_at: datetime, posted_at: str | None) -> bool:
+    look = {"service_time": instant(history.service_time or read_at), "read_at": instant(read_at)}
+    began = parse_time(adoption.service_clock(look, posted_at)) if posted_at else None
+    return began is not None and adoption.pushed_out(history.rows, began)

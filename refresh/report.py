@@ -61,6 +61,7 @@ def report(instance: Instance, state: RequestState, lane: Lane, run: Json, now: 
         "startedAt": standing.get("startedAt"),
         "endedAt": standing.get("endedAt"),
         "waitsFor": standing.get("waitsFor"),
+        "progress": standing.get("progress"),
         "lastReadError": standing.get("lastReadError"),
         "instanceId": instance.id,
         "runtimeStatus": _runtime_status(instance, status),
@@ -120,6 +121,7 @@ def _standing(instance: Instance, state: RequestState, lane: Lane, run: Json) ->
         "sharedWith": len(mine.members) - 1,
         "startedAt": mine.posted_at,
         "waitsFor": lane.ahead_of(mine),
+        "progress": active.get("progress"),
         "lastReadError": active.get("lastReadError"),
     }
 

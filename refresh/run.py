@@ -72,9 +72,8 @@ def next_step(state: RunState) -> Step:
             return Step("activity", "cancel_refresh", {**model, **trace, "refresh_id": state.refresh_id})
         case "poll":
             enhanced = state.scope.get("refresh") is not None
-            return Step(
-                "activity", "read_refresh", {**model, **trace, "refresh_id": state.refresh_id, "enhanced": enhanced}
-            )
+            known = {"refresh_id": state.refresh_id, "posted_at": state.posted_at, "enhanced": enhanced}
+            return Step("activity", "read_refresh", {**model, **trace, **known})
         case "finish":
             late_after = state.late_after if state.adopted else None
             return Step("lane", "finish", {"outcome": state.outcome, "late_after": late_after})
@@ -216,6 +215,7 @@ def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
     cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None, gone=[])
+    cleared = replace(cleared, progress=None)
     return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False)
 
 
@@ -241,12 +241,15 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
         # permission lost in the middle: the refresh goes on, so its verdict is still worth waiting for
         answer = {"kind": "unavailable", "error": answer["error"]["message"]}
     if answer["kind"] == "row":
-        state = replace(read_well(state), seen=True)
+        state = replace(read_well(state), seen=True, progress=answer.get("progress"))
         outcome = judge_json(answer["row"], state.dataset_id)
         if outcome is not None:
             return _judged(state, outcome)
     elif answer["kind"] == "absent":
         state = read_well(state)
+        if answer.get("pushed_out"):
+            # it ran, and how it ended nobody can know any more: that is no reason to run it again
+            return _judged(state, _lost(state, "RefreshOutOfSight"))
         # likewise: the answer may have been on its way for minutes
         if not state.seen and time_of(answer.get("read_at") or instant(now)) >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
@@ -256,9 +259,13 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
     else:
         state = not_read(state, answer, now, budget=False)
     if spent >= LOST_AFTER:
-        lost = failure("RefreshLost", state.dataset_id, refresh_id=state.refresh_id)
-        return over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
+        return _judged(state, _lost(state, "RefreshLost"))
     return replace(state, wait=state.wait or next_wait(spent.total_seconds(), state.limits))
+
+
+def _lost(state: RunState, code: str) -> Outcome:
+    error = failure(code, state.dataset_id, refresh_id=state.refresh_id)
+    return Outcome(status="Lost", refresh_id=state.refresh_id, error=error)
 
 
 def _judged(state: RunState, outcome: Outcome) -> RunState:

@@ -64,6 +64,8 @@ class RunState:
     adopted: bool = False
     posted_at: str | None = None
     seen: bool = False
+    progress: Json | None = None
+    """How far an enhanced refresh is, see `refresh.progress`."""
     cancel: bool = False
 
     gone: list[str] = field(default_factory=list)
@@ -92,6 +94,7 @@ class RunState:
             "refreshId": self.refresh_id,
             "adopted": self.adopted,
             "postedAt": self.posted_at,
+            "progress": self.progress,
             "waitsFor": self.blocked_by,
             "waitsSince": self.blocked_since,
             "lastReadError": self.last_error,

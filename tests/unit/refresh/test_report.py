@@ -18,7 +18,7 @@ WISH = Wish(MODEL, Scope("w"), caller={"pipeline": "Nightly"})
 STATE = RequestState(WISH, "token-of-life", "token-to-read", "token-to-cancel", "2026-03-31T12:00:00.000Z")
 KEYS = {
     "id", "status", "workspaceId", "datasetId", "caller", "position", "runId", "refreshId", "sharedWith", "servedBy",
-    "requestedAt", "startedAt", "endedAt", "waitsFor", "lastReadError",
+    "requestedAt", "startedAt", "endedAt", "waitsFor", "progress", "lastReadError",
     "instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime",
 }  # fmt: skip
 
@@ -69,7 +69,8 @@ def test_the_lane_tells_how_a_request_stands() -> None:
     waits = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": None}
     desk.run("claim", "a-r1")
     desk.run("wait_behind", "a-r1", behind=waits)
-    body = told(lane=desk.lane, run={"lastReadError": "HTTP 503"}).body
+    body = told(lane=desk.lane, run={"lastReadError": "HTTP 503", "progress": {"total": 2}}).body
+    assert body["progress"] == {"total": 2}
     assert (body["status"], body["position"], body["waitsFor"]) == ("WaitingForIdle", 0, waits)
     assert body["lastReadError"] == "HTTP 503"
     desk.run("claim", "a-r1")
