@@ -70,7 +70,8 @@ class PowerBiClient:
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """
         answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
-        if not answer.ok:
+        if not answer.ok or (answer.status != 202 and answer.body.strip()):
+            # an acceptance says nothing; whoever answers 200 and speaks, a proxy's page say, has accepted nothing
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:

@@ -33,7 +33,7 @@ from power_bi.errors import (
     Throttled,
 )
 from refresh.errors import CATALOGUE
-from tests.unit.power_bi.fake import DATASET, WORKSPACE, client, reply
+from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, client, reply
 
 
 def request_error(message: str, code: str = "InvalidRequest") -> dict[str, Any]:
@@ -94,6 +94,8 @@ ON_POST: list[tuple[int, Any, type[PowerBiError], str]] = [
     (503, b"", AnswerLost, "ServiceUnavailable"),
     (504, b"", AnswerLost, "ServiceUnavailable"),
     (408, b"", AnswerLost, "ServiceUnavailable"),
+    (200, {"Message": "API is not accessible for application"}, Refused, "ApiNotAccessible"),
+    (200, b"<html>Please sign in</html>", AnswerLost, "ServiceUnavailable"),
     (302, b"", Refused, "UnexpectedAnswer"),
     (410, b"", Refused, "UnexpectedAnswer"),
 ]
@@ -112,7 +114,7 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_POST)
 def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
     """Whether the refresh may have been accepted is never guessed."""
-    answer = reply(status, body)
+    answer = reply(status, body, RequestId=REFRESH)
     power_bi, _ = client(answer, answer)
     with pytest.raises(PowerBiError) as caught:
         power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
