@@ -1,6 +1,7 @@
 """Activities that read: the history before and after a POST, and one refresh on its way. Safe to run any number of
 times."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import azure.durable_functions as df
@@ -11,6 +12,7 @@ from power_bi.errors import PowerBiError, Refused
 from refresh import adoption, clock
 from refresh.history import RefreshRow, instant, parse_time
 from refresh.progress import progress
+from refresh.service_error import ServiceError
 
 bp = df.Blueprint()
 
@@ -74,13 +76,17 @@ def _listed(history: History, refresh_id: str) -> RefreshRow | None:
 
 def _explained(model: Model, row: RefreshRow) -> RefreshRow:
     """A refresh that failed may not say why where it is read by its id; the history may know."""
-    if row.state in ("running", "completed") or row.error is not None:
+    known = row.error or ServiceError()
+    if row.state in ("running", "completed") or known.code or known.text:
         return row
     try:
         listed = _listed(model.history(), row.request_id)
     except PowerBiError:
         return row
-    return listed if listed and listed.state == row.state and listed.error else row
+    if listed is None or listed.error is None:
+        return row
+    named = {"table": listed.error.table or known.table, "partition": listed.error.partition or known.partition}
+    return replace(row, error=replace(listed.error, **named))
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:
