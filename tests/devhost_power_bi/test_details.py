@@ -208,8 +208,8 @@ def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> 
 
 def test_words_that_nobody_documented() -> None:
     """While it runs and at its end, in the history and by id."""
-    words = {"outcome": {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}}
-    world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", **words)
+    outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
+    world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
     refresh_id = world.start()
     row, (_, details) = world.rows()[0], world.details(refresh_id)
     assert (row["status"], row["extendedStatus"]) == ("A", "C")

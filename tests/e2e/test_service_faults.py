@@ -66,6 +66,7 @@ def then_cancel(world: World, model: str, uri: str) -> None:
     world.control(model, "/cancel")
 
 
+STARTS: dict[str, Json] = {"a standard start": {}, "an enhanced start": FULL, "a partial start": SALES}
 UNWELL = ("serverError", "badGateway", "unavailable", "gatewayTimeout", "signInPage", "drop")
 TROUBLE = [
     # the longest first
@@ -95,7 +96,7 @@ TROUBLE = [
             served="adopted",
         )
         for fault in UNWELL
-        for kind, wish in {"a standard start": {}, "an enhanced start": FULL, "a partial start": SALES}.items()
+        for kind, wish in STARTS.items()
         if fault in ("drop", "gatewayTimeout") or not wish
     ),
     Case("answer that is slow", faults=[once("slow", "start", seconds=3), once("slow", "history", seconds=2)]),
