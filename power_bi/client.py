@@ -5,7 +5,7 @@ Always the `/groups/` form, the only one that app identities may use. Every meth
 refresh-dataset-in-group, get-refresh-history-in-group, get-refresh-execution-details-in-group, cancel-refresh-in-group.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -75,8 +75,7 @@ class PowerBiClient:
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:
-            # accepted, but nobody knows as what
-            raise AnswerLost(answer.facts)
+            raise AnswerLost(replace(answer.facts, service_message="accepted, but nobody knows as what"))
         return Started(refresh_id, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def refresh(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> RefreshRow | None:

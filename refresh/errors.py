@@ -79,7 +79,7 @@ _OURS = (
     ),
     ErrorCode(
         "RefreshOutOfSight",
-        "newer refreshes pushed the refresh out of the history before its end could be read",
+        "newer refreshes fill the history, and how this one ended cannot be read any more",
         "Look whether the model has the new data; with the key refresh a refresh can be read by its id and does not "
         "get out of sight.",
     ),

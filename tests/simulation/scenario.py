@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from tests.simulation.quirks import quirks
+
 Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
@@ -90,6 +92,10 @@ class Scenario:
     settings: dict[str, str]
     partial: frozenset[str] = frozenset()
     """Models whose enhanced refreshes by others are of one table only."""
+    direct_lake: frozenset[str] = frozenset()
+    """Models whose refreshes are recorded as framings."""
+    words: Json = field(default_factory=dict)
+    """What some faults are called today."""
     crash_times: list[float] = field(default_factory=list)
 
 
@@ -129,6 +135,9 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
             "OUTAGE_BUDGET_SECONDS": "900",
             "FALLBACK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
         },
+    )
+    day.knobs, day.foreign, day.direct_lake, day.words = quirks(
+        seed, day.knobs, day.foreign, [caller.at for caller in callers]
     )
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
     return day

@@ -341,6 +341,7 @@ class World:
         ]
         for name, where, probability, more in rules:
             if probability > 0:
+                name = self.day.words.get(name, name)
                 self.service.add_fault({"fault": name, "route": where, "probability": probability, **more})
 
     def power_bi(self, request: Request) -> Response:
