@@ -58,6 +58,8 @@ def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     shown["numberOfAttempts"] = len({attempt["attemptId"] for attempt in attempts})
     if refresh.enhanced and state != "NotStarted":
         shown["objects"] = _objects(refresh, now)
+    if not knobs.details_exception:
+        attempts = [{key: attempt[key] for key in attempt if key != "serviceExceptionJson"} for attempt in attempts]
     if attempts:
         shown["refreshAttempts"] = attempts
     if over and refresh.enhanced and refresh.final.messages:

@@ -221,15 +221,16 @@ def test_words_that_nobody_documented() -> None:
 
 
 def test_where_a_failure_is_told() -> None:
-    """Not by id, or by the attempts alone."""
+    """By the attempts alone, or not by id."""
     failed = {"outcome": "Failed", "errorCode": None, "attemptExceptionJson": '{"errorCode":"X"}'}
-    world = World(outcome=[failed, "Failed"], detailsException=False)
+    world = World(outcome=[failed, "Failed"])
     refresh_id = world.start()
     world.tick(10)
     for shown in (world.rows()[0], world.details(refresh_id)[1]):
         assert "serviceExceptionJson" not in shown
         assert shown["refreshAttempts"][-1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+    world.service.set_defaults({"detailsException": False})
     refresh_id = world.start()
     world.tick(10)
     assert "serviceExceptionJson" in world.rows()[0]
-    assert "serviceExceptionJson" not in world.details(refresh_id)[1]
+    assert "serviceExceptionJson" not in json.dumps(world.details(refresh_id)[1])
