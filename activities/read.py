@@ -14,6 +14,9 @@ from refresh.history import RefreshRow, instant, parse_time
 from refresh.progress import progress
 from refresh.service_error import ServiceError
 
+MAX_FAILED_OBJECTS = 50
+"""Of thousands of partitions: whoever is not named is tried once more, alone."""
+
 bp = df.Blueprint()
 
 
@@ -48,16 +51,16 @@ def read_history(order: Json) -> Json:
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced, posted_at.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it and its `progress`; `absent` with when it
-    was not there (`read_at`), and whether newer refreshes pushed it out of the history (`pushed_out`); or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, its `progress`, and `failed_objects`, pairs
+    of table and partition; `absent` with when it was not there (`read_at`), and whether newer refreshes pushed it out of
+    the history (`pushed_out`); or see `failed`.
     """
     read_at = clock.now()
     try:
         model, refresh_id = Model.of(order), order["refresh_id"]
         row = model.by_id(refresh_id) if order["enhanced"] else None
         if row is not None:
-            row = _explained(model, row)
-            return {"kind": "row", "row": row.to_json(), "progress": progress(row)}
+            return _read(_explained(model, row))
         history = model.history()
         row = _listed(history, refresh_id)
         if row is None and not order["enhanced"]:
@@ -67,7 +70,13 @@ def read_refresh(order: Json) -> Json:
     if row is None:
         gone = _pushed_out(history, read_at, order.get("posted_at"))
         return {"kind": "absent", "read_at": instant(read_at), "pushed_out": gone}
-    return {"kind": "row", "row": row.to_json(), "progress": progress(row)}
+    return _read(row)
+
+
+def _read(row: RefreshRow) -> Json:
+    failed_objects = [[entry.table, entry.partition] for entry in row.objects if entry.status.lower() == "failed"]
+    found = {"progress": progress(row), "failed_objects": failed_objects[:MAX_FAILED_OBJECTS]}
+    return {"kind": "row", "row": row.to_json(), **found}
 
 
 def _listed(history: History, refresh_id: str) -> RefreshRow | None:

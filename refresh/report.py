@@ -63,6 +63,7 @@ def report(instance: Instance, state: RequestState, lane: Lane, run: Json, now: 
         "waitsFor": standing.get("waitsFor"),
         "progress": standing.get("progress"),
         "lastReadError": standing.get("lastReadError"),
+        "retry": standing.get("retry"),
         "instanceId": instance.id,
         "runtimeStatus": _runtime_status(instance, status),
         "customStatus": None if ending else {"status": status},

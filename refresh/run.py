@@ -149,7 +149,9 @@ def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
     late_after = state.before["read_at"] if state.before else None
-    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after)
+    # who joined since the claim may have added to the scope
+    scope = answer.get("scope", state.scope)
+    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after, scope=scope)
 
 
 def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -244,7 +246,7 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
         state = replace(read_well(state), seen=True, progress=answer.get("progress"))
         outcome = judge_json(answer["row"], state.dataset_id)
         if outcome is not None:
-            return _judged(state, outcome)
+            return _judged(state, outcome, answer.get("failed_objects"))
     elif answer["kind"] == "absent":
         state = read_well(state)
         if answer.get("pushed_out"):
@@ -268,11 +270,11 @@ def _lost(state: RunState, code: str) -> Outcome:
     return Outcome(status="Lost", refresh_id=state.refresh_id, error=error)
 
 
-def _judged(state: RunState, outcome: Outcome) -> RunState:
+def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | None]] | None = None) -> RunState:
     if state.adopted and outcome.status != "Completed":
         # not proven ours: it may satisfy a request, never fail it
         return replace(state, phase="reopen", pause=0)
-    return over(state, {**outcome.to_json(), "adopted": state.adopted})
+    return over(state, {**outcome.to_json(), "adopted": state.adopted, "failedObjects": failed_objects or []})
 
 
 def _finished(state: RunState, answer: Json, now: datetime) -> RunState:
