@@ -51,9 +51,9 @@ def read_history(order: Json) -> Json:
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced, posted_at.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, its `progress`, and `failed_objects`, pairs
-    of table and partition; `absent` with when it was not there (`read_at`), and whether newer refreshes pushed it out of
-    the history (`pushed_out`); or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, its `progress`, and `failed_objects`,
+    pairs of table and partition; `absent` with when it was not there (`read_at`) and whether newer refreshes pushed it
+    out of the history (`pushed_out`); or see `failed`.
     """
     read_at = clock.now()
     try:

@@ -40,16 +40,24 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
     return meanwhile
 
 
-def then_foreign(count: int = 1, **foreign: Any) -> Meanwhile:
-    """Refreshes of others that begin when ours is running."""
+def then_foreign(count: int = 1, *, end: bool = False, **foreign: Any) -> Meanwhile:
+    """Refreshes of others that begin when ours is running; `end`: ours ends after that, and not before."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
         until(lambda: any(refresh["state"] == "InProgress" for refresh in world.own(model)))
         for _ in range(count):
             world.control(model, "/foreign", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **foreign})
+        if end:
+            world.control(model, "/end")
 
     return meanwhile
+
+
+def then_make_room(world: World, model: str, uri: str) -> None:
+    """The refresh that is in the way ends once it has been in the way."""
+    until(lambda: world.truth(model)["calls"]["start"])
+    world.control(model, "/end")
 
 
 def then_end(world: World, model: str, uri: str) -> None:
@@ -147,17 +155,14 @@ def dropped(times: int) -> list[tuple[str, str, Json]]:
     return [("acceptedButDropped", "start", {"count": times})]
 
 
-def hidden(**more: Any) -> list[Json]:
-    """Somebody else's refresh that is running and not yet in the history."""
-    return [{"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 1.5, **more}]
-
-
+HIDDEN = [{"refreshType": "Scheduled", "outcome": "Stuck", "visibilitySeconds": "never"}]
+"""Somebody else's refresh that is running, and not in the history."""
 LOST_WORDS = (
     "A refresh is already in progress for this dataset",
     "Cannot start: another dataset refresh is running",
     "RefreshInProgressException",
 )
-OUT_OF_SIGHT = {"seconds": 8}
+OUT_OF_SIGHT = {"outcome": "Stuck"}
 QUIRKS = [
     Case("row that comes late", {"visibilitySeconds": 2.5}),
     Case("row that comes after the end", {"seconds": 0.2, "visibilitySeconds": 3}),
@@ -185,13 +190,15 @@ QUIRKS = [
         for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
     ),
     Case("refresh in the way under an unknown word", {"runningStatus": "Pondering"}, foreign=[{"seconds": 2}]),
-    Case("refused as busy, 400", foreign=hidden(), starts=2),
-    Case("refused as busy, 409", {"conflict": 409}, foreign=hidden(), starts=2),
+    Case("refused as busy, 400", foreign=HIDDEN, meanwhile=then_make_room, starts=2),
+    Case("refused as busy, 409", {"conflict": 409}, foreign=HIDDEN, meanwhile=then_make_room, starts=2),
     *(
-        Case(f"refused as busy: {words}", {"conflictMessage": words}, foreign=hidden(), starts=2)
+        Case(
+            f"refused as busy: {words}", {"conflictMessage": words}, foreign=HIDDEN, meanwhile=then_make_room, starts=2
+        )
         for words in LOST_WORDS
     ),
-    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, foreign=hidden()),
+    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, foreign=HIDDEN, meanwhile=then_make_room),
     Case(
         "row of yesterday that never ended",
         foreign=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
@@ -262,8 +269,10 @@ QUIRKS = [
         code="RefreshOutOfSight",
         says=["key refresh"],
     ),
-    Case("pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_foreign(61)),
-    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_foreign(61)),
+    Case(
+        "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_foreign(61, end=True)
+    ),
+    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_foreign(61, end=True)),
     Case("only a timeout is wished", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
     Case(
         "partial batches",
@@ -288,7 +297,7 @@ def test_each_row_has_its_verdict(
 def test_a_throttle_holds_for_the_next_request_too(world: World) -> None:
     """Whoever met the 429 has gone; the next one waits as long, without asking, and then is served."""
     model = world.model()
-    world.fault(model, "throttled", "history", seconds=6)
+    world.fault(model, "throttled", "history", seconds=10)
     first = world.ask(model)
     world.until(first["statusUri"], lambda status: status["lastReadError"])
     assert requests.delete(first["cancelUri"], timeout=30).status_code == 202
@@ -303,8 +312,9 @@ def test_a_throttle_holds_for_the_next_request_too(world: World) -> None:
 
 def test_the_status_shows_how_far_an_enhanced_refresh_is(world: World) -> None:
     """Tables and partitions, while it runs."""
-    model = world.model(seconds=4)
+    model = world.model(outcome="Stuck")
     uri = world.ask(model, **FULL)["statusUri"]
     status = world.until(uri, lambda status: (status["progress"] or {}).get("completed") == 1)
+    world.control(model, "/end")
     assert status["progress"] == {"total": 2, "completed": 1, "inProgress": ["DimDate/DimDate"], "failed": []}
     assert world.follow(uri).body["progress"] is None
