@@ -20,6 +20,7 @@ from urllib3.exceptions import (
 
 import power_bi.errors
 from power_bi.answers import error_of, facts_of, retry_after, said_in
+from power_bi.client import PowerBiClient
 from power_bi.errors import (
     AnswerLost,
     BadAnswer,
@@ -33,7 +34,7 @@ from power_bi.errors import (
     Throttled,
 )
 from refresh.errors import CATALOGUE
-from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, client, reply
+from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, Tokens, client, reply
 
 
 def request_error(message: str, code: str = "InvalidRequest") -> dict[str, Any]:
@@ -172,6 +173,14 @@ def test_what_a_failing_network_means(raised: Exception, kind: type[PowerBiError
     assert type(caught.value) is kind
     assert caught.value.retryable
     assert "api.powerbi.com" in str(caught.value)
+
+
+def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
+    """Asked of the real resolver: names under `.invalid` never exist (RFC 6761)."""
+    power_bi = PowerBiClient("https://power-bi.invalid", Tokens())
+    with pytest.raises(NotSent) as caught:
+        power_bi.start(WORKSPACE, DATASET, None)
+    assert "power-bi.invalid" in str(caught.value)
 
 
 @pytest.mark.parametrize(
