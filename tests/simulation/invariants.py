@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from refresh.run import LOST_AFTER
 from tests.simulation.world import Accepted, World
 
 MOST_ROWS = 60
@@ -30,14 +31,18 @@ def require(condition: object, sentence: str) -> None:
 
 
 def no_post_beside_our_own(world: World) -> None:
-    """3. We never POST while a refresh of ours for that dataset is in progress, as far as anybody could know."""
+    """3. We never POST while a refresh of ours for that dataset is in progress, as far as anybody could know.
+
+    One that is given up as lost is in nobody's way: what Power BI never ends must not close the model for ever.
+    """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
             visible = visible and not _pushed_out(world, post.dataset_id, entry, post.at)
             running = time(entry["startTime"]) < post.at and (not entry["endTime"] or time(entry["endTime"]) > post.at)
+            given_up = post.at - time(entry["startTime"]) >= LOST_AFTER
             require(
-                entry["foreign"] or not (visible and running),
+                entry["foreign"] or given_up or not (visible and running),
                 f"3: {post.run} posts beside our own refresh {entry['requestId']}",
             )
         require(post.recorded is None, f"3: {post.run} posts although the lane has its refresh {post.recorded}")
@@ -97,7 +102,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
             require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
         case _:
             require(status == "Failed", f"1: {about}")
-            _failed(world, about, refresh, error["code"])
+            _failed(world, about, refresh, error["code"], exists=world.day.knobs[body["datasetId"]].get("exists", True))
 
 
 def _later(entry: Json, refresh: Json | None) -> bool:
@@ -109,12 +114,13 @@ def _pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> b
     return len(newer) >= MOST_ROWS
 
 
-def _failed(world: World, about: str, refresh: Json | None, code: str) -> None:
+def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
     rates = world.rates
     excuses = {
         "AnswerLost": rates.start_answer_lost or rates.start_unavailable or rates.read_unavailable or rates.read_drop,
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
+        "ModelNotFound": not exists,
         "ServiceUnavailable": rates.read_unavailable or rates.read_drop or rates.start_unavailable,
     }
     if code in excuses:
