@@ -17,11 +17,12 @@ FUNCTIONS = _table(
     none="action item listCallbackUrl trigger triggerBody triggerOutputs workflow",
     maybe="guid utcNow",
     one="""
-        appsetting array base64 base64ToBinary base64ToString binary body bool dataUri dataUriToBinary dataUriToString
-        dayOfMonth dayOfWeek dayOfYear decimal decodeBase64 decodeDataUri decodeUriComponent empty encodeUriComponent
-        first int isInt items iterationIndexes json last length not outputs parameters result reverse string ticks toLower
-        toUpper triggerFormDataMultiValues triggerFormDataValue triggerMultipartBody trim uriComponent uriComponentToBinary
-        uriComponentToString uriHost uriPath uriPathAndQuery uriPort uriQuery uriScheme variables xml
+        appsetting array base64 base64ToBinary base64ToString binary body bool dataUri dataUriToBinary
+        dataUriToString dayOfMonth dayOfWeek dayOfYear decimal decodeBase64 decodeDataUri decodeUriComponent
+        empty encodeUriComponent first int isInt items iterationIndexes json last length not outputs
+        parameters result reverse string ticks toLower toUpper triggerFormDataMultiValues triggerFormDataValue
+        triggerMultipartBody trim uriComponent uriComponentToBinary uriComponentToString uriHost uriPath
+        uriPathAndQuery uriPort uriQuery uriScheme variables xml
     """,
     one_two="actions float isFloat sort startOfDay startOfHour startOfMonth",
     one_three="formatDateTime parseDateTime",

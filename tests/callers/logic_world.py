@@ -1,0 +1,183 @@
+"""The shipped Logic Apps files, loaded as their users deploy them, and the world that their runs are played in."""
+
+import json
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.callers.logic_http import Callbacks, Network, callbacks
+from tests.callers.logic_run import Run, Workflow
+from tests.devhost.process import KEY, ROOT, Devhost, until
+from tests.e2e.world import FAST, WORKSPACE, World
+
+Json = dict[str, Any]
+
+FOLDER = ROOT / "integrations" / "logic_apps"
+FILES = {
+    str(path.relative_to(FOLDER)): path
+    for path in sorted([*FOLDER.glob("consumption/*.json"), *FOLDER.glob("standard/*/*/workflow.json")])
+}
+AUDIENCE = "api://00000000-0000-4000-8000-0000000000aa"
+PRINCIPAL = "00000000-0000-4000-8000-0000000000bb"
+STRANGER = "00000000-0000-4000-8000-0000000000cc"
+SCALE = 0.02
+"""Pauses of the definitions and of Retry-After last a fiftieth: 30 s are 0.6 s, twelve hours a quarter of one."""
+SETTINGS = {**FAST, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+ENTRA = {"AUTH_MODE": "entra", "ALLOWED_CALLERS": PRINCIPAL, "WEBSITE_AUTH_ENABLED": "True"}
+
+
+def signs_in(name: str) -> bool:
+    """Whether a file signs in with a managed identity; the others send a key."""
+    return "identity" in name
+
+
+def calls_back(name: str) -> bool:
+    """Whether a file waits for a call back; the others poll."""
+    return "webhook" in name
+
+
+def load(name: str, base_url: str, key: str) -> Workflow:
+    """A shipped file with the values that its user gives."""
+    content = json.loads(FILES[name].read_text("utf-8"))
+    if FILES[name].name != "workflow.json":
+        resource = content["resources"][0]
+        given = {"baseUrl": base_url, "functionKey": key, "audience": AUDIENCE}
+        values = resource["properties"]["parameters"]
+        parameters = {
+            own: _filled(value["value"], r"\[parameters\('(\w+)'\)\]", given) for own, value in values.items()
+        }
+        return Workflow(content["parameters"]["logicAppName"]["defaultValue"], _definition(resource), parameters)
+    beside = json.loads((FILES[name].parent.parent / "parameters.json").read_text("utf-8"))
+    settings = {"REFRESHER_URL": base_url, "REFRESHER_KEY": key, "REFRESHER_AUDIENCE": AUDIENCE}
+    parameters = {own: _filled(value["value"], r"@appsetting\('(\w+)'\)", settings) for own, value in beside.items()}
+    return Workflow(FILES[name].parent.name, content["definition"], parameters)
+
+
+def changed(workflow: Workflow, **wish: Any) -> Workflow:
+    """The workflow with other values in the body of its start, as a user may change them in the designer."""
+    definition = json.loads(json.dumps(workflow.definition))
+    inputs = definition["actions"]["For_each_model"]["actions"]["Refresh"]["inputs"]
+    inputs.get("subscribe", inputs)["body"] |= wish
+    return Workflow(workflow.name, definition, workflow.parameters)
+
+
+def _definition(resource: Json) -> Json:
+    definition: Json = resource["properties"]["definition"]
+    return definition
+
+
+def _filled(text: str, pattern: str, values: dict[str, str]) -> str:
+    found = re.fullmatch(pattern, text)
+    assert found, text
+    return values[found[1]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The app of one sign-in, in front of the one Power BI service."""
+
+    world: World
+    key: str
+    callbacks: Callbacks
+
+    def network(self, principal: str = PRINCIPAL) -> Network:
+        """The way to the app: behind the platform's sign-in an identity becomes headers that the app can trust."""
+
+        def sign_in(authentication: Json) -> dict[str, str]:
+            assert authentication == {"type": "ManagedServiceIdentity", "audience": AUDIENCE}
+            return platform_headers(principal)
+
+        return Network(sign_in)
+
+    def run(self, workflow: Workflow, *models: Json, scale: float = SCALE, **more: Any) -> Run:
+        """A run, not yet begun."""
+        name = f"0858{secrets.token_hex(13)}CU{secrets.randbelow(90) + 10}"
+        more.setdefault("network", self.network())
+        body = {"models": list(models)}
+        return Run(workflow, body, callbacks=self.callbacks, scale=scale, name=name, **more)
+
+    def workflow(self, name: str) -> Workflow:
+        """A shipped file, set up for this app."""
+        return load(name, self.world.app, self.key)
+
+
+def platform_headers(principal: str) -> dict[str, str]:
+    """What the platform's sign-in adds to a call whose token it has checked."""
+    return {"X-MS-CLIENT-PRINCIPAL-ID": principal, "X-MS-CLIENT-PRINCIPAL-IDP": "aad"}
+
+
+def model_of(dataset_id: str, **more: Any) -> Json:
+    """An item of the trigger's list."""
+    return {"workspaceId": WORKSPACE, "datasetId": dataset_id, **more}
+
+
+@dataclass(frozen=True)
+class Places:
+    """The apps with sign-in by key and by identity."""
+
+    key: Place
+    identity: Place
+
+    def of(self, name: str) -> Place:
+        """The app that a file is made for."""
+        return self.identity if signs_in(name) else self.key
+
+    def every_file(self, story: Callable[[str, Place], Any], names: list[str] | None = None) -> dict[str, Any]:
+        """Plays a story with each shipped file, all at the same time; what it returned by file."""
+        chosen = names or list(FILES)
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            return dict(zip(chosen, pool.map(lambda name: story(name, self.of(name)), chosen), strict=True))
+
+
+@contextmanager
+def places(folder: Path) -> Iterator[Places]:
+    """Both apps, running."""
+    with ExitStack() as stack:
+        service = stack.enter_context(serve(PowerBiService()))
+        served = stack.enter_context(callbacks())
+        env = {**SETTINGS, "POWER_BI_API_URL": service.base_url}
+        arguments = ("--key", KEY, "--exact-timers")
+        keyed = Devhost(ROOT, folder / "key", *arguments, "--keys", env=env)
+        signed = stack.enter_context(Devhost(ROOT, folder / "identity", *arguments, env={**env, **ENTRA}))
+        stack.enter_context(keyed)
+        key = host_key(keyed)
+        yield Places(
+            Place(World(keyed.base, service.base_url, key), key, served),
+            Place(World(signed.base, service.base_url), "", served),
+        )
+
+
+def host_key(app: Devhost) -> str:
+    """A key that opens functions of the level FUNCTION, as the devhost tells it."""
+    found: list[str] = []
+
+    def told() -> bool:
+        found[:] = re.findall(r"host key (\S+?),", app.log)
+        return bool(found)
+
+    until(told, 10, lambda: app.log)
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def logic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Both apps, for all tests of a process."""
+    with places(tmp_path_factory.mktemp("logic")) as running:
+        yield running
+
+
+def started(run: Run) -> threading.Thread:
+    """The run, going on beside the test."""
+    thread = threading.Thread(target=run.to_the_end)
+    thread.start()
+    return thread
