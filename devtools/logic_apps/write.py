@@ -229,12 +229,18 @@ def _refreshed() -> Json:
 
 
 def _no_verdict() -> Json:
-    """A body that is no JSON object (a gateway's page, say) has no properties, and asking it for one is an error."""
+    """After a body that is no JSON object, a gateway's page, say: it has no properties, and asking for one is an error.
+
+    And after an action at its limit.timeout: the reference says that it is Cancelled, and nothing can run after that.
+    """
     text = (
-        "@concat('Semantic model ', items('For_each_model')?['datasetId'], ': '"
-        ", 'the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), ' and no verdict.')"
+        "@concat('Semantic model ', items('For_each_model')?['datasetId'], ': ', "
+        "if(equals(outputs('Refresh')?['statusCode'], null), "
+        "coalesce(actions('Refresh')?['error']?['message'], 'the refresh service gave no verdict.'), "
+        "concat('the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), "
+        "' and no verdict.')))"
     )
-    return {**_note(text), "runAfter": {"Refreshed": ["Failed"]}}
+    return {**_note(text), "runAfter": {"Refreshed": ["Failed", "Skipped"]}}
 
 
 def _verdict() -> Json:

@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+import requests
 
 from devhost.power_bi.server import serve
 from devhost.power_bi.service import PowerBiService
 from tests.callers.logic_http import Callbacks, Network, callbacks
 from tests.callers.logic_run import Run, Workflow
 from tests.devhost.process import KEY, ROOT, Devhost, until
-from tests.e2e.world import FAST, WORKSPACE, World
+from tests.e2e.world import CALL_SECONDS, END_SECONDS, FAST, WORKSPACE, World
 
 Json = dict[str, Any]
 
@@ -106,6 +105,22 @@ class Place:
         body = {"models": list(models)}
         return Run(workflow, body, callbacks=self.callbacks, scale=scale, name=name, **more)
 
+    def listed(self, dataset_id: str) -> list[Json]:
+        """What the app says of the requests for a model, newest first."""
+        headers = {**platform_headers(PRINCIPAL), "x-functions-key": self.key}
+        uri = f"{self.world.app}/api/refreshes"
+        answer = requests.get(uri, params={"datasetId": dataset_id}, headers=headers, timeout=CALL_SECONDS)
+        assert answer.ok, answer.text
+        return list(answer.json()["refreshes"])
+
+    def becomes(self, dataset_id: str, status: str) -> None:
+        """Waits until the newest request for a model has a status."""
+
+        def there() -> bool:
+            return [row["status"] for row in self.listed(dataset_id)[:1]] == [status]
+
+        until(there, END_SECONDS, lambda: str(self.listed(dataset_id)))
+
     def workflow(self, name: str) -> Workflow:
         """A shipped file, set up for this app."""
         return load(name, self.world.app, self.key)
@@ -169,15 +184,10 @@ def host_key(app: Devhost) -> str:
     return found[0]
 
 
-@pytest.fixture(scope="session")
-def logic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    """Both apps, for all tests of a process."""
-    with places(tmp_path_factory.mktemp("logic")) as running:
-        yield running
-
-
-def started(run: Run) -> threading.Thread:
-    """The run, going on beside the test."""
-    thread = threading.Thread(target=run.to_the_end)
-    thread.start()
-    return thread
+@contextmanager
+def going_on(run: Run) -> Iterator[None]:
+    """The run, going on beside what the story does; at its end the run has ended too."""
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(run.to_the_end)
+        yield
+        ending.result(END_SECONDS)
