@@ -1,7 +1,8 @@
 """Runs a workflow definition the way Logic Apps documents it: order, statuses, loops, the actions that we ship.
 
-Durations of the definition and of Retry-After are multiplied with `scale`, so that hours pass in seconds; nothing else
-is hurried. Sources: schema reference for trigger and action types; handling errors and exceptions; HTTP; HTTP webhook.
+Durations of the definition are multiplied with `scale` and those of Retry-After with `poll_scale`, so that hours pass
+in seconds; nothing else is hurried. Sources: schema reference for trigger and action types; handling errors and
+exceptions; HTTP; HTTP webhook.
 """
 
 import threading
@@ -18,6 +19,7 @@ Json = dict[str, Any]
 
 RETRY_AFTER = 20.0
 """Seconds between two looks at a Location that came without Retry-After."""
+LOOK_SECONDS = 0.02
 HIDDEN = "hidden: the action's inputs are secured"
 
 
@@ -107,6 +109,7 @@ class Run:
     callbacks: Callbacks
     scale: float
     name: str
+    poll_scale: float = 0.2
     timed_out: str = "Cancelled"
     status: str = "Running"
     error: Json | None = None
@@ -224,7 +227,7 @@ class Run:
             answer = retried(lambda: self.network.call(inputs), policy, clock.wait)
             while answer.status == 202 and action.get("operationOptions") != "DisableAsyncPattern":
                 location = answer.header("Location")
-                clock.wait(float(answer.header("Retry-After") or RETRY_AFTER))
+                clock.wait(float(answer.header("Retry-After") or RETRY_AFTER), self.poll_scale)
                 if location:  # without one there is nothing to ask, and the action waits for its limit
                     look: Json = {"method": "GET", "uri": location}
                     answer = retried(lambda look=look: self.network.call(look), policy, clock.wait)  # type: ignore[misc]
@@ -277,9 +280,9 @@ class _Limit:
         self._run = run
         self._left = (seconds_of(action.get("limit", {}).get("timeout")) or 86_400.0) * run.scale
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, scale: float | None = None) -> None:
         """Waits; raises TimeIsUpError or CancelledRunError."""
-        scaled = seconds * self._run.scale
+        scaled = seconds * (self._run.scale if scale is None else scale)
         if self._run.cancelled.wait(min(scaled, self._left)):
             raise CancelledRunError
         self._left -= scaled
@@ -288,9 +291,8 @@ class _Limit:
 
     def wait_for(self, event: threading.Event) -> None:
         """Waits until something has happened."""
-        step = 0.02
-        while not event.wait(step):
-            self.wait(step / self._run.scale)
+        while not event.is_set():
+            self.wait(LOOK_SECONDS, 1)
 
 
 def _outputs(answer: Answer) -> Json:

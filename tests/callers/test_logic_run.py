@@ -55,6 +55,7 @@ def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more
     """A run of a shipped file, not yet begun."""
     workflow = load(name, "https://refresher.example", "the-key")
     more.setdefault("scale", SCALE)
+    more["poll_scale"] = more["scale"]
     return Run(workflow, {"models": list(models)}, network, served, name="0858CU01", **more)
 
 

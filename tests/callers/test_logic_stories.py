@@ -27,6 +27,7 @@ from tests.callers.logic_world import (
     places,
     signs_in,
 )
+from tests.devhost.process import ROOT
 from tests.e2e.test_crashes import mortal
 
 Json = dict[str, Any]
@@ -252,7 +253,7 @@ def test_a_model_that_is_listed_twice_is_one_request(name: str, logic: Places) -
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:
     """kill -9 while all models are refreshed: every file ends green, after one refresh each."""
-    with callbacks() as served, mortal(tmp_path, PowerBiService(), **SETTINGS) as (world, victim):
+    with callbacks() as served, mortal(tmp_path, PowerBiService(), ROOT, **SETTINGS) as (world, victim):
         place = Place(world, "", served)
         models = {name: world.model(seconds=8) for name in FILES}
         # pauses of 1.5 s between eleven calls: longer than a start takes
