@@ -39,6 +39,9 @@ def lint_file(path: Path) -> list[str]:
 
 def lint_template(template: Json) -> Iterator[str]:
     """An ARM template: each workflow in it, and how its parameters get there."""
+    for key in ("$schema", "contentVersion"):
+        if not isinstance(template.get(key), str):
+            yield f"{key}: a template needs it"
     workflows = [
         resource
         for resource in template.get("resources", [])
@@ -54,6 +57,9 @@ def lint_template(template: Json) -> Iterator[str]:
     for name, parameter in own.items():
         yield from _check_secure_default(f"parameters.{name}", parameter)
     for index, resource in enumerate(workflows):
+        for key in ("apiVersion", "name", "location"):
+            if not isinstance(resource.get(key), str):
+                yield f"resources[{index}].{key}: a logic app needs it"
         properties = resource.get("properties", {})
         definition = properties.get("definition")
         if not isinstance(definition, dict):
@@ -72,6 +78,8 @@ def lint_template(template: Json) -> Iterator[str]:
 
 def lint_standard(workflow: Json, parameters: Json) -> Iterator[str]:
     """A workflow.json with the parameters.json of its app."""
+    for key in workflow.keys() - {"definition", "kind"}:
+        yield f"{key}: no key of a workflow.json"
     if workflow.get("kind") != "Stateful":
         yield "kind: must be Stateful; a Stateless workflow neither waits for a 202 nor for a callback"
     for name, parameter in parameters.items():

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 FOLDER = ROOT / "integrations" / "logic_apps"
 FILES = {
-    str(path.relative_to(FOLDER)): path
+    path.relative_to(FOLDER).as_posix(): path
     for path in sorted([*FOLDER.glob("consumption/*.json"), *FOLDER.glob("standard/*/*/workflow.json")])
 }
 AUDIENCE = "api://00000000-0000-4000-8000-0000000000aa"

@@ -219,6 +219,8 @@ def resource(template: Json) -> Json:
 
 TEMPLATE_FAULTS: dict[str, tuple[str, Callable[[Json], None], str]] = {
     "no workflow": ("key", put(resource, type="Microsoft.Web/sites"), "no Microsoft.Logic/workflows"),
+    "no schema of a template": ("key", drop(lambda t: t, "$schema"), "$schema: a template needs it"),
+    "no version of the API": ("key", drop(resource, "apiVersion"), "apiVersion: a logic app needs it"),
     "no definition": ("key", drop(lambda t: resource(t)["properties"], "definition"), "definition: is missing"),
     "no value": ("key", drop(lambda t: resource(t)["properties"]["parameters"], "BaseUrl"), "no value for BaseUrl"),
     "a value for nothing": (
@@ -263,6 +265,7 @@ def test_a_fault_of_a_template_is_named(name: str) -> None:
 
 STANDARD_FAULTS: dict[str, tuple[Callable[[Json], None], Callable[[Json], None], str]] = {
     "a stateless workflow": (put(lambda w: w, kind="Stateless"), lambda p: None, "kind: must be Stateful"),
+    "an unknown key": (put(lambda w: w, parameters={}), lambda p: None, "parameters: no key of a workflow.json"),
     "no definition": (drop(lambda w: w, "definition"), lambda p: None, "definition: is missing"),
     "a parameter that is not there": (lambda w: None, drop(lambda p: p, "BaseUrl"), "no parameter BaseUrl"),
     "a secure type": (
