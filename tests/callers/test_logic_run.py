@@ -44,7 +44,7 @@ class Scripted(Network):
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served() -> Iterator[Callbacks]:
     """Addresses to call back."""
     with callbacks() as running:
