@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -146,12 +146,6 @@ class Places:
     def of(self, name: str) -> Place:
         """The app that a file is made for."""
         return self.identity if signs_in(name) else self.key
-
-    def every_file(self, story: Callable[[str, Place], Any], names: list[str] | None = None) -> dict[str, Any]:
-        """Plays a story with each shipped file, all at the same time; what it returned by file."""
-        chosen = names or list(FILES)
-        with ThreadPoolExecutor(len(chosen)) as pool:
-            return dict(zip(chosen, pool.map(lambda name: story(name, self.of(name)), chosen), strict=True))
 
 
 @contextmanager
