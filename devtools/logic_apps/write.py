@@ -26,6 +26,13 @@ Json = dict[str, Any]
 _MODEL = "items('For_each_model')"
 _DATASET = f"@{_MODEL}?['datasetId']"
 _KEY = f"@{{workflow().run.name}}-@{{{_MODEL}?['datasetId']}}"
+_NO_VERDICT = (
+    "concat('Semantic model ', items('For_each_model')?['datasetId'], ': ', "
+    "if(equals(outputs('Refresh')?['statusCode'], null), "
+    "coalesce(actions('Refresh')?['error']?['message'], 'the refresh service gave no verdict.'), "
+    "concat('the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), "
+    "' and no verdict.')))"
+)
 _HAPPENED = ["Succeeded", "Failed", "TimedOut"]
 
 
@@ -210,9 +217,7 @@ def _note(text: str) -> Json:
 def _refreshed() -> Json:
     """The HTTP action fails with a 424; a callback always succeeds, and the status in it says how the refresh ended."""
     sentence = (
-        "@coalesce(body('Refresh')?['Error']?['Message'], body('Refresh')?['error']?['message'], "
-        "concat('Semantic model ', items('For_each_model')?['datasetId'], ': ', "
-        "coalesce(actions('Refresh')?['error']?['message'], 'the refresh service gave no verdict.')))"
+        "@coalesce(body('Refresh')?['Error']?['Message'], body('Refresh')?['error']?['message'], " + _NO_VERDICT + ")"
     )
     return {
         "type": "If",
@@ -233,14 +238,7 @@ def _no_verdict() -> Json:
 
     And after an action at its limit.timeout: the reference says that it is Cancelled, and nothing can run after that.
     """
-    text = (
-        "@concat('Semantic model ', items('For_each_model')?['datasetId'], ': ', "
-        "if(equals(outputs('Refresh')?['statusCode'], null), "
-        "coalesce(actions('Refresh')?['error']?['message'], 'the refresh service gave no verdict.'), "
-        "concat('the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), "
-        "' and no verdict.')))"
-    )
-    return {**_note(text), "runAfter": {"Refreshed": ["Failed", "Skipped"]}}
+    return {**_note("@" + _NO_VERDICT), "runAfter": {"Refreshed": ["Failed", "Skipped"]}}
 
 
 def _verdict() -> Json:

@@ -250,7 +250,8 @@ def test_who_may_not_call_is_red_and_starts_nothing(name: str, told: Told) -> No
     if signs_in(name):
         assert ending.sentence == f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
     else:
-        assert ending.sentence.startswith(f"Semantic model {ending.dataset_id}: ")
+        words = "the refresh service answered with status 401 and no verdict."
+        assert ending.sentence == f"Semantic model {ending.dataset_id}: {words}"
     assert len([path for _, path, _ in ending.calls if path == START]) == 1
     assert (ending.rows, ending.made) == ([], 0)
 
