@@ -19,10 +19,8 @@ MAX_RETRIES = 10
 MAX_KEY = 256
 KEYS = (
     *("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "retries"),
-    *("idempotencyKey", "caller"),
+    *("idempotencyKey", "waitSeconds", "callBackUri", "caller"),
 )
-NOT_YET = ("waitSeconds", "callBackUri")
-"""Parts of the contract that this version does not serve: refused by name, never silently ignored."""
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
 CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -94,10 +92,8 @@ def parse_wish(body: bytes, settings: Settings, key_header: str | None = None) -
 
     `key_header` is the header Idempotency-Key, which says the same as the key `idempotencyKey`.
     """
-    value = _json_object(body)
+    value = json_object(body)
     for key in value:
-        if key in NOT_YET:
-            raise BadRequestError(f"{key} is not supported by this version.", key, "NotSupported")
         if key not in KEYS:
             raise BadRequestError(f"{_shown(key)} is not a known key. Known keys: {', '.join(KEYS)}.", _shown(key))
     workspace_id = _guid(value, "workspaceId")
@@ -136,7 +132,7 @@ def parse_wish(body: bytes, settings: Settings, key_header: str | None = None) -
 
 def parse_cancellation(body: bytes) -> tuple[str, str]:
     """Dataset id and idempotency key of a request to be cancelled. Raises BadRequestError."""
-    value = _json_object(body)
+    value = json_object(body)
     for key in value:
         if key not in ("datasetId", "idempotencyKey"):
             raise BadRequestError(
@@ -147,7 +143,8 @@ def parse_cancellation(body: bytes) -> tuple[str, str]:
     return str(_guid(value, "datasetId")), _idempotency_key(value["idempotencyKey"], None)
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The body of a POST. Raises BadRequestError if it is no JSON object, or too large to be read."""
     if len(body) > MAX_BODY_BYTES:
         raise BadRequestError(f"The body has {len(body)} bytes, at most {MAX_BODY_BYTES} are read.", "body")
     try:

@@ -15,7 +15,8 @@ import azure.durable_functions as df
 from entities.dataset_lane import read_lane
 from refresh.report import Report
 from refresh.request_state import RequestState
-from triggers.instances import Found, find_request
+from refresh.stored import Found
+from triggers.instances import find_request
 
 RESERVE_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds to wait for the lane to have heard; a caller is answered within two."""

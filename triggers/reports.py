@@ -13,8 +13,9 @@ from refresh.report import Instance, Report, report
 from refresh.request_state import RequestState
 from refresh.run_state import run_instance
 from refresh.settings import current_settings
+from refresh.stored import Found
 from triggers.answers import Json, answer
-from triggers.instances import Found, run_status
+from triggers.instances import run_status
 from triggers.uris import base_url, status_uri
 
 log = logging.getLogger("refresh")

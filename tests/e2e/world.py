@@ -21,6 +21,7 @@ FAST = {
     "VISIBILITY_GRACE_SECONDS": "4",
     "FALLBACK_SECONDS": "3",
     "OUTAGE_BUDGET_SECONDS": "5",
+    "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
 """App settings that make the same things happen sooner."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}

@@ -237,6 +237,35 @@ def no_cancel_unasked(world: World) -> None:
             require(asked, f"7: {refresh_id} was cancelled, and {request.id} never asked for it")
 
 
+def called_back_truly(world: World) -> None:
+    """10. Whoever waits to be called is told the verdict that the status tells, and is called once if nothing dies."""
+    again = sum(world.counts[name] for name in CALLING_AGAIN)
+    finals = {request.id: request.seen[-1] for request in world.requests}
+    for number, callback in enumerate(world.receivers.callbacks):
+        about = f"10: callback {number} of {callback.request}"
+        heard = [body for _, body, answered in callback.calls if answered]
+        require(heard, f"{about} was never told")
+        require(len(heard) <= 1 + again, f"{about} was told {len(heard)} times")
+        _, code, final = finals[callback.request]
+        for _, body, _ in callback.calls:
+            told = (body["StatusCode"], body["status"], body["refreshId"], body.get("Error", {}).get("ErrorCode"))
+            truth = (str(code), final["status"], final["refreshId"], (final.get("error") or {}).get("code"))
+            require(told == truth, f"{about} was told {told}, and the status says {truth}")
+        if world.day.level == "none":
+            since = max(callback.added_at, world.engine.instances[callback.request].updated)
+            late = callback.calls[0][0] - since
+            require(late <= timedelta(seconds=30), f"{about} was told {late} late")
+
+
+CALLING_AGAIN = (
+    "activity_twice",
+    "activity_dies_after",
+    "crashes",
+    "episode_lost",
+    "episode_sent_twice",
+    "start_again_late",
+)
+
 QUIET: tuple[Callable[[World], None], ...] = (
     every_request_ends_once,
     completed_is_fresh,
@@ -247,6 +276,7 @@ QUIET: tuple[Callable[[World], None], ...] = (
     nothing_is_left,
     no_cancel_unasked,
     histories_stay_small,
+    called_back_truly,
 )
 
 

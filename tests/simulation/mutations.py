@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from activities import model, post
+from activities import callback, model, post, report
 from refresh import adoption, lane, lane_requests, lane_runs, run, run_ways, verdict
 from refresh.history import RefreshRow
 from refresh.lane_state import Lane, Member, Run
+from refresh.report import Report
+from refresh.report import report as report_of
+from refresh.stored import parse
 
 Json = dict[str, Any]
 Patch = tuple[Any, str, Any]
@@ -270,3 +273,32 @@ def never_start_the_next() -> list[Patch]:
 def _only_the_first(state: Lane, args: Json) -> bool:
     active = state.runs[0]
     return active.token is None and active.id.startswith(args["request"]) and not state.ended
+
+
+@mutation
+def end_without_a_word() -> list[Patch]:
+    """A request that ends does not tell its callbacks; the timer finds them minutes later."""
+    return [(report, "prefix_of", lambda request_id: "nobody-")]
+
+
+@mutation
+def call_back_too_early() -> list[Patch]:
+    """A callback does not look whether its request has ended."""
+
+    def verdict_at_once(found: Any) -> Report:
+        instance, state = found
+        return report_of(instance, state, Lane(), {}, state.deadline)
+
+    return [(callback, "verdict", verdict_at_once)]
+
+
+@mutation
+def any_answer_is_an_answer() -> list[Patch]:
+    """A receiver that is unwell is not called again."""
+    return [(callback, "kind_of", lambda status: "delivered")]
+
+
+@mutation
+def nobody_speaks_for_the_dead() -> list[Patch]:
+    """A terminated request's callback is dropped as if the request had never been."""
+    return [(callback, "parse", lambda status: None if status["runtimeStatus"] == "Terminated" else parse(status))]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import azure.durable_functions as df
 import requests
 from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
@@ -85,6 +86,16 @@ def call_http(name: str, request: Any) -> Any:
     return at_once(app_functions()["http", name].handler(req=request, client=CLIENT))
 
 
+def durable_client() -> df.DurableOrchestrationClient:
+    """A client such as functions are given."""
+    return df.DurableOrchestrationClient(CLIENT)
+
+
+def run_timer(name: str) -> None:
+    """Runs a timer function."""
+    at_once(app_functions()["http", name].handler(timer=None, client=CLIENT))
+
+
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine returns that never really waits, because nothing here does."""
     try:
@@ -127,7 +138,7 @@ class Transport(BaseAdapter):
 
 class Installed:
     """Puts a world under the app for as long as the block lasts. `world` has `now`, `random`, `rpc_post`,
-    `rpc_get`, `power_bi` and `sleep`."""
+    `rpc_get`, `page`, `power_bi`, `receivers` and `sleep`."""
 
     def __init__(self, world: Any, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings
@@ -154,6 +165,12 @@ class Installed:
             "asyncio",
             types.SimpleNamespace(to_thread=_inline, sleep=world.sleep),
         )
+        threads = types.SimpleNamespace(to_thread=_inline)
+        calling, listing = (importlib.import_module(name) for name in ("activities.callback", "triggers.instances"))
+        self._set(calling, "asyncio", threads)
+        self._set(calling, "_session", lambda uri: _session(Transport(world.receivers.answer)))
+        self._set(listing, "asyncio", threads)
+        self._set(listing, "_page", lambda client, query, token: world.page(query, token))
         for name, value in self._settings.items():
             os.environ[name] = value
         current_settings.cache_clear()
@@ -173,6 +190,12 @@ class Installed:
         before = getattr(owner, name)
         self._undo.append(lambda: setattr(owner, name, before))
         setattr(owner, name, value)
+
+
+def _session(transport: Transport) -> requests.Session:
+    session = requests.Session()
+    session.mount("https://", transport)
+    return session
 
 
 async def _inline(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:

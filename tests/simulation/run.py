@@ -80,6 +80,9 @@ def _play(world: World) -> None:
         world.counts["adopted"] += body.get("servedBy") == "adopted"
         if code == 202:
             raise Violation(f"1: {request.id} has no end: {body['status']}")
+    for callback in world.receivers.callbacks:
+        world.counts["callbacks"] += 1
+        world.counts["calls back"] += len(callback.calls)
     world.tidy_up()
     while world.step():
         pass

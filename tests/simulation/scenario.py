@@ -69,12 +69,17 @@ SERVICE_FAULTS = frozenset(
 
 @dataclass
 class Caller:
-    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came)."""
+    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came).
+
+    `called_back`: waits to be; `another_after`: hands in another URI so many seconds after it came.
+    """
 
     at: float
     dataset_id: str
     wish: Json
     cancel_after: float | None = None
+    called_back: bool = False
+    another_after: float | None = None
 
 
 @dataclass
@@ -110,6 +115,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         _caller(chance, chance.choice(models), span) for _ in range(chance.choice([1, 2, 2, 3, 3, 4, 5, 7, 9, 12]))
     ]
     callers.sort(key=lambda caller: caller.at)
+    _callbacks(random.Random(f"callbacks {seed}/{wanted}"), callers)  # noqa: S311
     day = Scenario(
         seed=seed,
         level=level,
@@ -170,6 +176,16 @@ def _caller(chance: random.Random, model: str, span: float) -> Caller:
     # callers of one schedule come at the same moment
     at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
     return Caller(at, model, wish, cancel_after if chance.random() < 0.2 else None)
+
+
+def _callbacks(chance: random.Random, callers: list[Caller]) -> None:
+    """On some days some wait to be called back. Dice of their own: the other days stay as they were without."""
+    if chance.random() < 0.7:
+        return
+    for caller in callers:
+        caller.called_back = chance.random() < 0.6
+        if chance.random() < 0.3:
+            caller.another_after = chance.choice([chance.uniform(0, MINUTE), chance.uniform(0, 3 * HOUR)])
 
 
 def _knobs(chance: random.Random, longest: float) -> Json:
