@@ -5,7 +5,7 @@ The orchestrator does what `next_step` says and hands the answer to `advance`; a
 run that is restarted goes on where the lane says that it was.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from refresh.adoption import service_clock
 from refresh.errors import failure
 from refresh.history import instant
 from refresh.poll_plan import next_wait
-from refresh.run_state import RunState
+from refresh.run_state import RunState, replace
 from refresh.run_ways import failed, leave, not_read, over, read_well, time_of
 from refresh.verdict import Outcome, judge_json
 

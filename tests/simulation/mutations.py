@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from activities import callback, model, post, report
-from refresh import adoption, lane, lane_requests, lane_runs, run, run_ways, verdict
-from refresh.history import RefreshRow
+from refresh import adoption, clock, lane, lane_requests, lane_runs, run, run_ways, verdict
+from refresh.history import RefreshRow, instant
 from refresh.lane_state import Lane, Member, Run
 from refresh.report import Report
 from refresh.report import report as report_of
@@ -302,3 +302,9 @@ def any_answer_is_an_answer() -> list[Patch]:
 def nobody_speaks_for_the_dead() -> list[Patch]:
     """A terminated request's callback is dropped as if the request had never been."""
     return [(callback, "parse", lambda status: None if status["runtimeStatus"] == "Terminated" else parse(status))]
+
+
+@mutation
+def another_clock() -> list[Patch]:
+    """An orchestrator asks the machine what time it is: its replay gives another answer."""
+    return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]

@@ -15,7 +15,7 @@ from typing import Any
 
 import azure.functions as func
 
-from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refused
+from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.hub import Query
 from devhost.engine.model import Instance
 from devhost.power_bi.messages import Request, Response
@@ -23,13 +23,8 @@ from devhost.power_bi.service import PowerBiService
 from refresh.history import instant
 from refresh.lane_state import Lane
 from tests.simulation.callbacks import Receivers
-from tests.simulation.platform import (
-    call_http,
-    durable_names,
-    refused,
-    route,
-    run_function,
-)
+from tests.simulation.episodes import Episodes
+from tests.simulation.platform import Histories, call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
 
 START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
@@ -86,17 +81,20 @@ class World:
         self.steps = 0
         self._ids = count(1)
         self.engine = Engine(
-            MemoryStore(),
+            Histories(),
             durable_names(),
             timers=self._timer,
             new_id=lambda: f"00000000-0000-0000-0000-{next(self._ids):012}",
         )
         self.hub = Hub(self.engine)
+        self._episodes = Episodes(day.seed)
         self.service = PowerBiService(day.seed)
         for model, knobs in day.knobs.items():
             self.service.set_knobs(model, knobs)
         for model, foreign in day.foreign:
             self.service.add_foreign(model, foreign, START)
+        self._fault_rates: list[str] = []
+        """Which rate each of the service's fault rules comes from."""
         self._faults()
         self.receivers = Receivers(self)
         self.requests: list[Accepted] = []
@@ -106,7 +104,8 @@ class World:
         self.runs: dict[str, datetime] = {}
         """Each run's first start, in the order of their first starts."""
         self.second_lives: set[str] = set()
-        self._order: Json = {}
+        self._order = "{}"
+        """What the activity was told that is at work now."""
         self._numbers = count()
         self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
         self._flying: dict[Item, Callable[[], None]] = {}
@@ -174,13 +173,14 @@ class World:
             return
         # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
         self.now += timedelta(milliseconds=self.random.randint(1, 20))
-        if item.kind == "episode":
-            self._watch(self.engine.instances[item.key])
         if item.kind == "activity":
             self._activity(item, call)
+        elif item.kind == "episode":
+            instance = self.engine.instances[item.key]
+            self._watch(instance)
+            self._finish(item, self._episodes.run(call, instance, self.engine.agenda.flying[item]))
         else:
-            if item.kind == "entity":
-                self._remember_operations(item, call)
+            self._remember_operations(item, call)
             self._finish(item, run_function(call))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
@@ -223,11 +223,13 @@ class World:
         self._order = order
 
     def _effect(self, call: Call) -> Outcome:
-        self._order = json.loads(call.value)
+        self._order = call.value
         return run_function(call)
 
     def _remember_operations(self, item: Item, call: Call) -> None:
         """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
+        if not self.rates.operation_again_late:
+            return
         for operation in json.loads(call.value)["batch"]:
             if self.chance("operation_again_late"):
                 body = {
@@ -343,21 +345,30 @@ class World:
     # ---- Power BI -------------------------------------------------------------------------------------------------
 
     def _faults(self) -> None:
-        rates = self.rates
-        rules: list[tuple[str, str, float, Json]] = [
-            ("drop", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("gatewayTimeout", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("acceptedButDropped", "start", rates.start_dropped, {}),
-            ("unavailable", "start", rates.start_unavailable / 2, {}),
-            ("drop", "start", rates.start_unavailable / 2, {}),
-            ("serverError", "any", rates.read_unavailable, {}),
-            ("drop", "any", rates.read_drop, {}),
-            ("throttled", "any", rates.throttled, {"seconds": self.random.choice([1, 30, 600, 3600])}),
-            ("tokenExpired", "any", rates.token_expired, {}),
+        seconds = self.random.choice([1, 30, 600, 3600])
+        rules: list[tuple[str, float, Json]] = [
+            ("start_answer_lost", 0.5, {"fault": "drop", "route": "start", "afterEffect": True}),
+            ("start_answer_lost", 0.5, {"fault": "gatewayTimeout", "route": "start", "afterEffect": True}),
+            ("start_dropped", 1, {"fault": "acceptedButDropped", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "unavailable", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "drop", "route": "start"}),
+            ("read_unavailable", 1, {"fault": "serverError"}),
+            ("read_drop", 1, {"fault": "drop"}),
+            ("throttled", 1, {"fault": "throttled", "seconds": seconds}),
+            ("token_expired", 1, {"fault": "tokenExpired"}),
         ]
-        for name, where, probability, more in rules:
+        for rate, share, rule in rules:
+            probability = getattr(self.rates, rate) * share
             if probability > 0:
-                self.service.add_fault({"fault": name, "route": where, "probability": probability, **more})
+                self._fault_rates.append(rate)
+                self.service.add_fault({"probability": probability, **rule})
+
+    def happened(self) -> Counter[str]:
+        """How often each thing happened, of the service's faults how many calls they hit."""
+        struck: Counter[str] = Counter()
+        for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
+            struck[rate] += rule["struck"]
+        return self.counts + struck
 
     def power_bi(self, request: Request) -> Response:
         """The service's answer, and a note of every refresh that was asked for or cancelled."""
@@ -373,7 +384,7 @@ class World:
         note = Post(
             self.now,
             dataset_id,
-            str(self._order.get("run", "")),
+            str(json.loads(self._order).get("run", "")),
             made if made not in known else None,
             [member.id for member in active.members] if active else [],
             active.refresh_id if active else None,
