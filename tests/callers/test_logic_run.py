@@ -17,8 +17,8 @@ Json = dict[str, Any]
 
 SALES, STOCK = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 SCALE = 0.0001
-HASTY = 0.000005
-"""Twelve hours are a fifth of a second."""
+HASTY = 0.000002
+"""Twelve hours are a tenth of a second."""
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 SENTENCE = "Semantic model A: no credentials (code X). Enter them."
 POLLERS = [name for name in FILES if not calls_back(name)]

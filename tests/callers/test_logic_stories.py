@@ -1,14 +1,15 @@
 """Each shipped Logic Apps file against the app: how its run ends, with which sentence, after how many refreshes.
 
-All stories are played with all files at the same time; each test then looks at one story with one file.
+A story is played with all files at the same time. One test for a story, not one for a file: so each is played once,
+whichever way the tests are shared out among processes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.callers.logic_world import (
     SETTINGS,
     STRANGER,
     Place,
+    Places,
     calls_back,
     changed,
     going_on,
@@ -34,8 +36,6 @@ from tests.e2e.world import END_SECONDS
 Json = dict[str, Any]
 
 ENHANCED: Json = {"refresh": {"type": "full"}}
-POLLERS = [name for name in FILES if not calls_back(name)]
-LISTENERS = [name for name in FILES if calls_back(name)]
 BOTH = ["consumption/refresh-with-http.key.json", "standard/identity/refresh-with-webhook/workflow.json"]
 START, CANCEL = "/api/refreshes", "/api/refreshes/cancel"
 
@@ -71,8 +71,7 @@ class Ending:
         return [call for call in self.run.network.calls if call[0] != "GET"]
 
 
-Story = Callable[[str, Place], Any]
-Told = Callable[[Story, str], Any]
+T = TypeVar("T")
 
 
 def refreshed(name: str, place: Place) -> Ending:
@@ -114,7 +113,7 @@ def retried(name: str, place: Place) -> Ending:
 
 def run_cancelled(name: str, place: Place) -> Ending:
     """Somebody cancels the run of the logic app while the model is refreshed."""
-    model = place.world.model(seconds=60 if calls_back(name) else 5)
+    model = place.world.model(seconds=60 if calls_back(name) else 3)
     run = place.run(place.workflow(name), model_of(model, **ENHANCED))
     with going_on(run):
         place.becomes(model, "Refreshing")
@@ -154,132 +153,115 @@ def twice_but_not_the_same(name: str, place: Place) -> Ending:
     return Ending(run.to_the_end(), place, model)
 
 
-STORIES: dict[Story, list[str]] = {
-    refreshed: list(FILES),
-    failed: list(FILES),
-    cancelled: list(FILES),
-    timed_out: list(FILES),
-    retried: list(FILES),
-    run_cancelled: list(FILES),
-    not_allowed: list(FILES),
-    many: BOTH,
-    twice: BOTH,
-    twice_but_not_the_same: BOTH,
-}
-
-
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """How a story ended with a file."""
-    pairs = [(story, name) for story, names in STORIES.items() for name in names]
-    with places(tmp_path_factory.mktemp("logic")) as running, ThreadPoolExecutor(len(pairs)) as pool:
-        ends = {(story, name): pool.submit(story, name, running.of(name)) for story, name in pairs}
-        yield lambda story, name: ends[story, name].result(END_SECONDS)
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """The app, with sign-in by key and with sign-in by identity."""
+    with places(tmp_path_factory.mktemp("logic")) as running:
+        yield running
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_refreshed_model_is_green(name: str, told: Told) -> None:
-    """Succeeded after one refresh; the app knows who asked."""
-    ending = told(refreshed, name)
-    assert (ending.run.status, ending.run.response) == ("Succeeded", (200, {"status": "Completed"}))
-    (row,) = ending.rows
-    assert (row["status"], ending.made) == ("Completed", 1)
-    assert row["caller"] == {"logicApp": ending.run.workflow.name, "runId": ending.run.name}
+def played(apps: Places, *stories: Callable[[str, Place], T], files: Iterable[str] = FILES) -> Iterator[tuple[str, T]]:
+    """How stories ended with each file, file by file; all are played at the same time."""
+    pairs = [(story, name) for story in stories for name in files]
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        ends = [(name, pool.submit(story, name, apps.of(name))) for story, name in pairs]
+        for name, end in ends:
+            yield name, end.result(END_SECONDS)
 
 
-@pytest.mark.parametrize("name", LISTENERS)
-def test_unsubscribing_after_the_end_changes_nothing(name: str, told: Told) -> None:
-    """One call back, which was taken; the cancel after it is answered with 200."""
-    ending = told(refreshed, name)
-    assert ending.calls == [("POST", START, 200), ("POST", CANCEL, 200)]
-    assert not [path for path in ending.run.callbacks.refused if ending.run.name in path]
+def test_a_refreshed_model_is_green(apps: Places) -> None:
+    """Succeeded after one refresh; the app knows who asked. Unsubscribing after the end changes nothing."""
+    for name, ending in played(apps, refreshed):
+        run, (row,) = ending.run, ending.rows
+        assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"})), name
+        assert (row["status"], ending.made) == ("Completed", 1), name
+        assert row["caller"] == {"logicApp": run.workflow.name, "runId": run.name}, name
+        if calls_back(name):
+            assert ending.calls == [("POST", START, 200), ("POST", CANCEL, 200)], name
+            assert not [path for path in run.callbacks.refused if run.name in path], name
+        else:
+            assert ending.calls == [("POST", START, 202)], name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_failed_refresh_is_red_and_says_why(name: str, told: Told) -> None:
+def test_a_failed_refresh_is_red_and_says_why(apps: Places) -> None:
     """The run ends Failed with the sentence of the app: model, code and what to do."""
-    ending = told(failed, name)
-    (row,) = ending.rows
-    assert ending.sentence == row["error"]["message"]
-    assert "ModelRefreshFailed_CredentialsNotSpecified" in ending.sentence
-    assert ending.dataset_id in ending.sentence
-    assert ending.made == 1
+    for name, ending in played(apps, failed):
+        (row,) = ending.rows
+        assert ending.sentence == row["error"]["message"], name
+        assert "ModelRefreshFailed_CredentialsNotSpecified" in ending.sentence, name
+        assert ending.dataset_id in ending.sentence, name
+        assert ending.made == 1, name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_cancelled_refresh_is_red(name: str, told: Told) -> None:
+def test_a_cancelled_refresh_is_red(apps: Places) -> None:
     """With the sentence for it."""
-    ending = told(cancelled, name)
-    (row,) = ending.rows
-    assert (row["status"], row["error"]["code"]) == ("Cancelled", "RefreshCancelled")
-    assert ending.sentence == row["error"]["message"]
+    for name, ending in played(apps, cancelled):
+        (row,) = ending.rows
+        assert (row["status"], row["error"]["code"]) == ("Cancelled", "RefreshCancelled"), name
+        assert ending.sentence == row["error"]["message"], name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_deadline_is_red_in_our_words(name: str, told: Told) -> None:
+def test_a_deadline_is_red_in_our_words(apps: Places) -> None:
     """Not the action's own time-out, which names nothing."""
-    ending = told(timed_out, name)
-    (row,) = ending.rows
-    assert row["status"] == "TimedOut"
-    assert ending.sentence == row["error"]["message"]
+    for name, ending in played(apps, timed_out):
+        (row,) = ending.rows
+        assert row["status"] == "TimedOut", name
+        assert ending.sentence == row["error"]["message"], name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_retried_action_is_one_request(name: str, told: Told) -> None:
+def test_a_retried_action_is_one_request(apps: Places) -> None:
     """Three calls, one request, one refresh, green."""
-    ending = told(retried, name)
-    starts = [status for _, path, status in ending.calls if path == START]
-    assert (len(starts), starts[:2]) == (3, [502, 0])
-    assert ending.run.status == "Succeeded"
-    assert (len(ending.rows), ending.made) == (1, 1)
+    for name, ending in played(apps, retried):
+        starts = [status for _, path, status in ending.calls if path == START]
+        assert (len(starts), starts[:2]) == (3, [502, 0]), name
+        assert ending.run.status == "Succeeded", name
+        assert (len(ending.rows), ending.made) == (1, 1), name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_cancelled_run(name: str, told: Told) -> None:
+def test_a_cancelled_run(apps: Places) -> None:
     """A webhook action takes its request back, and with it the refresh; an HTTP action can only stop asking."""
-    ending = told(run_cancelled, name)
-    assert (ending.run.status, ending.run.response) == ("Cancelled", None)
-    (refresh,) = ending.place.world.own(ending.dataset_id)
-    assert refresh["cancelRequested"] == calls_back(name)
+    for name, ending in played(apps, run_cancelled):
+        assert (ending.run.status, ending.run.response) == ("Cancelled", None), name
+        (refresh,) = ending.place.world.own(ending.dataset_id)
+        assert refresh["cancelRequested"] == calls_back(name), name
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_who_may_not_call_is_red_and_starts_nothing(name: str, told: Told) -> None:
+def test_who_may_not_call_is_red_and_starts_nothing(apps: Places) -> None:
     """Refused once, not retried; the platform says nothing of a wrong key, the app names a principal that may not."""
-    ending = told(not_allowed, name)
-    if signs_in(name):
-        assert ending.sentence == f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
-    else:
-        words = "the refresh service answered with status 401 and no verdict."
-        assert ending.sentence == f"Semantic model {ending.dataset_id}: {words}"
-    assert len([path for _, path, _ in ending.calls if path == START]) == 1
-    assert (ending.rows, ending.made) == ([], 0)
+    for name, ending in played(apps, not_allowed):
+        if signs_in(name):
+            expected = f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
+        else:
+            words = "the refresh service answered with status 401 and no verdict."
+            expected = f"Semantic model {ending.dataset_id}: {words}"
+        assert ending.sentence == expected, name
+        assert len([path for _, path, _ in ending.calls if path == START]) == 1, name
+        assert (ending.rows, ending.made) == ([], 0), name
 
 
-@pytest.mark.parametrize("name", BOTH)
-def test_each_model_of_a_list_has_its_own_verdict(name: str, told: Told) -> None:
+def test_each_model_of_a_list_has_its_own_verdict(apps: Places) -> None:
     """All are tried; the run is red with the sentences of those that failed."""
-    run, sentences, other = told(many, name)
-    one, two = sentences
-    assert run.error["message"] in (f"{one} {two}", f"{two} {one}")
-    assert other == "Completed"
+    for name, (run, (one, two), other) in played(apps, many, files=BOTH):
+        assert run.error is not None
+        assert run.error["message"] in (f"{one} {two}", f"{two} {one}"), name
+        assert other == "Completed", name
 
 
-@pytest.mark.parametrize("name", BOTH)
-def test_a_model_that_is_listed_twice_is_one_request(name: str, told: Told) -> None:
+def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
     """With the same options; with others the second is refused and says so."""
-    ending = told(twice, name)
-    assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
-    ending = told(twice_but_not_the_same, name)
-    assert "idempotency key, with another refresh" in ending.sentence
-    assert len(ending.rows) == 1
+    same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
+    for ending in (same, same_too):
+        assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
+    for ending in (other, other_too):
+        assert "idempotency key, with another refresh" in ending.sentence
+        assert len(ending.rows) == 1
 
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:
     """kill -9 while all models are refreshed: every file ends green, after one refresh each."""
     with callbacks() as served, mortal(tmp_path, PowerBiService(), ROOT, **SETTINGS) as (world, victim):
         place = Place(world, "", served)
-        models = {name: world.model(seconds=8) for name in FILES}
+        models = {name: world.model(seconds=7) for name in FILES}
         # pauses of 1.5 s between eleven calls: longer than a start takes
         runs = {name: place.run(place.workflow(name), model_of(models[name]), scale=0.05) for name in FILES}
         with ExitStack() as stack:
