@@ -13,7 +13,7 @@ OF_ACTIONS = ("actions", "body", "outputs", "result")
 def check_expressions(definition: Json, parameters: set[str]) -> Iterator[str]:
     """Problems of all texts; `parameters` are the names that parameters() may take."""
     everything = list(actions_of(definition))
-    names = {action.name for action in everything}
+    by_name = {action.name: action for action in everything}
     variables = {
         variable.get("name"): variable.get("type")
         for action in everything
@@ -28,7 +28,8 @@ def check_expressions(definition: Json, parameters: set[str]) -> Iterator[str]:
         for path, text in texts_of(part, action.path):
             yield from check_text(path, text, parameters)
         for path, call in calls_of(part, action.path):
-            yield from _check_names(path, call, action, names, variables)
+            yield from _check_action_name(path, call, action, by_name)
+            yield from _check_names(path, call, action, variables)
         name = action.inputs.get("name")
         if action.kind.endswith("Variable") and action.kind != "InitializeVariable" and name not in variables:
             yield f"{action.path}.inputs.name: no variable {name} is initialized"
@@ -74,11 +75,31 @@ def first_text(call: Call) -> str | None:
     return first.value if isinstance(first, Literal) and isinstance(first.value, str) else None
 
 
-def _check_names(path: str, call: Call, action: Action, names: set[str], variables: dict[Any, Any]) -> Iterator[str]:
+def _check_action_name(path: str, call: Call, action: Action, by_name: dict[str, Action]) -> Iterator[str]:
     name = first_text(call)
-    if call.name in OF_ACTIONS and name not in names:
+    if call.name not in OF_ACTIONS:
+        return
+    if name not in by_name:
         yield f"{path}: {call.name}() names no action of the workflow: {name}"
-    elif call.name == "variables" and name not in variables:
+    elif not {name, *(outer.name for outer in by_name[name].within)} & set(_before(action, by_name)):
+        yield f"{path}: {call.name}() names {name}, which this action does not run after"
+
+
+def _before(action: Action, by_name: dict[str, Action]) -> Iterator[str]:
+    """What has ended when an action begins: all on the way of runAfter, its own and that of the actions around it."""
+    seen: set[str] = set()
+    left = [action, *action.within]
+    while left:
+        after = left.pop().body.get("runAfter")
+        for name in set(after if isinstance(after, dict) else ()) - seen:
+            seen.add(name)
+            yield name
+            left += [by_name[name]] if name in by_name else []
+
+
+def _check_names(path: str, call: Call, action: Action, variables: dict[Any, Any]) -> Iterator[str]:
+    name = first_text(call)
+    if call.name == "variables" and name not in variables:
         yield f"{path}: no variable {name} is initialized"
     elif call.name == "items" and name not in action.loops:
         yield f"{path}: the action is in no loop {name}"

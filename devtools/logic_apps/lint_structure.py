@@ -100,8 +100,11 @@ def _check_action(action: Action) -> Iterator[str]:
     if kind == "Http":
         yield from _check_call(f"{action.path}.inputs", action.inputs)
     if kind == "HttpWebhook":
-        for part in ("subscribe", "unsubscribe"):
-            yield from _check_call(f"{action.path}.inputs.{part}", action.inputs.get(part))
+        yield from _check_call(f"{action.path}.inputs.subscribe", action.inputs.get("subscribe"))
+        unsubscribe = action.inputs.get("unsubscribe")
+        yield from _check_call(f"{action.path}.inputs.unsubscribe", unsubscribe)
+        if isinstance(unsubscribe, dict) and "retryPolicy" in unsubscribe:
+            yield f"{action.path}.inputs.unsubscribe.retryPolicy: only subscribe has one"
     if kind == "Terminate":
         yield from _check_terminate(action)
 
@@ -112,6 +115,9 @@ def _check_settings(action: Action) -> Iterator[str]:
     if "limit" in action.body and action.kind not in LOOPS and seconds_of(timeout) is None:
         yield f"{action.path}.limit.timeout: must be a duration such as PT12H"
     runtime = action.body.get("runtimeConfiguration", {})
+    repetitions = runtime.get("concurrency", {}).get("repetitions", 1) if isinstance(runtime, dict) else None
+    if not isinstance(repetitions, int) or not 1 <= repetitions <= 50:
+        yield f"{action.path}.runtimeConfiguration.concurrency.repetitions: must be 1 to 50"
     secure = runtime.get("secureData", {}).get("properties", []) if isinstance(runtime, dict) else None
     if not isinstance(secure, list) or any(part not in SECURE for part in secure):
         yield f"{action.path}.runtimeConfiguration.secureData.properties: a list of {' and '.join(SECURE)}"

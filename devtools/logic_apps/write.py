@@ -201,7 +201,8 @@ def _webhook(sign_in: str) -> Json:
         "type": "HttpWebhook",
         "inputs": {
             "subscribe": {**_call(sign_in, "refreshes", wish), "retryPolicy": RETRIES},
-            "unsubscribe": {**_call(sign_in, "refreshes/cancel", cancel), "retryPolicy": RETRIES},
+            # the reference knows no retry policy here
+            "unsubscribe": _call(sign_in, "refreshes/cancel", cancel),
         },
         # whoever has the callback's address can answer in our place
         "runtimeConfiguration": {"secureData": {"properties": ["inputs"]}},

@@ -120,12 +120,27 @@ FAULTS: dict[str, tuple[str, Callable[[Json], None], str]] = {
         put(call, retryPolicy={"type": "fixed", "count": 3, "interval": "PT1S"}),
         "retryPolicy.interval",
     ),
+    "a policy that does not exist": (
+        "webhook",
+        lambda d: refresh(d)["inputs"]["unsubscribe"].update(retryPolicy={"type": "none"}),
+        "unsubscribe.retryPolicy: only subscribe has one",
+    ),
+    "too many at once": (
+        "http",
+        put(lambda d: d["actions"]["For_each_model"], runtimeConfiguration={"concurrency": {"repetitions": 51}}),
+        "repetitions: must be 1 to 50",
+    ),
     # expressions
     "a bracket left open": ("http", note("@concat('a', 'b'"), "')' is missing"),
     "a brace left open": ("http", note("model @{items('For_each_model')"), "is not closed"),
     "an unknown function": ("http", note("@conct('a')"), "no function conct()"),
     "too few arguments": ("http", note("@if(true, 'a')"), "if() takes 3 arguments, not 2"),
     "an unknown action": ("http", note("@body('Refrsh')"), "body() names no action of the workflow: Refrsh"),
+    "an action that comes later": (
+        "http",
+        lambda d: call(d)["body"].update(caller={"a": "@{body('Refreshed')}"}),
+        "names Refreshed, which this action does not run after",
+    ),
     "an unknown parameter": ("http", note("@parameters('baseurl')"), "no parameter baseurl is declared"),
     "an unknown variable": ("http", note("@variables('failure')"), "no variable failure is initialized"),
     "a variable that is not there": (
