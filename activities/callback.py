@@ -32,9 +32,10 @@ bp = df.Blueprint()
 async def call_back(order: Json, client: df.DurableOrchestrationClient) -> Json:
     """Tells `uri` how a request ended. `order`: request, uri.
 
-    Answers `delivered`; `again` (no answer, or one that may be another next time; `seconds` if it said when); `gone`
-    (it will not be heard there); `waiting` (the request has not ended); `unknown` (there is no such request). With
-    `answer` (what came back, in words), and the request's `dataset` and `caller`.
+    Answers `delivered`; `again` (no answer, or one that may be another next time; `seconds` if it said when);
+    `refused` (it is not heard there, or not yet); `gone` (it will not be heard there); `waiting` (the request has not
+    ended); `unknown` (there is no such request). With `answer` (what came back, in words), and the request's `dataset`
+    and `caller`.
     """
     status = await client.get_status(order["request"])
     found = parse(status.to_json()) if status else None

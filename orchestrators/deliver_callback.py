@@ -9,7 +9,7 @@ from datetime import timedelta
 import azure.durable_functions as df
 
 from orchestrators.steps import Json, Steps, note, try_activity
-from refresh.callback import ENDED_EVENT, CallbackState, host_of
+from refresh.callback import ENDED_EVENT, GIVEN_UP, CallbackState, host_of
 from refresh.journal import entry
 
 ATTEMPTS = 10
@@ -28,8 +28,8 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
         if kind == "delivered":
             return _over(context, state, answer, "delivered")
         if kind in ("waiting", "unknown"):
-            if kind == "unknown" and not state.may_still_come(now):
-                return _over(context, state, answer, "given up")
+            if kind == "unknown" and not state.young(now):
+                return _over(context, state, answer, GIVEN_UP)
             context.set_custom_status({"state": "waiting"})
             if state.looks:
                 state = state.looked()
@@ -40,8 +40,10 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
             state = state.told()
             break
         state = state.failed(now)
+        if kind == "refused" and not state.young(now):
+            kind = "gone"
         if kind == "gone" or state.too_late(now):
-            return _over(context, state, answer, "given up")
+            return _over(context, state, answer, GIVEN_UP)
         note(context, entry("callback failed", **_about(state, answer)), logging.WARNING)
         context.set_custom_status({"state": "retrying", "failures": state.failures, "answer": answer.get("answer")})
         yield context.create_timer(now + timedelta(seconds=state.pause(answer.get("seconds"))))

@@ -22,7 +22,7 @@ MOST_URI_CHARACTERS = 4000
 PATIENCE = timedelta(days=1)
 """How long a callback is tried again, counted from the first attempt that failed."""
 STORING = timedelta(minutes=5)
-"""A callback is stored before its request: for so long a request that does not exist may still come."""
+"""A callback is stored before its request, and perhaps before the other side listens: so long both may still come."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
 """How often a callback looks again that was told of an end and does not see it yet: the engine sends messages before
@@ -54,7 +54,9 @@ _URI = re.compile(
 )
 
 Json = dict[str, Any]
-Kind = Literal["delivered", "again", "gone"]
+Kind = Literal["delivered", "again", "refused", "gone"]
+GIVEN_UP = "given up"
+"""The output of a callback that will not be heard any more."""
 
 
 class UriError(ValueError):
@@ -112,16 +114,23 @@ def prefix_of(request_id: str) -> str:
 def body_of(told: Report) -> Json:
     """What is POSTed: the end of a request as its status tells it."""
     given = {key: told.body[key] for key in GIVEN_KEYS if key in told.body}
-    body = {"StatusCode": str(told.http_status), "Output": given, **given}
+    # the WebHook activity may read keys whatever their case: an `error` beside `Error` could hide its code
+    beside = {key: value for key, value in given.items() if key != "error"}
+    body = {"StatusCode": str(told.http_status), "Output": given, **beside}
     if error := told.body.get("error"):
         body["Error"] = {"ErrorCode": error["code"], "Message": error["message"]}
     return body
 
 
 def kind_of(http_status: int) -> Kind:
-    """What an answer to the POST means. A redirect is not followed: it is no answer of whoever asked."""
+    """What an answer to the POST means. A redirect is not followed: it is no answer of whoever asked.
+
+    `refused`: gone, or not there yet, for whoever waits may have to hear the answer to his own call first.
+    """
     if 200 <= http_status < 300:
         return "delivered"
+    if http_status in (404, 409):
+        return "refused"
     return "again" if http_status in (408, 429) or http_status >= 500 else "gone"
 
 
@@ -163,8 +172,8 @@ class CallbackState:
         """True once it has been tried for a day."""
         return self.failing_since is not None and now - datetime.fromisoformat(self.failing_since) >= PATIENCE
 
-    def may_still_come(self, now: datetime) -> bool:
-        """True as long as the request may not have been stored yet."""
+    def young(self, now: datetime) -> bool:
+        """True as long as the request may not have been stored yet, or the other side may not listen yet."""
         return now - datetime.fromisoformat(self.added_at) < STORING
 
     def to_json(self) -> Json:

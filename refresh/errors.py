@@ -67,6 +67,11 @@ _OURS = (
         retryable=True,
     ),
     ErrorCode(
+        "RefreshUnproven",
+        "Power BI never said which refresh it had started, and each one that appeared did not complete",
+        "Look at the refresh history of the model for the details and correct the cause.",
+    ),
+    ErrorCode(
         "RefreshDropped",
         "Power BI accepted the refresh several times, but it never appeared in the refresh history",
         "Try again when fewer refreshes are asked for at once; Power BI drops requests that arrive in bursts.",

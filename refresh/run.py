@@ -217,7 +217,7 @@ def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
     cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None, gone=[])
-    cleared = replace(cleared, began_at=None, usual=[], progress=None, seen=False)
+    cleared = replace(cleared, began_at=None, usual=[], progress=None, seen=False, reason=None)
     return replace(cleared, phase="look", wait=state.pause, pause=0)
 
 
@@ -275,7 +275,12 @@ def _lost(state: RunState, code: str) -> Outcome:
 def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | None]] | None = None) -> RunState:
     if state.adopted and outcome.status != "Completed":
         # not proven ours: it may satisfy a request, never fail it
-        return replace(state, phase="reopen", pause=0)
+        unproven = state.unproven + (state.reason == "lost")
+        if unproven >= MAX_TRIES:
+            # most probably all of them were ours, and one more would end as they did
+            said = (outcome.error or {}).get("message")
+            return failed(state, failure("RefreshUnproven", state.dataset_id, detail=said, refresh_id=state.refresh_id))
+        return replace(state, phase="reopen", pause=0, unproven=unproven)
     return over(state, {**outcome.to_json(), "adopted": state.adopted, "failedObjects": failed_objects or []})
 
 

@@ -59,6 +59,8 @@ class RunState:
     """`since` and `until`: when our refresh began, by the service's clock, if it was accepted; None if not known."""
     lost_error: str | None = None
     drops: int = 0
+    unproven: int = 0
+    """How many refreshes failed that were found after our POST had no clear answer: probably ours, but who knows."""
 
     refresh_id: str | None = None
     adopted: bool = False

@@ -125,6 +125,7 @@ def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists
         or rates.start_unavailable
         or rates.read_unavailable
         or rates.read_drop,
+        "RefreshUnproven": nameless or rates.start_answer_lost or rates.activity_twice or rates.activity_dies_after,
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
         "ModelNotFound": not exists,

@@ -84,6 +84,17 @@ def test_somebody_elses_refresh_that_is_lost_fails_nobody(gone: bool) -> None:
     life.answer("reopen", {"go": True}, ticket=1).history().wait().answer("seal", {"go": True}, ticket=2)
 
 
+def test_refreshes_that_nobody_calls_ours_and_that_fail_end_the_run_in_the_end() -> None:
+    """Each is found after a POST without a clear answer: most probably all were ours, and one more would fail too."""
+    life = Life().sealed()
+    for ticket in range(1, MAX_TRIES + 1):
+        life.posted("lost", error="no id in the answer").history(adoptable="r").recorded()
+        life.answer("wake_requests", {}).wait().row("Failed")
+        if ticket < MAX_TRIES:
+            life.answer("reopen", {"go": True}, ticket=ticket).history().wait().answer("seal", {"go": True})
+    assert life.ended("Failed", "RefreshUnproven")["refreshId"] == "r"
+
+
 def test_the_progress_of_a_refresh_is_shown_while_it_lasts() -> None:
     """As it was read last; a new try begins without."""
     done = {"total": 2, "completed": 1, "inProgress": ["DimDate"], "failed": []}
