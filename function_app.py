@@ -12,7 +12,7 @@ from activities import instances, post, read, report
 from entities import dataset_lane
 from orchestrators import refresh_request, refresh_run
 from refresh.settings import current_settings
-from triggers import http_lane, http_list, http_start, http_status, timer_housekeeping
+from triggers import http_lane, http_list, http_openapi, http_start, http_status, timer_housekeeping
 
 # read here, so that a setting that cannot be used stops the start with its name
 current_settings()
@@ -23,6 +23,7 @@ for part in (
     http_status,
     http_list,
     http_lane,
+    http_openapi,
     timer_housekeeping,
     refresh_request,
     refresh_run,

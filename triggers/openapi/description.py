@@ -1,0 +1,207 @@
+"""The whole document: operations, schemas, security. `describe` builds it."""
+
+from typing import Any
+
+from refresh.report import STATUSES
+from refresh.request import MAX_BODY_BYTES
+from triggers.openapi import answers, asking
+
+Json = dict[str, Any]
+
+TITLE = "Power BI refresh for data pipelines"
+VERSION = "1"
+DESCRIPTION = (
+    "Refreshes a semantic model and tells truly how that ended: 202 while it goes on, 200 only for success, 424 for "
+    "every other end. Requests that are made at the same time share one refresh."
+)
+FUNCTION_KEY, TOKEN = "functionKey", "requestToken"
+
+
+def describe(server: Json) -> Json:
+    """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
+        "servers": [server],
+        "paths": _paths(),
+        "components": {
+            "schemas": {
+                "RefreshRequest": asking.request(),
+                "RefreshOptions": asking.options(),
+                **answers.schemas(),
+            },
+            "securitySchemes": {
+                FUNCTION_KEY: {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "x-functions-key",
+                    "description": "A function key or host key of the app.",
+                },
+                TOKEN: {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "The token of one request: part of its statusUri, or of its cancelUri.",
+                },
+            },
+        },
+    }
+
+
+def _paths() -> Json:
+    request_id = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The id of the request.",
+        "schema": {"type": "string", "minLength": 1},
+    }
+    return {
+        "/refreshes": {"post": _start(), "get": _list()},
+        "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
+        "/lanes/{datasetId}": {"get": _lane()},
+        "/openapi.json": {"get": _openapi()},
+    }
+
+
+def _start() -> Json:
+    return _operation(
+        "StartRefresh",
+        "Refresh a semantic model",
+        "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
+        FUNCTION_KEY,
+        {
+            202: _answer("Started", "Accepted.", following=True),
+            400: _answer("Refusal", "It cannot be served; nothing has been started."),
+            503: _answer("NotStarted", "It could not be stored; nothing has been started."),
+        },
+        requestBody={
+            "required": True,
+            "description": f"What is wanted; at most {MAX_BODY_BYTES} bytes.",
+            "content": {"application/json": {"schema": answers.ref("RefreshRequest")}},
+        },
+    )
+
+
+def _list() -> Json:
+    status = {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}}
+    return _operation(
+        "ListRefreshes",
+        "List requests",
+        "The requests that the app remembers, newest first.",
+        FUNCTION_KEY,
+        {200: _answer("Requests", "A page of requests."), 400: _answer("Refusal", "A filter cannot be used.")},
+        parameters=[
+            _query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
+            _query(
+                "since",
+                "Only those since this time.",
+                {"type": "string", "format": "date-time", "description": "A time with an offset or Z."},
+            ),
+            _query("status", "Only those in one of these states.", status, style="form", explode=False),
+            _query(
+                "continuation",
+                "Where to go on: what the page before gave.",
+                {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
+            ),
+        ],
+    )
+
+
+def _status() -> Json:
+    return _operation(
+        "GetRefresh",
+        "Get the status of a request",
+        "How a request is doing. An unknown id and a wrong token look the same.",
+        TOKEN,
+        {
+            200: _answer("Status", "The model was refreshed."),
+            202: _answer("Status", "It goes on.", following=True),
+            404: _answer("NotFound", "No such request, or the wrong token."),
+            424: _answer("Status", "It ended in any other way; error says how."),
+        },
+    )
+
+
+def _cancel() -> Json:
+    return _operation(
+        "CancelRefresh",
+        "Cancel a request",
+        "Takes a request back. The refresh itself is cancelled only if nobody else shares it.",
+        TOKEN,
+        {
+            200: _answer("Status", "It had already ended."),
+            202: _answer("Status", "The cancellation takes effect.", following=True),
+            404: _answer("NotFound", "No such request, or the wrong token."),
+        },
+    )
+
+
+def _lane() -> Json:
+    dataset_id = {
+        "name": "datasetId",
+        "in": "path",
+        "required": True,
+        "description": "The semantic model.",
+        "schema": asking.guid("A semantic model."),
+    }
+    return _operation(
+        "GetLane",
+        "See who waits for a model",
+        "The active run of a semantic model and the queue behind it.",
+        FUNCTION_KEY,
+        {200: _answer("Lane", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
+        parameters=[dataset_id],
+    )
+
+
+def _openapi() -> Json:
+    content = {"application/json": {"schema": {"type": "object", "required": ["openapi", "paths"]}}}
+    return _operation(
+        "GetDescription",
+        "Get this description",
+        "This description, for tools that import one by its address.",
+        None,
+        {200: {"description": "OpenAPI 3.1.", "content": content}},
+    )
+
+
+def _operation(
+    name: str, summary: str, description: str, security: str | None, responses: dict[int, Json], **more: Any
+) -> Json:
+    if security == FUNCTION_KEY:
+        # the platform's own answer, with an empty body
+        responses = {**responses, 401: {"description": "The key is missing or wrong."}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": [{security: []}] if security else [],
+        **more,
+        "responses": {str(status): responses[status] for status in sorted(responses)},
+    }
+
+
+def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": "query", "description": description, **more, "schema": schema}
+
+
+def _answer(schema: str, description: str, *, following: bool = False) -> Json:
+    response: Json = {
+        "description": description,
+        "content": {"application/json": {"schema": answers.ref(schema)}},
+    }
+    if following:
+        response["headers"] = {
+            "Location": {
+                "required": True,
+                "description": "Where to ask next.",
+                "schema": {"type": "string", "format": "uri"},
+            },
+            "Retry-After": {
+                "required": True,
+                "description": "Seconds until that makes sense.",
+                "schema": {"type": "integer", "minimum": 1},
+            },
+        }
+    return response
