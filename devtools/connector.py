@@ -90,9 +90,6 @@ def _operation(operation: Json, shared: list[Json], schemes: Json) -> Json:
             }
         )
     responses = {status: _response(response) for status, response in operation["responses"].items()}
-    if operation["operationId"] == "StartRefresh":
-        # the platform follows the 202 to the end, so a flow sees the last status
-        responses = {"200": {"description": "It has ended well.", "schema": _ref("Status")}, **responses}
     return {
         "operationId": operation["operationId"],
         "summary": operation["summary"],

@@ -35,7 +35,8 @@ class Described:
         return answer
 
     def _template(self, path: str) -> str:
-        for template in self.document["paths"]:
+        # the exact path before the one with a parameter in its place
+        for template in sorted(self.document["paths"], key=lambda name: name.count("{")):
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
                 return str(template)
         raise AssertionError(f"{path} is no path of the description")

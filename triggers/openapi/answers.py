@@ -8,8 +8,9 @@ from refresh.report import ENDS, STATUSES
 Json = dict[str, Any]
 
 REFUSALS: dict[int, tuple[str, ...]] = {
-    400: ("InvalidRequest", "NotSupported", "WorkspaceNotAllowed"),
+    400: ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed"),
     404: ("RequestNotFound",),
+    409: ("IdempotencyKeyInUse",),
     503: ("NotStarted",),
 }
 """The codes of our own refusals, by HTTP status; nothing has been started after any of them."""
@@ -64,6 +65,8 @@ def _caller() -> Json:
     }
 
 
+SERVERS = ("own", "wider", "merged", "adopted")
+SERVED_BY = "own: a refresh of just this. wider, merged: one of more than this. adopted: one of somebody else."
 _NO_END = "null while it goes on."
 
 
@@ -76,20 +79,23 @@ def schemas() -> Json:
         "datasetId": text("The semantic model.", format="uuid"),
         "caller": _caller(),
     }
+    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this request."}}
     run = {
         "runId": maybe(text("The run that serves the request: one refresh with all who share it.")),
         "refreshId": maybe(text("Power BI's id of the refresh.")),
     }
     asked = {"requestedAt": time("When the request was accepted.")}
-    ended = {"endedAt": maybe(time(f"When it ended; {_NO_END}"))}
+    ended = {"endedAt": maybe(time("When it ended, as far as that is known."))}
     return {
         "Refusal": refusal(400),
         "NotFound": refusal(404),
+        "KeyInUse": refusal(409),
         "NotStarted": refusal(503),
         "Started": record(
             {
                 "id": identity["id"],
                 "status": identity["status"],
+                **repeated,
                 "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
                 "cancelUri": text("DELETE takes the request back; opens by its token alone.", format="uri"),
                 "statusQueryGetUri": text(
@@ -99,7 +105,7 @@ def schemas() -> Json:
                 **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
             },
             "A request that was accepted.",
-            optional=MANAGEMENT,
+            optional=("repeated", *MANAGEMENT),
         ),
         "Failure": record(
             {
@@ -128,6 +134,7 @@ def schemas() -> Json:
             {
                 "error": ref("Failure"),
                 **identity,
+                **repeated,
                 "position": maybe({"type": "integer", "minimum": 0, "description": "Runs ahead of this one."}),
                 **run,
                 "sharedWith": maybe({"type": "integer", "minimum": 0, "description": "Other requests in the run."}),
@@ -138,6 +145,16 @@ def schemas() -> Json:
                 "startedAt": maybe(time("When the refresh started.")),
                 **ended,
                 "waitsFor": maybe(ref("RefreshInTheWay")),
+                "retry": maybe(
+                    record(
+                        {
+                            "round": {"type": "integer", "minimum": 2, "description": "Which try that will be."},
+                            "at": time("When it begins."),
+                            "after": maybe(text("The code of the failure before.")),
+                        },
+                        "The next try, while the request rests after a failure.",
+                    )
+                ),
                 "lastReadError": maybe(text("The last trouble with reading from Power BI.")),
                 "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
                 "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
@@ -155,7 +172,7 @@ def schemas() -> Json:
                             "runId": text("As above."),
                             "refreshId": text("As above."),
                             "sharedWith": {"type": "integer", "minimum": 0, "description": "As above."},
-                            "servedBy": text("As above.", enum=["own", "adopted"]),
+                            "servedBy": text("As above.", enum=list(SERVERS)),
                             "startedAt": time("As above."),
                             "endedAt": time("As above."),
                         },
@@ -165,7 +182,7 @@ def schemas() -> Json:
                 "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
             },
             "The status of a request.",
-            optional=("error",),
+            optional=("error", "repeated"),
         ),
         "Summary": record(
             {**identity, **run, **asked, **ended, "error": maybe(ref("Failure"))}, "A request in the list."

@@ -5,11 +5,16 @@ It says how to send it; the app also takes other letter case, and in `refresh` n
 
 from typing import Any
 
-from refresh.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, MAX_RETRIES, TYPES
+from refresh.answering import MOST_WAIT_SECONDS
+from refresh.callback import MOST_URI_CHARACTERS
+from refresh.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
+from refresh.options import MAX_RETRIES as MAX_RETRY_COUNT
 from refresh.request import (
     CALLER_KEY,
     DEFAULT_TIMEOUT_MINUTES,
     MAX_CALLER_BYTES,
+    MAX_KEY,
+    MAX_RETRIES,
     MAX_TIMEOUT_MINUTES,
     NOTIFY_OPTIONS,
 )
@@ -64,7 +69,7 @@ def options() -> Json:
             "retryCount": {
                 "type": "integer",
                 "minimum": 0,
-                "maximum": MAX_RETRIES,
+                "maximum": MAX_RETRY_COUNT,
                 "description": "How often Power BI tries again by itself.",
             },
             "objects": {
@@ -104,6 +109,26 @@ def options() -> Json:
     }
 
 
+def idempotency_key() -> Json:
+    """What a caller calls a request, in the body or in the header Idempotency-Key."""
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY,
+        "description": "Makes a repeated call the same request: a name of your own for it, printable characters.",
+    }
+
+
+def cancellation() -> Json:
+    """The body of POST /refreshes/cancel."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["datasetId", "idempotencyKey"],
+        "properties": {"datasetId": guid("The semantic model."), "idempotencyKey": idempotency_key()},
+    }
+
+
 def request() -> Json:
     """The body of POST /refreshes."""
     return {
@@ -136,6 +161,28 @@ def request() -> Json:
                 "default": True,
                 "description": "Whether a refresh may be shared with equal requests.",
             },
+            "retries": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_RETRIES,
+                "default": 0,
+                "description": "How often the request tries again after a failure that may pass by itself.",
+            },
+            "idempotencyKey": {**idempotency_key(), "type": ["string", "null"]},
+            "waitSeconds": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": MOST_WAIT_SECONDS,
+                "default": 0,
+                "description": "How long the answer may wait for the end of the request; not with callBackUri.",
+            },
+            "callBackUri": {
+                "type": ["string", "null"],
+                "format": "uri",
+                "maxLength": MOST_URI_CHARACTERS,
+                "description": "Called once at the end, as the WebHook activity of Data Factory wants it. https, a "
+                "host that the app allows, no user and no fragment.",
+            },
             "caller": {
                 "type": "object",
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
@@ -158,6 +205,10 @@ def request() -> Json:
                     "properties": {"notifyOption": {"not": {"const": NOTIFY_OPTIONS[0]}}},
                 },
                 "then": {"properties": {"refresh": {"maxProperties": 0}}},
+            },
+            {
+                "if": {"required": ["callBackUri"], "properties": {"callBackUri": {"type": "string"}}},
+                "then": {"properties": {"waitSeconds": {"maximum": 0}}},
             },
         ],
     }

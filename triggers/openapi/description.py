@@ -28,6 +28,7 @@ def describe(server: Json) -> Json:
             "schemas": {
                 "RefreshRequest": asking.request(),
                 "RefreshOptions": asking.options(),
+                "Cancellation": asking.cancellation(),
                 **answers.schemas(),
             },
             "securitySchemes": {
@@ -58,6 +59,7 @@ def _paths() -> Json:
     }
     return {
         "/refreshes": {"post": _start(), "get": _list()},
+        "/refreshes/cancel": {"post": _cancel_by_key()},
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
         "/lanes/{datasetId}": {"get": _lane()},
         "/openapi.json": {"get": _openapi()},
@@ -71,15 +73,41 @@ def _start() -> Json:
         "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
         FUNCTION_KEY,
         {
+            200: _answer(
+                ("Status", "Started"),
+                "It has ended well, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
+                "was accepted.",
+            ),
             202: _answer("Started", "Accepted.", following=True),
             400: _answer("Refusal", "It cannot be served; nothing has been started."),
-            503: _answer("NotStarted", "It could not be stored; nothing has been started."),
+            409: _answer("KeyInUse", "Another wish has this idempotency key; nothing has been started."),
+            424: _answer("Status", "It has ended otherwise, within waitSeconds or earlier under this idempotency key."),
+            503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again."),
         },
-        requestBody={
-            "required": True,
-            "description": f"What is wanted; at most {MAX_BODY_BYTES} bytes.",
-            "content": {"application/json": {"schema": answers.ref("RefreshRequest")}},
+        parameters=[
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same as idempotencyKey in the body.",
+                "schema": {**asking.idempotency_key(), "pattern": "^[!-~]([ -~]*[!-~])?$"},
+            }
+        ],
+        requestBody=_body("RefreshRequest", "What is wanted"),
+    )
+
+
+def _cancel_by_key() -> Json:
+    return _operation(
+        "CancelByKey",
+        "Cancel a request by its idempotency key",
+        "Takes a request back of which only the key is known. The refresh is cancelled only if nobody else shares it.",
+        FUNCTION_KEY,
+        {
+            **_CANCELLED,
+            400: _answer("Refusal", "That names no request."),
+            404: _answer("NotFound", "No request of this model has this key."),
         },
+        requestBody=_body("Cancellation", "Which request"),
     )
 
 
@@ -129,11 +157,7 @@ def _cancel() -> Json:
         "Cancel a request",
         "Takes a request back. The refresh itself is cancelled only if nobody else shares it.",
         TOKEN,
-        {
-            200: _answer("Status", "It had already ended."),
-            202: _answer("Status", "The cancellation takes effect.", following=True),
-            404: _answer("NotFound", "No such request, or the wrong token."),
-        },
+        {**_CANCELLED, 404: _answer("NotFound", "No such request, or the wrong token.")},
     )
 
 
@@ -186,11 +210,18 @@ def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
     return {"name": name, "in": "query", "description": description, **more, "schema": schema}
 
 
-def _answer(schema: str, description: str, *, following: bool = False) -> Json:
-    response: Json = {
-        "description": description,
+def _body(schema: str, description: str) -> Json:
+    return {
+        "required": True,
+        "description": f"{description}; at most {MAX_BODY_BYTES} bytes.",
         "content": {"application/json": {"schema": answers.ref(schema)}},
     }
+
+
+def _answer(schema: str | tuple[str, ...], description: str, *, following: bool = False) -> Json:
+    """An answer with a body; one of several schemas if there are more."""
+    choice = answers.ref(schema) if isinstance(schema, str) else {"anyOf": [answers.ref(name) for name in schema]}
+    response: Json = {"description": description, "content": {"application/json": {"schema": choice}}}
     if following:
         response["headers"] = {
             "Location": {
@@ -205,3 +236,9 @@ def _answer(schema: str, description: str, *, following: bool = False) -> Json:
             },
         }
     return response
+
+
+_CANCELLED = {
+    200: _answer("Status", "It had already ended."),
+    202: _answer("Status", "The cancellation takes effect.", following=True),
+}

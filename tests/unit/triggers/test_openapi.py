@@ -19,6 +19,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidat
 
 import function_app
 from devtools import openapi
+from refresh.answering import Answering
 from refresh.errors import CATALOGUE, failure
 from refresh.lane_state import Lane
 from refresh.options import COMMIT_MODES, TYPES, check_options
@@ -101,6 +102,8 @@ def test_the_keys_of_a_request() -> None:
         "timeoutMinutes": wish.timeout_minutes,
         "onTimeout": "cancel" if wish.cancel_on_timeout else "leave",
         "share": wish.share,
+        "retries": wish.retries,
+        "waitSeconds": Answering().wait_seconds,
     }
     assert request["properties"]["caller"]["propertyNames"]["pattern"] == f"^{CALLER_KEY.pattern}$"
 
@@ -149,8 +152,9 @@ def test_the_keys_of_a_status(custom: Json) -> None:
     instance = Instance("id", "Running", custom, None, None)
     body = report(instance, request_state(), Lane(), {}, datetime.now(UTC)).body
     status = SCHEMAS["Status"]
-    assert set(body) | {"error"} == keys(status)
-    assert set(status["required"]) == keys(status) - {"error"}
+    sometimes = {"error", "repeated"}
+    assert set(body) | sometimes == keys(status)
+    assert set(status["required"]) == keys(status) - sometimes
     assert set(body["output"] or {}) <= keys(status["properties"]["output"])
     row = summary(instance, request_state())
     assert set(row) == keys(SCHEMAS["Summary"]) == set(SCHEMAS["Summary"]["required"])
@@ -175,8 +179,9 @@ def test_codes_of_refusals() -> None:
                     words = [node.value if isinstance(node, ast.Constant) else None for node in call.args]
                     if call.func.id == "error" and isinstance(words[0], int):
                         named[words[0]].add(str(words[1]))
-                    if call.func.id == "BadRequestError":
-                        named[400].add(str(words[2]) if len(words) > 2 else "InvalidRequest")
+                    if call.func.id in ("BadRequestError", "UriError"):
+                        at = 2 if call.func.id == "BadRequestError" else 1
+                        named[400].add(str(words[at] or "InvalidRequest") if len(words) > at else "InvalidRequest")
     assert named == {status: set(codes) for status, codes in REFUSALS.items()}
 
 
