@@ -89,7 +89,7 @@ def _start() -> Json:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same as idempotencyKey in the body.",
-                "schema": {**asking.idempotency_key(), "pattern": "^[!-~]([ -~]*[!-~])?$"},
+                "schema": asking.idempotency_key(),
             }
         ],
         requestBody=_body("RefreshRequest", "What is wanted"),
