@@ -14,7 +14,8 @@ bp = df.Blueprint()
 async def http_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """200 with the OpenAPI 3.1 document. Open to all: it says what is published anyway, and importers send no key."""
     # not at the start of the app: few ever ask
-    from triggers.openapi.description import describe
+    from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, describe
 
-    base = base_url(current_settings(), req.url)
-    return answer(describe({"url": f"{base}/{route_prefix()}".rstrip("/")}), 200)
+    settings = current_settings()
+    server = {"url": f"{base_url(settings, req.url)}/{route_prefix()}".rstrip("/")}
+    return answer(describe(server, (SIGN_IN,) if settings.auth_mode == "entra" else (FUNCTION_KEY,)), 200)

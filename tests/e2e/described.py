@@ -11,7 +11,7 @@ import schemathesis
 from schemathesis.specs.openapi import checks
 
 from tests.e2e.fuzzing import strict
-from triggers.openapi.description import describe
+from triggers.openapi.description import FUNCTION_KEY, describe
 
 Json = dict[str, Any]
 
@@ -20,7 +20,7 @@ class Described:
     """The description of the app at `base` (without `/api`); answers may have no keys beyond it."""
 
     def __init__(self, base: str) -> None:
-        self.document = strict(describe({"url": f"{base}/api"}))
+        self.document = strict(describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
         self._schema = schemathesis.openapi.from_dict(self.document)
         self._schema.config.update(base_url=f"{base}/api")
         self.seen: set[tuple[str, int]] = set()

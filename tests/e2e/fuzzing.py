@@ -16,7 +16,7 @@ from refresh.answering import MOST_WAIT_SECONDS
 from refresh.callback import MOST_URI_CHARACTERS
 from refresh.request import MAX_KEY
 from triggers.openapi.asking import CONTINUATION_PATTERN
-from triggers.openapi.description import describe
+from triggers.openapi.description import FUNCTION_KEY, describe
 
 SEED = 20260331
 KEY_HEADER = "Idempotency-Key"
@@ -86,7 +86,7 @@ def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json |
     First the boundaries of every key and parameter, then `examples` random calls of each operation; the same ones in
     every run. `mode` positive sends what the document allows, negative what it forbids.
     """
-    document = strict(document or describe({"url": f"{base}/api"}))
+    document = strict(document or describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
     findings = Findings()
     for phase, described in (("coverage", plain(document)), ("fuzzing", document)):
         config = schemathesis.Config.from_dict(
@@ -105,17 +105,19 @@ def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json |
         for event in from_schema(schema).execute():
             if isinstance(event, events.ScenarioFinished):
                 _read(event, findings)
-            elif isinstance(event, events.NonFatalError | events.FatalError):
+            elif isinstance(event, events.NonFatalError):
                 findings.wrong.append(event.info.format())
+            elif isinstance(event, events.FatalError):
+                findings.wrong.append(repr(event.exception))
     return findings
 
 
-def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """A parameter without a value counts as none: the platform does not hand it to the app."""
     return all(value != "" for value in (case.query or {}).values())
 
 
-def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> schemathesis.Case:
+def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
     """Takes out what fits the description and is refused nevertheless, or what would take minutes.
 
     A schema cannot say which continuations were given out, which hosts may be called, which characters can be printed.
@@ -124,7 +126,7 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
     continuation = (case.query or {}).get("continuation")
     if isinstance(continuation, str) and re.fullmatch(CONTINUATION_PATTERN, continuation):
         del case.query["continuation"]
-    key = (case.headers or {}).get(KEY_HEADER)
+    key = case.headers.get(KEY_HEADER) if case.headers else None
     if isinstance(key, str) and (_body_is_bad(case) or (1 <= len(key) <= MAX_KEY and not PRINTABLE.fullmatch(key))):
         del case.headers[KEY_HEADER]
     if isinstance(case.body, dict):
@@ -132,7 +134,7 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> sche
     return case
 
 
-def _body_is_bad(case: schemathesis.Case) -> bool:
+def _body_is_bad(case: schemathesis.Case[Any]) -> bool:
     """Every case with a bad body comes with a bad header, too, which would be the one to be refused."""
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     return body is not None and body.mode == schemathesis.GenerationMode.NEGATIVE

@@ -22,7 +22,7 @@ from tests.e2e.described import Described
 from tests.e2e.fuzzing import Findings, fuzz, only
 from tests.e2e.test_settings import host_key
 from tests.e2e.world import FAST, WORKSPACE, World
-from triggers.openapi.description import describe
+from triggers.openapi.description import FUNCTION_KEY, describe
 
 pytestmark = pytest.mark.usefixtures("local")
 
@@ -38,6 +38,8 @@ ALLOWED = {
     "POST /refreshes/cancel": {401, 404},
     "GET /refreshes/{id}": {404},
     "DELETE /refreshes/{id}": {404},
+    "GET /refreshes/{id}/status": {401, 404},
+    "POST /refreshes/{id}/cancel": {401, 404},
     "GET /lanes/{datasetId}": {200, 401},
     "GET /openapi.json": {200},
 }
@@ -85,7 +87,7 @@ class Fuzzed:
 
     def described(self) -> Json:
         """Its description, to be changed."""
-        return describe({"url": f"{self.world.app}/api"})
+        return describe({"url": f"{self.world.app}/api"}, (FUNCTION_KEY,))
 
     def unasked(self, accepted: set[str]) -> set[str]:
         """What was started without an accepted request: orchestrations, requests in the list, models at Power BI."""
@@ -273,6 +275,9 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
     told.check(requests.delete(gone["cancelUri"], timeout=30))
     told.check(requests.delete(good["statusUri"], timeout=30))
     told.check(world.listing(datasetId=model))
+    key, mine = {"x-functions-key": world.key or ""}, f"{world.app}/api/refreshes/{good['id']}"
+    told.check(requests.get(f"{mine}/status", headers=key, timeout=30))
+    told.check(requests.post(f"{mine}/cancel", headers=key, timeout=30))
     assert told.check(requests.get(f"{world.app}/api/openapi.json", timeout=30)).json() == one.described()
 
 

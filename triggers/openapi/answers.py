@@ -9,6 +9,8 @@ Json = dict[str, Any]
 
 REFUSALS: dict[int, tuple[str, ...]] = {
     400: ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed"),
+    401: ("SignInRequired",),
+    403: ("CallerNotAllowed",),
     404: ("RequestNotFound",),
     409: ("IdempotencyKeyInUse",),
     503: ("NotStarted",),
@@ -88,6 +90,8 @@ def schemas() -> Json:
     ended = {"endedAt": maybe(time("When it ended, as far as that is known."))}
     return {
         "Refusal": refusal(400),
+        "NotSignedIn": refusal(401),
+        "NotAllowed": refusal(403),
         "NotFound": refusal(404),
         "KeyInUse": refusal(409),
         "NotStarted": refusal(503),

@@ -14,39 +14,76 @@ DESCRIPTION = (
     "Refreshes a semantic model and tells truly how that ended: 202 while it goes on, 200 only for success, 424 for "
     "every other end. Requests that are made at the same time share one refresh."
 )
-FUNCTION_KEY, TOKEN = "functionKey", "requestToken"
+FUNCTION_KEY, SIGN_IN, TOKEN = "functionKey", "signIn", "requestToken"
+SCHEMES: Json = {
+    FUNCTION_KEY: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-functions-key",
+        "description": "A function key or host key of the app (AUTH_MODE key).",
+    },
+    SIGN_IN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of Microsoft Entra ID for the app, of a principal that it allows (AUTH_MODE entra).",
+    },
+    TOKEN: {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The token of one request: part of its statusUri, or of its cancelUri.",
+    },
+}
+STARTER = "starter"
+"""Opens what is for all who may start a refresh, in the ways that the app has for them."""
 
 
-def describe(server: Json) -> Json:
-    """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`."""
+def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
+    """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`.
+
+    `ways`: how a caller may show who he is. An app has one of them.
+    """
+    paths = _paths()
+    for item in paths.values():
+        for method in item.keys() & METHODS:
+            item[method] = _opened(item[method], ways)
+    schemas = {
+        "RefreshRequest": asking.request(),
+        "RefreshOptions": asking.options(),
+        "Cancellation": asking.cancellation(),
+        **answers.schemas(),
+    }
+    if SIGN_IN not in ways:
+        del schemas["NotSignedIn"], schemas["NotAllowed"]
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
         "servers": [server],
-        "paths": _paths(),
+        "paths": paths,
         "components": {
-            "schemas": {
-                "RefreshRequest": asking.request(),
-                "RefreshOptions": asking.options(),
-                "Cancellation": asking.cancellation(),
-                **answers.schemas(),
-            },
-            "securitySchemes": {
-                FUNCTION_KEY: {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "x-functions-key",
-                    "description": "A function key or host key of the app.",
-                },
-                TOKEN: {
-                    "type": "apiKey",
-                    "in": "query",
-                    "name": "token",
-                    "description": "The token of one request: part of its statusUri, or of its cancelUri.",
-                },
-            },
+            "schemas": schemas,
+            "securitySchemes": {name: SCHEMES[name] for name in (*ways, TOKEN)},
         },
     }
+
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
+    """The operation with its ways to open it, and what it answers to those who have none."""
+    opener = operation["security"]
+    if opener != STARTER:
+        return {**operation, "security": [{opener: []}] if opener else []}
+    responses = dict(operation["responses"])
+    # with keys it is the platform that answers, with an empty body
+    responses["401"] = {"description": "The key is missing or wrong."}
+    if SIGN_IN in ways:
+        responses["401"] = _answer("NotSignedIn", "Nobody has signed in; without a key the body is empty.")
+        responses["403"] = _answer("NotAllowed", "Who has signed in may not call.")
+    ordered = {status: responses[status] for status in sorted(responses)}
+    return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 
 
 def _paths() -> Json:
@@ -61,6 +98,8 @@ def _paths() -> Json:
         "/refreshes": {"post": _start(), "get": _list()},
         "/refreshes/cancel": {"post": _cancel_by_key()},
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
+        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
+        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
         "/lanes/{datasetId}": {"get": _lane()},
         "/openapi.json": {"get": _openapi()},
     }
@@ -71,7 +110,7 @@ def _start() -> Json:
         "StartRefresh",
         "Refresh a semantic model",
         "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
-        FUNCTION_KEY,
+        STARTER,
         {
             200: _answer(
                 ("Status", "Started"),
@@ -101,7 +140,7 @@ def _cancel_by_key() -> Json:
         "CancelByKey",
         "Cancel a request by its idempotency key",
         "Takes a request back of which only the key is known. The refresh is cancelled only if nobody else shares it.",
-        FUNCTION_KEY,
+        STARTER,
         {
             **_CANCELLED,
             400: _answer("Refusal", "That names no request."),
@@ -117,7 +156,7 @@ def _list() -> Json:
         "ListRefreshes",
         "List requests",
         "The requests that the app remembers, newest first.",
-        FUNCTION_KEY,
+        STARTER,
         {200: _answer("Requests", "A page of requests."), 400: _answer("Refusal", "A filter cannot be used.")},
         parameters=[
             _query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
@@ -138,26 +177,41 @@ def _list() -> Json:
 
 def _status() -> Json:
     return _operation(
-        "GetRefresh",
-        "Get the status of a request",
-        "How a request is doing. An unknown id and a wrong token look the same.",
+        "GetRefreshByToken",
+        "Get the status of a request by its token",
+        "How a request is doing, as its statusUri tells it. An unknown id and a wrong token look the same.",
         TOKEN,
-        {
-            200: _answer("Status", "The model was refreshed."),
-            202: _answer("Status", "It goes on.", following=True),
-            404: _answer("NotFound", "No such request, or the wrong token."),
-            424: _answer("Status", "It ended in any other way; error says how."),
-        },
+        {**_STATUS, 404: _answer("NotFound", "No such request, or the wrong token.")},
     )
 
 
 def _cancel() -> Json:
     return _operation(
-        "CancelRefresh",
-        "Cancel a request",
-        "Takes a request back. The refresh itself is cancelled only if nobody else shares it.",
+        "CancelRefreshByToken",
+        "Cancel a request by its token",
+        "What its cancelUri does: takes a request back. The refresh is cancelled only if nobody else shares it.",
         TOKEN,
         {**_CANCELLED, 404: _answer("NotFound", "No such request, or the wrong token.")},
+    )
+
+
+def _status_for_starters() -> Json:
+    return _operation(
+        "GetRefresh",
+        "Get the status of a request",
+        "How a request is doing, without its token.",
+        STARTER,
+        {**_STATUS, 404: _answer("NotFound", "No such request.")},
+    )
+
+
+def _cancel_for_starters() -> Json:
+    return _operation(
+        "CancelRefresh",
+        "Cancel a request",
+        "Takes a request back, without its token. The refresh is cancelled only if nobody else shares it.",
+        STARTER,
+        {**_CANCELLED, 404: _answer("NotFound", "No such request.")},
     )
 
 
@@ -173,7 +227,7 @@ def _lane() -> Json:
         "GetLane",
         "See who waits for a model",
         "The active run of a semantic model and the queue behind it.",
-        FUNCTION_KEY,
+        STARTER,
         {200: _answer("Lane", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
         parameters=[dataset_id],
     )
@@ -191,16 +245,13 @@ def _openapi() -> Json:
 
 
 def _operation(
-    name: str, summary: str, description: str, security: str | None, responses: dict[int, Json], **more: Any
+    name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
 ) -> Json:
-    if security == FUNCTION_KEY:
-        # the platform's own answer, with an empty body
-        responses = {**responses, 401: {"description": "The key is missing or wrong."}}
     return {
         "operationId": name,
         "summary": summary,
         "description": description,
-        "security": [{security: []}] if security else [],
+        "security": opener,
         **more,
         "responses": {str(status): responses[status] for status in sorted(responses)},
     }
@@ -241,4 +292,9 @@ def _answer(schema: str | tuple[str, ...], description: str, *, following: bool 
 _CANCELLED = {
     200: _answer("Status", "It had already ended."),
     202: _answer("Status", "The cancellation takes effect.", following=True),
+}
+_STATUS = {
+    200: _answer("Status", "The model was refreshed."),
+    202: _answer("Status", "It goes on.", following=True),
+    424: _answer("Status", "It ended in any other way; error says how."),
 }

@@ -29,7 +29,7 @@ from refresh.request_state import RequestState, ending_of_outcome, ending_withou
 from refresh.settings import Settings
 from triggers import http_list, http_openapi
 from triggers.openapi.answers import REFUSALS
-from triggers.openapi.description import FUNCTION_KEY, TOKEN, describe
+from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, TOKEN, describe
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = describe({"url": "https://example.net/api"})
@@ -65,9 +65,17 @@ def keys(schema: Json) -> set[str]:
     return set(schema["properties"])
 
 
-def test_it_is_openapi() -> None:
-    """Valid OpenAPI 3.1."""
-    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+@pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
+def test_it_is_openapi(ways: tuple[str, ...]) -> None:
+    """Valid OpenAPI 3.1, whichever way callers show who they are; and of the other way it says nothing."""
+    document = describe({"url": "https://example.net/api"}, ways)
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
+    used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert used == set(document["components"]["schemas"])
+    for status, schema in (("401", "NotSignedIn"), ("403", "NotAllowed")):
+        start = document["paths"]["/refreshes"]["post"]["responses"]
+        assert (schema in json.dumps(start.get(status, {}))) == (SIGN_IN in ways)
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
@@ -76,8 +84,8 @@ def test_every_route_is_described_and_nothing_else() -> None:
     registered = routes()
     assert set(described) == set(registered)
     for route, level in registered.items():
-        with_key = {FUNCTION_KEY: []} in described[route]
-        assert with_key == (level == "FUNCTION"), route
+        for_starters = described[route] == [{FUNCTION_KEY: []}, {SIGN_IN: []}]
+        assert for_starters == (level == "FUNCTION"), route
 
 
 def test_what_needs_no_key_needs_a_token_or_says_nothing_secret() -> None:
@@ -185,32 +193,27 @@ def test_codes_of_refusals() -> None:
     assert named == {status: set(codes) for status, codes in REFUSALS.items()}
 
 
-def test_every_schema_is_used() -> None:
-    """Nothing is described that nobody sends or gets."""
-    used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(DOCUMENT)))
-    assert used == set(SCHEMAS)
-
-
 @pytest.mark.parametrize(
     ("settings", "prefix", "server"),
     [
         (Settings(), "api/", "http://127.0.0.1:7071/api"),
         (Settings(public_base_url="https://gateway.example.net/bi"), "api/", "https://gateway.example.net/bi/api"),
         (Settings(public_base_url="https://gateway.example.net"), "", "https://gateway.example.net"),
-        (Settings(), "bi/api/", "http://127.0.0.1:7071/bi/api"),
+        (Settings(auth_mode="entra"), "bi/api/", "http://127.0.0.1:7071/bi/api"),
     ],
 )
 def test_it_is_served_with_the_address_of_the_app(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, prefix: str, server: str
 ) -> None:
-    """PUBLIC_BASE_URL and the route prefix are in `servers`."""
+    """PUBLIC_BASE_URL and the route prefix are in `servers`, and AUTH_MODE decides how callers show who they are."""
     monkeypatch.setattr(http_openapi, "current_settings", lambda: settings)
     monkeypatch.setattr(http_openapi, "route_prefix", lambda: prefix)
     serve = FUNCTIONS["http_openapi"].get_user_function()
     request = func.HttpRequest("GET", "http://127.0.0.1:7071/api/openapi.json", body=b"")
     answer = asyncio.run(serve(request))
     assert answer.status_code == 200
-    assert json.loads(answer.get_body()) == describe({"url": server})
+    way = SIGN_IN if settings.auth_mode == "entra" else FUNCTION_KEY
+    assert json.loads(answer.get_body()) == describe({"url": server}, (way,))
 
 
 @pytest.mark.parametrize("name", openapi.texts())
