@@ -38,8 +38,8 @@ ALLOWED = {
     "POST /refreshes/cancel": {401, 404},
     "GET /refreshes/{id}": {404},
     "DELETE /refreshes/{id}": {404},
-    "GET /refreshes/{id}/status": {401, 404},
-    "POST /refreshes/{id}/cancel": {401, 404},
+    "GET /refreshes/{id}/status": {404},
+    "POST /refreshes/{id}/cancel": {404},
     "GET /lanes/{datasetId}": {200, 401},
     "GET /openapi.json": {200},
 }
@@ -47,6 +47,8 @@ FORBIDDEN = {
     **ALLOWED,
     "POST /refreshes": {202, 400, 401},
     "POST /refreshes/cancel": {400, 401},
+    "GET /refreshes/{id}/status": {401, 404},
+    "POST /refreshes/{id}/cancel": {401, 404},
     "GET /refreshes": {400, 401},
     "GET /lanes/{datasetId}": {400, 401},
 }
