@@ -1,12 +1,15 @@
 """Activities that read: the history before and after a POST, and one refresh on its way. Safe to run any number of
 times."""
 
+from collections.abc import Sequence
+
 import azure.durable_functions as df
 
 from activities.model import Json, Model, failed, shown
 from power_bi.errors import PowerBiError
-from refresh import adoption, clock
-from refresh.history import instant
+from refresh import adoption, clock, usual
+from refresh.history import RefreshRow, instant
+from refresh.progress import progress
 
 MAX_FAILED_OBJECTS = 50
 """Of thousands of partitions: whoever is not named is tried once more, alone."""
@@ -20,7 +23,8 @@ def read_history(order: Json) -> Json:
     (None, or `since` and `until`: a refresh of ours may be new, begun between them).
 
     Answers `history` with `running` (the refresh that keeps the model busy, or None), `before` (what to compare with
-    after a POST) and `adoptable` (id of a refresh that is new since the `before` of the order); or see `failed`.
+    after a POST), `adoptable` (id of a refresh that is new since the `before` of the order), and `usual` (seconds that
+    refreshes like the running one took; of those like ours `before` tells); or see `failed`.
     """
     read_at = clock.now()
     try:
@@ -33,20 +37,41 @@ def read_history(order: Json) -> Json:
         return failed(error, order)
     service_time = history.service_time or read_at
     running = adoption.blocker(history.rows, service_time)
+    before = adoption.look_before(history.rows, service_time, read_at)
+    if order["before"] is None:
+        # behind a row that never ends we may POST, too
+        before["usual"] = _usual(model, history.rows, order["scope"]["refresh"], idle=running is None)
     return {
         "kind": "history",
         "running": shown(running) if running else None,
-        "before": adoption.look_before(history.rows, service_time, read_at),
+        "usual": usual.of_blocker(history.rows, running) if running else [],
+        "before": before,
         "adoptable": found.request_id if found else None,
     }
+
+
+def _usual(model: Model, rows: Sequence[RefreshRow], options: Json | None, *, idle: bool) -> list[float]:
+    """Seconds that refreshes like ours took. What cannot be read is left out: it is no reason to wait with a POST."""
+    if options is None:
+        return usual.of_standard(rows)
+    details: list[RefreshRow] = []
+    for row in usual.to_read(rows, options) if idle else ():
+        try:
+            read = model.by_id(row.request_id)
+        except PowerBiError:
+            break
+        if read is not None:
+            details.append(read)
+    return usual.of_enhanced(rows, options, details)
 
 
 @bp.activity_trigger(input_name="order")
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it and `failed_objects`, pairs of table and
-    partition; `absent` with when it was not there yet (`read_at`); or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, `progress` (see `refresh.progress`) and
+    `failed_objects`, pairs of table and partition; `absent` with when it was not there yet (`read_at`); or see
+    `failed`.
     """
     read_at = clock.now()
     try:
@@ -60,4 +85,5 @@ def read_refresh(order: Json) -> Json:
     if row is None:
         return {"kind": "absent", "read_at": instant(read_at)}
     failed_objects = [[entry.table, entry.partition] for entry in row.objects if entry.status.lower() == "failed"]
-    return {"kind": "row", "row": row.to_json(), "failed_objects": failed_objects[:MAX_FAILED_OBJECTS]}
+    found = {"progress": progress(row.objects), "failed_objects": failed_objects[:MAX_FAILED_OBJECTS]}
+    return {"kind": "row", "row": row.to_json(), **found}

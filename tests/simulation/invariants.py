@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.run import LOST_AFTER
+from refresh.run_waits import LOST_AFTER
 from tests.simulation.world import START, Accepted, World
 
 SLACK = timedelta(minutes=4)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from refresh.errors import CATALOGUE, MAX_MESSAGE
+from refresh.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.report import ENDS, STATUSES
 
 Json = dict[str, Any]
@@ -28,6 +29,10 @@ def maybe(schema: Json) -> Json:
     if "$ref" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     return {**schema, "type": [schema["type"], "null"]}
+
+
+def _count(description: str) -> Json:
+    return {"type": "integer", "minimum": 0, "description": description}
 
 
 def time(description: str) -> Json:
@@ -80,6 +85,10 @@ def schemas() -> Json:
         "workspaceId": text("The workspace.", format="uuid"),
         "datasetId": text("The semantic model.", format="uuid"),
         "caller": _caller(),
+    }
+    ahead = {
+        "expectedEnd": maybe(time("When the refresh should end, by how long earlier ones took.")),
+        "progress": maybe(ref("Progress")),
     }
     repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this request."}}
     run = {
@@ -134,14 +143,40 @@ def schemas() -> Json:
             },
             "A running refresh that is waited for.",
         ),
+        "Progress": record(
+            {
+                "objects": _count("Tables and partitions."),
+                "byStatus": {
+                    "type": "object",
+                    "description": "How many of them are in which status, in Power BI's words.",
+                    "properties": {state: _count("How many.") for state in STATES},
+                },
+                "tables": {
+                    "type": "array",
+                    "maxItems": MOST_TABLES,
+                    "description": "Those that have failed, then those at work.",
+                    "items": record(
+                        {
+                            "table": text("The table.", maxLength=LONGEST_NAME),
+                            "status": text("Its status.", enum=list(STATES)),
+                            "completed": _count("Partitions that are completed."),
+                            "objects": _count("Partitions in all."),
+                        },
+                        "How far a table is.",
+                    ),
+                },
+                "moreTables": _count("How many more there are, not named."),
+            },
+            "How far an enhanced refresh is.",
+        ),
         "Status": record(
             {
                 "error": ref("Failure"),
                 **identity,
                 **repeated,
-                "position": maybe({"type": "integer", "minimum": 0, "description": "Runs ahead of this one."}),
+                "position": maybe(_count("Runs ahead of this one.")),
                 **run,
-                "sharedWith": maybe({"type": "integer", "minimum": 0, "description": "Other requests in the run."}),
+                "sharedWith": maybe(_count("Other requests in the run.")),
                 "servedBy": maybe(
                     text("own: our refresh. adopted: one of somebody else.", enum=["own", "adopted", None])
                 ),
@@ -159,6 +194,7 @@ def schemas() -> Json:
                         "The next try, while the request rests after a failure.",
                     )
                 ),
+                **ahead,
                 "lastReadError": maybe(text("The last trouble with reading from Power BI.")),
                 "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
                 "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
@@ -175,7 +211,7 @@ def schemas() -> Json:
                             "error": ref("Failure"),
                             "runId": text("As above."),
                             "refreshId": text("As above."),
-                            "sharedWith": {"type": "integer", "minimum": 0, "description": "As above."},
+                            "sharedWith": _count("As above."),
                             "servedBy": text("As above.", enum=list(SERVERS)),
                             "startedAt": time("As above."),
                             "endedAt": time("As above."),
@@ -204,6 +240,7 @@ def schemas() -> Json:
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
                 "waitsSince": maybe(time("Since when.")),
+                **ahead,
                 "lastReadError": maybe(text("The last trouble with reading from Power BI.")),
                 "nextLookAt": maybe(time("When the run looks again.")),
             },
@@ -212,7 +249,7 @@ def schemas() -> Json:
         "Lane": record(
             {
                 "datasetId": identity["datasetId"],
-                "waiting": {"type": "integer", "minimum": 0, "description": "Requests that wait, in all runs."},
+                "waiting": _count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
             },
@@ -239,7 +276,7 @@ def _run() -> Json:
         "adopted": {"type": "boolean", "description": "Whether it is somebody else's refresh."},
         "startedAt": maybe(time("When it was started.")),
         "requests": {"type": "array", "items": request, "description": "Those who share it."},
-        "moreRequests": {"type": "integer", "minimum": 0, "description": "How many more there are, not shown."},
+        "moreRequests": _count("How many more there are, not shown."),
     }
 
 
