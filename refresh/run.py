@@ -69,9 +69,8 @@ def next_step(state: RunState) -> Step:
             return Step("activity", "cancel_refresh", {**model, **trace, "refresh_id": state.refresh_id})
         case "poll":
             enhanced = state.scope.get("refresh") is not None
-            return Step(
-                "activity", "read_refresh", {**model, **trace, "refresh_id": state.refresh_id, "enhanced": enhanced}
-            )
+            known = {"refresh_id": state.refresh_id, "posted_at": state.posted_at, "enhanced": enhanced}
+            return Step("activity", "read_refresh", {**model, **trace, **known})
         case "finish":
             late_after = state.late_after if state.adopted else None
             return Step("lane", "finish", {"outcome": state.outcome, "late_after": late_after})
@@ -252,6 +251,9 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
             return _judged(state, outcome, answer.get("failed_objects"))
     elif answer["kind"] == "absent":
         state = read_well(state)
+        if answer.get("pushed_out"):
+            # it ran, and how it ended nobody can know any more: that is no reason to run it again
+            return _judged(state, _lost(state, "RefreshOutOfSight"))
         # likewise: the answer may have been on its way for minutes
         if not state.seen and time_of(answer.get("read_at") or instant(now)) >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
@@ -261,9 +263,13 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
     else:
         state = not_read(state, answer, now, budget=False)
     if spent >= LOST_AFTER:
-        lost = failure("RefreshLost", state.dataset_id, refresh_id=state.refresh_id)
-        return over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
+        return _judged(state, _lost(state, "RefreshLost"))
     return replace(state, wait=state.wait or wait_to_poll(state, now))
+
+
+def _lost(state: RunState, code: str) -> Outcome:
+    error = failure(code, state.dataset_id, refresh_id=state.refresh_id)
+    return Outcome(status="Lost", refresh_id=state.refresh_id, error=error)
 
 
 def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | None]] | None = None) -> RunState:

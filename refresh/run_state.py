@@ -108,10 +108,10 @@ class RunState:
             "refreshId": self.refresh_id,
             "adopted": self.adopted,
             "postedAt": self.posted_at,
+            "progress": self.progress,
             "waitsFor": self.blocked_by,
             "waitsSince": self.blocked_since,
             "expectedEnd": self.expected_end,
-            "progress": self.progress,
             "lastReadError": self.last_error,
             "nextLookAt": instant(now + timedelta(seconds=self.wait)) if self.wait else None,
         }

@@ -41,10 +41,14 @@ Mode = Literal["positive", "negative"]
 
 @dataclass
 class Findings:
-    """What came of a run: `answers` by operation and status, `wrong` in sentences, ids of `accepted` requests."""
+    """What came of a run: `answers` by operation and status, `wrong` in sentences.
+
+    `accepted` are ids of requests, `checked` those of models that were only asked about.
+    """
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     accepted: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
     def seen(self) -> dict[str, set[int]]:
@@ -165,7 +169,10 @@ def _read(event: events.ScenarioFinished, findings: Findings) -> None:
             continue
         findings.answers[told.label, response.status_code] += 1
         if interaction.request.method == "POST" and response.status_code < 300:
-            findings.accepted.add(response.json()["id"])
+            if told.label == "POST /check":
+                findings.checked.add(response.json()["datasetId"])
+            else:
+                findings.accepted.add(response.json()["id"])
         for check in told.checks.get(case_id, []):
             if check.failure_info is not None:
                 failure = check.failure_info.failure

@@ -369,7 +369,8 @@ class World:
             probability = getattr(self.rates, rate) * share
             if probability > 0:
                 self._fault_rates.append(rate)
-                self.service.add_fault({"probability": probability, **rule})
+                name = self.day.words.get(rule["fault"], rule["fault"])
+                self.service.add_fault({"probability": probability, **rule, "fault": name})
 
     def happened(self) -> Counter[str]:
         """How often each thing happened, of the service's faults how many calls they hit."""

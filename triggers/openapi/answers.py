@@ -234,6 +234,7 @@ def schemas() -> Json:
             },
             "A page of requests.",
         ),
+        "Finding": _finding(identity),
         "Run": record(_run(), "A run in the queue with its requests."),
         "ActiveRun": record(
             {
@@ -256,6 +257,34 @@ def schemas() -> Json:
             "Who waits for a model, for what and since when.",
         ),
     }
+
+
+def _finding(identity: Json) -> Json:
+    step = text("Whether it was found in order.", enum=["passed", "failed", "unknown"])
+    refresh = record(
+        {
+            "refreshId": text("Power BI's id of the refresh."),
+            "refreshType": text("How it was started, in Power BI's words."),
+            "status": text("Its status, in Power BI's words."),
+            "startedAt": maybe(time("When it started.")),
+            "endedAt": maybe(time("When it ended.")),
+        },
+        "A refresh of the model.",
+    )
+    return record(
+        {
+            "error": ref("Failure"),
+            "ok": {"type": "boolean", "description": "Whether nothing was found that stands in the way."},
+            "checks": record(dict.fromkeys(("workspaceAllowed", "token", "history"), step), "What was looked at."),
+            "lastRefresh": maybe(refresh),
+            "running": maybe(refresh),
+            "notChecked": text("What only a refresh shows."),
+            "workspaceId": identity["workspaceId"],
+            "datasetId": identity["datasetId"],
+        },
+        "What stands in the way of a refresh.",
+        optional=("error",),
+    )
 
 
 def _run() -> Json:

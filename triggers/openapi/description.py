@@ -100,6 +100,7 @@ def _paths() -> Json:
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
         "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
         "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
+        "/check": {"post": _check()},
         "/lanes/{datasetId}": {"get": _lane()},
         "/openapi.json": {"get": _openapi()},
     }
@@ -212,6 +213,20 @@ def _cancel_for_starters() -> Json:
         "Takes a request back, without its token. The refresh is cancelled only if nobody else shares it.",
         STARTER,
         {**_CANCELLED, 404: _answer("NotFound", "No such request.")},
+    )
+
+
+def _check() -> Json:
+    return _operation(
+        "CheckModel",
+        "Check what stands in the way of a refresh",
+        "Starts nothing: whether the app can get a token and read the history. Takes some 20 seconds at most.",
+        STARTER,
+        {
+            200: _answer("Finding", "What was found; ok to branch on."),
+            400: _answer("Refusal", "As a start would answer."),
+        },
+        requestBody=_body("RefreshRequest", "What would be asked for"),
     )
 
 
