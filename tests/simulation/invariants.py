@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from refresh.run_waits import LOST_AFTER
-from tests.simulation.world import START, Accepted, World
+from tests.simulation.callers import Accepted
+from tests.simulation.world import START, World
 
 MOST_ROWS = 60
 """Of a history."""
@@ -299,11 +300,14 @@ def called_back_truly(world: World) -> None:
 
 def a_key_is_one_request(world: World) -> None:
     """11. Who asks again under a key gets the same request, or a new one after an end that may pass, or a clear no."""
-    ids = {asked.id for asked in world.asked if asked.id}
+    ids = {asked.id for asked in world.callers.asked if asked.id}
     finals = {request.id: request.seen[-1][2] for request in world.requests}
-    for asked in world.asked:
+    everybody = world.callers.asked
+    for asked in everybody:
         about = f"11: key {asked.key!r} of {asked.dataset_id[-2:]}, answered {asked.code} at {asked.at - START}"
-        others = [other for other in world.asked if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)]
+        others = [
+            other for other in world.callers.asked if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)
+        ]
         same = [other for other in others if other.scope == asked.scope]
         if asked.code == 409:
             require(len(same) < len(others), f"{about}, and nobody wished for anything else")

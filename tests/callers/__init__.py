@@ -1,0 +1,1 @@
+"""What users import, run by callers that obey the rules of the services they stand for."""
