@@ -22,6 +22,7 @@ examples:
   python3 dev.py test -- -k lane -x          arguments after -- go to pytest
   python3 dev.py simulate --seeds 5000       days of a simulated world with every fault, each from its seed
   python3 dev.py simulate --seed 46          one of those days, with its whole timeline
+  python3 dev.py openapi                     the description of the API in integrations/, after a change of it
   python3 dev.py bench lane                  what 1, 10, 50 and 200 callers at once for one model cost
   python3 dev.py power-bi                    a Power BI to play with, on http://127.0.0.1:7072
   python3 dev.py host                        the app on http://127.0.0.1:7071, talking to that Power BI
@@ -70,6 +71,10 @@ def run(options: argparse.Namespace) -> int:
             from devtools import simulate
 
             return simulate.run(options)
+        case "openapi":
+            from devtools import openapi
+
+            return openapi.run()
         case "host":
             from devtools import servers
 
@@ -133,6 +138,14 @@ def _parser() -> argparse.ArgumentParser:
     a_simulation.add_argument("--seed", type=_seed, metavar="N", help="this one day only, with its whole timeline")
     a_simulation.add_argument(
         "--faults", choices=FAULT_LEVELS, help="how bad the days are (default: each seed decides for itself)"
+    )
+
+    commands.add_parser(
+        "openapi",
+        allow_abbrev=False,
+        help="write the description of the API",
+        description="Writes integrations/openapi.yaml and integrations/custom-connector.swagger.json from the "
+        "description that the app serves at /api/openapi.json. A test fails when they are not up to date.",
     )
 
     a_host = commands.add_parser(

@@ -12,6 +12,7 @@ import azure.functions as func
 
 from power_bi.check import check_model, no_answer, not_allowed
 from power_bi.service import configured_client
+from refresh.answering import parse_answering
 from refresh.journal import entry
 from refresh.request import BadRequestError, parse_wish
 from refresh.settings import current_settings
@@ -42,6 +43,7 @@ async def http_check(req: func.HttpRequest) -> func.HttpResponse:
     try:
         # the setting is a finding of the check, not a mistake in its body
         wish = parse_wish(req.get_body(), replace(settings, allowed_workspaces=frozenset()))
+        parse_answering(req.get_body(), settings)
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     workspace_id, dataset_id = UUID(wish.scope.workspace_id), UUID(wish.dataset_id)

@@ -1,7 +1,9 @@
 """GET /api/refreshes: who asked for what, and what became of it."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from uuid import UUID
+from zlib import crc32
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -27,15 +29,36 @@ async def http_list(req: func.HttpRequest, client: df.DurableOrchestrationClient
         return refused
     try:
         dataset_id, since, statuses = _filters(req)
+        token = opened(req.params.get("continuation", ""))
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     prefix = UUID(dataset_id).hex + "-" if dataset_id else ""
-    token = req.params.get("continuation", "")
     found, token = await list_requests(client, prefix, iso(since), token, AT_LEAST)
     rows = [summary(instance, state) for instance, state in found]
     rows = [row for row in rows if not statuses or row["status"].lower() in statuses]
     rows.sort(key=lambda row: row["requestedAt"], reverse=True)
-    return answer({"refreshes": rows, "continuation": token or None}, 200)
+    return answer({"refreshes": rows, "continuation": sealed(token) or None}, 200)
+
+
+def sealed(token: str) -> str:
+    """The engine's token as we give it out: safe in a URL, and with a checksum. Empty stays empty."""
+    text = token.encode()
+    return urlsafe_b64encode(crc32(text).to_bytes(4, "big") + text).decode() if token else ""
+
+
+def opened(continuation: str) -> str:
+    """The engine's token in what a caller hands in; the engine itself fails for what it never gave out.
+
+    Raises BadRequestError for anything that `sealed` did not make.
+    """
+    try:
+        value = urlsafe_b64decode(continuation.encode())
+        token = value[4:].decode()
+    except ValueError:  # binascii.Error and UnicodeError are such
+        token = ""
+    if sealed(token) != continuation:
+        raise BadRequestError("continuation must be what an earlier answer gave as such.", "continuation")
+    return token
 
 
 def _filters(req: func.HttpRequest) -> tuple[str | None, datetime | None, frozenset[str]]:

@@ -81,7 +81,8 @@ class Server:
             return response
 
         app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_route("*", "/{tail:.*}", entry)
+        # a dot would leave line ends out, which a path may hold (as %0A)
+        app.router.add_route("*", r"/{tail:(?s:.*)}", entry)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
         await web.SockSite(runner, sock).start()

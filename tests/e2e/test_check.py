@@ -56,7 +56,13 @@ def test_the_sentence_is_that_of_a_request(world: World, fault: str, code: str, 
 def test_a_body_that_no_start_would_take_is_refused(world: World) -> None:
     """By the same names, also in the keys that a check does not need."""
     model = world.model()
-    for more, target in (({"datasetId": "x"}, "datasetId"), ({"refresh": {"type": "Add"}}, "refresh.type")):
+    bodies: dict[str, dict[str, Any]] = {
+        "datasetId": {"datasetId": "x"},
+        "refresh.type": {"refresh": {"type": "Add"}},
+        "waitSeconds": {"waitSeconds": -1},
+        "callBackUri": {"callBackUri": "https://user@example.com"},
+    }
+    for target, more in bodies.items():
         answer = check(world, model, **more)
         assert (answer.status_code, answer.json()["error"]["target"]) == (400, target)
     assert check(world, model, refresh={"type": "full"}, timeoutMinutes=5).json()["ok"]

@@ -1,0 +1,195 @@
+"""Sends an app what its description allows, or what it forbids, and holds every answer against the description."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.engine import events, from_schema
+
+from refresh.answering import MOST_WAIT_SECONDS
+from refresh.callback import MOST_URI_CHARACTERS
+from refresh.request import MAX_KEY
+from triggers.openapi.asking import CONTINUATION_PATTERN
+from triggers.openapi.description import FUNCTION_KEY, describe
+
+SEED = 20260331
+KEY_HEADER = "Idempotency-Key"
+CHECKS = {
+    # the platform answers 404, not 405, to a method that a route does not have
+    "unsupported_method": {"enabled": False}
+}
+
+# what is sent must not depend on what was answered, where ids are random
+_FIXED: Any = {"extra-data-sources": {"responses": False}}
+PHASES: dict[str, dict[str, Any]] = {
+    "examples": {},
+    "coverage": {"unexpected-methods": [], **_FIXED},
+    "fuzzing": {"error-feedback": {"enabled": False}, **_FIXED},
+    "stateful": {},
+}
+
+Json = dict[str, Any]
+Mode = Literal["positive", "negative"]
+
+
+@dataclass
+class Findings:
+    """What came of a run: `answers` by operation and status, `wrong` in sentences.
+
+    `accepted` are ids of requests, `checked` those of models that were only asked about.
+    """
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    accepted: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+
+    def seen(self) -> dict[str, set[int]]:
+        """The statuses that each operation answered with."""
+        labels = {label for label, _ in self.answers}
+        return {name: {status for label, status in self.answers if label == name} for name in labels}
+
+
+def strict(document: Json) -> Json:
+    """The document with no further keys in answers: callers must expect them, but none may be undescribed today."""
+    document = copy.deepcopy(document)
+    _close(document["components"]["schemas"])
+    return document
+
+
+def only(document: Json, path: str) -> Json:
+    """The document with one path, for a run that is about that."""
+    return {**document, "paths": {path: document["paths"][path]}}
+
+
+def plain(document: Json) -> Json:
+    """The document without the rules between keys of a body, and without the values that they are about.
+
+    What is sent at the boundaries of each key is made key by key, which such rules would prevent.
+    """
+    document = copy.deepcopy(document)
+    schemas = document["components"]["schemas"]
+    for schema, keys in (("RefreshRequest", ("notifyOption", "onTimeout")), ("RefreshOptions", ("commitMode",))):
+        for rule in ("allOf", "if", "then"):
+            schemas[schema].pop(rule, None)
+        for key in keys:
+            del schemas[schema]["properties"][key]["enum"][1:]
+    return document
+
+
+def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json | None = None) -> Findings:
+    """Fuzzes the app at `base` (without `/api`), by its description unless another `document` is given.
+
+    First the boundaries of every key and parameter, then `examples` random calls of each operation; the same ones in
+    every run. `mode` positive sends what the document allows, negative what it forbids.
+    """
+    document = strict(document or describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
+    findings = Findings()
+    for phase, described in (("coverage", plain(document)), ("fuzzing", document)):
+        config = schemathesis.Config.from_dict(
+            {
+                "seed": SEED,
+                "headers": {"x-functions-key": key} if key else {},
+                "checks": CHECKS,
+                "generation": {"mode": mode, "max-examples": examples, "deterministic": True, "database": "none"},
+                "phases": {name: {**PHASES[name], "enabled": name == phase} for name in PHASES},
+            }
+        )
+        schema = schemathesis.openapi.from_dict(described, config=config)
+        schema.config.update(base_url=f"{base}/api")
+        schema.hook(filter_case)
+        schema.hook(map_case)
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.ScenarioFinished):
+                _read(event, findings)
+            elif isinstance(event, events.NonFatalError):
+                findings.wrong.append(event.info.format())
+            elif isinstance(event, events.FatalError):
+                findings.wrong.append(repr(event.exception))
+    return findings
+
+
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
+    """A parameter without a value counts as none: the platform does not hand it to the app."""
+    return all(value != "" for value in (case.query or {}).values())
+
+
+def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
+    """Takes out what fits the description and is refused nevertheless, or what would take minutes.
+
+    A schema cannot say which continuations were given out, which hosts may be called, which keys are in use.
+    In a negative case it would hide what the case is about: the refusal would come anyway.
+    """
+    continuation = (case.query or {}).get("continuation")
+    if isinstance(continuation, str) and re.fullmatch(CONTINUATION_PATTERN, continuation):
+        del case.query["continuation"]
+    key = case.headers.get(KEY_HEADER) if case.headers else None
+    name = sha256(repr(case.body).encode()).hexdigest() * 4
+    if isinstance(key, str) and _body_is_bad(case):
+        del case.headers[KEY_HEADER]
+    elif isinstance(key, str) and 1 <= len(key) <= MAX_KEY:
+        case.headers[KEY_HEADER] = name[: len(key)]
+    if isinstance(case.body, dict):
+        _soften(case.body, name, by_header=KEY_HEADER in (case.headers or {}))
+    return case
+
+
+def _body_is_bad(case: schemathesis.Case[Any]) -> bool:
+    """Every case with a bad body comes with a bad header, too, which would be the one to be refused."""
+    body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
+    return body is not None and body.mode == schemathesis.GenerationMode.NEGATIVE
+
+
+def _soften(body: Json, name: str, *, by_header: bool) -> None:
+    wait, uri, key = body.get("waitSeconds"), body.get("callBackUri"), body.get("idempotencyKey")
+    if isinstance(wait, int | float) and 0 < wait <= MOST_WAIT_SECONDS:
+        body["waitSeconds"] = 0
+    if isinstance(uri, str) and "://" in uri and len(uri) <= MOST_URI_CHARACTERS:
+        del body["callBackUri"]
+    if isinstance(key, str) and 1 <= len(key) <= MAX_KEY:
+        if by_header:
+            del body["idempotencyKey"]
+        else:
+            body["idempotencyKey"] = name[: len(key)]
+
+
+def _read(event: events.ScenarioFinished, findings: Findings) -> None:
+    told = event.recorder
+    for case_id, interaction in told.interactions.items():
+        response = interaction.response
+        if response is None:
+            findings.wrong.append(f"{told.label}: no answer to {interaction.request.uri}")
+            continue
+        findings.answers[told.label, response.status_code] += 1
+        if interaction.request.method == "POST" and response.status_code < 300:
+            if told.label == "POST /check":
+                findings.checked.add(response.json()["datasetId"])
+            else:
+                findings.accepted.add(response.json()["id"])
+        for check in told.checks.get(case_id, []):
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                sent = (interaction.request.body or b"")[:500].decode(errors="replace")
+                findings.wrong.append(
+                    f"{told.label}: {check.name}: {failure.title}. {failure.message}\n"
+                    f"sent {interaction.request.method} {interaction.request.uri} {sent}\n"
+                    f"got {response.status_code} {response.text[:500]}"
+                )
+
+
+def _close(node: object) -> None:
+    if isinstance(node, dict):
+        if "properties" in node and node.get("type") in ("object", ["object", "null"]):
+            node.setdefault("additionalProperties", False)
+        for inner in node.values():
+            _close(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _close(inner)

@@ -1,0 +1,310 @@
+"""The app does what its description says, whatever it is sent; and these tests would notice if it did not."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from devhost.power_bi.messages import Request, Response
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.devhost.process import KEY, ROOT, Devhost
+from tests.e2e.described import Described
+from tests.e2e.fuzzing import Findings, fuzz, only
+from tests.e2e.test_settings import host_key
+from tests.e2e.world import FAST, WORKSPACE, World
+from triggers.openapi.description import FUNCTION_KEY, describe
+
+pytestmark = pytest.mark.usefixtures("local")
+
+EXAMPLES = 40
+"""Random calls of each operation, beside those at the boundaries. Some five seconds alone for each mode."""
+
+Json = dict[str, Any]
+
+# What fuzzing must bring about, or it was not about much. Tokens cannot be made up, so that stays 404.
+ALLOWED = {
+    "POST /refreshes": {202, 401},
+    "GET /refreshes": {200, 401},
+    "POST /refreshes/cancel": {401, 404},
+    "POST /check": {200, 401},
+    "GET /refreshes/{id}": {404},
+    "DELETE /refreshes/{id}": {404},
+    "GET /refreshes/{id}/status": {404},
+    "POST /refreshes/{id}/cancel": {404},
+    "GET /lanes/{datasetId}": {200, 401},
+    "GET /openapi.json": {200},
+}
+FORBIDDEN = {
+    **ALLOWED,
+    "POST /refreshes": {202, 400, 401},
+    "POST /refreshes/cancel": {400, 401},
+    "POST /check": {400, 401},
+    "GET /refreshes/{id}/status": {401, 404},
+    "POST /refreshes/{id}/cancel": {401, 404},
+    "GET /refreshes": {400, 401},
+    "GET /lanes/{datasetId}": {400, 401},
+}
+
+
+def assert_reached(findings: Findings, expected: dict[str, set[int]]) -> None:
+    """Every operation, with at least these statuses."""
+    seen = findings.seen()
+    missing = {name: statuses - seen.get(name, set()) for name, statuses in expected.items()}
+    assert (set(seen), {name for name, statuses in missing.items() if statuses}) == (set(expected), set()), seen
+
+
+class Watched(PowerBiService):
+    """Knows the models that it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: set[str] = set()
+
+    def handle(self, request: Request, now: datetime) -> Response:
+        found = re.search(r"/datasets/([0-9a-f-]{36})", request.path)
+        if found:
+            self.models.add(found[1])
+        return super().handle(request, now)
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """An app with keys on, and the Power BI service behind it."""
+
+    world: World
+    app: Devhost
+    service: Watched
+
+    def fuzz(self, mode: Any, document: Json | None = None, examples: int = EXAMPLES) -> Findings:
+        """Fuzzes it, see `tests.e2e.fuzzing.fuzz`."""
+        return fuzz(self.world.app, self.world.key, mode, examples, document)
+
+    def described(self) -> Json:
+        """Its description, to be changed."""
+        return describe({"url": f"{self.world.app}/api"}, (FUNCTION_KEY,))
+
+    def unasked(self, accepted: set[str], checked: Set[str] = frozenset()) -> set[str]:
+        """What was started without an accepted request: orchestrations, requests in the list, models at Power BI."""
+        instances = self.app.manage("GET", "/instances?top=10000").json()
+        begun = {row["instanceId"] for row in instances if row["name"] == "refresh_request"}
+        others = {row["instanceId"] for row in instances} - begun
+        listed = {row["id"] for row in self.listed()}
+        models = {id_of_model(request_id) for request_id in accepted}
+        # runs carry the id of a request, lanes that of a model
+        known = (*accepted, *(f"@dataset_lane@{model}" for model in models))
+        stray = {name for name in others if not name.startswith(known)}
+        return (begun - accepted) | (listed - accepted) | (self.service.models - models - checked) | stray
+
+    def listed(self) -> list[Json]:
+        """All requests."""
+        found: list[Json] = []
+        page: Json = {"continuation": ""}
+        while page["continuation"] is not None:
+            page = self.world.listing(continuation=page["continuation"]).json()
+            found += page["refreshes"]
+        return found
+
+
+def id_of_model(request_id: str) -> str:
+    """The dataset id, with which a request id begins."""
+    text = request_id[:32]
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+@contextmanager
+def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
+    """An app of its own: what is counted is what the test has done."""
+    with ExitStack() as stack:
+        service = Watched()
+        power_bi = stack.enter_context(serve(service))
+        env = {**FAST, "POWER_BI_API_URL": power_bi.base_url}
+        host = stack.enter_context(Devhost(app, state, "--key", KEY, "--keys", "--exact-timers", env=env))
+        yield Fuzzed(World(host.base, power_bi.base_url, host_key(host)), host, service)
+
+
+def test_what_the_description_allows(tmp_path: Path) -> None:
+    """Is accepted, and answered as described; every accepted request shows in the list."""
+    with fuzzed(tmp_path) as target:
+        findings = target.fuzz("positive")
+        assert findings.wrong == []
+        assert_reached(findings, ALLOWED)
+        assert len(findings.accepted) > EXAMPLES / 2
+        assert {row["id"] for row in target.listed()} == findings.accepted
+        assert target.unasked(findings.accepted, findings.checked) == set()
+
+
+def test_what_the_description_forbids(tmp_path: Path) -> None:
+    """Is refused as described, and starts nothing: no orchestration, no request, no call of Power BI."""
+    with fuzzed(tmp_path) as target:
+        findings = target.fuzz("negative")
+        assert findings.wrong == []
+        assert_reached(findings, FORBIDDEN)
+        refused = sum(count for (name, status), count in findings.answers.items() if status >= 400)
+        assert refused > 3 * EXAMPLES
+        # a good body under another content type is taken; nothing else can have been
+        assert len(findings.accepted) <= 5
+        assert target.unasked(findings.accepted, findings.checked) == set()
+
+
+def without_status(document: Json) -> None:
+    del document["paths"]["/refreshes"]["get"]["responses"]["200"]
+
+
+def without_key(document: Json) -> None:
+    started = document["components"]["schemas"]["Started"]
+    del started["properties"]["cancelUri"]
+    started["required"].remove("cancelUri")
+
+
+def another_type(document: Json) -> None:
+    document["components"]["schemas"]["Lane"]["properties"]["waiting"]["type"] = "string"
+
+
+def another_content_type(document: Json) -> None:
+    answer = document["paths"]["/lanes/{datasetId}"]["get"]["responses"]["200"]
+    answer["content"] = {"text/plain": answer["content"]["application/json"]}
+
+
+def another_header(document: Json) -> None:
+    header = document["paths"]["/refreshes"]["post"]["responses"]["202"]["headers"]["Retry-After"]
+    header["schema"] = {"type": "integer", "minimum": 60}
+
+
+def allowed_too_much(document: Json) -> None:
+    document["components"]["schemas"]["RefreshRequest"]["properties"]["timeoutMinutes"]["maximum"] += 1
+
+
+def forbidden_too_much(document: Json) -> None:
+    document["components"]["schemas"]["RefreshRequest"]["properties"]["timeoutMinutes"]["maximum"] -= 1
+
+
+def open_to_all(document: Json) -> None:
+    document["paths"]["/openapi.json"]["get"]["security"] = [{"functionKey": []}]
+
+
+WRONG: list[tuple[Callable[[Json], None], str, str, str]] = [
+    (without_status, "/refreshes", "positive", "status_code_conformance"),
+    (without_key, "/refreshes", "positive", "response_schema_conformance"),
+    (another_type, "/lanes/{datasetId}", "positive", "response_schema_conformance"),
+    (another_content_type, "/lanes/{datasetId}", "positive", "content_type_conformance"),
+    (another_header, "/refreshes", "positive", "response_headers_conformance"),
+    (allowed_too_much, "/refreshes", "positive", "positive_data_acceptance"),
+    (forbidden_too_much, "/refreshes", "negative", "negative_data_rejection"),
+    (open_to_all, "/openapi.json", "positive", "ignored_auth"),
+]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
+    """An app for the tests that count nothing."""
+    with fuzzed(tmp_path_factory.mktemp("state")) as target:
+        yield target
+
+
+@pytest.mark.parametrize(("mistake", "path", "mode", "check"), WRONG, ids=[row[0].__name__ for row in WRONG])
+def test_a_description_that_is_wrong_is_found(
+    one: Fuzzed, mistake: Callable[[Json], None], path: str, mode: str, check: str
+) -> None:
+    """One mistake in the description, and the check that is made for it says so."""
+    document = copy.deepcopy(only(one.described(), path))
+    mistake(document)
+    findings = one.fuzz(mode, document, examples=5)
+    assert any(f": {check}: " in sentence for sentence in findings.wrong), findings.wrong
+
+
+BROKEN = """
+import importlib.util, sys
+sys.path.insert(0, {root!r})
+from triggers import http_list
+http_list.opened = lambda continuation: continuation
+spec = importlib.util.spec_from_file_location("app_under_test", {root!r} + "/function_app.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+app = module.app
+"""
+
+
+def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
+    """The list as it was, handing every continuation to the engine, answers 500."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
+    (app / "function_app.py").write_text(BROKEN.format(root=str(ROOT)), encoding="utf-8")
+    with fuzzed(tmp_path / "state", app) as target:
+        findings = target.fuzz("negative", only(target.described(), "/refreshes"))
+    assert any("GET /refreshes: not_a_server_error: " in sentence for sentence in findings.wrong), findings.wrong
+
+
+def test_what_was_started_unasked_is_found(one: Fuzzed) -> None:
+    """The count of what bad input started is not blind: a request that it does not know of is named."""
+    known, unknown = (one.world.ask(one.world.model())["id"] for _ in range(2))
+    accepted = {row["id"] for row in one.listed()} - {unknown}
+    assert known in accepted
+    one.world.follow(one.world.ask(id_of_model(unknown))["statusUri"])
+    assert {unknown, id_of_model(unknown)} <= one.unasked(accepted)
+
+
+def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
+    """Each answer to real tokens: all phases, success, failure, cancellation, a busy lane, and pages of the list."""
+    world, told = one.world, Described(one.world.app)
+
+    def follow(uri: str) -> requests.Response:
+        world.until(uri, lambda status: told.check(requests.get(uri, timeout=30)).status_code != 202)
+        return told.check(requests.get(uri, timeout=30))
+
+    model = world.model(seconds=2, outcome=["Completed", "Failed", "Completed"])
+    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 2, "visibilitySeconds": 0})
+    wish = {"workspaceId": WORKSPACE, "datasetId": model, "share": False, "caller": {"pipeline": "p"}}
+    started = [told.check(world.post(wish)).json() for _ in range(3)]
+    good, bad, gone = started
+    world.until(good["statusUri"], lambda status: status["waitsFor"])
+    told.check(requests.get(good["statusUri"], timeout=30))
+    told.check(requests.delete(gone["cancelUri"], timeout=30))
+    assert told.check(world.lane(model)).json()["active"]["waitsFor"]
+    world.until(good["statusUri"], lambda status: status["status"] == "Refreshing")
+    assert told.check(world.lane(model)).json()["active"]["refreshId"]
+    assert follow(good["statusUri"]).json()["status"] == "Completed"
+    assert follow(gone["statusUri"]).json()["status"] == "Cancelled"
+    assert follow(bad["statusUri"]).json()["status"] == "Failed"
+    told.check(requests.delete(gone["cancelUri"], timeout=30))
+    told.check(requests.delete(good["statusUri"], timeout=30))
+    told.check(world.listing(datasetId=model))
+    key, mine = {"x-functions-key": world.key or ""}, f"{world.app}/api/refreshes/{good['id']}"
+    told.check(requests.get(f"{mine}/status", headers=key, timeout=30))
+    told.check(requests.post(f"{mine}/cancel", headers=key, timeout=30))
+    ids = {"workspaceId": WORKSPACE, "datasetId": model}
+    found = told.check(requests.post(f"{world.app}/api/check", json=ids, headers=key, timeout=30)).json()
+    assert found["ok"]
+    assert found["lastRefresh"]
+    assert told.check(requests.get(f"{world.app}/api/openapi.json", timeout=30)).json() == one.described()
+
+
+def test_a_story_told_at_once_is_answered_as_described(one: Fuzzed) -> None:
+    """Verdicts inside the start, repeats under a key, a key in use, a callback, and cancelling by key."""
+    world, told = one.world, Described(one.world.app)
+    model = world.model(outcome=["Completed", "Failed", "Completed"])
+    wish = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
+    first = told.check(world.post({**wish, "idempotencyKey": "1"}))
+    again = told.check(world.post({**wish, "idempotencyKey": "1"}))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == {**first.json(), "repeated": True}
+    assert told.check(world.post({**wish, "idempotencyKey": "2"})).status_code == 424
+    other = {**wish, "idempotencyKey": "1", "refresh": {"type": "Full"}}
+    assert told.check(world.post(other)).status_code == 409
+    hooked = {**wish, "waitSeconds": 0, "callBackUri": "http://127.0.0.1:9/", "idempotencyKey": "3"}
+    assert told.check(world.post(hooked)).status_code == 200
+    assert told.check(world.post({**hooked, "callBackUri": None})).json()["repeated"]
+    assert told.check(world.post({**hooked, "callBackUri": "https://example.com"})).status_code == 400
+    assert told.check(world.cancel_by_key(model, "3")).status_code == 202
+    assert told.check(world.cancel_by_key(model, "1")).status_code == 200
+    assert told.check(world.cancel_by_key(model, "4")).status_code == 404

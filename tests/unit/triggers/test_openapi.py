@@ -1,0 +1,292 @@
+"""The description of the API says what the code does, and the files made from it are up to date."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+import yaml
+from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
+
+import function_app
+from devtools import openapi
+from refresh.answering import Answering
+from refresh.errors import CATALOGUE, failure
+from refresh.lane_state import Lane
+from refresh.options import COMMIT_MODES, TYPES, check_options
+from refresh.report import ENDS, STATUSES, Instance, report, summary
+from refresh.request import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
+from refresh.request_state import RequestState, ending_of_outcome, ending_without_verdict, standing
+from refresh.settings import Settings
+from triggers import http_list, http_openapi
+from triggers.openapi.answers import REFUSALS
+from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, TOKEN, describe
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT = describe({"url": "https://example.net/api"})
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+# the SDK gives them once
+FUNCTIONS = {function.get_function_name(): function for function in function_app.app.get_functions()}
+
+Json = dict[str, Any]
+
+
+def operations() -> Iterator[tuple[str, str, Json]]:
+    """Path, method and description of each operation."""
+    for path, item in DOCUMENT["paths"].items():
+        for method in ("get", "post", "put", "patch", "delete"):
+            if method in item:
+                yield path, method.upper(), item[method]
+
+
+def routes() -> dict[tuple[str, str], str]:
+    """The HTTP routes that the app registers, with their auth levels."""
+    found = {}
+    for function in FUNCTIONS.values():
+        trigger = function.get_trigger().get_dict_repr()
+        if trigger["type"] == "httpTrigger":
+            for method in trigger["methods"]:
+                found["/" + trigger["route"], method.name] = trigger["authLevel"].name
+    return found
+
+
+def keys(schema: Json) -> set[str]:
+    """The keys that an object's schema knows."""
+    return set(schema["properties"])
+
+
+@pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
+def test_it_is_openapi(ways: tuple[str, ...]) -> None:
+    """Valid OpenAPI 3.1, whichever way callers show who they are; and of the other way it says nothing."""
+    document = describe({"url": "https://example.net/api"}, ways)
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
+    used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert used == set(document["components"]["schemas"])
+    for status, schema in (("401", "NotSignedIn"), ("403", "NotAllowed")):
+        start = document["paths"]["/refreshes"]["post"]["responses"]
+        assert (schema in json.dumps(start.get(status, {}))) == (SIGN_IN in ways)
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    """With its method, and a way to open it that fits its auth level."""
+    described = {(path, method): operation["security"] for path, method, operation in operations()}
+    registered = routes()
+    assert set(described) == set(registered)
+    for route, level in registered.items():
+        for_starters = described[route] == [{FUNCTION_KEY: []}, {SIGN_IN: []}]
+        assert for_starters == (level == "FUNCTION"), route
+
+
+def test_what_needs_no_key_needs_a_token_or_says_nothing_secret() -> None:
+    """Only the description itself is open to all."""
+    bare = [path for path, _, operation in operations() if operation["security"] == []]
+    assert bare == ["/openapi.json"]
+    tokens = {path for path, _, operation in operations() if {TOKEN: []} in operation["security"]}
+    assert tokens == {"/refreshes/{id}"}
+
+
+def test_the_keys_of_a_request() -> None:
+    """The same as those that are checked, with their choices."""
+    request = SCHEMAS["RefreshRequest"]
+    assert list(request["properties"]) == list(KEYS)
+    assert request["additionalProperties"] is False
+    assert request["properties"]["notifyOption"]["enum"] == list(NOTIFY_OPTIONS)
+    assert request["properties"]["timeoutMinutes"]["maximum"] == MAX_TIMEOUT_MINUTES
+    defaults = {key: value["default"] for key, value in request["properties"].items() if "default" in value}
+    wish = Wish("d", Scope("w"))
+    assert defaults == {
+        "notifyOption": wish.scope.notify_option,
+        "timeoutMinutes": wish.timeout_minutes,
+        "onTimeout": "cancel" if wish.cancel_on_timeout else "leave",
+        "share": wish.share,
+        "retries": wish.retries,
+        "waitSeconds": Answering().wait_seconds,
+    }
+    assert request["properties"]["caller"]["propertyNames"]["pattern"] == f"^{CALLER_KEY.pattern}$"
+
+
+def test_the_options_of_a_refresh() -> None:
+    """The same as those that are checked."""
+    options = SCHEMAS["RefreshOptions"]["properties"]
+    with pytest.raises(ValueError, match="Known options: ") as refused:
+        check_options({"?": 1})
+    assert ", ".join(options) == str(refused.value).split("Known options: ")[1].rstrip(".")
+    assert options["type"]["enum"] == list(TYPES)
+    assert options["commitMode"]["enum"] == list(COMMIT_MODES)
+
+
+def request_state() -> RequestState:
+    return RequestState(Wish("d", Scope("w")), "t", "r", "c", "2026-03-31T06:00:00.000Z")
+
+
+OUTCOME = {
+    "run": "r",
+    "shared_with": 0,
+    "outcome": {
+        "status": "Failed",
+        "error": failure("RefreshFailed", "d"),
+        "refreshId": "x",
+        "startedAt": "2026-03-31T06:00:00.000Z",
+        "endedAt": "2026-03-31T06:00:00.000Z",
+        "adopted": True,
+    },
+}
+VIEW = {
+    "position": 0,
+    "refresh_id": "x",
+    "run": "r",
+    "generation": 1,
+    "shared_with": 0,
+    "posted_at": "2026-03-31T06:00:00.000Z",
+    "behind": None,
+}
+WITHOUT_VERDICT = ending_without_verdict("TimedOut", Wish("d", Scope("w")), VIEW, None)
+
+
+@pytest.mark.parametrize("custom", [standing(VIEW), ending_of_outcome(OUTCOME), WITHOUT_VERDICT])
+def test_the_keys_of_a_status(custom: Json) -> None:
+    """Those that are answered, no more and no fewer; also in `output`, and in the list."""
+    instance = Instance("id", "Running", custom, None, None)
+    body = report(instance, request_state(), Lane(), {}, datetime.now(UTC)).body
+    status = SCHEMAS["Status"]
+    sometimes = {"error", "repeated"}
+    assert set(body) | sometimes == keys(status)
+    assert set(status["required"]) == keys(status) - sometimes
+    assert set(body["output"] or {}) <= keys(status["properties"]["output"])
+    row = summary(instance, request_state())
+    assert set(row) == keys(SCHEMAS["Summary"]) == set(SCHEMAS["Summary"]["required"])
+    for error in (body.get("error"), row["error"]):
+        assert error is None or set(error) == keys(SCHEMAS["Failure"])
+
+
+def test_statuses_and_codes() -> None:
+    """The words of the report and the codes of the catalogue."""
+    assert SCHEMAS["Status"]["properties"]["status"]["enum"] == list(STATUSES)
+    assert SCHEMAS["Status"]["properties"]["output"]["properties"]["status"]["enum"] == list(ENDS)
+    assert set(SCHEMAS["Failure"]["properties"]["code"]["x-extensible-enum"]) == set(CATALOGUE)
+
+
+def test_codes_of_refusals() -> None:
+    """Those that the code names in its refusals, by HTTP status."""
+    named: dict[int, set[str]] = defaultdict(set)
+    for folder in ("refresh", "triggers"):
+        for file in (ROOT / folder).glob("*.py"):
+            for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                    words = [node.value if isinstance(node, ast.Constant) else None for node in call.args]
+                    if call.func.id == "error" and isinstance(words[0], int):
+                        named[words[0]].add(str(words[1]))
+                    if call.func.id in ("BadRequestError", "UriError"):
+                        at = 2 if call.func.id == "BadRequestError" else 1
+                        named[400].add(str(words[at] or "InvalidRequest") if len(words) > at else "InvalidRequest")
+    assert named == {status: set(codes) for status, codes in REFUSALS.items()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "prefix", "server"),
+    [
+        (Settings(), "api/", "http://127.0.0.1:7071/api"),
+        (Settings(public_base_url="https://gateway.example.net/bi"), "api/", "https://gateway.example.net/bi/api"),
+        (Settings(public_base_url="https://gateway.example.net"), "", "https://gateway.example.net"),
+        (Settings(auth_mode="entra"), "bi/api/", "http://127.0.0.1:7071/bi/api"),
+    ],
+)
+def test_it_is_served_with_the_address_of_the_app(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, prefix: str, server: str
+) -> None:
+    """PUBLIC_BASE_URL and the route prefix are in `servers`, and AUTH_MODE decides how callers show who they are."""
+    monkeypatch.setattr(http_openapi, "current_settings", lambda: settings)
+    monkeypatch.setattr(http_openapi, "route_prefix", lambda: prefix)
+    serve = FUNCTIONS["http_openapi"].get_user_function()
+    request = func.HttpRequest("GET", "http://127.0.0.1:7071/api/openapi.json", body=b"")
+    answer = asyncio.run(serve(request))
+    assert answer.status_code == 200
+    way = SIGN_IN if settings.auth_mode == "entra" else FUNCTION_KEY
+    assert json.loads(answer.get_body()) == describe({"url": server}, (way,))
+
+
+@pytest.mark.parametrize("name", openapi.texts())
+def test_the_files_are_up_to_date(name: str) -> None:
+    """`python3 dev.py openapi` would change nothing."""
+    assert (ROOT / name).read_text("utf-8") == openapi.texts()[name]
+
+
+def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both, with the texts that the test above compares."""
+    assert openapi.run(tmp_path) == 0
+    assert {name: (tmp_path / name).read_text("utf-8") for name in openapi.texts()} == openapi.texts()
+    assert capsys.readouterr().out == "".join(f"wrote {name}\n" for name in openapi.texts())
+
+
+def test_the_yaml_is_the_description() -> None:
+    """The same document, but for the server's address."""
+    document = yaml.safe_load((ROOT / openapi.OPENAPI).read_text("utf-8"))
+    assert {**document, "servers": DOCUMENT["servers"]} == DOCUMENT
+
+
+SWAGGER = json.loads((ROOT / openapi.CONNECTOR).read_text("utf-8"))
+
+
+def test_the_connector_is_swagger() -> None:
+    """Valid Swagger 2.0, the only version that custom connectors take."""
+    assert list(OpenAPIV2SpecValidator(SWAGGER).iter_errors()) == []
+
+
+def test_the_connector_has_every_operation() -> None:
+    """All but the description itself; and the token where the app wants one, as a parameter."""
+    described = {(path, method) for path, method, _ in operations()}
+    offered = {(path, method.upper()): told for path, item in SWAGGER["paths"].items() for method, told in item.items()}
+    assert described - set(offered) == {("/openapi.json", "GET")}
+    for (path, _), told in offered.items():
+        names = [parameter["name"] for parameter in told.get("parameters", [])]
+        assert ("token" in names) == (path == "/refreshes/{id}")
+
+
+def test_the_connector_follows_the_rules_of_the_platform() -> None:
+    """Names in Pascal case, a summary and a sentence for each operation, a label for each field, no anyOf."""
+    for item in SWAGGER["paths"].values():
+        for told in item.values():
+            assert re.fullmatch(r"([A-Z][a-z]+)+", told["operationId"])
+            assert told["summary"]
+            assert told["description"].endswith(".")
+            for parameter in told.get("parameters", []):
+                assert parameter["description"].endswith(".")
+                assert parameter["in"] == "body" or parameter["x-ms-summary"]
+    text = json.dumps(SWAGGER)
+    assert not re.search(r'"(anyOf|oneOf|allOf|if|not|const|propertyNames)":', text)
+    assert len(text) < 1_000_000
+    labels = SWAGGER["definitions"]["RefreshRequest"]["properties"]
+    assert labels["datasetId"]["x-ms-summary"] == "Dataset ID"
+    assert labels["refresh"] == {"$ref": "#/definitions/RefreshOptions"}
+
+
+@pytest.mark.parametrize("token", ["a", "!1!2 3", "ü", "x" * 2000])
+def test_a_continuation_comes_back(token: str) -> None:
+    """What was given out opens again, and is safe in a URL."""
+    given = http_list.sealed(token)
+    assert re.fullmatch(r"[0-9A-Za-z_=-]+", given)
+    assert http_list.opened(given) == token
+
+
+def test_the_last_page_has_no_continuation() -> None:
+    """Empty in, empty out."""
+    assert (http_list.sealed(""), http_list.opened("")) == ("", "")
+
+
+@pytest.mark.parametrize("odd", ["rn", "=", "ü", "\n", "AAAA", "AAAAAGE=", http_list.sealed("a") + "=", "a" * 9])
+def test_a_made_up_continuation_is_refused(odd: str) -> None:
+    """By name; the engine would answer it with an error of its own."""
+    with pytest.raises(ValueError, match="continuation must be") as refused:
+        http_list.opened(odd)
+    assert getattr(refused.value, "target", None) == "continuation"

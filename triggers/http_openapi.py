@@ -1,0 +1,21 @@
+"""GET /api/openapi.json: the description of this API, for tools that import one by its address."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from refresh.settings import current_settings
+from triggers.answers import answer
+from triggers.uris import base_url, route_prefix
+
+bp = df.Blueprint()
+
+
+@bp.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def http_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """200 with the OpenAPI 3.1 document. Open to all: it says what is published anyway, and importers send no key."""
+    # not at the start of the app: few ever ask
+    from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, describe
+
+    settings = current_settings()
+    server = {"url": f"{base_url(settings, req.url)}/{route_prefix()}".rstrip("/")}
+    return answer(describe(server, (SIGN_IN,) if settings.auth_mode == "entra" else (FUNCTION_KEY,)), 200)

@@ -1,0 +1,214 @@
+"""What a caller may send, as JSON Schema.
+
+It says how to send it; the app also takes other letter case, and in `refresh` numbers and booleans as texts.
+"""
+
+from typing import Any
+
+from refresh.answering import MOST_WAIT_SECONDS
+from refresh.callback import MOST_URI_CHARACTERS
+from refresh.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
+from refresh.options import MAX_RETRIES as MAX_RETRY_COUNT
+from refresh.request import (
+    CALLER_KEY,
+    DEFAULT_TIMEOUT_MINUTES,
+    MAX_CALLER_BYTES,
+    MAX_KEY,
+    MAX_RETRIES,
+    MAX_TIMEOUT_MINUTES,
+    NOTIFY_OPTIONS,
+)
+
+Json = dict[str, Any]
+
+CONTINUATION_PATTERN = "^[0-9A-Za-z_-]+=*$"
+GUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+
+
+def guid(description: str) -> Json:
+    """A GUID as Power BI writes it."""
+    # the length forbids the line end that a `$` lets through
+    return {"type": "string", "format": "uuid", "pattern": GUID_PATTERN, "maxLength": 36, "description": description}
+
+
+def _name(description: str) -> Json:
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_NAME,
+        "pattern": rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$",
+        "description": description,
+    }
+
+
+def _choice(choices: tuple[str, ...], description: str, default: str) -> Json:
+    return {"type": "string", "enum": list(choices), "default": default, "description": description}
+
+
+def options() -> Json:
+    """The key `refresh`: options of an enhanced refresh."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "Options of an enhanced refresh, as in Power BI's own API. Needs a Premium, Embedded or Fabric "
+        "capacity. An empty object is a standard refresh.",
+        "properties": {
+            "type": _choice(TYPES, "What is processed.", TYPES[0]),
+            "commitMode": _choice(
+                COMMIT_MODES,
+                "Commit all at once or in parts; PartialBatch needs applyRefreshPolicy false.",
+                "Transactional",
+            ),
+            "maxParallelism": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_PARALLELISM,
+                "description": "How many partitions are processed at the same time.",
+            },
+            "retryCount": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_RETRY_COUNT,
+                "description": "How often Power BI tries again by itself.",
+            },
+            "objects": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_OBJECTS,
+                "description": "The tables and partitions to refresh; left out: the whole model.",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["table"],
+                    "properties": {
+                        "table": _name("Name of a table."),
+                        "partition": _name("Name of one of its partitions; left out: all of them."),
+                    },
+                },
+            },
+            "applyRefreshPolicy": {
+                "type": "boolean",
+                "description": "Whether an incremental refresh policy of the model is applied.",
+            },
+            "effectiveDate": {
+                "type": "string",
+                "anyOf": [{"format": "date"}, {"format": "date-time"}],
+                "description": "The day that an incremental refresh policy takes for today: a date or a date and time.",
+            },
+            "timeout": {
+                "type": "string",
+                "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$",
+                "maxLength": 8,
+                "not": {"const": "00:00:00"},
+                "description": "How long one attempt may take, hh:mm:ss.",
+            },
+        },
+        "if": {"required": ["commitMode"], "properties": {"commitMode": {"const": "PartialBatch"}}},
+        "then": {"required": ["applyRefreshPolicy"], "properties": {"applyRefreshPolicy": {"const": False}}},
+    }
+
+
+def idempotency_key() -> Json:
+    """What a caller calls a request, in the body or in the header Idempotency-Key."""
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY,
+        "description": "Makes a repeated call the same request: a name of your own for it, printable characters.",
+    }
+
+
+def cancellation() -> Json:
+    """The body of POST /refreshes/cancel."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["datasetId", "idempotencyKey"],
+        "properties": {"datasetId": guid("The semantic model."), "idempotencyKey": idempotency_key()},
+    }
+
+
+def request() -> Json:
+    """The body of POST /refreshes."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["workspaceId", "datasetId"],
+        "properties": {
+            "workspaceId": guid("The workspace."),
+            "datasetId": guid("The semantic model."),
+            "refresh": {"anyOf": [{"$ref": "#/components/schemas/RefreshOptions"}, {"type": "null"}]},
+            "notifyOption": _choice(
+                NOTIFY_OPTIONS,
+                "Mails that Power BI sends after a standard refresh; it sends none for an app's identity.",
+                NOTIFY_OPTIONS[0],
+            ),
+            "timeoutMinutes": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": MAX_TIMEOUT_MINUTES,
+                "default": DEFAULT_TIMEOUT_MINUTES,
+                "description": "Deadline over queue, wait for idle and refresh together; fractions allowed.",
+            },
+            "onTimeout": _choice(
+                ("leave", "cancel"),
+                "leave: the refresh goes on. cancel: it is cancelled if nobody else shares it (enhanced refreshes).",
+                "leave",
+            ),
+            "share": {
+                "type": "boolean",
+                "default": True,
+                "description": "Whether a refresh may be shared with equal requests.",
+            },
+            "retries": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_RETRIES,
+                "default": 0,
+                "description": "How often the request tries again after a failure that may pass by itself.",
+            },
+            "idempotencyKey": {**idempotency_key(), "type": ["string", "null"]},
+            "waitSeconds": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": MOST_WAIT_SECONDS,
+                "default": 0,
+                "description": "How long the answer may wait for the end of the request; not with callBackUri.",
+            },
+            "callBackUri": {
+                "type": ["string", "null"],
+                "format": "uri",
+                "maxLength": MOST_URI_CHARACTERS,
+                "description": "Called once at the end, as the WebHook activity of Data Factory wants it. https, a "
+                "host that the app allows, no user and no fragment.",
+            },
+            "caller": {
+                "type": "object",
+                "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
+                "additionalProperties": {"type": "string"},
+                "description": f"Who asks, such as pipeline and run id: at most {MAX_CALLER_BYTES} bytes as JSON. "
+                "Shown in status, list, lane and every log line.",
+            },
+        },
+        "allOf": [
+            {
+                "if": {"required": ["onTimeout"], "properties": {"onTimeout": {"const": "cancel"}}},
+                "then": {
+                    "required": ["refresh"],
+                    "properties": {"refresh": {"type": "object", "minProperties": 1}},
+                },
+            },
+            {
+                "if": {
+                    "required": ["notifyOption"],
+                    "properties": {"notifyOption": {"not": {"const": NOTIFY_OPTIONS[0]}}},
+                },
+                "then": {"properties": {"refresh": {"maxProperties": 0}}},
+            },
+            {
+                "if": {"required": ["callBackUri"], "properties": {"callBackUri": {"type": "string"}}},
+                "then": {"properties": {"waitSeconds": {"maximum": 0}}},
+            },
+        ],
+    }

@@ -1,0 +1,315 @@
+"""The whole document: operations, schemas, security. `describe` builds it."""
+
+from typing import Any
+
+from refresh.report import STATUSES
+from refresh.request import MAX_BODY_BYTES
+from triggers.openapi import answers, asking
+
+Json = dict[str, Any]
+
+TITLE = "Power BI refresh for data pipelines"
+VERSION = "1"
+DESCRIPTION = (
+    "Refreshes a semantic model and tells truly how that ended: 202 while it goes on, 200 only for success, 424 for "
+    "every other end. Requests that are made at the same time share one refresh."
+)
+FUNCTION_KEY, SIGN_IN, TOKEN = "functionKey", "signIn", "requestToken"
+SCHEMES: Json = {
+    FUNCTION_KEY: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-functions-key",
+        "description": "A function key or host key of the app (AUTH_MODE key).",
+    },
+    SIGN_IN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of Microsoft Entra ID for the app, of a principal that it allows (AUTH_MODE entra).",
+    },
+    TOKEN: {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The token of one request: part of its statusUri, or of its cancelUri.",
+    },
+}
+STARTER = "starter"
+"""Opens what is for all who may start a refresh, in the ways that the app has for them."""
+
+
+def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
+    """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`.
+
+    `ways`: how a caller may show who he is. An app has one of them.
+    """
+    paths = _paths()
+    for item in paths.values():
+        for method in item.keys() & METHODS:
+            item[method] = _opened(item[method], ways)
+    schemas = {
+        "RefreshRequest": asking.request(),
+        "RefreshOptions": asking.options(),
+        "Cancellation": asking.cancellation(),
+        **answers.schemas(),
+    }
+    if SIGN_IN not in ways:
+        del schemas["NotSignedIn"], schemas["NotAllowed"]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
+        "servers": [server],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {name: SCHEMES[name] for name in (*ways, TOKEN)},
+        },
+    }
+
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
+    """The operation with its ways to open it, and what it answers to those who have none."""
+    opener = operation["security"]
+    if opener != STARTER:
+        return {**operation, "security": [{opener: []}] if opener else []}
+    responses = dict(operation["responses"])
+    # with keys it is the platform that answers, with an empty body
+    responses["401"] = {"description": "The key is missing or wrong."}
+    if SIGN_IN in ways:
+        responses["401"] = _answer("NotSignedIn", "Nobody has signed in; without a key the body is empty.")
+        responses["403"] = _answer("NotAllowed", "Who has signed in may not call.")
+    ordered = {status: responses[status] for status in sorted(responses)}
+    return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
+
+
+def _paths() -> Json:
+    request_id = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The id of the request.",
+        "schema": {"type": "string", "minLength": 1},
+    }
+    return {
+        "/refreshes": {"post": _start(), "get": _list()},
+        "/refreshes/cancel": {"post": _cancel_by_key()},
+        "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
+        "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
+        "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
+        "/check": {"post": _check()},
+        "/lanes/{datasetId}": {"get": _lane()},
+        "/openapi.json": {"get": _openapi()},
+    }
+
+
+def _start() -> Json:
+    return _operation(
+        "StartRefresh",
+        "Refresh a semantic model",
+        "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
+        STARTER,
+        {
+            200: _answer(
+                ("Status", "Started"),
+                "It has ended well, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
+                "was accepted.",
+            ),
+            202: _answer("Started", "Accepted.", following=True),
+            400: _answer("Refusal", "It cannot be served; nothing has been started."),
+            409: _answer("KeyInUse", "Another wish has this idempotency key; nothing has been started."),
+            424: _answer("Status", "It has ended otherwise, within waitSeconds or earlier under this idempotency key."),
+            503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again."),
+        },
+        parameters=[
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same as idempotencyKey in the body.",
+                "schema": asking.idempotency_key(),
+            }
+        ],
+        requestBody=_body("RefreshRequest", "What is wanted"),
+    )
+
+
+def _cancel_by_key() -> Json:
+    return _operation(
+        "CancelByKey",
+        "Cancel a request by its idempotency key",
+        "Takes a request back of which only the key is known. The refresh is cancelled only if nobody else shares it.",
+        STARTER,
+        {
+            **_CANCELLED,
+            400: _answer("Refusal", "That names no request."),
+            404: _answer("NotFound", "No request of this model has this key."),
+        },
+        requestBody=_body("Cancellation", "Which request"),
+    )
+
+
+def _list() -> Json:
+    status = {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}}
+    return _operation(
+        "ListRefreshes",
+        "List requests",
+        "The requests that the app remembers, newest first.",
+        STARTER,
+        {200: _answer("Requests", "A page of requests."), 400: _answer("Refusal", "A filter cannot be used.")},
+        parameters=[
+            _query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
+            _query(
+                "since",
+                "Only those since this time.",
+                {"type": "string", "format": "date-time", "description": "A time with an offset or Z."},
+            ),
+            _query("status", "Only those in one of these states.", status, style="form", explode=False),
+            _query(
+                "continuation",
+                "Where to go on: what the page before gave.",
+                {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
+            ),
+        ],
+    )
+
+
+def _status() -> Json:
+    return _operation(
+        "GetRefreshByToken",
+        "Get the status of a request by its token",
+        "How a request is doing, as its statusUri tells it. An unknown id and a wrong token look the same.",
+        TOKEN,
+        {**_STATUS, 404: _answer("NotFound", "No such request, or the wrong token.")},
+    )
+
+
+def _cancel() -> Json:
+    return _operation(
+        "CancelRefreshByToken",
+        "Cancel a request by its token",
+        "What its cancelUri does: takes a request back. The refresh is cancelled only if nobody else shares it.",
+        TOKEN,
+        {**_CANCELLED, 404: _answer("NotFound", "No such request, or the wrong token.")},
+    )
+
+
+def _status_for_starters() -> Json:
+    return _operation(
+        "GetRefresh",
+        "Get the status of a request",
+        "How a request is doing, without its token.",
+        STARTER,
+        {**_STATUS, 404: _answer("NotFound", "No such request.")},
+    )
+
+
+def _cancel_for_starters() -> Json:
+    return _operation(
+        "CancelRefresh",
+        "Cancel a request",
+        "Takes a request back, without its token. The refresh is cancelled only if nobody else shares it.",
+        STARTER,
+        {**_CANCELLED, 404: _answer("NotFound", "No such request.")},
+    )
+
+
+def _check() -> Json:
+    return _operation(
+        "CheckModel",
+        "Check what stands in the way of a refresh",
+        "Starts nothing: whether the app can get a token and read the history. Takes some 20 seconds at most.",
+        STARTER,
+        {
+            200: _answer("Finding", "What was found; ok to branch on."),
+            400: _answer("Refusal", "As a start would answer."),
+        },
+        requestBody=_body("RefreshRequest", "What would be asked for"),
+    )
+
+
+def _lane() -> Json:
+    dataset_id = {
+        "name": "datasetId",
+        "in": "path",
+        "required": True,
+        "description": "The semantic model.",
+        "schema": asking.guid("A semantic model."),
+    }
+    return _operation(
+        "GetLane",
+        "See who waits for a model",
+        "The active run of a semantic model and the queue behind it.",
+        STARTER,
+        {200: _answer("Lane", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
+        parameters=[dataset_id],
+    )
+
+
+def _openapi() -> Json:
+    content = {"application/json": {"schema": {"type": "object", "required": ["openapi", "paths"]}}}
+    return _operation(
+        "GetDescription",
+        "Get this description",
+        "This description, for tools that import one by its address.",
+        None,
+        {200: {"description": "OpenAPI 3.1.", "content": content}},
+    )
+
+
+def _operation(
+    name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
+) -> Json:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": opener,
+        **more,
+        "responses": {str(status): responses[status] for status in sorted(responses)},
+    }
+
+
+def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": "query", "description": description, **more, "schema": schema}
+
+
+def _body(schema: str, description: str) -> Json:
+    return {
+        "required": True,
+        "description": f"{description}; at most {MAX_BODY_BYTES} bytes.",
+        "content": {"application/json": {"schema": answers.ref(schema)}},
+    }
+
+
+def _answer(schema: str | tuple[str, ...], description: str, *, following: bool = False) -> Json:
+    """An answer with a body; one of several schemas if there are more."""
+    choice = answers.ref(schema) if isinstance(schema, str) else {"anyOf": [answers.ref(name) for name in schema]}
+    response: Json = {"description": description, "content": {"application/json": {"schema": choice}}}
+    if following:
+        response["headers"] = {
+            "Location": {
+                "required": True,
+                "description": "Where to ask next.",
+                "schema": {"type": "string", "format": "uri"},
+            },
+            "Retry-After": {
+                "required": True,
+                "description": "Seconds until that makes sense.",
+                "schema": {"type": "integer", "minimum": 1},
+            },
+        }
+    return response
+
+
+_CANCELLED = {
+    200: _answer("Status", "It had already ended."),
+    202: _answer("Status", "The cancellation takes effect.", following=True),
+}
+_STATUS = {
+    200: _answer("Status", "The model was refreshed."),
+    202: _answer("Status", "It goes on.", following=True),
+    424: _answer("Status", "It ended in any other way; error says how."),
+}
