@@ -1,0 +1,1 @@
+"""Callers of the app, one small client for each kind, driven by the files that we ship."""
