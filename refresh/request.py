@@ -15,8 +15,18 @@ DEFAULT_TIMEOUT_MINUTES = 660.0
 """Under the usual 12 h of a pipeline activity, so that our reason arrives before the activity's own time-out."""
 MAX_TIMEOUT_MINUTES = 7 * 24 * 60.0
 NOTIFY_OPTIONS = ("NoNotification", "MailOnFailure", "MailOnCompletion")
-KEYS = ("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "caller")
-NOT_YET = ("retries", "idempotencyKey", "waitSeconds", "callBackUri")
+KEYS = (
+    "workspaceId",
+    "datasetId",
+    "refresh",
+    "notifyOption",
+    "timeoutMinutes",
+    "onTimeout",
+    "share",
+    "waitSeconds",
+    "caller",
+)
+NOT_YET = ("retries", "idempotencyKey", "callBackUri")
 """Parts of the contract that this version does not serve: refused by name, never silently ignored."""
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
@@ -72,7 +82,7 @@ class Wish:
 
 def parse_wish(body: bytes, settings: Settings) -> Wish:
     """The wish in the body of a POST. Raises BadRequestError naming the first key that cannot be served."""
-    value = _json_object(body)
+    value = json_object(body)
     for key in value:
         if key in NOT_YET:
             raise BadRequestError(f"{key} is not supported by this version.", key, "NotSupported")
@@ -110,7 +120,8 @@ def parse_wish(body: bytes, settings: Settings) -> Wish:
     )
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The body of a POST. Raises BadRequestError if it is no JSON object, or too large to be read."""
     if len(body) > MAX_BODY_BYTES:
         raise BadRequestError(f"The body has {len(body)} bytes, at most {MAX_BODY_BYTES} are read.", "body")
     try:

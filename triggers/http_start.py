@@ -9,6 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from refresh import clock
+from refresh.answering import parse_answering
 from refresh.history import instant
 from refresh.journal import entry
 from refresh.request import BadRequestError, parse_wish
@@ -16,6 +17,7 @@ from refresh.request_state import RequestState
 from refresh.settings import current_settings
 from triggers.answers import answer, error
 from triggers.uris import base_url, management_uris, status_uri
+from triggers.waiting import verdict_within
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
@@ -24,7 +26,10 @@ bp = df.Blueprint()
 @bp.route(route="refreshes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served."""
+    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served.
+
+    With waitSeconds the whole status at once, 200 or 424, if the request ends in time.
+    """
     settings = current_settings()
     try:
         if req.headers.get("Idempotency-Key"):
@@ -32,6 +37,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
                 "Idempotency-Key is not supported by this version.", "Idempotency-Key", "NotSupported"
             )
         wish = parse_wish(req.get_body(), settings)
+        answering = parse_answering(req.get_body())
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     # beginning with the dataset, so that the requests of a dataset can be listed
@@ -54,6 +60,9 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
     scope = {"workspace": wish.scope.workspace_id, "enhanced": wish.scope.enhanced, "share": wish.share}
     log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes))
 
+    told = await verdict_within(client, request_id, answering.wait_seconds)
+    if told:
+        return answer(told.body, told.http_status)
     base = base_url(settings, req.url)
     uri = status_uri(base, request_id, state.read_token)
     uris = {"statusUri": uri, "cancelUri": status_uri(base, request_id, state.cancel_token), "statusQueryGetUri": uri}

@@ -2,23 +2,19 @@
 
 import asyncio
 import hmac
-import json
 import re
 from typing import Any
 
 import azure.durable_functions as df
 import requests
 
-from refresh.history import iso, parse_time
-from refresh.report import Instance
-from refresh.request_state import RequestState
+from refresh.stored import Found, decoded, parse
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,80}", re.ASCII)
 PAGE = 200
 PAGE_SECONDS = 30.0
 
 Json = dict[str, Any]
-Found = tuple[Instance, RequestState]
 
 
 async def find_request(client: df.DurableOrchestrationClient, request_id: str) -> Found | None:
@@ -32,29 +28,13 @@ async def find_request(client: df.DurableOrchestrationClient, request_id: str) -
 async def run_status(client: df.DurableOrchestrationClient, instance_id: str) -> Json:
     """What a run says of itself; empty if there is no such run (any more)."""
     status = await client.get_status(instance_id)
-    custom = _decoded(status.custom_status) if status else None
+    custom = decoded(status.custom_status) if status else None
     return custom if isinstance(custom, dict) else {}
 
 
 def same(given: str | None, expected: str) -> bool:
     """Compares a token without telling by the time it takes how much of it was right."""
     return hmac.compare_digest((given or "").encode(), expected.encode())
-
-
-def parse(status: Json) -> Found | None:
-    """An instance of the management API as a request; None if it is of another kind."""
-    given = _decoded(status.get("input"))
-    if status.get("name") != "refresh_request" or not isinstance(given, dict):
-        return None
-    custom = _decoded(status.get("customStatus"))
-    instance = Instance(
-        id=status["instanceId"],
-        status=status["runtimeStatus"],
-        custom=custom if isinstance(custom, dict) else {},
-        output=status.get("output"),
-        updated=iso(parse_time(status.get("lastUpdatedTime"))),
-    )
-    return instance, RequestState.from_json(given)
 
 
 async def list_requests(
@@ -96,13 +76,3 @@ def _page(client: df.DurableOrchestrationClient, prefix: str, since: str | None,
         )
     answer.raise_for_status()
     return answer.json(), answer.headers.get("x-ms-continuation-token", "")
-
-
-def _decoded(value: object) -> object:
-    """A value that may be JSON in a JSON text, as inputs of orchestrations are that the SDK started."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value

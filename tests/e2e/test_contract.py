@@ -35,7 +35,8 @@ BAD: dict[str, tuple[object, str]] = {
     "a cancel that cannot be": ({**GOOD, "onTimeout": "cancel"}, "onTimeout"),
     "retries": ({**GOOD, "retries": 1}, "retries"),
     "idempotencyKey": ({**GOOD, "idempotencyKey": "k"}, "idempotencyKey"),
-    "waitSeconds": ({**GOOD, "waitSeconds": 5}, "waitSeconds"),
+    "a wait of another type": ({**GOOD, "waitSeconds": "5"}, "waitSeconds"),
+    "a wait that no platform allows": ({**GOOD, "waitSeconds": 201}, "waitSeconds"),
     "callBackUri": ({**GOOD, "callBackUri": "https://example.net"}, "callBackUri"),
 }
 
@@ -92,6 +93,17 @@ def test_the_answer_to_a_start(world: World) -> None:
     tokens = {parse_qs(urlsplit(body[uri]).query)["token"][0] for uri in ("statusUri", "cancelUri")}
     assert len(tokens) == 2
     assert min(map(len, tokens)) >= 32
+
+
+def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None:
+    """Nobody is asked before the answer: two seconds and 4 KB hold with the largest caller and a service that is down."""
+    model = world.model()
+    world.fault(model, "unavailable", "any", times=1000)
+    began = time.monotonic()
+    answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "caller": {"a": "x" * 1000}})
+    assert time.monotonic() - began < 2
+    assert answer.status_code == 202
+    assert len(answer.content) < 4096
 
 
 def test_the_status_has_the_shape_of_durable(world: World) -> None:

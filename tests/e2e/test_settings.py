@@ -1,5 +1,6 @@
 """What settings and keys change of the contract, each on an app of its own."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_durables_own_uris(tmp_path: Path) -> None:
             for outcome, code in (("Completed", 200), ("Failed", 500)):
                 started = world.ask(world.model(outcome=outcome))
                 assert {"terminatePostUri", "purgeHistoryDeleteUri"} <= set(started)
+                assert len(json.dumps(started)) < 4096
                 assert "/runtime/webhooks/durabletask/instances/" in started["statusQueryGetUri"]
                 told = world.follow(started["statusQueryGetUri"])
                 ours = world.follow(started["statusUri"])

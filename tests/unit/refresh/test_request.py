@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from refresh.answering import parse_answering
 from refresh.request import KEYS, MAX_BODY_BYTES, NOT_YET, BadRequestError, Scope, Wish, parse_wish
 from refresh.settings import Settings
 
@@ -172,6 +173,7 @@ def survives(body: bytes) -> None:
     """A wish that can be stored, or a refusal."""
     try:
         wish = parse_wish(body, ANYWHERE)
+        parse_answering(body)
     except BadRequestError as error:
         json.dumps(error.to_json(), ensure_ascii=False).encode()
     else:
