@@ -1,0 +1,154 @@
+"""Each shipped pipeline lives through the whole story, against the app as its users have it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
+from tests.callers.estate import Factory, Going
+from tests.callers.shipped import PIPELINES
+from tests.devhost.process import until
+
+Json = dict[str, Any]
+
+SLOW = {"seconds": 60}
+PATIENT = 1 / 20
+"""A minute of the factory is three seconds: its retries then outlast a restart."""
+
+Chapter = Callable[[Factory, str], None]
+CHAPTERS: list[Chapter] = []
+"""What happens to each shipped pipeline; all at the same time, with a model each, because most of it is waiting."""
+
+
+def chapter(told: Chapter) -> Chapter:
+    """Adds one."""
+    CHAPTERS.append(told)
+    return told
+
+
+def form_of(name: str) -> str:
+    """How a file proves who it is."""
+    return name.rsplit("-", 1)[-1]
+
+
+def own(caller: Factory, model: str) -> list[Json]:
+    """The refreshes that we made."""
+    return caller.world.own(model)
+
+
+def running(caller: Factory, model: str) -> None:
+    """Waits until our refresh of a model runs."""
+    until(lambda: own(caller, model), 30)
+
+
+def seen(run: PipelineRun, going: Going, caller: Factory) -> None:
+    """Neither the key nor a token can be read in the run history, nor do keys stand in addresses."""
+    history = " ".join(f"{line.input} {line.output} {line.message}" for line in run.history)
+    tokens = [body[uri].split("token=")[1] for body in going.line.starts() for uri in ("statusUri", "cancelUri") if uri in body]
+    assert [secret for secret in (caller.app.key, *tokens) if secret in history] == []
+    assert [call.url for call, _ in going.line.calls if caller.app.key in call.url or "code=" in call.url] == []
+
+
+def red(run: PipelineRun, *words: str) -> None:
+    """It failed, and the message of the last red activity has all these words."""
+    assert run.status == FAILED
+    assert [word for word in words if word not in run.message] == [], run.message
+
+
+@chapter
+def green_when_the_model_is_refreshed(caller: Factory, name: str) -> None:
+    """One refresh, no activity twice, and the caller is known by the name of the pipeline above."""
+    model = caller.world.model()
+    going = caller.begin(name, model, {"refresh": {"type": "full"}})
+    run = going.ended()
+    assert run.status == SUCCEEDED, run.history
+    assert {line.tries for line in run.history} <= {0, 1}
+    [refresh] = own(caller, model)
+    assert (refresh["state"], refresh["enhanced"]) == ("Completed", True)
+    seen(run, going, caller)
+    [listed] = caller.world.listing(datasetId=model).json()["refreshes"]
+    assert listed["caller"] == {"factory": "contoso", "pipeline": "Load sales", "runId": going.run_id}
+
+
+@chapter
+def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
+    """Red with what failed and what to do, and tried again by the factory, but not in Power BI."""
+    model = caller.world.model(outcome="Failed")
+    going = caller.begin(name, model)
+    run = going.ended()
+    red(run, model, "ModelRefreshFailed_CredentialsNotSpecified", "Enter the data source credentials")
+    assert len(own(caller, model)) == 1
+    seen(run, going, caller)
+
+
+@chapter
+def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
+    """Somebody takes the request back while its refresh runs."""
+    model = caller.world.model(**SLOW)
+    going = caller.begin(name, model, {"refresh": {"type": "full"}})
+    running(caller, model)
+    assert requests.delete(going.started()["cancelUri"], timeout=30).status_code == 202
+    red(going.ended(), model, "cancelled")
+    assert len(own(caller, model)) == 1
+
+
+@chapter
+def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
+    """In the words of the app, before any timeout of the factory."""
+    model = caller.world.model(**SLOW)
+    red(caller.begin(name, model, {"timeoutMinutes": 0.02}).ended(), model, "deadline")
+    assert len(own(caller, model)) <= 1
+
+
+@chapter
+def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
+    """The answer to the start is lost, the factory asks again, and is given the same request."""
+    model = caller.world.model(seconds=2)
+    going = caller.begin(name, model, lost=1)
+    run = going.ended()
+    assert run.status == SUCCEEDED, run.history
+    first, again = going.line.starts()[:2]
+    assert first["id"] == again["id"]
+    assert len(own(caller, model)) == 1
+
+
+@chapter
+def a_retry_after_the_end_is_answered_at_once(caller: Factory, name: str) -> None:
+    """The answer is lost, and when the factory asks again all is over: still green, still one refresh."""
+    model = caller.world.model()
+    going = caller.begin(name, model, lost=1, waits=1 / 12)
+    run = going.ended()
+    assert run.status == SUCCEEDED, run.history
+    assert going.line.starts()[1]["status"] == "Completed"
+    assert len(own(caller, model)) == 1
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_whole_story(factory: Callable[[str], Factory], name: str) -> None:
+    """Every chapter, for every file that we ship."""
+    caller = factory(form_of(name))
+    with ThreadPoolExecutor(len(CHAPTERS)) as pool:
+        told = [pool.submit(one, caller, name) for one in CHAPTERS]
+    if problems := [problem for one in told if (problem := one.exception())]:
+        raise BaseExceptionGroup(name, problems)
+
+
+@pytest.mark.parametrize("form", ["identity", "key"])
+def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> None:
+    """The app is killed while the refreshes run; the pipelines notice at most that they have to ask again."""
+    caller = factory(form)
+    going = {}
+    for name in PIPELINES:
+        if form_of(name) == form:
+            model = caller.world.model(seconds=4)
+            going[model] = caller.begin(name, model, waits=PATIENT)
+    for model in going:
+        running(caller, model)
+    caller.app.restart()
+    for model, one in going.items():
+        run = one.ended()
+        assert run.status == SUCCEEDED, run.history
+        assert len(own(caller, model)) == 1
