@@ -8,11 +8,19 @@ os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import instances, post, read, report
+from activities import callback, instances, post, read, report
 from entities import dataset_lane
-from orchestrators import refresh_request, refresh_run
+from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
-from triggers import http_lane, http_list, http_start, http_status, timer_housekeeping
+from triggers import (
+    http_cancel_by_key,
+    http_lane,
+    http_list,
+    http_start,
+    http_status,
+    timer_callbacks,
+    timer_housekeeping,
+)
 
 # read here, so that a setting that cannot be used stops the start with its name
 current_settings()
@@ -21,15 +29,19 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for part in (
     http_start,
     http_status,
+    http_cancel_by_key,
     http_list,
     http_lane,
+    timer_callbacks,
     timer_housekeeping,
     refresh_request,
     refresh_run,
+    deliver_callback,
     dataset_lane,
     read,
     post,
     instances,
     report,
+    callback,
 ):
     app.register_functions(part.bp)

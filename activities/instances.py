@@ -1,18 +1,17 @@
 """Activities about orchestrations: start a run, wake requests, see who is alive. Each is safe to repeat."""
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 import azure.durable_functions as df
 
 from activities.model import log
+from entities.lives import first_alive
 from refresh.journal import entry
 from refresh.run_state import RunState, run_instance
 from refresh.settings import current_settings
 
 Json = dict[str, Any]
-ALIVE = frozenset({"Pending", "Running", "Suspended", "ContinuedAsNew"})
 
 bp = df.Blueprint()
 
@@ -58,12 +57,3 @@ async def wake_requests(order: Json, client: df.DurableOrchestrationClient) -> i
 async def is_run_alive(order: Json, client: df.DurableOrchestrationClient) -> bool:
     """Whether this generation of a run still lives. `order`: run, generation."""
     return await first_alive(client, [run_instance(order["run"], order["generation"])]) is not None
-
-
-async def first_alive(client: df.DurableOrchestrationClient, instances: Sequence[str]) -> str | None:
-    """The first of these instances that has not ended; None if there is none."""
-    for instance in instances:
-        status = await client.get_status(instance)
-        if status and status.runtime_status and status.runtime_status.name in ALIVE:
-            return instance
-    return None

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 
-from activities.instances import first_alive
 from activities.model import Json, Model, failed, log
 from entities.dataset_lane import read_lane
+from entities.lives import first_alive
 from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
 from refresh import adoption, clock
 from refresh.history import instant

@@ -8,6 +8,9 @@ from power_bi.errors import PowerBiError
 from refresh import adoption, clock
 from refresh.history import instant
 
+MAX_FAILED_OBJECTS = 50
+"""Of thousands of partitions: whoever is not named is tried once more, alone."""
+
 bp = df.Blueprint()
 
 
@@ -42,8 +45,8 @@ def read_history(order: Json) -> Json:
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, `absent` with when it was not there yet
-    (`read_at`), or see `failed`.
+    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it and `failed_objects`, pairs of table and
+    partition; `absent` with when it was not there yet (`read_at`); or see `failed`.
     """
     read_at = clock.now()
     try:
@@ -54,4 +57,7 @@ def read_refresh(order: Json) -> Json:
             row = next((row for row in rows if row.request_id == order["refresh_id"]), None)
     except PowerBiError as error:
         return failed(error, order)
-    return {"kind": "row", "row": row.to_json()} if row else {"kind": "absent", "read_at": instant(read_at)}
+    if row is None:
+        return {"kind": "absent", "read_at": instant(read_at)}
+    failed_objects = [[entry.table, entry.partition] for entry in row.objects if entry.status.lower() == "failed"]
+    return {"kind": "row", "row": row.to_json(), "failed_objects": failed_objects[:MAX_FAILED_OBJECTS]}

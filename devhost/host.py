@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from devhost.app.index import Function, IndexingError, durable_functions, load
 from devhost.app.invoke import Invoker
 from devhost.app.settings import HostSettings, load_app_settings, load_host_settings
 from devhost.app.timers import Timers
-from devhost.engine import Engine, SqliteStore, exact, whole_seconds
+from devhost.engine import Call, Engine, Outcome, SqliteStore, exact, whole_seconds
 from devhost.runner import Runner
 from devhost.web.constraints import BadTemplate
 from devhost.web.keys import Keys
@@ -42,9 +42,12 @@ class Options:
 
 
 class Host:
-    """Hosts one app until stop(). Raises IndexingError, BadSettings, StateInUse or PortTaken at once."""
+    """Hosts one app until stop(). Raises IndexingError, BadSettings, StateInUse or PortTaken at once.
 
-    def __init__(self, options: Options) -> None:
+    `seen` is told of every piece of work that goes to the app, on the engine's thread.
+    """
+
+    def __init__(self, options: Options, seen: Callable[[Call], None] | None = None) -> None:
         app, state = options.app.resolve(), options.state.resolve()
         self.store = SqliteStore(state)
         self.socket = bind(options.port)
@@ -53,9 +56,9 @@ class Host:
         settings = load_host_settings(app)
         self.keys = Keys.load(self.store.value, self.store.keep, system=options.key, checked=options.check_keys)
         self.functions = load(app)
-        self._start(options, settings)
+        self._start(options, settings, seen)
 
-    def _start(self, options: Options, settings: HostSettings) -> None:
+    def _start(self, options: Options, settings: HostSettings, seen: Callable[[Call], None] | None) -> None:
         self.base = f"http://127.0.0.1:{self.port}"
         rpc = bind_rpc()
         rpc_base = f"http://127.0.0.1:{rpc.getsockname()[1]}"
@@ -72,7 +75,13 @@ class Host:
             batch_size=settings.entity_batch_size,
             default_version=settings.default_version,
         )
-        self.runner = Runner(engine, invoker.run)
+
+        def run(call: Call, done: Callable[[Outcome], None]) -> None:
+            if seen:
+                seen(call)
+            invoker.run(call, done)
+
+        self.runner = Runner(engine, run)
         self._management = Management(self.runner, links)
         self._triggers = _triggers(self.functions, settings.route_prefix, invoker, self.keys)
         self._timers = Timers(self.functions, invoker, self.store.value, self._remember)

@@ -9,6 +9,7 @@ POWER_BI = "http://127.0.0.1:7072"
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 FAULT_LEVELS = ("none", "light", "heavy")
 SEEDS = 1000
+BENCH_HELP = "devhost: orchestrations a second; lane: many callers at once for one model"
 
 EXAMPLES = """\
 examples:
@@ -18,6 +19,7 @@ examples:
   python3 dev.py test -- -k lane -x          arguments after -- go to pytest
   python3 dev.py simulate --seeds 5000       days of a simulated world with every fault, each from its seed
   python3 dev.py simulate --seed 46          one of those days, with its whole timeline
+  python3 dev.py bench lane                  what 1, 10, 50 and 200 callers at once for one model cost
   python3 dev.py power-bi                    a Power BI to play with, on http://127.0.0.1:7072
   python3 dev.py host                        the app on http://127.0.0.1:7071, talking to that Power BI
   python3 dev.py host --app ../other --port 7080 --power-bi http://127.0.0.1:9000 --state /tmp/other
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         case "bench":
             from devtools import servers
 
-            return servers.bench(options.more)
+            return servers.bench(options.what, options.more)
         case _:
             from devtools import demo
 
@@ -167,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     some_files.add_argument("--check", action="store_true", help="only look; exit code 1 if any is not up to date")
     a_bench = commands.add_parser("bench", allow_abbrev=False, help="how fast something is; further arguments go to it")
-    a_bench.add_argument("what", choices=["devhost"], help="devhost: orchestrations a second")
+    a_bench.add_argument("what", choices=["devhost", "lane"], help=BENCH_HELP)
     return parser
 
 

@@ -92,7 +92,10 @@ def power_bi(arguments: list[str]) -> int:
     return replace_process(power_bi_command(arguments))
 
 
-def bench(arguments: list[str]) -> int:
-    """Becomes the benchmark of the devhost."""
+BENCHES = {"devhost": "devhost.bench", "lane": "devtools.bench_lane"}
+
+
+def bench(what: str, arguments: list[str]) -> int:
+    """Becomes a benchmark."""
     os.chdir(ROOT)
-    return replace_process([sys.executable, "-m", "devhost.bench", *arguments])
+    return replace_process([sys.executable, "-m", BENCHES[what], *arguments])

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.simulation.run import Result
-from tests.simulation.scenario import SERVICE_FAULTS, Rates
+from tests.simulation.scenario import Rates
 
 CLOSE = (0, 1, 0, 0)
 """Padding that lets both halves stand side by side in 80 columns."""
@@ -21,7 +21,7 @@ STRUCK = {
 """Under which name the world counts a fault, where that is not the name of its rate."""
 FAULTS = tuple(STRUCK.get(rate.name, rate.name) for rate in fields(Rates))
 ENDINGS = tuple(f"told {end}" for end in ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated", "Lost"))
-EVENTS = ("requests", "posts", "callers who shared", "adopted", "cancels asked", "steps")
+EVENTS = ("requests", "posts", "callers who shared", "adopted", "cancels asked", "callbacks", "calls back", "steps")
 
 
 @dataclass
@@ -43,12 +43,9 @@ class Tally:
 
     def faults(self) -> list[str]:
         """The faults that can happen, the engine's first; then what else the world counts and nobody has named here."""
-        engine = [name for name in FAULTS if name not in SERVICE_FAULTS]
-        # a world that does not count what the service does to calls says nothing about it, rather than never
-        service = [name for name in FAULTS if name in SERVICE_FAULTS and name in self.times]
         known = {*FAULTS, *ENDINGS, *EVENTS}
         others = sorted(name for name in self.times if name not in known and not name.startswith("told "))
-        return [*engine, *service, *others]
+        return [*FAULTS, *others]
 
     def endings(self) -> list[str]:
         """What callers can be told at the end, and what they were told beside."""

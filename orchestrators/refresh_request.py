@@ -10,13 +10,14 @@ import azure.durable_functions as df
 from orchestrators.steps import Json, Steps, lane, note, try_activity
 from refresh.history import instant
 from refresh.journal import entry
-from refresh.poll_plan import backoff
+from refresh.poll_plan import backoff, rest
 from refresh.request_state import (
     Reason,
     RequestState,
     ending_of_nothing,
     ending_of_outcome,
     ending_without_verdict,
+    resting,
     standing,
 )
 
@@ -35,7 +36,7 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
     """Input: `refresh.request_state.RequestState` as JSON. Output: the ending; any but Completed fails."""
     state = RequestState.from_json(context.get_input()).next_turn()
     context.set_custom_status(state.standing)
-    ending, state = yield from _turn(context, state)
+    ending, state = yield from (_rest if state.resting else _turn)(context, state)
     if ending:
         return (yield from _end(context, state, ending))
     # One turn a generation, so that no event name is waited for twice in one history. What this loses is a hint that
@@ -47,19 +48,24 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
 def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
     """The ending, if this turn brought it, and the state to go on with."""
     wish = state.wish
-    wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake}
+    wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake, "round": state.round}
     answer = yield _lane(context, state, "enroll", wished)
     if answer["state"] == "ended":
-        return ending_of_outcome(answer), state
+        ending = ending_of_outcome(answer)
+        if state.may_try_again(ending, context.current_utc_datetime):
+            return None, state.at_rest(ending)
+        return ending, state
     if answer["state"] == "left":
         # the engine forgot an episode whose messages had gone out: the request has left and does not know it
         return (yield from _leave(context, state, answer["reason"])), state
     if answer["state"] != "enrolled":
         return ending_of_nothing(wish, "another life of this request has ended"), state
     context.set_custom_status(standing(answer))
-    if state.turn == 1:
+    if answer["run"] != state.standing.get("runId"):
+        # for the first time, again after a failure, or alone after one that was somebody else's
         facts = {"run": answer["run"], "position": answer["position"], "sharedWith": answer["shared_with"]}
-        note(context, entry("enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts))
+        again = {"round": state.round, "insteadOf": state.standing.get("runId")}
+        note(context, entry("enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts, **again))
     if answer["leaving"]:
         return (yield from _leave(context, state, "Cancelled")), state
     yield from _look_after(context, state, answer)
@@ -100,6 +106,26 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     if first == timer:
         return "TimedOut" if last else "tick"
     return "woken"
+
+
+def _rest(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
+    """Lets time pass after a transient failure, in a generation of its own. The ending, if the request is cancelled."""
+    assert state.resting is not None  # noqa: S101 - see refresh_request
+    now: datetime = context.current_utc_datetime
+    until = now + timedelta(seconds=rest(state.round, state.limits))
+    context.set_custom_status(resting(state, until))
+    error = state.resting["error"]
+    about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "run": state.resting.get("runId")}
+    note(context, entry("resting", **about, round=state.round, until=instant(until), code=error["code"]))
+    timer = context.create_timer(until)
+    cancelled = context.wait_for_external_event(CANCEL_EVENT)
+    first = yield context.task_any([cancelled, timer])
+    if not timer.is_completed:
+        timer.cancel()
+    if first == cancelled:
+        left = {"detail": f"it was about to try again after {error['code']}"}
+        return ending_without_verdict("Cancelled", state.wish, left, None), state
+    return None, state.next_round()
 
 
 def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: Reason) -> Steps:

@@ -1,8 +1,10 @@
 """What a lane holds: its runs, their members, and the ended that are still remembered. Stored as plain JSON."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+
+from refresh import sharing
 
 SCHEMA = 1
 REMEMBERED = timedelta(minutes=30)
@@ -12,7 +14,7 @@ UNCOLLECTED = timedelta(hours=24)
 MAX_REMEMBERED = 2_000
 
 Json = dict[str, Any]
-Stored = TypeVar("Stored", bound="Member | Run | Ended | Gone")
+Stored = TypeVar("Stored", bound="Member | Run | Ended | Gone | Reservation")
 
 
 @dataclass
@@ -25,6 +27,18 @@ class Member:
     wake: str
     leaving: bool = False
     """Somebody asked to cancel the request; it leaves when it hears of it."""
+    scope: Json | None = None
+    """What it wishes, if that is less than its run does."""
+    round: int = 1
+    """Which try of the request this is: a request with retries enrols again after a transient failure."""
+    runs_made: int = 0
+    """How many runs were named after it in this round."""
+
+    def new_run_id(self) -> str:
+        """The id of a run that is made for this request: never used before, whatever the lane has forgotten."""
+        self.runs_made += 1
+        more = f"-{self.runs_made}" if self.runs_made > 1 else ""
+        return f"{self.id}-r{self.round}{more}"
 
 
 @dataclass
@@ -64,6 +78,29 @@ class Run:
         """True while the run may POST or has posted: its refresh may have started before a newcomer asked."""
         return self.ticket > self.spent
 
+    @property
+    def joinable(self) -> bool:
+        """Whether a newcomer may still join."""
+        return self.share and not self.sealed and self.refresh_id is None
+
+    def narrow(self) -> None:
+        """After members have gone: does no more than what the others wish."""
+        scope = sharing.together(member.scope or self.scope for member in self.members)
+        if scope is not None:
+            self.scope = scope
+        for member in self.members:
+            if member.scope is not None and sharing.serves(member.scope, self.scope):
+                member.scope = None
+
+    @property
+    def turn(self) -> Json:
+        """What names this life of the run to others."""
+        return {"run": self.id, "generation": self.generation}
+
+    def member(self, request_id: str) -> Member | None:
+        """The request, if it is enrolled here."""
+        return next((member for member in self.members if member.id == request_id), None)
+
 
 @dataclass
 class Ended:
@@ -73,6 +110,8 @@ class Ended:
     outcome: Json
     shared_with: int
     uncollected: list[Member] = field(default_factory=list)
+    merged: bool = False
+    """The run did more than any of its members wished: it was put together from several wishes."""
 
 
 @dataclass
@@ -85,6 +124,17 @@ class Gone:
     answer: Json | None = None
     dropped: bool = False
     """Its orchestration was thought dead, and nobody asked the request itself."""
+    round: int = 1
+    served_by: str | None = None
+    """`wider` or `merged`, if the run did more than the request wished."""
+
+
+@dataclass
+class Reservation:
+    """A request that is about to be started: whoever starts it does so with this input of its orchestration."""
+
+    at: str
+    state: Json
 
 
 @dataclass
@@ -97,15 +147,28 @@ class Lane:
     gone: dict[str, Gone] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     """Requests that somebody cancelled before they were enrolled, and when."""
+    reserved: dict[str, Reservation] = field(default_factory=dict)
+    """Requests with an idempotency key, from the moment somebody sets out to start them until they enrol."""
 
     @property
     def quiet(self) -> bool:
         """True if nothing waits, runs, or needs to be remembered."""
-        return not (self.runs or self.ended or self.gone or self.asked)
+        return not (self.runs or self.ended or self.gone or self.asked or self.reserved)
 
     def to_json(self) -> Json:
-        """The state as the entity stores it."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """The state as the entity stores it. Plain copies: `dataclasses.asdict` takes ten times as long."""
+        return {
+            "schema": SCHEMA,
+            "at": self.at,
+            "runs": [{**vars(run), "members": [dict(vars(member)) for member in run.members]} for run in self.runs],
+            "ended": {
+                key: {**vars(ended), "uncollected": [dict(vars(member)) for member in ended.uncollected]}
+                for key, ended in self.ended.items()
+            },
+            "gone": {key: dict(vars(gone)) for key, gone in self.gone.items()},
+            "asked": dict(self.asked),
+            "reserved": {key: dict(vars(reserved)) for key, reserved in self.reserved.items()},
+        }
 
     @classmethod
     def from_json(cls, state: Json | None) -> "Lane":
@@ -121,11 +184,12 @@ class Lane:
             },
             gone={key: _known(Gone, value) for key, value in state["gone"].items()},
             asked=dict(state.get("asked", {})),
+            reserved={key: _known(Reservation, value) for key, value in state.get("reserved", {}).items()},
         )
 
-    def find(self, run_id: str) -> Run | None:
-        """The waiting or active run of this id."""
-        return next((run for run in self.runs if run.id == run_id), None)
+    def next_turn(self) -> Json | None:
+        """The run to start now: the active one, if no life has claimed it yet."""
+        return self.runs[0].turn if self.runs and self.runs[0].token is None else None
 
     def forget(self) -> None:
         """Drops what need not be remembered any longer, by the time of the last operation."""
@@ -137,6 +201,7 @@ class Lane:
         gone = {key: value for key, value in self.gone.items() if young(value.at)}
         self.gone = dict(list(gone.items())[-MAX_REMEMBERED:])
         self.asked = {key: at for key, at in self.asked.items() if young(at)}
+        self.reserved = {key: value for key, value in self.reserved.items() if young(value.at)}
         needed = {value.run for value in self.gone.values()}
         for run_id, ended in list(self.ended.items()):
             over = now - datetime.fromisoformat(ended.at) > UNCOLLECTED
@@ -160,7 +225,12 @@ class Lane:
 
     def run_of(self, request_id: str) -> Run | None:
         """The run in which the request is enrolled."""
-        return next((run for run in self.runs if any(m.id == request_id for m in run.members)), None)
+        return next((run for run in self.runs if run.member(request_id)), None)
+
+
+def wake(members: list[Member]) -> list[list[str]]:
+    """Pairs of request and event."""
+    return [[member.id, member.wake] for member in members]
 
 
 def _members(values: list[Json]) -> list[Member]:
@@ -169,5 +239,10 @@ def _members(values: list[Json]) -> list[Member]:
 
 def _known(kind: type[Stored], value: Json, **parsed: Any) -> Stored:
     """An object from what was stored, perhaps by newer code that was rolled back: keys it added are left out."""
-    names = {entry.name for entry in fields(kind)}
+    names = NAMES[kind]
     return kind(**{key: entry for key, entry in value.items() if key in names} | parsed)
+
+
+NAMES: dict[type[Any], frozenset[str]] = {
+    kind: frozenset(entry.name for entry in fields(kind)) for kind in (Member, Run, Ended, Gone, Reservation)
+}

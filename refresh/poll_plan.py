@@ -25,3 +25,12 @@ def next_wait(spent_seconds: float, limits: Limits) -> float:
 def backoff(failures: int, limits: Limits) -> float:
     """Seconds until the next try after `failures` failed ones in a row (1 or more): doubling, up to poll_max."""
     return float(min(limits.poll_min * 2 ** min(failures - 1, 10), limits.poll_max))
+
+
+def rest(failed_tries: int, limits: Limits) -> float:
+    """Seconds until a request tries again after its `failed_tries`-th transient failure (1 or more).
+
+    Doubling from poll_max (a minute unless set otherwise) to fifteen times that: what evicted a model or overloaded a
+    gateway needs minutes to pass.
+    """
+    return float(limits.poll_max * min(2 ** (failed_tries - 1), 15))

@@ -62,6 +62,7 @@ def report(instance: Instance, state: RequestState, lane: Lane, run: Json, now: 
         "endedAt": standing.get("endedAt"),
         "waitsFor": standing.get("waitsFor"),
         "lastReadError": standing.get("lastReadError"),
+        "retry": standing.get("retry"),
         "instanceId": instance.id,
         "runtimeStatus": _runtime_status(instance, status),
         "customStatus": None if ending else {"status": status},

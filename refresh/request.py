@@ -15,19 +15,12 @@ DEFAULT_TIMEOUT_MINUTES = 660.0
 """Under the usual 12 h of a pipeline activity, so that our reason arrives before the activity's own time-out."""
 MAX_TIMEOUT_MINUTES = 7 * 24 * 60.0
 NOTIFY_OPTIONS = ("NoNotification", "MailOnFailure", "MailOnCompletion")
+MAX_RETRIES = 10
+MAX_KEY = 256
 KEYS = (
-    "workspaceId",
-    "datasetId",
-    "refresh",
-    "notifyOption",
-    "timeoutMinutes",
-    "onTimeout",
-    "share",
-    "waitSeconds",
-    "caller",
+    *("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "retries"),
+    *("idempotencyKey", "waitSeconds", "callBackUri", "caller"),
 )
-NOT_YET = ("retries", "idempotencyKey", "callBackUri")
-"""Parts of the contract that this version does not serve: refused by name, never silently ignored."""
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
 CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -69,6 +62,10 @@ class Wish:
     cancel_on_timeout: bool = False
     share: bool = True
     caller: dict[str, str] = field(default_factory=dict)
+    retries: int = 0
+    """How often the request enrols again after a transient failure."""
+    idempotency_key: str = ""
+    """What the caller calls this request, so that asking again is not a second request; empty if it has no name."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for durable values."""
@@ -79,13 +76,24 @@ class Wish:
         """The wish that `to_json` wrote."""
         return cls(**{**value, "scope": Scope(**value["scope"])})
 
+    def differs_from(self, other: "Wish") -> list[str]:
+        """The keys in which two wishes under one idempotency key contradict each other; empty if they do not."""
+        mine, theirs = self.scope, other.scope
+        pairs = {
+            "workspaceId": (mine.workspace_id, theirs.workspace_id),
+            "refresh": (mine.refresh, theirs.refresh),
+            "notifyOption": (mine.notify_option, theirs.notify_option),
+        }
+        return [key for key, (ours, other_one) in pairs.items() if ours != other_one]
 
-def parse_wish(body: bytes, settings: Settings) -> Wish:
-    """The wish in the body of a POST. Raises BadRequestError naming the first key that cannot be served."""
+
+def parse_wish(body: bytes, settings: Settings, key_header: str | None = None) -> Wish:
+    """The wish in the body of a POST. Raises BadRequestError naming the first key that cannot be served.
+
+    `key_header` is the header Idempotency-Key, which says the same as the key `idempotencyKey`.
+    """
     value = json_object(body)
     for key in value:
-        if key in NOT_YET:
-            raise BadRequestError(f"{key} is not supported by this version.", key, "NotSupported")
         if key not in KEYS:
             raise BadRequestError(f"{_shown(key)} is not a known key. Known keys: {', '.join(KEYS)}.", _shown(key))
     workspace_id = _guid(value, "workspaceId")
@@ -117,7 +125,22 @@ def parse_wish(body: bytes, settings: Settings) -> Wish:
         cancel_on_timeout=cancel_on_timeout,
         share=_boolean(value, "share", default=True),
         caller=_caller(value.get("caller", {})),
+        retries=_whole_number(value, "retries", MAX_RETRIES),
+        idempotency_key=_idempotency_key(value.get("idempotencyKey"), key_header),
     )
+
+
+def parse_cancellation(body: bytes) -> tuple[str, str]:
+    """Dataset id and idempotency key of a request to be cancelled. Raises BadRequestError."""
+    value = json_object(body)
+    for key in value:
+        if key not in ("datasetId", "idempotencyKey"):
+            raise BadRequestError(
+                f"{_shown(key)} is not a known key. Known keys: datasetId, idempotencyKey.", _shown(key)
+            )
+    if value.get("idempotencyKey") is None:
+        raise BadRequestError("idempotencyKey is required.", "idempotencyKey")
+    return str(_guid(value, "datasetId")), _idempotency_key(value["idempotencyKey"], None)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -156,6 +179,25 @@ def _boolean(value: dict[str, Any], key: str, *, default: bool) -> bool:
     if not isinstance(answer, bool):
         raise BadRequestError(f"{key} must be true or false.", key)
     return answer
+
+
+def _whole_number(value: dict[str, Any], key: str, most: int) -> int:
+    number = value.get(key, 0)
+    if isinstance(number, float) and number.is_integer():
+        # some pipeline tools write every number with a fraction
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+        raise BadRequestError(f"{key} must be a whole number from 0 to {most}.", key)
+    return number
+
+
+def _idempotency_key(value: object, header: str | None) -> str:
+    for target, text in (("idempotencyKey", value), ("Idempotency-Key", header)):
+        if text is not None and not (isinstance(text, str) and 1 <= len(text) <= MAX_KEY and text.isprintable()):
+            raise BadRequestError(f"{target} must be a text of 1 to {MAX_KEY} printable characters.", target)
+    if value is not None and header is not None and value != header:
+        raise BadRequestError("idempotencyKey and the header Idempotency-Key are two different keys.", "idempotencyKey")
+    return str(value if value is not None else header or "")
 
 
 def _timeout(minutes: object) -> float:

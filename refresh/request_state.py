@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from refresh.errors import failure
-from refresh.poll_plan import Limits
+from refresh.history import instant
+from refresh.poll_plan import Limits, rest
 from refresh.request import Wish
 
 SCHEMA = 1
@@ -30,6 +31,10 @@ class RequestState:
     """The last wait ended without news: time to see whether the active run is alive."""
     standing: Json = field(default_factory=dict)
     """What the lane last answered, as a custom status: an orchestration that continues as new starts without one."""
+    round: int = 1
+    """Which try this is: after a transient failure a request with retries left rests, then enrols again."""
+    resting: Json | None = None
+    """The failed ending of the round before, while the request rests."""
 
     @property
     def deadline(self) -> datetime:
@@ -44,6 +49,21 @@ class RequestState:
     def next_turn(self) -> "RequestState":
         """The state of the next turn, with an event name of its own."""
         return replace(self, turn=self.turn + 1)
+
+    def may_try_again(self, ending: Json, now: datetime) -> bool:
+        """Whether the request rests and tries again: it failed, may well succeed later, and there is time."""
+        error = ending.get("error") or {}
+        if ending["status"] != "Failed" or not error.get("retryable") or self.round > self.wish.retries:
+            return False
+        return now + timedelta(seconds=rest(self.round, self.limits)) < self.deadline
+
+    def at_rest(self, ending: Json) -> "RequestState":
+        """The state in which the request rests after a failed round."""
+        return replace(self, resting=ending, tick=False)
+
+    def next_round(self) -> "RequestState":
+        """The state of the next try."""
+        return replace(self, resting=None, round=self.round + 1, standing={})
 
     def after(self, reason: str, standing: Json) -> "RequestState":
         """The state to continue with after a wait."""
@@ -74,6 +94,16 @@ def standing(view: Json) -> Json:
     }
 
 
+def resting(state: RequestState, until: datetime) -> Json:
+    """The custom status of a request that rests before it tries again."""
+    error = (state.resting or {}).get("error") or {}
+    return {
+        "status": "Queued",
+        "retry": {"round": state.round + 1, "at": instant(until), "after": error.get("code")},
+        "lastReadError": error.get("message"),
+    }
+
+
 def phase_of(position: int, refresh_id: str | None) -> str:
     """What a request waits for: its turn, an idle model, or the end of its refresh."""
     if position:
@@ -90,7 +120,7 @@ def ending_of_outcome(answer: Json) -> Json:
         "runId": answer["run"],
         "refreshId": outcome["refreshId"],
         "sharedWith": answer["shared_with"],
-        "servedBy": _server(outcome),
+        "servedBy": _server(answer),
         "startedAt": outcome["startedAt"],
         "endedAt": outcome["endedAt"],
     }
@@ -108,7 +138,7 @@ def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bo
 
     None means that nobody tried to cancel it.
     """
-    detail = "it was not in the queue yet"
+    detail = left.get("detail", "it was not in the queue yet")
     if "position" in left:
         ahead, behind = left["position"], _behind(left.get("behind"))
         detail = {
@@ -140,8 +170,9 @@ def ending_of_nothing(wish: Wish, detail: str) -> Json:
     return {"status": "Failed", "error": failure("InternalError", wish.dataset_id, detail=detail)}
 
 
-def _server(outcome: Json) -> str | None:
-    """Whose refresh served: the app's own, or one that appeared and was as good."""
+def _server(answer: Json) -> str | None:
+    """Whose refresh served: the app's own (for just this wish, or for more), or one that appeared and was as good."""
+    outcome = answer["outcome"]
     if outcome["refreshId"] is None:
         return None
-    return "adopted" if outcome.get("adopted") else "own"
+    return "adopted" if outcome.get("adopted") else answer.get("served_by") or "own"

@@ -5,7 +5,7 @@ The orchestrator does what `next_step` says and hands the answer to `advance`; a
 run that is restarted goes on where the lane says that it was.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from refresh.adoption import service_clock
 from refresh.errors import failure
 from refresh.history import instant
 from refresh.poll_plan import next_wait
-from refresh.run_state import RunState
+from refresh.run_state import RunState, replace
 from refresh.run_ways import failed, leave, not_read, over, read_well, time_of
 from refresh.verdict import Outcome, judge_json
 
@@ -150,7 +150,9 @@ def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
     late_after = state.before["read_at"] if state.before else None
-    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after)
+    # who joined since the claim may have added to the scope
+    scope = answer.get("scope", state.scope)
+    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after, scope=scope)
 
 
 def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -244,7 +246,7 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
         state = replace(read_well(state), seen=True)
         outcome = judge_json(answer["row"], state.dataset_id)
         if outcome is not None:
-            return _judged(state, outcome)
+            return _judged(state, outcome, answer.get("failed_objects"))
     elif answer["kind"] == "absent":
         state = read_well(state)
         # likewise: the answer may have been on its way for minutes
@@ -261,11 +263,11 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
     return replace(state, wait=state.wait or next_wait(spent.total_seconds(), state.limits))
 
 
-def _judged(state: RunState, outcome: Outcome) -> RunState:
+def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | None]] | None = None) -> RunState:
     if state.adopted and outcome.status != "Completed":
         # not proven ours: it may satisfy a request, never fail it
         return replace(state, phase="reopen", pause=0)
-    return over(state, {**outcome.to_json(), "adopted": state.adopted})
+    return over(state, {**outcome.to_json(), "adopted": state.adopted, "failedObjects": failed_objects or []})
 
 
 def _finished(state: RunState, answer: Json, now: datetime) -> RunState:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refresh.history import instant
 from refresh.poll_plan import Limits
@@ -73,7 +73,8 @@ class RunState:
 
     def to_json(self) -> Json:
         """The input of the run's next generation."""
-        return {"schema": SCHEMA, **asdict(self)}
+        # what is in it is plain JSON but for the limits, and nobody changes it: a deep copy would be made for nothing
+        return {"schema": SCHEMA, **vars(self), "limits": asdict(self.limits)}
 
     @classmethod
     def from_json(cls, value: Json) -> "RunState":
@@ -97,3 +98,16 @@ class RunState:
             "lastReadError": self.last_error,
             "nextLookAt": instant(now + timedelta(seconds=self.wait)) if self.wait else None,
         }
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as replace
+else:
+
+    def replace(state: RunState, **changes: Any) -> RunState:
+        """`dataclasses.replace`, without setting all fields one by one: each replay of a run makes dozens of states."""
+        if not changes.keys() <= RunState.__dataclass_fields__.keys():
+            raise TypeError(f"a run has no {', '.join(changes.keys() - RunState.__dataclass_fields__.keys())}")
+        changed = object.__new__(RunState)
+        changed.__dict__.update(state.__dict__, **changes)
+        return changed

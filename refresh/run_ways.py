@@ -1,13 +1,12 @@
 """What all phases of a run share: errors of the service, budgets, and the ways to an end."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from refresh.errors import failure
 from refresh.history import instant
 from refresh.poll_plan import backoff
-from refresh.run_state import RunState
+from refresh.run_state import RunState, replace
 from refresh.verdict import Outcome
 
 Json = dict[str, Any]

@@ -17,6 +17,18 @@ from refresh.poll_plan import Limits
 MOST_FALLBACK_SECONDS = 1200
 """A request must look at its lane while the lane still remembers what has ended, which is half an hour."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
+CALLBACK_HOSTS = (
+    "datafactory.azure.com",
+    "datafactory.azure.net",
+    "frontend.clouddatahub.net",
+    "dev.azuresynapse.net",
+    "logic.azure.com",
+)
+"""Where Data Factory, Synapse and Logic Apps (Consumption) live in the public cloud."""
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
+"""A name with a dot, in lower case. Its last label begins with a letter, so no notation of an address is one."""
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
 class SettingsError(ValueError):
@@ -36,6 +48,7 @@ class Settings:
     power_bi_scope: str | None = None
     azure_client_id: str | None = None
     allowed_workspaces: frozenset[UUID] = frozenset()
+    callback_allowed_hosts: tuple[str, ...] = CALLBACK_HOSTS
     poll_min_seconds: float = 5
     poll_max_seconds: float = 60
     outage_budget_seconds: float = 900
@@ -48,6 +61,11 @@ class Settings:
     website_hostname: str | None = None
     app_identity: bool = False
     """True where the app runs as a managed identity or service principal, for whom Power BI sends no mails."""
+
+    @property
+    def local(self) -> bool:
+        """True for a set-up of development, with a Power BI service on this very machine."""
+        return self.power_bi_api_url is not None and is_loopback(self.power_bi_api_url)
 
     @property
     def limits(self) -> Limits:
@@ -73,6 +91,7 @@ class Settings:
             power_bi_scope=values.get("POWER_BI_SCOPE"),
             azure_client_id=values.get("AZURE_CLIENT_ID"),
             allowed_workspaces=_guids(values, "ALLOWED_WORKSPACES"),
+            callback_allowed_hosts=_hosts(values, "CALLBACK_ALLOWED_HOSTS", CALLBACK_HOSTS),
             poll_min_seconds=_number(values, "POLL_MIN_SECONDS", 5),
             poll_max_seconds=_number(values, "POLL_MAX_SECONDS", 60),
             outage_budget_seconds=_number(values, "OUTAGE_BUDGET_SECONDS", 900),
@@ -91,6 +110,10 @@ class Settings:
             raise SettingsError("FALLBACK_SECONDS", f"must be at most {MOST_FALLBACK_SECONDS}")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
+        if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
+            raise SettingsError(
+                "CALLBACK_ALLOWED_HOSTS", "may name this machine only where POWER_BI_API_URL is on it, too"
+            )
         return settings
 
 
@@ -138,6 +161,16 @@ def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
             except ValueError:
                 raise SettingsError(name, f"must be GUIDs separated by commas, {part!r} is none") from None
     return frozenset(guids)
+
+
+def _hosts(values: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    hosts = []
+    for part in re.split(r"[,;\s]+", values.get(name, "").lower()):
+        if part and part not in LOCAL_HOSTS and not HOST_NAME.fullmatch(part):
+            raise SettingsError(name, f"must be names of hosts separated by commas, {part!r} is none")
+        if part:
+            hosts.append(part)
+    return tuple(hosts) or default
 
 
 def _service_url(values: Mapping[str, str], name: str) -> str | None:

@@ -53,24 +53,26 @@ async def list_requests(
 
 
 async def list_instances(
-    client: df.DurableOrchestrationClient, prefix: str, since: str | None, token: str
+    client: df.DurableOrchestrationClient, prefix: str, since: str | None, token: str, statuses: str = ""
 ) -> tuple[list[Json], str]:
     """A page of the engine's list, and the token of the next one (empty: that was the last).
 
+    `statuses`: the engine's words, separated by commas; empty means all.
+
     The SDK's own listing returns the first page only.
     """
-    return await asyncio.to_thread(_page, client, prefix, since, token)
+    query = {"instanceIdPrefix": prefix, "createdTimeFrom": since, "runtimeStatus": statuses}
+    return await asyncio.to_thread(_page, client, query, token)
 
 
-def _page(client: df.DurableOrchestrationClient, prefix: str, since: str | None, token: str) -> tuple[list[Json], str]:
+def _page(client: df.DurableOrchestrationClient, query: dict[str, str | None], token: str) -> tuple[list[Json], str]:
     # the SDK has no public name for the address of the engine's API on this machine
     url = client._orchestration_bindings.rpc_base_url + "instances/"
-    query = {"top": str(PAGE), "showInput": "true", "instanceIdPrefix": prefix, "createdTimeFrom": since}
     with requests.Session() as session:
         session.trust_env = False
         answer = session.get(
             url,
-            params={key: value for key, value in query.items() if value},
+            params={"top": str(PAGE), "showInput": "true", **{key: value for key, value in query.items() if value}},
             headers={"x-ms-continuation-token": token} if token else {},
             timeout=PAGE_SECONDS,
         )

@@ -1,15 +1,19 @@
 """Timers that clean up: what has ended long ago is purged, lanes that nobody uses forget what they remembered."""
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from entities.dataset_lane import read_lane
+from entities.lives import first_alive
 from refresh import clock
 from refresh.history import instant
 from refresh.journal import entry
+from refresh.run_state import run_instance
 from refresh.settings import current_settings
 from triggers.instances import list_instances
 
@@ -39,18 +43,33 @@ async def purge_ended(timer: func.TimerRequest, client: df.DurableOrchestrationC
 @bp.timer_trigger(arg_name="timer", schedule="0 40 * * * *")
 @bp.durable_client_input(client_name="client")
 async def tidy_lanes(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Every hour: a lane forgets only when it is spoken to, so quiet ones are, and delete themselves."""
-    tidied, token = 0, ""
+    """Every hour: quiet lanes are spoken to, or they would remember for ever; lanes of the dead are cleared.
+
+    A lane forgets only when somebody speaks to it. A lane whose requests were all terminated by hand, and the run of
+    which is dead too, is missed by nobody: its requests are taken out, so that it becomes quiet.
+    """
+    counts, token = Counter({"tidied": 0, "swept": 0}), ""
     while True:
         rows, token = await list_instances(client, LANES, None, token)
         for row in rows:
-            dataset_id = row["instanceId"].removeprefix(LANES)
-            lane = await read_lane(client, dataset_id)
-            # a deleted lane still has a row, and a busy one is spoken to anyway
-            if not lane.quiet and not lane.runs:
-                entity = df.EntityId("dataset_lane", dataset_id)
-                await client.signal_entity(entity, "tidy", {"at": instant(clock.now())})
-                tidied += 1
+            counts[await _visit(client, row["instanceId"].removeprefix(LANES))] += 1
         if not token:
             break
-    log.info(entry("tidied", lanes=tidied))
+    log.info(entry("tidied", lanes=counts["tidied"], swept=counts["swept"]))
+
+
+async def _visit(client: df.DurableOrchestrationClient, dataset_id: str) -> str:
+    """What was done to a lane: `tidied`, `swept`, or nothing. A deleted one still has a row."""
+    lane = await read_lane(client, dataset_id)
+    entity, at = df.EntityId("dataset_lane", dataset_id), instant(clock.now())
+    if lane.quiet:
+        return "quiet"
+    if not lane.runs:
+        await client.signal_entity(entity, "tidy", {"at": at})
+        return "tidied"
+    active, members = lane.runs[0], [member.id for run in lane.runs for member in run.members]
+    living = await first_alive(client, chain([run_instance(active.id, active.generation)], members))
+    if living is not None:
+        return "at work"
+    await client.signal_entity(entity, "sweep", {"at": at, "gone": members, "dead": active.turn})
+    return "swept"

@@ -11,7 +11,7 @@ from devhost.engine import events as ev
 from devhost.engine.answers import Answer, dumps, read, reads_as_reference
 from devhost.engine.events import Event
 from devhost.engine.model import Call, Instance, Outcome, Parent
-from devhost.engine.replay import walk
+from devhost.engine.replay import Walker
 from devhost.engine.requests import request_id, request_text
 from devhost.engine.sentences import Scheduled
 from devhost.engine.tasks import Walk
@@ -58,11 +58,16 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
         return None
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
-    value = (
-        f'{{"history": [{",".join(texts)}], "input": {instance.input if instance.input is not None else "null"}, '
-        f'"instanceId": {json.dumps(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
-        f'"parentInstanceId": {json.dumps(instance.parent.instance_id) if instance.parent else "null"}, {_SETTINGS}}}'
-    )
+    given = instance.input if instance.input is not None else "null"
+    parent = json.dumps(instance.parent.instance_id) if instance.parent else "null"
+
+    def value() -> str:
+        return (
+            f'{{"history": [{",".join(texts)}], "input": {given}, '
+            f'"instanceId": {json.dumps(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
+            f'"parentInstanceId": {parent}, {_SETTINGS}}}'
+        )
+
     return Call("episode", instance.name, value, instance.id)
 
 
@@ -75,6 +80,7 @@ def complete_episode(
     whole = [*history, *flight.arrived]
     result = _walk(state, instance, answer, whole)
     if not keep:
+        instance.walked = None  # what was walked did not happen
         _dispatch(state, instance, result.scheduled, now)
         return
     fresh, instance.fresh = instance.fresh, False
@@ -96,29 +102,29 @@ def complete_episode(
     elif over and answer.done:
         _end(state, instance, "Completed", answer.output, None, now, result.next_id)
     else:
-        _go_on(state, instance, whole, result, now)
+        _go_on(state, instance, flight.arrived, result, now)
         _warn(instance, answer, result)
 
 
 def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) -> Walk:
     if answer.broken is not None:
         return Walk()
-    recorded = {e["EventId"]: request_id(e["Input"]) for e in whole if e["EventType"] == ev.EVENT_SENT}
-    if any(e["EventType"] in ev.SCHEDULING for e in whole) and any(
-        reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4
+    if any(reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4) and any(
+        e["EventType"] in ev.SCHEDULING for e in whole
     ):
         # Newtonsoft.Json cannot read the kept input again, so the real engine's second episode schedules nothing.
         answer.actions = []
-    return walk(
-        answer.actions,
-        whole,
-        functions=state.functions,
-        instance_id=instance.id,
-        execution_id=instance.execution_id,
-        parent_id=instance.parent.instance_id if instance.parent else None,
-        new_request_id=state.new_id,
-        recorded_requests=recorded,
-    )
+    walker: Walker | None = instance.walked
+    if walker is None or instance.fresh or not walker.can_go_on(instance.execution_id, answer.actions, whole):
+        walker = instance.walked = Walker(
+            functions=state.functions,
+            instance_id=instance.id,
+            execution_id=instance.execution_id,
+            parent_id=instance.parent.instance_id if instance.parent else None,
+            new_request_id=state.new_id,
+            recorded_requests={e["EventId"]: request_id(e["Input"]) for e in whole if e["EventType"] == ev.EVENT_SENT},
+        )
+    return walker.go(answer.actions, whole)
 
 
 def _failed(instance: Instance, problem: str) -> str:
@@ -202,9 +208,9 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
     state.create(task.name, task.target, text, now, parent=parent, version=task.version)
 
 
-def _go_on(state: State, instance: Instance, whole: list[Event], result: Walk, now: datetime) -> None:
+def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk, now: datetime) -> None:
     instance.status = "Suspended" if result.suspended else "Running"
-    reasons = [e["Reason"] for e in whole if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
+    reasons = [e["Reason"] for e in arrived if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
         instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
     instance.updated = now
@@ -220,7 +226,7 @@ def _next_generation(state: State, instance: Instance, result: Walk, now: dateti
     instance.created = instance.updated = now
     instance.status = "Running"
     instance.history, instance.texts = [], []
-    instance.fresh = True
+    instance.fresh, instance.walked = True, None
     started = state.start_event(instance, now)
     state.changes.drop_history(instance.id)
     carried = [{**e, "IsPlayed": False} for e in result.carried]
@@ -240,7 +246,7 @@ def _end(
     """The instance is over; its parent is told."""
     state.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
     instance.status, instance.output, instance.updated = status, output, now
-    instance.fresh = False
+    instance.fresh, instance.walked = False, None
     state.touch(instance)
     if instance.parent is not None:
         p = instance.parent

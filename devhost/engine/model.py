@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -30,13 +30,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What has to be run for an item: the function's durable name and the JSON text to hand to it."""
+    """What has to be run for an item: the function's durable name and the JSON text to hand to it (`value`)."""
 
     kind: ItemKind
     function: str
-    value: str
+    text: str | Callable[[], str]
+    """The value, or what makes it."""
     instance_id: str = ""
     """For an activity the instance that asked for it, else the instance or entity itself."""
+
+    @property
+    def value(self) -> str:
+        """The JSON text to hand to the function."""
+        return self.text if isinstance(self.text, str) else self.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ class Instance:
     """`history` again, each event as JSON text, so that an episode need not write all of it anew."""
     inbox: deque[Message] = field(default_factory=deque)
     warned: set[str] = field(default_factory=set)
+    walked: Any = None
+    """Where the walk of its actions stood after the last episode (see `replay.Walker`)."""
 
     @property
     def terminal(self) -> bool:

@@ -8,7 +8,7 @@ hangs on Azure; a walk that is copied faithfully hangs in the same places.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +30,16 @@ class Broken(Exception):  # noqa: N818
     """An action that makes the extension itself fail the orchestration."""
 
 
-class _Walker:
+class Walker:
+    """Replays an orchestrator's actions against its history: all of it once, then what each episode adds.
+
+    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
+    that are, by task id.
+    """
+
     def __init__(
         self,
-        actions: Sequence[Action],
+        *,
         functions: Functions,
         instance_id: str,
         execution_id: str,
@@ -41,7 +47,7 @@ class _Walker:
         new_request_id: Callable[[], str],
         recorded_requests: dict[int, str],
     ) -> None:
-        self.actions = actions
+        self.actions: Sequence[Action] = ()
         self.functions = functions
         self.instance_id = instance_id
         self.execution_id = execution_id
@@ -58,6 +64,47 @@ class _Walker:
         self.buffered: dict[str, deque[Event]] = defaultdict(deque)
         self.while_suspended: deque[Event] = deque()
         self.walk = Walk()
+        self.standing: Action | None = None
+        """What the walk stands at."""
+        self.walked = 0
+        """How many events of the history it has seen."""
+        self.last: Event | None = None
+
+    def can_go_on(self, execution_id: str, actions: Sequence[Action], history: Sequence[Event]) -> bool:
+        """Whether actions and history only add to what was walked."""
+        walk, known = self.walk, len(self.actions)
+        over = walk.finished or walk.suspended or walk.error is not None or walk.nondeterminism is not None
+        return (
+            not over
+            and self.execution_id == execution_id
+            and 0 < self.walked <= len(history)
+            and history[self.walked - 1] is self.last
+            and list(actions[:known]) == list(self.actions)
+        )
+
+    def go(self, actions: Sequence[Action], history: Sequence[Event]) -> Walk:
+        """What is new, what is open and whether the end was reached.
+
+        Never raises for what an app can do: non-determinism and broken actions are in the result.
+        """
+        result, self.actions = self.walk, actions
+        added = history[self.walked :]
+        self.walked, self.last = len(history), history[-1]
+        try:
+            for event in added:
+                self.process(event)
+            result.waiting = describe(self.standing) if self.standing else ""
+        except NonDeterminism as problem:
+            result.nondeterminism = str(problem)
+        except Broken as problem:
+            result.error = str(problem)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
+            result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
+        result.scheduled = [self.map[task_id] for task_id in sorted(self.map)]
+        result.open = [what for _, what in self.tasks.values()]
+        result.next_id = self.counter
+        return result
 
     # ---- the list -----------------------------------------------------------------------------------------------
 
@@ -67,11 +114,11 @@ class _Walker:
             self.position += 1
             task = self.invoke(action)
             if not task.done:
-                self.walk.waiting = describe(action)
+                self.standing = action
                 task.then(self.advance)
                 return
         self.walk.finished = True
-        self.walk.waiting = ""
+        self.standing = None
 
     def invoke(self, action: Action) -> Task:
         kind = action["actionType"]
@@ -221,28 +268,16 @@ class _Walker:
             return
         if self.walk.suspended and kind not in (ev.EXECUTION_RESUMED, ev.EXECUTION_TERMINATED):
             self.while_suspended.append(event)
-        elif kind == ev.ORCHESTRATOR_STARTED:
-            self.started.append(event["Timestamp"])
-        elif kind == ev.EXECUTION_STARTED:
-            self.advance()
-        elif kind in ev.SCHEDULING:
-            self._match(event)
-        elif kind in (ev.TASK_COMPLETED, ev.SUB_COMPLETED):
-            self._finish(event["TaskScheduledId"], failed=False)
-        elif kind in (ev.TASK_FAILED, ev.SUB_FAILED):
-            self._finish(event["TaskScheduledId"], failed=True)
-        elif kind == ev.TIMER_FIRED:
-            self._finish(event["TimerId"], failed=False)
-        elif kind == ev.EVENT_RAISED:
-            self._raised(event)
-        elif kind == ev.EXECUTION_SUSPENDED:
-            self.walk.suspended = True
-            self.parked.update(self.map)
-            self.map.clear()
-        elif kind == ev.EXECUTION_RESUMED:
-            self._resume()
-        elif kind == ev.EXECUTION_TERMINATED:
-            self.walk.terminated = self.walk.terminated or event
+        elif kind in _PROCESS:
+            _PROCESS[kind](self, event)
+
+    def _suspend(self, event: Event) -> None:
+        self.walk.suspended = True
+        self.parked.update(self.map)
+        self.map.clear()
+
+    def _terminate(self, event: Event) -> None:
+        self.walk.terminated = self.walk.terminated or event
 
     def _now(self) -> datetime:
         """The orchestration's present time; it never goes back. Only retries need it, so it is read only for them."""
@@ -262,13 +297,13 @@ class _Walker:
         else:
             self.buffered[name].append(event)
 
-    def _resume(self) -> None:
+    def _resume(self, event: Event) -> None:
         self.walk.suspended = False
         self.map.update(self.parked)
         self.parked.clear()
         held, self.while_suspended = self.while_suspended, deque()
-        for event in held:
-            self.process(event)
+        for waiting in held:
+            self.process(waiting)
 
     def _match(self, event: Event) -> None:
         """Holds recorded work against the work the walk asked for under the same id."""
@@ -282,35 +317,18 @@ class _Walker:
             raise NonDeterminism(scheduled_otherwise(event, mine))
 
 
-def walk(
-    actions: Sequence[Action],
-    history: Iterable[Event],
-    *,
-    functions: Functions,
-    instance_id: str,
-    execution_id: str,
-    parent_id: str | None,
-    new_request_id: Callable[[], str],
-    recorded_requests: dict[int, str],
-) -> Walk:
-    """Replays `actions` against `history` and tells what is new, what is open and whether the end was reached.
-
-    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
-    that are, by task id. Never raises for what an app can do: non-determinism and broken actions are in the result.
-    """
-    walker = _Walker(actions, functions, instance_id, execution_id, parent_id, new_request_id, recorded_requests)
-    result = walker.walk
-    try:
-        for event in history:
-            walker.process(event)
-    except NonDeterminism as problem:
-        result.nondeterminism = str(problem)
-    except Broken as problem:
-        result.error = str(problem)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
-        result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
-    result.scheduled = [walker.map[task_id] for task_id in sorted(walker.map)]
-    result.open = [what for _, what in walker.tasks.values()]
-    result.next_id = walker.counter
-    return result
+_PROCESS: dict[int, Callable[[Walker, Event], None]] = {
+    ev.ORCHESTRATOR_STARTED: lambda walker, event: walker.started.append(event["Timestamp"]),
+    ev.EXECUTION_STARTED: lambda walker, event: walker.advance(),
+    **dict.fromkeys(ev.SCHEDULING, Walker._match),
+    ev.TASK_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
+    ev.SUB_COMPLETED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=False),
+    ev.TASK_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
+    ev.SUB_FAILED: lambda walker, event: walker._finish(event["TaskScheduledId"], failed=True),
+    ev.TIMER_FIRED: lambda walker, event: walker._finish(event["TimerId"], failed=False),
+    ev.EVENT_RAISED: Walker._raised,
+    ev.EXECUTION_SUSPENDED: Walker._suspend,
+    ev.EXECUTION_RESUMED: Walker._resume,
+    ev.EXECUTION_TERMINATED: Walker._terminate,
+}
+"""What each kind of event means for a walk; the others mean nothing."""

@@ -50,7 +50,10 @@ KEYS = tuple(_CHECKS)
 
 @dataclass
 class Fault:
-    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before."""
+    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before.
+
+    `struck` counts those that it has hit.
+    """
 
     name: str
     route: str = "any"
@@ -60,6 +63,7 @@ class Fault:
     skip: int = 0
     seconds: float = 0.0
     after_effect: bool = False
+    struck: int = 0
 
     def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
         """Whether it hits this call; counts if so."""
@@ -74,6 +78,7 @@ class Fault:
             return False
         if self.left is not None:
             self.left -= 1
+        self.struck += 1
         return True
 
     def around(self, effect: Callable[[bool], Response]) -> Response:
@@ -87,10 +92,10 @@ class Fault:
         return ANSWERS[self.name](self.seconds)
 
     def to_json(self) -> Json:
-        """As a control request would write it, with `left` for `count`."""
+        """As a control request would write it, with `left` for `count`, and `struck`."""
         shown = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
         more = {"probability": self.probability, "skip": self.skip, "seconds": self.seconds}
-        return {**shown, **more, "afterEffect": self.after_effect}
+        return {**shown, **more, "afterEffect": self.after_effect, "struck": self.struck}
 
 
 def fault(values: object) -> Fault:

@@ -38,6 +38,8 @@ class PowerBiService:
             self._life += 1
             self._defaults = Settings()
             self._knobs: dict[str, Settings] = {}
+            self._in_force: dict[str, Knobs] = {}
+            """What the knobs that were set come to, by model; forgotten when one is changed."""
             self._datasets: dict[str, Dataset] = {}
             self._faults = Faults()
             self._chance = random.Random(f"{self._seed}/{self._life}")  # noqa: S311
@@ -58,21 +60,25 @@ class PowerBiService:
         """Sets knobs of all models that do not set them themselves; None gives a knob back."""
         with self._lock:
             self._defaults.change(values)
+            self._in_force.clear()
 
     def set_knobs(self, dataset_id: str | UUID, values: Mapping[str, object]) -> None:
         """Sets knobs of one model; None gives a knob back. Setting `outcome` begins its sequence anew."""
         with self._lock:
             key = checks.dataset_id(dataset_id)
             self._knobs.setdefault(key, Settings()).change(values)
+            self._in_force.pop(key, None)
             if "outcome" in values:
                 self._dataset(key).outcomes_used = 0
 
     def knobs(self, dataset_id: str | UUID) -> Knobs:
         """The knobs of a model."""
         with self._lock:
-            own = self._knobs.get(checks.dataset_id(dataset_id))
-            defaults = self._defaults.over(Knobs())
-            return own.over(defaults) if own else defaults
+            key = checks.dataset_id(dataset_id)
+            if key not in self._in_force:
+                own, defaults = self._knobs.get(key), self._defaults.over(Knobs())
+                self._in_force[key] = own.over(defaults) if own else defaults
+            return self._in_force[key]
 
     def add_foreign(self, dataset_id: str | UUID, values: Mapping[str, object], now: datetime) -> None:
         """Somebody else refreshes the model, from `startsIn` seconds on; negative: it was in the past."""
@@ -99,7 +105,7 @@ class PowerBiService:
             self._faults.rules.append(fault(values))
 
     def faults(self) -> list[Json]:
-        """The rules in their order, with the calls they still hit."""
+        """The rules in their order, with the calls they have hit and those they still hit."""
         with self._lock:
             return [rule.to_json() for rule in self._faults.rules]
 

@@ -177,7 +177,7 @@ def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:
 
 
 def test_every_fault_can_be_added_and_is_listed() -> None:
-    """As it was added, with what is left of it."""
+    """As it was added, with what is left of it and how many calls it has hit."""
     world = World()
     for name in FAULTS:
         world.service.add_fault({"fault": name})
@@ -192,4 +192,15 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
         "skip": 0,
         "seconds": 0,
         "afterEffect": False,
+        "struck": 0,
     }
+
+
+def test_what_a_rule_has_hit_is_counted() -> None:
+    """Not the calls that it let pass."""
+    world = World()
+    world.service.add_fault({"fault": "unavailable", "route": "history", "skip": 1, "count": 2})
+    world.service.add_fault({"fault": "drop", "route": "history", "probability": 0.0})
+    for _ in range(5):
+        world.call("GET", REFRESHES)
+    assert [(rule["struck"], rule["left"]) for rule in world.service.faults()] == [(2, 0), (0, None)]

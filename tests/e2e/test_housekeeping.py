@@ -53,4 +53,24 @@ def test_quiet_lanes_are_spoken_to(tmp_path: Path) -> None:
             busy = world.ask(world.model(seconds=60))
             world.until(busy["statusUri"], lambda status: status["status"] == "Refreshing")
             run_now(app, "tidy_lanes")
-            app.said('"event": "tidied", "lanes": 1')
+            app.said('"event": "tidied", "lanes": 1, "swept": 0')
+
+
+def test_a_lane_of_the_dead_is_cleared(tmp_path: Path) -> None:
+    """Its request and its run were terminated by hand: nobody would ever speak to it again."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+            world = World(app.base, service.base_url)
+            model = world.model(seconds=60)
+            started = world.ask(model)
+            status = world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
+            for instance in (started["id"], f"{status['runId']}-g1"):
+                route = f"/runtime/webhooks/durabletask/instances/{instance}/terminate?reason=tired&code={KEY}"
+                assert app.post(route).status_code == 202
+            assert world.lane(model).json()["waiting"] == 1
+            run_now(app, "tidy_lanes")
+            app.said('"event": "tidied", "lanes": 0, "swept": 1')
+            until(lambda: world.lane(model).json()["active"] is None, 20)
+            # the refresh in flight goes on, so the next request waits for its end
+            assert world.ask(model)["status"] == "Queued"

@@ -21,6 +21,7 @@ FAST = {
     "VISIBILITY_GRACE_SECONDS": "4",
     "FALLBACK_SECONDS": "3",
     "OUTAGE_BUDGET_SECONDS": "5",
+    "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
 """App settings that make the same things happen sooner."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
@@ -99,6 +100,11 @@ class World:
     def lane(self, dataset_id: str) -> requests.Response:
         """GET /api/lanes/{datasetId}."""
         return requests.get(f"{self.app}/api/lanes/{dataset_id}", headers=self._headers(), timeout=30)
+
+    def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
+        """POST /api/refreshes/cancel."""
+        url, body = f"{self.app}/api/refreshes/cancel", {"datasetId": dataset_id, "idempotencyKey": key}
+        return requests.post(url, json=body, headers=self._headers(), timeout=CALL_SECONDS)
 
     # ---- the other side ----
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from refresh.run import LOST_AFTER
 from tests.simulation.world import Accepted, World
 
 SLACK = timedelta(minutes=4)
@@ -28,13 +29,17 @@ def require(condition: object, sentence: str) -> None:
 
 
 def no_post_beside_our_own(world: World) -> None:
-    """3. We never POST while a refresh of ours for that dataset is in progress, as far as anybody could know."""
+    """3. We never POST while a refresh of ours for that dataset is in progress, as far as anybody could know.
+
+    One that is given up as lost is in nobody's way: what Power BI never ends must not close the model for ever.
+    """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
             running = time(entry["startTime"]) < post.at and (not entry["endTime"] or time(entry["endTime"]) > post.at)
+            given_up = post.at - time(entry["startTime"]) >= LOST_AFTER
             require(
-                entry["foreign"] or not (visible and running),
+                entry["foreign"] or given_up or not (visible and running),
                 f"3: {post.run} posts beside our own refresh {entry['requestId']}",
             )
         require(post.recorded is None, f"3: {post.run} posts although the lane has its refresh {post.recorded}")
@@ -132,7 +137,9 @@ def _covers(refresh: Json, options: Json | None, *, partial: bool) -> bool:
     body = refresh["body"] or {}
     if refresh["foreign"]:
         body = {"objects": [{"table": "DimDate"}]} if partial else {}
-    return not body.get("objects") if "objects" not in options else body.get("objects") in (None, options["objects"])
+    if not body.get("objects") or "objects" not in options:
+        return not body.get("objects")
+    return all(wished in body["objects"] for wished in options["objects"])
 
 
 def one_refresh_a_run(world: World) -> None:
@@ -235,6 +242,35 @@ def no_cancel_unasked(world: World) -> None:
             require(asked, f"7: {refresh_id} was cancelled, and {request.id} never asked for it")
 
 
+def called_back_truly(world: World) -> None:
+    """10. Whoever waits to be called is told the verdict that the status tells, and is called once if nothing dies."""
+    again = sum(world.counts[name] for name in CALLING_AGAIN)
+    finals = {request.id: request.seen[-1] for request in world.requests}
+    for number, callback in enumerate(world.receivers.callbacks):
+        about = f"10: callback {number} of {callback.request}"
+        heard = [body for _, body, answered in callback.calls if answered]
+        require(heard, f"{about} was never told")
+        require(len(heard) <= 1 + again, f"{about} was told {len(heard)} times")
+        _, code, final = finals[callback.request]
+        for _, body, _ in callback.calls:
+            told = (body["StatusCode"], body["status"], body["refreshId"], body.get("Error", {}).get("ErrorCode"))
+            truth = (str(code), final["status"], final["refreshId"], (final.get("error") or {}).get("code"))
+            require(told == truth, f"{about} was told {told}, and the status says {truth}")
+        if world.day.level == "none":
+            since = max(callback.added_at, world.engine.instances[callback.request].updated)
+            late = callback.calls[0][0] - since
+            require(late <= timedelta(seconds=30), f"{about} was told {late} late")
+
+
+CALLING_AGAIN = (
+    "activity_twice",
+    "activity_dies_after",
+    "crashes",
+    "episode_lost",
+    "episode_sent_twice",
+    "start_again_late",
+)
+
 QUIET: tuple[Callable[[World], None], ...] = (
     every_request_ends_once,
     completed_is_fresh,
@@ -245,6 +281,7 @@ QUIET: tuple[Callable[[World], None], ...] = (
     nothing_is_left,
     no_cancel_unasked,
     histories_stay_small,
+    called_back_truly,
 )
 
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from activities import model, post
-from refresh import adoption, lane, run, run_ways, verdict
-from refresh.history import RefreshRow
-from refresh.lane_state import Lane, Run
+from activities import callback, model, post, report
+from refresh import adoption, clock, lane, lane_requests, lane_runs, run, run_ways, verdict
+from refresh.history import RefreshRow, instant
+from refresh.lane_state import Lane, Member, Run
+from refresh.report import Report
+from refresh.report import report as report_of
+from refresh.stored import parse
 
 Json = dict[str, Any]
 Patch = tuple[Any, str, Any]
@@ -51,14 +54,7 @@ def mutated(name: str) -> Iterator[None]:
 def skip_the_seal() -> list[Patch]:
     """Newcomers join a run that has been posted."""
 
-    def join(state: Lane, args: Json) -> Run:
-        for waiting in state.runs:
-            if args["share"] and waiting.share and waiting.scope == args["scope"]:
-                return waiting
-        state.runs.append(Run(lane._new_run_id(state, args["request"]), args["scope"], args["share"]))
-        return state.runs[-1]
-
-    return [(lane, "_run_to_join", join)]
+    return [(Run, "joinable", property(lambda self: self.share))]
 
 
 @mutation
@@ -148,8 +144,8 @@ def enrol_twice() -> list[Patch]:
 
     def enroll(state: Lane, args: Json) -> Json:
         if state.run_of(args["request"]) and args["request"] not in state.gone:
-            lane._run_to_join(state, {**args, "share": False})
-            state.runs[-1].members.append(state.run_of(args["request"]).members[0])  # type: ignore[union-attr]
+            member = state.run_of(args["request"]).members[0]  # type: ignore[union-attr]
+            state.runs.append(Run(member.new_run_id(), args["scope"], False, [member]))
         return original(state, args)
 
     original = lane.OPERATIONS["enroll"]
@@ -177,7 +173,7 @@ def no_claim() -> list[Patch]:
     def permits(state: Lane, identity: Json) -> Run | None:
         return state.runs[0] if state.runs and not state.runs[0].refresh_id else None
 
-    return [(lane, "_held", held), (Lane, "permits", permits)]
+    return [(lane_runs, "held", held), (Lane, "permits", permits)]
 
 
 @mutation
@@ -258,23 +254,57 @@ def post_for_the_dead() -> list[Patch]:
 def last_come_first_served() -> list[Patch]:
     """A newcomer's run goes right behind the active one."""
 
-    def join(state: Lane, args: Json) -> Run:
+    def join(state: Lane, args: Json, member: Member) -> None:
         before = len(state.runs)
-        joined = original(state, args)
+        original(state, args, member)
         if len(state.runs) > before > 1:
             state.runs.insert(1, state.runs.pop())
-        return joined
 
-    original = lane._run_to_join
-    return [(lane, "_run_to_join", join)]
+    original = lane_requests._join
+    return [(lane_requests, "_join", join)]
 
 
 @mutation
 def never_start_the_next() -> list[Patch]:
     """A run that ends leaves the next one to itself, and its requests are not asked to start it either."""
-    return [(lane, "_next", lambda state: None), (lane, "_ask_to_start", _only_the_first)]
+    return [(Lane, "next_turn", lambda self: None), (lane_requests, "_ask_to_start", _only_the_first)]
 
 
 def _only_the_first(state: Lane, args: Json) -> bool:
     active = state.runs[0]
     return active.token is None and active.id.startswith(args["request"]) and not state.ended
+
+
+@mutation
+def end_without_a_word() -> list[Patch]:
+    """A request that ends does not tell its callbacks; the timer finds them minutes later."""
+    return [(report, "prefix_of", lambda request_id: "nobody-")]
+
+
+@mutation
+def call_back_too_early() -> list[Patch]:
+    """A callback does not look whether its request has ended."""
+
+    def verdict_at_once(found: Any) -> Report:
+        instance, state = found
+        return report_of(instance, state, Lane(), {}, state.deadline)
+
+    return [(callback, "verdict", verdict_at_once)]
+
+
+@mutation
+def any_answer_is_an_answer() -> list[Patch]:
+    """A receiver that is unwell is not called again."""
+    return [(callback, "kind_of", lambda status: "delivered")]
+
+
+@mutation
+def nobody_speaks_for_the_dead() -> list[Patch]:
+    """A terminated request's callback is dropped as if the request had never been."""
+    return [(callback, "parse", lambda status: None if status["runtimeStatus"] == "Terminated" else parse(status))]
+
+
+@mutation
+def another_clock() -> list[Patch]:
+    """An orchestrator asks the machine what time it is: its replay gives another answer."""
+    return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]

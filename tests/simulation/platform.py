@@ -17,16 +17,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import azure.durable_functions as df
 import requests
 from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
-from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from devhost.app.index import Function, durable_functions, index
 from devhost.app.invoke import handle
 from devhost.app.sdk import make_faster
 from devhost.engine import Call, Functions, Outcome, Raised, Refused, Returned
+from devhost.engine.store import Changes, Loaded
 from devhost.power_bi.messages import Request
 from power_bi.client import PowerBiClient
 from power_bi.credentials import CachedTokens
@@ -80,9 +81,25 @@ def run_function(call: Call) -> Outcome:
         return Raised(f"{type(problem).__name__}: {problem}", str(problem))
 
 
+def orchestrator(name: str) -> tuple[Callable[..., Any], type | None]:
+    """The generator function of an orchestrator, and the type its input is declared to have."""
+    handler: Any = app_functions()["orchestration", name.lower()].handler
+    return handler.orchestrator_function, getattr(handler, "_df_input_type", None)
+
+
 def call_http(name: str, request: Any) -> Any:
     """Runs an HTTP function."""
     return at_once(app_functions()["http", name].handler(req=request, client=CLIENT))
+
+
+def durable_client() -> df.DurableOrchestrationClient:
+    """A client such as functions are given."""
+    return df.DurableOrchestrationClient(CLIENT)
+
+
+def run_timer(name: str) -> None:
+    """Runs a timer function."""
+    at_once(app_functions()["http", name].handler(timer=None, client=CLIENT))
 
 
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
@@ -98,19 +115,30 @@ def _decoded(text: str) -> Any:
     return ActivityTriggerConverter.decode(meta.Datum(text, "json"), trigger_metadata={})
 
 
-class Transport(BaseAdapter):
-    """A transport of requests that hands each call to `answer` and its delays to patience."""
+class Session:
+    """Instead of the session of requests: hands each call to `answer`, without what requests does for a network."""
 
     def __init__(self, answer: Callable[[Request], Any]) -> None:
-        super().__init__()
         self._answer = answer
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        data: bytes | None,
+        headers: dict[str, str],
+        auth: Any,
+        timeout: tuple[float, float],
+        **_: Any,
+    ) -> requests.Response:
         """The service's answer; what it drops or gives too late is an error of requests."""
-        body = request.body or b""
-        content = body.encode() if isinstance(body, str) else body
-        answer = self._answer(Request(request.method or "", request.path_url, dict(request.headers), content))
-        if answer.delay_seconds >= kwargs["timeout"][1]:
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = method, url, data
+        prepared.headers = CaseInsensitiveDict(headers)
+        sent = auth(prepared)
+        answer = self._answer(Request(method, sent.path_url, dict(sent.headers), data or b""))
+        if answer.delay_seconds >= timeout[1]:
             raise requests.ReadTimeout
         if answer.dropped:
             raise requests.ConnectionError
@@ -118,8 +146,40 @@ class Transport(BaseAdapter):
         response.status_code = answer.status
         response.headers = CaseInsensitiveDict(answer.headers)
         response.raw = io.BytesIO(answer.body)
-        response.request, response.url = request, request.url or ""
+        response.request, response.url = sent, url
         return response
+
+    def post(self, url: str, **more: Any) -> requests.Response:
+        """A POST."""
+        return self.request("POST", url, **more)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        pass
+
+
+class Histories:
+    """A store that keeps what is asked for again, the histories: no engine is ever opened on it a second time."""
+
+    def __init__(self) -> None:
+        self._histories: dict[str, list[str]] = {}
+
+    def load(self) -> Loaded:
+        """Nothing."""
+        return Loaded([], [], [])
+
+    def commit(self, changes: Changes) -> None:
+        """Keeps the histories."""
+        for instance_id in changes.dropped:
+            self._histories.pop(instance_id, None)
+        for instance_id, chunks in changes.history.items():
+            self._histories.setdefault(instance_id, []).extend(text for _, text in chunks)
+
+    def history(self, instance_id: str) -> str:
+        """The history of an instance as the text of a JSON array."""
+        return "[" + ",".join(self._histories.get(instance_id, ())) + "]"
 
     def close(self) -> None:
         """Nothing to close."""
@@ -127,7 +187,7 @@ class Transport(BaseAdapter):
 
 class Installed:
     """Puts a world under the app for as long as the block lasts. `world` has `now`, `random`, `rpc_post`,
-    `rpc_get`, `power_bi` and `sleep`."""
+    `rpc_get`, `page`, `power_bi`, `receivers` and `sleep`."""
 
     def __init__(self, world: Any, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings
@@ -143,17 +203,17 @@ class Installed:
         self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
         self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")
         token = f"development-{world.random.getrandbits(64):x}"
-        client = PowerBiClient(
-            "http://127.0.0.1:1",
-            CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0),
-            transport=Transport(world.power_bi),
-        )
+        client = PowerBiClient("http://127.0.0.1:1", CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0))
+        self._set(client._wire, "_session", Session(world.power_bi))
         self._set(importlib.import_module("activities.model"), "configured_client", lambda: client)
-        self._set(
-            importlib.import_module("activities.post"),
-            "asyncio",
-            types.SimpleNamespace(to_thread=_inline, sleep=world.sleep),
-        )
+        post = importlib.import_module("activities.post")
+        self._set(post, "asyncio", types.SimpleNamespace(to_thread=_inline, sleep=world.sleep))
+        threads = types.SimpleNamespace(to_thread=_inline)
+        calling, listing = (importlib.import_module(name) for name in ("activities.callback", "triggers.instances"))
+        self._set(calling, "asyncio", threads)
+        self._set(calling, "_session", lambda uri: Session(world.receivers.answer))
+        self._set(listing, "asyncio", threads)
+        self._set(listing, "_page", lambda client, query, token: world.page(query, token))
         for name, value in self._settings.items():
             os.environ[name] = value
         current_settings.cache_clear()

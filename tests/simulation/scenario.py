@@ -1,6 +1,7 @@
 """A bad day from a seed: who asks for what and when, what others do to the models, and what goes wrong how often."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -69,12 +70,17 @@ SERVICE_FAULTS = frozenset(
 
 @dataclass
 class Caller:
-    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came)."""
+    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came).
+
+    `called_back`: waits to be; `another_after`: hands in another URI so many seconds after it came.
+    """
 
     at: float
     dataset_id: str
     wish: Json
     cancel_after: float | None = None
+    called_back: bool = False
+    another_after: float | None = None
 
 
 @dataclass
@@ -110,6 +116,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         _caller(chance, chance.choice(models), span) for _ in range(chance.choice([1, 2, 2, 3, 3, 4, 5, 7, 9, 12]))
     ]
     callers.sort(key=lambda caller: caller.at)
+    _callbacks(random.Random(f"callbacks {seed}/{wanted}"), callers)  # noqa: S311
     day = Scenario(
         seed=seed,
         level=level,
@@ -131,7 +138,89 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         },
     )
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
+    for rare, how_often, happen in RARE_THINGS:
+        own = random.Random(f"{rare} {seed}/{wanted}")  # noqa: S311
+        if own.random() < how_often:
+            happen(day, own)
     return day
+
+
+# ---- rare things: each with a chance of its own, so that a new one leaves all days as they are but those it is on ----
+
+
+def _never_ends(day: Scenario, chance: random.Random) -> None:
+    """Power BI never ends the first refresh of a model, and the caller who asked for it has a lot of patience."""
+    first = day.callers[0]
+    first.cancel_after = None
+    first.wish["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
+    day.knobs[first.dataset_id]["outcome"][0] = "Stuck"
+    day.settings["POLL_MAX_SECONDS"] = str(max(float(day.settings["POLL_MAX_SECONDS"]), HOUR))
+    day.settings["FALLBACK_SECONDS"] = "1200.0"
+
+
+def _clocks_differ(day: Scenario, chance: random.Random) -> None:
+    """The service's clock is some seconds before ours or behind it."""
+    seconds = round(chance.choice([chance.uniform(-2, 2), chance.uniform(-30, 30)]), 3)
+    for knobs in day.knobs.values():
+        knobs["clockSkewSeconds"] = seconds
+
+
+def _row_stays(day: Scenario, chance: random.Random) -> None:
+    """The history shows a refresh as running that nobody will ever end and that is in nobody's way."""
+    model = chance.choice(sorted(day.knobs))
+    kind = chance.choice(["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"])
+    begun = -chance.uniform(MINUTE, 30 * HOUR)
+    row: Json = {"refreshType": kind, "startsIn": begun, "outcome": "Stuck", "blocks": False, "visibilitySeconds": 0}
+    day.foreign.append((model, row))
+
+
+def _framed_often(day: Scenario, chance: random.Random) -> None:
+    """A model in Direct Lake mode: it is framed again whenever its tables change, beside everything else."""
+    model = chance.choice(sorted(day.knobs))
+    for _ in range(chance.randint(3, 12)):
+        near = max(0.0, chance.choice(day.callers).at + chance.uniform(-10, 300))
+        how = {"refreshType": "DirectLakeFraming", "startsIn": near, "seconds": [1, 5], "visibilitySeconds": [0, 5]}
+        day.foreign.append((model, {**how, "outcome": chance.choice(["Completed", "Completed", "Failed"])}))
+
+
+def _tells_more(day: Scenario, chance: random.Random) -> None:
+    """Failures come with messages, the state of each object, and attempts before them."""
+    for knobs in day.knobs.values():
+        knobs["outcome"] = [_failure(chance) if outcome == "Failed" else outcome for outcome in knobs["outcome"]]
+        if chance.random() < 0.5:
+            knobs["outcome"][0] = _failure(chance)
+
+
+def _failure(chance: random.Random) -> Json:
+    shown: Json = {"outcome": "Failed", "attempts": chance.randint(1, 3)}
+    if chance.random() < 0.5:
+        code = chance.choice(
+            ["ModelRefreshFailed_CredentialsNotSpecified", "0xC11C0020", "DM_GWPipeline_Client_Timeout"]
+        )
+        shown |= {"errorCode": code, "errorDescription": "It did not work."}
+    if chance.random() < 0.7:
+        shown["messages"] = [{"code": "0xC11C0020", "message": "Table 'Sales' could not be read.", "type": "Error"}]
+    if chance.random() < 0.5:
+        states = [("Sales", "Sales-2026", "Failed"), ("DimDate", "DimDate", "Completed")]
+        shown["objects"] = [{"table": table, "partition": part, "status": state} for table, part, state in states]
+    return shown
+
+
+def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
+    """Not every answer to a POST names the refresh in all three headers; some name it in none."""
+    for knobs in day.knobs.values():
+        knobs["dropHeaders"] = chance.sample(["RequestId", "x-ms-request-id", "Location"], chance.randint(1, 3))
+
+
+RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
+    ("no end", 0.02, _never_ends),
+    ("clocks differ", 0.1, _clocks_differ),
+    ("ghost row", 0.04, _row_stays),
+    ("framed often", 0.05, _framed_often),
+    ("long story", 0.1, _tells_more),
+    ("few headers", 0.04, _id_in_few_headers),
+)
+"""Name (which makes their chance), on how many of the days, and what it does to the day."""
 
 
 def _rates(chance: random.Random, level: Level) -> Rates:
@@ -170,6 +259,16 @@ def _caller(chance: random.Random, model: str, span: float) -> Caller:
     # callers of one schedule come at the same moment
     at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
     return Caller(at, model, wish, cancel_after if chance.random() < 0.2 else None)
+
+
+def _callbacks(chance: random.Random, callers: list[Caller]) -> None:
+    """On some days some wait to be called back. Dice of their own: the other days stay as they were without."""
+    if chance.random() < 0.7:
+        return
+    for caller in callers:
+        caller.called_back = chance.random() < 0.6
+        if chance.random() < 0.3:
+            caller.another_after = chance.choice([chance.uniform(0, MINUTE), chance.uniform(0, 3 * HOUR)])
 
 
 def _knobs(chance: random.Random, longest: float) -> Json:

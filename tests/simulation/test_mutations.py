@@ -18,6 +18,8 @@ def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], 
         for seeds in range(1, MOST_SEEDS + 1):
             violation = run_seed(seeds - 1).violation
             if violation:
-                record_property("measured", f"mutation {name}: caught by seed {seeds - 1}, invariant {violation[:1]}")
+                record_property(
+                    "measured", f"mutation {name}: caught by seed {seeds - 1}, invariant {violation.split(':')[0]}"
+                )
                 return
     raise AssertionError(f"{MUTATIONS[name].__doc__} Nobody noticed in {MOST_SEEDS} days.")

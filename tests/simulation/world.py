@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-from uuid import UUID
 
 import azure.functions as func
 
-from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Refused
+from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
+from devhost.engine.hub import Query
 from devhost.engine.model import Instance
 from devhost.power_bi.messages import Request, Response
 from devhost.power_bi.service import PowerBiService
 from refresh.history import instant
 from refresh.lane_state import Lane
-from tests.simulation.platform import call_http, durable_names, refused, route, run_function
+from tests.simulation.callbacks import Receivers
+from tests.simulation.episodes import Episodes
+from tests.simulation.platform import Histories, call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
 
 START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
@@ -79,18 +81,22 @@ class World:
         self.steps = 0
         self._ids = count(1)
         self.engine = Engine(
-            MemoryStore(),
+            Histories(),
             durable_names(),
             timers=self._timer,
             new_id=lambda: f"00000000-0000-0000-0000-{next(self._ids):012}",
         )
         self.hub = Hub(self.engine)
+        self._episodes = Episodes(day.seed)
         self.service = PowerBiService(day.seed)
         for model, knobs in day.knobs.items():
             self.service.set_knobs(model, knobs)
         for model, foreign in day.foreign:
             self.service.add_foreign(model, foreign, START)
+        self._fault_rates: list[str] = []
+        """Which rate each of the service's fault rules comes from."""
         self._faults()
+        self.receivers = Receivers(self)
         self.requests: list[Accepted] = []
         self.posts: list[Post] = []
         self.cancels: list[Post] = []
@@ -98,9 +104,10 @@ class World:
         self.runs: dict[str, datetime] = {}
         """Each run's first start, in the order of their first starts."""
         self.second_lives: set[str] = set()
-        self._order: Json = {}
+        self._order = "{}"
+        """What the activity was told that is at work now."""
         self._numbers = count()
-        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
         self._flying: dict[Item, Callable[[], None]] = {}
         for caller in day.callers:
             self._at(caller.at, lambda caller=caller: self._arrive(caller))  # type: ignore[misc]
@@ -139,10 +146,11 @@ class World:
         self.engine.commit()
         return True
 
-    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+    def _at(self, seconds: float, act: Callable[[], object]) -> None:
         heapq.heappush(self._agenda, (START + timedelta(seconds=seconds), next(self._numbers), act))
 
-    def _in(self, seconds: float, act: Callable[[], None]) -> None:
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
+        """Has something happen so many seconds from now."""
         heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._numbers), act))
 
     def chance(self, name: str) -> bool:
@@ -165,13 +173,14 @@ class World:
             return
         # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
         self.now += timedelta(milliseconds=self.random.randint(1, 20))
-        if item.kind == "episode":
-            self._watch(self.engine.instances[item.key])
         if item.kind == "activity":
             self._activity(item, call)
+        elif item.kind == "episode":
+            instance = self.engine.instances[item.key]
+            self._watch(instance)
+            self._finish(item, self._episodes.run(call, instance, self.engine.agenda.flying[item]))
         else:
-            if item.kind == "entity":
-                self._remember_operations(item, call)
+            self._remember_operations(item, call)
             self._finish(item, run_function(call))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
@@ -200,7 +209,7 @@ class World:
                 self.engine.complete(item, result, self.now)
 
         self._flying[item] = land
-        self._in(self.random.choice([0.0, 0.05, 0.3, 2.0]), land)
+        self.after(self.random.choice([0.0, 0.05, 0.3, 2.0]), land)
 
     async def sleep(self, seconds: float) -> None:
         """An activity waits a moment: what is under way to entities may arrive, and twins may come in between."""
@@ -214,11 +223,13 @@ class World:
         self._order = order
 
     def _effect(self, call: Call) -> Outcome:
-        self._order = json.loads(call.value)
+        self._order = call.value
         return run_function(call)
 
     def _remember_operations(self, item: Item, call: Call) -> None:
         """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
+        if not self.rates.operation_again_late:
+            return
         for operation in json.loads(call.value)["batch"]:
             if self.chance("operation_again_late"):
                 body = {
@@ -227,7 +238,7 @@ class World:
                     "id": self.engine.new_id(),
                     "input": operation["input"],
                 }
-                self._in(self._delay(), lambda body=body: self.engine.send("operation", item.key, body))  # type: ignore[misc]
+                self.after(self._delay(), lambda body=body: self.engine.send("operation", item.key, body))  # type: ignore[misc]
 
     def _timer(self, due: datetime, now: datetime) -> datetime:
         """As on Azure Storage: cut to whole seconds, so up to a second early; sometimes late."""
@@ -249,9 +260,9 @@ class World:
 
     def _watch(self, instance: Instance) -> None:
         self.longest_history = max(self.longest_history, len(instance.history or ()))
-        if self._to_terminate[instance.name] and self.random.random() < TERMINATED:
+        if self._to_terminate.get(instance.name) and self.random.random() < TERMINATED:
             self._to_terminate[instance.name] -= 1
-            self._in(self.random.uniform(0, 60), lambda: self._terminate(instance.name, instance.id))
+            self.after(self.random.uniform(0, 60), lambda: self._terminate(instance.name, instance.id))
 
     def _terminate(self, kind: str, victim: str) -> None:
         if self.engine.instances[victim].terminal:
@@ -297,9 +308,11 @@ class World:
 
     def rpc_get(self, url: str, _: Any = None) -> list[Any]:
         """GET of the durable client."""
-        parts, _query = route(url)
+        parts, query = route(url)
         try:
             match parts:
+                case ["instances"]:
+                    return [200, self.page(query, "")[0]]
                 case ["instances", instance]:
                     status = self.hub.status(instance)
                     return [404, ""] if status is None else [200, status]
@@ -308,6 +321,11 @@ class World:
         except Refused as problem:
             return refused(problem)
         raise AssertionError(f"the simulation has no {url}")
+
+    def page(self, query: dict[str, str], token: str) -> tuple[list[Json], str]:
+        """A page of the engine's list."""
+        statuses = frozenset(filter(None, query.get("runtimeStatus", "").split(",")))
+        return self.hub.query(Query(query.get("instanceIdPrefix", ""), statuses=statuses, after=token))
 
     def _started(self, name: str, instance: str, text: str | None) -> None:
         if name == "refresh_run":
@@ -322,26 +340,35 @@ class World:
                 except Refused:
                     pass
 
-            self._in(self._delay(), again)
+            self.after(self._delay(), again)
 
     # ---- Power BI -------------------------------------------------------------------------------------------------
 
     def _faults(self) -> None:
-        rates = self.rates
-        rules: list[tuple[str, str, float, Json]] = [
-            ("drop", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("gatewayTimeout", "start", rates.start_answer_lost / 2, {"afterEffect": True}),
-            ("acceptedButDropped", "start", rates.start_dropped, {}),
-            ("unavailable", "start", rates.start_unavailable / 2, {}),
-            ("drop", "start", rates.start_unavailable / 2, {}),
-            ("serverError", "any", rates.read_unavailable, {}),
-            ("drop", "any", rates.read_drop, {}),
-            ("throttled", "any", rates.throttled, {"seconds": self.random.choice([1, 30, 600, 3600])}),
-            ("tokenExpired", "any", rates.token_expired, {}),
+        seconds = self.random.choice([1, 30, 600, 3600])
+        rules: list[tuple[str, float, Json]] = [
+            ("start_answer_lost", 0.5, {"fault": "drop", "route": "start", "afterEffect": True}),
+            ("start_answer_lost", 0.5, {"fault": "gatewayTimeout", "route": "start", "afterEffect": True}),
+            ("start_dropped", 1, {"fault": "acceptedButDropped", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "unavailable", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "drop", "route": "start"}),
+            ("read_unavailable", 1, {"fault": "serverError"}),
+            ("read_drop", 1, {"fault": "drop"}),
+            ("throttled", 1, {"fault": "throttled", "seconds": seconds}),
+            ("token_expired", 1, {"fault": "tokenExpired"}),
         ]
-        for name, where, probability, more in rules:
+        for rate, share, rule in rules:
+            probability = getattr(self.rates, rate) * share
             if probability > 0:
-                self.service.add_fault({"fault": name, "route": where, "probability": probability, **more})
+                self._fault_rates.append(rate)
+                self.service.add_fault({"probability": probability, **rule})
+
+    def happened(self) -> Counter[str]:
+        """How often each thing happened, of the service's faults how many calls they hit."""
+        struck: Counter[str] = Counter()
+        for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
+            struck[rate] += rule["struck"]
+        return self.counts + struck
 
     def power_bi(self, request: Request) -> Response:
         """The service's answer, and a note of every refresh that was asked for or cancelled."""
@@ -357,7 +384,7 @@ class World:
         note = Post(
             self.now,
             dataset_id,
-            str(self._order.get("run", "")),
+            str(json.loads(self._order).get("run", "")),
             made if made not in known else None,
             [member.id for member in active.members] if active else [],
             active.refresh_id if active else None,
@@ -386,28 +413,30 @@ class World:
     # ---- callers --------------------------------------------------------------------------------------------------
 
     def _arrive(self, caller: Caller) -> None:
-        body = json.dumps(caller.wish).encode()
+        uri = self.receivers.new_uri() if caller.called_back else None
+        body = json.dumps({**caller.wish, "callBackUri": uri}).encode()
         request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers={}, params={}, body=body)
         answer = call_http("http_start", request)
-        assert answer.status_code == 202, answer.get_body()
+        assert answer.status_code == (200 if uri else 202), answer.get_body()
         told = json.loads(answer.get_body())
         tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
         accepted = Accepted(caller, told["id"], self.now, *tokens)
         self.requests.append(accepted)
+        if uri:
+            self.receivers.wait(accepted.id)
+        if caller.another_after is not None:
+            self.after(caller.another_after, lambda: self.receivers.another(accepted.id))
         self.told(self.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.wish}")
         if caller.cancel_after is not None:
-            self._in(caller.cancel_after, lambda: self._cancel(accepted))
+            self.after(caller.cancel_after, lambda: self._cancel(accepted))
         for _ in range(self.random.randint(0, 3)):
-            self._in(self.random.uniform(0, 2 * 3600), lambda: self._glance(accepted))
+            self.after(self.random.uniform(0, 2 * 3600), lambda: self.look(accepted))
 
     def _cancel(self, accepted: Accepted) -> None:
         accepted.cancelled_at = self.now
         self.counts["cancels asked"] += 1
         self.told(self.now, f"{accepted.id} is cancelled by its caller")
         self._status(accepted, "DELETE", accepted.cancel_token, "http_cancel")
-
-    def _glance(self, accepted: Accepted) -> None:
-        self.look(accepted)
 
     def look(self, accepted: Accepted) -> tuple[int, Json]:
         """The caller asks for the status."""
@@ -426,8 +455,3 @@ class World:
         )
         answer = call_http(function, request)
         return answer.status_code, json.loads(answer.get_body())
-
-
-def dataset_of(request_id: str) -> str:
-    """The dataset id that a request id begins with."""
-    return str(UUID(request_id.split("-")[0]))

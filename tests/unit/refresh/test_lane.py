@@ -87,7 +87,7 @@ def test_a_verdict_waits_for_each_member(desk: Desk) -> None:
     run = desk.posted("a", "b")
     answer = desk.finish(run)
     assert answer == {"next": None, "wake": [["a", "wake-1"], ["b", "wake-1"]]}
-    told = {"state": "ended", "run": run, "shared_with": 1, "outcome": COMPLETED}
+    told = {"state": "ended", "run": run, "shared_with": 1, "outcome": COMPLETED, "served_by": None}
     assert desk.later(hours=23).enroll("a", wake="wake-9") == told
     assert desk.enroll("a", wake="wake-9") == told
     assert desk.leave("b") == told
@@ -133,7 +133,7 @@ def test_a_late_member_whose_run_bore_its_name_gets_a_run_of_another_name(desk: 
     desk.run("claim", "a-r1")
     desk.seal("a-r1")
     desk.record("a-r1", adopted=True)
-    assert desk.finish("a-r1", late_after=instant(NOON.replace(hour=11)))["next"]["run"] == "a-r2"
+    assert desk.finish("a-r1", late_after=instant(NOON.replace(hour=11)))["next"]["run"] == "a-r1-2"
 
 
 def test_the_first_life_to_claim_a_run_keeps_it(desk: Desk) -> None:

@@ -18,7 +18,7 @@ WISH = Wish(MODEL, Scope("w"), caller={"pipeline": "Nightly"})
 STATE = RequestState(WISH, "token-of-life", "token-to-read", "token-to-cancel", "2026-03-31T12:00:00.000Z")
 KEYS = {
     "id", "status", "workspaceId", "datasetId", "caller", "position", "runId", "refreshId", "sharedWith", "servedBy",
-    "requestedAt", "startedAt", "endedAt", "waitsFor", "lastReadError",
+    "requestedAt", "startedAt", "endedAt", "waitsFor", "lastReadError", "retry",
     "instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from refresh.answering import parse_answering
-from refresh.request import KEYS, MAX_BODY_BYTES, NOT_YET, BadRequestError, Scope, Wish, parse_wish
+from refresh.request import KEYS, MAX_BODY_BYTES, BadRequestError, Scope, Wish, parse_cancellation, parse_wish
 from refresh.settings import Settings
 
 WORKSPACE = "01234567-89ab-cdef-0123-456789abcdef"
@@ -136,12 +136,53 @@ def test_a_body_of_any_size_is_refused_unread() -> None:
     assert refused(b" " * (MAX_BODY_BYTES + 1)).target == "body"
 
 
-@pytest.mark.parametrize("key", NOT_YET)
-def test_what_is_promised_for_later_is_refused_by_name(key: str) -> None:
-    """Silently ignored, an idempotency key would be dangerous."""
-    error = refused(json.dumps({**IDS, key: 1}).encode())
-    assert (error.target, error.code) == (key, "NotSupported")
-    assert key not in KEYS
+@pytest.mark.parametrize(
+    ("target", "keys"),
+    [
+        ("retries", {"retries": -1}),
+        ("retries", {"retries": 11}),
+        ("retries", {"retries": True}),
+        ("retries", {"retries": "1"}),
+        ("idempotencyKey", {"idempotencyKey": ""}),
+        ("idempotencyKey", {"idempotencyKey": "x" * 257}),
+        ("idempotencyKey", {"idempotencyKey": "a\u0000"}),
+        ("idempotencyKey", {"idempotencyKey": 7}),
+    ],
+)
+def test_retries_and_keys_have_bounds(target: str, keys: dict[str, Any]) -> None:
+    """And nobody's number is taken for a text."""
+    assert refused(json.dumps({**IDS, **keys}).encode()).target == target
+
+
+def test_the_header_is_the_key() -> None:
+    """The same key in both places is one; two are one too many."""
+    body = json.dumps({**IDS, "idempotencyKey": "a"}).encode()
+    assert parse_wish(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
+    assert parse_wish(body, ANYWHERE, "a").idempotency_key == "a"
+    with pytest.raises(BadRequestError):
+        parse_wish(body, ANYWHERE, "b")
+    assert parse(retries=2.0).retries == 2
+
+
+def test_a_key_names_one_wish() -> None:
+    """What decides what is refreshed may not differ; how one waits for it may."""
+    assert parse(timeoutMinutes=5, share=False).differs_from(parse()) == []
+    other = parse(refresh={"type": "full"}, workspaceId=DATASET)
+    assert other.differs_from(parse()) == ["workspaceId", "refresh"]
+
+
+def test_a_cancellation_names_the_request() -> None:
+    """By model and key, both required, and nothing else."""
+    given = {"datasetId": DATASET.upper(), "idempotencyKey": "k"}
+    assert parse_cancellation(json.dumps(given).encode()) == (DATASET, "k")
+    for wrong, target in (
+        ({"datasetId": None}, "datasetId"),
+        ({"idempotencyKey": None}, "idempotencyKey"),
+        ({"id": 1}, "id"),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            parse_cancellation(json.dumps({**given, **wrong}).encode())
+        assert caught.value.target == target
 
 
 def test_a_workspace_that_is_not_allowed_is_refused() -> None:
@@ -166,14 +207,14 @@ json_values = st.recursive(
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
     max_leaves=8,
 )
-bodies = st.dictionaries(st.sampled_from([*KEYS, *NOT_YET]) | st.text(max_size=5), json_values, max_size=6)
+bodies = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), json_values, max_size=6)
 
 
 def survives(body: bytes) -> None:
     """A wish that can be stored, or a refusal."""
     try:
         wish = parse_wish(body, ANYWHERE)
-        parse_answering(body)
+        parse_answering(body, ANYWHERE)
     except BadRequestError as error:
         json.dumps(error.to_json(), ensure_ascii=False).encode()
     else:

@@ -47,6 +47,7 @@ def test_everything_can_be_set() -> None:
         VISIBILITY_GRACE_SECONDS="2.5",
         FALLBACK_SECONDS="1",
         EXPOSE_MANAGEMENT_URIS="True",
+        CALLBACK_ALLOWED_HOSTS="Example.test, my-app.azurewebsites.net;",
         AUTH_MODE="KEY",
         PUBLIC_BASE_URL="https://refresh.example.test/app",
         WEBSITE_HOSTNAME="x.azurewebsites.net",
@@ -58,6 +59,7 @@ def test_everything_can_be_set() -> None:
         power_bi_scope="https://example.test/.default",
         azure_client_id=ONE,
         allowed_workspaces=frozenset({UUID(ONE), UUID(TWO)}),
+        callback_allowed_hosts=("example.test", "my-app.azurewebsites.net"),
         poll_min_seconds=0.05,
         poll_max_seconds=0.5,
         outage_budget_seconds=3,
@@ -107,6 +109,24 @@ BAD: list[tuple[str, str]] = [
     ("EXPOSE_MANAGEMENT_URIS", "maybe"),
     ("ALLOWED_WORKSPACES", "Finance"),
     ("ALLOWED_WORKSPACES", f"{ONE},{ONE[:-1]}"),
+    *(
+        ("CALLBACK_ALLOWED_HOSTS", value)
+        for value in (
+            "com",
+            "*.azure.com",
+            ".azure.com",
+            "azure.com.",
+            "https://azure.com",
+            "azure.com:443",
+            "azure.com/path",
+            "user@azure.com",
+            "10.0.0.1",
+            "[::1]",
+            "b\u00fccher.example",
+            "localhost",
+            "azure.com,127.0.0.1",
+        )
+    ),
 ]
 
 
@@ -116,6 +136,14 @@ def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^App setting {name}: ") as caught:
         read(**{"POWER_BI_SCOPE": "s", name: value})
     assert caught.value.name == name
+
+
+def test_this_machine_may_be_called_in_development() -> None:
+    """Where the service is on it, too."""
+    settings = read(POWER_BI_API_URL="http://localhost:7072", CALLBACK_ALLOWED_HOSTS="localhost 127.0.0.1")
+    assert settings.local
+    assert settings.callback_allowed_hosts == ("localhost", "127.0.0.1")
+    assert not read().local
 
 
 def test_waits_must_fit_each_other() -> None:
@@ -167,7 +195,10 @@ def test_the_identity_of_an_app_is_recognised(name: str) -> None:
     assert read(**{name: "x"}).app_identity
 
 
-@given(st.sampled_from([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES", "AUTH_MODE"]), st.text(max_size=30))
+@given(
+    st.sampled_from([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES", "AUTH_MODE", "CALLBACK_ALLOWED_HOSTS"]),
+    st.text(max_size=30),
+)
 def test_any_text_is_taken_or_names_its_setting(name: str, value: str) -> None:
     """No other error comes out of the start."""
     with suppress(SettingsError):

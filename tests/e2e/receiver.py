@@ -1,0 +1,88 @@
+"""A caller that waits to be called back: a small HTTP server on this machine that keeps what it is told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.devhost.process import until
+
+SECRET = "capability-0123456789"
+"""In every URI of a receiver; whatever shows it has shown a capability."""
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One call back as it arrived. Header names are in lower case."""
+
+    path: str
+    headers: dict[str, str]
+    body: Json
+
+
+@dataclass
+class Receiver:
+    """`answers` are given in turn, the last one for ever: a status, or a status and headers. None closes the
+    connection without an answer. `heard` is called before each answer."""
+
+    base: str = ""
+    answers: list[Any] = field(default_factory=lambda: [200])
+    calls: list[Call] = field(default_factory=list)
+    heard: Any = None
+
+    @property
+    def uri(self) -> str:
+        """A capability of this receiver."""
+        return f"{self.base}/workflows/1/callback?sp=%2Frun&sv=1.0&sig={SECRET}"
+
+    def called(self, times: int = 1, seconds: float = 60) -> Call:
+        """The last call, once there have been so many."""
+        until(lambda: len(self.calls) >= times, seconds, lambda: str(self.calls))
+        return self.calls[times - 1]
+
+    def next_answer(self) -> Any:
+        """What is answered to the call that came last."""
+        return self.answers[min(len(self.calls), len(self.answers)) - 1]
+
+
+@contextmanager
+def receiving(*answers: Any) -> Iterator[Receiver]:
+    """A receiver with these answers; 200 without any."""
+    receiver = Receiver(answers=list(answers) or [200])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            receiver.calls.append(Call(self.path, headers, json.loads(self.rfile.read(length))))
+            if receiver.heard:
+                receiver.heard()
+            said = receiver.next_answer()
+            if said is None:
+                self.close_connection = True
+                return
+            status, more = said if isinstance(said, tuple) else (said, {})
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **more}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    receiver.base = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()

@@ -1,0 +1,104 @@
+"""Runs the episodes of orchestrators, and goes on where the last one stopped instead of repeating all before it.
+
+An episode that is repeated gives what it gave before, which costs most of a simulated day and shows nothing new, as
+long as the app is deterministic. So the generator of an instance is kept, and fed what has happened since; after each
+episode that was lost or sent twice the instance starts from its history again. Whether the app is deterministic is
+looked at in some episodes of each day: they are replayed from the beginning, and both ways must answer the same.
+"""
+
+import importlib
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from devhost.engine import Call, Outcome, Raised, Returned
+from devhost.engine.agenda import Flight
+from devhost.engine.events import Event
+from devhost.engine.model import Instance
+from tests.simulation.platform import orchestrator
+
+REPLAYED = 0.125
+"""How many of the episodes that could go on are replayed from the beginning."""
+
+_models: Any = importlib.import_module("azure.durable_functions.models")
+_executors: Any = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
+_history: Any = importlib.import_module("azure.durable_functions.models.history.HistoryEvent")
+
+
+class NotDeterministicError(AssertionError):
+    """10. An orchestrator answers the same when its history is replayed."""
+
+
+@dataclass
+class Session:
+    """A life of an instance that can go on: what it was fed, by how many events and the last of them."""
+
+    execution_id: str
+    executor: Any
+    fed: int
+    last: Event
+
+    def follows(self, instance: Instance, history: list[Event]) -> bool:
+        """Whether the history has been kept as it was fed: nothing was lost, nothing came otherwise."""
+        if instance.fresh or instance.execution_id != self.execution_id or len(history) < self.fed:
+            return False
+        return history[self.fed - 1] is self.last
+
+
+class Episodes:
+    """All living instances of one world."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(f"replay {seed}")  # noqa: S311
+        self._sessions: dict[str, Session] = {}
+
+    def run(self, call: Call, instance: Instance, flight: Flight) -> Outcome:
+        """The answer of an episode. Raises NotDeterministicError."""
+        history = [*(instance.history or ()), *flight.arrived]
+        session = self._sessions.pop(instance.id, None)
+        if session is None or not session.follows(instance, instance.history or []):
+            return self._begin(call, instance, history)
+        if self._chance.random() >= REPLAYED:
+            return self._go_on(session, instance, history)
+        replayed = self._begin(call, instance, history)
+        log = logging.getLogger("refresh")
+        log.disabled = True  # what it says has been said by the other one
+        try:
+            gone_on = self._go_on(session, instance, history)
+        finally:
+            log.disabled = False
+        if gone_on != replayed:
+            raise NotDeterministicError(f"10: {instance.id} answers {gone_on}, and when it is replayed {replayed}")
+        return replayed
+
+    def _begin(self, call: Call, instance: Instance, history: list[Event]) -> Outcome:
+        function, input_type = orchestrator(call.function)
+        context = _models.DurableOrchestrationContext.from_json(call.value)
+        context._input_expected_type = input_type
+        session = Session(instance.execution_id, _executors.TaskOrchestrationExecutor(), 0, {})
+        execute = session.executor.execute
+        return self._answered(session, instance, history, lambda: execute(context, context.histories, function))
+
+    def _go_on(self, session: Session, instance: Instance, history: list[Event]) -> Outcome:
+        executor = session.executor
+
+        def feed() -> Any:
+            executor._is_processing_new_events = True
+            for event in history[session.fed :]:
+                executor.process_event(_history.HistoryEvent(**event))
+                if executor.has_execution_completed:
+                    break
+            return executor.get_orchestrator_state_str()
+
+        return self._answered(session, instance, history, feed)
+
+    def _answered(self, session: Session, instance: Instance, history: list[Event], run: Any) -> Outcome:
+        try:
+            outcome: Outcome = Returned(run())
+        except Exception as problem:
+            return Raised(f"{type(problem).__name__}: {problem}", str(problem))
+        if not session.executor.has_execution_completed:
+            session.fed, session.last = len(history), history[-1]
+            self._sessions[instance.id] = session
+        return outcome

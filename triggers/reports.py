@@ -1,0 +1,56 @@
+"""How a request is doing, put together from the engine, the lane and the active run; and its cancellation."""
+
+import logging
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from entities.dataset_lane import read_lane
+from refresh import clock
+from refresh.history import instant
+from refresh.journal import entry
+from refresh.report import Instance, Report, report
+from refresh.request_state import RequestState
+from refresh.run_state import run_instance
+from refresh.settings import current_settings
+from refresh.stored import Found
+from triggers.answers import Json, answer
+from triggers.instances import run_status
+from triggers.uris import base_url, status_uri
+
+log = logging.getLogger("refresh")
+
+
+async def report_of(client: df.DurableOrchestrationClient, instance: Instance, state: RequestState) -> Report:
+    """The status of a request as a caller is told it."""
+    lane = await read_lane(client, state.wish.dataset_id)
+    mine = lane.run_of(instance.id)
+    run = await run_status(client, run_instance(mine.id, mine.generation)) if mine and mine is lane.runs[0] else {}
+    return report(instance, state, lane, run, clock.now())
+
+
+def shown(req: func.HttpRequest, state: RequestState, told: Report, more: Json | None = None) -> func.HttpResponse:
+    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body."""
+    body = {**told.body, **(more or {})}
+    if told.retry_after is None:
+        return answer(body, told.http_status)
+    uri = status_uri(base_url(current_settings(), req.url), told.body["id"], state.read_token)
+    return answer(body, told.http_status, {"Location": uri, "Retry-After": str(told.retry_after)})
+
+
+async def cancel(req: func.HttpRequest, client: df.DurableOrchestrationClient, found: Found) -> func.HttpResponse:
+    """202 while the cancellation takes effect, 200 if the request had already ended; always with its status."""
+    instance, state = found
+    told = await report_of(client, instance, state)
+    if told.http_status != 202:
+        return answer(told.body, 200)
+    log.info(entry("cancel requested", request=instance.id, dataset=state.wish.dataset_id))
+    at = instant(clock.now())
+    # the lane keeps the wish, the event only makes it heard at once
+    lane = df.EntityId("dataset_lane", state.wish.dataset_id)
+    await client.signal_entity(lane, "ask_to_leave", {"request": instance.id, "at": at})
+    try:
+        await client.raise_event(instance.id, "Cancel")
+    except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
+        log.info(entry("cancel not heard", request=instance.id, error=str(problem)[:200]))
+    return shown(req, state, told)
