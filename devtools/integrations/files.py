@@ -27,7 +27,10 @@ def stale(folder: Path = FOLDER) -> list[str]:
     """Files that are missing, that differ from what the generator makes, or that it does not make."""
     made = files()
     there = {
-        path.relative_to(folder).as_posix() for name in GENERATED for path in (folder / name).glob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for name in GENERATED
+        for path in (folder / name).glob("*")
+        if path.is_file()
     }
     differing = {name for name in there & made.keys() if _plain(folder / name) != made[name]}
     return sorted((there ^ made.keys()) | differing)

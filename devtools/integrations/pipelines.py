@@ -148,9 +148,7 @@ def _function(access: Access) -> Shipped:
         "httpRequestTimeout": ANSWER,
         "turnOffAsync": False,
     }
-    refresh = activity(
-        "Refresh", "WebActivity", look, after("Start"), policy=policy(LONGEST, secure_input=True)
-    )
+    refresh = activity("Refresh", "WebActivity", look, after("Start"), policy=policy(LONGEST, secure_input=True))
     words = "Refreshes a semantic model: an Azure Function activity starts, a Web activity waits for the end by itself."
     return _pipeline("refresh-with-function", access, words, [start, refresh], linked=True)
 

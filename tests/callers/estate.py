@@ -145,7 +145,9 @@ class Factory:
     world: World
     pool: ThreadPoolExecutor
 
-    def begin(self, name: str, dataset_id: str, options: Json | None = None, *, waits: float = BRISK, lost: int = 0) -> Going:
+    def begin(
+        self, name: str, dataset_id: str, options: Json | None = None, *, waits: float = BRISK, lost: int = 0
+    ) -> Going:
         """Starts a pipeline run. `waits` are seconds of this machine for each second of the factory's waits."""
         line, run_id = Line(lost), str(uuid.uuid4())
         file = pipeline(name)

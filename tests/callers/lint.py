@@ -20,13 +20,19 @@ NAME = re.compile(r"[A-Za-z0-9_][^.+?/<>*%&:\\\"]{0,54}")
 SPAN = re.compile(r"(\d+\.)?([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
 CONDITIONS = {"Succeeded", "Failed", "Completed", "Skipped"}
 SPANS = ("timeout", "httpRequestTimeout")
-CHOICES: dict[str, type[Enum]] = {
-    "WebActivity.method": models.WebActivityMethod,
-    "WebHookActivity.method": models.WebHookActivityMethod,
-    "AzureFunctionActivity.method": models.AzureFunctionActivityMethod,
-    "ParameterSpecification.type": models.ParameterType,
-    "VariableSpecification.type": models.VariableType,
-    "WebActivityAuthentication.type": Enum("Authentication", {"MSI": "MSI"}),  # the only one that we ship
+
+
+def _values(choices: type[Enum]) -> list[str]:
+    return [str(choice.value) for choice in choices]
+
+
+CHOICES: dict[str, list[str]] = {
+    "WebActivity.method": _values(models.WebActivityMethod),
+    "WebHookActivity.method": _values(models.WebHookActivityMethod),
+    "AzureFunctionActivity.method": _values(models.AzureFunctionActivityMethod),
+    "ParameterSpecification.type": _values(models.ParameterType),
+    "VariableSpecification.type": _values(models.VariableType),
+    "WebActivityAuthentication.type": ["MSI"],  # the only one that we ship
 }
 INNER = ("activities", "ifTrueActivities", "ifFalseActivities")
 POLICY = ("policy",)
@@ -84,8 +90,8 @@ def _model(value: Any, kind: str, where: str, ignore: tuple[str, ...] = ()) -> I
         yield from _typed(inner, said["type"], at)
         yield from _bounded(inner, rules, at)
         choices = CHOICES.get(f"{model.__name__}.{path[-1]}")
-        if choices and str(inner).lower() not in {str(choice.value).lower() for choice in choices}:
-            yield f"{at}: {inner!r} is none of {', '.join(str(choice.value) for choice in choices)}"
+        if choices and str(inner).lower() not in {choice.lower() for choice in choices}:
+            yield f"{at}: {inner!r} is none of {', '.join(choices)}"
     yield from _unknown(value, known, where)
 
 
@@ -136,9 +142,9 @@ def _typed(value: Any, kind: str, where: str) -> Iterator[str]:
 
 
 def _bounded(value: Any, rules: Json, where: str) -> Iterator[str]:
-    for rule, wrong in (("minimum", lambda a, b: a < b), ("maximum", lambda a, b: a > b)):
-        if rule in rules and isinstance(value, int) and wrong(value, rules[rule]):
-            yield f"{where}: {value} is beyond the {rule} of {rules[rule]}"
+    least, most = rules.get("minimum", float("-inf")), rules.get("maximum", float("inf"))
+    if isinstance(value, int) and not least <= value <= most:
+        yield f"{where}: {value} is not between {least} and {most}"
 
 
 def _unknown(value: Json, known: set[tuple[str, ...]], where: str) -> Iterator[str]:
@@ -205,9 +211,8 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
         except ExpressionError as problem:
             found.append(f"{where}: {problem}")
         for kind, pattern in REFERENCES.items():
-            for name in pattern.findall(text):
-                if name not in known[kind]:
-                    found.append(f"{where}: there is no {kind} {name!r} that it could refer to")
+            lost = [name for name in pattern.findall(text) if name not in known[kind]]
+            found += [f"{where}: there is no {kind} {name!r} that it could refer to" for name in lost]
     found += [f"{where}: {text!r} is sent as it is, not as an expression" for text in _at_signs(own)]
     found += [f"{where}: {span!r} is no time span" for span in _spans(activity) if not SPAN.fullmatch(span)]
     target = own.get("variableName")

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_web_is_red_on_an_error(status: int) -> None:
     """With status and body in the message, at the first call and at a later look."""
     answer = json_answer({"error": {"message": "why"}}, status)
     for script in (Script(answer), Script(moved(), answer)):
-        failed = red(lambda script=script: web(script)(GET, DAY))
+        failed = red(partial(web(script), GET, DAY))
         assert failed.code == "2108"
         assert str(status) in failed.message
         assert "why" in failed.message
@@ -150,7 +151,9 @@ def test_function_takes_a_202_for_the_end() -> None:
 def test_function_signs_in() -> None:
     """With the audience of its linked service."""
     script = Script(json_answer({}))
-    function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(START, "Service")
+    function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(
+        START, "Service"
+    )
     assert script.calls[0].headers == {"Authorization": "Bearer token for api://app"}
 
 
@@ -206,7 +209,7 @@ def test_webhook_is_red_without_a_good_call() -> None:
         (json_answer({}), b"[]", "not a JSON object"),
     ):
         activity, properties = hook(Script(answer), told)
-        assert said in red(lambda activity=activity, properties=properties: activity(properties)).message
+        assert said in red(partial(activity, properties)).message
 
 
 def test_webhook_must_not_be_answered_202_with_a_location() -> None:

@@ -80,7 +80,11 @@ def run(file: Json, world: TenMinutes, **parameters: str) -> PipelineRun:
     """One run of a pipeline in that world."""
     web, hook = WebActivity(world, token_for, world.pace), WebHookActivity(world, token_for, world.pace, world)
     function = FunctionActivity(
-        world, token_for, world.pace, {name: {"functionAppUrl": BASE, **_service(name)} for name in SERVICES}, {"k": "k"}
+        world,
+        token_for,
+        world.pace,
+        {name: {"functionAppUrl": BASE, **_service(name)} for name in SERVICES},
+        {"k": "k"},
     )
     runners = {
         "WebActivity": lambda given, policy, timeout: web(given, timeout),

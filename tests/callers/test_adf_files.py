@@ -82,7 +82,8 @@ def test_the_generator_mends_its_files(tmp_path: Path) -> None:
 def test_each_way_comes_in_both_forms() -> None:
     """Four ways, each with an identity and with a key."""
     ways = ("refresh-and-poll", "refresh-with-function", "refresh-with-web", "refresh-with-webhook")
-    assert PIPELINES == sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
+    expected = sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
+    assert expected == PIPELINES
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -174,14 +175,16 @@ def test_times_and_retries(name: str) -> None:
         if activity["type"] in ("WebActivity", "AzureFunctionActivity"):
             assert (policy["retry"], policy["retryIntervalInSeconds"]) == (3, 60)
         if activity["name"] in WAITING and activity["type"] != "WebHook":
-            assert seconds_of(properties["timeout"] if activity["type"] == "Until" else policy["timeout"]) == hours * 3600
+            assert (
+                seconds_of(properties["timeout"] if activity["type"] == "Until" else policy["timeout"]) == hours * 3600
+            )
         if activity["type"] == "WebHook":
             assert (seconds_of(properties["timeout"]), properties["reportStatusOnCallBack"]) == (hours * 3600, True)
 
 
 def test_the_webhook_is_tried_four_times() -> None:
     """It has no retry of its own: each further try begins a minute after the one before has failed."""
-    [first, *others] = [one for one in activities(pipeline("refresh-with-webhook-identity"))]
+    [first, *others] = activities(pipeline("refresh-with-webhook-identity"))
     tries = [first["name"]]
     for pause, again in zip(others[::2], others[1::2], strict=True):
         assert pause["typeProperties"] == {"waitTimeInSeconds": 60}

@@ -16,7 +16,9 @@ def activity(file: Json, name: str) -> Json:
     """An activity of a file, also inside others."""
 
     def all_of(activities: list[Json]) -> list[Json]:
-        inner = [one[key] for a in activities for one in [a["typeProperties"]] for key in one if key.endswith("ctivities")]
+        inner = [
+            one[key] for a in activities for one in [a["typeProperties"]] for key in one if key.endswith("ctivities")
+        ]
         return [*activities, *(one for some in inner for one in all_of(some))]
 
     return next(one for one in all_of(file["properties"]["activities"]) if one["name"] == name)
@@ -62,7 +64,7 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
     "an unknown policy": (WEB, rule("Refresh", "retries", 3), "policy.retries: not a known property"),
     "a retry on a webhook": (HOOK, rule("Refresh", "retry", 3), "policy.retry: not a known property"),
     "a text for a switch": (WEB, prop("Refresh", "turnOffAsync", "true"), "not of type bool"),
-    "a pause that is too short": (WEB, rule("Refresh", "retryIntervalInSeconds", 5), "beyond the minimum"),
+    "a pause that is too short": (WEB, rule("Refresh", "retryIntervalInSeconds", 5), "not between 30 and 86400"),
     "a time span that is none": (WEB, rule("Refresh", "timeout", "12 hours"), "no time span"),
     "another time span": (HOOK, prop("Refresh", "timeout", "PT12H"), "no time span"),
     "an unknown kind of sign-in": (
@@ -113,7 +115,11 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
     ),
     "a key in the URL": (
         WEB,
-        prop("Refresh", "url", expr("@concat(pipeline().parameters.BaseUrl, '?code=', activity('Read key').output.value)")),
+        prop(
+            "Refresh",
+            "url",
+            expr("@concat(pipeline().parameters.BaseUrl, '?code=', activity('Read key').output.value)"),
+        ),
         "a key in a URL",
     ),
 }

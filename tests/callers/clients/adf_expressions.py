@@ -93,9 +93,11 @@ def _framework() -> _Framework:
     from lark.exceptions import LarkError
 
     lists = FunctionsRepository._functions["union"]
-    FunctionsRepository.register("union", lambda *given: _merged(*given) if isinstance(given[0], dict) else lists(*given))
+    FunctionsRepository.register(
+        "union", lambda *given: _merged(*given) if isinstance(given[0], dict) else lists(*given)
+    )
 
-    class Known(PipelineRunState):  # type: ignore[misc]
+    class Known(PipelineRunState):
         """The framework's state, with the errors of activities."""
 
         results: dict[str, Json]
@@ -111,7 +113,15 @@ def _framework() -> _Framework:
         made.results = state.results
         return made
 
-    broken = (UserError, LarkError, ExpressionParsingError, ExpressionEvaluationError, LookupError, TypeError, ValueError)
+    broken = (
+        UserError,
+        LarkError,
+        ExpressionParsingError,
+        ExpressionEvaluationError,
+        LookupError,
+        TypeError,
+        ValueError,
+    )
     return _Framework(ExpressionEvaluator(), known, broken, LarkError)
 
 

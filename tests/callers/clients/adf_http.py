@@ -68,7 +68,9 @@ def send(call: Call) -> Answer:
     except requests.Timeout:
         raise ActivityFailed("2128", f"No response from the endpoint within {call.seconds:g} seconds.") from None
     except requests.ConnectionError as problem:
-        raise ActivityFailed("2128", f"No response from the endpoint. Possible causes: {type(problem).__name__}") from None
+        raise ActivityFailed(
+            "2128", f"No response from the endpoint. Possible causes: {type(problem).__name__}"
+        ) from None
     return Answer(answer.status_code, answer.content, {name.lower(): value for name, value in answer.headers.items()})
 
 

@@ -46,9 +46,7 @@ class WebHookActivity:
         name = secrets.token_hex(8)
         body["callBackUri"] = self.mailbox.address(name)
         headers = {**properties["headers"], **proof(properties.get("authentication"), self.token)}
-        answer = self.send(
-            Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body))
-        )
+        answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
         if not 200 <= answer.status < 300:
             raise ActivityFailed("2108", f"The webhook was answered with '{answer.status}': '{answer.text}'")
         # the page says that a 202 is polled, which would make the activity wait twice
