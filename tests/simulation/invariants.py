@@ -94,15 +94,16 @@ def _true(world: World, request: Accepted, body: Json) -> None:
             require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
         case _:
             require(status == "Failed", f"1: {about}")
-            _failed(world, about, refresh, error["code"])
+            _failed(world, about, refresh, error["code"], exists=world.day.knobs[body["datasetId"]].get("exists", True))
 
 
-def _failed(world: World, about: str, refresh: Json | None, code: str) -> None:
+def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
     rates = world.rates
     excuses = {
         "AnswerLost": rates.start_answer_lost or rates.start_unavailable or rates.read_unavailable or rates.read_drop,
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
+        "ModelNotFound": not exists,
         "ServiceUnavailable": rates.read_unavailable or rates.read_drop or rates.start_unavailable,
     }
     if code in excuses:

@@ -9,7 +9,7 @@ from datetime import datetime
 from tests.simulation.episodes import NotDeterministicError
 from tests.simulation.invariants import QUIET, STEPS, Violation
 from tests.simulation.platform import Installed, LogLines
-from tests.simulation.scenario import Level, scenario
+from tests.simulation.scenario import Level, Scenario, scenario
 from tests.simulation.world import MOST_STEPS, START, World
 
 TIMELINE = 80
@@ -39,8 +39,12 @@ class Result:
 
 def run_seed(seed: int, level: Level | None = None) -> Result:
     """The day of a seed from start to quiet."""
-    day = scenario(seed, level)
-    result = Result(seed, day.level)
+    return run_day(scenario(seed, level))
+
+
+def run_day(day: Scenario) -> Result:
+    """A day from start to quiet."""
+    result = Result(day.seed, day.level)
 
     def told(now: datetime, line: str) -> None:
         result.timeline.append(f"{str(now - START)[:12]:>12}  {line}")
