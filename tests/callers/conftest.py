@@ -17,10 +17,17 @@ from tests.e2e.world import World
 collect_ignore_glob = [] if sys.version_info < (3, 13) else ["test_adf_*"]
 """data-factory-testing-framework 0.2.17 knows no later Python."""
 
+SETTINGS: dict[str, dict[str, str]] = {
+    "identity": {"AUTH_MODE": "entra", "ALLOWED_CALLERS": FACTORY, "WEBSITE_AUTH_ENABLED": "True"},
+    "key": {},
+    "key, Durable's own addresses": {"EXPOSE_MANAGEMENT_URIS": "true"},
+}
+"""The apps that there are, by what their callers need."""
+
 
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Factory]]:
-    """Gives the factory that calls with its `identity`, or with a `key`, each with an app that wants just that."""
+    """Gives a factory by one of SETTINGS, with an app that has these settings."""
     if os.environ.get("E2E_BASE_URL"):
         pytest.skip("the app under test runs elsewhere: it cannot be killed or given other settings")
     made: dict[str, Factory] = {}
@@ -30,10 +37,9 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         pool = stack.enter_context(ThreadPoolExecutor(32))
 
         def make(form: str) -> Factory:
-            settings = {"AUTH_MODE": "entra", "ALLOWED_CALLERS": FACTORY, "WEBSITE_AUTH_ENABLED": "True"}
-            app = App(tmp_path_factory.mktemp(form), power_bi, **(settings if form == "identity" else {}))
+            app = App(tmp_path_factory.mktemp(form), power_bi, **SETTINGS[form])
             stack.callback(app.stop)
-            base = app.base if form == "key" else stack.enter_context(serving(sign_in(app)))
+            base = stack.enter_context(serving(sign_in(app))) if form == "identity" else app.base
             secrets = stack.enter_context(serving(vault(app.key)))
             return Factory(app, base, secrets, post, World(app.base, power_bi, app.key), pool)
 

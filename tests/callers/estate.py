@@ -172,6 +172,14 @@ class Factory:
         }
         return Going(self.pool.submit(PipelineRun(file, given, runners, pace, system).run), line, run_id)
 
+    def requests(self, dataset_id: str) -> list[Json]:
+        """What the app says of the requests for a model, asked by whoever may start them."""
+        proof = {"x-functions-key": self.app.key, "Authorization": f"Bearer {token_for(AUDIENCE)}"}
+        answer = send(Call("GET", f"{self.base}/api/refreshes?datasetId={dataset_id}", 30, proof))
+        assert answer.status == 200, answer.text
+        found: list[Json] = json.loads(answer.body)["refreshes"]
+        return found
+
     def _linked_services(self) -> dict[str, Json]:
         """The shipped ones, with the addresses filled in."""
         services = {}

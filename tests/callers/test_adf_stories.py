@@ -74,7 +74,7 @@ def green_when_the_model_is_refreshed(caller: Factory, name: str) -> None:
     [refresh] = own(caller, model)
     assert (refresh["state"], refresh["enhanced"]) == ("Completed", True)
     seen(run, going, caller)
-    [listed] = caller.world.listing(datasetId=model).json()["refreshes"]
+    [listed] = caller.requests(model)
     assert listed["caller"] == {"factory": "contoso", "pipeline": "Load sales", "runId": going.run_id}
 
 
@@ -166,3 +166,16 @@ def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> N
         run = one.ended()
         assert run.status == SUCCEEDED, run.history
         assert len(own(caller, model)) == 1
+
+
+def test_the_loop_understands_durables_own_status(factory: Callable[[str], Factory]) -> None:
+    """With EXPOSE_MANAGEMENT_URIS it looks there: green, red with the reason, and red where Durable answers 200."""
+    caller, name = factory("key, Durable's own addresses"), "refresh-and-poll-key"
+    models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
+    good, failed, terminated = (caller.begin(name, model) for model in models)
+    running(caller, models[2])
+    assert requests.post(terminated.started()["terminatePostUri"], timeout=30).status_code == 202
+    assert good.ended().status == SUCCEEDED
+    red(failed.ended(), models[1], "ModelRefreshFailed_CredentialsNotSpecified")
+    red(terminated.ended(), "did not complete", "Terminated")
+    assert "/runtime/webhooks/durabletask/" in good.started()["statusQueryGetUri"]
