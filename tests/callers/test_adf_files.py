@@ -16,7 +16,7 @@ from refresh.request import DEFAULT_TIMEOUT_MINUTES
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
 from tests.callers.lint import linked_service_problems
-from tests.callers.shipped import ADF, PIPELINES, pipeline, read
+from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read
 
 Json = dict[str, Any]
 
@@ -201,3 +201,27 @@ def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
     for start in starts(name):
         if start["type"] == "WebActivity":
             assert seconds_of(start["typeProperties"]["httpRequestTimeout"]) > 230
+
+
+DOCUMENTS = [
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "integrations").glob("**/*.md"),
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of the documents is a file."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_documents_name_what_there_is() -> None:
+    """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
+    of the files."""
+    readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")
+    parameters = {name for file in PIPELINES for name in pipeline(file)["properties"]["parameters"]}
+    assert [name for name in {*PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
+    assert [name for name in PIPELINES if f"`{name.rsplit('-', 1)[0]}`" not in callers] == []
+    [web] = starts("refresh-with-web-identity")
+    assert f"`httpRequestTimeout` {web['typeProperties']['httpRequestTimeout']}" in callers

@@ -9,11 +9,12 @@ import requests
 
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.estate import Factory, Going
-from tests.callers.shipped import PIPELINES
+from tests.callers.shipped import PIPELINES, ROOT
 from tests.devhost.process import until
 
 Json = dict[str, Any]
 
+CALLERS = (ROOT / "docs/callers.md").read_text(encoding="utf-8")
 SLOW = {"seconds": 60}
 PATIENT = 1 / 20
 """A minute of the factory is three seconds: its retries then outlast a restart."""
@@ -58,8 +59,14 @@ def seen(run: PipelineRun, going: Going, caller: Factory) -> None:
 
 
 def red(run: PipelineRun, *words: str) -> None:
-    """It failed, and the message of the last red activity has all these words."""
+    """It failed, where docs/callers.md says, in words that begin as it says, and all these words are in the message."""
     assert run.status == FAILED
+    last = [line for line in run.history if line.message == run.message][-1]
+    assert last.name in ("Refresh", "Refresh, try 4", "Not refreshed", "Until it has ended", "Refreshed")
+    if last.kind == "WebActivity":
+        began = 'Invoking Web Activity failed with HttpStatusCode - \'424\', message - \'{"error": {"code": '
+        assert last.message.startswith(began)
+        assert began.replace("424", "...") in CALLERS.replace("424", "...")
     assert [word for word in words if word not in run.message] == [], run.message
 
 
