@@ -31,8 +31,13 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
             if kind == "unknown" and not state.may_still_come(now):
                 return _over(context, state, answer, "given up")
             context.set_custom_status({"state": "waiting"})
+            if state.looks:
+                state = state.looked()
+                yield context.create_timer(now + timedelta(seconds=state.pause(None)))
+                continue
             # the only wait of this history: the name is used once
             yield context.wait_for_external_event(ENDED_EVENT)
+            state = state.told()
             break
         state = state.failed(now)
         if kind == "gone" or state.too_late(now):

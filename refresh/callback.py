@@ -24,6 +24,9 @@ PATIENCE = timedelta(days=1)
 STORING = timedelta(minutes=5)
 """A callback is stored before its request: for so long a request that does not exist may still come."""
 LONGEST_PAUSE = 900.0
+LOOKS = 3
+"""How often a callback looks again that was told of an end and does not see it yet: the engine sends messages before
+it writes what statuses are read from."""
 MOST_LIVES = 3
 """How often a callback is started whose orchestration failed: it cannot fail, but code can be wrong."""
 GIVEN_KEYS = (
@@ -133,6 +136,15 @@ class CallbackState:
     failures: int = 0
     failing_since: str | None = None
     life: int = 1
+    looks: int = 0
+
+    def told(self) -> "CallbackState":
+        """The state after the news that the request has ended."""
+        return replace(self, looks=LOOKS)
+
+    def looked(self) -> "CallbackState":
+        """The state after a look that saw no end yet."""
+        return replace(self, looks=self.looks - 1)
 
     def failed(self, now: datetime) -> "CallbackState":
         """The state after an attempt that came to nothing."""
@@ -144,7 +156,7 @@ class CallbackState:
 
     def pause(self, wanted: float | None) -> float:
         """Seconds until the next attempt: doubling, or what the other side asked for, up to a quarter of an hour."""
-        own = self.first_pause * 2 ** min(self.failures - 1, 12)
+        own = self.first_pause * 2 ** min(max(self.failures - 1, 0), 12)
         return float(min(max(own, wanted or 0.0), LONGEST_PAUSE))
 
     def too_late(self, now: datetime) -> bool:

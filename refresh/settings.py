@@ -57,6 +57,7 @@ class Settings:
     retention_days: float = 30
     expose_management_uris: bool = False
     auth_mode: str = "key"
+    allowed_callers: frozenset[UUID] = frozenset()
     public_base_url: str | None = None
     website_hostname: str | None = None
     app_identity: bool = False
@@ -77,6 +78,10 @@ class Settings:
     def allows_workspace(self, workspace_id: UUID) -> bool:
         """True if refreshes in this workspace may be asked for: all of them unless ALLOWED_WORKSPACES names some."""
         return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
+
+    def allows_caller(self, principal_id: str) -> bool:
+        """True for a principal of ALLOWED_CALLERS."""
+        return UUID(principal_id) in self.allowed_callers
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -99,7 +104,8 @@ class Settings:
             fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
             retention_days=_number(values, "RETENTION_DAYS", 30),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
-            auth_mode=_one_of(values, "AUTH_MODE", ("key",), "key"),
+            auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
+            allowed_callers=_guids(values, "ALLOWED_CALLERS"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
             website_hostname=values.get("WEBSITE_HOSTNAME"),
             app_identity=any(name in values for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET")),
@@ -110,6 +116,14 @@ class Settings:
             raise SettingsError("FALLBACK_SECONDS", f"must be at most {MOST_FALLBACK_SECONDS}")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
+        if settings.auth_mode == "entra":
+            # only the platform's sign-in removes headers that anybody can send
+            if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
+                raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
+            if not settings.allowed_callers:
+                raise SettingsError("ALLOWED_CALLERS", "is needed with AUTH_MODE entra: nobody could call")
+        elif settings.allowed_callers:
+            raise SettingsError("ALLOWED_CALLERS", "would mean nothing with AUTH_MODE key: whoever has a key may call")
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(
                 "CALLBACK_ALLOWED_HOSTS", "may name this machine only where POWER_BI_API_URL is on it, too"

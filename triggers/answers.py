@@ -15,6 +15,8 @@ def answer(body: Json, status: int, headers: dict[str, str] | None = None) -> fu
     return func.HttpResponse(text, status_code=status, headers=all_headers, mimetype="application/json")
 
 
-def error(status: int, code: str, message: str, target: str | None = None) -> func.HttpResponse:
+def error(
+    status: int, code: str, message: str, target: str | None = None, headers: dict[str, str] | None = None
+) -> func.HttpResponse:
     """An error answer: `{"error": {"code", "message", "target"}}`."""
-    return answer({"error": {"code": code, "message": message, "target": target}}, status)
+    return answer({"error": {"code": code, "message": message, "target": target}}, status, headers)

@@ -23,5 +23,11 @@ async def add_callback(client: df.DurableOrchestrationClient, request_id: str, u
     if await client.get_status(instance):
         return
     state = CallbackState(request_id, uri, instant(clock.now()), current_settings().poll_min_seconds)
-    await client.start_new("deliver_callback", instance, state.to_json())
+    try:
+        await client.start_new("deliver_callback", instance, state.to_json())
+    except Exception:
+        # the SDK raises nothing more precise where somebody else was quicker
+        if not await client.get_status(instance):
+            raise
+        return
     log.info(entry("callback added", request=request_id, host=host_of(uri)))

@@ -7,14 +7,17 @@ from refresh.request import BadRequestError, parse_cancellation
 from triggers.answers import answer, error
 from triggers.idempotency import last_attempt
 from triggers.reports import cancel
+from triggers.who import LEVEL, refusal
 
 bp = df.Blueprint()
 
 
-@bp.route(route="refreshes/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="refreshes/cancel", methods=["POST"], auth_level=LEVEL)
 @bp.durable_client_input(client_name="client")
 async def http_cancel_by_key(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the request had already ended; 404 if there is none."""
+    if refused := refusal(req):
+        return refused
     try:
         dataset_id, key = parse_cancellation(req.get_body())
     except BadRequestError as problem:

@@ -12,6 +12,7 @@ from refresh.request_state import phase_of
 from refresh.run_state import run_instance
 from triggers.answers import answer, error
 from triggers.instances import find_request, run_status
+from triggers.who import LEVEL, refusal
 
 MOST_SHOWN = 50
 """Requests that are shown with their callers, each of which is a read of the engine's store."""
@@ -21,10 +22,12 @@ Json = dict[str, Any]
 bp = df.Blueprint()
 
 
-@bp.route(route="lanes/{datasetId}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="lanes/{datasetId}", methods=["GET"], auth_level=LEVEL)
 @bp.durable_client_input(client_name="client")
 async def http_lane(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests."""
+    if refused := refusal(req):
+        return refused
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
         return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")

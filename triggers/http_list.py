@@ -11,6 +11,7 @@ from refresh.report import STATUSES, summary
 from refresh.request import BadRequestError
 from triggers.answers import answer
 from triggers.instances import list_requests
+from triggers.who import LEVEL, refusal
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
 AT_LEAST = 100
@@ -18,10 +19,12 @@ AT_LEAST = 100
 bp = df.Blueprint()
 
 
-@bp.route(route="refreshes", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="refreshes", methods=["GET"], auth_level=LEVEL)
 @bp.durable_client_input(client_name="client")
 async def http_list(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """`refreshes`, newest first, and `continuation` if there are more: hand it in again to go on."""
+    if refused := refusal(req):
+        return refused
     try:
         dataset_id, since, statuses = _filters(req)
     except BadRequestError as problem:

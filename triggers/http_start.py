@@ -23,6 +23,7 @@ from triggers.instances import find_request
 from triggers.reports import report_of, shown
 from triggers.uris import base_url, management_uris, status_uri
 from triggers.waiting import verdict_within
+from triggers.who import LEVEL, principal_of, refusal
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
@@ -32,7 +33,7 @@ class NotStartedError(Exception):
     """The engine did not take the request."""
 
 
-@bp.route(route="refreshes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="refreshes", methods=["POST"], auth_level=LEVEL)
 @bp.durable_client_input(client_name="client")
 async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the wish cannot be served.
@@ -41,6 +42,8 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
     Location. Under an idempotency key that was used before: the same for the request that goes on, 200 or 424 for one
     that has ended, each with `repeated`; 409 if that was another wish.
     """
+    if refused := refusal(req):
+        return refused
     settings = current_settings()
     try:
         wish = parse_wish(req.get_body(), settings, req.headers.get("Idempotency-Key"))
@@ -53,7 +56,7 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         # beginning with the dataset, so that the requests of a dataset can be listed
         request_id = f"{UUID(wish.dataset_id).hex}-{secrets.token_hex(8)}"
         state = _new_state(wish)
-        await _start(client, request_id, state, answering)
+        await _start(req, client, request_id, state, answering)
     except NotStartedError:
         return error(503, "NotStarted", "The request could not be stored; nothing has been started. Send it again.")
     return await _accepted(req, client, answering, (request_id, state))
@@ -82,7 +85,7 @@ async def _start_once(
     if begun:
         await _add_callback(client, request_id, answering)
     else:
-        await _start(client, request_id, state, answering)
+        await _start(req, client, request_id, state, answering)
     return await _accepted(req, client, answering, (request_id, state), repeated=state.token != mine.token)
 
 
@@ -128,7 +131,11 @@ def _new_state(wish: Wish) -> RequestState:
 
 
 async def _start(
-    client: df.DurableOrchestrationClient, request_id: str, state: RequestState, answering: Answering
+    req: func.HttpRequest,
+    client: df.DurableOrchestrationClient,
+    request_id: str,
+    state: RequestState,
+    answering: Answering,
 ) -> None:
     # first: a callback without a request is dropped after a while, a request without its callback is waited for
     await _add_callback(client, request_id, answering)
@@ -142,7 +149,7 @@ async def _start(
         log.error(entry("not started", **about, error=str(problem)[:300]))
         raise NotStartedError from None
     scope = {"workspace": wish.scope.workspace_id, "enhanced": wish.scope.enhanced, "share": wish.share}
-    log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes))
+    log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes, principal=principal_of(req)))
 
 
 async def _add_callback(client: df.DurableOrchestrationClient, request_id: str, answering: Answering) -> None:

@@ -1,6 +1,7 @@
 """How a request is doing, put together from the engine, the lane and the active run; and its cancellation."""
 
 import logging
+from collections.abc import Callable
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -29,16 +30,30 @@ async def report_of(client: df.DurableOrchestrationClient, instance: Instance, s
     return report(instance, state, lane, run, clock.now())
 
 
-def shown(req: func.HttpRequest, state: RequestState, told: Report, more: Json | None = None) -> func.HttpResponse:
-    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body."""
+def shown(
+    req: func.HttpRequest,
+    state: RequestState,
+    told: Report,
+    more: Json | None = None,
+    uri_of: Callable[[str, str, str], str] = status_uri,
+) -> func.HttpResponse:
+    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body.
+
+    `uri_of` makes the Location, from the base, the request's id and its read token.
+    """
     body = {**told.body, **(more or {})}
     if told.retry_after is None:
         return answer(body, told.http_status)
-    uri = status_uri(base_url(current_settings(), req.url), told.body["id"], state.read_token)
+    uri = uri_of(base_url(current_settings(), req.url), told.body["id"], state.read_token)
     return answer(body, told.http_status, {"Location": uri, "Retry-After": str(told.retry_after)})
 
 
-async def cancel(req: func.HttpRequest, client: df.DurableOrchestrationClient, found: Found) -> func.HttpResponse:
+async def cancel(
+    req: func.HttpRequest,
+    client: df.DurableOrchestrationClient,
+    found: Found,
+    uri_of: Callable[[str, str, str], str] = status_uri,
+) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the request had already ended; always with its status."""
     instance, state = found
     told = await report_of(client, instance, state)
@@ -53,4 +68,4 @@ async def cancel(req: func.HttpRequest, client: df.DurableOrchestrationClient, f
         await client.raise_event(instance.id, "Cancel")
     except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
         log.info(entry("cancel not heard", request=instance.id, error=str(problem)[:200]))
-    return shown(req, state, told)
+    return shown(req, state, told, uri_of=uri_of)

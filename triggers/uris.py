@@ -24,9 +24,19 @@ def base_url(settings: Settings, request_url: str) -> str:
     return f"https://{settings.website_hostname}"
 
 
+def request_uri(base: str, request_id: str) -> str:
+    """The URI of a request, which opens nothing by itself."""
+    return f"{base}/{route_prefix()}refreshes/{request_id}"
+
+
 def status_uri(base: str, request_id: str, token: str) -> str:
     """The URI of a request's status (GET) or, with the other token, of its cancellation (DELETE)."""
-    return f"{base}/{route_prefix()}refreshes/{request_id}?token={token}"
+    return f"{request_uri(base, request_id)}?token={token}"
+
+
+def id_status_uri(base: str, request_id: str, _token: str) -> str:
+    """The URI of a request's status for those who may start requests: it carries no token."""
+    return f"{request_uri(base, request_id)}/status"
 
 
 @cache

@@ -1,5 +1,6 @@
 """Callers that are called back: once, with the verdict that the status tells, whatever happened on the way."""
 
+import json
 import os
 import re
 import time
@@ -12,6 +13,7 @@ import requests
 
 from devhost.power_bi.server import serve
 from devhost.power_bi.service import PowerBiService
+from refresh.callback import LOOKS
 from tests.devhost.process import KEY, ROOT, Devhost, until
 from tests.e2e.receiver import SECRET, Receiver, receiving
 from tests.e2e.test_crashes import Mortal, mortal
@@ -143,6 +145,30 @@ def test_a_cancelled_request_calls_back(app: tuple[World, Devhost]) -> None:
                 requests.delete(started["cancelUri"], timeout=30)
             body = receiver.called().body
             assert (body["StatusCode"], body["status"]) == ("424", status)
+
+
+def test_a_false_alarm_is_no_end(app: tuple[World, Devhost]) -> None:
+    """Told of an end that is none, it looks again a few times, and goes on waiting for the true one."""
+    world, host = app
+    with receiving() as receiver:
+        model = world.model(seconds=600)
+        started = ask(world, model, receiver.uri)
+        world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
+        (row,) = callbacks(host, started["id"])
+        alarm = f"/instances/{row['instanceId']}/raiseEvent/Ended"
+        assert host.manage("POST", alarm, json={}).status_code == 202
+
+        def looks() -> int:
+            (row,) = callbacks(host, started["id"])
+            given = row["input"]
+            return int((json.loads(given) if isinstance(given, str) else given)["looks"])
+
+        until(lambda: looks() == LOOKS, 20)
+        assert host.manage("POST", alarm, json={}).status_code == 202
+        assert receiver.calls == []
+        world.control(model, "/end")
+        assert receiver.called(seconds=20).body["status"] == "Completed"
+        settled(host, started["id"], "delivered")
 
 
 def test_a_terminated_request_is_spoken_for(app: tuple[World, Devhost]) -> None:

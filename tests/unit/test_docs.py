@@ -52,3 +52,25 @@ def test_every_log_event_is_explained() -> None:
     documented = {name.strip("` ") for cell, *_ in rows("event") for name in cell.split(",")}
     assert len(written) > 15
     assert documented == written
+
+
+def refusals(source: str) -> Iterator[str]:
+    """The codes of all calls of `error` and of all refusals that are raised."""
+    places = {"error": 1, "BadRequestError": 2, "UriError": 1}
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:
+            code = call.args[places[call.func.id] :][:1]
+            if code and isinstance(code[0], ast.Constant):
+                yield str(code[0].value)
+
+
+def test_every_refusal_of_a_call_is_explained() -> None:
+    """What the routes answer as `code` beside the failures of a refresh is in the last table of errors.md."""
+    written = {"InvalidRequest"}
+    for folder in ("refresh", "triggers"):
+        for file in (ROOT / folder).glob("*.py"):
+            written |= set(refusals(file.read_text(encoding="utf-8")))
+    table = (ROOT / "docs/errors.md").read_text(encoding="utf-8").split("| code | status | meaning |", 1)[1]
+    documented = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    assert len(written) > 5
+    assert documented == written

@@ -38,7 +38,13 @@ MOST_TEST_LINES = 450  # a table of cases is read row by row
 LONGER_MODULES: dict[str, str] = {}
 """Modules that may be longer, each with its reason."""
 
-SET_BY_THE_PLATFORM = {"WEBSITE_HOSTNAME", "IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET"}
+SET_BY_THE_PLATFORM = {
+    "WEBSITE_HOSTNAME",
+    "WEBSITE_AUTH_ENABLED",
+    "IDENTITY_ENDPOINT",
+    "MSI_ENDPOINT",
+    "AZURE_CLIENT_SECRET",
+}
 """Read by the settings, but not to be set by hand: Azure, or whoever signs in as a service principal, does."""
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
 

@@ -276,6 +276,18 @@ def test_a_day_is_enough() -> None:
     assert state.too_late(NOW + timedelta(hours=24))
 
 
+def test_an_end_that_is_not_seen_yet_is_looked_for_again() -> None:
+    """A few times, with the shortest pause: the news can be quicker than the status."""
+    state = CallbackState("r", "u", "", 5)
+    assert state.looks == 0
+    state = state.told()
+    pauses = []
+    while state.looks:
+        state = state.looked()
+        pauses.append(state.pause(None))
+    assert pauses == [5, 5, 5]
+
+
 def test_a_state_can_be_stored() -> None:
     """And read again, by a code that knows more or fewer keys."""
     state = CallbackState("r", "u", NOW.isoformat(), 5).failed(NOW).revived()

@@ -138,6 +138,35 @@ def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
     assert caught.value.name == name
 
 
+SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": f"{ONE.upper()}, {TWO}"}
+
+
+def test_callers_may_sign_in() -> None:
+    """With the platform's sign-in on, and principals that may call."""
+    settings = read(**SIGN_IN)
+    assert settings.auth_mode == "entra"
+    assert settings.allows_caller(ONE)
+    assert not settings.allows_caller("99999999-89ab-cdef-0123-456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"WEBSITE_AUTH_ENABLED": ""}, "AUTH_MODE"),
+        ({"WEBSITE_AUTH_ENABLED": "False"}, "AUTH_MODE"),
+        ({"ALLOWED_CALLERS": ""}, "ALLOWED_CALLERS"),
+        ({"ALLOWED_CALLERS": "the-factory"}, "ALLOWED_CALLERS"),
+        ({"AUTH_MODE": "key"}, "ALLOWED_CALLERS"),
+        ({"AUTH_MODE": ""}, "ALLOWED_CALLERS"),
+    ],
+)
+def test_a_door_that_only_looks_shut_stops_the_start(changed: dict[str, str], name: str) -> None:
+    """Without the platform's sign-in anybody could send its headers; a list that nobody reads protects nothing."""
+    with pytest.raises(SettingsError) as caught:
+        read(**{**SIGN_IN, **changed})
+    assert caught.value.name == name
+
+
 def test_this_machine_may_be_called_in_development() -> None:
     """Where the service is on it, too."""
     settings = read(POWER_BI_API_URL="http://localhost:7072", CALLBACK_ALLOWED_HOSTS="localhost 127.0.0.1")

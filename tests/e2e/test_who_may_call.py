@@ -1,0 +1,193 @@
+"""Who may call: with the platform's sign-in, whose headers the tests send as the platform would, and with keys."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.devhost.process import KEY, ROOT, Devhost
+from tests.e2e.test_settings import host_key
+from tests.e2e.world import FAST, WORKSPACE, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+FACTORY, STRANGER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-8000-00000000000b"
+SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": FACTORY}
+OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
+"""The routes that are outside: whoever has the token may use them."""
+
+Json = dict[str, Any]
+
+
+def signed_in(principal: str, provider: str = "aad") -> dict[str, str]:
+    """The headers that the platform's sign-in puts over a call."""
+    return {
+        "x-ms-client-principal-id": principal,
+        "x-ms-client-principal-idp": provider,
+        "x-ms-client-principal-name": principal,
+        "x-ms-client-principal": "eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W119",
+    }
+
+
+def routes() -> list[tuple[str, str, str]]:
+    """Method, route and level of all HTTP functions of the app, as it is with the sign-in."""
+    code = """
+import json, function_app
+found = []
+for function in function_app.app.get_functions():
+    for binding in json.loads(str(function))["bindings"]:
+        if binding["type"] == "httpTrigger":
+            found += [[method, binding["route"], str(binding["authLevel"])] for method in binding["methods"]]
+print(json.dumps(found))
+"""
+    environ = {**os.environ, **SIGN_IN}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [(method, route, level) for method, route, level in json.loads(done.stdout.splitlines()[-1])]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Devhost]]:
+    """An app behind the platform's sign-in, that checks keys like the real host."""
+    if os.environ.get("E2E_BASE_URL"):
+        pytest.skip("the app under test runs elsewhere")
+    with serve(PowerBiService()) as service:
+        env = {**FAST, **SIGN_IN, "POWER_BI_API_URL": service.base_url}
+        state = tmp_path_factory.mktemp("state")
+        with Devhost(ROOT, state, "--keys", "--exact-timers", env=env) as host:
+            yield World(host.base, service.base_url), host
+
+
+def start(world: World, model: str, headers: dict[str, str]) -> requests.Response:
+    """POST /api/refreshes with these headers."""
+    body = {"workspaceId": WORKSPACE, "datasetId": model}
+    return requests.post(f"{world.app}/api/refreshes", json=body, headers=headers, timeout=30)
+
+
+def test_who_is_allowed_may_start(app: tuple[World, Devhost]) -> None:
+    """Without any key; the log tells who it was."""
+    world, host = app
+    answer = start(world, world.model(), signed_in(FACTORY.upper()))
+    assert answer.status_code == 202
+    assert world.follow(answer.json()["statusUri"]).code == 200
+    assert f'"principal": "{FACTORY}"' in host.log
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer made-up"}, 401),
+        ({"x-ms-client-principal-name": FACTORY}, 401),
+        ({"x-ms-client-principal-idp": "aad"}, 401),
+        ({"x-ms-client-principal-id": FACTORY}, 401),
+        (signed_in(""), 401),
+        (signed_in("the factory"), 401),
+        (signed_in(f"{FACTORY},{STRANGER}"), 401),
+        (signed_in(FACTORY, "google"), 401),
+        (signed_in(FACTORY, "my-own-provider"), 401),
+        (signed_in(STRANGER), 403),
+    ],
+)
+def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], code: int) -> None:
+    """401 to whom nobody knows, 403 to whom nobody named, with `error` first; nothing is started."""
+    world, host = app
+    model = world.model()
+    answer = start(world, model, headers)
+    assert answer.status_code == code
+    body = answer.json()
+    assert next(iter(body)) == "error"
+    assert body["error"]["code"] == ("SignInRequired" if code == 401 else "CallerNotAllowed")
+    assert ("WWW-Authenticate" in answer.headers) == (code == 401)
+    if code == 403:
+        assert STRANGER in body["error"]["message"]
+        host.said(f'"event": "caller refused", "principal": "{STRANGER}"')
+    rows = requests.get(f"{world.app}/api/refreshes?datasetId={model}", headers=signed_in(FACTORY), timeout=30)
+    assert rows.json()["refreshes"] == []
+
+
+def test_a_key_opens_nothing(app: tuple[World, Devhost]) -> None:
+    """In this mode keys mean nothing, the host's own included."""
+    world, host = app
+    assert start(world, world.model(), {"x-functions-key": host_key(host)}).status_code == 401
+
+
+def test_every_route_asks(app: tuple[World, Devhost]) -> None:
+    """All but those with a token of their own, and those do not open without it."""
+    world, _ = app
+    found = routes()
+    assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN} <= {route[:2] for route in found}
+    for method, route, level in found:
+        assert level.upper().endswith("ANONYMOUS"), (method, route)
+        url = f"{world.app}/api/{re.sub(r'{[^}]*}', 'x', route)}"
+        for headers in ({}, signed_in(STRANGER)):
+            answer = requests.request(method, url, headers=headers, timeout=30)
+            wanted = 404 if (method, route) in OWN_TOKEN else 403 if headers else 401
+            assert (answer.status_code, next(iter(answer.json()))) == (wanted, "error"), (method, route)
+
+
+def test_the_own_token_is_enough(app: tuple[World, Devhost]) -> None:
+    """Pollers that send nothing else see the end, and may cancel."""
+    world, _ = app
+    started = start(world, world.model(seconds=30), signed_in(FACTORY)).json()
+    assert requests.get(started["statusUri"], timeout=30).status_code == 202
+    assert requests.delete(started["cancelUri"], timeout=30).status_code == 202
+    assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
+
+
+def without_token(world: World, headers: dict[str, str], denied: dict[str, str]) -> None:
+    """Status and cancel by id alone, for those who may start."""
+    started = start(world, world.model(seconds=30), headers).json()
+    by_id = f"{world.app}/api/refreshes/{started['id']}"
+    assert requests.get(f"{by_id}/status", headers=denied, timeout=30).status_code in (401, 403)
+    assert requests.post(f"{by_id}/cancel", headers=denied, timeout=30).status_code in (401, 403)
+    answer = requests.get(f"{by_id}/status", headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["id"]) == (202, started["id"])
+    assert answer.headers["Location"] == f"{by_id}/status"
+    assert "token" not in answer.text
+    unknown = requests.get(f"{world.app}/api/refreshes/{'0' * 32}-0/status", headers=headers, timeout=30)
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "RequestNotFound")
+    answer = requests.post(f"{by_id}/cancel", headers=headers, timeout=30)
+    assert (answer.status_code, answer.headers["Location"]) == (202, f"{by_id}/status")
+    assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
+    last = requests.get(f"{by_id}/status", headers=headers, timeout=30)
+    assert (last.status_code, last.json()["status"]) == (424, "Cancelled")
+    assert requests.post(f"{by_id}/cancel", headers=headers, timeout=30).status_code == 200
+
+
+def test_who_may_start_needs_no_token(app: tuple[World, Devhost]) -> None:
+    """Signed in."""
+    without_token(app[0], signed_in(FACTORY), signed_in(STRANGER))
+
+
+def test_who_has_a_key_needs_no_token(tmp_path: Path) -> None:
+    """With a function key; and in that mode headers of a sign-in mean nothing."""
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
+            world = World(host.base, service.base_url)
+            without_token(world, {"x-functions-key": host_key(host)}, signed_in(FACTORY))
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [({"WEBSITE_AUTH_ENABLED": ""}, "AUTH_MODE"), ({"ALLOWED_CALLERS": ""}, "ALLOWED_CALLERS")],
+)
+def test_an_open_door_is_no_door(tmp_path: Path, changed: dict[str, str], name: str) -> None:
+    """Without the platform's sign-in anybody could send its headers: the app does not start."""
+    host = Devhost(ROOT, tmp_path, "--key", KEY, env={**SIGN_IN, **changed})
+    assert host.ready == ""
+    assert host.process.wait(15) != 0
+    host.said(f"App setting {name}: ")
+    host.stop()
