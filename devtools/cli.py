@@ -163,8 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     some_files = commands.add_parser(
         "integrations",
         allow_abbrev=False,
-        help="writes the Data Factory files in integrations/",
-        description="Writes the pipelines, ARM templates and template zips in integrations/adf from "
+        help="writes the files for Data Factory and Synapse in integrations/",
+        description="Writes the pipelines, ARM templates and template zips in integrations/adf and synapse from "
         "devtools/integrations/pipelines.py.",
     )
     some_files.add_argument("--check", action="store_true", help="only look; exit code 1 if any is not up to date")

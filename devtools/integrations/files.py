@@ -6,20 +6,22 @@ from devtools.environment import ROOT
 from devtools.integrations import templates
 from devtools.integrations.pipelines import shipped
 
-FOLDER = ROOT / "integrations" / "adf"
-GENERATED = ("pipeline", "arm", "template", "linkedService")
+FOLDER = ROOT / "integrations"
+GENERATED = ("adf/pipeline", "adf/arm", "adf/template", "adf/linkedService", "synapse/pipeline")
 """Folders that hold nothing but generated files."""
 
 
 def files() -> dict[str, bytes]:
-    """Every generated file by its path in integrations/adf."""
+    """Every generated file by its path in integrations/."""
     made: dict[str, bytes] = {}
     for pipeline in shipped():
-        made[f"pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
-        made[f"arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
-        made[f"template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
+        made[f"adf/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
+        made[f"adf/arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
+        made[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
+        if of_synapse := templates.for_synapse(pipeline):
+            made[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(of_synapse))
     for name, service in templates.linked_services().items():
-        made[f"linkedService/{name}.json"] = templates.text(service)
+        made[f"adf/linkedService/{name}.json"] = templates.text(service)
     return made
 
 
@@ -53,7 +55,7 @@ def run(*, check: bool) -> int:
     """Writes them; with `check` only looks, and returns 1 if any is not what it should be."""
     changed = stale() if check else write()
     for name in changed:
-        print(f"{'not up to date' if check else 'written'}: integrations/adf/{name}")
+        print(f"{'not up to date' if check else 'written'}: integrations/{name}")
     print(f"{len(files())} files, {len(changed)} {'not up to date' if check else 'written'}")
     return 1 if check and changed else 0
 

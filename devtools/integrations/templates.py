@@ -31,6 +31,24 @@ def pipeline_file(pipeline: Shipped) -> Json:
     return {"name": pipeline.name, "properties": pipeline.properties}
 
 
+def for_synapse(pipeline: Shipped) -> Shipped | None:
+    """The pipeline with what Synapse knows; None if it cannot do without what Synapse may not know.
+
+    Synapse's own model has no limit for the answer to a Web activity, no `turnOffAsync`, and no policy for a WebHook,
+    which may then show the header with the key.
+    """
+    properties = deepcopy(pipeline.properties)
+    for activity in properties["activities"]:
+        call, kind = activity["typeProperties"], activity["type"]
+        if (kind == "WebHook" and activity["policy"]["secureInput"]) or call.get("turnOffAsync"):
+            return None
+        if kind == "WebHook":
+            del activity["policy"]
+        call.pop("httpRequestTimeout", None)
+        call.pop("turnOffAsync", None)
+    return Shipped(pipeline.name, properties, pipeline.linked_service)
+
+
 def arm_template(pipeline: Shipped) -> Json:
     """A deployment into a factory that exists. A linked service that the pipeline needs is named by a parameter."""
     parameters: Json = {"factoryName": {"type": "string", "metadata": {"description": "Name of the data factory"}}}

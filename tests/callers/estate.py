@@ -17,7 +17,7 @@ from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.adf_webhook import WebHookActivity
 from tests.callers.clients.pace import Scaled
 from tests.callers.servers import SECRET_NAME, Post, Respond, json_answer, token_for
-from tests.callers.shipped import pipeline, read
+from tests.callers.shipped import ADF, pipeline, read
 from tests.devhost.process import ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
@@ -146,11 +146,18 @@ class Factory:
     pool: ThreadPoolExecutor
 
     def begin(
-        self, name: str, dataset_id: str, options: Json | None = None, *, waits: float = BRISK, lost: int = 0
+        self,
+        name: str,
+        dataset_id: str,
+        options: Json | None = None,
+        *,
+        folder: Path = ADF,
+        waits: float = BRISK,
+        lost: int = 0,
     ) -> Going:
         """Starts a pipeline run. `waits` are seconds of this machine for each second of the factory's waits."""
         line, run_id = Line(lost), str(uuid.uuid4())
-        file = pipeline(name)
+        file = pipeline(name, folder)
         values = {
             "BaseUrl": self.base,
             "WorkspaceId": WORKSPACE,

@@ -7,12 +7,10 @@ secrets travel.
 
 import re
 from collections.abc import Iterator
-from enum import Enum
 from typing import Any
 
-from azure.mgmt.datafactory import models
-
 from tests.callers.clients.adf_expressions import ExpressionError, check_syntax, is_expression
+from tests.callers.lint_models import DATA_FACTORY, Metadata
 
 Json = dict[str, Any]
 
@@ -20,20 +18,6 @@ NAME = re.compile(r"[A-Za-z0-9_][^.+?/<>*%&:\\\"]{0,54}")
 SPAN = re.compile(r"(\d+\.)?([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
 CONDITIONS = {"Succeeded", "Failed", "Completed", "Skipped"}
 SPANS = ("timeout", "httpRequestTimeout")
-
-
-def _values(choices: type[Enum]) -> list[str]:
-    return [str(choice.value) for choice in choices]
-
-
-CHOICES: dict[str, list[str]] = {
-    "WebActivity.method": _values(models.WebActivityMethod),
-    "WebHookActivity.method": _values(models.WebHookActivityMethod),
-    "AzureFunctionActivity.method": _values(models.AzureFunctionActivityMethod),
-    "ParameterSpecification.type": _values(models.ParameterType),
-    "VariableSpecification.type": _values(models.VariableType),
-    "WebActivityAuthentication.type": ["MSI"],  # the only one that we ship
-}
 INNER = ("activities", "ifTrueActivities", "ifFalseActivities")
 POLICY = ("policy",)
 REFERENCES = {
@@ -43,9 +27,9 @@ REFERENCES = {
 }
 
 
-def problems(file: Json) -> list[str]:
+def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
     """Sentences, each beginning with where it is; none for a good pipeline."""
-    found = list(_model(file, "PipelineResource", "pipeline", ignore=("name",)))
+    found = list(metadata.problems(file, "PipelineResource", "pipeline", ignore=("name",)))
     properties = file.get("properties", {})
     found += _scope(properties.get("activities", []), properties, set())
     for name, declared in properties.get("parameters", {}).items():
@@ -58,102 +42,7 @@ def problems(file: Json) -> list[str]:
 
 def linked_service_problems(file: Json) -> list[str]:
     """The same for a linked service."""
-    return list(_model(file["properties"], "LinkedService", "properties"))
-
-
-# ---- what the models know ----
-
-
-def _model(value: Any, kind: str, where: str, ignore: tuple[str, ...] = ()) -> Iterator[str]:
-    """Walks a value along the metadata of the model class that it has to fit."""
-    if not isinstance(value, dict):
-        yield f"{where}: {value!r} instead of an object"
-        return
-    model = _class(value, kind)
-    if model is None:
-        yield f"{where}: {value.get('type')!r} is no known kind of {kind}"
-        return
-    constants = {"type"} if hasattr(models, kind) and getattr(getattr(models, kind), "_subtype_map", None) else set()
-    known: set[tuple[str, ...]] = set()
-    for attribute, said in model._attribute_map.items():
-        path = tuple(said["key"].split("."))
-        known.add(path)
-        rules = model._validation.get(attribute, {})
-        if rules.get("readonly") or path[0] in ignore:
-            continue
-        inner, there = _at(value, path)
-        at = f"{where}.{'.'.join(path)}"
-        if not there:
-            if rules.get("required") and path[0] not in constants:
-                yield f"{at}: missing"
-            continue
-        yield from _typed(inner, said["type"], at)
-        yield from _bounded(inner, rules, at)
-        choices = CHOICES.get(f"{model.__name__}.{path[-1]}")
-        if choices and str(inner).lower() not in {choice.lower() for choice in choices}:
-            yield f"{at}: {inner!r} is none of {', '.join(choices)}"
-    yield from _unknown(value, known, where)
-
-
-def _class(value: Json, kind: str) -> Any:
-    """The model class for a value, by its `type` where a kind has several; None if there is none."""
-    model = getattr(models, kind)
-    while subtypes := getattr(model, "_subtype_map", {}).get("type"):
-        if value.get("type") in subtypes:
-            return getattr(models, subtypes[value["type"]])
-        # Activity -> ControlActivity or ExecutionActivity, whose own kinds hold the type
-        deeper = [getattr(models, name) for name in subtypes.values()]
-        fitting = [one for one in deeper if value.get("type") in getattr(one, "_subtype_map", {}).get("type", {})]
-        if not fitting:
-            return None
-        model = fitting[0]
-    return model
-
-
-def _at(value: Json, path: tuple[str, ...]) -> tuple[Any, bool]:
-    inner: Any = value
-    for key in path:
-        if not isinstance(inner, dict) or key not in inner:
-            return None, False
-        inner = inner[key]
-    return inner, True
-
-
-def _typed(value: Any, kind: str, where: str) -> Iterator[str]:
-    plain = {"str": str, "bool": bool, "int": int, "float": (int, float)}
-    if kind in plain:
-        if not isinstance(value, plain[kind]) or (kind != "bool" and isinstance(value, bool)):  # type: ignore[arg-type]
-            yield f"{where}: {value!r} is not of type {kind}"
-    elif kind.startswith("["):
-        if not isinstance(value, list):
-            yield f"{where}: not a list"
-            return
-        for number, inner in enumerate(value):
-            name = inner.get("name", number) if isinstance(inner, dict) else number
-            yield from _typed(inner, kind[1:-1], f"{where}[{name}]")
-    elif kind.startswith("{"):
-        if not isinstance(value, dict):
-            yield f"{where}: not an object"
-            return
-        for key, inner in value.items():
-            yield from _typed(inner, kind[1:-1], f"{where}.{key}")
-    elif kind != "object" and hasattr(models, kind):
-        yield from _model(value, kind, where)
-
-
-def _bounded(value: Any, rules: Json, where: str) -> Iterator[str]:
-    least, most = rules.get("minimum", float("-inf")), rules.get("maximum", float("inf"))
-    if isinstance(value, int) and not least <= value <= most:
-        yield f"{where}: {value} is not between {least} and {most}"
-
-
-def _unknown(value: Json, known: set[tuple[str, ...]], where: str) -> Iterator[str]:
-    for key, inner in value.items():
-        below = {path[1:] for path in known if path[0] == key and len(path) > 1}
-        if (key,) not in known and not below:
-            yield f"{where}.{key}: not a known property"
-        elif below and isinstance(inner, dict):
-            yield from _unknown(inner, below, f"{where}.{key}")
+    return list(DATA_FACTORY.problems(file["properties"], "LinkedService", "properties"))
 
 
 # ---- what refers to what, and how secrets travel ----

@@ -60,23 +60,29 @@ def body(start: Json, system: Json, options: Json) -> Json:
     return sent
 
 
-def test_the_files_are_what_the_generator_makes() -> None:
-    """Whoever changes devtools/integrations runs `python3 dev.py integrations`."""
+def test_the_files_are_what_the_generator_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever changes devtools/integrations runs `python3 dev.py integrations`; with --check it only looks."""
     assert files.stale() == []
+    assert files.run(check=True) == 0
+    assert capsys.readouterr().out == f"{len(files.files())} files, 0 not up to date\n"
 
 
 def test_the_generator_mends_its_files(tmp_path: Path) -> None:
     """One that was changed, one that is missing, one too many: found, and put right."""
-    folder = tmp_path / "adf"
-    shutil.copytree(ADF, folder)
-    (folder / "arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
-    (folder / "pipeline/refresh-with-web-key.json").unlink()
-    (folder / "template/of-old.zip").write_bytes(b"")
-    wrong = ["arm/refresh-with-web-key.json", "pipeline/refresh-with-web-key.json", "template/of-old.zip"]
+    folder = tmp_path / "integrations"
+    shutil.copytree(ADF.parent, folder)
+    (folder / "adf/arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
+    (folder / "synapse/pipeline/refresh-with-web-key.json").unlink()
+    (folder / "adf/template/of-old.zip").write_bytes(b"")
+    wrong = [
+        "adf/arm/refresh-with-web-key.json",
+        "adf/template/of-old.zip",
+        "synapse/pipeline/refresh-with-web-key.json",
+    ]
     assert files.stale(folder) == wrong
     assert files.write(folder) == wrong
     assert files.stale(folder) == []
-    assert (folder / "README.md").exists()
+    assert (folder / "adf/README.md").exists()
 
 
 def test_each_way_comes_in_both_forms() -> None:

@@ -9,7 +9,7 @@ import requests
 
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.estate import Factory, Going
-from tests.callers.shipped import PIPELINES, ROOT
+from tests.callers.shipped import OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
 from tests.devhost.process import until
 
 Json = dict[str, Any]
@@ -124,6 +124,19 @@ def test_the_whole_story(factory: Callable[[str], Factory], name: str) -> None:
         told = [pool.submit(one, caller, name) for one in CHAPTERS]
     if problems := [problem for one in told if (problem := one.exception())]:
         raise BaseExceptionGroup(name, problems)
+
+
+@pytest.mark.parametrize("name", SYNAPSE_PIPELINES)
+def test_the_files_for_synapse(factory: Callable[[str], Factory], name: str) -> None:
+    """They differ little, so of the story only how it ends well and badly, and that a lost answer does no harm."""
+    caller = factory(form_of(name))
+    models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(seconds=2)]
+    good, failed = (caller.begin(name, model, folder=OF_SYNAPSE) for model in models[:2])
+    again = caller.begin(name, models[2], folder=OF_SYNAPSE, lost=1)
+    assert good.ended().status == SUCCEEDED
+    red(failed.ended(), models[1], "ModelRefreshFailed_CredentialsNotSpecified")
+    assert again.ended().status == SUCCEEDED
+    assert [len(own(caller, model)) for model in models] == [1, 1, 1]
 
 
 LOOKS_LATER = pytest.mark.xfail(
