@@ -21,7 +21,18 @@ STRUCK = {
 """Under which name the world counts a fault, where that is not the name of its rate."""
 FAULTS = tuple(STRUCK.get(rate.name, rate.name) for rate in fields(Rates))
 ENDINGS = tuple(f"told {end}" for end in ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated", "Lost"))
-EVENTS = ("requests", "posts", "callers who shared", "adopted", "cancels asked", "callbacks", "calls back", "steps")
+EVENTS = (
+    "requests",
+    "posts",
+    "callers who shared",
+    "adopted",
+    "cancels asked",
+    "asked again",
+    "key in use",
+    "callbacks",
+    "calls back",
+    "steps",
+)
 
 
 @dataclass

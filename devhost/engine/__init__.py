@@ -4,11 +4,11 @@
 `devhost.runner`; a simulation drives the same engine with a time and an order of its own.
 """
 
+from devhost.engine.actions import HTTP_ACTIVITY
 from devhost.engine.core import Engine
 from devhost.engine.hub import Hub, Query
 from devhost.engine.model import Call, Functions, Item, Outcome, Raised, Returned
 from devhost.engine.refusals import Refused
-from devhost.engine.replay import HTTP_ACTIVITY
 from devhost.engine.sqlite_store import SqliteStore, StateInUse
 from devhost.engine.store import MemoryStore, Store
 from devhost.engine.times import exact, whole_seconds

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from devhost.engine import Item
+from devhost.engine.replay import Walker
 from tests.devhost.process import RECORDED
 from tests.devhost.simulated import START, Simulation
 
@@ -127,6 +128,23 @@ def test_the_same_seed_does_the_same() -> None:
         start_all(world)
         world.run()
         # Entity answers carry the wall clock of the SDK; what is handed to the app does not.
+        runs.append([(c.kind, c.function, c.value) for c in world.calls])
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_walk_that_goes_on_finds_what_a_whole_one_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same calls to the letter, whether episodes walk what they add or the history from its beginning."""
+
+    def fault(chance: random.Random, item: Item) -> str:
+        return chance.choices(["", "lost", "restart", "sent"], [8, 1, 1, 1])[0]
+
+    runs = []
+    for go_on in (Walker.can_go_on, lambda *_: False):
+        monkeypatch.setattr(Walker, "can_go_on", go_on)
+        world = Simulation(APP, seed, fault)
+        start_all(world)
+        world.run()
         runs.append([(c.kind, c.function, c.value) for c in world.calls])
     assert runs[0] == runs[1]
 

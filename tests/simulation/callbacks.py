@@ -23,9 +23,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Callback:
-    """A URI that was handed in for a request, and each call of it: when, with what, and whether it was answered 200."""
+    """A URI that was handed in for a request (None: which was refused), and each call of it: when, with what, and
+    whether it was answered 200."""
 
-    request: str
+    request: str | None
     added_at: datetime
     calls: list[tuple[datetime, Json, bool]] = field(default_factory=list)
 
@@ -42,20 +43,24 @@ class Receivers:
         self.callbacks: list[Callback] = []
 
     def new_uri(self) -> str:
-        """The URI of the next callback."""
-        return f"{HOST}:443/workflows/{len(self.callbacks)}/callback?sp=run&sig=secret"
+        """A URI that nobody else has; its callback waits for the end of no request yet."""
+        self.callbacks.append(Callback(None, self._world.now))
+        return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"
 
-    def wait(self, request_id: str) -> None:
-        """From now on the newest URI waits for the end of a request."""
-        self.callbacks.append(Callback(request_id, self._world.now))
+    def wait(self, uri: str, request_id: str | None) -> None:
+        """From now on the URI waits for the end of a request; None if that was refused."""
+        number = int(uri.split("/")[4])
+        self.callbacks[number].request = request_id
+        self.callbacks[number].added_at = self._world.now
         if not self._timer_runs:
             self._timer_runs = True
             self._world.after(TIMER_SECONDS, self._deliver)
 
     def another(self, request_id: str) -> None:
         """A second caller of the same request waits, too, which may be over."""
-        at_once(add_callback(durable_client(), request_id, self.new_uri()))
-        self.wait(request_id)
+        uri = self.new_uri()
+        at_once(add_callback(durable_client(), request_id, uri))
+        self.wait(uri, request_id)
 
     def answer(self, request: Request) -> Response:
         """The answer to a call, which may be none."""

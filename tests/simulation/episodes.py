@@ -27,7 +27,7 @@ _history: Any = importlib.import_module("azure.durable_functions.models.history.
 
 
 class NotDeterministicError(AssertionError):
-    """10. An orchestrator answers the same when its history is replayed."""
+    """11. An orchestrator answers the same when its history is replayed."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Episodes:
         finally:
             log.disabled = False
         if gone_on != replayed:
-            raise NotDeterministicError(f"10: {instance.id} answers {gone_on}, and when it is replayed {replayed}")
+            raise NotDeterministicError(f"11: {instance.id} answers {gone_on}, and when it is replayed {replayed}")
         return replayed
 
     def _begin(self, call: Call, instance: Instance, history: list[Event]) -> Outcome:

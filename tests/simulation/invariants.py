@@ -1,5 +1,6 @@
 """What has to hold on any day, each in a function of its own, which raises Violation with the broken sentence."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from refresh.run import LOST_AFTER
-from tests.simulation.world import Accepted, World
+from tests.simulation.world import START, Accepted, World
 
 SLACK = timedelta(minutes=4)
 """Between a deadline and the request's end: work hidden by a crash or two, and late timers."""
@@ -99,8 +100,13 @@ def _true(world: World, request: Accepted, body: Json) -> None:
 
 def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
     rates = world.rates
+    nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
     excuses = {
-        "AnswerLost": rates.start_answer_lost or rates.start_unavailable or rates.read_unavailable or rates.read_drop,
+        "AnswerLost": nameless
+        or rates.start_answer_lost
+        or rates.start_unavailable
+        or rates.read_unavailable
+        or rates.read_drop,
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
         "ModelNotFound": not exists,
@@ -247,7 +253,12 @@ def called_back_truly(world: World) -> None:
     """10. Whoever waits to be called is told the verdict that the status tells, and is called once if nothing dies."""
     again = sum(world.counts[name] for name in CALLING_AGAIN)
     finals = {request.id: request.seen[-1] for request in world.requests}
+    # terminated by hand, told so, and then begun anew by the engine: that life has an end of its own
+    two_ends = {request.id for request in world.requests if request.terminated_at} & world.second_lives
     for number, callback in enumerate(world.receivers.callbacks):
+        if callback.request is None:
+            require(not callback.calls, f"10: callback {number} was called, and its request was refused")
+            continue
         about = f"10: callback {number} of {callback.request}"
         heard = [body for _, body, answered in callback.calls if answered]
         require(heard, f"{about} was never told")
@@ -256,11 +267,65 @@ def called_back_truly(world: World) -> None:
         for _, body, _ in callback.calls:
             told = (body["StatusCode"], body["status"], body["refreshId"], body.get("Error", {}).get("ErrorCode"))
             truth = (str(code), final["status"], final["refreshId"], (final.get("error") or {}).get("code"))
-            require(told == truth, f"{about} was told {told}, and the status says {truth}")
+            known = callback.request in two_ends and body["status"] == "Terminated"
+            require(told == truth or known, f"{about} was told {told}, and the status says {truth}")
         if world.day.level == "none":
             since = max(callback.added_at, world.engine.instances[callback.request].updated)
             late = callback.calls[0][0] - since
             require(late <= timedelta(seconds=30), f"{about} was told {late} late")
+
+
+def a_key_is_one_request(world: World) -> None:
+    """11. Who asks again under a key gets the same request, or a new one after an end that may pass, or a clear no."""
+    ids = {asked.id for asked in world.asked if asked.id}
+    finals = {request.id: request.seen[-1][2] for request in world.requests}
+    for asked in world.asked:
+        about = f"11: key {asked.key!r} of {asked.dataset_id[-2:]}, answered {asked.code} at {asked.at - START}"
+        others = [other for other in world.asked if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)]
+        same = [other for other in others if other.scope == asked.scope]
+        if asked.code == 409:
+            require(len(same) < len(others), f"{about}, and nobody wished for anything else")
+        elif asked.code == 503:
+            require(world.day.level != "none", f"{about} on a day on which all was well")
+        else:
+            given = [other for other in others if other.id == asked.id]
+            require(all(other in same for other in given), f"{about}, for another wish: {given}")
+    for request_id in ids:
+        key, _, attempt = request_id.rpartition("-")
+        before = f"{key}-{int(attempt) - 1}"
+        if int(attempt) > 1:
+            require(before in finals, f"11: {request_id} was begun, and there was no {before}")
+            end = finals[before]
+            passes = end["status"] in ("TimedOut", "Terminated") or (end.get("error") or {}).get("retryable")
+            require(passes, f"11: {request_id} was begun, although {before} ended {end['status']}")
+
+
+def tried_as_often_as_allowed(world: World) -> None:
+    """12. A request with retries left is not told of a failure that may pass while there is time for another try."""
+    for request in world.requests:
+        _, _, body = request.seen[-1]
+        if body["status"] != "Failed" or not body["error"]["retryable"] or request.id in world.second_lives:
+            continue
+        state = json.loads(json.loads(world.engine.instances[request.id].input or ""))
+        left = request.caller.wish.get("retries", 0) + 1 - state["round"]
+        rest = timedelta(seconds=min(2 ** (state["round"] - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
+        in_time = time(body["endedAt"]) + rest < request.deadline - SLACK - hidden(world)
+        require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
+
+
+def nobody_pays_for_others(world: World) -> None:
+    """13. Who wished for less than the refresh did is failed by it only if one of his own tables failed."""
+    for request in world.requests:
+        _, _, body = request.seen[-1]
+        wished = (request.caller.wish.get("refresh") or {}).get("objects")
+        refresh = _refresh(world, request, body["refreshId"])
+        if body["status"] != "Failed" or not wished or refresh is None:
+            continue
+        made = (refresh["body"] or {}).get("objects")
+        if made is None or any(entry not in wished for entry in made):
+            table = world.day.failing.get(request.caller.dataset_id)
+            own = any(entry["table"] == table for entry in wished)
+            require(own, f"13: {request.id} wished {wished} and is failed by {refresh['requestId']}, which did {made}")
 
 
 CALLING_AGAIN = (
@@ -283,6 +348,9 @@ QUIET: tuple[Callable[[World], None], ...] = (
     no_cancel_unasked,
     histories_stay_small,
     called_back_truly,
+    a_key_is_one_request,
+    tried_as_often_as_allowed,
+    nobody_pays_for_others,
 )
 
 

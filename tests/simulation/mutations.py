@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from activities import callback, model, post, report
-from refresh import adoption, clock, lane, lane_requests, lane_runs, run, run_ways, verdict
+from refresh import adoption, clock, lane, lane_requests, lane_runs, run, run_ways, sharing, verdict
 from refresh.history import RefreshRow, instant
 from refresh.lane_state import Lane, Member, Run
 from refresh.report import Report
 from refresh.report import report as report_of
 from refresh.stored import parse
+from triggers import idempotency
 
 Json = dict[str, Any]
 Patch = tuple[Any, str, Any]
@@ -308,3 +309,37 @@ def nobody_speaks_for_the_dead() -> list[Patch]:
 def another_clock() -> list[Patch]:
     """An orchestrator asks the machine what time it is: its replay gives another answer."""
     return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]
+
+
+@mutation
+def no_reservation() -> list[Patch]:
+    """Of two who start one request at once, each takes its own input for the one that counts."""
+
+    async def reserve(client: Any, name: str, state: Any) -> Any:
+        return state
+
+    return [(idempotency, "reserve", reserve)]
+
+
+@mutation
+def a_key_is_never_used_up() -> list[Patch]:
+    """Whatever became of the request, its key is free again."""
+    return [(idempotency, "may_start_again", lambda told: True)]
+
+
+@mutation
+def merging_loses_objects() -> list[Patch]:
+    """Whoever is merged into a run gets the objects of those who were there before."""
+    return [(sharing, "merged", lambda first, second: first if first["refresh"] and second["refresh"] else None)]
+
+
+@mutation
+def all_fail_together() -> list[Patch]:
+    """A shared refresh fails everybody, whosever table it was."""
+    return [(sharing, "spared", lambda narrow, outcome: False)]
+
+
+@mutation
+def rounds_are_all_one() -> list[Patch]:
+    """A request that tries again is told the failure of its first try."""
+    return [(lane_requests, "_comes_again", lambda gone, args: gone.dropped and args["at"] > gone.at)]

@@ -81,6 +81,8 @@ class Caller:
     cancel_after: float | None = None
     called_back: bool = False
     another_after: float | None = None
+    repeats: list[tuple[float, Json]] = field(default_factory=list)
+    """The caller asks again under its key: how many seconds later, and what is different in its wish then."""
 
 
 @dataclass
@@ -97,6 +99,8 @@ class Scenario:
     partial: frozenset[str] = frozenset()
     """Models whose enhanced refreshes by others are of one table only."""
     crash_times: list[float] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+    """On a day on which one table of a model is what fails: which."""
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
@@ -210,7 +214,52 @@ def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
     """Not every answer to a POST names the refresh in all three headers; some name it in none."""
     for knobs in day.knobs.values():
         knobs["dropHeaders"] = chance.sample(["RequestId", "x-ms-request-id", "Location"], chance.randint(1, 3))
+        # what fails each time and cannot be proven ours is made again until the deadline: a day of nothing else
+        knobs["outcome"][-1] = "Completed"
 
+
+def _have_keys(day: Scenario, chance: random.Random) -> None:
+    """Callers name their requests and ask again under the name: at once, soon, after the end, or for something else."""
+    for number, caller in enumerate(day.callers):
+        if chance.random() < 0.3:
+            continue
+        caller.wish["idempotencyKey"] = f"load {number}"
+        for _ in range(chance.choice([0, 1, 1, 2, 4])):
+            after = chance.choice([0.0, 0.0, chance.uniform(0, MINUTE), chance.uniform(0, 4 * HOUR)])
+            other = {"refresh": {"type": "dataOnly"}} if chance.random() < 0.15 else {}
+            caller.repeats.append((after, other))
+
+
+def _try_again(day: Scenario, chance: random.Random) -> None:
+    """What fails may well succeed later, and callers have it tried again."""
+    for knobs in day.knobs.values():
+        knobs["outcome"] = [chance.choice([EVICTED, EVICTED, outcome]) for outcome in knobs["outcome"]]
+        knobs["outcome"].append(chance.choice(["Completed", EVICTED]))
+    for caller in day.callers:
+        if chance.random() < 0.7:
+            caller.wish["retries"] = chance.choice([1, 2, 3, 10])
+
+
+def _one_table_fails(day: Scenario, chance: random.Random) -> None:
+    """Callers wish for parts of the models, and now and then one table is what fails."""
+    for model, knobs in day.knobs.items():
+        day.failing[model] = table = chance.choice(["Sales", "DimDate"])
+        objects = [
+            {"table": name, "partition": part, "status": "Failed" if name == table else "Cancelled"}
+            for name, part in (("Sales", "Sales-2026"), ("DimDate", "DimDate"))
+        ]
+        broken: Json = {"outcome": "Failed", "errorCode": "QuerySystemError", "objects": objects}
+        knobs["outcome"] = [chance.choice([broken, "Completed"]) for _ in range(5)]
+        knobs["detailsVisibilitySeconds"] = 0
+    for caller in day.callers:
+        if chance.random() < 0.8:
+            objects = [{"table": name} for name in chance.sample(["Sales", "DimDate"], chance.randint(1, 2))]
+            caller.wish["refresh"] = {"objects": objects, "maxParallelism": 2}
+            if chance.random() < 0.15:
+                caller.wish["refresh"] = {"type": "full"}
+
+
+EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
 RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
     ("no end", 0.02, _never_ends),
@@ -219,6 +268,9 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("framed often", 0.05, _framed_often),
     ("long story", 0.1, _tells_more),
     ("few headers", 0.04, _id_in_few_headers),
+    ("keys", 0.2, _have_keys),
+    ("retries", 0.12, _try_again),
+    ("one table", 0.12, _one_table_fails),
 )
 """Name (which makes their chance), on how many of the days, and what it does to the day."""
 

@@ -3,12 +3,13 @@
 One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses.
 """
 
+import functools
 import heapq
 import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -24,6 +25,7 @@ from refresh.history import instant
 from refresh.lane_state import Lane
 from tests.simulation.callbacks import Receivers
 from tests.simulation.episodes import Episodes
+from tests.simulation.keys import MOST_TRIES, TRY_AGAIN_SECONDS, Asked, scope_of
 from tests.simulation.platform import Histories, call_http, durable_names, refused, route, run_function
 from tests.simulation.scenario import Caller, Scenario
 
@@ -98,6 +100,10 @@ class World:
         self._faults()
         self.receivers = Receivers(self)
         self.requests: list[Accepted] = []
+        self.asked: list[Asked] = []
+        """Every POST under an idempotency key."""
+        self._racing: list[Callable[[], None]] = []
+        """Callers who ask at the same instant as the one whose POST is under way."""
         self.posts: list[Post] = []
         self.cancels: list[Post] = []
         self.checked_posts = 0
@@ -212,10 +218,12 @@ class World:
         self.after(self.random.choice([0.0, 0.05, 0.3, 2.0]), land)
 
     async def sleep(self, seconds: float) -> None:
-        """An activity waits a moment: what is under way to entities may arrive, and twins may come in between."""
+        """Somebody waits a moment: what is under way to entities may arrive, and twins may come in between."""
         self.engine.commit()
-        items = [item for item in self.engine.ready(self.now) if item.kind != "episode"]
         order = self._order
+        if self._racing and self.random.random() < 0.5:
+            self._racing.pop()()
+        items = [item for item in self.engine.ready(self.now) if item.kind != "episode"]
         for item in self.random.sample(items, min(len(items), self.random.randint(0, 3))):
             if item in self.engine.ready(self.now):
                 self._begin(item)
@@ -413,20 +421,52 @@ class World:
     # ---- callers --------------------------------------------------------------------------------------------------
 
     def _arrive(self, caller: Caller) -> None:
+        for seconds, other in caller.repeats:
+            again = functools.partial(self._ask, caller, {**caller.wish, **other})
+            if seconds:
+                self.after(seconds, again)
+            else:
+                self._racing.append(again)
+        self._ask(caller, caller.wish)
+        while self._racing:
+            self._racing.pop()()
+
+    def _ask(self, caller: Caller, wish: Json, tries: int = 1) -> None:
+        """A POST; under a key perhaps not the first one, and perhaps without an answer that helps."""
+        begun = self.now
         uri = self.receivers.new_uri() if caller.called_back else None
-        body = json.dumps({**caller.wish, "callBackUri": uri}).encode()
+        body = json.dumps({**wish, "callBackUri": uri}).encode()
         request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers={}, params={}, body=body)
         answer = call_http("http_start", request)
-        assert answer.status_code == (200 if uri else 202), answer.get_body()
         told = json.loads(answer.get_body())
-        tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
-        accepted = Accepted(caller, told["id"], self.now, *tokens)
-        self.requests.append(accepted)
+        code, key = answer.status_code, wish.get("idempotencyKey")
         if uri:
-            self.receivers.wait(accepted.id)
+            # a URI that came to nothing is dropped, one of a request that has ended is called
+            self.receivers.wait(uri, told.get("id"))
+        if key is not None:
+            scope, again = scope_of(wish), told.get("repeated", False)
+            self.asked.append(Asked(begun, caller.dataset_id, key, scope, code, told.get("id"), again))
+            self.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
+            self.counts["key in use"] += code == 409
+            if code == 503 and tries < MOST_TRIES:
+                self.after(TRY_AGAIN_SECONDS, lambda: self._ask(caller, wish, tries + 1))
+            if code in (409, 424, 503) or told.get("status") == "Completed":
+                self.told(self.now, f"key {key!r} is answered {code}")
+                return
+        assert code == (200 if uri else 202), answer.get_body()
+        if any(known.id == told["id"] for known in self.requests):
+            return
+        tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
+        accepted = Accepted(replace(caller, wish=wish), told["id"], self.now, *tokens)
+        if key is not None:
+            # the clock of whoever reserved the key first
+            accepted.at = datetime.fromisoformat(
+                self._status(accepted, "GET", tokens[0], "http_status")[1]["requestedAt"]
+            )
+        self.requests.append(accepted)
         if caller.another_after is not None:
             self.after(caller.another_after, lambda: self.receivers.another(accepted.id))
-        self.told(self.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.wish}")
+        self.told(self.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {wish}")
         if caller.cancel_after is not None:
             self.after(caller.cancel_after, lambda: self._cancel(accepted))
         for _ in range(self.random.randint(0, 3)):
