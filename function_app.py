@@ -14,6 +14,7 @@ from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
     http_cancel_by_key,
+    http_check,
     http_lane,
     http_list,
     http_start,
@@ -32,6 +33,7 @@ for part in (
     http_cancel_by_key,
     http_list,
     http_lane,
+    http_check,
     timer_callbacks,
     timer_housekeeping,
     refresh_request,

@@ -57,13 +57,15 @@ class Model:
         """
         options = scope["refresh"]
         found = adoption.new_rows(rows, before)
+        direct_lake = adoption.is_direct_lake(rows, before)
         for row in sorted(found, key=lambda row: (row.state != "completed", iso(row.start))):
-            if not adoption.may_cover(row, options) or row.state not in ("running", "completed"):
+            ours = lost is not None and adoption.may_be_lost_one(row, lost)
+            fits = adoption.may_cover(row, options, framing=direct_lake and ours)
+            if not fits or row.state not in ("running", "completed"):
                 continue
             if options is None:
                 return row
             details = self.by_id(row.request_id)
-            ours = lost is not None and adoption.may_be_lost_one(row, lost)
             if details is not None and adoption.covers(details, options, probably_ours=ours):
                 return row
         return None

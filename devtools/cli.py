@@ -9,7 +9,10 @@ POWER_BI = "http://127.0.0.1:7072"
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 FAULT_LEVELS = ("none", "light", "heavy")
 SEEDS = 1000
-BENCH_HELP = "devhost: orchestrations a second; lane: many callers at once for one model"
+BENCH_HELP = (
+    "devhost: orchestrations a second; lane: many callers at once for one model; "
+    "polling: calls and lateness of the poll plan"
+)
 
 EXAMPLES = """\
 examples:
@@ -169,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     some_files.add_argument("--check", action="store_true", help="only look; exit code 1 if any is not up to date")
     a_bench = commands.add_parser("bench", allow_abbrev=False, help="how fast something is; further arguments go to it")
-    a_bench.add_argument("what", choices=["devhost", "lane"], help=BENCH_HELP)
+    a_bench.add_argument("what", choices=["devhost", "lane", "polling"], help=BENCH_HELP)
     return parser
 
 

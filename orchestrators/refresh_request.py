@@ -138,6 +138,10 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
     cancelled = None
     if answer.get("cancel_refresh_id"):
         cancelled = yield from _cancel(context, state, answer["cancel_refresh_id"])
+        if cancelled:
+            # the run may sleep until the usual end is near: a new life of it looks now, so that the next run can begin
+            again = yield _lane(context, state, "restart", answer["active"])
+            yield from _start(context, state, again["next"])
     yield from _start(context, state, answer.get("next"))
     return ending_without_verdict(reason, wish, answer, cancelled)
 

@@ -5,7 +5,7 @@ Always the `/groups/` form, the only one that app identities may use. Every meth
 refresh-dataset-in-group, get-refresh-history-in-group, get-refresh-execution-details-in-group, cancel-refresh-in-group.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,8 @@ from requests.adapters import BaseAdapter
 
 from power_bi import answers
 from power_bi.credentials import TokenSource
-from power_bi.errors import AnswerLost, Refused
+from power_bi.errors import AnswerLost, Refused, Throttled
+from power_bi.throttle import Throttle
 from power_bi.wire import Answer, Wire
 from refresh.history import RefreshRow, parse_details, parse_row
 
@@ -51,6 +52,7 @@ class PowerBiClient:
 
     def __init__(self, api_url: str, credential: TokenSource, *, transport: BaseAdapter | None = None) -> None:
         self._wire = Wire(api_url, credential, transport)
+        self._throttle = Throttle()
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
         """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
@@ -68,12 +70,12 @@ class PowerBiClient:
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """
         answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
-        if not answer.ok:
+        if not answer.ok or (answer.status != 202 and answer.body.strip()):
+            # an acceptance says nothing; whoever answers 200 and speaks, a proxy's page say, has accepted nothing
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:
-            # accepted, but nobody knows as what
-            raise AnswerLost(answer.facts)
+            raise AnswerLost(replace(answer.facts, service_message="accepted, but nobody knows as what"))
         return Started(refresh_id, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def refresh(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> RefreshRow | None:
@@ -120,4 +122,10 @@ class PowerBiClient:
     ) -> Answer:
         # typed ids: nothing a caller wrote is ever pasted into a path
         path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
-        return self._wire.exchange(method, path, body, operation, str(dataset_id))
+        if method != "DELETE":
+            # a cancel is tried a few times only, and somebody waits for it
+            self._throttle.check(str(dataset_id), operation)
+        answer = self._wire.exchange(method, path, body, operation, str(dataset_id))
+        if answer.status == 429 and isinstance(error := answer.error(), Throttled):
+            self._throttle.keep(str(dataset_id), error)
+        return answer

@@ -17,6 +17,10 @@ CLOCK_STEP = timedelta(seconds=1)
 """The service tells its time in whole seconds, so what happened in the second of the look may have been before it."""
 STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})
 """Who starts a standard refresh of the whole model. Refreshes through XMLA may be of anything."""
+FRAMING = "directlakeframing"
+"""How the history of a Direct Lake model calls every refresh, ours too: such a model loads nothing."""
+KEPT_AT_LEAST = 20
+"""Rows that the service keeps whatever their age."""
 
 Json = dict[str, Any]
 
@@ -51,13 +55,34 @@ def new_rows(rows: Sequence[RefreshRow], before: Json) -> list[RefreshRow]:
     ]
 
 
-def may_cover(row: RefreshRow, options: Json | None) -> bool:
+def is_direct_lake(rows: Sequence[RefreshRow], before: Json) -> bool:
+    """Whether a model is known to hold no data of its own: nothing but framing was in its history at the look `before`.
+
+    A model that has imported tables too shows refreshes of other kinds, and a framing does not load those tables.
+    """
+    new = {row.request_id for row in new_rows(rows, before)}
+    kinds = {row.refresh_type.lower() for row in rows if row.request_id not in new}
+    return kinds == {FRAMING}
+
+
+def may_cover(row: RefreshRow, options: Json | None, *, framing: bool = False) -> bool:
     """Whether a row's kind allows that its scope covers a wish with these options (None: a standard refresh).
 
-    For an enhanced wish `covers` decides, with the refresh read by its id.
+    `framing`: a framing may be our own refresh, or does the same. For an enhanced wish `covers` decides, with the
+    refresh read by its id.
     """
     kind = row.refresh_type.lower()
+    if kind == FRAMING:
+        return framing
     return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
+
+
+def pushed_out(rows: Sequence[RefreshRow], began: datetime) -> bool:
+    """Whether a refresh that had begun by `began` (the service's clock) is too old for this history, however it ended.
+
+    The history is in the order of the starts, so as long as one older row is listed nothing newer is missing.
+    """
+    return len(rows) >= KEPT_AT_LEAST and all(row.start is not None and row.start > began for row in rows)
 
 
 def service_clock(before: Json, at: str) -> str | None:

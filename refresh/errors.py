@@ -77,6 +77,12 @@ _OURS = (
         "the refresh never came to an end that could be read",
         "Look at the refresh history of the model and at the state of its capacity.",
     ),
+    ErrorCode(
+        "RefreshOutOfSight",
+        "newer refreshes fill the history, and how this one ended cannot be read any more",
+        "Look whether the model has the new data; with the key refresh a refresh can be read by its id and does not "
+        "get out of sight.",
+    ),
     # Power BI could not be reached or asked for patience.
     ErrorCode(
         "ServiceUnavailable",

@@ -59,9 +59,12 @@ class RefreshRow:
 
     @property
     def state(self) -> State:
-        """Where the refresh is. A word that nobody documented counts as running: no end is made up."""
-        word = self.extended_status or self.status
-        return _STATES.get(word.lower(), "running")
+        """Where the refresh is. A word that nobody documented counts as running: no end is made up.
+
+        `extendedStatus` says more than `status`, unless it says nothing: `Unknown` beside `Completed` is an end.
+        """
+        extended = (self.extended_status or "unknown").lower()
+        return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")
 
     def to_json(self) -> Json:
         """Our picked fields for durable values, never an object of Power BI's own."""

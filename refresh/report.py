@@ -60,6 +60,8 @@ def report(instance: Instance, state: RequestState, lane: Lane, run: Json, now: 
         "requestedAt": state.requested_at,
         "startedAt": standing.get("startedAt"),
         "endedAt": standing.get("endedAt"),
+        "expectedEnd": standing.get("expectedEnd"),
+        "progress": standing.get("progress"),
         "waitsFor": standing.get("waitsFor"),
         "lastReadError": standing.get("lastReadError"),
         "retry": standing.get("retry"),
@@ -121,6 +123,8 @@ def _standing(instance: Instance, state: RequestState, lane: Lane, run: Json) ->
         "sharedWith": len(mine.members) - 1,
         "startedAt": mine.posted_at,
         "waitsFor": lane.ahead_of(mine),
+        "expectedEnd": active.get("expectedEnd"),
+        "progress": active.get("progress"),
         "lastReadError": active.get("lastReadError"),
     }
 

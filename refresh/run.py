@@ -14,13 +14,10 @@ from refresh.errors import failure
 from refresh.history import instant
 from refresh.poll_plan import next_wait
 from refresh.run_state import RunState, replace
+from refresh.run_waits import LOST_AFTER, PROBE_AFTER, began, wait_behind, wait_to_poll
 from refresh.run_ways import failed, leave, not_read, over, read_well, time_of
 from refresh.verdict import Outcome, judge_json
 
-PROBE_AFTER = timedelta(minutes=60)
-"""Behind one and the same row for so long, we POST anyway: the row may never end, the refusal is the truth."""
-LOST_AFTER = timedelta(hours=30)
-"""No refresh lives so long (24 h and 6 h of a paused capacity at most); the lane must be free again."""
 MAX_TRIES = 3
 """How often a refresh that the service dropped, or a POST whose answer was lost, is tried before we say so."""
 SETTLE_SECONDS = 2.0
@@ -72,9 +69,8 @@ def next_step(state: RunState) -> Step:
             return Step("activity", "cancel_refresh", {**model, **trace, "refresh_id": state.refresh_id})
         case "poll":
             enhanced = state.scope.get("refresh") is not None
-            return Step(
-                "activity", "read_refresh", {**model, **trace, "refresh_id": state.refresh_id, "enhanced": enhanced}
-            )
+            known = {"refresh_id": state.refresh_id, "posted_at": state.posted_at, "enhanced": enhanced}
+            return Step("activity", "read_refresh", {**model, **trace, **known})
         case "finish":
             late_after = state.late_after if state.adopted else None
             return Step("lane", "finish", {"outcome": state.outcome, "late_after": late_after})
@@ -115,6 +111,7 @@ def _claimed(state: RunState, answer: Json, now: datetime) -> RunState:
     state = replace(state, before=answer["before"], late_after=answer["before"]["read_at"])
     if answer["refresh_id"]:
         known = {"refresh_id": answer["refresh_id"], "adopted": answer["adopted"], "posted_at": answer["posted_at"]}
+        known |= {"began_at": answer["posted_at"], "usual": answer["before"].get("usual", [])}
         # what an earlier life saw of the refresh is forgotten, so it gets the grace once more
         until = instant(now + timedelta(seconds=state.limits.grace))
         return replace(state, phase="cancel" if answer["cancel"] else "poll", before=None, until=until, **known)
@@ -139,7 +136,7 @@ def _looked(state: RunState, answer: Json, now: datetime) -> RunState:
     waited = now - time_of(state.blocked_since)
     if waited >= PROBE_AFTER:
         return replace(state, phase="seal", before=answer["before"], blocked_since=instant(now), wait=SETTLE_SECONDS)
-    return replace(state, wait=next_wait(waited.total_seconds(), state.limits))
+    return replace(state, wait=wait_behind(state, answer, waited))
 
 
 def _lane_told(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -149,10 +146,12 @@ def _lane_told(state: RunState, answer: Json, now: datetime) -> RunState:
 def _sealed(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
-    late_after = state.before["read_at"] if state.before else None
-    # who joined since the claim may have added to the scope
+    before = state.before or {}
+    # who joined since the claim may have added to the scope; what earlier refreshes took is of the scope without it
     scope = answer.get("scope", state.scope)
-    return replace(state, phase="post", ticket=state.ticket + 1, late_after=late_after, scope=scope)
+    usual = before.get("usual", []) if scope == state.scope else []
+    known: Json = {"late_after": before.get("read_at"), "usual": usual, "scope": scope}
+    return replace(state, phase="post", ticket=state.ticket + 1, **known)
 
 
 def _posted(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -211,14 +210,15 @@ def _known(state: RunState, refresh_id: str, now: datetime, *, adopted: bool) ->
     state = replace(state, post_failing_since=None)
     until = instant(now + timedelta(seconds=state.limits.grace))
     known: Json = {"refresh_id": refresh_id, "posted_at": instant(now), "adopted": adopted, "until": until}
-    return replace(state, phase="record", **known)
+    return replace(state, phase="record", began_at=instant(now), **known)
 
 
 def _reopened(state: RunState, answer: Json, now: datetime) -> RunState:
     if not answer["go"]:
         return leave(state, answer)
     cleared = replace(state, refresh_id=None, posted_at=None, adopted=False, before=None, late_after=None, gone=[])
-    return replace(cleared, phase="look", wait=state.pause, pause=0, seen=False)
+    cleared = replace(cleared, began_at=None, usual=[], progress=None, seen=False)
+    return replace(cleared, phase="look", wait=state.pause, pause=0)
 
 
 # ---- after the POST -----------------------------------------------------------------------------------------------
@@ -233,7 +233,8 @@ def _recorded(state: RunState, answer: Json, now: datetime) -> RunState:
 def _cancelled(state: RunState, answer: Json, now: datetime) -> RunState:
     if answer["kind"] not in ("cancelled", "over", "refused") and state.failures < MAX_TRIES:
         return not_read(state, answer, now, budget=False)
-    return replace(state, phase="poll", cancel=False, wait=state.limits.poll_min)
+    # its end is near now, however long earlier ones took
+    return replace(state, phase="poll", cancel=False, usual=[], wait=state.limits.poll_min)
 
 
 def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
@@ -243,12 +244,16 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
         # permission lost in the middle: the refresh goes on, so its verdict is still worth waiting for
         answer = {"kind": "unavailable", "error": answer["error"]["message"]}
     if answer["kind"] == "row":
-        state = replace(read_well(state), seen=True)
+        state = replace(read_well(state), seen=True, progress=answer.get("progress"))
+        state = replace(state, began_at=began(state, answer["row"]))
         outcome = judge_json(answer["row"], state.dataset_id)
         if outcome is not None:
             return _judged(state, outcome, answer.get("failed_objects"))
     elif answer["kind"] == "absent":
         state = read_well(state)
+        if answer.get("pushed_out"):
+            # it ran, and how it ended nobody can know any more: that is no reason to run it again
+            return _judged(state, _lost(state, "RefreshOutOfSight"))
         # likewise: the answer may have been on its way for minutes
         if not state.seen and time_of(answer.get("read_at") or instant(now)) >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
@@ -258,9 +263,13 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
     else:
         state = not_read(state, answer, now, budget=False)
     if spent >= LOST_AFTER:
-        lost = failure("RefreshLost", state.dataset_id, refresh_id=state.refresh_id)
-        return over(state, Outcome(status="Lost", refresh_id=state.refresh_id, error=lost).to_json())
-    return replace(state, wait=state.wait or next_wait(spent.total_seconds(), state.limits))
+        return _judged(state, _lost(state, "RefreshLost"))
+    return replace(state, wait=state.wait or wait_to_poll(state, now))
+
+
+def _lost(state: RunState, code: str) -> Outcome:
+    error = failure(code, state.dataset_id, refresh_id=state.refresh_id)
+    return Outcome(status="Lost", refresh_id=state.refresh_id, error=error)
 
 
 def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | None]] | None = None) -> RunState:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from refresh.history import instant
-from refresh.poll_plan import Limits
+from refresh.poll_plan import Limits, expectation
 
 SCHEMA = 1
 
@@ -63,6 +63,12 @@ class RunState:
     refresh_id: str | None = None
     adopted: bool = False
     posted_at: str | None = None
+    began_at: str | None = None
+    """When the refresh began, as far as we know: one that was adopted had begun before it was found."""
+    usual: list[float] = field(default_factory=list)
+    """Seconds that earlier refreshes of the kind took, see `refresh.usual`; empty: nobody knows."""
+    progress: Json | None = None
+    """How far the refresh is, see `refresh.progress`."""
     seen: bool = False
     cancel: bool = False
 
@@ -86,6 +92,15 @@ class RunState:
         """What proves to the lane which life of which run speaks."""
         return {"run": self.run, "generation": self.generation, "token": self.token, "at": at}
 
+    @property
+    def expected_end(self) -> str | None:
+        """When the refresh ends if it takes as long as usual; in the past if it takes longer. None: nobody knows."""
+        expected = expectation(self.usual)
+        began = self.began_at or self.posted_at
+        if expected is None or began is None or self.refresh_id is None:
+            return None
+        return instant(datetime.fromisoformat(began) + timedelta(seconds=expected.usual))
+
     def status(self, now: datetime) -> Json:
         """The custom status of the orchestration: what a person may want to know of a run, far below 4 KB."""
         return {
@@ -93,8 +108,10 @@ class RunState:
             "refreshId": self.refresh_id,
             "adopted": self.adopted,
             "postedAt": self.posted_at,
+            "progress": self.progress,
             "waitsFor": self.blocked_by,
             "waitsSince": self.blocked_since,
+            "expectedEnd": self.expected_end,
             "lastReadError": self.last_error,
             "nextLookAt": instant(now + timedelta(seconds=self.wait)) if self.wait else None,
         }

@@ -39,7 +39,7 @@ async def http_lane(req: func.HttpRequest, client: df.DurableOrchestrationClient
     active = shown[0] if shown else None
     if active:
         said = await run_status(client, run_instance(lane.runs[0].id, lane.runs[0].generation))
-        names = ("waitsFor", "waitsSince", "lastReadError", "nextLookAt")
+        names = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
         active |= {name: said.get(name) for name in names}
     waiting = sum(len(run.members) for run in lane.runs)
     return answer({"datasetId": dataset_id, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)

@@ -81,7 +81,7 @@ def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bo
         return refused.response
     running = dataset.running(now)
     if running and knobs.conflict != "queue":
-        return refusals.in_progress(knobs.conflict)
+        return refusals.in_progress(knobs.conflict, knobs.conflict_message)
     if knobs.capacity == "shared" and dataset.used_of_daily_limit(now) >= knobs.daily_limit:
         return refusals.daily_limit(knobs.daily_limit_status)
     dataset.accepted += 1

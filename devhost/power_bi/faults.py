@@ -18,13 +18,24 @@ ROUTES = ("start", "history", "details", "cancel", "dataset")
 
 ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "notAuthorized": lambda seconds: refusals.not_authorized(),
+    "unauthorized": lambda seconds: refusals.unauthorized(),
+    "notAllowedByTenant": lambda seconds: refusals.not_allowed_by_tenant(),
     "notAccessible": lambda seconds: refusals.not_accessible(),
+    "notAccessibleIn200": lambda seconds: refusals.not_accessible_200(),
+    "forbiddenPage": lambda seconds: refusals.forbidden_page(),
     "tokenExpired": lambda seconds: refusals.token_expired(),
     "notFound": lambda seconds: refusals.not_found(),
+    "datasetNotFound": lambda seconds: refusals.dataset_not_found(),
     "capacityNotActive": lambda seconds: refusals.capacity_not_active(),
+    "capacityNotActive503": lambda seconds: refusals.capacity_not_active(503),
     "notModelBased": lambda seconds: refusals.not_model_based(),
+    "directQuery": lambda seconds: refusals.direct_query(),
     "throttled": lambda seconds: refusals.throttled(math.ceil(seconds)),
+    "throttledWithoutHeader": lambda seconds: refusals.throttled_without_header(math.ceil(seconds)),
+    "redirected": lambda seconds: refusals.redirected(),
+    "signInPage": lambda seconds: refusals.sign_in_page(),
     "serverError": lambda seconds: refusals.server_error(),
+    "badGateway": lambda seconds: refusals.bad_gateway(),
     "unavailable": lambda seconds: refusals.unavailable(),
     "gatewayTimeout": lambda seconds: refusals.gateway_timeout(),
     "drop": lambda seconds: Response(0, dropped=True),
@@ -33,7 +44,7 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
 """Faults that answer instead of the service, or with `afterEffect` after the service has done what was asked."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
-_SECONDS = {"throttled": 60.0, "hang": 120.0, SLOW: 5.0}
+_SECONDS = {"throttled": 60.0, "throttledWithoutHeader": 60.0, "hang": 120.0, SLOW: 5.0}
 
 _CHECKS: Mapping[str, Check] = {
     "fault": checks.one_of(*FAULTS),

@@ -46,6 +46,11 @@ class Outcome:
     """Goes out as it is, instead of one made of code and description."""
     messages: tuple[Json, ...] | None = None
     objects: tuple[Json, ...] | None = None
+    status: str | None = None
+    """Another word for how it ended."""
+    extended_status: str | None = None
+    attempt_exception_json: str | None = None
+    """Goes out as it is in the attempts that failed."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,14 @@ class Knobs:
     details_visibility_seconds: Range | None = (0.0, 0.0)
     cancel_seconds: Range = (1.0, 5.0)
     conflict: Literal[400, 409, "queue"] = 400
+    conflict_message: str = "Invalid dataset refresh request. Another refresh request is already executing"
     daily_limit: int = 8
     daily_limit_status: Literal[400, 429] = 400
     details_of_standard: bool = False
-    details_running_status: Literal["Unknown", "InProgress"] = "Unknown"
+    details_exception: bool = True
+    running_status: str = "Unknown"
+    details_running_status: str = "Unknown"
+    running_extended_status: str | None = None
     unknown_refresh_status: Literal[404, 400] = 404
     drop_headers: tuple[str, ...] = ()
     recorded_as: str | None = None
@@ -88,6 +97,9 @@ _OUTCOME_KEYS: Mapping[str, Check] = {
     "serviceExceptionJson": checks.text,
     "messages": checks.list_of(checks.fields(code=checks.text, message=checks.text, type=checks.text)),
     "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text, status=checks.text)),
+    "status": checks.text,
+    "extendedStatus": checks.text,
+    "attemptExceptionJson": checks.text,
 }
 
 
@@ -122,10 +134,14 @@ KNOBS: Mapping[str, Check] = {
     "detailsVisibilitySeconds": visibility,
     "cancelSeconds": checks.seconds,
     "conflict": checks.one_of(400, 409, "queue"),
+    "conflictMessage": checks.text,
     "dailyLimit": checks.whole(0),
     "dailyLimitStatus": checks.one_of(400, 429),
     "detailsOfStandard": checks.flag,
-    "detailsRunningStatus": checks.one_of("Unknown", "InProgress"),
+    "detailsException": checks.flag,
+    "runningStatus": checks.text,
+    "detailsRunningStatus": checks.text,
+    "runningExtendedStatus": checks.text,
     "unknownRefreshStatus": checks.one_of(404, 400),
     "dropHeaders": checks.list_of(checks.one_of(*ID_HEADERS)),
     "recordedAs": checks.one_of(*REFRESH_TYPES),

@@ -10,9 +10,9 @@ def invalid(why: str, status: int = 400) -> Response:
     return _coded(status, "InvalidRequest", f"Invalid dataset refresh request. {why}".strip())
 
 
-def in_progress(status: int) -> Response:
+def in_progress(status: int, message: str) -> Response:
     """Another refresh of the model is running: 400 today, 409 in 2021."""
-    return invalid("Another refresh request is already executing", status)
+    return _coded(status, "InvalidRequest", message)
 
 
 def daily_limit(status: int) -> Response:
@@ -29,6 +29,32 @@ def mail_refused(option: str) -> Response:
 def not_found(status: int = 404) -> Response:
     """A model or workspace that does not exist or may not be seen, and an unknown refresh: shape B."""
     return _entity(status, "PowerBIEntityNotFound")
+
+
+def dataset_not_found() -> Response:
+    """As the routes beside the refreshes word it."""
+    text = "Dataset is not found! please verify datasetId is correct and user have sufficient permissions."
+    return _coded(404, "ItemNotFound", text)
+
+
+def unauthorized() -> Response:
+    """The bare 401 of an app without the permission."""
+    return Response(401)
+
+
+def not_allowed_by_tenant() -> Response:
+    """How the tenant setting used to be worded."""
+    return json_response(401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"})
+
+
+def not_accessible_200() -> Response:
+    """The refusal of the tenant under a 200, which clients have been written for."""
+    return json_response(200, {"Message": "API is not accessible for application"})
+
+
+def forbidden_page() -> Response:
+    """A proxy on the way says no."""
+    return Response(403, {"Content-Type": "text/html"}, b"<html><body><h1>403 Forbidden</h1></body></html>")
 
 
 def not_authorized() -> Response:
@@ -56,6 +82,18 @@ def not_model_based() -> Response:
     return _coded(415, "InvalidRequest", "Invalid dataset. This API can only be called on a Model-based dataset")
 
 
+def direct_query() -> Response:
+    """A model without data of its own; the words are made up."""
+    return invalid("Refresh is not supported for a DirectQuery model")
+
+
+def throttled_without_header(seconds: int) -> Response:
+    """Only the text tells how long."""
+    response = throttled(seconds)
+    headers = {name: value for name, value in response.headers.items() if name != "Retry-After"}
+    return Response(429, headers, response.body)
+
+
 def throttled(seconds: int) -> Response:
     """Too many calls: shape D."""
     text = (
@@ -66,10 +104,10 @@ def throttled(seconds: int) -> Response:
     return Response(429, {**response.headers, "Retry-After": str(seconds)}, response.body)
 
 
-def capacity_not_active() -> Response:
+def capacity_not_active(status: int = 404) -> Response:
     """The capacity is paused: the shape of Fabric's API, the only one seen."""
     text = "The operation could not be completed because the capacity is not active"
-    return json_response(404, {"errorCode": "CapacityNotActive", "message": text})
+    return json_response(status, {"errorCode": "CapacityNotActive", "message": text})
 
 
 def server_error() -> Response:
@@ -86,6 +124,21 @@ def gateway_timeout() -> Response:
     """The page of a gateway."""
     page = b"<html><head><title>504 Gateway Time-out</title></head><body><h1>504 Gateway Time-out</h1></body></html>"
     return Response(504, {"Content-Type": "text/html"}, page)
+
+
+def bad_gateway() -> Response:
+    """Another page of a gateway."""
+    return Response(502, {"Content-Type": "text/html"}, b"<html><body><h1>502 Bad Gateway</h1></body></html>")
+
+
+def redirected() -> Response:
+    """To a cluster, as with client routing; the token must not go there."""
+    return Response(307, {"Location": "https://wabi-north-europe-d-primary-redirect.analysis.windows.net/elsewhere"})
+
+
+def sign_in_page() -> Response:
+    """A proxy that wants a login answers in the name of the service."""
+    return Response(200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>")
 
 
 def cannot_cancel() -> Response:

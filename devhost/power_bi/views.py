@@ -31,9 +31,9 @@ def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     }
     if over and end:
         shown["endTime"] = _trimmed(end + skew) + "Z"
-    shown["status"] = _ended(state) if over else "Unknown"
+    shown["status"] = _ended(refresh, state) if over else knobs.running_status
     if refresh.enhanced:
-        shown["extendedStatus"] = state
+        shown["extendedStatus"] = _extended(refresh, state, over, knobs)
     if over and (exception := _exception(refresh.final)):
         shown["serviceExceptionJson"] = exception
     if attempts := _attempts(refresh, now, skew):
@@ -50,26 +50,33 @@ def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
         shown["endTime"] = _trimmed(end + skew)
     if refresh.enhanced:
         shown |= {"type": refresh.type, "commitMode": refresh.commit_mode}
-    shown["status"] = _ended(state) if over else knobs.details_running_status
+    shown["status"] = _ended(refresh, state) if over else knobs.details_running_status
     attempts = _attempts(refresh, now, skew)
     if refresh.enhanced:
-        shown |= {"extendedStatus": state, "currentRefreshType": refresh.type}
+        extended = _extended(refresh, state, over, knobs)
+        shown |= {"extendedStatus": extended, "currentRefreshType": refresh.type}
     shown["numberOfAttempts"] = len({attempt["attemptId"] for attempt in attempts})
     if refresh.enhanced and state != "NotStarted":
         shown["objects"] = _objects(refresh, now)
+    if not knobs.details_exception:
+        attempts = [{key: attempt[key] for key in attempt if key != "serviceExceptionJson"} for attempt in attempts]
     if attempts:
         shown["refreshAttempts"] = attempts
     if over and refresh.enhanced and refresh.final.messages:
         shown["messages"] = list(refresh.final.messages)
-    if over and (exception := _exception(refresh.final)):
+    if over and knobs.details_exception and (exception := _exception(refresh.final)):
         shown["serviceExceptionJson"] = exception
     shown["initiatedBy"] = refresh.refresh_type
     return shown
 
 
-def _ended(state: str) -> str:
+def _ended(refresh: Refresh, state: str) -> str:
     # the pairing of a time-out is assumed: Failed, with TimedOut as the extended status
-    return "Failed" if state == "TimedOut" else state
+    return refresh.final.status or ("Failed" if state == "TimedOut" else state)
+
+
+def _extended(refresh: Refresh, state: str, over: bool, knobs: Knobs) -> str:
+    return (refresh.final.extended_status if over else knobs.running_extended_status) or state
 
 
 def _shown_start(refresh: Refresh, knobs: Knobs) -> datetime:
@@ -95,7 +102,8 @@ def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
             break
         last = finished == end
         good = last and final.outcome == "Completed"
-        exception = None if good else _exception(final if last else refresh.outcome) or (None if last else _TRANSIENT)
+        of = final if last else refresh.outcome
+        exception = None if good else of.attempt_exception_json or _exception(of) or (None if last else _TRANSIENT)
         # only standard refreshes fill the caches of tiles, in a phase of their own
         queries = good and not refresh.enhanced
         between = begun + (finished - begun) * (0.9 if queries else 1)

@@ -1,1 +1,1 @@
-"""Callers of the app, one small client for each kind, driven by the files that we ship."""
+"""What users import, run by callers that obey the rules of the services they stand for."""

@@ -204,3 +204,33 @@ def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> 
     assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "InProgress"}]
     world.tick(10)
     assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "Completed"}]
+
+
+def test_words_that_nobody_documented() -> None:
+    """While it runs and at its end, in the history and by id."""
+    outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
+    world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
+    refresh_id = world.start()
+    row, (_, details) = world.rows()[0], world.details(refresh_id)
+    assert (row["status"], row["extendedStatus"]) == ("A", "C")
+    assert (details["status"], details["extendedStatus"]) == ("B", "C")
+    world.tick(10)
+    row, (_, details) = world.rows()[0], world.details(refresh_id)
+    assert (row["status"], row["extendedStatus"]) == ("Canceled", "Odd")
+    assert (details["status"], details["extendedStatus"]) == ("Canceled", "Odd")
+
+
+def test_where_a_failure_is_told() -> None:
+    """By the attempts alone, or not by id."""
+    failed = {"outcome": "Failed", "errorCode": None, "attemptExceptionJson": '{"errorCode":"X"}'}
+    world = World(outcome=[failed, "Failed"])
+    refresh_id = world.start()
+    world.tick(10)
+    for shown in (world.rows()[0], world.details(refresh_id)[1]):
+        assert "serviceExceptionJson" not in shown
+        assert shown["refreshAttempts"][-1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+    world.service.set_defaults({"detailsException": False})
+    refresh_id = world.start()
+    world.tick(10)
+    assert "serviceExceptionJson" in world.rows()[0]
+    assert "serviceExceptionJson" not in json.dumps(world.details(refresh_id)[1])

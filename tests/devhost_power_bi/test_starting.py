@@ -292,3 +292,12 @@ def test_naive_times_are_refused() -> None:
     world.now = world.now.replace(tzinfo=None)
     with pytest.raises(ValueError, match="aware"):
         world.call("GET", REFRESHES, headers=BEARER)
+
+
+def test_a_conflict_in_other_words() -> None:
+    """Nobody promised how it is worded."""
+    world = World(conflictMessage="A refresh is already in progress", conflict=409)
+    world.start()
+    response = world.call("POST", REFRESHES, FULL)
+    assert response.status == 409
+    assert json.loads(response.body)["error"]["message"] == "A refresh is already in progress"

@@ -147,6 +147,22 @@ def test_a_cancelled_request_calls_back(app: tuple[World, Devhost]) -> None:
             assert (body["StatusCode"], body["status"]) == ("424", status)
 
 
+def test_whoever_asks_again_is_called_too(app: tuple[World, Devhost]) -> None:
+    """Under the same idempotency key: while the request goes on, and at once when it is over; each URI once."""
+    world, _ = app
+    with receiving() as first, receiving() as second, receiving() as late:
+        model = world.model(seconds=3)
+        started = ask(world, model, first.uri, idempotencyKey="run 1")
+        again = ask(world, model, second.uri, idempotencyKey="run 1")
+        assert (again["id"], again["repeated"]) == (started["id"], True)
+        assert ask(world, model, first.uri, idempotencyKey="run 1")["id"] == started["id"]
+        told = [receiver.called().body for receiver in (first, second)]
+        assert ask(world, model, late.uri, idempotencyKey="run 1")["status"] == "Completed"
+        told.append(late.called(seconds=20).body)
+        assert [body["id"] for body in told] == [started["id"]] * 3
+        assert [len(receiver.calls) for receiver in (first, second, late)] == [1, 1, 1]
+
+
 def test_a_false_alarm_is_no_end(app: tuple[World, Devhost]) -> None:
     """Told of an end that is none, it looks again a few times, and goes on waiting for the true one."""
     world, host = app

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.run import LOST_AFTER
-from tests.simulation.world import START, Accepted, World
+from refresh.run_waits import LOST_AFTER
+from tests.simulation.callers import Accepted
+from tests.simulation.world import START, World
 
+MOST_ROWS = 60
+"""Of a history."""
 SLACK = timedelta(minutes=4)
 """Between a deadline and the request's end: work hidden by a crash or two, and late timers."""
 
@@ -37,6 +40,7 @@ def no_post_beside_our_own(world: World) -> None:
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
+            visible = visible and not _pushed_out(world, post.dataset_id, entry, post.at)
             running = time(entry["startTime"]) < post.at and (not entry["endTime"] or time(entry["endTime"]) > post.at)
             given_up = post.at - time(entry["startTime"]) >= LOST_AFTER
             require(
@@ -91,11 +95,25 @@ def _true(world: World, request: Accepted, body: Json) -> None:
                 require(late <= SLACK + hidden(world), f"1: {about} {late} late")
         case "Terminated":
             require(request.terminated_at, f"1: {about}, and nobody terminated it")
+        case "Lost" if error["code"] == "RefreshOutOfSight":
+            # one that the service dropped looks the same, once the history is full of newer ones
+            dropped = body["refreshId"] in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
+            newer = [entry for entry in world.truth(request.caller.dataset_id) if dropped or _later(entry, refresh)]
+            require(len(newer) >= 20, f"1: {about}, with only {len(newer)} newer ones")
         case "Lost":
             require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
         case _:
             require(status == "Failed", f"1: {about}")
             _failed(world, about, refresh, error["code"], exists=world.day.knobs[body["datasetId"]].get("exists", True))
+
+
+def _later(entry: Json, refresh: Json | None) -> bool:
+    return refresh is not None and time(entry["startTime"]) > time(refresh["startTime"])
+
+
+def _pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
+    newer = [entry for entry in world.truth(dataset_id) if _later(entry, refresh) and time(entry["startTime"]) <= at]
+    return len(newer) >= MOST_ROWS
 
 
 def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
@@ -132,17 +150,20 @@ def completed_is_fresh(world: World) -> None:
         started = time(refresh["startTime"])
         require(started >= request.at, f"2: {request.id} came at {request.at}, its refresh started at {started}")
         partial = request.caller.dataset_id in world.day.partial
-        covered = _covers(refresh, request.caller.wish.get("refresh"), partial=partial)
+        framing = request.caller.dataset_id in world.day.direct_lake
+        covered = _covers(refresh, request.caller.wish.get("refresh"), partial=partial, framing=framing)
         require(covered, f"2: {request.id} was served by {refresh}")
 
 
-def _covers(refresh: Json, options: Json | None, *, partial: bool) -> bool:
+def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool) -> bool:
+    kind, foreign = refresh["refreshType"], refresh["foreign"]
     if options is None:
-        return refresh["refreshType"] in ("ViaApi", "Scheduled", "OnDemand")
-    if refresh["refreshType"] != "ViaEnhancedApi":
+        kinds = ("ViaApi", "Scheduled", "OnDemand", *(["DirectLakeFraming"] if framing else []))
+        return kind in kinds if foreign else not refresh["enhanced"]
+    if not (kind == "ViaEnhancedApi" if foreign else refresh["enhanced"]):
         return False
     body = refresh["body"] or {}
-    if refresh["foreign"]:
+    if foreign:
         body = {"objects": [{"table": "DimDate"}]} if partial else {}
     if not body.get("objects") or "objects" not in options:
         return not body.get("objects")
@@ -158,9 +179,11 @@ def one_refresh_a_run(world: World) -> None:
     for run, refreshes in made.items():
         dataset_id = next(post.dataset_id for post in world.posts if post.run == run)
         truth = {entry["requestId"]: entry for entry in world.truth(dataset_id)}
-        for before in refreshes[:-1]:
+        for before, after in pairwise(refreshes):
             entry = truth.get(before)
             good = entry is not None and entry["state"] == "Completed"
+            if entry and after in truth and _pushed_out(world, dataset_id, entry, time(truth[after]["startTime"])):
+                continue  # nobody could see it any more, nor know that it was ours
             require(not good, f"4: {run} made {refreshes}, though {before} was good")
 
 
@@ -277,11 +300,14 @@ def called_back_truly(world: World) -> None:
 
 def a_key_is_one_request(world: World) -> None:
     """11. Who asks again under a key gets the same request, or a new one after an end that may pass, or a clear no."""
-    ids = {asked.id for asked in world.asked if asked.id}
+    ids = {asked.id for asked in world.callers.asked if asked.id}
     finals = {request.id: request.seen[-1][2] for request in world.requests}
-    for asked in world.asked:
+    everybody = world.callers.asked
+    for asked in everybody:
         about = f"11: key {asked.key!r} of {asked.dataset_id[-2:]}, answered {asked.code} at {asked.at - START}"
-        others = [other for other in world.asked if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)]
+        others = [
+            other for other in world.callers.asked if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)
+        ]
         same = [other for other in others if other.scope == asked.scope]
         if asked.code == 409:
             require(len(same) < len(others), f"{about}, and nobody wished for anything else")

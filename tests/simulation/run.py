@@ -80,7 +80,7 @@ def _play(world: World) -> None:
         if world.steps > MOST_STEPS:
             raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
     for request in world.requests:
-        code, body = world.look(request)
+        code, body = world.callers.look(request)
         world.counts[f"told {body['status']}"] += 1
         world.counts["callers who shared"] += bool(body.get("sharedWith"))
         world.counts["adopted"] += body.get("servedBy") == "adopted"

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from tests.simulation.quirks import direct_lake, imported_tables, other_words
+
 Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
@@ -98,6 +100,10 @@ class Scenario:
     settings: dict[str, str]
     partial: frozenset[str] = frozenset()
     """Models whose enhanced refreshes by others are of one table only."""
+    direct_lake: frozenset[str] = frozenset()
+    """Models whose refreshes are recorded as framings."""
+    words: Json = field(default_factory=dict)
+    """What some faults are called today."""
     crash_times: list[float] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model is what fails: which."""
@@ -146,6 +152,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         own = random.Random(f"{rare} {seed}/{wanted}")  # noqa: S311
         if own.random() < how_often:
             happen(day, own)
+    imported_tables(day)
     return day
 
 
@@ -271,6 +278,8 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("keys", 0.2, _have_keys),
     ("retries", 0.12, _try_again),
     ("one table", 0.12, _one_table_fails),
+    ("other words", 0.1, other_words),
+    ("Direct Lake", 0.06, direct_lake),
 )
 """Name (which makes their chance), on how many of the days, and what it does to the day."""
 

@@ -3,18 +3,15 @@
 One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses.
 """
 
-import functools
 import heapq
 import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-
-import azure.functions as func
 
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.hub import Query
@@ -24,10 +21,10 @@ from devhost.power_bi.service import PowerBiService
 from refresh.history import instant
 from refresh.lane_state import Lane
 from tests.simulation.callbacks import Receivers
+from tests.simulation.callers import Callers
 from tests.simulation.episodes import Episodes
-from tests.simulation.keys import MOST_TRIES, TRY_AGAIN_SECONDS, Asked, scope_of
-from tests.simulation.platform import Histories, call_http, durable_names, refused, route, run_function
-from tests.simulation.scenario import Caller, Scenario
+from tests.simulation.platform import Histories, durable_names, refused, route, run_function
+from tests.simulation.scenario import Scenario
 
 START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
 MOST_STEPS = 150_000
@@ -39,25 +36,6 @@ LATE_SECONDS = 20 * 60.0
 """How late a duplicate may come."""
 
 Json = dict[str, Any]
-
-
-@dataclass
-class Accepted:
-    """A request that was answered with 202, and each different status its caller has seen, with the time."""
-
-    caller: Caller
-    id: str
-    at: datetime
-    status_token: str
-    cancel_token: str
-    cancelled_at: datetime | None = None
-    terminated_at: datetime | None = None
-    seen: list[tuple[datetime, int, Json]] = field(default_factory=list)
-
-    @property
-    def deadline(self) -> datetime:
-        """When the request has to be over."""
-        return self.at + timedelta(minutes=self.caller.wish.get("timeoutMinutes", 660))
 
 
 @dataclass
@@ -99,11 +77,8 @@ class World:
         """Which rate each of the service's fault rules comes from."""
         self._faults()
         self.receivers = Receivers(self)
-        self.requests: list[Accepted] = []
-        self.asked: list[Asked] = []
-        """Every POST under an idempotency key."""
-        self._racing: list[Callable[[], None]] = []
-        """Callers who ask at the same instant as the one whose POST is under way."""
+        self.callers = Callers(self)
+        self.requests = self.callers.requests
         self.posts: list[Post] = []
         self.cancels: list[Post] = []
         self.checked_posts = 0
@@ -116,7 +91,7 @@ class World:
         self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
         self._flying: dict[Item, Callable[[], None]] = {}
         for caller in day.callers:
-            self._at(caller.at, lambda caller=caller: self._arrive(caller))  # type: ignore[misc]
+            self._at(caller.at, lambda caller=caller: self.callers.arrive(caller))  # type: ignore[misc]
         for seconds in day.crash_times:
             self._at(seconds, self._crash)
         self._to_terminate = {
@@ -221,8 +196,7 @@ class World:
         """Somebody waits a moment: what is under way to entities may arrive, and twins may come in between."""
         self.engine.commit()
         order = self._order
-        if self._racing and self.random.random() < 0.5:
-            self._racing.pop()()
+        self.callers.race()
         items = [item for item in self.engine.ready(self.now) if item.kind != "episode"]
         for item in self.random.sample(items, min(len(items), self.random.randint(0, 3))):
             if item in self.engine.ready(self.now):
@@ -369,7 +343,8 @@ class World:
             probability = getattr(self.rates, rate) * share
             if probability > 0:
                 self._fault_rates.append(rate)
-                self.service.add_fault({"probability": probability, **rule})
+                name = self.day.words.get(rule["fault"], rule["fault"])
+                self.service.add_fault({"probability": probability, **rule, "fault": name})
 
     def happened(self) -> Counter[str]:
         """How often each thing happened, of the service's faults how many calls they hit."""
@@ -417,81 +392,3 @@ class World:
         entity = self.engine.entities.get(f"@dataset_lane@{dataset_id}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
         return Lane.from_json(json.loads(state) if isinstance(state, str) and state else state or None)
-
-    # ---- callers --------------------------------------------------------------------------------------------------
-
-    def _arrive(self, caller: Caller) -> None:
-        for seconds, other in caller.repeats:
-            again = functools.partial(self._ask, caller, {**caller.wish, **other})
-            if seconds:
-                self.after(seconds, again)
-            else:
-                self._racing.append(again)
-        self._ask(caller, caller.wish)
-        while self._racing:
-            self._racing.pop()()
-
-    def _ask(self, caller: Caller, wish: Json, tries: int = 1) -> None:
-        """A POST; under a key perhaps not the first one, and perhaps without an answer that helps."""
-        begun = self.now
-        uri = self.receivers.new_uri() if caller.called_back else None
-        body = json.dumps({**wish, "callBackUri": uri}).encode()
-        request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers={}, params={}, body=body)
-        answer = call_http("http_start", request)
-        told = json.loads(answer.get_body())
-        code, key = answer.status_code, wish.get("idempotencyKey")
-        if uri:
-            # a URI that came to nothing is dropped, one of a request that has ended is called
-            self.receivers.wait(uri, told.get("id"))
-        if key is not None:
-            scope, again = scope_of(wish), told.get("repeated", False)
-            self.asked.append(Asked(begun, caller.dataset_id, key, scope, code, told.get("id"), again))
-            self.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
-            self.counts["key in use"] += code == 409
-            if code == 503 and tries < MOST_TRIES:
-                self.after(TRY_AGAIN_SECONDS, lambda: self._ask(caller, wish, tries + 1))
-            if code in (409, 424, 503) or told.get("status") == "Completed":
-                self.told(self.now, f"key {key!r} is answered {code}")
-                return
-        assert code == (200 if uri else 202), answer.get_body()
-        if any(known.id == told["id"] for known in self.requests):
-            return
-        tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
-        accepted = Accepted(replace(caller, wish=wish), told["id"], self.now, *tokens)
-        if key is not None:
-            # the clock of whoever reserved the key first
-            accepted.at = datetime.fromisoformat(
-                self._status(accepted, "GET", tokens[0], "http_status")[1]["requestedAt"]
-            )
-        self.requests.append(accepted)
-        if caller.another_after is not None:
-            self.after(caller.another_after, lambda: self.receivers.another(accepted.id))
-        self.told(self.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {wish}")
-        if caller.cancel_after is not None:
-            self.after(caller.cancel_after, lambda: self._cancel(accepted))
-        for _ in range(self.random.randint(0, 3)):
-            self.after(self.random.uniform(0, 2 * 3600), lambda: self.look(accepted))
-
-    def _cancel(self, accepted: Accepted) -> None:
-        accepted.cancelled_at = self.now
-        self.counts["cancels asked"] += 1
-        self.told(self.now, f"{accepted.id} is cancelled by its caller")
-        self._status(accepted, "DELETE", accepted.cancel_token, "http_cancel")
-
-    def look(self, accepted: Accepted) -> tuple[int, Json]:
-        """The caller asks for the status."""
-        code, body = self._status(accepted, "GET", accepted.status_token, "http_status")
-        accepted.seen.append((self.now, code, body))
-        return code, body
-
-    def _status(self, accepted: Accepted, method: str, token: str, function: str) -> tuple[int, Json]:
-        request = func.HttpRequest(
-            method,
-            f"http://localhost/api/refreshes/{accepted.id}",
-            headers={},
-            params={"token": token},
-            route_params={"id": accepted.id},
-            body=b"",
-        )
-        answer = call_http(function, request)
-        return answer.status_code, json.loads(answer.get_body())

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,21 @@ def test_every_refusal_of_a_call_is_explained() -> None:
     documented = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
     assert len(written) > 5
     assert documented == written
+
+
+def test_every_route_is_documented() -> None:
+    """Method and path of each HTTP function, and no others; the two URIs that are handed out go by their names."""
+    table = (ROOT / "README.md").read_text(encoding="utf-8").split("| route | who may |", 1)[1].split("\n\n", 1)[0]
+    documented = set(re.findall(r"^\| `(\w+) /api/([^?`]+)", table, re.MULTILINE))
+    by_name = {"statusUri": "refreshes/{id}", "cancelUri": "refreshes/{id}"}
+    documented |= {
+        (method, by_name[name]) for method, name in re.findall(r"^\| `(\w+)` on the `(\w+)`", table, re.MULTILINE)
+    }
+    served = set()
+    for file in (ROOT / "triggers").glob("http_*.py"):
+        for route, methods in re.findall(
+            r'route\(route="([^"]+)", methods=\[([^\]]+)\]', file.read_text(encoding="utf-8")
+        ):
+            served |= {(method.strip('" '), route) for method in methods.split(",")}
+    assert len(served) > 6
+    assert documented == served

@@ -20,6 +20,7 @@ from urllib3.exceptions import (
 
 import power_bi.errors
 from power_bi.answers import error_of, facts_of, retry_after, said_in
+from power_bi.client import PowerBiClient
 from power_bi.errors import (
     AnswerLost,
     BadAnswer,
@@ -33,7 +34,7 @@ from power_bi.errors import (
     Throttled,
 )
 from refresh.errors import CATALOGUE
-from tests.unit.power_bi.fake import DATASET, WORKSPACE, client, reply
+from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, Tokens, client, reply
 
 
 def request_error(message: str, code: str = "InvalidRequest") -> dict[str, Any]:
@@ -94,6 +95,8 @@ ON_POST: list[tuple[int, Any, type[PowerBiError], str]] = [
     (503, b"", AnswerLost, "ServiceUnavailable"),
     (504, b"", AnswerLost, "ServiceUnavailable"),
     (408, b"", AnswerLost, "ServiceUnavailable"),
+    (200, {"Message": "API is not accessible for application"}, Refused, "ApiNotAccessible"),
+    (200, b"<html>Please sign in</html>", AnswerLost, "ServiceUnavailable"),
     (302, b"", Refused, "UnexpectedAnswer"),
     (410, b"", Refused, "UnexpectedAnswer"),
 ]
@@ -112,7 +115,7 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_POST)
 def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
     """Whether the refresh may have been accepted is never guessed."""
-    answer = reply(status, body)
+    answer = reply(status, body, RequestId=REFRESH)
     power_bi, _ = client(answer, answer)
     with pytest.raises(PowerBiError) as caught:
         power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
@@ -170,6 +173,14 @@ def test_what_a_failing_network_means(raised: Exception, kind: type[PowerBiError
     assert type(caught.value) is kind
     assert caught.value.retryable
     assert "api.powerbi.com" in str(caught.value)
+
+
+def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
+    """Asked of the real resolver: names under `.invalid` never exist (RFC 6761)."""
+    power_bi = PowerBiClient("https://power-bi.invalid", Tokens())
+    with pytest.raises(NotSent) as caught:
+        power_bi.start(WORKSPACE, DATASET, None)
+    assert "power-bi.invalid" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refresh.adoption import blocker, covers, look_before, may_be_lost_one, may_cover, new_rows, service_clock
+from refresh.adoption import (
+    blocker,
+    covers,
+    is_direct_lake,
+    look_before,
+    may_be_lost_one,
+    may_cover,
+    new_rows,
+    pushed_out,
+    service_clock,
+)
 from refresh.history import RefreshObject, RefreshRow, instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -150,3 +160,39 @@ def test_the_services_clock_is_told_from_the_look() -> None:
     before = look_before([], NOON + timedelta(hours=1), NOON)
     assert service_clock(before, instant(NOON + SECOND)) == instant(NOON + timedelta(hours=1) + SECOND)
     assert service_clock(before, "") is None
+
+
+FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectLakeFraming") for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "known"),
+    [
+        (FRAMED, True),
+        ([row("new", NOON + 5 * SECOND), *FRAMED], True),
+        ([*FRAMED, row("old", NOON - timedelta(hours=1))], False),
+        ([row("new", NOON + 5 * SECOND, kind="DirectLakeFraming")], False),
+        ([], False),
+    ],
+)
+def test_a_direct_lake_model_is_known_by_what_its_history_held(rows: list[RefreshRow], known: bool) -> None:
+    """Nothing but framing before our POST; what is new proves nothing, it may be what was looked for."""
+    assert is_direct_lake(rows, look_before(FRAMED, NOON, NOON)) is known
+
+
+def test_a_framing_counts_where_it_may_be_ours() -> None:
+    """For wishes of both kinds; other refreshes are judged as ever."""
+    framing = row("r", kind="DirectLakeFraming")
+    for options in (None, {"type": "Full"}):
+        assert may_cover(framing, options, framing=True)
+        assert not may_cover(row("r", kind="ViaXmlaEndpoint"), options, framing=True)
+
+
+def test_a_refresh_is_pushed_out_once_all_that_is_listed_is_newer() -> None:
+    """A short history is whole, and one older row proves that ours is not too old."""
+    newer = [row(f"n-{number}", NOON + (number + 1) * SECOND) for number in range(20)]
+    assert pushed_out(newer, NOON)
+    assert not pushed_out(newer[1:], NOON)
+    assert not pushed_out([*newer, row("old", NOON - SECOND)], NOON)
+    assert not pushed_out([*newer, row("no start", None)], NOON)
+    assert not pushed_out([], NOON)

@@ -29,6 +29,10 @@ ROWS: list[tuple[dict[str, Any], State]] = [
     ({"refreshType": "ViaEnhancedApi", "status": "Failed", "extendedStatus": "TimedOut"}, "timedOut"),
     ({"refreshType": "ViaApi", "status": "SomethingNew"}, "running"),
     ({"refreshType": "ViaApi", "status": "Completed", "extendedStatus": "SomethingNew"}, "running"),
+    ({"refreshType": "ViaEnhancedApi", "status": "Completed", "extendedStatus": "Unknown"}, "completed"),
+    ({"refreshType": "ViaEnhancedApi", "status": "Failed", "extendedStatus": "Unknown"}, "failed"),
+    ({"refreshType": "ViaEnhancedApi", "status": "Completed", "extendedStatus": "InProgress"}, "running"),
+    ({"refreshType": "ViaEnhancedApi", "status": "Unknown", "extendedStatus": "Unknown"}, "running"),
     ({"refreshType": "ViaApi", "status": None}, "running"),
     ({"refreshType": "ViaApi"}, "running"),
 ]

@@ -18,7 +18,7 @@ WISH = Wish(MODEL, Scope("w"), caller={"pipeline": "Nightly"})
 STATE = RequestState(WISH, "token-of-life", "token-to-read", "token-to-cancel", "2026-03-31T12:00:00.000Z")
 KEYS = {
     "id", "status", "workspaceId", "datasetId", "caller", "position", "runId", "refreshId", "sharedWith", "servedBy",
-    "requestedAt", "startedAt", "endedAt", "waitsFor", "lastReadError", "retry",
+    "requestedAt", "startedAt", "endedAt", "expectedEnd", "progress", "waitsFor", "lastReadError", "retry",
     "instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime",
 }  # fmt: skip
 
@@ -69,14 +69,17 @@ def test_the_lane_tells_how_a_request_stands() -> None:
     waits = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": None}
     desk.run("claim", "a-r1")
     desk.run("wait_behind", "a-r1", behind=waits)
+    assert body["expectedEnd"] is None
     body = told(lane=desk.lane, run={"lastReadError": "HTTP 503"}).body
     assert (body["status"], body["position"], body["waitsFor"]) == ("WaitingForIdle", 0, waits)
     assert body["lastReadError"] == "HTTP 503"
     desk.run("claim", "a-r1")
     desk.seal("a-r1")
     desk.record("a-r1")
-    body = told(lane=desk.lane).body
+    run = {"expectedEnd": "2026-03-31T18:00:00.000Z", "progress": {"objects": 3}}
+    body = told(lane=desk.lane, run=run).body
     assert (body["status"], body["refreshId"], body["startedAt"]) == ("Refreshing", "r", desk.lane.runs[0].posted_at)
+    assert {key: body[key] for key in run} == run
 
 
 def test_without_the_lane_the_last_standing_is_shown() -> None:

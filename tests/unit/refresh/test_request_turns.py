@@ -25,6 +25,9 @@ class Context:
         self.desk = desk
         self.activities: list[str] = []
 
+    def set_custom_status(self, _status: object) -> None:
+        """Nobody looks."""
+
     def call_entity(self, _entity: object, operation: str, arguments: dict[str, Any]) -> Any:
         """The answer of the lane."""
         return self.desk.do(operation, **arguments)
@@ -56,4 +59,18 @@ def test_a_request_that_left_ends_as_it_left(reason: Reason) -> None:
     ending, _ = played(_turn(context, state))
     assert (ending["status"], ending["refreshId"]) == (reason, "r")
     assert "which Power BI was asked to cancel" in ending["error"]["message"]
-    assert context.activities == ["cancel_refresh"]
+    assert context.activities == ["cancel_refresh", "start_run"]
+
+
+def test_the_run_of_a_cancelled_refresh_gets_a_new_life() -> None:
+    """The old one may sleep for an hour, as long as the refresh usually goes on, and the next run waits for it."""
+    desk = Desk()
+    desk.posted("a")
+    desk.enroll("b")
+    assert desk.lane.runs[0].generation == 1
+    context = Context(desk)
+    desk.do("ask_to_leave", request="a")
+    played(_turn(context, RequestState(Wish(MODEL, ENHANCED), "t", "r", "c", "2026-03-31T12:00:00.000Z", turn=3)))
+    assert context.activities == ["cancel_refresh", "start_run"]
+    first = desk.lane.runs[0]
+    assert (first.generation, first.token, first.cancel, first.refresh_id) == (2, None, True, "r")

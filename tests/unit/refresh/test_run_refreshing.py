@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from refresh.errors import failure
-from refresh.history import instant
+from refresh.history import RefreshRow, instant
 from refresh.run import MAX_TRIES, next_generation
 from refresh.run_state import RunState
 from tests.unit.refresh.lives import BLOCKER, ENHANCED, MODEL, NEVER, NEXT, NOON, STANDARD, Json, Life
@@ -58,6 +58,41 @@ def test_a_refresh_that_was_seen_is_never_said_to_be_dropped() -> None:
     for _ in range(50):
         life.wait().answer("read_refresh", {"kind": "absent"})
     assert life.phase == "poll"
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_refresh_that_was_pushed_out_of_the_history_is_lost_and_not_run_again(seen: bool) -> None:
+    """Newer rows are no proof that it was dropped, nor of any end; the lane is told where it was posted."""
+    life = Life().polling()
+    if seen:
+        life.row("Unknown").wait()
+    life.now += timedelta(hours=5)
+    gone = {"kind": "absent", "read_at": instant(life.now), "pushed_out": True}
+    life.answer("read_refresh", gone, posted_at=life.state.posted_at)
+    assert life.ended("Lost", "RefreshOutOfSight")["refreshId"] == "r"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_somebody_elses_refresh_that_is_lost_fails_nobody(gone: bool) -> None:
+    """Out of sight, or without an end for thirty hours: the run goes back to waiting and makes one of its own."""
+    life = Life().polling(adopted=True)
+    life.now += timedelta(hours=30)
+    if gone:
+        life.answer("read_refresh", {"kind": "absent", "pushed_out": True})
+    else:
+        life.row("Unknown")
+    life.answer("reopen", {"go": True}, ticket=1).history().wait().answer("seal", {"go": True}, ticket=2)
+
+
+def test_the_progress_of_a_refresh_is_shown_while_it_lasts() -> None:
+    """As it was read last; a new try begins without."""
+    done = {"total": 2, "completed": 1, "inProgress": ["DimDate"], "failed": []}
+    life = Life().polling(ENHANCED)
+    running = RefreshRow("r", "ViaEnhancedApi", "Unknown").to_json()
+    life.answer("read_refresh", {"kind": "row", "row": running, "progress": done})
+    assert life.state.status(life.now)["progress"] == done
+    life.wait().unavailable("read_refresh")
+    assert life.state.status(life.now)["progress"] == done
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "throttled", "refused", "broken"])

@@ -1,0 +1,63 @@
+"""Can this app read a model's refresh history? What can be known of its permissions without starting anything."""
+
+from typing import Any
+from uuid import UUID
+
+from power_bi.client import PowerBiClient
+from power_bi.errors import PowerBiError
+from refresh.adoption import blocker
+from refresh.clock import now
+from refresh.errors import failure
+from refresh.history import RefreshRow, iso
+
+NOT_CHECKED = (
+    "Only a refresh shows whether this identity may start one (role Contributor, Member or Admin), whether the "
+    "credentials of the data sources are good, and for the key refresh whether the workspace has a capacity."
+)
+OF_THE_TOKEN = ("TokenUnavailable", "SignInUnavailable", "TokenRejected")
+
+Json = dict[str, Any]
+
+
+def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> Json:
+    """`ok`; `error` as `refresh.errors.failure` builds it, if there is one; `checks`, each `passed`, `failed` or
+    `unknown`; `lastRefresh` and `running`, the newest refresh and the one that keeps the model busy, or None.
+    """
+    try:
+        history = client.history(workspace_id, dataset_id)
+    except PowerBiError as error:
+        of_token = error.code in OF_THE_TOKEN
+        checks = ("passed", "failed", "unknown") if of_token else ("passed", "passed", "failed")
+        return _result(error.failure(str(dataset_id)), *checks)
+    last, running = next(iter(history.rows), None), blocker(history.rows, history.service_time or now())
+    found = _result(None, "passed", "passed", "passed")
+    return {**found, "lastRefresh": _shown(last), "running": _shown(running)}
+
+
+def no_answer(dataset_id: UUID, seconds: float) -> Json:
+    """The result where nothing came in time."""
+    error = failure("ServiceUnavailable", str(dataset_id), detail=f"no answer within {seconds:g} seconds")
+    return _result(error, "passed", "unknown", "unknown")
+
+
+def not_allowed(dataset_id: UUID) -> Json:
+    """The result for a workspace that this app must not touch: nobody is asked."""
+    return _result(failure("WorkspaceNotAllowed", str(dataset_id)), "failed", "unknown", "unknown")
+
+
+def _result(error: Json | None, workspace: str, token: str, history: str) -> Json:
+    return {
+        **({"error": error} if error else {}),
+        "ok": error is None,
+        "checks": {"workspaceAllowed": workspace, "token": token, "history": history},
+        "lastRefresh": None,
+        "running": None,
+        "notChecked": NOT_CHECKED,
+    }
+
+
+def _shown(row: RefreshRow | None) -> Json | None:
+    if row is None:
+        return None
+    ended = {"startedAt": iso(row.start), "endedAt": iso(row.end)}
+    return {"refreshId": row.request_id, "refreshType": row.refresh_type, "status": row.status, **ended}

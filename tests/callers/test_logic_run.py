@@ -1,0 +1,184 @@
+"""The caller of the stories obeys the rules of Logic Apps; the shipped files survive answers that are no verdict."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.callers.logic_http import Answer, Callbacks, Network, callbacks
+from tests.callers.logic_run import HIDDEN, Run, Workflow
+from tests.callers.logic_world import FILES, calls_back, load, model_of
+from tests.devhost.process import until
+
+Json = dict[str, Any]
+
+SALES, STOCK = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+SCALE = 0.0001
+HASTY = 0.000002
+"""Twelve hours are a tenth of a second."""
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+SENTENCE = "Semantic model A: no credentials (code X). Enter them."
+POLLERS = [name for name in FILES if not calls_back(name)]
+LISTENERS = [name for name in FILES if calls_back(name)]
+
+
+def answer(status: int, body: Json | None = None, **headers: str) -> Answer:
+    """An answer with a JSON body, if any."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {**JSON, **named}, json.dumps(body) if body is not None else "")
+
+
+class Scripted(Network):
+    """Gives answers one after the other; the last one stays."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(sign_in=lambda authentication: {})
+        self._answers = list(answers)
+        self.bodies: list[Any] = []
+
+    def _send(self, method: str, uri: str, headers: dict[str, str], body: Any) -> Answer:
+        self.bodies.append(body)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Callbacks]:
+    """Addresses to call back."""
+    with callbacks() as running:
+        yield running
+
+
+def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more: Any) -> Run:
+    """A run of a shipped file, not yet begun."""
+    workflow = load(name, "https://refresher.example", "the-key")
+    more.setdefault("scale", SCALE)
+    more["poll_scale"] = more["scale"]
+    return Run(workflow, {"models": list(models)}, network, served, name="0858CU01", **more)
+
+
+def told(run: Run) -> str:
+    """The sentence that the run ended with; the answer to a caller holds the same."""
+    assert run.status == "Failed"
+    assert run.error is not None
+    assert run.error["code"] == "RefreshFailed"
+    assert run.response == (424, {"status": "Failed", "error": run.error})
+    return str(run.error["message"])
+
+
+@pytest.mark.parametrize("name", POLLERS)
+def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
+    """Location is asked until it answers something else; its 200 is a success."""
+    going_on = answer(202, {}, Location="https://refresher.example/api/refreshes/1?token=t", Retry_After="5")
+    network = Scripted(going_on, going_on, answer(200, {"status": "Completed"}))
+    run = run_of(name, network, served, model_of(SALES)).to_the_end()
+    assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"}))
+    assert [(method, path) for method, path, _ in network.calls] == [
+        ("POST", "/api/refreshes"),
+        ("GET", "/api/refreshes/1"),
+        ("GET", "/api/refreshes/1"),
+    ]
+
+
+@pytest.mark.parametrize("name", POLLERS)
+@pytest.mark.parametrize("timed_out", ["Cancelled", "TimedOut"])
+def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str, served: Callbacks) -> None:
+    """Whichever of the two documented statuses that gives the action, the run ends red and says something."""
+    run = run_of(
+        name, Scripted(answer(202, {})), served, model_of(SALES), scale=HASTY, timed_out=timed_out
+    ).to_the_end()
+    assert told(run) == f"Semantic model {SALES}: The action took longer than its limit."
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_refused_start_is_told_and_not_repeated(name: str, served: Callbacks) -> None:
+    """4xx is final: one call, and its sentence."""
+    network = Scripted(answer(400, {"error": {"code": "InvalidRequest", "message": SENTENCE}}))
+    assert told(run_of(name, network, served, model_of(SALES)).to_the_end()) == SENTENCE
+    assert [status for *_, status in network.calls] == [400]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("status", [0, 408, 429, 503])
+def test_a_passing_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
+    """Eleven calls with one and the same body; then the run ends red."""
+    network = Scripted(Answer(status))
+    assert told(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")
+    assert len(network.calls) == 11
+    assert len({json.dumps(body) for body in network.bodies}) == 1
+    assert network.bodies[0]["idempotencyKey"] == f"0858CU01-{SALES}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_answer_that_is_no_json_is_told_as_that(name: str, served: Callbacks) -> None:
+    """A page of a gateway has no properties to ask for."""
+    page = Answer(403, {"Content-Type": "text/html"}, "<html>Forbidden</html>")
+    sentence = told(run_of(name, Scripted(page), served, model_of(SALES)).to_the_end())
+    assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no verdict."
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_one_call_back_ends_the_wait(name: str, served: Callbacks) -> None:
+    """A wrong signature and a second call are refused; unsubscribe follows, with the same key as subscribe."""
+    network = Scripted(answer(200, {"id": "1"}))
+    run = run_of(name, network, served, model_of(SALES))
+    thread = threading.Thread(target=run.to_the_end)
+    thread.start()
+    until(lambda: network.bodies, 10)
+    uri = network.bodies[0]["callBackUri"]
+    assert requests.post(uri.replace("sig=", "sig=x"), json={"status": "Completed"}, timeout=10).status_code == 404
+    assert requests.post(uri, json={"status": "Completed"}, timeout=10).status_code == 200
+    assert requests.post(uri, json={"status": "Failed"}, timeout=10).status_code == 404
+    thread.join(10)
+    assert run.status == "Succeeded"
+    start, stop = network.bodies
+    assert stop == {key: start[key] for key in ("datasetId", "idempotencyKey")}
+    assert [path for _, path, _ in network.calls] == ["/api/refreshes", "/api/refreshes/cancel"]
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_a_call_back_that_never_comes_is_given_up(name: str, served: Callbacks) -> None:
+    """At the limit the action unsubscribes, and the run ends red."""
+    network = Scripted(answer(200, {"id": "1"}))
+    sentence = told(run_of(name, network, served, model_of(SALES), scale=HASTY).to_the_end())
+    assert sentence == f"Semantic model {SALES}: The action took longer than its limit."
+    assert [path for _, path, _ in network.calls] == ["/api/refreshes", "/api/refreshes/cancel"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("body", [{}, {"models": None}, {"models": "x"}])
+def test_a_trigger_without_models_ends_red(name: str, body: Json, served: Callbacks) -> None:
+    """Nothing was refreshed, so nothing is green."""
+    network = Scripted(answer(200, {"status": "Completed"}))
+    run = run_of(name, network, served)
+    run.body = body
+    assert "did not end well" in told(run.to_the_end())
+    assert network.calls == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
+    """Neither the key nor the address to call back."""
+    run = run_of(name, Scripted(Answer(403)), served, model_of(SALES)).to_the_end()
+    shown = json.dumps(run.history)
+    assert "the-key" not in shown
+    assert "sig=" not in shown
+    assert (HIDDEN in shown) == (calls_back(name) or "key" in name)
+
+
+def test_a_group_is_judged_by_its_leaves(served: Callbacks) -> None:
+    """Failed and handled is well; failed with a skipped end is not, whatever another branch did."""
+
+    def note(after: Json, value: str = "x") -> Json:
+        return {"type": "AppendToArrayVariable", "inputs": {"name": "a", "value": value}, "runAfter": after}
+
+    first: Json = {"type": "InitializeVariable", "inputs": {"variables": [{"name": "a", "value": []}]}}
+    broken = note({"First": ["Succeeded"]}, "@body('Nobody')")
+    handled = {"First": first, "Broken": broken, "Handler": note({"Broken": ["Failed"]})}
+    unhandled = {**handled, "Next": note({"Broken": ["Succeeded"]})}
+    network = Scripted(Answer(200))
+    for actions, expected in ((handled, "Succeeded"), (unhandled, "Failed")):
+        run = Run(Workflow("w", {"actions": actions}, {}), {}, network, served, SCALE, "0858CU01")
+        assert run.to_the_end().status == expected

@@ -1,0 +1,147 @@
+"""One way in which the Power BI service behaves, and what a caller is told: played over HTTP, many at a time.
+
+A case names its row in words, sets up a model of its own, sends one request, and compares all that matters at once:
+HTTP status, status, code, `retryable`, how many refreshes were made and asked for, and that nothing was cancelled.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.world import LOOK_SECONDS, Told, World
+
+AT_ONCE = 24
+"""Cases that are played side by side; each of them mostly waits."""
+END_SECONDS = 90.0
+
+Json = dict[str, Any]
+Meanwhile = Callable[[World, str, str], None]
+"""What happens while the request is on its way: the world, the model, and the status URI."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row. `faults` are name and route, perhaps with more keys; `made` counts our refreshes that exist."""
+
+    row: str
+    knobs: Json = field(default_factory=dict)
+    faults: Sequence[tuple[str, str, Json]] = ()
+    foreign: Sequence[Json] = ()
+    wish: Json = field(default_factory=dict)
+    meanwhile: Meanwhile | None = None
+
+    status: str = "Completed"
+    code: str | None = None
+    retryable: bool = False
+    says: Sequence[str] = ()
+    """Words of the message, in any case."""
+    table: str | None = None
+    made: int = 1
+    starts: int | None = None
+    """POSTs that reached Power BI; None: as many as were made."""
+    served: str = "own"
+    """By whose refresh, if it was a success."""
+    looks: int | None = None
+    """Reads of the history; None: any number."""
+    enhanced: bool | None = None
+
+
+def play(world: World, case: Case) -> Json:
+    """What became of a case, as `expected` writes it; and what else does not fit, under `odd`."""
+    model = world.model(**case.knobs)
+    for name, route, more in case.faults:
+        world.fault(model, name, route, **more)
+    for foreign in case.foreign:
+        world.control(model, "/foreign", {"visibilitySeconds": 0, **foreign})
+    uri = world.ask(model, **case.wish)["statusUri"]
+    if case.meanwhile:
+        case.meanwhile(world, model, uri)
+    told = world.follow(uri, END_SECONDS)
+    truth = world.truth(model)
+    own = [refresh for refresh in truth["refreshes"] if not refresh["foreign"]]
+    error = told.body.get("error") or {}
+    return {
+        "http": told.code,
+        "status": told.body["status"],
+        "code": error.get("code"),
+        "retryable": error.get("retryable"),
+        "table": error.get("table"),
+        "made": len(own),
+        "starts": truth["calls"]["start"],
+        "served": told.body["servedBy"] if told.code == 200 else None,
+        "looks": truth["calls"]["history"] if case.looks is not None else None,
+        "enhanced": all(refresh["enhanced"] for refresh in own) if case.enhanced is not None else None,
+        "cancels": truth["calls"]["cancel"],
+        "odd": list(_odd(case, told, model, own)),
+    }
+
+
+def expected(case: Case) -> Json:
+    """What should become of a case."""
+    good = case.status == "Completed"
+    return {
+        "http": 200 if good else 424,
+        "status": case.status,
+        "code": case.code,
+        "retryable": None if good else case.retryable,
+        "table": case.table,
+        "made": case.made,
+        "starts": case.made if case.starts is None else case.starts,
+        "served": case.served if good else None,
+        "looks": case.looks,
+        "enhanced": case.enhanced,
+        "cancels": 0,
+        "odd": [],
+    }
+
+
+def _odd(case: Case, told: Told, model: str, own: list[Json]) -> Iterable[str]:
+    """What a caller could not act on, or could not believe."""
+    error = told.body.get("error")
+    if told.body["status"] == "Completed":
+        truth = {refresh["requestId"]: refresh["state"] for refresh in own}
+        if truth.get(told.body["refreshId"]) != "Completed":
+            yield f"refresh {told.body['refreshId']} is not one that completed: {truth}"
+        if error:
+            yield f"a success with an error: {error}"
+        return
+    if not error:
+        yield "no error"
+        return
+    message = error["message"]
+    if next(iter(told.body)) != "error":
+        yield "the error does not come first"
+    if model not in message or not error["action"] or not message.endswith(error["action"]) or len(message) > 500:
+        yield f"the message does not stand alone: {message}"
+    yield from (f"{word!r} is not in: {message}" for word in case.says if word.lower() not in message.lower())
+
+
+def play_all(world: World, cases: Sequence[Case]) -> str:
+    """The cases that went otherwise than expected, one a line; empty if all went well."""
+
+    def one(case: Case) -> str:
+        try:
+            got, wanted = play(world, case), expected(case)
+        except AssertionError as problem:
+            return f"{case.row}: {problem}"
+        wrong = [f"{key} is {got[key]!r}, not {wanted[key]!r}" for key in wanted if got[key] != wanted[key]]
+        return f"{case.row}: {'; '.join(wrong)}" if wrong else ""
+
+    assert len({case.row for case in cases}) == len(cases), "two cases of one name"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return "\n".join(filter(None, pool.map(one, cases)))
+
+
+def refreshing(world: World, uri: str) -> Json:
+    """Waits until the refresh is known."""
+    return world.until(uri, lambda status: status["status"] == "Refreshing", END_SECONDS)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Waits until a condition holds."""
+    end = time.monotonic() + END_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "not so in time"
+        time.sleep(LOOK_SECONDS)

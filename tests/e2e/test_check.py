@@ -1,0 +1,106 @@
+"""POST /api/check: what can be known before anything is started, over HTTP."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from devhost.power_bi.server import serve
+from devhost.power_bi.service import PowerBiService
+from tests.devhost.process import KEY, ROOT, Devhost
+from tests.e2e.world import FAST, WORKSPACE, World
+
+Json = dict[str, Any]
+
+
+def check(world: World, model: str, **more: Any) -> requests.Response:
+    """The answer to a check."""
+    body = {"workspaceId": WORKSPACE, "datasetId": model, **more}
+    headers = {"x-functions-key": world.key} if world.key else {}
+    return requests.post(f"{world.app}/api/check", json=body, headers=headers, timeout=60)
+
+
+def test_a_model_that_can_be_read(world: World) -> None:
+    """`ok`, and nothing was started; what is running is shown."""
+    model = world.model()
+    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 60, "visibilitySeconds": 0})
+    answer = check(world, model)
+    body = answer.json()
+    assert (answer.status_code, body["ok"], body["datasetId"]) == (200, True, model)
+    assert body["running"]["refreshType"] == "Scheduled"
+    assert world.truth(model)["calls"] == {"start": 0, "history": 1, "details": 0, "cancel": 0, "dataset": 0}
+    assert world.listing(datasetId=model).json()["refreshes"] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [
+        ("notAuthorized", "NotAuthorized", "Contributor, Member or Admin"),
+        ("notAccessible", "ApiNotAccessible", "Service principals can call Fabric public APIs"),
+        ("notFound", "ModelNotFound", "workspaceId"),
+        ("unavailable", "ServiceUnavailable", "service health"),
+    ],
+)
+def test_the_sentence_is_that_of_a_request(world: World, fault: str, code: str, says: str) -> None:
+    """200 with `ok` false: the check ran, and this is what it found."""
+    model = world.model()
+    world.fault(model, fault, "history")
+    answer = check(world, model)
+    body = answer.json()
+    assert (answer.status_code, body["ok"], body["error"]["code"]) == (200, False, code)
+    assert says in body["error"]["message"]
+
+
+def test_a_body_that_no_start_would_take_is_refused(world: World) -> None:
+    """By the same names, also in the keys that a check does not need."""
+    model = world.model()
+    for more, target in (({"datasetId": "x"}, "datasetId"), ({"refresh": {"type": "Add"}}, "refresh.type")):
+        answer = check(world, model, **more)
+        assert (answer.status_code, answer.json()["error"]["target"]) == (400, target)
+    assert check(world, model, refresh={"type": "full"}, timeoutMinutes=5).json()["ok"]
+
+
+def test_a_service_that_hangs_is_not_waited_for(world: World) -> None:
+    """An answer comes, and it says that none came."""
+    model = world.model()
+    world.fault(model, "hang", "history", seconds=40)
+    began = time.monotonic()
+    body = check(world, model).json()
+    assert 19 < time.monotonic() - began < 29
+    assert (body["ok"], body["error"]["code"], body["checks"]["history"]) == (False, "ServiceUnavailable", "unknown")
+    assert "no answer within 20 seconds" in body["error"]["message"]
+
+
+@pytest.mark.usefixtures("local")
+def test_who_may_check_what(tmp_path: Path) -> None:
+    """With keys on a check needs one; a workspace that is not allowed is found out without asking Power BI."""
+    with serve(PowerBiService()) as service:
+        env = {
+            **FAST,
+            "POWER_BI_API_URL": service.base_url,
+            "ALLOWED_WORKSPACES": "99999999-0000-0000-0000-000000000001",
+        }
+        with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
+            app.said("host key")
+            key = next(line for line in app.lines if "host key" in line.lower()).split()[-1]
+            world = World(app.base, service.base_url, key)
+            model = world.model()
+            assert check(World(app.base, service.base_url), model).status_code == 401
+            answer = check(world, model)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (200, "WorkspaceNotAllowed")
+            assert world.truth(model)["calls"]["history"] == 0
+
+
+@pytest.mark.usefixtures("local")
+def test_where_nobody_listens(tmp_path: Path) -> None:
+    """No connection is a finding of the check, and the end of a request once the budget is spent."""
+    env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:1"}
+    with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
+        world, model = World(app.base, ""), "22222222-aaaa-bbbb-cccc-000000000001"
+        body = check(world, model).json()
+        assert (body["ok"], body["error"]["code"]) == (False, "ServiceUnavailable")
+        told = world.refreshed(model)
+        assert (told.code, told.body["error"]["code"], told.body["refreshId"]) == (424, "ServiceUnavailable", None)
+        assert told.body["error"]["retryable"] is True

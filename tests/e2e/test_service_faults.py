@@ -1,0 +1,320 @@
+"""Whatever Power BI does while a model is looked at, started and read, the caller is told the truth in the end."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.service_case import Case, Meanwhile, play_all, refreshing, until
+from tests.e2e.world import World
+
+FULL = {"refresh": {"type": "full"}}
+SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}}
+EFFECT = {"afterEffect": True}
+ALWAYS = {"probability": 1}
+HUNG = {"seconds": 40}
+"""Longer than the app waits for an answer."""
+IDS = ("RequestId", "x-ms-request-id", "Location")
+FRAMING = "DirectLakeFraming"
+FRAMED = {"refreshType": FRAMING, "startsIn": -600, "seconds": 1}
+"""An automatic framing of ten minutes ago: the sign of a Direct Lake model."""
+
+Json = dict[str, Any]
+
+
+def once(name: str, route: str, **more: Any) -> tuple[str, str, Json]:
+    """A fault that strikes once, unless more is said."""
+    return name, route, more
+
+
+def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
+    """Faults that begin when the refresh is running."""
+
+    def meanwhile(world: World, model: str, uri: str) -> None:
+        refreshing(world, uri)
+        for name, route, more in faults:
+            world.fault(model, name, route, **more)
+
+    return meanwhile
+
+
+def then_foreign(count: int = 1, *, end: bool = False, **foreign: Any) -> Meanwhile:
+    """Refreshes of others that begin when ours is running; `end`: ours ends after that, and not before."""
+
+    def meanwhile(world: World, model: str, uri: str) -> None:
+        refreshing(world, uri)
+        until(lambda: any(refresh["state"] == "InProgress" for refresh in world.own(model)))
+        for _ in range(count):
+            world.control(model, "/foreign", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **foreign})
+        if end:
+            world.control(model, "/end")
+
+    return meanwhile
+
+
+def then_make_room(world: World, model: str, uri: str) -> None:
+    """The refresh that is in the way ends once it has been in the way."""
+    until(lambda: world.truth(model)["calls"]["start"])
+    world.control(model, "/end")
+
+
+def then_end(world: World, model: str, uri: str) -> None:
+    """A refresh that goes on and on, until its capacity is back."""
+    refreshing(world, uri)
+    reads = world.truth(model)["calls"]["history"]
+    until(lambda: world.truth(model)["calls"]["history"] > reads + 2)
+    world.control(model, "/end")
+
+
+def then_cancel(world: World, model: str, uri: str) -> None:
+    """Somebody cancels it in the portal."""
+    refreshing(world, uri)
+    world.control(model, "/cancel")
+
+
+STARTS: dict[str, Json] = {"a standard start": {}, "an enhanced start": FULL, "a partial start": SALES}
+UNWELL = ("serverError", "badGateway", "unavailable", "gatewayTimeout", "signInPage", "drop")
+TROUBLE = [
+    # the longest first
+    Case("read that hangs", faults=[once("hang", "history", **HUNG)]),
+    Case("start that hangs, and was accepted", faults=[once("hang", "start", **HUNG, **EFFECT)], served="adopted"),
+    Case("start that hangs, and was not accepted", faults=[once("hang", "start", **HUNG)], starts=2),
+    Case(
+        "start that is never answered",
+        faults=[("gatewayTimeout", "start", ALWAYS)],
+        status="Failed",
+        code="AnswerLost",
+        retryable=True,
+        says=["no new refresh appeared"],
+        made=0,
+        starts=3,
+    ),
+    *(
+        Case(f"{fault}, twice, while the model is looked at", faults=[(fault, "history", {"count": 2})])
+        for fault in UNWELL
+    ),
+    *(Case(f"{fault} instead of the start", faults=[once(fault, "start")], starts=2) for fault in UNWELL),
+    *(
+        Case(
+            f"{fault} instead of the answer of {kind}",
+            faults=[once(fault, "start", **EFFECT)],
+            wish=wish,
+            served="adopted",
+        )
+        for fault in UNWELL
+        for kind, wish in STARTS.items()
+        if fault in ("drop", "gatewayTimeout") or not wish
+    ),
+    Case("answer that is slow", faults=[once("slow", "start", seconds=3), once("slow", "history", seconds=2)]),
+    Case(
+        "errors while it runs",
+        {"seconds": 3},
+        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in UNWELL)),
+    ),
+    Case(
+        "enhanced, errors while it runs",
+        {"seconds": 3},
+        wish=FULL,
+        meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in UNWELL)),
+    ),
+    Case(
+        "role taken away while it runs",
+        {"seconds": 3},
+        meanwhile=then_fault(("notAuthorized", "any", {"count": 2}), ("notFound", "any", {"count": 2})),
+    ),
+    Case("throttle while it runs", {"seconds": 3}, meanwhile=then_fault(once("throttled", "history", seconds=2))),
+    Case("throttle of a second", faults=[once("throttled", "history", seconds=1)]),
+    Case("throttle that only its text tells", faults=[once("throttledWithoutHeader", "history", seconds=2)]),
+    Case("throttle of the start", faults=[once("throttled", "start", seconds=2)], starts=2),
+    Case(
+        "throttle of an hour",
+        faults=[("throttled", "history", {**ALWAYS, "seconds": 3392})],
+        wish={"timeoutMinutes": 0.15},
+        status="TimedOut",
+        code="TimedOut",
+        retryable=True,
+        made=0,
+        looks=1,
+    ),
+    Case(
+        "outage that outlasts the budget",
+        faults=[("unavailable", "history", ALWAYS)],
+        status="Failed",
+        code="ServiceUnavailable",
+        retryable=True,
+        says=["service health"],
+        made=0,
+    ),
+]
+
+
+def dropped(times: int) -> list[tuple[str, str, Json]]:
+    """Accepted with 202, and never heard of again."""
+    return [("acceptedButDropped", "start", {"count": times})]
+
+
+HIDDEN = [{"refreshType": "Scheduled", "outcome": "Stuck", "visibilitySeconds": "never"}]
+"""Somebody else's refresh that is running, and not in the history."""
+LOST_WORDS = (
+    "A refresh is already in progress for this dataset",
+    "Cannot start: another dataset refresh is running",
+    "RefreshInProgressException",
+)
+OUT_OF_SIGHT = {"outcome": "Stuck"}
+QUIRKS = [
+    Case("row that comes late", {"visibilitySeconds": 2.5}),
+    Case("row that comes after the end", {"seconds": 0.2, "visibilitySeconds": 3}),
+    Case("row and details that come late", {"visibilitySeconds": 2.5, "detailsVisibilitySeconds": 3}, wish=FULL),
+    Case("row that never comes, but can be read by id", {"visibilitySeconds": "never", "detailsOfStandard": True}),
+    Case("accepted and dropped, once", faults=dropped(1), starts=2),
+    Case(
+        "accepted and dropped, always",
+        faults=dropped(3),
+        status="Failed",
+        code="RefreshDropped",
+        retryable=True,
+        says=["bursts"],
+        made=0,
+        starts=3,
+    ),
+    *(
+        Case(f"id in {name} only", {"dropHeaders": [header for header in IDS if header != name]}, wish=FULL)
+        for name in IDS
+    ),
+    Case("id in no header", {"dropHeaders": list(IDS)}, served="adopted"),
+    Case("enhanced, id in no header", {"dropHeaders": list(IDS)}, wish=FULL, served="adopted"),
+    *(
+        Case(f"{kind} refresh in the way", foreign=[{"refreshType": kind, "seconds": 2, "blocks": True}])
+        for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
+    ),
+    Case("refresh in the way under an unknown word", {"runningStatus": "Pondering"}, foreign=[{"seconds": 2}]),
+    Case("refused as busy, 400", foreign=HIDDEN, meanwhile=then_make_room, starts=2),
+    Case("refused as busy, 409", {"conflict": 409}, foreign=HIDDEN, meanwhile=then_make_room, starts=2),
+    *(
+        Case(
+            f"refused as busy: {words}", {"conflictMessage": words}, foreign=HIDDEN, meanwhile=then_make_room, starts=2
+        )
+        for words in LOST_WORDS
+    ),
+    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, foreign=HIDDEN, meanwhile=then_make_room),
+    Case(
+        "row of yesterday that never ended",
+        foreign=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
+    ),
+    Case(
+        "newer success of somebody else",
+        {"outcome": "Failed", "seconds": 3},
+        meanwhile=then_foreign(),
+        status="Failed",
+        code="ModelRefreshFailed_CredentialsNotSpecified",
+    ),
+    Case("newer failure of somebody else", {"seconds": 3}, meanwhile=then_foreign(outcome="Failed")),
+    Case("attempts that failed before the one that did not", {"outcome": {"attempts": 3}}),
+    Case("unknown word for running", {"runningStatus": "Pondering"}),
+    Case("unknown words by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, wish=FULL),
+    Case("InProgress by id", {"detailsRunningStatus": "InProgress"}, wish=FULL),
+    Case("end beside an unknown extended status", {"outcome": {"extendedStatus": "Unknown"}}, wish=FULL),
+    Case("end in other letters", {"outcome": {"status": "completed", "extendedStatus": "COMPLETED"}}, wish=FULL),
+    Case("capacity that is paused and comes back", {"outcome": "Stuck"}, meanwhile=then_end),
+    Case("cancelled by somebody", {"seconds": 30}, meanwhile=then_cancel, status="Cancelled", code="RefreshCancelled"),
+    Case(
+        "cancelled, with one l",
+        {"outcome": {"outcome": "Cancelled", "status": "Canceled"}},
+        status="Cancelled",
+        code="RefreshCancelled",
+    ),
+    Case("disabled", {"outcome": "Disabled"}, status="Failed", code="RefreshDisabled"),
+    Case(
+        "longer than allowed",
+        {"outcome": "TimedOut"},
+        wish=FULL,
+        status="Failed",
+        code="RefreshTimedOut",
+        table=None,
+        says=["refresh.timeout"],
+    ),
+    Case("Direct Lake", {"recordedAs": FRAMING}),
+    Case("Direct Lake, enhanced", {"recordedAs": FRAMING}, wish=FULL),
+    Case(
+        "Direct Lake, answer lost",
+        {"recordedAs": FRAMING},
+        [once("drop", "start", **EFFECT)],
+        [FRAMED],
+        served="adopted",
+    ),
+    Case(
+        "Direct Lake, enhanced, answer lost",
+        {"recordedAs": FRAMING},
+        [once("drop", "start", **EFFECT)],
+        [FRAMED],
+        FULL,
+        served="adopted",
+    ),
+    *(
+        Case(
+            f"clock of the service {skew} s off",
+            {"clockSkewSeconds": skew},
+            [once("drop", "start", **EFFECT)],
+            served="adopted",
+        )
+        for skew in (-3600, 3600)
+    ),
+    Case(
+        "pushed out of the history",
+        OUT_OF_SIGHT,
+        meanwhile=then_foreign(61),
+        status="Lost",
+        code="RefreshOutOfSight",
+        says=["key refresh"],
+    ),
+    Case(
+        "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_foreign(61, end=True)
+    ),
+    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_foreign(61, end=True)),
+    Case("only a timeout is wished", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
+    Case(
+        "partial batches",
+        wish={"refresh": {"commitMode": "partialBatch", "applyRefreshPolicy": "false", "maxParallelism": "2"}},
+        enhanced=True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "cases"), [("trouble on the way", TROUBLE), ("consistency", QUIRKS)])
+def test_each_row_has_its_verdict(
+    world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
+) -> None:
+    """Status, code, what helps, how many refreshes: all as the row says, or the row is shown."""
+    began = time.monotonic()
+    wrong = play_all(world, cases)
+    assert not wrong, wrong
+    took = time.monotonic() - began
+    record_property("measured", f"service faults over HTTP, {name}: {len(cases)} cases in {took:.0f} s")
+
+
+def test_a_throttle_holds_for_the_next_request_too(world: World) -> None:
+    """Whoever met the 429 has gone; the next one waits as long, without asking, and then is served."""
+    model = world.model()
+    world.fault(model, "throttled", "history", seconds=10)
+    first = world.ask(model)
+    world.until(first["statusUri"], lambda status: status["lastReadError"])
+    assert requests.delete(first["cancelUri"], timeout=30).status_code == 202
+    assert world.follow(first["statusUri"]).body["status"] == "Cancelled"
+    second = world.ask(model)
+    world.until(second["statusUri"], lambda status: status["lastReadError"])
+    calls = world.truth(model)["calls"]
+    told = world.follow(second["statusUri"])
+    assert calls["history"] == 1
+    assert (told.code, world.truth(model)["calls"]["start"]) == (200, 1)
+
+
+def test_the_status_shows_how_far_an_enhanced_refresh_is(world: World) -> None:
+    """Tables and partitions, while it runs."""
+    model = world.model(outcome="Stuck")
+    uri = world.ask(model, **FULL)["statusUri"]
+    status = world.until(uri, lambda status: (status["progress"] or {}).get("completed") == 1)
+    world.control(model, "/end")
+    assert status["progress"] == {"total": 2, "completed": 1, "inProgress": ["DimDate/DimDate"], "failed": []}
+    assert world.follow(uri).body["progress"] is None

@@ -1,0 +1,237 @@
+"""What Power BI refuses for good, and how a refresh fails: told at once, in words that a data engineer can act on."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.service_case import Case, play_all
+from tests.e2e.world import World
+
+FULL = {"refresh": {"type": "full"}}
+SHARED = {"capacity": "shared", "dailyLimit": 0}
+ROLE = "Contributor, Member or Admin"
+SETTING = "Service principals can call Fabric public APIs"
+PROCESSING = "ModelRefresh_ShortMessage_ProcessingError"
+
+Json = dict[str, Any]
+
+
+def refused(row: str, fault: str, route: str, code: str, *says: str, count: int = 1) -> Case:
+    """An answer after which nothing is tried again; the POST itself may have been the call that was refused."""
+    starts = 1 if route == "start" else 0
+    faults = [(fault, route, {"count": count})]
+    return Case(row, faults=faults, status="Failed", code=code, says=says, made=0, starts=starts)
+
+
+REFUSALS = [
+    refused("model or workspace that is not there", "notFound", "history", "ModelNotFound", "workspaceId", ROLE),
+    refused("model that is gone when it is started", "notFound", "start", "ModelNotFound", ROLE),
+    refused("model that is not there, in a sentence", "datasetNotFound", "history", "ModelNotFound", "ItemNotFound"),
+    refused("workspace without a role", "notAuthorized", "history", "NotAuthorized", ROLE),
+    refused("role that allows to read only", "notAuthorized", "start", "NotAuthorized", ROLE),
+    refused("bare 401", "unauthorized", "history", "NotAuthorized", ROLE, "HTTP 401"),
+    refused("403 of a proxy", "forbiddenPage", "history", "NotAuthorized", "403 Forbidden"),
+    refused("tenant setting that is off", "notAccessible", "history", "ApiNotAccessible", SETTING),
+    refused("tenant setting that is off, when started", "notAccessible", "start", "ApiNotAccessible", SETTING),
+    refused("tenant setting in its old words", "notAllowedByTenant", "history", "ApiNotAccessible", SETTING),
+    refused("tenant setting under a 200", "notAccessibleIn200", "history", "ApiNotAccessible", SETTING),
+    refused("tenant setting under a 200 to a POST", "notAccessibleIn200", "start", "ApiNotAccessible", SETTING),
+    refused("token that stays expired", "tokenExpired", "history", "TokenRejected", "POWER_BI_CLOUD", count=2),
+    refused("push, streaming or live-connected model", "notModelBased", "start", "ModelNotRefreshable", "DirectQuery"),
+    refused("DirectQuery model", "directQuery", "start", "ModelNotRefreshable", "DirectQuery"),
+    refused("paused capacity as 404", "capacityNotActive", "start", "CapacityNotActive", "Resume the capacity"),
+    refused("paused capacity as 503", "capacityNotActive503", "start", "CapacityNotActive", "Resume the capacity"),
+    refused("paused capacity when read", "capacityNotActive", "history", "CapacityNotActive", "Resume the capacity"),
+    refused("redirect to another host", "redirected", "start", "UnexpectedAnswer", "HTTP 307"),
+    Case("daily limit as 400", SHARED, status="Failed", code="DailyLimitReached", says=["tomorrow"], made=0, starts=1),
+    Case(
+        "daily limit as 429",
+        {**SHARED, "dailyLimitStatus": 429},
+        status="Failed",
+        code="DailyLimitReached",
+        says=["tomorrow", "Request Throttled"],
+        made=0,
+        starts=1,
+    ),
+    Case(
+        "enhanced options on shared capacity",
+        {"capacity": "shared"},
+        wish=FULL,
+        status="Failed",
+        code="InvalidRefreshRequest",
+        says=["Premium, Embedded or Fabric capacity"],
+        made=0,
+        starts=1,
+    ),
+    Case(
+        "mails for the identity of an app",
+        wish={"notifyOption": "MailOnFailure"},
+        status="Failed",
+        code="NotifyOptionRefused",
+        says=["Leave out notifyOption"],
+        made=0,
+        starts=1,
+    ),
+    Case("token that expires while reading", faults=[("tokenExpired", "history", {})]),
+    Case("token that expires before the POST", faults=[("tokenExpired", "start", {})], starts=2),
+]
+
+
+def failed(row: str, outcome: Json, code: str, *says: str, **more: Any) -> Case:
+    """A refresh that ran and failed."""
+    knobs = {"outcome": {"outcome": "Failed", **outcome}, **more.pop("knobs", {})}
+    return Case(row, knobs, status="Failed", code=code, says=says, **more)
+
+
+def told(description: str) -> Json:
+    """The code that says nothing, with a text that does."""
+    return {"errorCode": PROCESSING, "errorDescription": description}
+
+
+NESTED = {
+    "error": {
+        "code": "DM_GWPipeline_Gateway_DataSourceAccessError",
+        "pbi.error": {
+            "code": "DM_GWPipeline_Gateway_DataSourceAccessError",
+            "details": [
+                {"code": "DM_ErrorDetailNameCode_UnderlyingErrorMessage", "detail": {"value": "Login failed for app."}},
+                {"code": "DM_ErrorDetailNameCode_DataSourceName", "detail": {"value": "warehouse.example.com;Sales"}},
+            ],
+        },
+    }
+}
+GATEWAY_TIMEOUT = "DM_GWPipeline_Gateway_TimeoutError"
+ONLY_IN_ATTEMPTS = {"errorCode": None, "attemptExceptionJson": json.dumps({"errorCode": GATEWAY_TIMEOUT})}
+EVICTED = {
+    "code": "0xC11C0020",
+    "message": "Session cancelled because it is connected to a database that has been evicted to free up memory.",
+    "type": "Error",
+}
+POLICY = "RefreshApiRequest for table refresh using refresh policy must have the property 'CommitMode'."
+BUSY_CAPACITY = "You've exceeded the capacity limit for semantic model refreshes. Try again when fewer are processed."
+
+FAILURES = [
+    failed(
+        "credentials that are not there",
+        {"errorCode": "ModelRefreshFailed_CredentialsNotSpecified"},
+        "ModelRefreshFailed_CredentialsNotSpecified",
+        "Enter the data source credentials",
+    ),
+    failed(
+        "credentials of a data source that is named",
+        told("The credentials of the data source 'warehouse.example.com' are missing."),
+        PROCESSING,
+        "'warehouse.example.com'",
+        "Enter the data source credentials",
+    ),
+    failed("access that was denied", told("Access was denied."), PROCESSING, "credentials", "Access was denied"),
+    failed("OAuth that failed", told("Failed to get OAuth resource id"), PROCESSING, "credentials"),
+    failed(
+        "data source that fails behind a gateway",
+        {"errorCode": "DM_GWPipeline_Gateway_MashupDataAccessError"},
+        "DM_GWPipeline_Gateway_MashupDataAccessError",
+        "gateway connection",
+    ),
+    failed("gateway that times out", {"errorCode": GATEWAY_TIMEOUT}, GATEWAY_TIMEOUT, "gateway", retryable=True),
+    failed(
+        "gateway out of reach", {"errorCode": "GatewayNotReachable"}, "GatewayNotReachable", "gateway", retryable=True
+    ),
+    failed("table that a framing does not find", {"errorCode": "DirectLake_TableNotFound"}, "DirectLake_TableNotFound"),
+    failed("framing that says little", {"errorCode": "Premium_ASWL_Error"}, "Premium_ASWL_Error", "refresh history"),
+    failed(
+        "eviction, told by the messages",
+        {"errorCode": PROCESSING, "messages": [EVICTED]},
+        "0xC11C0020",
+        "evicted",
+        wish=FULL,
+        retryable=True,
+        table="Sales",
+    ),
+    failed("capacity with too many refreshes", told(BUSY_CAPACITY), PROCESSING, "fewer models", retryable=True),
+    failed("limit of the capacity", told("Capacity level limit exceeded."), PROCESSING, retryable=True),
+    failed("limit of the node", told("Node level limit exceeded."), PROCESSING, retryable=True),
+    failed(
+        "engine that crashed",
+        told("Container exited unexpectedly with code 0x0000DEAD"),
+        PROCESSING,
+        "Publish the model again",
+    ),
+    failed(
+        "exception with everything nested",
+        {"serviceExceptionJson": json.dumps(NESTED)},
+        "DM_GWPipeline_Gateway_DataSourceAccessError",
+        "warehouse.example.com",
+        "Login failed",
+    ),
+    failed(
+        "exception that is JSON in a JSON text",
+        {"serviceExceptionJson": json.dumps(json.dumps({"errorCode": GATEWAY_TIMEOUT}))},
+        GATEWAY_TIMEOUT,
+        retryable=True,
+    ),
+    failed(
+        "exception that is broken JSON",
+        {"serviceExceptionJson": '{"errorCode":"Model'},
+        "RefreshFailed",
+        '{"errorCode":"Model',
+    ),
+    failed("failure that says nothing", {"errorCode": None}, "RefreshFailed", "refresh history"),
+    failed("enhanced failure that says nothing", {"errorCode": None}, "RefreshFailed", wish=FULL, table="Sales"),
+    failed("cause in the attempts only", ONLY_IN_ATTEMPTS, GATEWAY_TIMEOUT, retryable=True),
+    failed(
+        "cause in the history, not by id",
+        {"errorCode": GATEWAY_TIMEOUT, "messages": []},
+        GATEWAY_TIMEOUT,
+        knobs={"detailsException": False},
+        wish=FULL,
+        retryable=True,
+        table="Sales",
+    ),
+    failed(
+        "message without a code",
+        {"errorCode": None, "messages": [{"message": POLICY, "type": "Error"}]},
+        "DefinitionInvalid",
+        "CommitMode",
+        "Correct the named table",
+        wish=FULL,
+        table="Sales",
+    ),
+    failed(
+        "warning beside the error",
+        {**told("x"), "messages": [{"message": "Old driver.", "type": "Warning"}, EVICTED]},
+        "0xC11C0020",
+        wish=FULL,
+        retryable=True,
+        table="Sales",
+    ),
+    failed(
+        "table that is named in the text",
+        told("The column 'Price' of table 'Sales' wasn't found."),
+        PROCESSING,
+        "table Sales",
+        table="Sales",
+    ),
+    failed(
+        "table that is named by the objects",
+        {**told("x"), "objects": [{"table": "DimDate", "partition": "P", "status": "Failed"}]},
+        PROCESSING,
+        "partition P",
+        wish=FULL,
+        table="DimDate",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "cases"), [("refused for good", REFUSALS), ("why it failed", FAILURES)])
+def test_each_row_has_its_verdict(
+    world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
+) -> None:
+    """Status, code, what helps, how many refreshes: all as the row says, or the row is shown."""
+    began = time.monotonic()
+    wrong = play_all(world, cases)
+    assert not wrong, wrong
+    took = time.monotonic() - began
+    record_property("measured", f"service faults over HTTP, {name}: {len(cases)} cases in {took:.0f} s")

@@ -1,0 +1,65 @@
+"""How Power BI puts things on some days: its words, Direct Lake models, and histories that forget.
+
+Each is one of the scenario's rare things: it changes a day that has been decided, with a chance of its own.
+"""
+
+import random
+from typing import Any, Protocol
+
+FRAMING = "DirectLakeFraming"
+BURST = 70
+"""More rows than a history has."""
+
+Json = dict[str, Any]
+
+
+class Day(Protocol):
+    """What is needed of a scenario here."""
+
+    knobs: dict[str, Json]
+    foreign: list[tuple[str, Json]]
+    direct_lake: frozenset[str]
+    words: Json
+    callers: list[Any]
+
+
+def other_words(day: Day, chance: random.Random) -> None:
+    """Words that nobody documented for what goes on, and other refusals than usual."""
+    day.words = {
+        "serverError": chance.choice(["badGateway", "signInPage", "gatewayTimeout"]),
+        "throttled": "throttledWithoutHeader",
+    }
+    for knobs in day.knobs.values():
+        knobs["runningStatus"] = chance.choice(["Unknown", "Pondering"])
+        knobs["detailsRunningStatus"] = chance.choice(["InProgress", "Pondering"])
+        knobs["runningExtendedStatus"] = chance.choice(["Unknown", "Musing"])
+        knobs["detailsException"] = chance.random() < 0.5
+        knobs["conflictMessage"] = chance.choice(["A refresh is already in progress", "RefreshInProgressException"])
+
+
+def direct_lake(day: Day, chance: random.Random) -> None:
+    """A model that holds no data: all its refreshes are framings, and sometimes so many that the history forgets."""
+    model = chance.choice(sorted(day.knobs))
+    day.direct_lake = frozenset([model])
+    day.knobs[model]["recordedAs"] = FRAMING
+    day.foreign = [(which, _framing(entry) if which == model else entry) for which, entry in day.foreign]
+    how = {"refreshType": FRAMING, "seconds": 1, "visibilitySeconds": 0}
+    day.foreign.append((model, {**how, "startsIn": -3600}))
+    if chance.random() < 0.5:
+        begin = chance.choice(day.callers).at + chance.uniform(2, 20)
+        day.foreign += [(model, {**how, "startsIn": begin + number / 5}) for number in range(BURST)]
+
+
+def imported_tables(day: Day) -> None:
+    """A model that is framed and holds data all the same has loaded it before, and its history says so."""
+    framed = {model for model, entry in day.foreign if entry["refreshType"] == FRAMING} - day.direct_lake
+    loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}
+    day.foreign += [(model, {**loaded, "outcome": "Completed"}) for model in sorted(framed)]
+
+
+def _framing(entry: Json) -> Json:
+    """Whoever refreshes a Direct Lake model frames it; such a refresh stands in nobody's way."""
+    outcome = entry.get("outcome", "Completed")
+    if isinstance(outcome, dict):
+        outcome = {key: value for key, value in outcome.items() if key != "objects"}
+    return {**entry, "refreshType": FRAMING, "outcome": outcome, "blocks": False}

@@ -1,0 +1,87 @@
+"""What a check finds, told so that a program can branch on it and a person can act on it."""
+
+from typing import Any
+
+import pytest
+
+from power_bi.check import check_model, no_answer, not_allowed
+from power_bi.client import PowerBiClient
+from power_bi.errors import Facts, NotSent, PowerBiError, Refused
+from refresh.errors import CATALOGUE
+from tests.unit.power_bi.fake import DATASET, REFRESH, URL, WORKSPACE, Service, client, reply
+
+ROW = {"requestId": REFRESH, "refreshType": "Scheduled", "status": "Completed", "startTime": "2026-03-23T13:48:31Z"}
+DATE = "Mon, 23 Mar 2026 14:00:00 GMT"
+EXPIRED = {"error": {"code": "TokenExpired", "message": "Access token has expired"}}
+
+
+class NoTokens:
+    """A token source that has none."""
+
+    def __init__(self, error: PowerBiError) -> None:
+        self.error = error
+
+    def token(self) -> str:
+        """Never."""
+        raise self.error
+
+    def renew(self, rejected: str) -> str:
+        """Never."""
+        raise self.error
+
+
+def test_a_model_that_can_be_read() -> None:
+    """With its newest refresh and the one that is running, and what nobody can know."""
+    running = {**ROW, "requestId": REFRESH.replace("9", "8"), "status": "Unknown", "startTime": "2026-03-23T13:59:00Z"}
+    power_bi, service = client(reply(200, {"value": [ROW, running]}, Date=DATE))
+    found = check_model(power_bi, WORKSPACE, DATASET)
+    assert found["ok"] is True
+    assert "error" not in found
+    assert found["checks"] == {"workspaceAllowed": "passed", "token": "passed", "history": "passed"}
+    assert found["lastRefresh"]["refreshId"] == REFRESH
+    assert found["running"]["startedAt"] == "2026-03-23T13:59:00.000Z"
+    assert "whether this identity may start one" in found["notChecked"]
+    assert [request.method for request in service.requests] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "token", "history"),
+    [
+        (reply(401), "NotAuthorized", "passed", "failed"),
+        (reply(403, {"Message": "API is not accessible for application"}), "ApiNotAccessible", "passed", "failed"),
+        (reply(404), "ModelNotFound", "passed", "failed"),
+        (reply(403, EXPIRED), "TokenRejected", "failed", "unknown"),
+        (reply(429, Retry_After="60"), "Throttled", "passed", "failed"),
+        (reply(503), "ServiceUnavailable", "passed", "failed"),
+    ],
+)
+def test_what_stands_in_the_way(answer: Any, code: str, token: str, history: str) -> None:
+    """The error comes first, with what to do; the checks say how far it went."""
+    power_bi, _ = client(answer, answer)
+    found = check_model(power_bi, WORKSPACE, DATASET)
+    assert next(iter(found)) == "error"
+    assert (found["ok"], found["error"]["code"]) == (False, code)
+    assert found["error"]["message"].endswith(CATALOGUE[code].action)
+    assert found["checks"] == {"workspaceAllowed": "passed", "token": token, "history": history}
+
+
+@pytest.mark.parametrize("kind", [Refused, NotSent])
+def test_without_a_token_nothing_is_asked(kind: type[PowerBiError]) -> None:
+    """For good, or for now."""
+    code = "TokenUnavailable" if kind is Refused else "SignInUnavailable"
+    service = Service()
+    power_bi = PowerBiClient(URL, NoTokens(kind(Facts(), code)), transport=service)
+    found = check_model(power_bi, WORKSPACE, DATASET)
+    assert (found["ok"], found["error"]["code"]) == (False, code)
+    assert found["checks"] == {"workspaceAllowed": "passed", "token": "failed", "history": "unknown"}
+    assert service.requests == []
+
+
+def test_what_is_not_even_tried() -> None:
+    """A workspace that is not allowed, and an answer that does not come."""
+    found = not_allowed(DATASET)
+    assert (found["ok"], found["error"]["code"]) == (False, "WorkspaceNotAllowed")
+    assert found["checks"] == {"workspaceAllowed": "failed", "token": "unknown", "history": "unknown"}
+    found = no_answer(DATASET, 20.0)
+    assert "no answer within 20 seconds" in found["error"]["message"]
+    assert found["error"]["retryable"] is True

@@ -1,0 +1,89 @@
+"""A 429 is for everybody who speaks of the model, until its time is over."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from power_bi.errors import Throttled
+from refresh import clock
+from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, client, reply
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+OTHER = UUID("33333333-aaaa-bbbb-cccc-000000000003")
+HISTORY = reply(200, {"value": []})
+
+
+class Clock:
+    """The app's clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def tick(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock of the test's own."""
+    moved = Clock()
+    monkeypatch.setattr(clock, "now", lambda: moved.now)
+    return moved
+
+
+def test_nobody_asks_again_before_the_time_is_over(time: Clock) -> None:
+    """Whatever they want to read or start; the seconds that are left are told, and nothing goes over the wire."""
+    power_bi, service = client(reply(429, Retry_After="3392"), HISTORY)
+    with pytest.raises(Throttled):
+        power_bi.history(WORKSPACE, DATASET)
+    time.tick(392)
+    for call in (
+        lambda: power_bi.history(WORKSPACE, DATASET),
+        lambda: power_bi.start(WORKSPACE, DATASET, None),
+        lambda: power_bi.refresh(WORKSPACE, DATASET, REFRESH),
+    ):
+        with pytest.raises(Throttled) as caught:
+            call()
+        assert caught.value.retry_after_seconds == 3000
+        assert "2026-03-31T12:56:32.000Z" in str(caught.value)
+    assert len(service.requests) == 1
+    time.tick(3000)
+    power_bi.history(WORKSPACE, DATASET)
+    assert len(service.requests) == 2
+
+
+def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
+    """As durable timers do; else every throttle would cost one wait more."""
+    power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
+    with pytest.raises(Throttled):
+        power_bi.history(WORKSPACE, DATASET)
+    time.tick(59)
+    assert power_bi.history(WORKSPACE, DATASET).rows == ()
+
+
+def test_other_models_are_asked(time: Clock) -> None:
+    """The service says nothing about them."""
+    power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
+    with pytest.raises(Throttled):
+        power_bi.history(WORKSPACE, DATASET)
+    assert power_bi.history(WORKSPACE, OTHER).rows == ()
+
+
+def test_a_cancel_is_tried_all_the_same(time: Clock) -> None:
+    """Somebody waits for it, and it is tried a few times only."""
+    power_bi, service = client(reply(429, Retry_After="60"), reply(200))
+    with pytest.raises(Throttled):
+        power_bi.history(WORKSPACE, DATASET)
+    assert power_bi.cancel(WORKSPACE, DATASET, REFRESH)
+    assert len(service.requests) == 2
+
+
+def test_the_daily_limit_is_no_throttle(time: Clock) -> None:
+    """Where it comes as a 429: a person has to act, and reading goes on."""
+    daily = {"error": {"code": "Request Throttled", "message": "Number of refresh requests in last 24 hours exceeded"}}
+    power_bi, _ = client(reply(429, daily, Retry_After="60"), HISTORY)
+    with pytest.raises(Exception, match="last 24 hours"):
+        power_bi.start(WORKSPACE, DATASET, None)
+    assert power_bi.history(WORKSPACE, DATASET).rows == ()
