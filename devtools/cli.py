@@ -83,6 +83,10 @@ def run(options: argparse.Namespace) -> int:
             from devtools import servers
 
             return servers.power_bi(options.more)
+        case "integrations":
+            from devtools.integrations import files
+
+            return files.run(check=options.check)
         case "bench":
             from devtools import servers
 
@@ -172,6 +176,14 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,  # the service has a help of its own
         help="a Power BI service for development; arguments go to devhost.power_bi",
     )
+    some_files = commands.add_parser(
+        "integrations",
+        allow_abbrev=False,
+        help="writes the files for Data Factory and Synapse in integrations/",
+        description="Writes the pipelines, ARM templates and template zips in integrations/adf and synapse from "
+        "devtools/integrations/pipelines.py.",
+    )
+    some_files.add_argument("--check", action="store_true", help="only look; exit code 1 if any is not up to date")
     a_bench = commands.add_parser("bench", allow_abbrev=False, help="how fast something is; further arguments go to it")
     a_bench.add_argument("what", choices=["devhost", "lane", "polling"], help=BENCH_HELP)
     return parser

@@ -137,6 +137,8 @@ def test_the_app_needs_four_packages() -> None:
 def test_the_packages_run_on_every_python_of_the_platform(name: str, version: str) -> None:
     """The versions in use, which the file allows, declare that they run on it; or the file allows those that do."""
     for requirement in requirements(name):
+        if requirement.marker and not all(map(requirement.marker.evaluate, ({}, {"python_version": version[:4]}))):
+            continue  # the tests that need it skip there
         installed = importlib.metadata.distribution(requirement.name)
         assert requirement.specifier.contains(installed.version), requirement
         declared = Requirement(f"python {installed.metadata['Requires-Python'] or ''}").specifier

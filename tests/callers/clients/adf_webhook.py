@@ -1,0 +1,70 @@
+"""The WebHook activity: one call that carries an address, and then the wait for one call to that address."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tests.callers.clients.adf_http import ActivityFailed, Call, Send, Token, proof, seconds_of
+from tests.callers.clients.pace import Pace
+
+Json = dict[str, Any]
+
+ANSWER_SECONDS = 60.0
+"""For the first call, whatever `timeout` says."""
+DEFAULT_TIMEOUT = "00:10:00"
+
+
+class Mailbox(Protocol):
+    """Where the service takes the calls back."""
+
+    def address(self, name: str) -> str:
+        """The URI of a new address."""
+
+    def take(self, name: str, seconds: float) -> bytes | None:
+        """The body of the one call to an address, waiting for it; None if there was none. Later calls are refused."""
+
+
+@dataclass(frozen=True)
+class WebHookActivity:
+    """Runs the evaluated `typeProperties` of a WebHook activity."""
+
+    send: Send
+    token: Token
+    pace: Pace
+    mailbox: Mailbox
+    wait_seconds: float = 60.0
+    """Seconds of this machine that the timeout lasts: hours cannot be waited for."""
+
+    def __call__(self, properties: Json) -> Json:
+        """The output. Raises ActivityFailed if the call is not answered well or what is called back says so."""
+        assert properties["method"] == "POST"
+        assert "Content-Type" in properties["headers"]
+        seconds_of(properties.get("timeout", DEFAULT_TIMEOUT))
+        body = json.loads(properties["body"])
+        assert isinstance(body, dict)
+        name = secrets.token_hex(8)
+        body["callBackUri"] = self.mailbox.address(name)
+        headers = {**properties["headers"], **proof(properties.get("authentication"), self.token)}
+        answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
+        if not 200 <= answer.status < 300:
+            raise ActivityFailed("2108", f"The webhook was answered with '{answer.status}': '{answer.text}'")
+        # the page says that a 202 is polled, which would make the activity wait twice
+        assert not (answer.status == 202 and "location" in answer.headers), "a 202 with Location on the webhook route"
+        called = self.mailbox.take(name, self.wait_seconds)
+        if called is None:
+            raise ActivityFailed("TimedOut", "The webhook was not called back in time.")
+        return self._told(called, report=bool(properties.get("reportStatusOnCallBack")))
+
+    def _told(self, called: bytes, *, report: bool) -> Json:
+        try:
+            told = json.loads(called)
+        except ValueError:
+            raise ActivityFailed("2001", "What was called back is not JSON.") from None
+        if not isinstance(told, dict):
+            raise ActivityFailed("2001", "What was called back is not a JSON object.")
+        if report and int(told.get("StatusCode", 200)) >= 400:
+            error = told.get("Error") or {}
+            raise ActivityFailed(str(error.get("ErrorCode", "")), str(error.get("Message", "")))
+        output = told.get("Output") if report else told
+        return output if isinstance(output, dict) else {}

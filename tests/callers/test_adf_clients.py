@@ -1,0 +1,347 @@
+"""The clients keep the rules of the activities that they stand for: each rule is shown on an answer that breaks it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.callers.clients.adf_function import FunctionActivity
+from tests.callers.clients.adf_http import ActivityFailed, Answer, Call, seconds_of, send
+from tests.callers.clients.adf_pipeline import FAILED, HIDDEN, SKIPPED, SUCCEEDED, PipelineRun
+from tests.callers.clients.adf_web import WebActivity
+from tests.callers.clients.adf_webhook import WebHookActivity
+from tests.callers.clients.pace import Scaled, Virtual
+from tests.callers.servers import SILENT, json_answer, post_office, serving, token_for
+
+Json = dict[str, Any]
+
+DAY = 86400.0
+GET = {"method": "GET", "url": "https://app/x"}
+POST = {"method": "POST", "url": "https://app/x", "headers": {"Content-Type": "application/json"}, "body": "{}"}
+AUDIENCE = {"type": "MSI", "resource": "api://app"}
+
+
+class Script:
+    """Gives answers in turn, the last one for ever, and keeps the calls."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers, self.calls = list(answers), list[Call]()
+
+    def __call__(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return self.answers[min(len(self.calls), len(self.answers)) - 1]
+
+
+def moved(seconds: int | None = 5) -> Answer:
+    """A 202 that says where to look."""
+    headers = {"location": "https://app/status"} | ({"retry-after": str(seconds)} if seconds else {})
+    return Answer(202, b"{}", headers)
+
+
+def web(script: Script, pace: Virtual | None = None) -> WebActivity:
+    return WebActivity(script, token_for, pace or Virtual())
+
+
+def red(act: Callable[[], Any]) -> ActivityFailed:
+    with pytest.raises(ActivityFailed) as caught:
+        act()
+    return caught.value
+
+
+# ---- Web ----
+
+
+def test_web_looks_at_the_location_until_it_is_not_202() -> None:
+    """At the pace of Retry-After, without the headers of the first call."""
+    script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
+    assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
+    assert pace.seconds == 7 + 15
+    assert [(call.method, call.url) for call in script.calls[1:]] == [("GET", "https://app/status")] * 2
+    assert script.calls[0].headers["Authorization"] == "Bearer token for api://app"
+    assert script.calls[1].headers == {}
+
+
+def test_web_takes_a_202_if_it_is_told_to() -> None:
+    """turnOffAsync."""
+    script = Script(Answer(202, b'{"b": 2}', moved().headers))
+    assert web(script)({**GET, "turnOffAsync": True}, DAY) == {"b": 2}
+
+
+def test_web_ends_at_its_timeout() -> None:
+    """However willing the other side is to go on."""
+    pace = Virtual()
+    assert "timeout" in red(lambda: web(Script(moved(60)), pace)(GET, 600)).message
+    assert 600 < pace.seconds <= 660
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 424, 429, 500, 503])
+def test_web_is_red_on_an_error(status: int) -> None:
+    """With status and body in the message, at the first call and at a later look."""
+    answer = json_answer({"error": {"message": "why"}}, status)
+    for script in (Script(answer), Script(moved(), answer)):
+        failed = red(partial(web(script), GET, DAY))
+        assert failed.code == "2108"
+        assert str(status) in failed.message
+        assert "why" in failed.message
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"5", b'"text"', b"<html>"])
+def test_web_takes_objects_only(body: bytes) -> None:
+    """Anything else makes it red, also with 200."""
+    assert "JSON object" in red(lambda: web(Script(Answer(200, body)))(GET, DAY)).message
+
+
+def test_web_takes_four_megabytes() -> None:
+    """Not a byte more."""
+    fits = b'{"a":"' + b"x" * (4 * 1024 * 1024 - 8) + b'"}'
+    assert web(Script(Answer(200, fits)))(GET, DAY)
+    assert "4 MB" in red(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
+
+
+def test_web_gives_an_answer_a_minute_or_what_it_is_told() -> None:
+    """And never more than the 230 s after which Azure cuts the call."""
+    script = Script(json_answer({}))
+    for more in ({}, {"httpRequestTimeout": "00:02:00"}, {"httpRequestTimeout": "00:10:00"}):
+        web(script)({**GET, **more}, DAY)
+    assert [call.seconds for call in script.calls] == [60, 120, 230]
+
+
+def test_no_answer_is_red() -> None:
+    """One that does not come in time, one that never comes, and nobody there."""
+
+    def slow(call: Call) -> Answer:
+        late.wait(5)
+        return SILENT
+
+    late = threading.Event()
+    pace = Scaled(waits=0.001, limits=0.001)
+    with serving(slow) as base:
+        begun = time.monotonic()
+        assert red(lambda: WebActivity(send, token_for, pace)({"method": "GET", "url": base}, DAY)).code == "2128"
+        assert time.monotonic() - begun < 3
+        late.set()
+        assert red(lambda: send(Call("GET", base, 5))).code == "2128"
+    assert red(lambda: send(Call("GET", base, 5))).code == "2128"
+
+
+# ---- Azure Function ----
+
+
+def function(script: Script, service: Json) -> FunctionActivity:
+    return FunctionActivity(script, token_for, Virtual(), {"Service": service}, {"key": "k-1"})
+
+
+KEYED = {"functionAppUrl": "https://app", "functionKey": {"secretName": "key"}}
+START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
+
+
+def test_function_takes_a_202_for_the_end() -> None:
+    """It does not look at the Location; the key goes in a header; 230 s for the answer."""
+    script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
+    assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
+    [call] = script.calls
+    assert (call.url, call.seconds) == ("https://app/api/refreshes", 230)
+    assert call.headers == {"x-functions-key": "k-1"}
+
+
+def test_function_signs_in() -> None:
+    """With the audience of its linked service."""
+    script = Script(json_answer({}))
+    function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(
+        START, "Service"
+    )
+    assert script.calls[0].headers == {"Authorization": "Bearer token for api://app"}
+
+
+def test_function_is_red_on_errors_and_on_what_is_no_object() -> None:
+    """3608 with status and body, 3603."""
+    failed = red(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
+    assert failed.code == "3608"
+    assert "status-'424'" in failed.message
+    assert "why" in failed.message
+    assert red(lambda: function(Script(Answer(200, b"[]")), KEYED)(START, "Service")).code == "3603"
+
+
+# ---- WebHook ----
+
+
+def hook(script: Callable[[Call], Answer], told: bytes | None, report: bool = True) -> tuple[WebHookActivity, Json]:
+    class Told:
+        def address(self, name: str) -> str:
+            return f"https://service/{name}"
+
+        def take(self, name: str, seconds: float) -> bytes | None:
+            return told
+
+    return WebHookActivity(script, token_for, Virtual(), Told()), {**POST, "reportStatusOnCallBack": report}
+
+
+def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
+    """A minute for the first answer; Output becomes the output."""
+    script = Script(json_answer({}))
+    activity, properties = hook(script, b'{"Output": {"status": "Completed"}, "StatusCode": "200"}')
+    assert activity(properties) == {"status": "Completed"}
+    [call] = script.calls
+    assert json.loads(call.body or "")["callBackUri"].startswith("https://service/")
+    assert call.seconds == 60
+
+
+def test_webhook_is_red_if_it_is_told_so() -> None:
+    """With code and message, but only with reportStatusOnCallBack."""
+    told = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
+    activity, properties = hook(Script(json_answer({})), told)
+    failed = red(lambda: activity(properties))
+    assert (failed.code, failed.message) == ("Bad", "why")
+    activity, properties = hook(Script(json_answer({})), told, report=False)
+    assert activity(properties)["StatusCode"] == "424"
+
+
+def test_webhook_is_red_without_a_good_call() -> None:
+    """A refused first call, none back, and one that is no JSON."""
+    for answer, told, said in (
+        (json_answer({}, 503), None, "503"),
+        (json_answer({}), None, "not called back"),
+        (json_answer({}), b"<html>", "not JSON"),
+        (json_answer({}), b"[]", "not a JSON object"),
+    ):
+        activity, properties = hook(Script(answer), told)
+        assert said in red(partial(activity, properties)).message
+
+
+def test_webhook_must_not_be_answered_202_with_a_location() -> None:
+    """It might poll, and be called back."""
+    activity, properties = hook(Script(moved()), b"{}")
+    with pytest.raises(AssertionError, match="202 with Location"):
+        activity(properties)
+
+
+def test_an_address_takes_one_call() -> None:
+    """The second is refused, and so is one to an address that nobody gave out."""
+    with post_office() as post:
+        uri = post.address("a")
+        assert [send(Call("POST", uri, 5, body='{"n": 1}')).status for _ in range(2)] == [200, 404]
+        assert post.take("a", 1) == b'{"n": 1}'
+        assert send(Call("POST", uri.replace("/a?", "/b?"), 5, body="{}")).status == 404
+        assert post.refused == ["a", "b"]
+        assert post.take("b", 0.01) is None
+
+
+# ---- the pipeline around them ----
+
+
+def step(name: str, *after: tuple[str, str], kind: str = "WebActivity", **more: Any) -> Json:
+    depends = [{"activity": before, "dependencyConditions": [condition]} for before, condition in after]
+    return {"name": name, "type": kind, "dependsOn": depends, "typeProperties": {"name": name}, **more}
+
+
+def ran(activities: list[Json], *failing: str, **properties: Any) -> PipelineRun:
+    """Runs a pipeline whose activities do nothing; those named fail."""
+    pace = Virtual()
+
+    def act(given: Json, policy: Json, timeout: float) -> Json:
+        if given["name"] in failing:
+            raise ActivityFailed("1", f"{given['name']} failed")
+        return {"is": given["name"], "timeout": timeout}
+
+    file = {"name": "p", "properties": {"activities": activities, **properties}}
+    return PipelineRun(file, {}, {"WebActivity": act}, pace, {"RunId": "r"}).run()
+
+
+def statuses(run: PipelineRun) -> dict[str, str]:
+    return {line.name: line.status for line in run.history}
+
+
+def test_dependencies_decide_what_runs() -> None:
+    """On success, on failure, on both, and what is skipped."""
+    activities = [
+        step("after success", ("first", "Succeeded")),
+        step("after failure", ("first", "Failed")),
+        step("after both", ("first", "Completed")),
+        step("after skipped", ("after success", "Skipped")),
+        step("never", ("after success", "Completed")),
+        step("first"),
+    ]
+    assert statuses(ran(activities, "first")) == {
+        "first": FAILED,
+        "after success": SKIPPED,
+        "after failure": SUCCEEDED,
+        "after both": SUCCEEDED,
+        "after skipped": SUCCEEDED,
+        "never": SKIPPED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("branches", "status"),
+    [
+        ([("Failed", "mend")], SUCCEEDED),  # try and catch
+        ([("Failed", "mend"), ("Succeeded", "go on")], FAILED),  # do, if, else
+        ([], FAILED),
+    ],
+)
+def test_the_last_activities_decide_how_a_pipeline_ends(branches: list[tuple[str, str]], status: str) -> None:
+    """A skipped one hands the question on to those before it."""
+    activities = [step("first"), *(step(name, ("first", condition)) for condition, name in branches)]
+    assert ran(activities, "first").status == status
+    assert ran(activities).status == SUCCEEDED
+
+
+def test_retries_wait_and_are_counted() -> None:
+    """The whole activity again, for as often as the policy says."""
+    policy = {"timeout": "0.00:10:00", "retry": 3, "retryIntervalInSeconds": 60}
+    run = ran([step("first", policy=policy)], "first")
+    [line] = run.history
+    assert (line.tries, line.message, run.pace.now()) == (4, "first failed", 180)
+    [line] = ran([step("first", policy=policy)]).history
+    assert (line.tries, line.output["timeout"]) == (1, 600)
+
+
+def test_what_is_secure_is_not_in_the_history() -> None:
+    """Input and output each by their own switch; the next activity can still use the output."""
+    second = step("second", ("first", "Succeeded"))
+    second["typeProperties"]["name"] = {"value": "@activity('first').output.is", "type": "Expression"}
+    run = ran([step("first", policy={"secureInput": True, "secureOutput": True}), second])
+    first, then = run.history
+    assert (first.input, first.output) == (HIDDEN, HIDDEN)
+    assert then.input == {"name": "first"}
+
+
+def test_an_expression_that_cannot_be_evaluated_makes_an_activity_red() -> None:
+    """With what is wrong with it."""
+    lost = step("first")
+    lost["typeProperties"]["name"] = {"value": "@activity('none').output", "type": "Expression"}
+    assert "KeyError: 'none'" in ran([lost]).message
+
+
+def loop(*inner: Json, condition: str, timeout: str = "0.12:00:00") -> Json:
+    expression = {"value": condition, "type": "Expression"}
+    properties = {"expression": expression, "timeout": timeout, "activities": list(inner)}
+    return {"name": "loop", "type": "Until", "dependsOn": [], "typeProperties": properties}
+
+
+def test_a_loop_goes_on_after_a_failed_turn_and_is_as_its_last_one() -> None:
+    """Until the condition holds."""
+    keep = {"variableName": "v", "value": {"value": "@activity('look').error.message", "type": "Expression"}}
+    inner = [step("look"), {**step("keep", ("look", "Failed"), kind="SetVariable"), "typeProperties": keep}]
+    variables = {"v": {"type": "String", "defaultValue": ""}}
+    until = loop(*inner, condition="@equals(variables('v'), 'look failed')")
+    run = ran([until], "look", variables=variables)
+    assert statuses(run) == {"look": FAILED, "keep": SUCCEEDED, "loop": SUCCEEDED}
+    assert run.count == 3
+
+
+def test_a_loop_ends_at_its_timeout() -> None:
+    """Red, whatever its turns were."""
+    pause = {**step("pause", kind="Wait"), "typeProperties": {"waitTimeInSeconds": 30}}
+    run = ran([loop(pause, condition="@equals('a', 'b')", timeout="0.00:10:00")])
+    assert run.status == FAILED
+    assert run.count == 21 + 1
+
+
+def test_time_spans() -> None:
+    """Days, hours, minutes, seconds."""
+    assert [seconds_of(text) for text in ("0.12:00:00", "00:04:00", "1.00:00:30")] == [43200, 240, 86430]

@@ -1,0 +1,233 @@
+"""The shipped files: that they are what the generator makes, in which forms they come, and what they send."""
+
+import io
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.integrations import files
+from refresh.request import DEFAULT_TIMEOUT_MINUTES
+from tests.callers.clients.adf_expressions import State, evaluate
+from tests.callers.clients.adf_http import seconds_of
+from tests.callers.lint import linked_service_problems
+from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read
+
+Json = dict[str, Any]
+
+SERVICES = sorted(path.stem for path in (ADF / "linkedService").glob("*.json"))
+WAITING = {"Refresh", "Refresh, try 2", "Refresh, try 3", "Refresh, try 4", "Until it has ended"}
+RUN = {"RunId": "run-1", "Pipeline": "refresh-with-web-key", "DataFactory": "contoso-factory"}
+PARENT = {"TriggeredByPipelineName": "Load sales", "TriggeredByPipelineRunId": "run-0"}
+NO_PARENT = dict.fromkeys(PARENT)
+
+
+def activities(file: Json) -> Iterator[Json]:
+    """All activities of a pipeline, also those inside others."""
+
+    def inside(some: list[Json]) -> Iterator[Json]:
+        for one in some:
+            yield one
+            for key in ("activities", "ifTrueActivities", "ifFalseActivities"):
+                yield from inside(one["typeProperties"].get(key, []))
+
+    return inside(file["properties"]["activities"])
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from strings(inner)
+
+
+def starts(name: str) -> list[Json]:
+    """The activities of a pipeline that ask for a refresh."""
+    return [one for one in activities(pipeline(name)) if one["typeProperties"].get("method") == "POST"]
+
+
+def body(start: Json, system: Json, options: Json) -> Json:
+    """The body that an activity sends."""
+    parameters = {"WorkspaceId": "w", "DatasetId": "d", "Options": options}
+    sent: Json = json.loads(evaluate(start["typeProperties"]["body"]["value"], State(parameters, {**RUN, **system})))
+    return sent
+
+
+def test_the_files_are_what_the_generator_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever changes devtools/integrations runs `python3 dev.py integrations`; with --check it only looks."""
+    assert files.stale() == []
+    assert files.run(check=True) == 0
+    assert capsys.readouterr().out == f"{len(files.files())} files, 0 not up to date\n"
+
+
+def test_the_generator_mends_its_files(tmp_path: Path) -> None:
+    """One that was changed, one that is missing, one too many: found, and put right."""
+    folder = tmp_path / "integrations"
+    shutil.copytree(ADF.parent, folder)
+    (folder / "adf/arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
+    (folder / "synapse/pipeline/refresh-with-web-key.json").unlink()
+    (folder / "adf/template/of-old.zip").write_bytes(b"")
+    wrong = [
+        "adf/arm/refresh-with-web-key.json",
+        "adf/template/of-old.zip",
+        "synapse/pipeline/refresh-with-web-key.json",
+    ]
+    assert files.stale(folder) == wrong
+    assert files.write(folder) == wrong
+    assert files.stale(folder) == []
+    assert (folder / "adf/README.md").exists()
+
+
+def test_each_way_comes_in_both_forms() -> None:
+    """Four ways, each with an identity and with a key."""
+    ways = ("refresh-and-poll", "refresh-with-function", "refresh-with-web", "refresh-with-webhook")
+    expected = sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
+    assert expected == PIPELINES
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
+    """With the name of the linked service filled in, its resource is the pipeline; nothing in it is read as a formula
+    of the template that is none."""
+    template, file = read(f"arm/{name}.json"), pipeline(name)
+    [resource] = template["resources"]
+    service = next((one for one in SERVICES if one in template["parameters"]), None)
+    text = json.dumps(resource["properties"]).replace(f"[parameters('{service}')]", service or "")
+    assert json.loads(text) == file["properties"]
+    assert resource["name"] == f"[concat(parameters('factoryName'), '/{name}')]"
+    formulas = {text for text in strings(resource["properties"]) if text.startswith("[")}
+    assert formulas == ({f"[parameters('{service}')]"} if service else set())
+    assert set(template["parameters"]) == {"factoryName"} | ({service} if service else set())
+    assert (service is not None) == ("function" in name)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
+    """It holds the template and a manifest that asks for just the linked service that the pipeline needs."""
+    with zipfile.ZipFile(io.BytesIO((ADF / f"template/{name}.zip").read_bytes())) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"{name}.json", "manifest.json"]
+        template, manifest = (json.loads(archive.read(entry)) for entry in archive.namelist())
+    arm = read(f"arm/{name}.json")
+    assert template["resources"] == arm["resources"]
+    assert all(isinstance(parameter["metadata"], str) for parameter in template["parameters"].values())
+    assert manifest["name"] == name
+    assert set(manifest["requires"]["linkedservices"]) == set(template["parameters"]) - {"factoryName"}
+    assert {"description", "image", "icons", "services", "categories", "annotations"} <= set(manifest)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_linked_services_are_clean(name: str) -> None:
+    """Not one remark, and a fault in one is seen."""
+    service = read(f"linkedService/{name}.json")
+    assert linked_service_problems(service) == []
+    assert service["name"] == name
+    assert re.fullmatch(r"\w+", name), "no hyphens in names of linked services"
+    service["properties"]["typeProperties"]["key"] = "abc"
+    assert linked_service_problems(service) == ["properties.typeProperties.key: not a known property"]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
+    """BaseUrl, WorkspaceId, DatasetId, Options and the one for the sign-in; the last two are in the linked service of
+    the function."""
+    form = "Audience" if name.endswith("identity") else "KeySecretUri"
+    usual = {"WorkspaceId", "DatasetId", "Options"}
+    expected = usual if "function" in name else usual | {"BaseUrl", form}
+    parameters = pipeline(name)["properties"]["parameters"]
+    assert set(parameters) == expected
+    assert {key for key, said in parameters.items() if "defaultValue" in said} == {"Options"}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_what_is_sent(name: str) -> None:
+    """Each try sends the same: Options, over them the ids, a key for this run, and the pipeline that somebody knows."""
+    options = {"refresh": {"type": "full"}, "timeoutMinutes": 90, "waitSeconds": 45, "datasetId": "another"}
+    sent = [body(start, PARENT, options) for start in starts(name)]
+    assert sent == [sent[0]] * (4 if "webhook" in name else 1)
+    assert sent[0] == {
+        "refresh": {"type": "full"},
+        "timeoutMinutes": 90,
+        "workspaceId": "w",
+        "datasetId": "d",
+        "idempotencyKey": "run-1/Refresh",
+        "caller": {"factory": "contoso-factory", "pipeline": "Load sales", "runId": "run-0"},
+        # an activity that must learn where the status is cannot wait for the verdict
+        "waitSeconds": 45 if "with-web-" in name else 0,
+    }
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_what_is_sent_without_a_parent(name: str) -> None:
+    """A pipeline that was started by hand names itself; a quotation mark in a name does no harm."""
+    [sent, *_] = [body(start, {**NO_PARENT, "Pipeline": 'the "big" one'}, {}) for start in starts(name)]
+    assert sent["caller"] == {"factory": "contoso-factory", "pipeline": "the big one", "runId": "run-1"}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_times_and_retries(name: str) -> None:
+    """Whatever goes out is tried four times with a minute between; what waits for the verdict outlives its deadline by
+    an hour."""
+    hours = DEFAULT_TIMEOUT_MINUTES / 60 + 1
+    for activity in activities(pipeline(name)):
+        policy, properties = activity.get("policy", {}), activity["typeProperties"]
+        if activity["type"] in ("WebActivity", "AzureFunctionActivity"):
+            assert (policy["retry"], policy["retryIntervalInSeconds"]) == (3, 60)
+        if activity["name"] in WAITING and activity["type"] != "WebHook":
+            assert (
+                seconds_of(properties["timeout"] if activity["type"] == "Until" else policy["timeout"]) == hours * 3600
+            )
+        if activity["type"] == "WebHook":
+            assert (seconds_of(properties["timeout"]), properties["reportStatusOnCallBack"]) == (hours * 3600, True)
+
+
+def test_the_webhook_is_tried_four_times() -> None:
+    """It has no retry of its own: each further try begins a minute after the one before has failed."""
+    [first, *others] = activities(pipeline("refresh-with-webhook-identity"))
+    tries = [first["name"]]
+    for pause, again in zip(others[::2], others[1::2], strict=True):
+        assert pause["typeProperties"] == {"waitTimeInSeconds": 60}
+        assert pause["dependsOn"] == [{"activity": tries[-1], "dependencyConditions": ["Failed"]}]
+        assert again["dependsOn"] == [{"activity": pause["name"], "dependencyConditions": ["Succeeded"]}]
+        assert {**again, "name": "", "dependsOn": []} == {**first, "name": "", "dependsOn": []}
+        tries.append(again["name"])
+    assert len(tries) == 4
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
+    """Where waitSeconds goes through, the answer may take longer than the 200 s it may be set to, and Azure's 230 s."""
+    for start in starts(name):
+        if start["type"] == "WebActivity":
+            assert seconds_of(start["typeProperties"]["httpRequestTimeout"]) > 230
+
+
+DOCUMENTS = [
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "integrations").glob("**/*.md"),
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link of the documents is a file."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_documents_name_what_there_is() -> None:
+    """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
+    of the files."""
+    readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")
+    parameters = {name for file in PIPELINES for name in pipeline(file)["properties"]["parameters"]}
+    assert [name for name in {*PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
+    assert [name for name in PIPELINES if f"`{name.rsplit('-', 1)[0]}`" not in callers] == []
+    [web] = starts("refresh-with-web-identity")
+    assert f"`httpRequestTimeout` {web['typeProperties']['httpRequestTimeout']}" in callers
