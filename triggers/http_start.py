@@ -104,7 +104,7 @@ async def _repeated(
     if idempotency.may_start_again(told):
         return None
     await _add_callback(client, instance.id, answering)
-    return shown(req, state, told, {"repeated": True})
+    return shown(req, state, told, {"repeated": True} | _to_look_at(_uris(req, client, instance.id, state)))
 
 
 def _conflict(wish: Wish, other: Wish) -> func.HttpResponse:
@@ -174,18 +174,31 @@ async def _accepted(
     """The answer for a request (id and state) that goes on; its verdict, if that comes within waitSeconds."""
     request_id, state = request
     again = {"repeated": True} if repeated else {}
+    uris = _uris(req, client, request_id, state)
     told = await verdict_within(client, request_id, answering.wait_seconds)
     if told:
-        return shown(req, state, told, again)
+        return shown(req, state, told, again | _to_look_at(uris))
+    body = {"id": request_id, "status": status, **again, **uris}
+    if answering.call_back_uri:
+        # a 202 with Location would be polled by some of those that wait to be called back
+        return answer(body, 200)
+    settings = current_settings()
+    headers = {"Location": uris["statusUri"], "Retry-After": str(max(1, round(settings.poll_min_seconds)))}
+    return answer(body, 202, headers)
+
+
+def _uris(
+    req: func.HttpRequest, client: df.DurableOrchestrationClient, request_id: str, state: RequestState
+) -> dict[str, str]:
     settings = current_settings()
     base = base_url(settings, req.url)
     uri = status_uri(base, request_id, state.read_token)
     uris = {"statusUri": uri, "cancelUri": status_uri(base, request_id, state.cancel_token), "statusQueryGetUri": uri}
     if settings.expose_management_uris:
         uris |= management_uris(client.create_http_management_payload(request_id), base)
-    body = {"id": request_id, "status": status, **again, **uris}
-    if answering.call_back_uri:
-        # a 202 with Location would be polled by some of those that wait to be called back
-        return answer(body, 200)
-    headers = {"Location": uri, "Retry-After": str(max(1, round(settings.poll_min_seconds)))}
-    return answer(body, 202, headers)
+    return uris
+
+
+def _to_look_at(uris: dict[str, str]) -> dict[str, str]:
+    """Of the URIs those that a caller's next step looks at, whether the request goes on or has ended."""
+    return {name: uris[name] for name in ("statusUri", "statusQueryGetUri")}

@@ -139,15 +139,7 @@ def test_the_files_for_synapse(factory: Callable[[str], Factory], name: str) -> 
     assert [len(own(caller, model)) for model in models] == [1, 1, 1]
 
 
-LOOKS_LATER = pytest.mark.xfail(
-    strict=True, reason="a start that finds its request ended is not told the address that the next activity looks at"
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=LOOKS_LATER) if "function" in name or "poll" in name else name for name in PIPELINES],
-)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Factory], name: str) -> None:
     """The answer is lost, and when the factory asks again all is over: still green, still one refresh."""
     caller = factory(form_of(name))
