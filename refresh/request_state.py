@@ -11,6 +11,9 @@ from refresh.request import Wish
 
 SCHEMA = 1
 
+SERVERS = ("own", "wider", "merged", "adopted")
+"""What can have served a request: our refresh of just its wish or of more, or a refresh of somebody else."""
+
 Json = dict[str, Any]
 Reason = Literal["Cancelled", "TimedOut"]
 

@@ -5,6 +5,7 @@ from typing import Any
 from refresh.errors import CATALOGUE, MAX_MESSAGE
 from refresh.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.report import ENDS, STATUSES
+from refresh.request_state import SERVERS
 
 Json = dict[str, Any]
 
@@ -72,7 +73,10 @@ def _caller() -> Json:
     }
 
 
-SERVERS = ("own", "wider", "merged", "adopted")
+_SERVED_BY = (
+    "own: our refresh of just this. wider, merged: our refresh of more than this, for others too. adopted: one of "
+    "somebody else."
+)
 SERVED_BY = "own: a refresh of just this. wider, merged: one of more than this. adopted: one of somebody else."
 _NO_END = "null while it goes on."
 
@@ -95,6 +99,10 @@ def schemas() -> Json:
         "runId": maybe(text("The run that serves the request: one refresh with all who share it.")),
         "refreshId": maybe(text("Power BI's id of the refresh.")),
     }
+    to_look_at = {
+        "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
+        "statusQueryGetUri": text("The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"),
+    }
     asked = {"requestedAt": time("When the request was accepted.")}
     ended = {"endedAt": maybe(time("When it ended, as far as that is known."))}
     return {
@@ -109,11 +117,8 @@ def schemas() -> Json:
                 "id": identity["id"],
                 "status": identity["status"],
                 **repeated,
-                "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
+                **to_look_at,
                 "cancelUri": text("DELETE takes the request back; opens by its token alone.", format="uri"),
-                "statusQueryGetUri": text(
-                    "The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"
-                ),
                 # templates, so no URIs in the strict sense
                 **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
             },
@@ -174,12 +179,11 @@ def schemas() -> Json:
                 "error": ref("Failure"),
                 **identity,
                 **repeated,
+                **to_look_at,
                 "position": maybe(_count("Runs ahead of this one.")),
                 **run,
                 "sharedWith": maybe(_count("Other requests in the run.")),
-                "servedBy": maybe(
-                    text("own: our refresh. adopted: one of somebody else.", enum=["own", "adopted", None])
-                ),
+                "servedBy": maybe(text(_SERVED_BY, enum=[*SERVERS, None])),
                 **asked,
                 "startedAt": maybe(time("When the refresh started.")),
                 **ended,
@@ -222,7 +226,7 @@ def schemas() -> Json:
                 "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
             },
             "The status of a request.",
-            optional=("error", "repeated"),
+            optional=("error", "repeated", *to_look_at),
         ),
         "Summary": record(
             {**identity, **run, **asked, **ended, "error": maybe(ref("Failure"))}, "A request in the list."
