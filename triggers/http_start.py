@@ -104,7 +104,10 @@ async def _repeated(
     if idempotency.may_start_again(told):
         return None
     await _add_callback(client, instance.id, answering)
-    return shown(req, state, told, {"repeated": True} | _to_look_at(_uris(req, client, instance.id, state)))
+    uris = _uris(req, client, instance.id, state)
+    # for the next step of a caller that looks at the status whatever the start said; not in an error, which people see
+    to_look_at = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if told.http_status == 200 else {}
+    return shown(req, state, told, {"repeated": True, **to_look_at})
 
 
 def _conflict(wish: Wish, other: Wish) -> func.HttpResponse:
@@ -174,10 +177,10 @@ async def _accepted(
     """The answer for a request (id and state) that goes on; its verdict, if that comes within waitSeconds."""
     request_id, state = request
     again = {"repeated": True} if repeated else {}
-    uris = _uris(req, client, request_id, state)
     told = await verdict_within(client, request_id, answering.wait_seconds)
     if told:
-        return shown(req, state, told, again | _to_look_at(uris))
+        return shown(req, state, told, again)
+    uris = _uris(req, client, request_id, state)
     body = {"id": request_id, "status": status, **again, **uris}
     if answering.call_back_uri:
         # a 202 with Location would be polled by some of those that wait to be called back
@@ -197,8 +200,3 @@ def _uris(
     if settings.expose_management_uris:
         uris |= management_uris(client.create_http_management_payload(request_id), base)
     return uris
-
-
-def _to_look_at(uris: dict[str, str]) -> dict[str, str]:
-    """Of the URIs those that a caller's next step looks at, whether the request goes on or has ended."""
-    return {name: uris[name] for name in ("statusUri", "statusQueryGetUri")}

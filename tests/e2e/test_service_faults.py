@@ -314,7 +314,8 @@ def test_the_status_shows_how_far_an_enhanced_refresh_is(world: World) -> None:
     """Tables and partitions, while it runs."""
     model = world.model(outcome="Stuck")
     uri = world.ask(model, **FULL)["statusUri"]
-    status = world.until(uri, lambda status: (status["progress"] or {}).get("completed") == 1)
+    status = world.until(uri, lambda status: (status["progress"] or {}).get("byStatus", {}).get("Completed"))
     world.control(model, "/end")
-    assert status["progress"] == {"total": 2, "completed": 1, "inProgress": ["DimDate/DimDate"], "failed": []}
+    assert status["progress"]["byStatus"] == {"InProgress": 1, "Completed": 1}
+    assert [entry["table"] for entry in status["progress"]["tables"]] == ["DimDate"]
     assert world.follow(uri).body["progress"] is None

@@ -11,9 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from refresh.history import instant
 from refresh.lane_state import REMEMBERED, UNCOLLECTED
+from refresh.sharing import serves
 from tests.unit.refresh.lanes import BEFORE, NOON, SALES, WHOLE, Desk, Json
 
-SCOPES = {"whole": WHOLE, "sales": SALES}
+DATES = {**SALES, "refresh": {"type": "Full", "objects": [{"table": "DimDate"}]}}
+MODEL = {**SALES, "refresh": {"type": "Full"}}
+SCOPES: dict[str, Json] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "model": MODEL}
 
 
 @dataclass
@@ -28,6 +31,8 @@ class Caller:
     outcome: Json | None = None
     over: bool = False
     """It has its verdict, has left, or has vanished."""
+    round: int = 1
+    """It may try again after a failure."""
 
 
 @dataclass
@@ -45,6 +50,8 @@ class RunLife:
     dead: bool = False
     shared: set[str] = field(default_factory=set)
     """Who was enrolled when it sealed."""
+    scope: Json = field(default_factory=dict)
+    """What it does, as the lane told it at the seal."""
 
 
 class Lane(RuleBasedStateMachine):
@@ -77,7 +84,7 @@ class Lane(RuleBasedStateMachine):
 
     def ask(self, caller: Caller) -> None:
         """A caller enrolls or asks again."""
-        turn = {"token": caller.name, "wake": f"wake-{len(self.sent)}"}
+        turn = {"token": caller.name, "wake": f"wake-{len(self.sent)}", "round": caller.round}
         answer = self.say("enroll", request=caller.name, scope=SCOPES[caller.scope], share=caller.share, **turn)
         if answer["state"] == "ended":
             self.collected(caller, answer)
@@ -96,6 +103,11 @@ class Lane(RuleBasedStateMachine):
         life, late_after = self.verdicts[answer["run"]]
         assert answer["run"] == caller.run == life.run
         assert caller.name in life.shared
+        wish: Json = SCOPES[caller.scope]
+        assert serves(life.scope, wish), "a refresh of less than was wished"
+        table = (answer["outcome"].get("error") or {}).get("table")
+        if table and not serves(wish, life.scope):
+            assert wish["refresh"]["objects"] == [{"table": table}], "somebody else's mistake"
         assert late_after is None or caller.since <= late_after
         assert answer["outcome"]["refreshId"] == life.refresh
 
@@ -143,6 +155,15 @@ class Lane(RuleBasedStateMachine):
             caller.over = True
             assert not (answer["cancel_refresh_id"] and not answer["alone"])
 
+    @precondition(lambda self: any(caller.outcome for caller in self.callers))
+    @rule(data=st.data())
+    def a_request_tries_again(self, data: st.DataObject) -> None:
+        """In its next round, after a failure or not: that is its own business."""
+        caller = data.draw(st.sampled_from([caller for caller in self.callers if caller.outcome]))
+        caller.outcome, caller.over, caller.round = None, False, caller.round + 1
+        caller.since = instant(self.desk.now)
+        self.ask(caller)
+
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_request_vanishes(self, data: st.DataObject) -> None:
@@ -181,8 +202,13 @@ class Lane(RuleBasedStateMachine):
         turn = data.draw(st.sampled_from(self.told))
         self.lives.append(RunLife(turn["run"], turn["generation"], f"life-{len(self.lives)}"))
 
-    @rule(steps=st.integers(1, 5), adopted=st.booleans(), lateness=st.booleans())
-    def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool) -> None:
+    @rule(
+        steps=st.integers(1, 5),
+        adopted=st.booleans(),
+        lateness=st.booleans(),
+        table=st.sampled_from([None, None, "Sales", "DimDate"]),
+    )
+    def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool, table: str | None) -> None:
         """Up to five steps of the way from its claim to its verdict, which ends them."""
         for _ in range(steps):
             if not self.desk.lane.runs:
@@ -201,7 +227,7 @@ class Lane(RuleBasedStateMachine):
             elif life.refresh is None:
                 self.record(life, adopted=adopted)
             else:
-                self.finish(life, lateness)
+                self.finish(life, lateness, None if life.adopted else table)
                 return
 
     @precondition(lambda self: self.awake(claimed=False))
@@ -224,11 +250,13 @@ class Lane(RuleBasedStateMachine):
             life.refresh, life.adopted = answer["refresh_id"], answer["adopted"]
             members = self.desk.lane.runs[0].members
             life.shared = {member.id for member in members} if life.sealed else set()
+            life.scope = answer["scope"]
 
     def seal(self, life: RunLife) -> None:
         """Nobody joins from now on."""
-        if self.speak(life, "seal", ticket=life.ticket + 1, before=BEFORE)["go"]:
-            life.ticket, life.sealed = life.ticket + 1, True
+        answer = self.speak(life, "seal", ticket=life.ticket + 1, before=BEFORE)
+        if answer["go"]:
+            life.ticket, life.sealed, life.scope = life.ticket + 1, True, answer["scope"]
             life.shared = {member.id for member in self.desk.lane.runs[0].members}
             assert life.shared
 
@@ -251,10 +279,13 @@ class Lane(RuleBasedStateMachine):
         if self.speak(life, "reopen", ticket=life.ticket)["go"]:
             life.sealed, life.refresh, life.adopted, life.shared = False, None, False, set()
 
-    def finish(self, life: RunLife, lateness: bool) -> None:
-        """`lateness`: an adopted refresh for which those who enrolled in the last minute are late."""
+    def finish(self, life: RunLife, lateness: bool, table: str | None = None) -> None:
+        """`lateness`: an adopted refresh for which those who enrolled in the last minute are late; `table` failed."""
         late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and life.adopted else None
-        outcome = {"status": "Completed", "refreshId": life.refresh}
+        outcome: Json = {"status": "Completed", "refreshId": life.refresh}
+        if table:
+            error = {"code": "RefreshFailed", "table": table, "partition": None}
+            outcome = {"status": "Failed", "refreshId": life.refresh, "error": error}
         if any(
             (run.id, run.generation, run.token) == (life.run, life.generation, life.token)
             for run in self.desk.lane.runs
@@ -264,10 +295,11 @@ class Lane(RuleBasedStateMachine):
         answer = self.speak(life, "finish", outcome=outcome, late_after=late_after)
         life.dead = True
         assert answer["next"] is None or answer["next"]["run"] == self.desk.lane.runs[0].id
+        # runs that were made of members go to the head of the queue, in the order in which they stand there
+        made = [run.id for run in self.desk.lane.runs if run.id not in self.order]
+        self.order[:0] = made
         for caller in self.waiting():
             stands = self.desk.lane.run_of(caller.name)
-            if stands is not None and stands.id not in self.order:
-                self.order.insert(0, stands.id)
             if stands is not None and caller.run == life.run and life.run in self.verdicts:
                 caller.run = stands.id
 
@@ -367,7 +399,7 @@ class Lane(RuleBasedStateMachine):
         life = RunLife(active.id, active.generation, f"last-{len(self.sent)}", claimed=True)
         answer = self.speak(life, "claim")
         assert answer["go"]
-        life.ticket, life.refresh = answer["ticket"], answer["refresh_id"]
+        life.ticket, life.refresh, life.scope = answer["ticket"], answer["refresh_id"], answer["scope"]
         life.shared = {member.id for member in active.members}
         if not answer["sealed"]:
             assert self.speak(life, "seal", ticket=life.ticket + 1, before=BEFORE)["go"]

@@ -17,7 +17,6 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
-import function_app
 from devtools import openapi
 from refresh.answering import Answering
 from refresh.errors import CATALOGUE, failure
@@ -27,6 +26,7 @@ from refresh.report import ENDS, STATUSES, Instance, report, summary
 from refresh.request import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
 from refresh.request_state import RequestState, ending_of_outcome, ending_without_verdict, standing
 from refresh.settings import Settings
+from tests.simulation.platform import app_functions
 from triggers import http_list, http_openapi
 from triggers.openapi.answers import REFUSALS
 from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, TOKEN, describe
@@ -35,8 +35,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENT = describe({"url": "https://example.net/api"})
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
-# the SDK gives them once
-FUNCTIONS = {function.get_function_name(): function for function in function_app.app.get_functions()}
+HTTP = [function for (kind, _), function in app_functions().items() if kind == "http"]
 
 Json = dict[str, Any]
 
@@ -52,11 +51,9 @@ def operations() -> Iterator[tuple[str, str, Json]]:
 def routes() -> dict[tuple[str, str], str]:
     """The HTTP routes that the app registers, with their auth levels."""
     found = {}
-    for function in FUNCTIONS.values():
-        trigger = function.get_trigger().get_dict_repr()
-        if trigger["type"] == "httpTrigger":
-            for method in trigger["methods"]:
-                found["/" + trigger["route"], method.name] = trigger["authLevel"].name
+    for trigger in (function.trigger for function in HTTP if function.kind == "http"):
+        for method in trigger["methods"]:
+            found["/" + trigger["route"], method] = trigger["authLevel"]
     return found
 
 
@@ -208,9 +205,9 @@ def test_it_is_served_with_the_address_of_the_app(
     """PUBLIC_BASE_URL and the route prefix are in `servers`, and AUTH_MODE decides how callers show who they are."""
     monkeypatch.setattr(http_openapi, "current_settings", lambda: settings)
     monkeypatch.setattr(http_openapi, "route_prefix", lambda: prefix)
-    serve = FUNCTIONS["http_openapi"].get_user_function()
+    serve = app_functions()["http", "http_openapi"].handler
     request = func.HttpRequest("GET", "http://127.0.0.1:7071/api/openapi.json", body=b"")
-    answer = asyncio.run(serve(request))
+    answer = asyncio.run(serve(req=request))
     assert answer.status_code == 200
     way = SIGN_IN if settings.auth_mode == "entra" else FUNCTION_KEY
     assert json.loads(answer.get_body()) == describe({"url": server}, (way,))
