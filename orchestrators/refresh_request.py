@@ -23,6 +23,8 @@ from refresh.request_state import (
 
 CANCEL_EVENT = "Cancel"
 CANCEL_TRIES = 5
+EARLIEST = timedelta(seconds=1.5)
+"""No timer fires sooner than a second before it is due (and waits that are shorter than a second end at once)."""
 
 bp = df.Blueprint()
 
@@ -90,7 +92,8 @@ def _look_after(context: df.DurableOrchestrationContext, state: RequestState, an
 def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
     """What came first: `woken`, `tick`, `Cancelled` or `TimedOut`.
 
-    The timer's meaning is fixed when it is made: a fired timer means due, whatever the clock says.
+    The timer's meaning is fixed when it is made: a fired timer means due, whatever the clock says. But one that comes
+    sooner than any timer does was made, for a tick, by an episode that the engine forgot after its messages had gone.
     """
     now: datetime = context.current_utc_datetime
     tick = now + timedelta(seconds=state.fallback_seconds)
@@ -104,7 +107,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        return "TimedOut" if last else "tick"
+        early = context.current_utc_datetime < state.deadline - EARLIEST
+        return "TimedOut" if last and not early else "tick"
     return "woken"
 
 

@@ -168,4 +168,7 @@ def _objects(value: object) -> list[RefreshObject]:
 
 def _word(value: Json, key: str) -> str | None:
     word = value.get(key)
-    return cut(word, 64) or None if isinstance(word, str) else None
+    if not isinstance(word, str):
+        return None
+    # nearly all are plain words, with nothing to be cleaned of
+    return word if word.isascii() and word.isalnum() and len(word) <= 64 else cut(word, 64) or None

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -69,7 +69,7 @@ class Wish:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for durable values."""
-        return asdict(self)
+        return {**vars(self), "scope": dict(vars(self.scope))}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Wish":

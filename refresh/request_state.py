@@ -1,6 +1,6 @@
 """All that a request knows: the input of each generation of its orchestration, and how it may end."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -74,7 +74,7 @@ class RequestState:
 
     def to_json(self) -> Json:
         """Plain JSON, for the input of the orchestration."""
-        return {"schema": SCHEMA, **asdict(self)}
+        return {"schema": SCHEMA, **vars(self), "wish": self.wish.to_json(), "limits": dict(vars(self.limits))}
 
     @classmethod
     def from_json(cls, value: Json) -> "RequestState":

@@ -56,8 +56,10 @@ class Refresh:
     @property
     def end(self) -> datetime | None:
         """When it is over; None: never."""
-        ends = [time for time in (self._own_end, self.cut and self.cut[0]) if time]
-        return min(ends, default=None)
+        own = self._own_end
+        if self.cut is None or (own is not None and own <= self.cut[0]):
+            return own
+        return self.cut[0]
 
     @property
     def _origin(self) -> datetime | None:
