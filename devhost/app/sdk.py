@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from devhost.engine import events as ev
+from devhost.engine.text import to_text
 
 _MODELS = "azure.durable_functions.models"
 _NOTHING_TO_DO = frozenset({ev.TASK_SCHEDULED, ev.SUB_CREATED, ev.TIMER_CREATED, ev.ORCHESTRATOR_COMPLETED})
@@ -37,6 +38,7 @@ def make_faster() -> None:
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "namedtuple", functools.cache)
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "json", _json_of_requests)
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "TaskOrchestrationExecutor.process_event", _process_event)
+    _replace("azure.functions._durable_functions", "json", _json_of_values)
     # a setting of the whole process, asked for before each value
     _replace("azure.functions._durable_functions", "_is_strict_mode", functools.cache)
 
@@ -100,6 +102,20 @@ def _json_of_requests(slow: Any) -> Any:
         return types.MappingProxyType(slow.loads(text))
 
     return types.SimpleNamespace(loads=loads, dumps=slow.dumps)
+
+
+def _json_of_values(slow: Any) -> Any:
+    """Plain values are written without a new encoder for each."""
+
+    def dumps(value: Any, **more: Any) -> Any:
+        if more:
+            return slow.dumps(value, **more)
+        try:
+            return to_text(value)
+        except RecursionError:
+            return slow.dumps(value)  # which knows a circle when it sees one
+
+    return types.SimpleNamespace(**{**vars(slow), "dumps": dumps})
 
 
 def _process_event(slow: Any) -> Any:

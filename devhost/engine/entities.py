@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from devhost.engine import events as ev
 from devhost.engine.model import Call, Entity, Message, Outcome, Raised
 from devhost.engine.requests import response_text
+from devhost.engine.text import to_text
 
 if TYPE_CHECKING:
     from devhost.engine.state import State
@@ -35,7 +36,7 @@ def begin_batch(entity: Entity, messages: Sequence[Message]) -> Call:
         "state": entity.state,
         "batch": batch,
     }
-    return Call("entity", entity.name, json.dumps(value), entity.id)
+    return Call("entity", entity.name, to_text(value), entity.id)
 
 
 def complete_batch(

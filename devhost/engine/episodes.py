@@ -15,6 +15,7 @@ from devhost.engine.replay import Walker
 from devhost.engine.requests import request_id, request_text
 from devhost.engine.sentences import Scheduled
 from devhost.engine.tasks import Walk
+from devhost.engine.text import to_text
 from devhost.engine.times import parse
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
             return None  # messages for a life that never began
         started, arrived = ev.orchestrator_started(now), [m.body for m in messages]
         flight.arrived = [started, *arrived]
-        flight.texts = [json.dumps(started), *(m.text for m in messages)]
+        flight.texts = [to_text(started), *(m.text for m in messages)]
         terminated = next((e for e in arrived if e["EventType"] == ev.EXECUTION_TERMINATED), None)
         if terminated is not None:
             state.append(instance, flight.arrived, flight.texts)
@@ -59,12 +60,12 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
     given = instance.input if instance.input is not None else "null"
-    parent = json.dumps(instance.parent.instance_id) if instance.parent else "null"
+    parent = to_text(instance.parent.instance_id) if instance.parent else "null"
 
     def value() -> str:
         return (
             f'{{"history": [{",".join(texts)}], "input": {given}, '
-            f'"instanceId": {json.dumps(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
+            f'"instanceId": {to_text(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
             f'"parentInstanceId": {parent}, {_SETTINGS}}}'
         )
 
@@ -161,7 +162,7 @@ def _dispatch(state: State, instance: Instance, scheduled: list[Scheduled], now:
 def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: datetime) -> Event:
     execution_id = instance.execution_id
     if task.kind == ev.TASK_SCHEDULED:
-        text = task.input if isinstance(task.input, str) else json.dumps(task.input)
+        text = task.input if isinstance(task.input, str) else to_text(task.input)
         state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
         return ev.task_scheduled(now, task.id, task.name)
     if task.kind == ev.TIMER_CREATED:
@@ -204,7 +205,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
         )  # fmt: skip
         return
     parent = Parent(instance.id, instance.execution_id, task.id, instance.name)
-    text = None if task.input is None else json.dumps(task.input)
+    text = None if task.input is None else to_text(task.input)
     state.create(task.name, task.target, text, now, parent=parent, version=task.version)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from devhost.engine.events import Event
+from devhost.engine.text import to_text
 
 TERMINAL = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
 
@@ -81,7 +81,7 @@ class Message:
     def text(self) -> str:
         """The body as JSON text, made once: it is kept with the message and handed to the app again."""
         if not self._text:
-            self._text = json.dumps(self.body)
+            self._text = to_text(self.body)
         return self._text
 
 

@@ -15,6 +15,7 @@ from devhost.engine.agenda import Agenda
 from devhost.engine.events import Event
 from devhost.engine.model import Entity, Functions, Instance, Item, Message, MessageKind, Parent
 from devhost.engine.store import Changes, Store
+from devhost.engine.text import to_text
 
 TimerPolicy = Callable[[datetime, datetime], datetime]
 """(due time, now) -> when the timer is delivered."""
@@ -120,7 +121,7 @@ class State:
                     ev.ORCHESTRATOR_COMPLETED,
                 ):
                     event["IsPlayed"] = not instance.fresh
-            instance.texts = [json.dumps(e) for e in instance.history]
+            instance.texts = [to_text(e) for e in instance.history]
         return instance.history
 
     def append(self, instance: Instance, events: Sequence[Event], texts: Sequence[str] | None = None) -> None:
@@ -128,7 +129,7 @@ class State:
         if not events:
             return
         history = self.history(instance)
-        texts = texts or [json.dumps(e) for e in events]
+        texts = texts or [to_text(e) for e in events]
         self.changes.add_history(instance.id, len(history), texts)
         history.extend(events)
         instance.texts.extend(texts)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devhost.app import sdk
 from devhost.engine import events as ev
+from devhost.engine.text import to_text
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 120000, tzinfo=UTC)
 EVENTS = [
@@ -81,3 +85,28 @@ def test_what_is_not_there_stays_away() -> None:
     sdk._replace(_history.__name__, "no_such_name", lambda slow: None)
     assert not hasattr(_history, "NoSuchClass")
     assert not hasattr(_history, "no_such_name")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_values_are_written_as_json_writes_them(value: Any) -> None:
+    """To the letter: what is stored is compared as text."""
+    assert sdk._json_of_values(json).dumps(value) == to_text(value) == json.dumps(value)
+
+
+def test_a_circle_is_told_as_json_tells_it() -> None:
+    """And what JSON has no word for."""
+    circle: list[Any] = []
+    circle.append(circle)
+    for value in (circle, {1, 2}):
+        with pytest.raises((ValueError, TypeError)) as theirs:
+            json.dumps(value)
+        with pytest.raises((ValueError, TypeError)) as ours:
+            sdk._json_of_values(json).dumps(value)
+        assert str(ours.value) == str(theirs.value)

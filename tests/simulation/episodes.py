@@ -18,7 +18,7 @@ from devhost.engine.events import Event
 from devhost.engine.model import Instance
 from tests.simulation.platform import orchestrator
 
-REPLAYED = 0.125
+REPLAYED = 0.0625
 """How many of the episodes that could go on are replayed from the beginning."""
 
 _models: Any = importlib.import_module("azure.durable_functions.models")

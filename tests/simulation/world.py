@@ -105,8 +105,10 @@ class World:
     def step(self) -> bool:
         """One thing happens; False when all is quiet."""
         self.steps += 1
-        self.engine.ready(self.now)  # delivers what is due
-        self.engine.commit()
+        due_at = self.engine.next_due()
+        if due_at is not None and due_at <= self.now:
+            self.engine.ready(self.now)  # delivers what is due
+            self.engine.commit()
         items = self.engine.ready(self.now)
         due = [entry for entry in self._agenda if entry[0] <= self.now]
         pick = self.random.randrange(len(items) + len(due)) if items or due else -1
