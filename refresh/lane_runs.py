@@ -130,7 +130,7 @@ def finish(lane: Lane, args: Json) -> Json:
     """The verdict: kept for the members, the next run's turn begins.
 
     `late_after` is set when the refresh is somebody else's: members enrolled after that time may have come too late
-    for it, so they get a run of their own at the head of the queue. So do those whose own objects did not fail in a
+    for it, so they get a run of their own in the place of their coming. So do those whose own objects did not fail in a
     run that did more than they wished: nobody turns red through somebody else's mistake.
     """
     run = held(lane, args)
@@ -146,7 +146,10 @@ def finish(lane: Lane, args: Json) -> Json:
         if late:
             again.append(Run(late[0].new_run_id(), run.scope, run.share, late))
             again[-1].narrow()
-        lane.runs[:0] = again
+        for made in again:
+            # behind whoever came before: they had only shared a run that was further ahead
+            later = (place for place, other in enumerate(lane.runs) if other.since >= made.since)
+            lane.runs.insert(next(later, len(lane.runs)), made)
     ended = lane.ended.get(args["run"])
     return {"next": lane.next_turn(), "wake": wake(ended.uncollected) if ended else []}
 

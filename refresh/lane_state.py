@@ -79,6 +79,11 @@ class Run:
         return self.ticket > self.spent
 
     @property
+    def since(self) -> str:
+        """When the first of its members came."""
+        return min((member.since for member in self.members), default="")
+
+    @property
     def joinable(self) -> bool:
         """Whether a newcomer may still join."""
         return self.share and not self.sealed and self.refresh_id is None

@@ -111,7 +111,7 @@ def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
     assert desk.finish(run)["next"] is None
 
 
-def test_members_too_late_for_somebody_elses_refresh_get_the_head_of_the_queue(desk: Desk) -> None:
+def test_members_too_late_for_somebody_elses_refresh_go_before_who_came_later(desk: Desk) -> None:
     """A refresh that is not proven ours may have started before they asked."""
     desk.enroll("early")
     desk.later(seconds=2).enroll("late")

@@ -295,9 +295,15 @@ class Lane(RuleBasedStateMachine):
         answer = self.speak(life, "finish", outcome=outcome, late_after=late_after)
         life.dead = True
         assert answer["next"] is None or answer["next"]["run"] == self.desk.lane.runs[0].id
-        # runs that were made of members go to the head of the queue, in the order in which they stand there
-        made = [run.id for run in self.desk.lane.runs if run.id not in self.order]
-        self.order[:0] = made
+        # runs that were made of members stand before all that came later
+        runs = self.desk.lane.runs
+        for place, run in enumerate(runs):
+            if run.id not in self.order:
+                assert all(other.since <= run.since for other in runs[:place])
+                behind = next(
+                    (self.order.index(other.id) for other in runs[place + 1 :] if other.id in self.order), None
+                )
+                self.order.insert(len(self.order) if behind is None else behind, run.id)
         for caller in self.waiting():
             stands = self.desk.lane.run_of(caller.name)
             if stands is not None and caller.run == life.run and life.run in self.verdicts:

@@ -77,9 +77,9 @@ def test_a_run_does_no_more_than_who_is_left_wishes(desk: Desk) -> None:
 
 
 def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
-    """At the head of the queue, with nobody joining; his own failure ends who made it."""
+    """In the place of its coming, with nobody joining; his own failure ends who made it."""
     for name, scope in (("a", SALES), ("b", DATES), ("c", DATES), ("z", WHOLE)):
-        desk.enroll(name, scope=scope)
+        desk.later(seconds=1).enroll(name, scope=scope)
     assert [desk.run("claim", "a-r1")["go"], desk.seal("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
     answer = desk.run("finish", "a-r1", outcome=failed(["Sales", "Sales"]), late_after=None)
     assert answer == {"next": {"run": "b-r1", "generation": 1}, "wake": [["a", "wake-1"]]}
@@ -91,6 +91,15 @@ def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
     assert [desk.run("claim", "b-r1")["go"], desk.seal("b-r1")["go"], desk.record("b-r1")["go"]] == [True] * 3
     desk.run("finish", "b-r1", outcome=failed(), late_after=None)
     assert [desk.enroll(name, scope=DATES)["state"] for name in "bc"] == ["ended", "ended"]
+
+
+def test_who_had_only_shared_goes_behind_who_came_before_him(desk: Desk) -> None:
+    """A run that was further ahead took him along; on his own he has come after the others."""
+    for name, scope in (("a", SALES), ("y", WHOLE), ("b", DATES), ("z", MODEL)):
+        desk.later(seconds=1).enroll(name, scope=scope)
+    assert [desk.run("claim", "a-r1")["go"], desk.seal("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
+    desk.run("finish", "a-r1", outcome=failed(["Sales", "Sales"]), late_after=None)
+    assert [run.id for run in desk.lane.runs] == ["y-r1", "b-r1", "z-r1"]
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
