@@ -10,6 +10,7 @@ from entities.lives import first_alive
 from refresh.journal import entry
 from refresh.run_state import RunState, run_instance
 from refresh.settings import current_settings
+from refresh.stored import decoded
 
 Json = dict[str, Any]
 
@@ -57,3 +58,15 @@ async def wake_requests(order: Json, client: df.DurableOrchestrationClient) -> i
 async def is_run_alive(order: Json, client: df.DurableOrchestrationClient) -> bool:
     """Whether this generation of a run still lives. `order`: run, generation."""
     return await first_alive(client, [run_instance(order["run"], order["generation"])]) is not None
+
+
+@bp.activity_trigger(input_name="order")
+@bp.durable_client_input(client_name="client")
+async def last_error_of_run(order: Json, client: df.DurableOrchestrationClient) -> Json:
+    """What Power BI said last to a run that cannot get on. `order`: run, generation.
+
+    Answers `said`, a sentence, or None if all is well or nobody knows.
+    """
+    status = await client.get_status(run_instance(order["run"], order["generation"]))
+    custom = decoded(status.custom_status) if status else None
+    return {"said": custom.get("lastReadError") if isinstance(custom, dict) else None}

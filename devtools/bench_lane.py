@@ -133,7 +133,8 @@ def main() -> int:
     where, rounds = show.console(), []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state, bench(Path(state)) as (base, service, meter):
         for callers in options.callers:
-            where.print(f"{callers} callers at once for one model, whose refresh takes {REFRESH_SECONDS:.0f} s ...")
+            who = "1 caller" if callers == 1 else f"{callers} callers at once"
+            where.print(f"{who} for one model, whose refresh takes {REFRESH_SECONDS:.0f} s ...")
             rounds.append(measure(base, service, meter, callers))
     where.print(table(rounds))
     where.print("Lane operations, episodes and activities are for each request, those of the runs included.")

@@ -147,6 +147,10 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
             again = yield _lane(context, state, "restart", answer["active"])
             yield from _start(context, state, again["next"])
     yield from _start(context, state, answer.get("next"))
+    if reason == "TimedOut" and "active" in answer and not answer["refresh_id"]:
+        # the run in front cannot get on: perhaps Power BI said why
+        trouble = yield from try_activity(context, "last_error_of_run", answer["active"])
+        answer = {**answer, "trouble": trouble.get("said")}
     return ending_without_verdict(reason, wish, answer, cancelled)
 
 

@@ -149,6 +149,8 @@ def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bo
             "WaitingForIdle": f"it was waiting for the model to be idle{behind}",
             "Refreshing": f"refresh {left['refresh_id']} was running, {_FATES[cancelled]}",
         }[phase_of(ahead, left["refresh_id"])]
+    if left.get("trouble"):
+        detail += f"; Power BI said last: {left['trouble']}"
     error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
     return {
         "status": reason,

@@ -157,6 +157,15 @@ def test_a_deadline_in_the_idle_wait_says_behind_whose_refresh(world: World) -> 
     )
 
 
+def test_a_deadline_while_power_bi_refuses_to_answer_says_so(world: World) -> None:
+    """Nobody else's refresh was in the way."""
+    model = world.model()
+    world.fault(model, "throttled", "history", seconds=60)
+    told = world.refreshed(model, timeoutMinutes=0.05)
+    assert (told.code, told.body["status"]) == (424, "TimedOut")
+    assert "Power BI said last: Could not read the refresh history" in told.body["error"]["message"]
+
+
 def test_the_deadline_cancels_where_asked(world: World) -> None:
     """`onTimeout: cancel` of the only caller cancels the enhanced refresh."""
     model = world.model(seconds=30)
