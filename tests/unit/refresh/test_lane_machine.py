@@ -317,6 +317,17 @@ class Lane(RuleBasedStateMachine):
         life.dead = True
         self.say("restart", run=life.run, generation=life.generation)
 
+    @precondition(lambda self: not self.waiting() and self.desk.lane.runs)
+    @rule()
+    def the_timer_sweeps(self) -> None:
+        """A lane that nobody living waits in, and whose active run has no life that could go on."""
+        active = self.desk.lane.runs[0]
+        if any((life.run, life.generation) == (active.id, active.generation) for life in self.awake()):
+            return
+        members = [member.id for run in self.desk.lane.runs for member in run.members]
+        self.say("sweep", gone=members, dead=active.turn)
+        assert self.desk.lane.runs == []
+
     # ---- time and the engine ----
 
     @rule(seconds=st.sampled_from([0.001, 1, 40, 61, 300]))
