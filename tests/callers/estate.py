@@ -136,7 +136,7 @@ class Going:
 
 @dataclass
 class Factory:
-    """A data factory that has the shipped files. `base` is where it finds the app, `vault` its key vault."""
+    """A data factory that has the files of `folder`. `base` is where it finds the app, `vault` its key vault."""
 
     app: App
     base: str
@@ -144,6 +144,7 @@ class Factory:
     post: Post
     world: World
     pool: ThreadPoolExecutor
+    folder: Path = ADF
 
     def begin(
         self,
@@ -151,13 +152,12 @@ class Factory:
         dataset_id: str,
         options: Json | None = None,
         *,
-        folder: Path = ADF,
         waits: float = BRISK,
         lost: int = 0,
     ) -> Going:
         """Starts a pipeline run. `waits` are seconds of this machine for each second of the factory's waits."""
         line, run_id = Line(lost), str(uuid.uuid4())
-        file = pipeline(name, folder)
+        file = pipeline(name, self.folder)
         values = {
             "BaseUrl": self.base,
             "WorkspaceId": WORKSPACE,

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import requests
 
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.estate import Factory, Going
-from tests.callers.shipped import OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
+from tests.callers.shipped import ADF, OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
 from tests.devhost.process import until
 
 Json = dict[str, Any]
@@ -19,6 +21,8 @@ SENTENCE = """Invoking Web Activity failed with HttpStatusCode - '424', message 
 SLOW = {"seconds": 60}
 PATIENT = 1 / 20
 """A minute of the factory is three seconds: its retries then outlast a restart."""
+
+FILES = [(ADF, name) for name in PIPELINES] + [(OF_SYNAPSE, name) for name in SYNAPSE_PIPELINES]
 
 Chapter = Callable[[Factory, str], None]
 CHAPTERS: list[Chapter] = []
@@ -116,33 +120,20 @@ def test_the_sentence_is_documented() -> None:
     assert SENTENCE in (ROOT / "docs/callers.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", PIPELINES)
-def test_the_whole_story(factory: Callable[[str], Factory], name: str) -> None:
+@pytest.mark.parametrize(("folder", "name"), FILES)
+def test_the_whole_story(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
     """Every chapter, for every file that we ship."""
-    caller = factory(form_of(name))
+    caller = replace(factory(form_of(name)), folder=folder)
     with ThreadPoolExecutor(len(CHAPTERS)) as pool:
         told = [pool.submit(one, caller, name) for one in CHAPTERS]
     if problems := [problem for one in told if (problem := one.exception())]:
         raise BaseExceptionGroup(name, problems)
 
 
-@pytest.mark.parametrize("name", SYNAPSE_PIPELINES)
-def test_the_files_for_synapse(factory: Callable[[str], Factory], name: str) -> None:
-    """They differ little, so of the story only how it ends well and badly, and that a lost answer does no harm."""
-    caller = factory(form_of(name))
-    models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(seconds=2)]
-    good, failed = (caller.begin(name, model, folder=OF_SYNAPSE) for model in models[:2])
-    again = caller.begin(name, models[2], folder=OF_SYNAPSE, lost=1)
-    assert good.ended().status == SUCCEEDED
-    red(failed.ended(), models[1], "ModelRefreshFailed_CredentialsNotSpecified")
-    assert again.ended().status == SUCCEEDED
-    assert [len(own(caller, model)) for model in models] == [1, 1, 1]
-
-
-@pytest.mark.parametrize("name", PIPELINES)
-def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Factory], name: str) -> None:
+@pytest.mark.parametrize(("folder", "name"), FILES)
+def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
     """The answer is lost, and when the factory asks again all is over: still green, still one refresh."""
-    caller = factory(form_of(name))
+    caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
     going = caller.begin(name, model, lost=1, waits=1 / 12)
     run = going.ended()
@@ -156,10 +147,10 @@ def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> N
     """The app is killed while the refreshes run; the pipelines notice at most that they have to ask again."""
     caller = factory(form)
     going = {}
-    for name in PIPELINES:
+    for folder, name in FILES:
         if form_of(name) == form:
             model = caller.world.model(seconds=4)
-            going[model] = caller.begin(name, model, waits=PATIENT)
+            going[model] = replace(caller, folder=folder).begin(name, model, waits=PATIENT)
     for model in going:
         running(caller, model)
     caller.app.restart()
