@@ -312,16 +312,6 @@ def another_clock() -> list[Patch]:
 
 
 @mutation
-def no_reservation() -> list[Patch]:
-    """Of two who start one request at once, each takes its own input for the one that counts."""
-
-    async def reserve(client: Any, name: str, state: Any) -> Any:
-        return state
-
-    return [(idempotency, "reserve", reserve)]
-
-
-@mutation
 def a_key_is_never_used_up() -> list[Patch]:
     """Whatever became of the request, its key is free again."""
     return [(idempotency, "may_start_again", lambda told: True)]
