@@ -6,11 +6,10 @@ from typing import Any
 import azure.durable_functions as df
 
 from activities.model import log
-from entities.lives import first_alive
+from entities.lives import first_alive, run_status
 from refresh.journal import entry
 from refresh.run_state import RunState, run_instance
 from refresh.settings import current_settings
-from refresh.stored import decoded
 
 Json = dict[str, Any]
 
@@ -67,6 +66,5 @@ async def last_error_of_run(order: Json, client: df.DurableOrchestrationClient) 
 
     Answers `said`, a sentence, or None if all is well or nobody knows.
     """
-    status = await client.get_status(run_instance(order["run"], order["generation"]))
-    custom = decoded(status.custom_status) if status else None
-    return {"said": custom.get("lastReadError") if isinstance(custom, dict) else None}
+    status = await run_status(client, run_instance(order["run"], order["generation"]))
+    return {"said": status.get("lastReadError")}

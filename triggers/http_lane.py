@@ -6,12 +6,13 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from entities.dataset_lane import read_lane
+from entities.lives import run_status
 from refresh.history import parse_guid
 from refresh.lane_state import Run
 from refresh.request_state import phase_of
 from refresh.run_state import run_instance
 from triggers.answers import answer, error
-from triggers.instances import find_request, run_status
+from triggers.instances import find_request
 from triggers.who import LEVEL, refusal
 
 MOST_SHOWN = 50

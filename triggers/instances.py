@@ -8,7 +8,7 @@ from typing import Any
 import azure.durable_functions as df
 import requests
 
-from refresh.stored import Found, decoded, parse
+from refresh.stored import Found, parse
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,80}", re.ASCII)
 PAGE = 200
@@ -23,13 +23,6 @@ async def find_request(client: df.DurableOrchestrationClient, request_id: str) -
         return None
     status = await client.get_status(request_id)
     return parse(status.to_json()) if status else None
-
-
-async def run_status(client: df.DurableOrchestrationClient, instance_id: str) -> Json:
-    """What a run says of itself; empty if there is no such run (any more)."""
-    status = await client.get_status(instance_id)
-    custom = decoded(status.custom_status) if status else None
-    return custom if isinstance(custom, dict) else {}
 
 
 def same(given: str | None, expected: str) -> bool:

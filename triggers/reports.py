@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from entities.dataset_lane import read_lane
+from entities.lives import run_status
 from refresh import clock
 from refresh.history import instant
 from refresh.journal import entry
@@ -16,7 +17,6 @@ from refresh.run_state import run_instance
 from refresh.settings import current_settings
 from refresh.stored import Found
 from triggers.answers import Json, answer
-from triggers.instances import run_status
 from triggers.uris import base_url, status_uri
 
 log = logging.getLogger("refresh")

@@ -145,3 +145,11 @@ def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < end, "not so in time"
         time.sleep(LOOK_SECONDS)
+
+
+def all_as_expected(world: World, cases: Sequence[Case]) -> str:
+    """How many cases went as expected, and how long that took; a case that did not is a failure that shows it."""
+    began = time.monotonic()
+    wrong = play_all(world, cases)
+    assert not wrong, wrong
+    return f"{len(cases)} cases in {time.monotonic() - began:.0f} s"
