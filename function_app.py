@@ -9,13 +9,12 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import callback, instances, post, read, report
-from entities import dataset_lane
+from entities import dataset_queue as dataset_queue
 from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
     http_cancel_by_key,
     http_check,
-    http_lane,
     http_list,
     http_openapi,
     http_start,
@@ -23,6 +22,7 @@ from triggers import (
     timer_callbacks,
     timer_housekeeping,
 )
+from triggers import http_queue as http_queue
 
 # read here, so that a setting that cannot be used stops the start with its name
 current_settings()
@@ -33,7 +33,7 @@ for part in (
     http_status,
     http_cancel_by_key,
     http_list,
-    http_lane,
+    http_queue,
     http_openapi,
     http_check,
     timer_callbacks,
@@ -41,7 +41,7 @@ for part in (
     refresh_request,
     refresh_run,
     deliver_callback,
-    dataset_lane,
+    dataset_queue,
     read,
     post,
     instances,

@@ -12,9 +12,9 @@ from typing import Any
 import azure.durable_functions as df
 import requests
 
-from refresh.callback import UriError, body_of, check_uri, kind_of
+from refresh.reporting.callback import UriError, body_of, check_uri, kind_of
+from refresh.reporting.stored import parse, verdict
 from refresh.settings import current_settings, is_loopback
-from refresh.stored import parse, verdict
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0

@@ -6,9 +6,9 @@ from typing import Any
 import azure.durable_functions as df
 
 from activities.model import log
-from entities.lives import first_alive, run_status
-from refresh.journal import entry
-from refresh.run_state import RunState, run_instance
+from entities.instances import first_alive, run_status
+from refresh.reporting.events import entry
+from refresh.run.state import RunState, run_instance
 from refresh.settings import current_settings
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ bp = df.Blueprint()
 async def start_run(order: Json, client: df.DurableOrchestrationClient) -> bool:
     """Starts a generation of a run: `order` has dataset_id, run, generation. True if the engine took it.
 
-    An instance id protects nothing: of several starts, also late ones, the lane lets only one life go on, which it
+    An instance id protects nothing: of several starts, also late ones, the queue lets only one life go on, which it
     knows by the token made here.
     """
     limits = current_settings().limits
@@ -29,7 +29,7 @@ async def start_run(order: Json, client: df.DurableOrchestrationClient) -> bool:
     try:
         await client.start_new("refresh_run", run_instance(order["run"], order["generation"]), state.to_json())
     except Exception as error:  # the SDK raises nothing more precise; a living instance of this id is one reason
-        log.info(entry("run not started", run=order["run"], dataset=order["dataset_id"], error=str(error)[:200]))
+        log.info(entry("run.not_started", run=order["run"], dataset=order["dataset_id"], error=str(error)[:200]))
         return False
     return True
 
@@ -46,7 +46,7 @@ async def wake_requests(order: Json, client: df.DurableOrchestrationClient) -> i
         try:
             await client.raise_event(request_id, event)
         except Exception as error:  # likewise: the request has ended, or was purged
-            log.debug(entry("not woken", request=request_id, error=str(error)[:200]))
+            log.debug(entry("request.not_notified", request=request_id, error=str(error)[:200]))
         else:
             woken += 1
     return woken

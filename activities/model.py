@@ -13,9 +13,9 @@ from uuid import UUID
 from power_bi.client import History, PowerBiClient
 from power_bi.errors import Facts, PowerBiError, Refused, Throttled
 from power_bi.service import configured_client
-from refresh import adoption
-from refresh.history import RefreshRow, iso
-from refresh.journal import entry
+from refresh.history import adoption
+from refresh.history.rows import RefreshRow, iso
+from refresh.reporting.events import entry
 from refresh.settings import current_settings
 
 Json = dict[str, Any]
@@ -78,7 +78,7 @@ def shown(row: RefreshRow) -> Json:
 
 def failed(error: PowerBiError, order: Json) -> Json:
     """The answer that tells of an error: `throttled`, `refused` for good, or `unavailable` for now."""
-    log.warning(entry("power bi error", run=order.get("run"), dataset=order["dataset_id"], error=error.message))
+    log.warning(entry("power_bi.error", run=order.get("run"), dataset=order["dataset_id"], error=error.message))
     if isinstance(error, Throttled):
         return {"kind": "throttled", "seconds": error.retry_after_seconds, "error": error.message}
     if isinstance(error, Refused):

@@ -10,10 +10,12 @@ import azure.durable_functions as df
 from activities.model import Json, Model, failed, shown
 from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
-from refresh import adoption, clock, usual
-from refresh.history import RefreshRow, instant, parse_time
-from refresh.progress import progress
-from refresh.service_error import ServiceError
+from refresh import clock
+from refresh.failure.service_error import ServiceError
+from refresh.history import adoption
+from refresh.history.progress import progress
+from refresh.history.rows import RefreshRow, instant, parse_time
+from refresh.polling import estimate as usual
 
 MAX_FAILED_OBJECTS = 50
 """Of thousands of partitions: whoever is not named is tried once more, alone."""
@@ -73,7 +75,7 @@ def _usual(model: Model, rows: Sequence[RefreshRow], options: Json | None, *, id
 def read_refresh(order: Json) -> Json:
     """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced, posted_at.
 
-    Answers `row` with the refresh as `refresh.history.RefreshRow` writes it, its `progress`, and `failed_objects`,
+    Answers `row` with the refresh as `refresh.history.rows.RefreshRow` writes it, its `progress`, and `failed_objects`,
     pairs of table and partition; `absent` with when it was not there (`read_at`) and whether newer refreshes pushed it
     out of the history (`pushed_out`); or see `failed`.
     """

@@ -5,8 +5,8 @@ from typing import Any
 import azure.durable_functions as df
 
 from activities.model import log
-from refresh.callback import ENDED_EVENT, prefix_of
-from refresh.journal import entry
+from refresh.reporting.callback import ENDED_EVENT, prefix_of
+from refresh.reporting.events import entry
 
 bp = df.Blueprint()
 
@@ -21,14 +21,14 @@ async def report_end(order: dict[str, Any], client: df.DurableOrchestrationClien
     ending = order["ending"]
     about = {"request": order["request"], "dataset": order["dataset"], "caller": order["caller"]}
     facts = {key: ending.get(key) for key in ("status", "runId", "refreshId", "sharedWith", "servedBy", "error")}
-    log.info(entry("request ended", **about, **facts))
+    log.info(entry("request.ended", **about, **facts))
     told = 0
     # one page of the list, a hundred, is more than any request has; almost all have none
     for callback in await client.get_status_by(instance_id_prefix=prefix_of(order["request"])):
         try:
             await client.raise_event(callback.instance_id, ENDED_EVENT)
         except Exception as error:  # it has called already; the SDK raises nothing more precise
-            log.debug(entry("callback not told", request=order["request"], error=str(error)[:200]))
+            log.debug(entry("callback.not_notified", request=order["request"], error=str(error)[:200]))
         else:
             told += 1
     return told

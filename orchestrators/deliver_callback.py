@@ -9,8 +9,8 @@ from datetime import timedelta
 import azure.durable_functions as df
 
 from orchestrators.steps import Json, Steps, note, try_activity
-from refresh.callback import ENDED_EVENT, GIVEN_UP, CallbackState, host_of
-from refresh.journal import entry
+from refresh.reporting.callback import ENDED_EVENT, GIVEN_UP, CallbackState, host_of
+from refresh.reporting.events import entry
 
 ATTEMPTS = 10
 """Attempts of one generation: about 60 history events."""
@@ -20,7 +20,7 @@ bp = df.Blueprint()
 
 @bp.orchestration_trigger(context_name="context")
 def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
-    """Input: `refresh.callback.CallbackState` as JSON. Output: `delivered` or `given up`."""
+    """Input: `refresh.reporting.callback.CallbackState` as JSON. Output: `delivered` or `given up`."""
     state = CallbackState.from_json(context.get_input())
     for _ in range(ATTEMPTS):
         answer = yield from try_activity(context, "call_back", {"request": state.request, "uri": state.uri})
@@ -44,7 +44,7 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
             kind = "gone"
         if kind == "gone" or state.too_late(now):
             return _over(context, state, answer, GIVEN_UP)
-        note(context, entry("callback failed", **_about(state, answer)), logging.WARNING)
+        note(context, entry("callback.failed", **_about(state, answer)), logging.WARNING)
         context.set_custom_status({"state": "retrying", "failures": state.failures, "answer": answer.get("answer")})
         yield context.create_timer(now + timedelta(seconds=state.pause(answer.get("seconds"))))
     context.continue_as_new(state.to_json())
@@ -53,7 +53,7 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
 
 def _over(context: df.DurableOrchestrationContext, state: CallbackState, answer: Json, how: str) -> str:
     delivered = how == "delivered"
-    line = entry("called back" if delivered else "callback given up", **_about(state, answer))
+    line = entry("callback.delivered" if delivered else "callback given up", **_about(state, answer))
     note(context, line, logging.INFO if delivered else logging.WARNING)
     context.set_custom_status({"state": how, "failures": state.failures, "answer": answer.get("answer")})
     return how

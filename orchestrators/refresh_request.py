@@ -1,17 +1,17 @@
-"""The orchestrator `refresh_request`: one caller's wish, from its enrolment in the lane to its end.
+"""The orchestrator `refresh_request`: one caller's wish, from its enrolment in the queue to its end.
 
-The lane is the truth, wake-ups are hints: each turn asks the lane, then waits for a hint, a cancel, or a slow tick.
+The queue is the truth, wake-ups are hints: each turn asks the queue, then waits for a hint, a cancel, or a slow tick.
 """
 
 from datetime import datetime, timedelta
 
 import azure.durable_functions as df
 
-from orchestrators.steps import Json, Steps, lane, note, try_activity
-from refresh.history import instant
-from refresh.journal import entry
-from refresh.poll_plan import backoff, rest
-from refresh.request_state import (
+from orchestrators.steps import Json, Steps, note, queue, try_activity
+from refresh.history.rows import instant
+from refresh.polling.schedule import backoff, rest
+from refresh.reporting.events import entry
+from refresh.request.state import (
     Reason,
     RequestState,
     ending_of_nothing,
@@ -35,14 +35,14 @@ class NotCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
-    """Input: `refresh.request_state.RequestState` as JSON. Output: the ending; any but Completed fails."""
+    """Input: `refresh.request.state.RequestState` as JSON. Output: the ending; any but Completed fails."""
     state = RequestState.from_json(context.get_input()).next_turn()
     context.set_custom_status(state.standing)
     ending, state = yield from (_rest if state.resting else _turn)(context, state)
     if ending:
         return (yield from _end(context, state, ending))
     # One turn a generation, so that no event name is waited for twice in one history. What this loses is a hint that
-    # came together with another one; what matters is in the lane.
+    # came together with another one; what matters is in the queue.
     context.continue_as_new(state.to_json())
     return None
 
@@ -51,7 +51,7 @@ def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """The ending, if this turn brought it, and the state to go on with."""
     wish = state.wish
     wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake, "round": state.round}
-    answer = yield _lane(context, state, "enroll", wished)
+    answer = yield _queue(context, state, "enroll", wished)
     if answer["state"] == "ended":
         ending = ending_of_outcome(answer)
         if state.may_try_again(ending, context.current_utc_datetime):
@@ -67,7 +67,7 @@ def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
         # for the first time, again after a failure, or alone after one that was somebody else's
         facts = {"run": answer["run"], "position": answer["position"], "sharedWith": answer["shared_with"]}
         again = {"round": state.round, "insteadOf": state.standing.get("runId")}
-        note(context, entry("enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts, **again))
+        note(context, entry("request.enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts, **again))
     if answer["leaving"]:
         return (yield from _leave(context, state, "Cancelled")), state
     yield from _look_after(context, state, answer)
@@ -84,8 +84,8 @@ def _look_after(context: df.DurableOrchestrationContext, state: RequestState, an
     elif state.tick:
         alive = yield from try_activity(context, "is_run_alive", answer["active"])
         if alive is False:
-            note(context, entry("run found dead", dataset=state.wish.dataset_id, **answer["active"]))
-            again = yield _lane(context, state, "restart", answer["active"])
+            note(context, entry("run.found_dead", dataset=state.wish.dataset_id, **answer["active"]))
+            again = yield _queue(context, state, "restart", answer["active"])
             yield from _start(context, state, again["next"])
 
 
@@ -96,7 +96,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     sooner than any timer does was made, for a tick, by an episode that the engine forgot after its messages had gone.
     """
     now: datetime = context.current_utc_datetime
-    tick = now + timedelta(seconds=state.fallback_seconds)
+    tick = now + timedelta(seconds=state.recheck_seconds)
     last = state.deadline <= tick
     timer = context.create_timer(max(now, state.deadline) if last else tick)
     woken = context.wait_for_external_event(state.wake)
@@ -120,7 +120,7 @@ def _rest(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     context.set_custom_status(resting(state, until))
     error = state.resting["error"]
     about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "run": state.resting.get("runId")}
-    note(context, entry("resting", **about, round=state.round, until=instant(until), code=error["code"]))
+    note(context, entry("request.backing_off", **about, round=state.round, until=instant(until), code=error["code"]))
     timer = context.create_timer(until)
     cancelled = context.wait_for_external_event(CANCEL_EVENT)
     first = yield context.task_any([cancelled, timer])
@@ -136,7 +136,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
     """The ending of a request that does not wait any longer; its verdict, if that came first."""
     wish = state.wish
     wants = wish.scope.enhanced and (reason == "Cancelled" or wish.cancel_on_timeout)
-    answer = yield _lane(context, state, "leave", {"cancel": wants, "reason": reason})
+    answer = yield _queue(context, state, "leave", {"cancel": wants, "reason": reason})
     if answer["state"] == "ended":
         return ending_of_outcome(answer)
     cancelled = None
@@ -144,7 +144,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
         cancelled = yield from _cancel(context, state, answer["cancel_refresh_id"])
         if cancelled:
             # the run may sleep until the usual end is near: a new life of it looks now, so that the next run can begin
-            again = yield _lane(context, state, "restart", answer["active"])
+            again = yield _queue(context, state, "restart", answer["active"])
             yield from _start(context, state, again["next"])
     yield from _start(context, state, answer.get("next"))
     if reason == "TimedOut" and "active" in answer and not answer["refresh_id"]:
@@ -183,6 +183,6 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, ending: J
     return ending
 
 
-def _lane(context: df.DurableOrchestrationContext, state: RequestState, operation: str, arguments: Json) -> object:
+def _queue(context: df.DurableOrchestrationContext, state: RequestState, operation: str, arguments: Json) -> object:
     identity = {"request": context.instance_id, "token": state.token, "at": instant(context.current_utc_datetime)}
-    return lane(context, state.wish.dataset_id, operation, {**arguments, **identity})
+    return queue(context, state.wish.dataset_id, operation, {**arguments, **identity})

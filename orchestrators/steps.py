@@ -1,4 +1,4 @@
-"""What the orchestrators share: calls of the lane and of activities, and logging that replay does not repeat."""
+"""What the orchestrators share: calls of the queue and of activities, and logging that replay does not repeat."""
 
 import logging
 import warnings
@@ -7,8 +7,8 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from refresh.journal import entry
-from refresh.words import cut
+from refresh.reporting.events import entry
+from refresh.text import cut
 
 Json = dict[str, Any]
 Steps = Generator[Any, Any, Any]
@@ -21,9 +21,9 @@ log = logging.getLogger("refresh")
 warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
-def lane(context: df.DurableOrchestrationContext, dataset_id: str, operation: str, arguments: Json) -> Any:
-    """The task of one operation on the dataset's lane."""
-    return context.call_entity(df.EntityId("dataset_lane", dataset_id), operation, arguments)
+def queue(context: df.DurableOrchestrationContext, dataset_id: str, operation: str, arguments: Json) -> Any:
+    """The task of one operation on the dataset's queue."""
+    return context.call_entity(df.EntityId("dataset_queue", dataset_id), operation, arguments)
 
 
 def try_activity(context: df.DurableOrchestrationContext, name: str, order: Json) -> Steps:
@@ -35,7 +35,9 @@ def try_activity(context: df.DurableOrchestrationContext, name: str, order: Json
         answer = yield context.call_activity(name, order)
     except Exception as error:
         text = cut(str(error), 300)
-        note(context, entry("activity broke", instance=context.instance_id, activity=name, error=text), logging.WARNING)
+        note(
+            context, entry("activity.failed", instance=context.instance_id, activity=name, error=text), logging.WARNING
+        )
         return {"kind": "broken", "error": text}
     return answer
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from power_bi.client import PowerBiClient
 from power_bi.errors import PowerBiError
-from refresh.adoption import blocker
 from refresh.clock import now
-from refresh.errors import failure
-from refresh.history import RefreshRow, iso
+from refresh.failure.catalogue import failure
+from refresh.history.adoption import blocker
+from refresh.history.rows import RefreshRow, iso
 
 NOT_CHECKED = (
     "Only a refresh shows whether this identity may start one (role Contributor, Member or Admin), whether the "
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> Json:
-    """`ok`; `error` as `refresh.errors.failure` builds it, if there is one; `checks`, each `passed`, `failed` or
+    """`ok`; `error` as `failure` builds it, if there is one; `checks`, each `passed`, `failed` or
     `unknown`; `lastRefresh` and `running`, the newest refresh and the one that keeps the model busy, or None.
     """
     try:

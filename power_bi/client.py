@@ -17,7 +17,7 @@ from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
 from power_bi.throttle import Throttle
 from power_bi.wire import Answer, Wire
-from refresh.history import RefreshRow, parse_details, parse_row
+from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
 """As many as the service keeps for a busy model, and its own default."""
@@ -65,7 +65,7 @@ class PowerBiClient:
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
-        """Asks for a refresh. `body` as `refresh.options.refresh_body` makes it; None is a standard refresh.
+        """Asks for a refresh. `body` as `refresh.request.options.refresh_body` makes it; None is a standard refresh.
 
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.settings import is_loopback
-from refresh.words import cut
+from refresh.text import cut
 
 RENEW_BEFORE_SECONDS = 300
 DEVELOPMENT_TOKEN_SECONDS = 3600

@@ -16,8 +16,8 @@ Facts are attributes. `retryable` is data of the class: True if the same call ma
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from refresh.errors import CATALOGUE, failure
-from refresh.words import cut, joined
+from refresh.failure.catalogue import CATALOGUE, failure
+from refresh.text import cut, joined
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Facts:
 
 
 class PowerBiError(Exception):
-    """Any failed call. `code` is one of the catalogue in `refresh.errors`."""
+    """Any failed call. `code` is one of the catalogue in `refresh.failure.catalogue`."""
 
     retryable: ClassVar[bool] = True
     default_code: ClassVar[str] = "ServiceUnavailable"

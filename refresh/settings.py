@@ -12,10 +12,10 @@ from functools import cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from refresh.poll_plan import Limits
+from refresh.polling.schedule import Limits
 
-MOST_FALLBACK_SECONDS = 1200
-"""A request must look at its lane while the lane still remembers what has ended, which is half an hour."""
+MOST_RECHECK_SECONDS = 1200
+"""A request must look at its queue while the queue still remembers what has ended, which is half an hour."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
     "datafactory.azure.com",
@@ -53,7 +53,7 @@ class Settings:
     poll_max_seconds: float = 60
     outage_budget_seconds: float = 900
     visibility_grace_seconds: float = 120
-    fallback_seconds: float = 300
+    recheck_seconds: float = 300
     retention_days: float = 30
     expose_management_uris: bool = False
     auth_mode: str = "key"
@@ -101,7 +101,7 @@ class Settings:
             poll_max_seconds=_number(values, "POLL_MAX_SECONDS", 60),
             outage_budget_seconds=_number(values, "OUTAGE_BUDGET_SECONDS", 900),
             visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
-            fallback_seconds=_number(values, "FALLBACK_SECONDS", 300),
+            recheck_seconds=_number(values, "RECHECK_SECONDS", 300),
             retention_days=_number(values, "RETENTION_DAYS", 30),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
@@ -112,8 +112,8 @@ class Settings:
         )
         if settings.poll_max_seconds < settings.poll_min_seconds:
             raise SettingsError("POLL_MAX_SECONDS", "must not be smaller than POLL_MIN_SECONDS")
-        if settings.fallback_seconds > MOST_FALLBACK_SECONDS:
-            raise SettingsError("FALLBACK_SECONDS", f"must be at most {MOST_FALLBACK_SECONDS}")
+        if settings.recheck_seconds > MOST_RECHECK_SECONDS:
+            raise SettingsError("RECHECK_SECONDS", f"must be at most {MOST_RECHECK_SECONDS}")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
         if settings.auth_mode == "entra":

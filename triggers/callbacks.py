@@ -5,9 +5,9 @@ import logging
 import azure.durable_functions as df
 
 from refresh import clock
-from refresh.callback import GIVEN_UP, CallbackState, host_of, instance_of
-from refresh.history import instant
-from refresh.journal import entry
+from refresh.history.rows import instant
+from refresh.reporting.callback import GIVEN_UP, CallbackState, host_of, instance_of
+from refresh.reporting.events import entry
 from refresh.settings import current_settings
 
 log = logging.getLogger("refresh")
@@ -32,4 +32,4 @@ async def add_callback(client: df.DurableOrchestrationClient, request_id: str, u
         if not await client.get_status(instance):
             raise
         return
-    log.info(entry("callback added", request=request_id, host=host_of(uri)))
+    log.info(entry("callback.added", request=request_id, host=host_of(uri)))

@@ -3,11 +3,11 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from refresh.request import BadRequestError, parse_cancellation
+from refresh.request.spec import BadRequestError, parse_cancellation
 from triggers.answers import answer, error
+from triggers.auth import LEVEL, refusal
 from triggers.idempotency import last_attempt
 from triggers.reports import cancel
-from triggers.who import LEVEL, refusal
 
 bp = df.Blueprint()
 

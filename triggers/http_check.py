@@ -12,12 +12,12 @@ import azure.functions as func
 
 from power_bi.check import check_model, no_answer, not_allowed
 from power_bi.service import configured_client
-from refresh.answering import parse_answering
-from refresh.journal import entry
-from refresh.request import BadRequestError, parse_wish
+from refresh.reporting.events import entry
+from refresh.request.reply import parse_answering
+from refresh.request.spec import BadRequestError, parse_wish
 from refresh.settings import current_settings
 from triggers.answers import answer
-from triggers.who import LEVEL, refusal
+from triggers.auth import LEVEL, refusal
 
 CHECK_SECONDS = 20.0
 """Somebody waits for the answer, and no gateway on the way is as patient as the client of Power BI."""
@@ -51,7 +51,7 @@ async def http_check(req: func.HttpRequest) -> func.HttpResponse:
         await _checked(workspace_id, dataset_id) if settings.allows_workspace(workspace_id) else not_allowed(dataset_id)
     )
     code = result.get("error", {}).get("code")
-    log.info(entry("checked", dataset=wish.dataset_id, workspace=wish.scope.workspace_id, code=code))
+    log.info(entry("model.checked", dataset=wish.dataset_id, workspace=wish.scope.workspace_id, code=code))
     return answer({**result, "workspaceId": wish.scope.workspace_id, "datasetId": wish.dataset_id}, 200)
 
 

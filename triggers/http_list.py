@@ -8,12 +8,12 @@ from zlib import crc32
 import azure.durable_functions as df
 import azure.functions as func
 
-from refresh.history import iso, parse_guid, parse_time
-from refresh.report import STATUSES, summary
-from refresh.request import BadRequestError
+from refresh.history.rows import iso, parse_guid, parse_time
+from refresh.reporting.status import STATUSES, summary
+from refresh.request.spec import BadRequestError
 from triggers.answers import answer
+from triggers.auth import LEVEL, refusal
 from triggers.instances import list_requests
-from triggers.who import LEVEL, refusal
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
 AT_LEAST = 100
@@ -29,7 +29,7 @@ async def http_list(req: func.HttpRequest, client: df.DurableOrchestrationClient
         return refused
     try:
         dataset_id, since, statuses = _filters(req)
-        token = opened(req.params.get("continuation", ""))
+        token = decode_continuation(req.params.get("continuation", ""))
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     prefix = UUID(dataset_id).hex + "-" if dataset_id else ""
@@ -37,26 +37,26 @@ async def http_list(req: func.HttpRequest, client: df.DurableOrchestrationClient
     rows = [summary(instance, state) for instance, state in found]
     rows = [row for row in rows if not statuses or row["status"].lower() in statuses]
     rows.sort(key=lambda row: row["requestedAt"], reverse=True)
-    return answer({"refreshes": rows, "continuation": sealed(token) or None}, 200)
+    return answer({"refreshes": rows, "continuation": encode_continuation(token) or None}, 200)
 
 
-def sealed(token: str) -> str:
+def encode_continuation(token: str) -> str:
     """The engine's token as we give it out: safe in a URL, and with a checksum. Empty stays empty."""
     text = token.encode()
     return urlsafe_b64encode(crc32(text).to_bytes(4, "big") + text).decode() if token else ""
 
 
-def opened(continuation: str) -> str:
+def decode_continuation(continuation: str) -> str:
     """The engine's token in what a caller hands in; the engine itself fails for what it never gave out.
 
-    Raises BadRequestError for anything that `sealed` did not make.
+    Raises BadRequestError for anything that `encode_continuation` did not make.
     """
     try:
         value = urlsafe_b64decode(continuation.encode())
         token = value[4:].decode()
     except ValueError:  # binascii.Error and UnicodeError are such
         token = ""
-    if sealed(token) != continuation:
+    if encode_continuation(token) != continuation:
         raise BadRequestError("continuation must be what an earlier answer gave as such.", "continuation")
     return token
 

@@ -9,21 +9,21 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from refresh import clock
-from refresh.answering import Answering, parse_answering
-from refresh.history import instant
-from refresh.journal import entry
-from refresh.request import BadRequestError, Wish, parse_wish
-from refresh.request_state import RequestState
+from refresh.history.rows import instant
+from refresh.reporting.events import entry
+from refresh.reporting.stored import Found
+from refresh.request.reply import Answering, parse_answering
+from refresh.request.spec import BadRequestError, Wish, parse_wish
+from refresh.request.state import RequestState
 from refresh.settings import current_settings
-from refresh.stored import Found
 from triggers import idempotency
 from triggers.answers import answer, error
+from triggers.auth import LEVEL, principal_of, refusal
 from triggers.callbacks import add_callback
 from triggers.instances import find_request
 from triggers.reports import report_of, shown
 from triggers.uris import base_url, management_uris, status_uri
 from triggers.waiting import verdict_within
-from triggers.who import LEVEL, principal_of, refusal
 
 log = logging.getLogger("refresh")
 bp = df.Blueprint()
@@ -75,7 +75,9 @@ async def _start_once(
     mine = _new_state(wish)
     state = await idempotency.reserve(client, request_id, mine)
     if state is None:
-        log.error(entry("not started", request=request_id, dataset=wish.dataset_id, error="the lane is silent"))
+        log.error(
+            entry("request.not_started", request=request_id, dataset=wish.dataset_id, error="the queue is silent")
+        )
         raise NotStartedError
     # somebody else may have started it meanwhile, and it may even have ended: it must not live a second time
     begun = await find_request(client, request_id)
@@ -128,7 +130,7 @@ def _new_state(wish: Wish) -> RequestState:
         read_token=secrets.token_urlsafe(24),
         cancel_token=secrets.token_urlsafe(24),
         requested_at=instant(clock.now()),
-        fallback_seconds=settings.fallback_seconds,
+        recheck_seconds=settings.recheck_seconds,
         limits=settings.limits,
     )
 
@@ -149,10 +151,12 @@ async def _start(
     except Exception as problem:  # the SDK raises nothing more precise
         if wish.idempotency_key and await find_request(client, request_id):
             return  # somebody with the same key was quicker
-        log.error(entry("not started", **about, error=str(problem)[:300]))
+        log.error(entry("request.not_started", **about, error=str(problem)[:300]))
         raise NotStartedError from None
     scope = {"workspace": wish.scope.workspace_id, "enhanced": wish.scope.enhanced, "share": wish.share}
-    log.info(entry("accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes, principal=principal_of(req)))
+    log.info(
+        entry("request.accepted", **about, **scope, timeoutMinutes=wish.timeout_minutes, principal=principal_of(req))
+    )
 
 
 async def _add_callback(client: df.DurableOrchestrationClient, request_id: str, answering: Answering) -> None:
@@ -161,7 +165,7 @@ async def _add_callback(client: df.DurableOrchestrationClient, request_id: str, 
     try:
         await add_callback(client, request_id, answering.call_back_uri)
     except Exception as problem:  # likewise
-        log.error(entry("not started", request=request_id, error=str(problem)[:300]))
+        log.error(entry("request.not_started", request=request_id, error=str(problem)[:300]))
         raise NotStartedError from None
 
 

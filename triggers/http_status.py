@@ -8,10 +8,10 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from triggers.answers import error
+from triggers.auth import LEVEL, refusal
 from triggers.instances import find_request, same
 from triggers.reports import cancel, report_of, shown
 from triggers.uris import id_status_uri
-from triggers.who import LEVEL, refusal
 
 bp = df.Blueprint()
 

@@ -1,7 +1,7 @@
 """Requests that have a name of their caller's: asking again under the same key is the same request, not another one.
 
 The key makes the request's id, so everybody who asks again finds it. The engine would accept two starts of one id and
-let either input win, so whoever starts one first reserves it in the lane: the lane keeps the first input, and all who
+let either input win, so whoever starts one first reserves it in the queue: the queue keeps the first input, and all who
 come at the same moment start the request with that one.
 """
 
@@ -12,14 +12,14 @@ from uuid import UUID
 
 import azure.durable_functions as df
 
-from entities.dataset_lane import read_lane
-from refresh.report import Report
-from refresh.request_state import RequestState
-from refresh.stored import Found
+from entities.dataset_queue import read_queue
+from refresh.reporting.status import Report
+from refresh.reporting.stored import Found
+from refresh.request.state import RequestState
 from triggers.instances import find_request
 
 RESERVE_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds to wait for the lane to have heard; a caller is answered within two."""
+"""Seconds to wait for the queue to have heard; a caller is answered within two."""
 
 
 def request_id(dataset_id: str, key: str, attempt: int) -> str:
@@ -47,15 +47,15 @@ def may_start_again(told: Report) -> bool:
 
 async def reserve(client: df.DurableOrchestrationClient, name: str, state: RequestState) -> RequestState | None:
     """The input with which the request `name` is started, by whomever: the first one's. None if nobody says so."""
-    lane = df.EntityId("dataset_lane", state.wish.dataset_id)
+    queue = df.EntityId("dataset_queue", state.wish.dataset_id)
     arguments = {"request": name, "state": state.to_json(), "at": state.requested_at}
-    await client.signal_entity(lane, "reserve", arguments)
+    await client.signal_entity(queue, "reserve", arguments)
     for pause in RESERVE_PAUSES:
         await asyncio.sleep(pause)
-        kept = (await read_lane(client, state.wish.dataset_id)).reserved.get(name)
+        kept = (await read_queue(client, state.wish.dataset_id)).reserved.get(name)
         if kept is not None:
             return RequestState.from_json(kept.state)
-        # its first act after the start was to enrol, and the lane needs the reservation no more
+        # its first act after the start was to enrol, and the queue needs the reservation no more
         found = await find_request(client, name)
         if found is not None:
             return found[1]

@@ -8,7 +8,7 @@ from typing import Any
 import azure.durable_functions as df
 import requests
 
-from refresh.stored import Found, parse
+from refresh.reporting.stored import Found, parse
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,80}", re.ASCII)
 PAGE = 200
@@ -35,7 +35,7 @@ async def list_requests(
 ) -> tuple[list[Found], str]:
     """Requests whose ids begin with `prefix`, and the token to go on with (empty: that was all).
 
-    The engine's list holds runs and lanes too.
+    The engine's list holds runs and queues too.
     """
     found: list[Found] = []
     while True:

@@ -1,4 +1,4 @@
-"""How a request is doing, put together from the engine, the lane and the active run; and its cancellation."""
+"""How a request is doing, put together from the engine, the queue and the active run; and its cancellation."""
 
 import logging
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from collections.abc import Callable
 import azure.durable_functions as df
 import azure.functions as func
 
-from entities.dataset_lane import read_lane
-from entities.lives import run_status
+from entities.dataset_queue import read_queue
+from entities.instances import run_status
 from refresh import clock
-from refresh.history import instant
-from refresh.journal import entry
-from refresh.report import Instance, Report, report
-from refresh.request_state import RequestState
-from refresh.run_state import run_instance
+from refresh.history.rows import instant
+from refresh.reporting.events import entry
+from refresh.reporting.status import Instance, Report, report
+from refresh.reporting.stored import Found
+from refresh.request.state import RequestState
+from refresh.run.state import run_instance
 from refresh.settings import current_settings
-from refresh.stored import Found
 from triggers.answers import Json, answer
 from triggers.uris import base_url, status_uri
 
@@ -24,10 +24,10 @@ log = logging.getLogger("refresh")
 
 async def report_of(client: df.DurableOrchestrationClient, instance: Instance, state: RequestState) -> Report:
     """The status of a request as a caller is told it."""
-    lane = await read_lane(client, state.wish.dataset_id)
-    mine = lane.run_of(instance.id)
-    run = await run_status(client, run_instance(mine.id, mine.generation)) if mine and mine is lane.runs[0] else {}
-    return report(instance, state, lane, run, clock.now())
+    queue = await read_queue(client, state.wish.dataset_id)
+    mine = queue.run_of(instance.id)
+    run = await run_status(client, run_instance(mine.id, mine.generation)) if mine and mine is queue.runs[0] else {}
+    return report(instance, state, queue, run, clock.now())
 
 
 def shown(
@@ -59,13 +59,13 @@ async def cancel(
     told = await report_of(client, instance, state)
     if told.http_status != 202:
         return answer(told.body, 200)
-    log.info(entry("cancel requested", request=instance.id, dataset=state.wish.dataset_id))
+    log.info(entry("request.cancel_requested", request=instance.id, dataset=state.wish.dataset_id))
     at = instant(clock.now())
-    # the lane keeps the wish, the event only makes it heard at once
-    lane = df.EntityId("dataset_lane", state.wish.dataset_id)
-    await client.signal_entity(lane, "ask_to_leave", {"request": instance.id, "at": at})
+    # the queue keeps the wish, the event only makes it heard at once
+    queue = df.EntityId("dataset_queue", state.wish.dataset_id)
+    await client.signal_entity(queue, "ask_to_leave", {"request": instance.id, "at": at})
     try:
         await client.raise_event(instance.id, "Cancel")
     except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
-        log.info(entry("cancel not heard", request=instance.id, error=str(problem)[:200]))
+        log.info(entry("request.cancel_event_failed", request=instance.id, error=str(problem)[:200]))
     return shown(req, state, told, uri_of=uri_of)

@@ -5,9 +5,9 @@ import logging
 import azure.durable_functions as df
 import azure.functions as func
 
-from refresh.callback import ENDED_EVENT, MOST_LIVES, PREFIX, CallbackState
-from refresh.journal import entry
-from refresh.stored import decoded, verdict
+from refresh.reporting.callback import ENDED_EVENT, MOST_LIVES, PREFIX, CallbackState
+from refresh.reporting.events import entry
+from refresh.reporting.stored import decoded, verdict
 from triggers.instances import Json, find_request, list_instances
 
 NOT_DELIVERED = "Pending,Running,ContinuedAsNew,Failed"
@@ -29,7 +29,7 @@ async def deliver_callbacks(timer: func.TimerRequest, client: df.DurableOrchestr
         if not token:
             break
     if reminded:
-        log.info(entry("callbacks reminded", callbacks=reminded))
+        log.info(entry("callback.reminded", callbacks=reminded))
 
 
 async def _see_to(client: df.DurableOrchestrationClient, row: Json) -> bool:
@@ -50,5 +50,5 @@ async def _see_to(client: df.DurableOrchestrationClient, row: Json) -> bool:
                 await client.raise_event(row["instanceId"], ENDED_EVENT)
                 return True
     except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
-        log.info(entry("callback not reminded", request=state.request, error=str(problem)[:200]))
+        log.info(entry("callback.not_reminded", request=state.request, error=str(problem)[:200]))
     return False

@@ -1,4 +1,4 @@
-"""Timers that clean up: what has ended long ago is purged, lanes that nobody uses forget what they remembered."""
+"""Timers that clean up: what has ended long ago is purged, queues that nobody uses forget what they remembered."""
 
 import logging
 from collections import Counter
@@ -8,16 +8,16 @@ from itertools import chain
 import azure.durable_functions as df
 import azure.functions as func
 
-from entities.dataset_lane import read_lane
-from entities.lives import first_alive
+from entities.dataset_queue import read_queue
+from entities.instances import first_alive
 from refresh import clock
-from refresh.history import instant
-from refresh.journal import entry
-from refresh.run_state import run_instance
+from refresh.history.rows import instant
+from refresh.reporting.events import entry
+from refresh.run.state import run_instance
 from refresh.settings import current_settings
 from triggers.instances import list_instances
 
-LANES = "@dataset_lane@"
+QUEUES = "@dataset_queue@"
 SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 ENDED = (
     df.OrchestrationRuntimeStatus.Completed,
@@ -35,39 +35,39 @@ bp = df.Blueprint()
 async def purge_ended(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Every night: purges requests and runs that ended, RETENTION_DAYS after they began."""
     until = clock.now() - timedelta(days=current_settings().retention_days)
-    # without these statuses the engine would purge what is running, and the lanes
+    # without these statuses the engine would purge what is running, and the queues
     purged = await client.purge_instance_history_by(SINCE_EVER, until, list(ENDED))
-    log.info(entry("purged", instances=purged.instances_deleted, until=instant(until)))
+    log.info(entry("housekeeping.purged", instances=purged.instances_deleted, until=instant(until)))
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 40 * * * *")
 @bp.durable_client_input(client_name="client")
-async def tidy_lanes(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Every hour: quiet lanes are spoken to, or they would remember for ever; lanes of the dead are cleared.
+async def tidy_queues(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
+    """Every hour: quiet queues are spoken to, or they would remember for ever; queues of the dead are cleared.
 
-    A lane forgets only when somebody speaks to it. A lane whose requests were all terminated by hand, and the run of
+    A queue forgets only when somebody speaks to it. A queue whose requests were all terminated by hand, and the run of
     which is dead too, is missed by nobody: its requests are taken out, so that it becomes quiet.
     """
     counts, token = Counter({"tidied": 0, "swept": 0}), ""
     while True:
-        rows, token = await list_instances(client, LANES, None, token)
+        rows, token = await list_instances(client, QUEUES, None, token)
         for row in rows:
-            counts[await _visit(client, row["instanceId"].removeprefix(LANES))] += 1
+            counts[await _visit(client, row["instanceId"].removeprefix(QUEUES))] += 1
         if not token:
             break
-    log.info(entry("tidied", lanes=counts["tidied"], swept=counts["swept"]))
+    log.info(entry("housekeeping.queues_tidied", queues=counts["tidied"], swept=counts["swept"]))
 
 
 async def _visit(client: df.DurableOrchestrationClient, dataset_id: str) -> str:
-    """What was done to a lane: `tidied`, `swept`, or nothing. A deleted one still has a row."""
-    lane = await read_lane(client, dataset_id)
-    entity, at = df.EntityId("dataset_lane", dataset_id), instant(clock.now())
-    if lane.quiet:
+    """What was done to a queue: `tidied`, `swept`, or nothing. A deleted one still has a row."""
+    queue = await read_queue(client, dataset_id)
+    entity, at = df.EntityId("dataset_queue", dataset_id), instant(clock.now())
+    if queue.quiet:
         return "quiet"
-    if not lane.runs:
+    if not queue.runs:
         await client.signal_entity(entity, "tidy", {"at": at})
         return "tidied"
-    active, members = lane.runs[0], [member.id for run in lane.runs for member in run.members]
+    active, members = queue.runs[0], [member.id for run in queue.runs for member in run.members]
     living = await first_alive(client, chain([run_instance(active.id, active.generation)], members))
     if living is not None:
         return "at work"

@@ -5,8 +5,8 @@ import time
 
 import azure.durable_functions as df
 
-from refresh.report import Report
-from refresh.stored import verdict
+from refresh.reporting.status import Report
+from refresh.reporting.stored import verdict
 from triggers.instances import find_request
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.2, 5.0, 1.5

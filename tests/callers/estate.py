@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devhost_tests.process import ROOT, Devhost
 from tests.callers.clients.adf_function import FunctionActivity
 from tests.callers.clients.adf_http import ActivityFailed, Answer, Call, send
 from tests.callers.clients.adf_pipeline import PipelineRun
@@ -18,7 +19,6 @@ from tests.callers.clients.adf_webhook import WebHookActivity
 from tests.callers.clients.pace import Scaled
 from tests.callers.servers import SECRET_NAME, Post, Respond, json_answer, token_for
 from tests.callers.shipped import ADF, pipeline, read
-from tests.devhost.process import ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
 Json = dict[str, Any]

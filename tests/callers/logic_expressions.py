@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from devtools.logic_apps.expressions import Access, Call, Literal, Node, Template, parse_text
+from dev.logic_apps.expressions import Access, Call, Literal, Node, Template, parse_text
 
 
 class InvalidTemplateError(Exception):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-from devtools.logic_apps.durations import seconds_of
+from dev.logic_apps.durations import seconds_of
 
 Json = dict[str, Any]
 

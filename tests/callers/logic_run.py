@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from devtools.logic_apps.durations import seconds_of
+from dev.logic_apps.durations import seconds_of
 from tests.callers.logic_expressions import InvalidTemplateError, evaluate, holds
 from tests.callers.logic_http import NO_ANSWER, Answer, Callbacks, Network, retried
 

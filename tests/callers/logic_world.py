@@ -12,11 +12,11 @@ from typing import Any
 
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.callers.logic_http import Callbacks, Network, callbacks
 from tests.callers.logic_run import Run, Workflow
-from tests.devhost.process import KEY, ROOT, Devhost, until
 from tests.e2e.world import CALL_SECONDS, END_SECONDS, FAST, WORKSPACE, World
 
 Json = dict[str, Any]

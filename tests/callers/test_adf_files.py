@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from devtools.integrations import files
-from refresh.request import DEFAULT_TIMEOUT_MINUTES
+from dev.integrations import files
+from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
 from tests.callers.lint import linked_service_problems
@@ -61,7 +61,7 @@ def body(start: Json, system: Json, options: Json) -> Json:
 
 
 def test_the_files_are_what_the_generator_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever changes devtools/integrations runs `python3 dev.py integrations`; with --check it only looks."""
+    """Whoever changes dev/integrations runs `python3 dev.py integrations`; with --check it only looks."""
     assert files.stale() == []
     assert files.run(check=True) == 0
     assert capsys.readouterr().out == f"{len(files.files())} files, 0 not up to date\n"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
+from devhost_tests.process import until
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.estate import Factory, Going
 from tests.callers.shipped import ADF, OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
-from tests.devhost.process import until
 
 Json = dict[str, Any]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from devtools.logic_apps.durations import seconds_of
-from devtools.logic_apps.write import FOLDER, LIMIT, RETRIES, TIMEOUT_MINUTES, consumption, standard_parameters
-from tests.devhost.process import ROOT
+from dev.logic_apps.durations import seconds_of
+from dev.logic_apps.write import FOLDER, LIMIT, RETRIES, TIMEOUT_MINUTES, consumption, standard_parameters
+from devhost_tests.process import ROOT
 
 README = FOLDER / "README.md"
 PAGE = ROOT / "docs" / "logic-apps.md"

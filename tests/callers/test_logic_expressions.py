@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from devtools.logic_apps.expressions import Access, Call, ExpressionError, Literal, Template, parse_text, walk
-from devtools.logic_apps.functions import FUNCTIONS
-from devtools.logic_apps.tree import texts_of
-from devtools.logic_apps.write import consumption
+from dev.logic_apps.expressions import Access, Call, ExpressionError, Literal, Template, parse_text, walk
+from dev.logic_apps.functions import FUNCTIONS
+from dev.logic_apps.tree import texts_of
+from dev.logic_apps.write import consumption
 from tests.callers.logic_expressions import InvalidTemplateError, evaluate, holds, is_reference
 
 

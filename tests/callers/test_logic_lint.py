@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from devtools.logic_apps.lint import lint_file, lint_standard, lint_template, main
-from devtools.logic_apps.write import FOLDER, consumption, files, standard, standard_parameters
+from dev.logic_apps.lint import lint_file, lint_standard, lint_template, main
+from dev.logic_apps.write import FOLDER, consumption, files, standard, standard_parameters
 
 Json = dict[str, Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
+from devhost_tests.process import until
 from tests.callers.logic_http import Answer, Callbacks, Network, callbacks
 from tests.callers.logic_run import HIDDEN, Run, Workflow
 from tests.callers.logic_world import FILES, calls_back, load, model_of
-from tests.devhost.process import until
 
 Json = dict[str, Any]
 

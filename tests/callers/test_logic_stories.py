@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from devhost.power_bi.service import PowerBiService
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import ROOT
 from tests.callers.logic_http import callbacks
 from tests.callers.logic_run import Run
 from tests.callers.logic_world import (
@@ -29,7 +30,6 @@ from tests.callers.logic_world import (
     places,
     signs_in,
 )
-from tests.devhost.process import ROOT
 from tests.e2e.test_crashes import mortal
 from tests.e2e.world import END_SECONDS
 

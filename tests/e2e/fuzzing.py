@@ -13,9 +13,9 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
 
-from refresh.answering import MOST_WAIT_SECONDS
-from refresh.callback import MOST_URI_CHARACTERS
-from refresh.request import MAX_KEY
+from refresh.reporting.callback import MOST_URI_CHARACTERS
+from refresh.request.reply import MOST_WAIT_SECONDS
+from refresh.request.spec import MAX_KEY
 from triggers.openapi.asking import CONTINUATION_PATTERN
 from triggers.openapi.description import FUNCTION_KEY, describe
 

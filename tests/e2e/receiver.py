@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.devhost.process import until
+from devhost_tests.process import until
 
 SECRET = "capability-0123456789"
 """In every URI of a receiver; whatever shows it has shown a capability."""

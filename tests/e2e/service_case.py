@@ -28,7 +28,7 @@ class Case:
     row: str
     knobs: Json = field(default_factory=dict)
     faults: Sequence[tuple[str, str, Json]] = ()
-    foreign: Sequence[Json] = ()
+    external: Sequence[Json] = ()
     wish: Json = field(default_factory=dict)
     meanwhile: Meanwhile | None = None
 
@@ -53,14 +53,14 @@ def play(world: World, case: Case) -> Json:
     model = world.model(**case.knobs)
     for name, route, more in case.faults:
         world.fault(model, name, route, **more)
-    for foreign in case.foreign:
-        world.control(model, "/foreign", {"visibilitySeconds": 0, **foreign})
+    for external in case.external:
+        world.control(model, "/external", {"visibilitySeconds": 0, **external})
     uri = world.ask(model, **case.wish)["statusUri"]
     if case.meanwhile:
         case.meanwhile(world, model, uri)
     told = world.follow(uri, END_SECONDS)
     truth = world.truth(model)
-    own = [refresh for refresh in truth["refreshes"] if not refresh["foreign"]]
+    own = [refresh for refresh in truth["refreshes"] if not refresh["external"]]
     error = told.body.get("error") or {}
     return {
         "http": told.code,

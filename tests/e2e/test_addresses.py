@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
 pytestmark = pytest.mark.usefixtures("local")

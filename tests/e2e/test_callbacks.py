@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from refresh.callback import LOOKS
-from tests.devhost.process import KEY, ROOT, Devhost, until
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from refresh.reporting.callback import LOOKS
 from tests.e2e.receiver import SECRET, Receiver, receiving
 from tests.e2e.test_crashes import Mortal, mortal
 from tests.e2e.world import FAST, WORKSPACE, World
@@ -99,7 +99,7 @@ def test_a_receiver_that_is_unwell_is_called_again(app: tuple[World, Devhost]) -
         assert settled(host, started["id"], "delivered")["customStatus"]["failures"] == 4
         assert len({str(call.body) for call in receiver.calls}) == 1
         assert len(receiver.calls) == 5
-    assert '"event": "callback failed"' in host.log
+    assert '"event": "callback.failed"' in host.log
 
 
 def test_nobody_at_the_port_is_called_again(app: tuple[World, Devhost]) -> None:
@@ -145,7 +145,7 @@ def test_a_receiver_that_is_gone_is_left_alone(app: tuple[World, Devhost], statu
         started = ask(world, world.model(), receiver.uri)
         settled(host, started["id"], "given up")
         assert len(receiver.calls) == 1
-    lines = [line for line in host.lines if "callback given up" in line and started["id"] in line]
+    lines = [line for line in host.lines if "callback.abandoned" in line and started["id"] in line]
     assert len(lines) == 1
     assert f"HTTP {status}" in lines[0]
     assert world.follow(started["statusUri"]).code == 200
@@ -306,7 +306,7 @@ def test_capabilities_stay_out_of_sight(app: tuple[World, Devhost]) -> None:
         started = ask(world, model, receiver.uri)
         row = settled(host, started["id"], "given up")
         assert SECRET in str(row.pop("input"))
-        shown = [host.log, str(row), world.listing(datasetId=model).text, world.lane(model).text]
+        shown = [host.log, str(row), world.listing(datasetId=model).text, world.queue(model).text]
         shown.append(str(world.follow(started["statusUri"]).body))
         (own,) = [r for r in host.manage("GET", "/instances").json() if r["instanceId"] == started["id"]]
         for text in (*shown, str(own)):

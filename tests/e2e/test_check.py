@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ def check(world: World, model: str, **more: Any) -> requests.Response:
 def test_a_model_that_can_be_read(world: World) -> None:
     """`ok`, and nothing was started; what is running is shown."""
     model = world.model()
-    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 60, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 60, "visibilitySeconds": 0})
     answer = check(world, model)
     body = answer.json()
     assert (answer.status_code, body["ok"], body["datasetId"]) == (200, True, model)

@@ -156,7 +156,7 @@ def test_the_read_token_does_not_cancel(world: World) -> None:
     assert world.follow(started["statusUri"]).code == 200
 
 
-@pytest.mark.parametrize("path", ["..%2f..%2fadmin", "@dataset_lane@x", "a" * 300, "%00", "x'or'1"])
+@pytest.mark.parametrize("path", ["..%2f..%2fadmin", "@dataset_queue@x", "a" * 300, "%00", "x'or'1"])
 def test_an_odd_id_is_unknown(world: World, path: str) -> None:
     """Whatever stands in the path, it is looked up or refused, nothing else."""
     assert requests.get(f"{world.app}/api/refreshes/{path}?token=x", timeout=30).status_code == 404
@@ -190,29 +190,29 @@ def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)
 
 
-def test_a_lane_shows_who_waits_for_what(world: World) -> None:
+def test_a_queue_shows_who_waits_for_what(world: World) -> None:
     """The active run with what it waits for, and the queue behind it, with their callers and without any token."""
     model = world.model(seconds=4)
-    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 0})
     first = world.ask(model, caller={"pipeline": "one"})
     second = world.ask(model, share=False, caller={"pipeline": "two"})
     world.until(first["statusUri"], lambda status: status["waitsFor"])
-    lane = world.lane(model).json()
-    assert lane["waiting"] == 2
-    assert lane["active"]["status"] == "WaitingForIdle"
-    assert lane["active"]["waitsFor"]["refreshType"] == "Scheduled"
-    assert lane["active"]["waitsSince"]
-    assert [request["caller"] for request in lane["active"]["requests"]] == [{"pipeline": "one"}]
-    assert [(run["status"], run["requests"][0]["id"]) for run in lane["queue"]] == [("Queued", second["id"])]
-    assert "token" not in world.lane(model).text
+    queue = world.queue(model).json()
+    assert queue["waiting"] == 2
+    assert queue["active"]["status"] == "WaitingForIdle"
+    assert queue["active"]["waitsFor"]["refreshType"] == "Scheduled"
+    assert queue["active"]["waitsSince"]
+    assert [request["caller"] for request in queue["active"]["requests"]] == [{"pipeline": "one"}]
+    assert [(run["status"], run["requests"][0]["id"]) for run in queue["queue"]] == [("Queued", second["id"])]
+    assert "token" not in world.queue(model).text
     world.until(first["statusUri"], lambda status: status["status"] == "Refreshing")
-    active = world.lane(model).json()["active"]
+    active = world.queue(model).json()["active"]
     assert active["refreshId"] == world.own(model)[0]["requestId"]
     assert world.follow(second["statusUri"]).code == 200
-    assert world.lane(model).json() == {"datasetId": model, "waiting": 0, "active": None, "queue": []}
+    assert world.queue(model).json() == {"datasetId": model, "waiting": 0, "active": None, "queue": []}
 
 
-def test_a_lane_of_no_guid_is_refused(world: World) -> None:
+def test_a_queue_of_no_guid_is_refused(world: World) -> None:
     """By name."""
-    answer = world.lane("sales")
+    answer = world.queue("sales")
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, "datasetId")

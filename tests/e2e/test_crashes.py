@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from devhost.power_bi.messages import Request, Response
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost, until
+from dev.power_bi.messages import Request, Response
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.world import FAST, World
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -76,7 +76,7 @@ def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
     """One POST, after the other refresh has ended."""
     with mortal(tmp_path, PowerBiService()) as (world, victim):
         model = world.model()
-        world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 5, "visibilitySeconds": 0})
+        world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 5, "visibilitySeconds": 0})
         uri = world.ask(model)["statusUri"]
         world.until(uri, lambda status: status["waitsFor"])
         victim.kill()

@@ -10,16 +10,16 @@ SECONDS = 4
 
 
 def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -> None:
-    """In the status and in the lane; with two of them nobody could tell."""
+    """In the status and in the queue; with two of them nobody could tell."""
     model = world.model(seconds=SECONDS)
     for days in range(1, 4):
         earlier = {"refreshType": "Scheduled", "startsIn": -86_400 * days, "seconds": SECONDS}
-        world.control(model, "/foreign", earlier)
+        world.control(model, "/external", earlier)
     request = world.ask(model)
     status = world.until(request["statusUri"], lambda body: body["expectedEnd"] or body["endedAt"])
     taken = datetime.fromisoformat(status["expectedEnd"]) - datetime.fromisoformat(status["startedAt"])
     assert taken.total_seconds() == pytest.approx(SECONDS, abs=0.01)
-    assert world.lane(model).json()["active"]["expectedEnd"] == status["expectedEnd"]
+    assert world.queue(model).json()["active"]["expectedEnd"] == status["expectedEnd"]
     assert status["progress"] is None
     told = world.follow(request["statusUri"])
     assert told.body["status"] == "Completed"
@@ -41,6 +41,6 @@ def test_an_enhanced_refresh_shows_its_tables(world: World) -> None:
     assert sum(progress["byStatus"].values()) == 4
     assert progress["moreTables"] == 0
     assert {table["table"] for table in progress["tables"]} <= {"Sales", "DimDate"}
-    assert world.lane(model).json()["active"]["progress"]["objects"] == 4
+    assert world.queue(model).json()["active"]["progress"]["objects"] == 4
     assert status["expectedEnd"] is None
     assert world.follow(request["statusUri"]).body["status"] == "Completed"

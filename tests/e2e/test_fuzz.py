@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import requests
 
-from devhost.power_bi.messages import Request, Response
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost
+from dev.power_bi.messages import Request, Response
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.described import Described
 from tests.e2e.fuzzing import Findings, fuzz, only
 from tests.e2e.test_settings import host_key
@@ -41,7 +41,7 @@ ALLOWED = {
     "DELETE /refreshes/{id}": {404},
     "GET /refreshes/{id}/status": {404},
     "POST /refreshes/{id}/cancel": {404},
-    "GET /lanes/{datasetId}": {200, 401},
+    "GET /queues/{datasetId}": {200, 401},
     "GET /openapi.json": {200},
 }
 FORBIDDEN = {
@@ -52,7 +52,7 @@ FORBIDDEN = {
     "GET /refreshes/{id}/status": {401, 404},
     "POST /refreshes/{id}/cancel": {401, 404},
     "GET /refreshes": {400, 401},
-    "GET /lanes/{datasetId}": {400, 401},
+    "GET /queues/{datasetId}": {400, 401},
 }
 
 
@@ -100,8 +100,8 @@ class Fuzzed:
         others = {row["instanceId"] for row in instances} - begun
         listed = {row["id"] for row in self.listed()}
         models = {id_of_model(request_id) for request_id in accepted}
-        # runs carry the id of a request, lanes that of a model
-        known = (*accepted, *(f"@dataset_lane@{model}" for model in models))
+        # runs carry the id of a request, queues that of a model
+        known = (*accepted, *(f"@dataset_queue@{model}" for model in models))
         stray = {name for name in others if not name.startswith(known)}
         return (begun - accepted) | (listed - accepted) | (self.service.models - models - checked) | stray
 
@@ -167,11 +167,11 @@ def without_key(document: Json) -> None:
 
 
 def another_type(document: Json) -> None:
-    document["components"]["schemas"]["Lane"]["properties"]["waiting"]["type"] = "string"
+    document["components"]["schemas"]["Queue"]["properties"]["waiting"]["type"] = "string"
 
 
 def another_content_type(document: Json) -> None:
-    answer = document["paths"]["/lanes/{datasetId}"]["get"]["responses"]["200"]
+    answer = document["paths"]["/queues/{datasetId}"]["get"]["responses"]["200"]
     answer["content"] = {"text/plain": answer["content"]["application/json"]}
 
 
@@ -195,8 +195,8 @@ def open_to_all(document: Json) -> None:
 WRONG: list[tuple[Callable[[Json], None], str, str, str]] = [
     (without_status, "/refreshes", "positive", "status_code_conformance"),
     (without_key, "/refreshes", "positive", "response_schema_conformance"),
-    (another_type, "/lanes/{datasetId}", "positive", "response_schema_conformance"),
-    (another_content_type, "/lanes/{datasetId}", "positive", "content_type_conformance"),
+    (another_type, "/queues/{datasetId}", "positive", "response_schema_conformance"),
+    (another_content_type, "/queues/{datasetId}", "positive", "content_type_conformance"),
     (another_header, "/refreshes", "positive", "response_headers_conformance"),
     (allowed_too_much, "/refreshes", "positive", "positive_data_acceptance"),
     (forbidden_too_much, "/refreshes", "negative", "negative_data_rejection"),
@@ -255,7 +255,7 @@ def test_what_was_started_unasked_is_found(one: Fuzzed) -> None:
 
 
 def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
-    """Each answer to real tokens: all phases, success, failure, cancellation, a busy lane, and pages of the list."""
+    """Each answer to real tokens: all phases, success, failure, cancellation, a busy queue, and pages of the list."""
     world, told = one.world, Described(one.world.app)
 
     def follow(uri: str) -> requests.Response:
@@ -263,16 +263,16 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
         return told.check(requests.get(uri, timeout=30))
 
     model = world.model(seconds=2, outcome=["Completed", "Failed", "Completed"])
-    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 2, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 2, "visibilitySeconds": 0})
     wish = {"workspaceId": WORKSPACE, "datasetId": model, "share": False, "caller": {"pipeline": "p"}}
     started = [told.check(world.post(wish)).json() for _ in range(3)]
     good, bad, gone = started
     world.until(good["statusUri"], lambda status: status["waitsFor"])
     told.check(requests.get(good["statusUri"], timeout=30))
     told.check(requests.delete(gone["cancelUri"], timeout=30))
-    assert told.check(world.lane(model)).json()["active"]["waitsFor"]
+    assert told.check(world.queue(model)).json()["active"]["waitsFor"]
     world.until(good["statusUri"], lambda status: status["status"] == "Refreshing")
-    assert told.check(world.lane(model)).json()["active"]["refreshId"]
+    assert told.check(world.queue(model)).json()["active"]["refreshId"]
     assert follow(good["statusUri"]).json()["status"] == "Completed"
     assert follow(gone["statusUri"]).json()["status"] == "Cancelled"
     assert follow(bad["statusUri"]).json()["status"] == "Failed"

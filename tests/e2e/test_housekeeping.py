@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost, until
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.world import FAST, World
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -35,7 +35,7 @@ def test_the_ended_are_purged_and_the_living_are_not(tmp_path: Path) -> None:
             world.until(waiting["statusUri"], lambda status: status["status"] == "Refreshing")
             until(lambda: set(instances(app).values()) == {"Completed", "Running"}, 20)
             run_now(app, "purge_ended")
-            app.said('"event": "purged", "instances": 2')
+            app.said('"event": "housekeeping.purged", "instances": 2')
             left = instances(app)
             assert done not in left
             assert left[waiting["id"]] == "Running"
@@ -43,8 +43,8 @@ def test_the_ended_are_purged_and_the_living_are_not(tmp_path: Path) -> None:
             assert world.listing().json()["refreshes"][0]["id"] == waiting["id"]
 
 
-def test_quiet_lanes_are_spoken_to(tmp_path: Path) -> None:
-    """One that remembers, not one at work; what it may forget is the lane's own business."""
+def test_quiet_queues_are_spoken_to(tmp_path: Path) -> None:
+    """One that remembers, not one at work; what it may forget is the queue's own business."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -52,11 +52,11 @@ def test_quiet_lanes_are_spoken_to(tmp_path: Path) -> None:
             world.refreshed(world.model())
             busy = world.ask(world.model(seconds=60))
             world.until(busy["statusUri"], lambda status: status["status"] == "Refreshing")
-            run_now(app, "tidy_lanes")
-            app.said('"event": "tidied", "lanes": 1, "swept": 0')
+            run_now(app, "tidy_queues")
+            app.said('"event": "housekeeping.queues_tidied", "queues": 1, "swept": 0')
 
 
-def test_a_lane_of_the_dead_is_cleared(tmp_path: Path) -> None:
+def test_a_queue_of_the_dead_is_cleared(tmp_path: Path) -> None:
     """Its request and its run were terminated by hand: nobody would ever speak to it again."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
@@ -68,9 +68,9 @@ def test_a_lane_of_the_dead_is_cleared(tmp_path: Path) -> None:
             for instance in (started["id"], f"{status['runId']}-g1"):
                 route = f"/runtime/webhooks/durabletask/instances/{instance}/terminate?reason=tired&code={KEY}"
                 assert app.post(route).status_code == 202
-            assert world.lane(model).json()["waiting"] == 1
-            run_now(app, "tidy_lanes")
-            app.said('"event": "tidied", "lanes": 0, "swept": 1')
-            until(lambda: world.lane(model).json()["active"] is None, 20)
+            assert world.queue(model).json()["waiting"] == 1
+            run_now(app, "tidy_queues")
+            app.said('"event": "housekeeping.queues_tidied", "queues": 0, "swept": 1')
+            until(lambda: world.queue(model).json()["active"] is None, 20)
             # the refresh in flight goes on, so the next request waits for its end
             assert world.ask(model)["status"] == "Queued"

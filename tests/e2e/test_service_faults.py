@@ -39,14 +39,16 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
     return meanwhile
 
 
-def then_foreign(count: int = 1, *, end: bool = False, **foreign: Any) -> Meanwhile:
+def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Meanwhile:
     """Refreshes of others that begin when ours is running; `end`: ours ends after that, and not before."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
         until(lambda: any(refresh["state"] == "InProgress" for refresh in world.own(model)))
         for _ in range(count):
-            world.control(model, "/foreign", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **foreign})
+            world.control(
+                model, "/external", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **external}
+            )
         if end:
             world.control(model, "/end")
 
@@ -185,31 +187,31 @@ QUIRKS = [
     Case("id in no header", {"dropHeaders": list(IDS)}, served="adopted"),
     Case("enhanced, id in no header", {"dropHeaders": list(IDS)}, wish=FULL, served="adopted"),
     *(
-        Case(f"{kind} refresh in the way", foreign=[{"refreshType": kind, "seconds": 2, "blocks": True}])
+        Case(f"{kind} refresh in the way", external=[{"refreshType": kind, "seconds": 2, "blocks": True}])
         for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
     ),
-    Case("refresh in the way under an unknown word", {"runningStatus": "Pondering"}, foreign=[{"seconds": 2}]),
-    Case("refused as busy, 400", foreign=HIDDEN, meanwhile=then_make_room, starts=2),
-    Case("refused as busy, 409", {"conflict": 409}, foreign=HIDDEN, meanwhile=then_make_room, starts=2),
+    Case("refresh in the way under an unknown word", {"runningStatus": "Pondering"}, external=[{"seconds": 2}]),
+    Case("refused as busy, 400", external=HIDDEN, meanwhile=then_make_room, starts=2),
+    Case("refused as busy, 409", {"conflict": 409}, external=HIDDEN, meanwhile=then_make_room, starts=2),
     *(
         Case(
-            f"refused as busy: {words}", {"conflictMessage": words}, foreign=HIDDEN, meanwhile=then_make_room, starts=2
+            f"refused as busy: {words}", {"conflictMessage": words}, external=HIDDEN, meanwhile=then_make_room, starts=2
         )
         for words in LOST_WORDS
     ),
-    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, foreign=HIDDEN, meanwhile=then_make_room),
+    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, external=HIDDEN, meanwhile=then_make_room),
     Case(
         "row of yesterday that never ended",
-        foreign=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
+        external=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
     ),
     Case(
         "newer success of somebody else",
         {"outcome": "Failed", "seconds": 3},
-        meanwhile=then_foreign(),
+        meanwhile=then_external(),
         status="Failed",
         code="ModelRefreshFailed_CredentialsNotSpecified",
     ),
-    Case("newer failure of somebody else", {"seconds": 3}, meanwhile=then_foreign(outcome="Failed")),
+    Case("newer failure of somebody else", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
     Case("attempts that failed before the one that did not", {"outcome": {"attempts": 3}}),
     Case("unknown word for running", {"runningStatus": "Pondering"}),
     Case("unknown words by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, wish=FULL),
@@ -263,15 +265,15 @@ QUIRKS = [
     Case(
         "pushed out of the history",
         OUT_OF_SIGHT,
-        meanwhile=then_foreign(61),
-        status="Lost",
-        code="RefreshOutOfSight",
+        meanwhile=then_external(61),
+        status="OutcomeUnknown",
+        code="HistoryRolledOver",
         says=["key refresh"],
     ),
     Case(
-        "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_foreign(61, end=True)
+        "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_external(61, end=True)
     ),
-    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_foreign(61, end=True)),
+    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_external(61, end=True)),
     Case("only a timeout is wished", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
     Case(
         "partial batches",

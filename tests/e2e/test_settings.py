@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost, until
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.world import FAST, WORKSPACE, World
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -66,7 +66,7 @@ def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
             started = world.ask(model)
             assert world.follow(started["statusUri"]).code == 424
             requests.delete(started["cancelUri"], timeout=30)
-            app.said("request ended")
+            app.said("request.ended")
             secrets = {uri.split("token=")[1] for uri in (started["statusUri"], started["cancelUri"])}
             for secret in (*secrets, "development-"):
                 assert secret not in app.log

@@ -9,7 +9,7 @@ SALES, DATES = {"table": "Sales", "partition": "Sales-2026"}, {"table": "DimDate
 
 def behind_another(world: World, model: str, *wishes: dict[str, object]) -> list[Told]:
     """Requests with these wishes, in this order, while somebody else's refresh keeps the model busy."""
-    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 3, "visibilitySeconds": 0})
     started = []
     for wish in wishes:
         started.append(world.ask(model, **wish))

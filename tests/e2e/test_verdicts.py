@@ -39,7 +39,7 @@ def test_a_model_without_history_is_refreshed(world: World) -> None:
 def test_a_busy_model_is_waited_for(world: World) -> None:
     """A schedule's refresh of four seconds is over before ours starts; meanwhile the status says what is waited for."""
     model = world.model()
-    world.control(model, "/foreign", {"refreshType": "Scheduled", "seconds": 4, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 4, "visibilitySeconds": 0})
     told = world.refreshed(model)
     waited = [body for body in told.seen if body["status"] == "WaitingForIdle" and body["waitsFor"]]
     other, ours = world.truth(model)["refreshes"]
@@ -148,7 +148,7 @@ def test_the_deadline_ends_the_wait(world: World) -> None:
 def test_a_deadline_in_the_idle_wait_says_behind_whose_refresh(world: World) -> None:
     """Nothing of ours was started."""
     model = world.model()
-    world.control(model, "/foreign", {"refreshType": "OnDemand", "seconds": 20, "visibilitySeconds": 0})
+    world.control(model, "/external", {"refreshType": "OnDemand", "seconds": 20, "visibilitySeconds": 0})
     told = world.refreshed(model, timeoutMinutes=2 / 60)
     (other,) = world.truth(model)["refreshes"]
     assert (told.code, told.body["status"]) == (424, "TimedOut")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
-from tests.devhost.process import KEY, ROOT, Devhost
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.test_settings import host_key
 from tests.e2e.world import FAST, WORKSPACE, World
 
@@ -115,7 +115,7 @@ def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], co
     assert ("WWW-Authenticate" in answer.headers) == (code == 401)
     if code == 403:
         assert STRANGER in body["error"]["message"]
-        host.said(f'"event": "caller refused", "principal": "{STRANGER}"')
+        host.said(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
     rows = requests.get(f"{world.app}/api/refreshes?datasetId={model}", headers=signed_in(FACTORY), timeout=30)
     assert rows.json()["refreshes"] == []
 

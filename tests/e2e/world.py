@@ -19,7 +19,7 @@ FAST = {
     "POLL_MIN_SECONDS": "0.2",
     "POLL_MAX_SECONDS": "0.5",
     "VISIBILITY_GRACE_SECONDS": "4",
-    "FALLBACK_SECONDS": "3",
+    "RECHECK_SECONDS": "3",
     "OUTAGE_BUDGET_SECONDS": "5",
     "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
@@ -97,9 +97,9 @@ class World:
         """GET /api/refreshes."""
         return requests.get(f"{self.app}/api/refreshes", params=filters, headers=self._headers(), timeout=30)
 
-    def lane(self, dataset_id: str) -> requests.Response:
-        """GET /api/lanes/{datasetId}."""
-        return requests.get(f"{self.app}/api/lanes/{dataset_id}", headers=self._headers(), timeout=30)
+    def queue(self, dataset_id: str) -> requests.Response:
+        """GET /api/queues/{datasetId}."""
+        return requests.get(f"{self.app}/api/queues/{dataset_id}", headers=self._headers(), timeout=30)
 
     def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
         """POST /api/refreshes/cancel."""
@@ -135,7 +135,7 @@ class World:
 
     def own(self, dataset_id: str) -> list[Json]:
         """The refreshes of a model that we made."""
-        return [refresh for refresh in self.truth(dataset_id)["refreshes"] if not refresh["foreign"]]
+        return [refresh for refresh in self.truth(dataset_id)["refreshes"] if not refresh["external"]]
 
     def _headers(self) -> dict[str, str]:
         return {"x-functions-key": self.key} if self.key else {}

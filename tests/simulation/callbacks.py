@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from devhost.power_bi.messages import Request, Response
+from dev.power_bi.messages import Request, Response
 from tests.simulation.platform import at_once, durable_client, run_timer
 from triggers.callbacks import add_callback
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.run_waits import LOST_AFTER
+from refresh.run.waits import LOST_AFTER
 from tests.simulation.callers import Accepted
 from tests.simulation.world import START, World
 
@@ -39,7 +39,7 @@ def no_post_beside_our_own(world: World) -> None:
     """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
-            if entry["foreign"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
+            if entry["external"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
                 continue
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
             given_up = post.at - time(entry["startTime"]) >= LOST_AFTER
@@ -48,7 +48,7 @@ def no_post_beside_our_own(world: World) -> None:
                 harmless or _pushed_out(world, post.dataset_id, entry, post.at),
                 f"3: {post.run} posts beside our own refresh {entry['requestId']}",
             )
-        require(post.recorded is None, f"3: {post.run} posts although the lane has its refresh {post.recorded}")
+        require(post.recorded is None, f"3: {post.run} posts although the queue has its refresh {post.recorded}")
 
 
 def a_living_request_wants_it(world: World) -> None:
@@ -107,12 +107,12 @@ def _true(world: World, request: Accepted, body: Json) -> None:
                 require(late <= SLACK + hidden(world), f"1: {about} {late} late")
         case "Terminated":
             require(request.terminated_at, f"1: {about}, and nobody terminated it")
-        case "Lost" if error["code"] == "RefreshOutOfSight":
+        case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
             # one that the service dropped looks the same, once the history is full of newer ones
             dropped = body["refreshId"] in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
             newer = [entry for entry in world.truth(request.caller.dataset_id) if dropped or _later(entry, refresh)]
             require(len(newer) >= 20, f"1: {about}, with only {len(newer)} newer ones")
-        case "Lost":
+        case "OutcomeUnknown":
             require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
         case _:
             require(status == "Failed", f"1: {about}")
@@ -148,7 +148,7 @@ def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists
     else:
         require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
         assert refresh is not None
-        require(not refresh["foreign"], f"1: {about}, which was somebody else's")
+        require(not refresh["external"], f"1: {about}, which was somebody else's")
 
 
 def completed_is_fresh(world: World) -> None:
@@ -169,14 +169,14 @@ def completed_is_fresh(world: World) -> None:
 
 
 def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool) -> bool:
-    kind, foreign = refresh["refreshType"], refresh["foreign"]
+    kind, external = refresh["refreshType"], refresh["external"]
     if options is None:
         kinds = ("ViaApi", "Scheduled", "OnDemand", *(["DirectLakeFraming"] if framing else []))
-        return kind in kinds if foreign else not refresh["enhanced"]
-    if not (kind == "ViaEnhancedApi" if foreign else refresh["enhanced"]):
+        return kind in kinds if external else not refresh["enhanced"]
+    if not (kind == "ViaEnhancedApi" if external else refresh["enhanced"]):
         return False
     body = refresh["body"] or {}
-    if foreign:
+    if external:
         body = {"objects": [{"table": "DimDate"}]} if partial else {}
     if not body.get("objects") or "objects" not in options:
         return not body.get("objects")
@@ -201,7 +201,7 @@ def one_refresh_a_run(world: World) -> None:
 
 
 def first_come_first_served(world: World) -> None:
-    """5. FIFO per lane: runs post in the order in which they were enrolled."""
+    """5. FIFO per queue: runs post in the order in which they were enrolled."""
     first: dict[str, datetime] = {}
     for post in world.posts:
         first.setdefault(post.run, post.at)
@@ -226,7 +226,7 @@ def nobody_waits_for_nothing(world: World) -> None:
     if any((rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)):
         return  # then the model may be idle because nobody can reach it
     settings = {name: float(value) for name, value in world.day.settings.items()}
-    patience = settings["FALLBACK_SECONDS"] * (2 + world.counts["refresh_run terminated"] + world.counts["crashes"])
+    patience = settings["RECHECK_SECONDS"] * (2 + world.counts["refresh_run terminated"] + world.counts["crashes"])
     patience += settings["POLL_MAX_SECONDS"] + settings["VISIBILITY_GRACE_SECONDS"] * 4
     for request in world.requests:
         _, _, body = request.seen[-1]
@@ -255,16 +255,16 @@ def told_at_once(world: World) -> None:
 
 
 def nothing_is_left(world: World) -> None:
-    """6. When all is quiet the lane is empty and no instance is left running."""
+    """6. When all is quiet the queue is empty and no instance is left running."""
     running = [i.id for i in world.engine.instances.values() if not i.terminal]
     require(not running, f"6: still running: {running}")
     terminated = {request.id for request in world.requests if request.terminated_at}
     for dataset_id in world.day.knobs:
-        lane = world.lane(dataset_id)
-        waiting = [run.id for run in lane.runs if any(member.id not in terminated for member in run.members)]
-        require(not waiting, f"6: the lane of {dataset_id} still holds {waiting}")
+        queue = world.queue(dataset_id)
+        waiting = [run.id for run in queue.runs if any(member.id not in terminated for member in run.members)]
+        require(not waiting, f"6: the queue of {dataset_id} still holds {waiting}")
         # a run that is terminated when nobody waits for it any more stays until the next request finds it dead
-        require(lane.quiet or lane.runs, f"6: the lane of {dataset_id} still remembers {lane.to_json()}")
+        require(queue.quiet or queue.runs, f"6: the queue of {dataset_id} still remembers {queue.to_json()}")
 
 
 def histories_stay_small(world: World) -> None:

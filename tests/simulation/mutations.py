@@ -8,12 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from activities import callback, model, post, report
-from refresh import adoption, clock, lane, lane_requests, lane_runs, run, run_ways, sharing, verdict
-from refresh.history import RefreshRow, instant
-from refresh.lane_state import Lane, Member, Run
-from refresh.report import Report
-from refresh.report import report as report_of
-from refresh.stored import parse
+from refresh import clock
+from refresh.failure import outcome as verdict
+from refresh.history import adoption
+from refresh.history.rows import RefreshRow, instant
+from refresh.queue import machine as queue
+from refresh.queue import requests as queue_requests
+from refresh.queue import runs as queue_runs
+from refresh.queue import sharing
+from refresh.queue.state import Member, Queue, Run
+from refresh.reporting.status import Report
+from refresh.reporting.status import report as report_of
+from refresh.reporting.stored import parse
+from refresh.run import machine as run
+from refresh.run import ways as run_ways
 from triggers import idempotency
 
 Json = dict[str, Any]
@@ -52,7 +60,7 @@ def mutated(name: str) -> Iterator[None]:
 
 
 @mutation
-def skip_the_seal() -> list[Patch]:
+def skip_the_close() -> list[Patch]:
     """Newcomers join a run that has been posted."""
 
     return [(Run, "joinable", property(lambda self: self.share))]
@@ -77,12 +85,12 @@ def lost_is_refused() -> list[Patch]:
 
 @mutation
 def post_twice() -> list[Patch]:
-    """Every execution of the activity takes itself for the holder of the ticket, and looks at nothing."""
+    """Every execution of the activity takes itself for the holder of the permit, and looks at nothing."""
 
     async def take(client: Any, order: Json, attempt: str) -> str:
         return attempt
 
-    return [(post, "_take_ticket", take), (model.Model, "adoptable", lambda *_, **__: None)]
+    return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: None)]
 
 
 @mutation
@@ -130,51 +138,51 @@ _next_step = run.next_step
 def finish_without_outcome() -> list[Patch]:
     """The verdict is not kept for those who have not collected it."""
 
-    def finish(state: Lane, args: Json) -> Json:
+    def finish(state: Queue, args: Json) -> Json:
         answer = original(state, args)
         state.ended.pop(args["run"], None)
         return answer
 
-    original = lane.OPERATIONS["finish"]
-    return [(lane.OPERATIONS, "finish", finish)]
+    original = queue.OPERATIONS["finish"]
+    return [(queue.OPERATIONS, "finish", finish)]
 
 
 @mutation
 def enrol_twice() -> list[Patch]:
     """A repeated enrolment counts again."""
 
-    def enroll(state: Lane, args: Json) -> Json:
+    def enroll(state: Queue, args: Json) -> Json:
         if state.run_of(args["request"]) and args["request"] not in state.gone:
             member = state.run_of(args["request"]).members[0]  # type: ignore[union-attr]
             state.runs.append(Run(member.new_run_id(), args["scope"], False, [member]))
         return original(state, args)
 
-    original = lane.OPERATIONS["enroll"]
-    return [(lane.OPERATIONS, "enroll", enroll)]
+    original = queue.OPERATIONS["enroll"]
+    return [(queue.OPERATIONS, "enroll", enroll)]
 
 
 @mutation
 def forget_at_once() -> list[Patch]:
-    """The lane does not remember who has ended, so a late duplicate brings a ghost."""
+    """The queue does not remember who has ended, so a late duplicate brings a ghost."""
 
-    def forget(state: Lane) -> None:
+    def forget(state: Queue) -> None:
         state.gone.clear()
         state.ended = {key: ended for key, ended in state.ended.items() if ended.uncollected}
 
-    return [(Lane, "forget", forget)]
+    return [(Queue, "forget", forget)]
 
 
 @mutation
 def no_claim() -> list[Patch]:
     """A second life of a run is taken for the first, and any execution may post for it."""
 
-    def held(state: Lane, args: Json) -> Run | None:
+    def held(state: Queue, args: Json) -> Run | None:
         return state.runs[0] if state.runs else None
 
-    def permits(state: Lane, identity: Json) -> Run | None:
+    def holder_of(state: Queue, identity: Json) -> Run | None:
         return state.runs[0] if state.runs and not state.runs[0].refresh_id else None
 
-    return [(lane_runs, "held", held), (Lane, "permits", permits)]
+    return [(queue_runs, "held", held), (Queue, "holder_of", holder_of)]
 
 
 @mutation
@@ -193,7 +201,7 @@ def loop_on_the_clock() -> list[Patch]:
 
 @mutation
 def adopt_anything() -> list[Patch]:
-    """A foreign refresh is adopted whatever its scope."""
+    """A external refresh is adopted whatever its scope."""
     return [(adoption, "may_cover", lambda *_: True), (adoption, "covers", lambda *_, **__: True)]
 
 
@@ -209,11 +217,11 @@ def adopted_may_fail() -> list[Patch]:
 def adopted_serves_everybody() -> list[Patch]:
     """Members who came after the look are served by an adopted refresh too."""
 
-    def finish(state: Lane, args: Json) -> Json:
+    def finish(state: Queue, args: Json) -> Json:
         return original(state, {**args, "late_after": None})
 
-    original = lane.OPERATIONS["finish"]
-    return [(lane.OPERATIONS, "finish", finish), (adoption, "CLOCK_STEP", timedelta(0))]
+    original = queue.OPERATIONS["finish"]
+    return [(queue.OPERATIONS, "finish", finish), (adoption, "CLOCK_STEP", timedelta(0))]
 
 
 @mutation
@@ -230,15 +238,15 @@ def unknown_is_completed() -> list[Patch]:
 def one_cancels_for_all() -> list[Patch]:
     """Whoever leaves cancels the refresh of the others."""
 
-    def leave(state: Lane, args: Json) -> Json:
+    def leave(state: Queue, args: Json) -> Json:
         mine = state.run_of(args["request"])
         answer = original(state, args)
         if mine is not None and args["cancel"] and mine.refresh_id and not mine.adopted:
             answer = {**answer, "cancel_refresh_id": mine.refresh_id}
         return answer
 
-    original = lane.OPERATIONS["leave"]
-    return [(lane.OPERATIONS, "leave", leave)]
+    original = queue.OPERATIONS["leave"]
+    return [(queue.OPERATIONS, "leave", leave)]
 
 
 @mutation
@@ -255,23 +263,23 @@ def post_for_the_dead() -> list[Patch]:
 def last_come_first_served() -> list[Patch]:
     """A newcomer's run goes right behind the active one."""
 
-    def join(state: Lane, args: Json, member: Member) -> None:
+    def join(state: Queue, args: Json, member: Member) -> None:
         before = len(state.runs)
         original(state, args, member)
         if len(state.runs) > before > 1:
             state.runs.insert(1, state.runs.pop())
 
-    original = lane_requests._join
-    return [(lane_requests, "_join", join)]
+    original = queue_requests._join
+    return [(queue_requests, "_join", join)]
 
 
 @mutation
 def never_start_the_next() -> list[Patch]:
     """A run that ends leaves the next one to itself, and its requests are not asked to start it either."""
-    return [(Lane, "next_turn", lambda self: None), (lane_requests, "_ask_to_start", _only_the_first)]
+    return [(Queue, "next_turn", lambda self: None), (queue_requests, "_ask_to_start", _only_the_first)]
 
 
-def _only_the_first(state: Lane, args: Json) -> bool:
+def _only_the_first(state: Queue, args: Json) -> bool:
     active = state.runs[0]
     return active.token is None and active.id.startswith(args["request"]) and not state.ended
 
@@ -288,7 +296,7 @@ def call_back_too_early() -> list[Patch]:
 
     def verdict_at_once(found: Any) -> Report:
         instance, state = found
-        return report_of(instance, state, Lane(), {}, state.deadline)
+        return report_of(instance, state, Queue(), {}, state.deadline)
 
     return [(callback, "verdict", verdict_at_once)]
 
@@ -332,4 +340,4 @@ def all_fail_together() -> list[Patch]:
 @mutation
 def rounds_are_all_one() -> list[Patch]:
     """A request that tries again is told the failure of its first try."""
-    return [(lane_requests, "_comes_again", lambda gone, args: gone.dropped and args["at"] > gone.at)]
+    return [(queue_requests, "_comes_again", lambda gone, args: gone.dropped and args["at"] > gone.at)]

@@ -23,12 +23,12 @@ from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
 from requests.structures import CaseInsensitiveDict
 
+from dev.power_bi.messages import Request
 from devhost.app.index import Function, durable_functions, index
 from devhost.app.invoke import handle
 from devhost.app.sdk import make_faster
 from devhost.engine import Call, Functions, Outcome, Raised, Refused, Returned
 from devhost.engine.store import Changes, Loaded
-from devhost.power_bi.messages import Request
 from power_bi.client import PowerBiClient
 from power_bi.credentials import CachedTokens
 from refresh import clock

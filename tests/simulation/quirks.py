@@ -17,7 +17,7 @@ class Day(Protocol):
     """What is needed of a scenario here."""
 
     knobs: dict[str, Json]
-    foreign: list[tuple[str, Json]]
+    external: list[tuple[str, Json]]
     direct_lake: frozenset[str]
     words: Json
     callers: list[Any]
@@ -42,19 +42,19 @@ def direct_lake(day: Day, chance: random.Random) -> None:
     model = chance.choice(sorted(day.knobs))
     day.direct_lake = frozenset([model])
     day.knobs[model]["recordedAs"] = FRAMING
-    day.foreign = [(which, _framing(entry) if which == model else entry) for which, entry in day.foreign]
+    day.external = [(which, _framing(entry) if which == model else entry) for which, entry in day.external]
     how = {"refreshType": FRAMING, "seconds": 1, "visibilitySeconds": 0}
-    day.foreign.append((model, {**how, "startsIn": -3600}))
+    day.external.append((model, {**how, "startsIn": -3600}))
     if chance.random() < 0.5:
         begin = chance.choice(day.callers).at + chance.uniform(2, 20)
-        day.foreign += [(model, {**how, "startsIn": begin + number / 5}) for number in range(BURST)]
+        day.external += [(model, {**how, "startsIn": begin + number / 5}) for number in range(BURST)]
 
 
 def imported_tables(day: Day) -> None:
     """A model that is framed and holds data all the same has loaded it before, and its history says so."""
-    framed = {model for model, entry in day.foreign if entry["refreshType"] == FRAMING} - day.direct_lake
+    framed = {model for model, entry in day.external if entry["refreshType"] == FRAMING} - day.direct_lake
     loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}
-    day.foreign += [(model, {**loaded, "outcome": "Completed"}) for model in sorted(framed)]
+    day.external += [(model, {**loaded, "outcome": "Completed"}) for model in sorted(framed)]
 
 
 def _framing(entry: Json) -> Json:

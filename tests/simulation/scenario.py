@@ -96,7 +96,7 @@ class Scenario:
     rates: Rates
     callers: list[Caller]
     knobs: dict[str, Json]
-    foreign: list[tuple[str, Json]]
+    external: list[tuple[str, Json]]
     settings: dict[str, str]
     partial: frozenset[str] = frozenset()
     """Models whose enhanced refreshes by others are of one table only."""
@@ -133,8 +133,8 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         rates=rates,
         callers=callers,
         knobs=knobs,
-        foreign=[
-            (model, _foreign(chance, _soon(chance, callers, span), partial=model in partial))
+        external=[
+            (model, _external(chance, _soon(chance, callers, span), partial=model in partial))
             for model in models
             for _ in range(chance.choice([0, 0, 1, 2, 4]))
         ],
@@ -144,7 +144,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
             "POLL_MAX_SECONDS": str(poll_max),
             "VISIBILITY_GRACE_SECONDS": "120",
             "OUTAGE_BUDGET_SECONDS": "900",
-            "FALLBACK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
+            "RECHECK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
         },
     )
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
@@ -166,7 +166,7 @@ def _never_ends(day: Scenario, chance: random.Random) -> None:
     first.wish["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
     day.knobs[first.dataset_id]["outcome"][0] = "Stuck"
     day.settings["POLL_MAX_SECONDS"] = str(max(float(day.settings["POLL_MAX_SECONDS"]), HOUR))
-    day.settings["FALLBACK_SECONDS"] = "1200.0"
+    day.settings["RECHECK_SECONDS"] = "1200.0"
 
 
 def _clocks_differ(day: Scenario, chance: random.Random) -> None:
@@ -182,7 +182,7 @@ def _row_stays(day: Scenario, chance: random.Random) -> None:
     kind = chance.choice(["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"])
     begun = -chance.uniform(MINUTE, 30 * HOUR)
     row: Json = {"refreshType": kind, "startsIn": begun, "outcome": "Stuck", "blocks": False, "visibilitySeconds": 0}
-    day.foreign.append((model, row))
+    day.external.append((model, row))
 
 
 def _framed_often(day: Scenario, chance: random.Random) -> None:
@@ -191,7 +191,7 @@ def _framed_often(day: Scenario, chance: random.Random) -> None:
     for _ in range(chance.randint(3, 12)):
         near = max(0.0, chance.choice(day.callers).at + chance.uniform(-10, 300))
         how = {"refreshType": "DirectLakeFraming", "startsIn": near, "seconds": [1, 5], "visibilitySeconds": [0, 5]}
-        day.foreign.append((model, {**how, "outcome": chance.choice(["Completed", "Completed", "Failed"])}))
+        day.external.append((model, {**how, "outcome": chance.choice(["Completed", "Completed", "Failed"])}))
 
 
 def _tells_more(day: Scenario, chance: random.Random) -> None:
@@ -353,7 +353,7 @@ def _soon(chance: random.Random, callers: list[Caller], span: float) -> float:
     return chance.choice([near, chance.uniform(0, span)])
 
 
-def _foreign(chance: random.Random, starts_in: float, *, partial: bool) -> Json:
+def _external(chance: random.Random, starts_in: float, *, partial: bool) -> Json:
     outcome: Json = {"outcome": chance.choices(["Completed", "Failed", "Cancelled"], [4, 1, 1])[0]}
     if partial:
         outcome["objects"] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]

@@ -20,7 +20,7 @@ SETTINGS = {
     "POLL_MAX_SECONDS": "60",
     "VISIBILITY_GRACE_SECONDS": "120",
     "OUTAGE_BUDGET_SECONDS": "900",
-    "FALLBACK_SECONDS": "300",
+    "RECHECK_SECONDS": "300",
 }
 USUAL = {"seconds": 300, "visibilitySeconds": 0}
 MAPPING = {"pipeline": "Load sales", "runId": "4711"}
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 
 def night(
-    *, knobs: Json | None = None, foreign: list[Json] | None = None, rates: Rates | None = None, **caller: Any
+    *, knobs: Json | None = None, external: list[Json] | None = None, rates: Rates | None = None, **caller: Any
 ) -> list[Json]:
     """The log of a night in which a pipeline asks for the model at five past two, and another one for another model."""
     wish = {
@@ -46,7 +46,7 @@ def night(
         rates=rates or Rates(),
         callers=[Caller(5 * MINUTE, MODEL, wish, **caller), Caller(6 * MINUTE, OTHER, other)],
         knobs={MODEL: {**USUAL, **(knobs or {})}, OTHER: USUAL},
-        foreign=[(MODEL, each) for each in foreign or []],
+        external=[(MODEL, each) for each in external or []],
         settings=SETTINGS,
     )
     result = run_day(day)
@@ -58,16 +58,16 @@ def night(
 def why(log: list[Json], dataset_id: str) -> str:
     """What a person reads from the log about a model: who asked, how that ended, and what was in the way."""
     about = [line for line in log if line.get("dataset") == dataset_id]
-    ended = next(line for line in reversed(about) if line["event"] == "request ended")
-    asked = next(line for line in about if line["event"] == "accepted")
+    ended = next(line for line in reversed(about) if line["event"] == "request.ended")
+    asked = next(line for line in about if line["event"] == "request.accepted")
     who = f"{asked['caller']['pipeline']} (run {asked['caller']['runId']})"
     error = ended.get("error") or {}
     head = f"{who} was told {ended['status']}, {error.get('code')}"
     cause = _in_the_way(about) if error.get("code") == "TimedOut" else error.get("message", "")
     if error.get("code") == "RequestCancelled":
-        cause = "somebody cancelled it" if _last(about, "cancel requested") else "?"
+        cause = "somebody cancelled it" if _last(about, "request.cancel_requested") else "?"
     if error.get("code") == "RefreshDropped":
-        taken = [line["refreshId"] for line in about if line["event"] == "accepted by power bi"]
+        taken = [line["refreshId"] for line in about if line["event"] == "refresh.accepted"]
         cause = f"Power BI took {len(taken)} refreshes and showed none"
     return f"{head}: {cause}"
 
@@ -76,10 +76,10 @@ def _in_the_way(about: list[Json]) -> str:
     """What the run waited for when time was up: the last thing that it said."""
     for line in reversed(about):
         match line["event"]:
-            case "model busy":
+            case "run.waiting":
                 behind = line["behind"]
                 return f"{behind['refreshType']} refresh {behind['refreshId']} was running since {behind['startedAt']}"
-            case "read failed":
+            case "run.read_failed":
                 return f"Power BI said: {line['error']}; the run waits {line['waitSeconds']:.0f} s"
             case "posted":
                 return f"its own refresh {line['refreshId']} was running"
@@ -99,7 +99,7 @@ CREDENTIALS = {
 
 NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
     "a schedule kept the model busy": (
-        lambda: night(foreign=[SCHEDULED]),
+        lambda: night(external=[SCHEDULED]),
         ["TimedOut", "Scheduled refresh", "was running since 2026-03-30T02:00:00"],
     ),
     "the model was not there": (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.tally import Tally, words
+from dev.tally import Tally, words
 from tests.simulation import episodes
 from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import LEVELS, Level

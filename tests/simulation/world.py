@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from dev.power_bi.messages import Request, Response
+from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.hub import Query
 from devhost.engine.model import Instance
-from devhost.power_bi.messages import Request, Response
-from devhost.power_bi.service import PowerBiService
-from refresh.history import instant
-from refresh.lane_state import Lane
+from refresh.history.rows import instant
+from refresh.queue.state import Queue
 from tests.simulation.callbacks import Receivers
 from tests.simulation.callers import Callers
 from tests.simulation.episodes import Episodes
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Post:
-    """A call that started or cancelled a refresh, or tried to: by which run, and the lane at that moment."""
+    """A call that started or cancelled a refresh, or tried to: by which run, and the queue at that moment."""
 
     at: datetime
     dataset_id: str
@@ -71,8 +71,8 @@ class World:
         self.service = PowerBiService(day.seed)
         for model, knobs in day.knobs.items():
             self.service.set_knobs(model, knobs)
-        for model, foreign in day.foreign:
-            self.service.add_foreign(model, foreign, START)
+        for model, external in day.external:
+            self.service.add_external(model, external, START)
         self._fault_rates: list[str] = []
         """Which rate each of the service's fault rules comes from."""
         self._faults()
@@ -263,7 +263,7 @@ class World:
         self.now += timedelta(hours=25)
         for dataset_id in self.day.knobs:
             text = json.dumps(json.dumps({"at": instant(self.now)}))
-            self.hub.signal("dataset_lane", dataset_id, "tidy", text, self.now)
+            self.hub.signal("dataset_queue", dataset_id, "tidy", text, self.now)
         self.engine.commit()
 
     # ---- the durable client ---------------------------------------------------------------------------------------
@@ -361,8 +361,8 @@ class World:
         if request.method == "GET":
             return response
         dataset_id = request.path.split("/")[6]
-        lane = self.lane(dataset_id)
-        active = lane.runs[0] if lane.runs else None
+        queue = self.queue(dataset_id)
+        active = queue.runs[0] if queue.runs else None
         posted = request.method == "POST"
         made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
         known = {post.accepted for post in self.posts} if posted else set()
@@ -380,7 +380,7 @@ class World:
         return response
 
     def _newest_own(self, dataset_id: str) -> str | None:
-        own = [entry for entry in self.truth(dataset_id) if not entry["foreign"]]
+        own = [entry for entry in self.truth(dataset_id) if not entry["external"]]
         dropped = self.service.seen(dataset_id, self.now)["dropped"]
         return own[-1]["requestId"] if own else dropped[-1] if dropped else None
 
@@ -389,8 +389,8 @@ class World:
         found: list[Json] = self.service.seen(dataset_id, self.now)["refreshes"]
         return found
 
-    def lane(self, dataset_id: str) -> Lane:
-        """The lane of a dataset as it is kept."""
-        entity = self.engine.entities.get(f"@dataset_lane@{dataset_id}")
+    def queue(self, dataset_id: str) -> Queue:
+        """The queue of a dataset as it is kept."""
+        entity = self.engine.entities.get(f"@dataset_queue@{dataset_id}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
-        return Lane.from_json(json.loads(state) if isinstance(state, str) and state else state or None)
+        return Queue.from_json(json.loads(state) if isinstance(state, str) and state else state or None)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from refresh.errors import CATALOGUE, MAX_MESSAGE
-from refresh.progress import LONGEST_NAME, MOST_TABLES, STATES
-from refresh.report import ENDS, STATUSES
-from refresh.request_state import SERVERS
+from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE
+from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
+from refresh.reporting.status import ENDS, STATUSES
+from refresh.request.state import SERVERS
 
 Json = dict[str, Any]
 
@@ -251,7 +251,7 @@ def schemas() -> Json:
             },
             "The run whose turn it is.",
         ),
-        "Lane": record(
+        "Queue": record(
             {
                 "datasetId": identity["datasetId"],
                 "waiting": _count("Requests that wait, in all runs."),

@@ -5,11 +5,11 @@ It says how to send it; the app also takes other letter case, and in `refresh` n
 
 from typing import Any
 
-from refresh.answering import MOST_WAIT_SECONDS
-from refresh.callback import MOST_URI_CHARACTERS
-from refresh.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
-from refresh.options import MAX_RETRIES as MAX_RETRY_COUNT
-from refresh.request import (
+from refresh.reporting.callback import MOST_URI_CHARACTERS
+from refresh.request.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
+from refresh.request.options import MAX_RETRIES as MAX_RETRY_COUNT
+from refresh.request.reply import MOST_WAIT_SECONDS
+from refresh.request.spec import (
     CALLER_KEY,
     DEFAULT_TIMEOUT_MINUTES,
     MAX_CALLER_BYTES,
@@ -188,7 +188,7 @@ def request() -> Json:
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
                 "additionalProperties": {"type": "string"},
                 "description": f"Who asks, such as pipeline and run id: at most {MAX_CALLER_BYTES} bytes as JSON. "
-                "Shown in status, list, lane and every log line.",
+                "Shown in status, list, queue and every log line.",
             },
         },
         "allOf": [

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from refresh.report import STATUSES
-from refresh.request import MAX_BODY_BYTES
+from refresh.reporting.status import STATUSES
+from refresh.request.spec import MAX_BODY_BYTES
 from triggers.openapi import answers, asking
 
 Json = dict[str, Any]
@@ -101,7 +101,7 @@ def _paths() -> Json:
         "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
         "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
         "/check": {"post": _check()},
-        "/lanes/{datasetId}": {"get": _lane()},
+        "/queues/{datasetId}": {"get": _queue()},
         "/openapi.json": {"get": _openapi()},
     }
 
@@ -230,7 +230,7 @@ def _check() -> Json:
     )
 
 
-def _lane() -> Json:
+def _queue() -> Json:
     dataset_id = {
         "name": "datasetId",
         "in": "path",
@@ -239,11 +239,11 @@ def _lane() -> Json:
         "schema": asking.guid("A semantic model."),
     }
     return _operation(
-        "GetLane",
+        "GetQueue",
         "See who waits for a model",
         "The active run of a semantic model and the queue behind it.",
         STARTER,
-        {200: _answer("Lane", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
+        {200: _answer("Queue", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
         parameters=[dataset_id],
     )
 

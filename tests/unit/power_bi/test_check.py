@@ -7,7 +7,7 @@ import pytest
 from power_bi.check import check_model, no_answer, not_allowed
 from power_bi.client import PowerBiClient
 from power_bi.errors import Facts, NotSent, PowerBiError, Refused
-from refresh.errors import CATALOGUE
+from refresh.failure.catalogue import CATALOGUE
 from tests.unit.power_bi.fake import DATASET, REFRESH, URL, WORKSPACE, Service, client, reply
 
 ROW = {"requestId": REFRESH, "refreshType": "Scheduled", "status": "Completed", "startTime": "2026-03-23T13:48:31Z"}

@@ -33,7 +33,7 @@ from power_bi.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from refresh.errors import CATALOGUE
+from refresh.failure.catalogue import CATALOGUE
 from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, Tokens, client, reply
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresh.poll_plan import Limits
+from refresh.polling.schedule import Limits
 from refresh.settings import CLOUDS, Settings, SettingsError, is_loopback
 
 ONE, TWO = "01234567-89ab-cdef-0123-456789abcdef", "fedcba98-7654-3210-fedc-ba9876543210"
@@ -16,7 +16,7 @@ NUMBERS = (
     "POLL_MAX_SECONDS",
     "OUTAGE_BUDGET_SECONDS",
     "VISIBILITY_GRACE_SECONDS",
-    "FALLBACK_SECONDS",
+    "RECHECK_SECONDS",
 )
 URLS = ("POWER_BI_API_URL", "PUBLIC_BASE_URL")
 
@@ -45,7 +45,7 @@ def test_everything_can_be_set() -> None:
         POLL_MAX_SECONDS="0.5",
         OUTAGE_BUDGET_SECONDS="3",
         VISIBILITY_GRACE_SECONDS="2.5",
-        FALLBACK_SECONDS="1",
+        RECHECK_SECONDS="1",
         EXPOSE_MANAGEMENT_URIS="True",
         CALLBACK_ALLOWED_HOSTS="Example.test, my-app.azurewebsites.net;",
         AUTH_MODE="KEY",
@@ -64,7 +64,7 @@ def test_everything_can_be_set() -> None:
         poll_max_seconds=0.5,
         outage_budget_seconds=3,
         visibility_grace_seconds=2.5,
-        fallback_seconds=1,
+        recheck_seconds=1,
         expose_management_uris=True,
         auth_mode="key",
         public_base_url="https://refresh.example.test/app",
@@ -180,8 +180,8 @@ def test_waits_must_fit_each_other() -> None:
     with pytest.raises(SettingsError, match="POLL_MAX_SECONDS"):
         read(POLL_MIN_SECONDS="61")
     assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60
-    with pytest.raises(SettingsError, match="FALLBACK_SECONDS"):
-        read(FALLBACK_SECONDS="1201")
+    with pytest.raises(SettingsError, match="RECHECK_SECONDS"):
+        read(RECHECK_SECONDS="1201")
 
 
 def test_a_service_of_ones_own_needs_its_scope() -> None:

@@ -17,14 +17,14 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
-from devtools import openapi
-from refresh.answering import Answering
-from refresh.errors import CATALOGUE, failure
-from refresh.lane_state import Lane
-from refresh.options import COMMIT_MODES, TYPES, check_options
-from refresh.report import ENDS, STATUSES, Instance, report, summary
-from refresh.request import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
-from refresh.request_state import RequestState, ending_of_outcome, ending_without_verdict, standing
+from dev import openapi
+from refresh.failure.catalogue import CATALOGUE, failure
+from refresh.queue.state import Queue
+from refresh.reporting.status import ENDS, STATUSES, Instance, report, summary
+from refresh.request.options import COMMIT_MODES, TYPES, check_options
+from refresh.request.reply import Answering
+from refresh.request.spec import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
+from refresh.request.state import RequestState, ending_of_outcome, ending_without_verdict, standing
 from refresh.settings import Settings
 from tests.simulation.platform import app_functions
 from triggers import http_list, http_openapi
@@ -155,7 +155,7 @@ WITHOUT_VERDICT = ending_without_verdict("TimedOut", Wish("d", Scope("w")), VIEW
 def test_the_keys_of_a_status(custom: Json) -> None:
     """Those that are answered, no more and no fewer; also in `output`, and in the list."""
     instance = Instance("id", "Running", custom, None, None)
-    body = report(instance, request_state(), Lane(), {}, datetime.now(UTC)).body
+    body = report(instance, request_state(), Queue(), {}, datetime.now(UTC)).body
     status = SCHEMAS["Status"]
     sometimes = {"error", "repeated", "statusUri", "statusQueryGetUri"}
     assert set(body) | sometimes == keys(status)
@@ -271,19 +271,21 @@ def test_the_connector_follows_the_rules_of_the_platform() -> None:
 @pytest.mark.parametrize("token", ["a", "!1!2 3", "ü", "x" * 2000])
 def test_a_continuation_comes_back(token: str) -> None:
     """What was given out opens again, and is safe in a URL."""
-    given = http_list.sealed(token)
+    given = http_list.encode_continuation(token)
     assert re.fullmatch(r"[0-9A-Za-z_=-]+", given)
-    assert http_list.opened(given) == token
+    assert http_list.decode_continuation(given) == token
 
 
 def test_the_last_page_has_no_continuation() -> None:
     """Empty in, empty out."""
-    assert (http_list.sealed(""), http_list.opened("")) == ("", "")
+    assert (http_list.encode_continuation(""), http_list.decode_continuation("")) == ("", "")
 
 
-@pytest.mark.parametrize("odd", ["rn", "=", "ü", "\n", "AAAA", "AAAAAGE=", http_list.sealed("a") + "=", "a" * 9])
+@pytest.mark.parametrize(
+    "odd", ["rn", "=", "ü", "\n", "AAAA", "AAAAAGE=", http_list.encode_continuation("a") + "=", "a" * 9]
+)
 def test_a_made_up_continuation_is_refused(odd: str) -> None:
     """By name; the engine would answer it with an error of its own."""
     with pytest.raises(ValueError, match="continuation must be") as refused:
-        http_list.opened(odd)
+        http_list.decode_continuation(odd)
     assert getattr(refused.value, "target", None) == "continuation"

@@ -1,0 +1,89 @@
+"""`dev.py test`: everything that must be right before a commit, one step after the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.environment import PYTHON, ROOT
+
+WORKERS = 4
+"""Test processes. Many tests mostly wait for real time, so four are faster than one for each of two cores."""
+
+Runner = Callable[[list[str]], int]
+"""Runs a command with its output shown; returns its exit code."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check."""
+
+    name: str
+    command: list[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a check went; `code` is its exit code."""
+
+    name: str
+    code: int
+    seconds: float
+
+
+def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
+    """The checks in their order, the quick ones first."""
+    pytest = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal", *pytest_arguments]
+    if fast and not any((ROOT / argument.split("::")[0]).exists() for argument in pytest_arguments):
+        pytest.append("tests/unit")
+    return [
+        Step("format", [sys.executable, "-m", "ruff", "format", "--check", "."]),
+        Step("lint", [sys.executable, "-m", "ruff", "check", "."]),
+        Step("import rules", [str(PYTHON.with_name("lint-imports")), "--no-logo"]),
+        Step("types", [sys.executable, "-m", "mypy"]),
+        Step("tests", pytest),
+    ]
+
+
+def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] = time.monotonic) -> list[Result]:
+    """Runs all of them, also after one has failed."""
+    results = []
+    for step in todo:
+        shown = " ".join([Path(step.command[0]).name, *step.command[1:]])
+        print(f"\n=== {step.name}: {shown}", flush=True)
+        begun = clock()
+        code = runner(step.command)
+        results.append(Result(step.name, code, clock() - begun))
+        print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)
+    return results
+
+
+def summary(results: Sequence[Result]) -> str:
+    """The closing lines: each step, its time, and which failed."""
+    lines = [f"  {result.name:<13} {_word(result.code):<8} {result.seconds:6.1f} s" for result in results]
+    failed = [result.name for result in results if result.code]
+    total = sum(result.seconds for result in results)
+    end = f"FAILED: {', '.join(failed)}" if failed else "All right"
+    return "\n".join(["", "=== summary", *lines, f"{end}, {total:.0f} s"])
+
+
+def run(*, fast: bool, pytest_arguments: Sequence[str]) -> int:
+    """Runs the checks; 1 if any failed."""
+    results = run_steps(steps(fast=fast, pytest_arguments=pytest_arguments), _run)
+    print(summary(results), flush=True)
+    return 1 if any(result.code for result in results) else 0
+
+
+def _run(command: list[str]) -> int:
+    # what a person has set for the app must not change what the tests see
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
+
+
+def _word(code: int) -> str:
+    return "FAILED" if code else "passed"

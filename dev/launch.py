@@ -1,0 +1,39 @@
+"""Starts a command of dev.py: finds a Python that is new enough, makes `.venv` on the first run, goes on inside it.
+
+Standard library only, and readable for older Pythons, or they could not say that they are too old.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+OLDEST = (3, 11)
+NEWER = ("python3.13", "python3.12", "python3.11")
+
+
+def newer_python() -> str | None:
+    """The path of a Python on this machine that is new enough; None if there is none."""
+    return next(filter(None, map(shutil.which, NEWER)), None)
+
+
+def main() -> int:
+    """The exit code of the command. Does not return where the command replaces this process."""
+    if sys.version_info < OLDEST:
+        other = newer_python()
+        if other is None or os.name == "nt":
+            version = ".".join(map(str, sys.version_info[:3]))
+            sys.exit(f"dev.py needs Python 3.11 or newer, and this is {version}. Run it with a newer one.")
+        os.execv(other, [other, *sys.argv])  # noqa: S606
+    from dev import cli, environment
+
+    # before anything is installed: help and mistyped commands are answered at once
+    options = cli.parse(sys.argv[1:])
+    try:
+        environment.prepare()
+    except environment.EnvironmentFailed as problem:
+        sys.exit(f"dev.py: {problem}")
+    if not environment.inside():
+        return environment.replace_process([str(environment.PYTHON), os.path.abspath(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH100
+    return cli.run(options)

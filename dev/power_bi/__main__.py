@@ -1,0 +1,53 @@
+"""`python -m dev.power_bi --port P`: a Power BI service on this machine, for development."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import signal
+import sys
+import threading
+from types import FrameType
+
+from dev.power_bi.server import PortTaken, serve
+from dev.power_bi.service import PowerBiService
+
+DEFAULT_PORT = 7072
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev.power_bi", description=__doc__)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1 (default 7072; 0: a free one)")
+    parser.add_argument("--seed", help="for the same ids and durations again (default: new ones at each start)")
+    parser.add_argument("--quiet", action="store_true", help="do not log requests")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until Ctrl-C or SIGTERM. Exit code 2: the port cannot be used; stderr says why."""
+    options = _parser().parse_args(arguments)
+    level = logging.WARNING if options.quiet else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(message)s")
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    # apps remember the ids of refreshes longer than this process lives: they must not come again by themselves
+    service = PowerBiService(options.seed or secrets.token_hex(8))
+    try:
+        with serve(service, options.port) as serving:
+            print(f"power bi service ready: {serving.base_url}", flush=True)
+            while not stop.wait(3600):
+                pass
+    except PortTaken as problem:
+        print(f"power bi service: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

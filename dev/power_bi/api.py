@@ -1,0 +1,149 @@
+"""The routes of the API: refreshing a model, reading its history and a refresh, cancelling, reading the model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+from dev.power_bi import refusals, views
+from dev.power_bi.asked import NotAccepted, asked
+from dev.power_bi.checks import GUID
+from dev.power_bi.dataset import MOST_ROWS, Dataset
+from dev.power_bi.knobs import Knobs, Outcome
+from dev.power_bi.messages import Json, Request, Response, json_response
+
+PUBLIC = "https://api.powerbi.com"
+CLUSTER = "https://wabi-north-europe-d-primary-redirect.analysis.windows.net"
+
+_ID = GUID.pattern
+_PATH = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/datasets/({_ID})(/refreshes)?(?:/({_ID}))?/?")
+_OF_MY_WORKSPACE = re.compile(r"(?i)/v1\.0/myorg/datasets(/.*)?")
+_ROUTES = {
+    ("GET", False, False): "dataset",
+    ("GET", True, False): "history",
+    ("POST", True, False): "start",
+    ("GET", True, True): "details",
+    ("DELETE", True, True): "cancel",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to one of the routes, its ids in lower case."""
+
+    route: str
+    workspace_id: str
+    dataset_id: str
+    refresh_id: str
+    request: Request
+
+
+def routed(request: Request, path: str) -> Call | None:
+    """The call that a request is; None if it is to no route."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return None
+    workspace_id, dataset_id, refreshes, refresh_id = (part.lower() if part else "" for part in match.groups())
+    route = _ROUTES.get((request.method, bool(refreshes), bool(refresh_id)))
+    return Call(route, workspace_id, dataset_id, refresh_id, request) if route else None
+
+
+def no_such_path(path: str) -> Response:
+    """What the other paths get; the routes of My workspace are closed to apps."""
+    return refusals.not_accessible() if _OF_MY_WORKSPACE.fullmatch(path) else refusals.not_found()
+
+
+def answer(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool = False) -> Response:
+    """Does what a call asks for. `forget`: a refresh is accepted and then never heard of again."""
+    if not re.match(r"(?i)bearer\s+\S", call.request.header("Authorization")):
+        return refusals.no_token()
+    if not knobs.exists:
+        return refusals.not_found()
+    match call.route:
+        case "start":
+            return _start(call, dataset, knobs, now, forget)
+        case "history":
+            return _history(call, dataset, knobs, now)
+        case "details":
+            return _details(call, dataset, knobs, now)
+        case "cancel":
+            return _cancel(call, dataset, knobs, now)
+        case _:
+            return _dataset(call, knobs)
+
+
+def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool) -> Response:
+    try:
+        wanted = asked(call.request.body, call.request.header("Content-Type"), knobs)
+    except NotAccepted as refused:
+        return refused.response
+    running = dataset.running(now)
+    if running and knobs.conflict != "queue":
+        return refusals.in_progress(knobs.conflict, knobs.conflict_message)
+    if knobs.capacity == "shared" and dataset.used_of_daily_limit(now) >= knobs.daily_limit:
+        return refusals.daily_limit(knobs.daily_limit_status)
+    dataset.accepted += 1
+    # one runs, the next is queued, all others are dropped
+    if forget or len(running) > 1:
+        request_id = dataset.new_id()
+        dataset.dropped.append(request_id)
+    else:
+        request_id = dataset.start(wanted, now, knobs, running[-1] if running else None).request_id
+    headers = {"Content-Type": "application/octet-stream", "RequestId": request_id}
+    if wanted.enhanced:
+        headers["x-ms-request-id"] = request_id
+        path = f"/v1.0/myorg/groups/{call.workspace_id}/datasets/{call.dataset_id}/refreshes/{request_id}"
+        headers["Location"] = PUBLIC + path
+    return Response(202, headers)
+
+
+def _history(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Response:
+    top = parse_qs(urlsplit(call.request.path).query).get("$top", [str(MOST_ROWS)])[-1]
+    if not re.fullmatch(r"[0-9]{1,9}", top) or int(top) < 1:
+        return refusals.invalid("$top must be a number from 1")
+    rows = [views.row(entry, now, knobs) for entry in dataset.listed(now)[: int(top)]]
+    body = {"@odata.context": f"{_context(call)}#refreshes", "value": rows}
+    return json_response(200, body, "application/json; odata.metadata=minimal")
+
+
+def _details(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Response:
+    refresh = dataset.found(call.refresh_id, now, knobs)
+    if refresh is None:
+        return refusals.not_found(knobs.unknown_refresh_status)
+    return json_response(200 if refresh.over(now) else 202, views.details(refresh, now, knobs))
+
+
+def _cancel(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Response:
+    refresh = dataset.found(call.refresh_id, now, knobs)
+    if refresh is None or not refresh.enhanced:
+        return refusals.not_found(knobs.unknown_refresh_status)
+    if refresh.over(now):
+        return refusals.cannot_cancel()
+    # it takes a while, and loses against an end that comes sooner
+    at = now + timedelta(seconds=dataset.draw(knobs.cancel_seconds))
+    if refresh.cut is None or at < refresh.cut[0]:
+        refresh.cut = at, Outcome("Cancelled")
+    return Response(200)
+
+
+def _dataset(call: Call, knobs: Knobs) -> Response:
+    body: Json = {
+        "@odata.context": f"{_context(call)}#datasets/$entity",
+        "id": call.dataset_id,
+        "name": f"Model {call.dataset_id[:8]}",
+        "addRowsAPIEnabled": False,
+        "configuredBy": "developer@contoso.com",
+        "isRefreshable": True,
+        "isEffectiveIdentityRequired": False,
+        "isEffectiveIdentityRolesRequired": False,
+        "isOnPremGatewayRequired": False,
+        "targetStorageMode": "PremiumFiles" if knobs.capacity == "premium" else "Abf",
+        "createdDate": "2024-11-19T08:00:00.000Z",
+    }
+    return json_response(200, body, "application/json; odata.metadata=minimal")
+
+
+def _context(call: Call) -> str:
+    return f"{CLUSTER}/v1.0/myorg/groups/{call.workspace_id}/$metadata"

@@ -1,0 +1,214 @@
+"""One semantic model: its refreshes, what may start beside what, what the history shows, what the service saw."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from dev.power_bi import checks
+from dev.power_bi.asked import Asked
+from dev.power_bi.checks import Check, Range
+from dev.power_bi.faults import ROUTES
+from dev.power_bi.knobs import REFRESH_TYPES, Knobs, Outcome, outcome, visibility
+from dev.power_bi.lifecycle import SHARED_LIMIT, STANDARD_LIMIT, Refresh, limited
+
+Json = dict[str, Any]
+
+MOST_ROWS = 60
+_SURE_ROWS, _SURE_AGE = 20, timedelta(days=3)
+_VALIDATION_SECONDS = 2.0
+_POLICY_MESSAGE = (
+    "RefreshApiRequest for table refresh using refresh policy must have the property 'CommitMode' = 'Transactional' "
+    "instead of 'PartialBatch'."
+)
+_FOREIGN: Mapping[str, Check] = {
+    "refreshType": checks.one_of(*REFRESH_TYPES),
+    "seconds": checks.seconds,
+    "outcome": outcome,
+    "startsIn": checks.number(-checks.YEAR, checks.YEAR),
+    "visibilitySeconds": visibility,
+    "blocks": checks.flag,
+}
+FOREIGN_KEYS = tuple(_FOREIGN)
+
+
+@dataclass
+class Planned:
+    """Somebody else's refresh that has not started."""
+
+    at: datetime
+    values: Json
+
+
+@dataclass
+class Dataset:
+    """One model. All its chances come from `chance`, so that calls of other models change nothing."""
+
+    chance: random.Random
+    refreshes: list[Refresh] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
+    outcomes_used: int = 0
+    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROUTES, 0))
+    accepted: int = 0
+    dropped: list[str] = field(default_factory=list)
+    """Request ids that were accepted with 202 and then forgotten."""
+
+    def advance(self, now: datetime, knobs: Knobs) -> None:
+        """Starts the planned refreshes whose time has come; those that are in each other's way wait."""
+        for entry in self.refreshes:
+            entry.settle(now)
+        for plan in sorted(self.planned, key=lambda plan: plan.at):
+            blocks = plan.values.get("blocks", plan.values.get("refreshType") != "DirectLakeFraming")
+            start: datetime | None = plan.at
+            while start and start <= now and blocks and (busy := self._busy(start)):
+                start = busy.end
+            if start and start <= now:
+                self.planned.remove(plan)
+                self.refreshes.append(self._external(plan.values, blocks, start, knobs))
+
+    def running(self, now: datetime) -> list[Refresh]:
+        """The refreshes that no other one can start beside."""
+        return [entry for entry in self.refreshes if entry.blocks and not entry.over(now)]
+
+    def used_of_daily_limit(self, now: datetime) -> int:
+        """Refreshes of the last 24 hours that count: by API and by schedule."""
+        since = now - timedelta(days=1)
+        return sum(1 for e in self.refreshes if e.start > since and e.refresh_type in ("ViaApi", "Scheduled"))
+
+    def start(self, asked: Asked, now: datetime, knobs: Knobs, after: Refresh | None) -> Refresh:
+        """A new refresh over the API, queued behind another one if `after` is given."""
+        decided = self._next_outcome(knobs)
+        limit = asked.timeout if asked.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
+        decided, seconds = limited(decided, self._seconds(decided, knobs), limit, asked.retries)
+        if asked.enhanced and asked.commit_mode == "PartialBatch" and asked.apply_refresh_policy:
+            decided, seconds = _refused_by_policy(), _VALIDATION_SECONDS
+        refresh = self._new(
+            decided,
+            seconds,
+            now,
+            knobs,
+            knobs.visibility_seconds,
+            refresh_type=knobs.recorded_as or ("ViaEnhancedApi" if asked.enhanced else "ViaApi"),
+            enhanced=asked.enhanced,
+            type=asked.type,
+            commit_mode=asked.commit_mode,
+            objects=asked.objects or knobs.objects,
+            body=asked.body,
+            after=after,
+        )
+        self.refreshes.append(refresh)
+        return refresh
+
+    def plan(self, values: object, now: datetime) -> None:
+        """Plans somebody else's refresh from a JSON object of FOREIGN_KEYS. Raises BadControl."""
+        found = checks.checked(values, _FOREIGN, "external")
+        self.planned.append(Planned(now + timedelta(seconds=found.get("startsIn", 0.0)), found))
+
+    def listed(self, now: datetime) -> list[Refresh]:
+        """What the history has: newest first, at most 60; beyond the newest 20 nothing older than three days."""
+        visible = [entry for entry in self.refreshes if entry.listed_from and entry.listed_from <= now]
+        visible.sort(key=lambda entry: (entry.start, entry.number), reverse=True)
+        newest = enumerate(visible[:MOST_ROWS])
+        return [entry for place, entry in newest if place < _SURE_ROWS or now - entry.start <= _SURE_AGE]
+
+    def found(self, request_id: str, now: datetime, knobs: Knobs) -> Refresh | None:
+        """A refresh that can be addressed by its id."""
+        for entry in self.refreshes:
+            if entry.request_id == request_id.lower() and entry.details_from and entry.details_from <= now:
+                return entry if entry.enhanced or knobs.details_of_standard else None
+        return None
+
+    def draw(self, between: Range) -> float:
+        """Seconds between the two, cut to milliseconds."""
+        low, high = between
+        return low if low == high else round(self.chance.uniform(low, high), 3)
+
+    def new_id(self) -> str:
+        """A GUID."""
+        return str(UUID(int=self.chance.getrandbits(128), version=4))
+
+    def _busy(self, at: datetime) -> Refresh | None:
+        return next((e for e in self.refreshes if e.blocks and e.start <= at and not e.over(at)), None)
+
+    def _external(self, values: Json, blocks: bool, start: datetime, knobs: Knobs) -> Refresh:
+        decided: Outcome = values.get("outcome", Outcome())
+        if "seconds" in values:
+            decided = replace(decided, seconds=values["seconds"])
+        refresh_type = values.get("refreshType", "Scheduled")
+        delay = values.get("visibilitySeconds", knobs.visibility_seconds)
+        # what it ends with is what it was asked for: it shows the same while it runs
+        asked = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
+        return self._new(
+            decided,
+            self._seconds(decided, knobs),
+            start,
+            knobs,
+            delay,
+            refresh_type=refresh_type,
+            enhanced=refresh_type == "ViaEnhancedApi",
+            objects=asked or knobs.objects,
+            external=True,
+            blocks=blocks,
+        )
+
+    def _new(
+        self, decided: Outcome, seconds: float, start: datetime, knobs: Knobs, delay: Range | None, **facts: Any
+    ) -> Refresh:
+        def after(range_: Range | None) -> datetime | None:
+            return None if range_ is None else start + timedelta(seconds=self.draw(range_))
+
+        return Refresh(
+            request_id=self.new_id(),
+            number=900_000_000 + len(self.refreshes),
+            start=start,
+            seconds=seconds,
+            not_started_seconds=min(self.draw(knobs.not_started_seconds), seconds),
+            outcome=decided,
+            listed_from=after(delay),
+            details_from=after(knobs.details_visibility_seconds),
+            **facts,
+        )
+
+    def _next_outcome(self, knobs: Knobs) -> Outcome:
+        """The outcomes of the knob in turn; the last one stays."""
+        decided = knobs.outcome[min(self.outcomes_used, len(knobs.outcome) - 1)]
+        self.outcomes_used += 1
+        return decided
+
+    def _seconds(self, decided: Outcome, knobs: Knobs) -> float:
+        if decided.seconds is None and decided.outcome == "Disabled":
+            return 0.0
+        return self.draw(decided.seconds or knobs.seconds)
+
+
+def _refused_by_policy() -> Outcome:
+    return Outcome(
+        "Failed",
+        error_code="ModelRefresh_ShortMessage_ProcessingError",
+        messages=({"message": _POLICY_MESSAGE, "type": "Error"},),
+    )
+
+
+def history_of(dataset: Dataset, now: datetime) -> Iterator[Json]:
+    """The true state of every refresh in the order in which they came to be, for the control routes."""
+    for entry in dataset.refreshes:
+        yield {
+            "requestId": entry.request_id,
+            "refreshType": entry.refresh_type,
+            "enhanced": entry.enhanced,
+            "external": entry.external,
+            "state": entry.state(now),
+            "startTime": _iso(entry.start),
+            "endTime": _iso(entry.end) if entry.over(now) else None,
+            "listedFrom": _iso(entry.listed_from),
+            "cancelRequested": entry.cut is not None,
+            "body": entry.body,
+        }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None

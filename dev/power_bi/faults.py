@@ -1,0 +1,143 @@
+"""Faults: rules that make calls of a route go wrong, some number of times or with some probability."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dev.power_bi import checks, refusals
+from dev.power_bi.checks import BadControl, Check
+from dev.power_bi.messages import Response
+
+Json = dict[str, Any]
+
+ROUTES = ("start", "history", "details", "cancel", "dataset")
+
+ANSWERS: Mapping[str, Callable[[float], Response]] = {
+    "notAuthorized": lambda seconds: refusals.not_authorized(),
+    "unauthorized": lambda seconds: refusals.unauthorized(),
+    "notAllowedByTenant": lambda seconds: refusals.not_allowed_by_tenant(),
+    "notAccessible": lambda seconds: refusals.not_accessible(),
+    "notAccessibleIn200": lambda seconds: refusals.not_accessible_200(),
+    "forbiddenPage": lambda seconds: refusals.forbidden_page(),
+    "tokenExpired": lambda seconds: refusals.token_expired(),
+    "notFound": lambda seconds: refusals.not_found(),
+    "datasetNotFound": lambda seconds: refusals.dataset_not_found(),
+    "capacityNotActive": lambda seconds: refusals.capacity_not_active(),
+    "capacityNotActive503": lambda seconds: refusals.capacity_not_active(503),
+    "notModelBased": lambda seconds: refusals.not_model_based(),
+    "directQuery": lambda seconds: refusals.direct_query(),
+    "throttled": lambda seconds: refusals.throttled(math.ceil(seconds)),
+    "throttledWithoutHeader": lambda seconds: refusals.throttled_without_header(math.ceil(seconds)),
+    "redirected": lambda seconds: refusals.redirected(),
+    "signInPage": lambda seconds: refusals.sign_in_page(),
+    "serverError": lambda seconds: refusals.server_error(),
+    "badGateway": lambda seconds: refusals.bad_gateway(),
+    "unavailable": lambda seconds: refusals.unavailable(),
+    "gatewayTimeout": lambda seconds: refusals.gateway_timeout(),
+    "drop": lambda seconds: Response(0, dropped=True),
+    "hang": lambda seconds: Response(0, dropped=True, delay_seconds=seconds),
+}
+"""Faults that answer instead of the service, or with `afterEffect` after the service has done what was asked."""
+SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
+FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
+_SECONDS = {"throttled": 60.0, "throttledWithoutHeader": 60.0, "hang": 120.0, SLOW: 5.0}
+
+_CHECKS: Mapping[str, Check] = {
+    "fault": checks.one_of(*FAULTS),
+    "route": checks.one_of(*ROUTES, "any"),
+    "datasetId": checks.guid,
+    "count": checks.whole(1),
+    "probability": checks.number(0, 1),
+    "skip": checks.whole(0),
+    "seconds": checks.number(0, checks.YEAR),
+    "afterEffect": checks.flag,
+}
+KEYS = tuple(_CHECKS)
+
+
+@dataclass
+class Fault:
+    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before.
+
+    `struck` counts those that it has hit.
+    """
+
+    name: str
+    route: str = "any"
+    dataset_id: str | None = None
+    left: int | None = 1
+    probability: float = 1.0
+    skip: int = 0
+    seconds: float = 0.0
+    after_effect: bool = False
+    struck: int = 0
+
+    def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
+        """Whether it hits this call; counts if so."""
+        if self.route not in ("any", route) or self.dataset_id not in (None, dataset_id) or self.left == 0:
+            return False
+        if self.name == ACCEPTED_BUT_DROPPED and route != "start":
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.probability < 1 and chance.random() >= self.probability:
+            return False
+        if self.left is not None:
+            self.left -= 1
+        self.struck += 1
+        return True
+
+    def around(self, effect: Callable[[bool], Response]) -> Response:
+        """The answer to a call that it hits, where `effect` is what the service does; True: it forgets the refresh."""
+        if self.name == ACCEPTED_BUT_DROPPED:
+            return effect(True)
+        if self.name == SLOW:
+            return replace(effect(False), delay_seconds=self.seconds)
+        if self.after_effect:
+            effect(False)
+        return ANSWERS[self.name](self.seconds)
+
+    def to_json(self) -> Json:
+        """As a control request would write it, with `left` for `count`, and `struck`."""
+        shown = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
+        more = {"probability": self.probability, "skip": self.skip, "seconds": self.seconds}
+        return {**shown, **more, "afterEffect": self.after_effect, "struck": self.struck}
+
+
+def fault(values: object) -> Fault:
+    """A rule from a JSON object of KEYS. Raises BadControl."""
+    found = checks.checked(values, _CHECKS, "fault")
+    if "fault" not in found:
+        raise BadControl("fault: fault is needed")
+    name, route = found["fault"], found.get("route", "any")
+    if name not in ANSWERS and "afterEffect" in found:
+        raise BadControl(f"fault: afterEffect makes no sense with {name}")
+    if name == ACCEPTED_BUT_DROPPED and route not in ("any", "start"):
+        raise BadControl(f"fault: route must be start with {name}")
+    return Fault(
+        name=name,
+        route=route,
+        dataset_id=found.get("datasetId"),
+        # with a probability it goes on until it is taken away
+        left=found.get("count", None if "probability" in found else 1),
+        probability=found.get("probability", 1.0),
+        skip=found.get("skip", 0),
+        seconds=found.get("seconds", _SECONDS.get(name, 0.0)),
+        after_effect=found.get("afterEffect", False),
+    )
+
+
+@dataclass
+class Faults:
+    """The rules in the order in which they were added; the first one that hits a call decides."""
+
+    rules: list[Fault] = field(default_factory=list)
+
+    def hit(self, route: str, dataset_id: str, chance: random.Random) -> Fault | None:
+        """The rule that hits this call, if any."""
+        return next((rule for rule in self.rules if rule.hits(route, dataset_id, chance)), None)

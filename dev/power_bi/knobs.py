@@ -1,0 +1,210 @@
+"""How a semantic model behaves: the knobs of the README, their checks and their defaults.
+
+Names are camelCase in JSON and snake_case here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from dev.power_bi import checks
+from dev.power_bi.checks import Check, Range, Refusal
+
+OutcomeName = Literal["Completed", "Failed", "Cancelled", "Disabled", "TimedOut", "Stuck"]
+Json = dict[str, Any]
+
+NEVER = "never"
+REFRESH_TYPES = (
+    "Scheduled",
+    "OnDemand",
+    "ViaApi",
+    "ViaXmlaEndpoint",
+    "ViaEnhancedApi",
+    "OnDemandTraining",
+    "DirectLakeFraming",
+    "WebModeling",
+    "DataFactory",
+)
+ID_HEADERS = ("RequestId", "x-ms-request-id", "Location")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a refresh ends, and what it says about it. `Stuck` never ends."""
+
+    outcome: OutcomeName = "Completed"
+    seconds: Range | None = None
+    """From start to end; None: as the knob `seconds` says."""
+    attempts: int = 1
+    """The last one brings the outcome, those before it failed."""
+    error_code: str | None = None
+    error_description: str | None = None
+    service_exception_json: str | None = None
+    """Goes out as it is, instead of one made of code and description."""
+    messages: tuple[Json, ...] | None = None
+    objects: tuple[Json, ...] | None = None
+    status: str | None = None
+    """Another word for how it ended."""
+    extended_status: str | None = None
+    attempt_exception_json: str | None = None
+    """Goes out as it is in the attempts that failed."""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """One model's behaviour; see the README for what each knob does."""
+
+    exists: bool = True
+    capacity: Literal["premium", "shared"] = "premium"
+    seconds: Range = (10.0, 30.0)
+    not_started_seconds: Range = (0.0, 2.0)
+    outcome: tuple[Outcome, ...] = (Outcome(),)
+    visibility_seconds: Range | None = (0.0, 15.0)
+    details_visibility_seconds: Range | None = (0.0, 0.0)
+    cancel_seconds: Range = (1.0, 5.0)
+    conflict: Literal[400, 409, "queue"] = 400
+    conflict_message: str = "Invalid dataset refresh request. Another refresh request is already executing"
+    daily_limit: int = 8
+    daily_limit_status: Literal[400, 429] = 400
+    details_of_standard: bool = False
+    details_exception: bool = True
+    running_status: str = "Unknown"
+    details_running_status: str = "Unknown"
+    running_extended_status: str | None = None
+    unknown_refresh_status: Literal[404, 400] = 404
+    drop_headers: tuple[str, ...] = ()
+    recorded_as: str | None = None
+    app_only: bool = True
+    strict_content_type: bool = True
+    strict_enums: bool = False
+    clock_skew_seconds: float = 0.0
+    start_time_skew_seconds: float = 0.0
+    objects: tuple[Json, ...] = (
+        {"table": "Sales", "partition": "Sales-2026"},
+        {"table": "DimDate", "partition": "DimDate"},
+    )
+
+
+_OUTCOME_KEYS: Mapping[str, Check] = {
+    "outcome": checks.one_of(*get_args(OutcomeName)),
+    "seconds": checks.seconds,
+    "attempts": checks.whole(1),
+    "errorCode": checks.optional(checks.text),
+    "errorDescription": checks.optional(checks.text),
+    "serviceExceptionJson": checks.text,
+    "messages": checks.list_of(checks.fields(code=checks.text, message=checks.text, type=checks.text)),
+    "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text, status=checks.text)),
+    "status": checks.text,
+    "extendedStatus": checks.text,
+    "attemptExceptionJson": checks.text,
+}
+
+
+def outcome(value: object) -> Outcome:
+    """An outcome by its name, or as an object of OUTCOME_KEYS. A failure without a cause gets a usual one."""
+    found = checks.fields(**_OUTCOME_KEYS)({"outcome": value} if isinstance(value, str) else value)
+    if found.get("outcome") == "Failed" and not {"errorCode", "serviceExceptionJson"} & found.keys():
+        found["errorCode"] = "ModelRefreshFailed_CredentialsNotSpecified"
+    return Outcome(**{snake(key): entry for key, entry in found.items()})
+
+
+def visibility(value: object) -> Range | None:
+    """Seconds, or None for "never"."""
+    return None if value == NEVER else checks.seconds(value)
+
+
+def _outcomes(value: object) -> tuple[Outcome, ...]:
+    several = value if isinstance(value, list | tuple) else [value]
+    if not several:
+        raise Refusal("needs at least one outcome")
+    return tuple(outcome(entry) for entry in several)
+
+
+OUTCOME_KEYS = tuple(_OUTCOME_KEYS)
+KNOBS: Mapping[str, Check] = {
+    "exists": checks.flag,
+    "capacity": checks.one_of("premium", "shared"),
+    "seconds": checks.seconds,
+    "notStartedSeconds": checks.seconds,
+    "outcome": _outcomes,
+    "visibilitySeconds": visibility,
+    "detailsVisibilitySeconds": visibility,
+    "cancelSeconds": checks.seconds,
+    "conflict": checks.one_of(400, 409, "queue"),
+    "conflictMessage": checks.text,
+    "dailyLimit": checks.whole(0),
+    "dailyLimitStatus": checks.one_of(400, 429),
+    "detailsOfStandard": checks.flag,
+    "detailsException": checks.flag,
+    "runningStatus": checks.text,
+    "detailsRunningStatus": checks.text,
+    "runningExtendedStatus": checks.text,
+    "unknownRefreshStatus": checks.one_of(404, 400),
+    "dropHeaders": checks.list_of(checks.one_of(*ID_HEADERS)),
+    "recordedAs": checks.one_of(*REFRESH_TYPES),
+    "appOnly": checks.flag,
+    "strictContentType": checks.flag,
+    "strictEnums": checks.flag,
+    "clockSkewSeconds": checks.number(-86_400, 86_400),
+    "startTimeSkewSeconds": checks.number(-60, 60),
+    "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text)),
+}
+
+
+class Settings:
+    """Some knobs that were set; the others are as in whatever lies below."""
+
+    def __init__(self) -> None:
+        self._set: dict[str, Any] = {}
+
+    def change(self, values: object) -> None:
+        """Sets knobs from a JSON object; null gives a knob back. Raises BadControl, and then nothing is changed."""
+        found = checks.checked(values, {key: checks.optional(check) for key, check in KNOBS.items()}, "knobs")
+        for key, value in found.items():
+            given_back = isinstance(values, Mapping) and values[key] is None
+            if given_back:
+                self._set.pop(snake(key), None)
+            else:
+                self._set[snake(key)] = value
+
+    def over(self, below: Knobs) -> Knobs:
+        """The knobs with these on top."""
+        return replace(below, **self._set)
+
+
+def to_json(knobs: Knobs) -> Json:
+    """The knobs as a control request would write them."""
+    return {camel(entry.name): _shown(getattr(knobs, entry.name), entry.name) for entry in fields(knobs)}
+
+
+def snake(name: str) -> str:
+    """`visibilitySeconds` as `visibility_seconds`."""
+    return re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name)
+
+
+def camel(name: str) -> str:
+    """`visibility_seconds` as `visibilitySeconds`."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _shown(value: object, name: str) -> object:
+    if value is None:
+        return NEVER if name.endswith("visibility_seconds") else None
+    if isinstance(value, tuple) and name.endswith("seconds"):
+        return value[0] if value[0] == value[1] else list(value)
+    if isinstance(value, Outcome):
+        return _shown_outcome(value)
+    return [_shown(entry, "") for entry in value] if isinstance(value, tuple) else value
+
+
+def _shown_outcome(value: Outcome) -> object:
+    if value == Outcome(value.outcome) and value.outcome != "Failed":
+        return value.outcome
+    given = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    shown = {camel(key): _shown(entry, key) for key, entry in given.items() if entry is not None}
+    # without the key a failure would be given the usual cause
+    silent = value.outcome == "Failed" and value.error_code is None and value.service_exception_json is None
+    return {**shown, "errorCode": None} if silent else shown

@@ -1,0 +1,130 @@
+"""One refresh: everything about it is decided when it begins, and read off for any later time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dev.power_bi.knobs import Outcome
+
+Json = dict[str, Any]
+
+DAY = timedelta(days=1)
+STANDARD_LIMIT = timedelta(hours=5)
+SHARED_LIMIT = timedelta(hours=2)
+
+
+@dataclass
+class Refresh:
+    """A refresh of one model. All times are true times: no clock skew, no delay of visibility."""
+
+    request_id: str
+    number: int
+    """The integer `id` of the history."""
+    refresh_type: str
+    enhanced: bool
+    start: datetime
+    seconds: float
+    not_started_seconds: float
+    outcome: Outcome
+    listed_from: datetime | None
+    """When the history shows it; None: never."""
+    details_from: datetime | None
+    external: bool = False
+    blocks: bool = True
+    """Whether no other refresh can start beside it."""
+    type: str = "Full"
+    commit_mode: str = "Transactional"
+    objects: tuple[Json, ...] = ()
+    body: Json = field(default_factory=dict)
+    """What was asked for, as it came."""
+    after: Refresh | None = None
+    """Queued: the work begins when this one ends."""
+    begun: datetime | None = None
+    """When its turn came, if it was queued."""
+    cut: tuple[datetime, Outcome] | None = None
+    """When and how somebody ends it, unless it ends by itself before."""
+
+    @property
+    def work_starts(self) -> datetime | None:
+        """When the work begins; None if that cannot be told, because what it waits for is stuck."""
+        origin = self._origin
+        return origin and origin + timedelta(seconds=self.not_started_seconds)
+
+    @property
+    def end(self) -> datetime | None:
+        """When it is over; None: never."""
+        own = self._own_end
+        if self.cut is None or (own is not None and own <= self.cut[0]):
+            return own
+        return self.cut[0]
+
+    @property
+    def _origin(self) -> datetime | None:
+        """Its start; of a queued one, when the one before it is over."""
+        return self.after.end if self.after else self.begun or self.start
+
+    @property
+    def _own_end(self) -> datetime | None:
+        origin = self._origin
+        if origin is None or self.outcome.outcome == "Stuck":
+            return None
+        return origin + timedelta(seconds=self.seconds)
+
+    @property
+    def final(self) -> Outcome:
+        """How it ends: the cut counts if it comes before the refresh's own end."""
+        own = self._own_end
+        if self.cut and (own is None or self.cut[0] < own):
+            return self.cut[1]
+        return self.outcome
+
+    def settle(self, now: datetime) -> None:
+        """Lets go of the refresh that it was queued behind, once that is over: no chain grows for ever."""
+        if self.after and self.after.over(now):
+            self.begun, self.after = self.after.end, None
+
+    def over(self, now: datetime) -> bool:
+        """Whether it has ended."""
+        end = self.end
+        return end is not None and end <= now
+
+    def state(self, now: datetime) -> str:
+        """Its true state: NotStarted, InProgress, or the name of the outcome."""
+        if self.over(now):
+            return self.final.outcome
+        work = self.work_starts
+        return "InProgress" if work and work <= now else "NotStarted"
+
+    def progress(self, now: datetime) -> float:
+        """The part of its time that has passed, 0 to 1; of a stuck one always the same."""
+        work, end = self.work_starts, self._own_end
+        if work is None or now < work:
+            return 0.0
+        if end is None or end <= work:
+            return 0.5
+        return min((now - work) / (end - work), 1.0)
+
+    def attempts(self) -> Iterator[tuple[datetime, datetime]]:
+        """Start and end of each attempt that ends, in equal parts of the time; a cut ends the last one."""
+        work, own, end = self.work_starts, self._own_end, self.end
+        if work is None or end is None:
+            return
+        count = self.outcome.attempts if own else 1
+        length = ((own or end) - work) / count
+        for number in range(count):
+            begun = work + length * number
+            if begun > end or (begun == end and number):
+                return
+            # the last one ends with the refresh: a length in parts may be off by a microsecond
+            yield begun, end if number + 1 == count else min(begun + length, end)
+
+
+def limited(outcome: Outcome, seconds: float, limit: timedelta, retries: int) -> tuple[Outcome, float]:
+    """What becomes of an outcome that may take `limit` for each attempt, and a day for all of them."""
+    if outcome.outcome == "Stuck" or seconds <= limit.total_seconds():
+        return outcome, seconds
+    attempts = retries + 1
+    return Outcome("TimedOut", attempts=attempts), min(limit * attempts, DAY).total_seconds()

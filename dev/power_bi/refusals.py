@@ -1,0 +1,155 @@
+"""The service's refusals, in the shapes and words that were seen; where none was seen, in the likeliest shape."""
+
+from __future__ import annotations
+
+from dev.power_bi.messages import Response, json_response
+
+
+def invalid(why: str, status: int = 400) -> Response:
+    """A refresh request that cannot be: shape A."""
+    return _coded(status, "InvalidRequest", f"Invalid dataset refresh request. {why}".strip())
+
+
+def in_progress(status: int, message: str) -> Response:
+    """Another refresh of the model is running: 400 today, 409 in 2021."""
+    return _coded(status, "InvalidRequest", message)
+
+
+def daily_limit(status: int) -> Response:
+    """Eight in 24 hours on shared capacity; the code was seen with its blank, the status never."""
+    text = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
+    return _coded(status, "Request Throttled", text)
+
+
+def mail_refused(option: str) -> Response:
+    """An app's identity has no mailbox."""
+    return _coded(400, "InvalidRequest", f"Invalid NotifyOption value '{option}' for app only owner requests")
+
+
+def not_found(status: int = 404) -> Response:
+    """A model or workspace that does not exist or may not be seen, and an unknown refresh: shape B."""
+    return _entity(status, "PowerBIEntityNotFound")
+
+
+def dataset_not_found() -> Response:
+    """As the routes beside the refreshes word it."""
+    text = "Dataset is not found! please verify datasetId is correct and user have sufficient permissions."
+    return _coded(404, "ItemNotFound", text)
+
+
+def unauthorized() -> Response:
+    """The bare 401 of an app without the permission."""
+    return Response(401)
+
+
+def not_allowed_by_tenant() -> Response:
+    """How the tenant setting used to be worded."""
+    return json_response(401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"})
+
+
+def not_accessible_200() -> Response:
+    """The refusal of the tenant under a 200, which clients have been written for."""
+    return json_response(200, {"Message": "API is not accessible for application"})
+
+
+def forbidden_page() -> Response:
+    """A proxy on the way says no."""
+    return Response(403, {"Content-Type": "text/html"}, b"<html><body><h1>403 Forbidden</h1></body></html>")
+
+
+def not_authorized() -> Response:
+    """The identity may not use the model: shape B."""
+    return _entity(401, "PowerBINotAuthorizedException")
+
+
+def not_accessible() -> Response:
+    """The tenant setting is off, or a route without `/groups/`: shape C."""
+    return json_response(403, {"Message": "API is not accessible for application"})
+
+
+def no_token() -> Response:
+    """No bearer token: an empty 403."""
+    return Response(403)
+
+
+def token_expired() -> Response:
+    """403, not 401."""
+    return _coded(403, "TokenExpired", "Access token has expired, resubmit with a new access token")
+
+
+def not_model_based() -> Response:
+    """A push, streaming or live-connected dataset."""
+    return _coded(415, "InvalidRequest", "Invalid dataset. This API can only be called on a Model-based dataset")
+
+
+def direct_query() -> Response:
+    """A model without data of its own; the words are made up."""
+    return invalid("Refresh is not supported for a DirectQuery model")
+
+
+def throttled_without_header(seconds: int) -> Response:
+    """Only the text tells how long."""
+    response = throttled(seconds)
+    headers = {name: value for name, value in response.headers.items() if name != "Retry-After"}
+    return Response(429, headers, response.body)
+
+
+def throttled(seconds: int) -> Response:
+    """Too many calls: shape D."""
+    text = (
+        "You have exceeded the amount of requests allowed in the current time frame and further requests will fail. "
+        f"Retry in {seconds} seconds."
+    )
+    response = json_response(429, {"message": text})
+    return Response(429, {**response.headers, "Retry-After": str(seconds)}, response.body)
+
+
+def capacity_not_active(status: int = 404) -> Response:
+    """The capacity is paused: the shape of Fabric's API, the only one seen."""
+    text = "The operation could not be completed because the capacity is not active"
+    return json_response(status, {"errorCode": "CapacityNotActive", "message": text})
+
+
+def server_error() -> Response:
+    """Shape C."""
+    return json_response(500, {"Message": "An error has occurred."})
+
+
+def unavailable() -> Response:
+    """An empty 503."""
+    return Response(503)
+
+
+def gateway_timeout() -> Response:
+    """The page of a gateway."""
+    page = b"<html><head><title>504 Gateway Time-out</title></head><body><h1>504 Gateway Time-out</h1></body></html>"
+    return Response(504, {"Content-Type": "text/html"}, page)
+
+
+def bad_gateway() -> Response:
+    """Another page of a gateway."""
+    return Response(502, {"Content-Type": "text/html"}, b"<html><body><h1>502 Bad Gateway</h1></body></html>")
+
+
+def redirected() -> Response:
+    """To a cluster, as with client routing; the token must not go there."""
+    return Response(307, {"Location": "https://wabi-north-europe-d-primary-redirect.analysis.windows.net/elsewhere"})
+
+
+def sign_in_page() -> Response:
+    """A proxy that wants a login answers in the name of the service."""
+    return Response(200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>")
+
+
+def cannot_cancel() -> Response:
+    """The refresh to cancel is over."""
+    return _coded(409, "InvalidRequest", "The refresh operation is already finished and cannot be cancelled")
+
+
+def _coded(status: int, code: str, message: str) -> Response:
+    return json_response(status, {"error": {"code": code, "message": message}})
+
+
+def _entity(status: int, code: str) -> Response:
+    inner = {"code": code, "parameters": {}, "details": [], "exceptionCulprit": 1}
+    return json_response(status, {"error": {"code": code, "pbi.error": inner}})

@@ -1,0 +1,109 @@
+"""Hosts for the tests: one shared devhost on the tests' own app, or as many of their own as a test wants.
+
+    pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a host somebody started
+    pytest devhost/tests --host-cmd "func start --port {port}"               a command; {app}, {state}: folders
+
+Either way the tests that only send requests run against it, the others skip. The app must be the one a test is about:
+devhost/tests/devhost_tests/data/conformance/app for test_recordings.py, devhost/tests/devhost_tests/app for the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devhost_tests.process import APP, KEY, Client, Devhost, Elsewhere
+
+Start = Callable[..., Devhost]
+Reach = Callable[..., Client]
+_FASTER = ("--exact-timers",)
+"""Arguments that change nothing but how long a test takes."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for name, text in (
+        ("--base-url", "test the host at this URL"),
+        ("--host-cmd", "test the host that this command starts; {app}, {port} and {state} are filled in"),
+        ("--host-key", "key of that host's management API"),
+    ):
+        with contextlib.suppress(ValueError):  # another part of the suite has the same option
+            parser.addoption(name, default="", help=text)
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the apps leave their files."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
+def environment(scratch: Path) -> dict[str, str]:
+    """App settings of the tests' apps."""
+    return {
+        "SCRATCH": str(scratch),
+        "CONFORMANCE_SCRATCH": str(scratch),
+        "HUB_NAME": "testhub",
+        "TICK_SCHEDULE": "0 0 3 1 1 *",
+        "GREETING": "hello",
+    }
+
+
+@pytest.fixture
+def start(tmp_path: Path, environment: dict[str, str], pytestconfig: pytest.Config) -> Iterator[Start]:
+    """Starts devhosts on one state directory; ends those that still run. Skips where another host is tested."""
+    if _other(pytestconfig):
+        pytest.skip("needs a devhost of its own")
+    started: list[Devhost] = []
+
+    def begin(*arguments: str, app: Path = APP, **more: str) -> Devhost:
+        devhost = Devhost(app, tmp_path / "state", *arguments, env={**environment, **more})
+        started.append(devhost)
+        return devhost
+
+    yield begin
+    for devhost in started:
+        devhost.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def reach(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], pytestconfig: pytest.Config
+) -> Iterator[Reach]:
+    """A host on an app: the one that was asked for on the command line, else a devhost, one for all tests."""
+    reached: dict[Path, Client] = {}
+
+    def begin(app: Path, *arguments: str) -> Client:
+        if app not in reached:
+            url, command, key = _other(pytestconfig)
+            if url:
+                reached[app] = Elsewhere(url, key)
+            else:
+                state = tmp_path_factory.mktemp("state")
+                devhost = Devhost(app, state, *arguments, env=environment, command=command, key=key or KEY)
+                assert devhost.base, devhost.log
+                reached[app] = devhost
+        return reached[app]
+
+    yield begin
+    for host in reached.values():
+        if isinstance(host, Devhost):
+            host.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def host(reach: Reach) -> Client:
+    """One host on the tests' app, ready, shared by all tests: instance ids must be a test's own."""
+    return reach(APP, *_FASTER)
+
+
+class _Other(tuple[str, str, str]):
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+def _other(config: pytest.Config) -> _Other:
+    """URL, command and key of the other host that is to be tested; false when there is none."""
+    return _Other(str(config.getoption(name, default="") or "") for name in ("--base-url", "--host-cmd", "--host-key"))

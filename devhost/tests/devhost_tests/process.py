@@ -1,0 +1,192 @@
+"""Hosts as their users have them: a devhost in a process of its own, another host, or one that runs somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[3]
+RECORDED = Path(__file__).resolve().parent / "data" / "conformance"
+APP = Path(__file__).parent / "app"
+START_SECONDS = 120  # for other hosts' commands; the devhost says when it is ready
+END_SECONDS = 15
+KEY = "management-key"
+HOOK = "/runtime/webhooks/durabletask"
+_POLL = 0.02
+"""Seconds between two looks at something that is waited for."""
+
+
+class Client:
+    """Talks to a host at `base`; `key` opens its management API."""
+
+    base: str
+    key: str
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return requests.get(self.base + path, timeout=30, **more)
+
+    def post(self, path: str, **more: Any) -> requests.Response:
+        return requests.post(self.base + path, timeout=30, **more)
+
+    def manage(self, method: str, path: str, **more: Any) -> requests.Response:
+        """A request to the management API; `path` begins behind /runtime/webhooks/durabletask."""
+        code = f"{'&' if '?' in path else '?'}code={self.key}"
+        return requests.request(method, f"{self.base}{HOOK}{path}{code}", timeout=30, **more)
+
+    def status(self, instance: str, query: str = "") -> Any:
+        answer = self.manage("GET", f"/instances/{instance}{query}")
+        return answer.json() if answer.content else None
+
+    def ended(self, instance: str, seconds: float = 60) -> Any:
+        """The status of an instance once it is over."""
+        over = ("Completed", "Failed", "Terminated")
+        until(lambda: (self.status(instance) or {}).get("runtimeStatus") in over, seconds)
+        return self.status(instance)
+
+    def becomes(self, instance: str, status: str, seconds: float = 20) -> None:
+        """Waits until an instance has a status."""
+        until(lambda: (self.status(instance) or {}).get("runtimeStatus") == status, seconds)
+
+    def said(self, text: str, seconds: float = 20) -> None:
+        """Waits for a text in the host's log."""
+        pytest.skip("the log of that host cannot be read")
+
+
+class Elsewhere(Client):
+    """A host that somebody else started."""
+
+    def __init__(self, base: str, key: str) -> None:
+        self.base, self.key = base.rstrip("/"), key
+
+
+class Devhost(Client):
+    """Starts a devhost on `app` and `state` and waits until it is ready. `arguments` go to the command line.
+
+    `command` starts another host instead: {app}, {port} and {state} in it are filled in, and it is ready when it
+    answers HTTP.
+    """
+
+    def __init__(
+        self,
+        app: Path,
+        state: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        command: str = "",
+        key: str = KEY,
+    ) -> None:
+        self.lines: list[str] = []
+        self.ready = ""
+        self.key = key
+        words = [sys.executable, "-m", "devhost", "--app", str(app), "--state", str(state), "--key", key, *arguments]
+        port = 0
+        if command:
+            port = _free_port()
+            words = shlex.split(command.format(app=app, port=port, state=state))
+        elif "--port" not in arguments:
+            words += ["--port", "0"]
+        self.process = subprocess.Popen(
+            words,
+            cwd=app if command else ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdout=subprocess.DEVNULL if command else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.base = self._await_answer(port) if command else self._await_line()
+
+    def _await_line(self) -> str:
+        assert self.process.stdout is not None
+        self.ready = self.process.stdout.readline().strip()
+        found = re.search(r"http://[\d.:]+", self.ready)
+        return found[0] if found else ""
+
+    def _await_answer(self, port: int) -> str:
+        base = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            try:
+                return requests.get(base, timeout=5).status_code > 0
+            except requests.ConnectionError:
+                return False
+
+        until(answers, START_SECONDS, lambda: self.log)
+        return base
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    def said(self, text: str, seconds: float = 20) -> None:
+        until(lambda: text in self.log, seconds, lambda: self.log)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self._gone()
+
+    def stop(self) -> int:
+        """SIGTERM (on Windows, where there is none, an end without ceremony); returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._gone()
+
+    def _gone(self) -> int:
+        code = self.process.wait(END_SECONDS)
+        self._reader.join(END_SECONDS)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        return code
+
+    def __enter__(self) -> Self:
+        if not self.base:
+            self.stop()
+            raise AssertionError(f"the devhost did not start: {self.log}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        elif self.process.stderr is not None and not self.process.stderr.closed:
+            self._gone()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], str] = lambda: "") -> None:
+    """Waits until a condition holds; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not so within {seconds} s. {explain()}")
+        time.sleep(_POLL)

@@ -1,0 +1,69 @@
+"""kill -9 at any instant, start again: nothing is lost, activities run at least once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from devhost_tests.conftest import Start
+from devhost_tests.process import Client, Devhost, until
+
+ORCHESTRATIONS, STEPS, KILLS = 100, 4, 30
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def total(host: Client, key: str = "sum") -> int:
+    answer = host.manage("GET", f"/entities/total/{key}")
+    return int(answer.json()) if answer.status_code == 200 else 0
+
+
+def reached(host: Devhost, goal: int) -> None:
+    until(lambda: total(host) >= goal, 30)
+
+
+def test_interrupted_activity_is_run_again_at_once(start: Start, scratch: Path) -> None:
+    """An activity that was running when the host died is handed out again at the next start."""
+    first = start()
+    first.post("/api/v1/start/noting/n1", json={"file": "n1", "until": "n1-may-end"})
+    until(lambda: lines(scratch / "n1") == ["begun"], 20)
+    first.kill()
+    (scratch / "n1-may-end").touch()
+    second = start()
+    assert second.ended("n1")["output"] == "done"
+    assert lines(scratch / "n1") == ["begun", "begun", "ended"]
+
+
+def test_timers_and_waits_survive(start: Start) -> None:
+    """A timer that came due while the host was away fires at the start; an event wait is still there."""
+    first = start("--exact-timers")
+    first.post("/api/v1/start/approval/short", data="0.3")
+    first.post("/api/v1/start/approval/long", data="600")
+    first.becomes("short", "Running")
+    first.becomes("long", "Running")
+    first.kill()
+    second = start("--exact-timers")
+    assert second.ended("short")["output"] == "nobody answered"
+    second.manage("POST", "/instances/long/raiseEvent/answer", json="yes")
+    assert second.ended("long")["output"] == "yes"
+
+
+def test_random_kills_lose_nothing(start: Start) -> None:
+    """Killed thirty times in the middle of work: every orchestration ends right and the entities' sums are exact."""
+    chance = random.Random(7)  # noqa: S311
+    host = start("--exact-timers")
+    for n in range(ORCHESTRATIONS):
+        host.post(f"/api/v1/start/steps/s{n}", json={"n": STEPS, "key": "sum"})
+    for kills in range(KILLS):
+        # The work that is left is spread over the kills that are left, so that all of them hit some.
+        done = total(host)
+        most = 2 * max(1, (ORCHESTRATIONS * STEPS - done) // (KILLS - kills))
+        reached(host, min(ORCHESTRATIONS * STEPS, done + chance.randrange(most)))
+        host.kill()
+        host = start("--exact-timers")
+    for n in range(ORCHESTRATIONS):
+        assert host.ended(f"s{n}")["output"] == STEPS
+    assert total(host) == ORCHESTRATIONS * STEPS
+    until(lambda: total(host, "sum-signals") == ORCHESTRATIONS * STEPS, 10)

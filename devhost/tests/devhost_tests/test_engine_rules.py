@@ -1,0 +1,315 @@
+"""Rules of the engine that no recording shows, each in a world with a time of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devhost.engine import Item, Raised, Refused, Returned
+from devhost_tests.simulated import START, Simulation
+
+APP = Path(__file__).parent / "rules_app"
+
+
+def text(value: object) -> str:
+    """An input as the durable client sends it."""
+    return json.dumps(json.dumps(value))
+
+
+@pytest.fixture
+def world() -> Simulation:
+    return Simulation(APP)
+
+
+def ended(world: Simulation, name: str, value: object = None) -> Any:
+    """Runs one orchestration to its end; returns its output."""
+    world.start(name, name, text(value))
+    world.run()
+    return world.output(name)
+
+
+def events(world: Simulation, instance: str) -> list[str]:
+    status = world.hub.status(instance, show_history=True)
+    assert status is not None
+    return [e["EventType"] for e in status["historyEvents"]]
+
+
+def state(world: Simulation, instance: str) -> str:
+    status = world.hub.status(instance)
+    assert status is not None
+    return str(status["runtimeStatus"])
+
+
+# ---- waiting for several ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("all_with_failures", ["Activity function 'boom' failed:  ValueError: a", "after"]),
+        ("any_with_a_failure", ["Exception", "Activity function 'boom' failed:  ValueError: a"]),
+        ("nested", [[[1, -1], [2, -2]], [3, 4]]),
+        ("parallel_retries", "failed"),
+        ("retries_a_child", "Orchestrator function 'fails' failed: child says in"),
+        ("never_yields_it", 1),
+        ("writes", ["no such line", [1, 2, 3]]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_outputs(name: str, output: object, seed: int) -> None:
+    """Whatever order things run in."""
+    world = Simulation(APP, seed)
+    assert ended(world, name, "k") == output
+
+
+def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
+    """Two tasks in parallel: three attempts each, a timer after each, the last one due at once."""
+    ended(world, "parallel_retries")
+    assert events(world, "parallel_retries").count("TaskFailed") == 6
+    assert events(world, "parallel_retries").count("TimerCreated") == 6
+    assert world.now - START == timedelta(seconds=10)
+
+
+def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+    """It hangs as without the retry, and the log says why."""
+    world.start("retries_nobody", "i")
+    with caplog.at_level(logging.WARNING):
+        world.run()
+    assert state(world, "i") == "Running"
+    assert events(world, "i") == ["ExecutionStarted"]
+    assert "hangs: The function 'nobody' doesn't exist" in caplog.text
+
+
+def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+    """It ends with its timer, and the log says what it waits for."""
+    with caplog.at_level(logging.WARNING):
+        assert ended(world, "leaves_work") == "returned"
+    assert world.now - START >= timedelta(seconds=59)
+    assert "stays Running until these are over: timer due" in caplog.text
+
+
+def test_a_timer_of_two_weeks(world: Simulation) -> None:
+    """It comes in pieces of three days at most, and in time."""
+    assert abs(ended(world, "two_weeks") - 14 * 86400) <= 1
+    assert events(world, "two_weeks").count("TimerCreated") == 4
+
+
+def test_fan_out_of_500(world: Simulation) -> None:
+    """Nothing is lost among many."""
+    assert ended(world, "many", 500) == sum(range(500))
+
+
+# ---- events -------------------------------------------------------------------------------------------------------
+
+
+def test_events_that_came_before_the_start_had_run(world: Simulation) -> None:
+    """They wait for the orchestration, in whatever order they came."""
+    world.start("collects", "i")
+    world.hub.raise_event("i", "two", '"b"', world.now)
+    world.hub.raise_event("i", "one", '"a"', world.now)
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == ["a", "b"]
+
+
+def test_events_outlive_a_racing_start(world: Simulation) -> None:
+    """Two starts of one id and an event between them: one life, the last input, and it gets the event."""
+    world.start("collects", "i", text(1))
+    world.hub.raise_event("i", "one", '"a"', world.now)
+    world.start("collects", "i", text(2))
+    world.hub.raise_event("i", "two", '"b"', world.now)
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == ["a", "b"]
+    assert [json.loads(c.value)["input"] for c in world.calls][-1] == "2"
+
+
+def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation) -> None:
+    """Results and events that arrive meanwhile are kept; all of it goes on at the resume, in order."""
+    world.start("generations", "i", text(0))
+    world.step()  # the activity is asked for
+    world.hub.suspend("i", "wait", world.now)
+    world.hub.raise_event("i", "go-0", "1", world.now)
+    world.engine.commit()
+    world.run()
+    assert state(world, "i") == "Suspended"
+    assert len([c for c in world.calls if c.kind == "activity"]) == 1
+    world.hub.resume("i", "go on", world.now)
+    world.engine.commit()
+    world.run()
+    assert len([c for c in world.calls if c.kind == "activity"]) == 2, "the next generation has begun"
+    for n in (1, 2):
+        world.hub.raise_event("i", f"go-{n}", str(n), world.now)
+        world.engine.commit()
+        world.run()
+    assert world.output("i") == 2
+
+
+def test_terminating_a_suspended_instance(world: Simulation) -> None:
+    """It is over at once, with the reason as its output."""
+    world.start("collects", "i")
+    world.run()
+    world.hub.suspend("i", "r", world.now)
+    world.engine.commit()
+    world.run()
+    world.hub.terminate("i", "enough", world.now)
+    world.engine.commit()
+    world.run()
+    status = world.hub.status("i")
+    assert status is not None
+    assert (status["runtimeStatus"], status["output"]) == ("Terminated", "enough")
+
+
+# ---- lives --------------------------------------------------------------------------------------------------------
+
+
+def test_versions_reach_the_orchestration(world: Simulation) -> None:
+    """The version of a start, of a child, and the host's default for those without one."""
+    world.engine.default_version = "default"
+    world.hub.start("versions", "i", text(True), world.now, "1.5")
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == ["1.5", "child", "default"]
+
+
+def test_a_second_life_gets_nothing_of_the_first(world: Simulation) -> None:
+    """The result of an activity that the first life asked for arrives in the second, and is dropped."""
+    world.start("one_step", "i", text("first"))
+    world.step()
+    (activity,) = world.engine.ready(world.now)
+    world.engine.begin(activity, world.now)
+    world.hub.terminate("i", "r", world.now)
+    world.engine.commit()
+    world.step()
+    world.start("one_step", "i", text("second"))
+    world.engine.complete(activity, Returned('"first"'), world.now)
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == "second"
+
+
+def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
+    world: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Azure Storage drops a list of statuses without a final one: running instances and entities go too."""
+    world.start("one_step", "done", text(1))
+    world.start("collects", "waits")
+    world.start("writes", "w", text("k"))
+    world.run()
+    assert world.hub.purge_between(START, world.now, frozenset({"Completed"})) == 2
+    with pytest.raises(Refused):
+        world.hub.purge_between(START, world.now, frozenset({"Completed", "Failed"}))
+    with caplog.at_level(logging.WARNING):
+        assert world.hub.purge_between(START, world.now, frozenset({"Running"})) == 2
+    assert "deletes 2 running instances and entities too, as on Azure: @log@k, waits" in caplog.text
+    world.engine.commit()
+    assert world.hub.status("waits") is None
+    assert world.hub.status("@log@k") is None
+    world._open()
+    assert world.engine.idle
+
+
+@pytest.mark.parametrize("how", ["complete", "abandon", "crash"])
+def test_purge_while_work_is_in_flight(world: Simulation, how: str) -> None:
+    """Whoever worked on it finds nobody to tell; a new life of the id is not disturbed."""
+    world.start("one_step", "i", text("old"))
+    (episode,) = world.engine.ready(world.now)
+    call = world.engine.begin(episode, world.now)
+    assert call is not None
+    world.hub.purge_between(START, world.now, frozenset())
+    world.start("one_step", "i", text("new"))
+    outcome = world._run(call)
+    if how == "complete":
+        world.engine.complete(episode, outcome, world.now)
+    elif how == "abandon":
+        world.engine.abandon(episode)
+    else:
+        world.engine.crash(hidden_until=START + timedelta(seconds=60))
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == "new"
+    assert world.engine.idle
+
+
+# ---- misbehaving as the real one does -----------------------------------------------------------------------------
+
+
+def test_an_activity_can_be_in_flight_twice(world: Simulation) -> None:
+    """Both copies run at once and both answer; the orchestration takes the first answer."""
+    world.start("one_step", "i", text("x"))
+    world.step()
+    (first,) = world.engine.ready(world.now)
+    world.engine.begin(first, world.now)
+    second = world.engine.duplicate(first)
+    world.engine.commit()
+    assert world.engine.ready(world.now) == [second]
+    world.engine.begin(second, world.now)
+    assert set(world.engine.in_flight()) == {first, second}
+    world.engine.complete(second, Returned('"second"'), world.now)
+    world.engine.complete(first, Returned('"first"'), world.now)
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == "second"
+    with pytest.raises(KeyError):
+        world.engine.duplicate(first)
+
+
+def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
+    """Every message in an episode of its own gives the same as all of them in one."""
+    world.start("many", "i", text(5))
+    while items := world.engine.ready(world.now):
+        call = world.engine.begin(items[-1], world.now, limit=1)
+        if call is not None:
+            world.engine.complete(items[-1], world._run(call), world.now)
+        world.engine.commit()
+    assert world.output("i") == 10
+
+
+def test_an_entity_batch_that_was_not_kept_is_applied_again(world: Simulation) -> None:
+    """Its answers went out, its state did not: the caller goes on, the operation is done a second time."""
+    told = iter(["sent"])
+    world.fault = lambda chance, item: next(told, "") if item.kind == "entity" else ""
+    world.hub.signal("log", "k", "add", text(1), world.now)
+    world.engine.commit()
+    world.run()
+    assert world.hub.entity_state("log", "k") == [1], "the state of the first time was lost, so there is no double"
+    assert len([c for c in world.calls if c.kind == "entity"]) == 2
+
+
+def test_what_no_app_may_do_does_not_end_the_engine(world: Simulation) -> None:
+    """An answer that is no sense fails the instance and nothing else."""
+    world.start("one_step", "i", text(1))
+    (item,) = world.engine.ready(world.now)
+    world.engine.begin(item, world.now)
+    nonsense = {"isDone": False, "actions": [[{"actionType": 5, "fireAt": "x"}]]}
+    world.engine.complete(item, Returned(json.dumps(nonsense)), world.now)
+    world.engine.commit()
+    assert state(world, "i") == "Failed"
+
+
+def test_rewinding_a_parent_rewinds_its_failed_child(world: Simulation) -> None:
+    """The child's activity runs again, and the parent gets its result; the failures mean nothing any more."""
+    world.start("parent", "i", text(1))
+    while not world.engine.activities:
+        world.step()
+    item = Item("activity", next(iter(world.engine.activities)))
+    world.engine.begin(item, world.now)
+    world.engine.complete(item, Raised("ValueError: x", "x"), world.now)
+    world.engine.commit()
+    world.run()
+    assert (state(world, "child"), state(world, "i")) == ("Failed", "Failed")
+    world.hub.rewind("i", "again", world.now)
+    world.engine.commit()
+    world.run()
+    assert world.output("i") == 1
+    assert [e for e in events(world, "child") if e != "GenericEvent"] == [
+        "ExecutionStarted",
+        "TaskCompleted",
+        "ExecutionCompleted",
+    ]
+    assert "SubOrchestrationInstanceFailed" not in events(world, "i")

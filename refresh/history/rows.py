@@ -1,0 +1,174 @@
+"""Rows of the refresh history and refreshes read by id, as Power BI gives them, in our words.
+
+Facts from Microsoft's references for refresh history, refresh execution details and enhanced refresh, and from
+recorded traffic: fields come and go, times have 0 to 7 fraction digits and a `Z` in the list but none by id, running
+is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; what cannot be read is absent.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Literal
+
+from refresh.failure.service_error import ServiceError, service_error
+from refresh.text import cut
+
+State = Literal["running", "completed", "failed", "cancelled", "disabled", "timedOut"]
+
+_STATES: dict[str, State] = {
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "disabled": "disabled",
+    "timedout": "timedOut",
+}
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{0,12}))?\s*(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII | re.IGNORECASE
+)
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RefreshObject:
+    """How far one table or partition of an enhanced refresh is; `status` in Power BI's words."""
+
+    table: str
+    partition: str | None
+    status: str
+
+
+@dataclass(frozen=True)
+class RefreshRow:
+    """One refresh of a model. `request_id` is its identity, a GUID in lower case; times are UTC."""
+
+    request_id: str
+    refresh_type: str
+    status: str
+    extended_status: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    error: ServiceError | None = None
+    type: str | None = None
+    """Full, DataOnly ...: only of enhanced refreshes read by id, like `commit_mode` and `objects`."""
+    commit_mode: str | None = None
+    objects: tuple[RefreshObject, ...] = field(default=(), compare=False, repr=False)
+    """Not part of `to_json`: a model may have thousands of partitions, too many for a durable value."""
+
+    @property
+    def state(self) -> State:
+        """Where the refresh is. A word that nobody documented counts as running: no end is made up.
+
+        `extendedStatus` says more than `status`, unless it says nothing: `Unknown` beside `Completed` is an end.
+        """
+        extended = (self.extended_status or "unknown").lower()
+        return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")
+
+    def to_json(self) -> Json:
+        """Our picked fields for durable values, never an object of Power BI's own."""
+        return {
+            "requestId": self.request_id,
+            "refreshType": self.refresh_type,
+            "status": self.status,
+            "extendedStatus": self.extended_status,
+            "startTime": iso(self.start),
+            "endTime": iso(self.end),
+            "type": self.type,
+            "commitMode": self.commit_mode,
+            "error": self.error.to_json() if self.error else None,
+        }
+
+    @classmethod
+    def from_json(cls, value: Json) -> "RefreshRow":
+        """The row that `to_json` wrote, without its objects."""
+        error = value.get("error")
+        return cls(
+            request_id=value["requestId"],
+            refresh_type=value["refreshType"],
+            status=value["status"],
+            extended_status=value.get("extendedStatus"),
+            start=parse_time(value.get("startTime")),
+            end=parse_time(value.get("endTime")),
+            error=ServiceError.from_json(error) if error else None,
+            type=value.get("type"),
+            commit_mode=value.get("commitMode"),
+        )
+
+
+def parse_row(value: object) -> RefreshRow | None:
+    """A row of the history list; None if it has no `requestId`, without which it is nobody's refresh."""
+    request_id = parse_guid(value.get("requestId")) if isinstance(value, dict) else None
+    return _row(value, request_id) if isinstance(value, dict) and request_id else None
+
+
+def parse_details(value: object, refresh_id: str) -> RefreshRow | None:
+    """The answer to reading a refresh by id, which does not repeat the id; None if it is no JSON object."""
+    return _row(value, parse_guid(refresh_id) or refresh_id.lower()) if isinstance(value, dict) else None
+
+
+def parse_guid(value: object) -> str | None:
+    """A GUID in lower case, or None."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    return text if _GUID.fullmatch(text) else None
+
+
+def parse_time(value: object) -> datetime | None:
+    """A time in UTC, which a time without offset is taken to be; digits beyond microseconds are dropped."""
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    date, clock, fraction, sign, hours, minutes = match.groups()
+    try:
+        time = datetime.fromisoformat(f"{date}T{clock}.{(fraction or '0')[:6]:0<6}")
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        time = time.replace(tzinfo=timezone(-offset if sign == "-" else offset)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    # the year 1 is how .NET writes "never"
+    return time if time.year > 1 else None
+
+
+def iso(time: datetime | None) -> str | None:
+    """An aware time as ISO 8601 in UTC, see `instant`; None for None."""
+    return instant(time) if time else None
+
+
+def instant(time: datetime) -> str:
+    """An aware time as ISO 8601 in UTC with milliseconds and `Z`: all of one length, so that texts compare as times."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _row(value: Json, request_id: str) -> RefreshRow:
+    return RefreshRow(
+        request_id=request_id,
+        refresh_type=_word(value, "refreshType") or _word(value, "initiatedBy") or "Unknown",
+        status=_word(value, "status") or "Unknown",
+        extended_status=_word(value, "extendedStatus"),
+        start=parse_time(value.get("startTime")),
+        end=parse_time(value.get("endTime")),
+        error=service_error(value),
+        type=_word(value, "type") or _word(value, "currentRefreshType"),
+        commit_mode=_word(value, "commitMode"),
+        objects=tuple(_objects(value.get("objects"))),
+    )
+
+
+def _objects(value: object) -> list[RefreshObject]:
+    objects = []
+    for entry in value if isinstance(value, list) else ():
+        table = entry.get("table") if isinstance(entry, dict) else None
+        if isinstance(table, str):
+            partition = entry.get("partition")
+            name = partition if isinstance(partition, str) else None
+            objects.append(RefreshObject(table, name, _word(entry, "status") or "Unknown"))
+    return objects
+
+
+def _word(value: Json, key: str) -> str | None:
+    word = value.get(key)
+    if not isinstance(word, str):
+        return None
+    # nearly all are plain words, with nothing to be cleaned of
+    return word if word.isascii() and word.isalnum() and len(word) <= 64 else cut(word, 64) or None

@@ -1,7 +1,0 @@
-"""The recorded scenarios, one module a subject. Importing this package fills `recording.SCENARIOS`."""
-
-from tests.devhost.scenarios import entities, failures, flow, lives, management, values
-
-GROUPS = {m.__name__.rpartition(".")[2]: m for m in (entities, failures, flow, lives, management, values)}
-
-__all__ = ["GROUPS"]

@@ -1,0 +1,236 @@
+"""A refresh by id: reading and cancelling it, and the ends that its own options bring about."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.power_bi_service.world import DATASET, FULL, OTHER, World
+
+
+def test_details_while_it_runs_and_after() -> None:
+    """202 and then 200; times without a Z; objects from the moment it works."""
+    world = World()
+    refresh_id = world.start()
+    status, details = world.details(refresh_id)
+    assert status == 202
+    assert details == {
+        "startTime": "2026-03-23T13:48:31.017",
+        "type": "Full",
+        "commitMode": "Transactional",
+        "status": "Unknown",
+        "extendedStatus": "NotStarted",
+        "currentRefreshType": "Full",
+        "numberOfAttempts": 0,
+        "initiatedBy": "ViaEnhancedApi",
+    }
+    world.tick(6)
+    status, details = world.details(refresh_id)
+    assert (status, details["extendedStatus"]) == (202, "InProgress")
+    assert [entry["status"] for entry in details["objects"]] == ["Completed", "InProgress"]
+    world.tick(4)
+    status, details = world.details(refresh_id)
+    assert (status, details["status"], details["endTime"]) == (200, "Completed", "2026-03-23T13:48:41.017")
+    assert details["objects"][0] == {"table": "Sales", "partition": "Sales-2026", "status": "Completed"}
+    assert details["numberOfAttempts"] == 1
+
+
+def test_the_objects_that_were_asked_for() -> None:
+    """A table without a partition stays without."""
+    world = World()
+    refresh_id = world.start({"type": "full", "objects": [{"table": "T"}, {"table": "U", "partition": "P"}]})
+    world.tick(10)
+    assert world.details(refresh_id)[1]["objects"] == [
+        {"table": "T", "status": "Completed"},
+        {"table": "U", "partition": "P", "status": "Completed"},
+    ]
+
+
+def test_a_failure_says_what_its_outcome_says() -> None:
+    """Messages with or without a code, objects, and the exception of the list."""
+    failed = {
+        "outcome": "Failed",
+        "errorCode": "X",
+        "messages": [{"message": "No code.", "type": "Error"}, {"code": "0xC11C0020", "message": "Evicted."}],
+        "objects": [{"table": "Sales", "status": "Failed"}],
+    }
+    world = World(outcome=failed)
+    refresh_id = world.start()
+    assert "messages" not in world.details(refresh_id)[1]
+    world.tick(10)
+    status, details = world.details(refresh_id)
+    assert (status, details["messages"], details["objects"]) == (200, failed["messages"], failed["objects"])
+    assert json.loads(details["serviceExceptionJson"]) == {"errorCode": "X"}
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
+    """Reading and cancelling; how they are refused is a knob."""
+    world = World(unknownRefreshStatus=status)
+    for refresh_id in (world.start({}), OTHER):
+        assert world.details(refresh_id)[0] == status
+        assert world.cancel(refresh_id).status == status
+
+
+def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
+    """As the reference of 2026 has it: without the fields of enhanced ones."""
+    world = World(detailsOfStandard=True)
+    refresh_id = world.start({})
+    status, details = world.details(refresh_id)
+    assert (status, set(details)) == (202, {"startTime", "status", "numberOfAttempts", "initiatedBy"})
+    assert world.cancel(refresh_id).status == 404
+
+
+def test_the_other_word_for_running() -> None:
+    """Microsoft's documents contradict each other."""
+    world = World(detailsRunningStatus="InProgress")
+    assert world.details(world.start())[1]["status"] == "InProgress"
+    assert world.rows()[0]["status"] == "Unknown"
+
+
+def test_cancelling_takes_a_while() -> None:
+    """200 at once, Cancelled later; cancelling twice does not delay it."""
+    world = World(cancelSeconds=3)
+    refresh_id = world.start()
+    response = world.cancel(refresh_id)
+    assert (response.status, response.body) == (200, b"")
+    world.tick(2)
+    assert world.details(refresh_id)[0] == 202
+    assert world.cancel(refresh_id).status == 200
+    world.tick(1)
+    status, details = world.details(refresh_id)
+    assert (status, details["status"], details["extendedStatus"]) == (200, "Cancelled", "Cancelled")
+    assert details["endTime"] == "2026-03-23T13:48:34.017"
+    world.start()
+
+
+def test_cancelling_may_come_too_late() -> None:
+    """A refresh that ends sooner keeps its own outcome."""
+    world = World(cancelSeconds=30)
+    refresh_id = world.start()
+    assert world.cancel(refresh_id).status == 200
+    world.tick(30)
+    assert world.details(refresh_id)[1]["status"] == "Completed"
+
+
+def test_a_finished_refresh_cannot_be_cancelled() -> None:
+    """409, with the words that clients look for."""
+    world = World()
+    refresh_id = world.start()
+    world.tick(10)
+    response = world.cancel(refresh_id)
+    assert response.status == 409
+    assert b"cannot be cancelled" in response.body
+
+
+def test_a_stuck_refresh_can_be_cancelled() -> None:
+    """Nothing else ends it."""
+    world = World(outcome="Stuck")
+    refresh_id = world.start()
+    world.tick(40 * 86_400)
+    assert world.details(refresh_id)[0] == 202
+    world.cancel(refresh_id)
+    world.tick(1)
+    assert world.details(refresh_id)[1]["extendedStatus"] == "Cancelled"
+
+
+def test_the_timeout_holds_for_each_attempt() -> None:
+    """A refresh that takes longer is tried again as often as asked, and then it has timed out."""
+    world = World(seconds=100)
+    refresh_id = world.start({"type": "full", "timeout": "00:00:30", "retryCount": 2})
+    world.tick(89)
+    assert world.details(refresh_id)[0] == 202
+    world.tick(1)
+    status, details = world.details(refresh_id)
+    assert (status, details["status"], details["extendedStatus"]) == (200, "Failed", "TimedOut")
+    assert details["numberOfAttempts"] == 3
+
+
+@pytest.mark.parametrize(("capacity", "hours"), [("shared", 2), ("premium", 5)])
+def test_standard_refreshes_have_a_limit_too(capacity: str, hours: int) -> None:
+    """Two hours on shared capacity, five on others."""
+    world = World(capacity=capacity, seconds=86_400)
+    world.start({})
+    world.tick(hours * 3600 - 1)
+    assert world.states() == ["InProgress"]
+    world.tick(1)
+    assert world.states() == ["TimedOut"]
+
+
+def test_no_refresh_takes_more_than_a_day() -> None:
+    """Attempts and all."""
+    world = World(seconds=10 * 86_400)
+    world.start({"type": "full", "timeout": "20:00:00", "retryCount": 5})
+    world.tick(86_400)
+    assert world.states() == ["TimedOut"]
+
+
+def test_a_request_against_the_refresh_policy_fails_later() -> None:
+    """Accepted with 202; the message has no code."""
+    world = World()
+    refresh_id = world.start({"type": "full", "commitMode": "partialBatch"})
+    world.tick(2)
+    status, details = world.details(refresh_id)
+    assert (status, details["status"]) == (200, "Failed")
+    assert details["messages"][0].keys() == {"message", "type"}
+    world.start({"type": "full", "commitMode": "partialBatch", "applyRefreshPolicy": False})
+    world.tick(10)
+    assert world.states() == ["Failed", "Completed"]
+
+
+def test_somebody_cancels_or_ends_the_running_refresh() -> None:
+    """At once, and of whatever kind; None if nothing is running."""
+    world = World(outcome="Stuck")
+    assert world.service.cancel(DATASET, world.now) is None
+    first = world.start({})
+    assert world.service.cancel(DATASET, world.now) == first
+    second = world.start(FULL)
+    world.tick(5)
+    assert world.service.end(DATASET, world.now, {"outcome": "Failed", "errorCode": "X"}) == second
+    assert world.states() == ["Cancelled", "Failed"]
+    assert world.details(second)[1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+
+
+def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> None:
+    """As one that was asked for with objects does."""
+    world = World()
+    dim = {"table": "DimDate", "partition": "DimDate"}
+    outcome = {"outcome": "Completed", "objects": [{**dim, "status": "Completed"}]}
+    values = {"refreshType": "ViaEnhancedApi", "seconds": 10, "outcome": outcome}
+    world.service.add_external(DATASET, values, world.now)
+    world.tick(5)
+    refresh_id = world.rows()[0]["requestId"]
+    assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "InProgress"}]
+    world.tick(10)
+    assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "Completed"}]
+
+
+def test_words_that_nobody_documented() -> None:
+    """While it runs and at its end, in the history and by id."""
+    outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
+    world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
+    refresh_id = world.start()
+    row, (_, details) = world.rows()[0], world.details(refresh_id)
+    assert (row["status"], row["extendedStatus"]) == ("A", "C")
+    assert (details["status"], details["extendedStatus"]) == ("B", "C")
+    world.tick(10)
+    row, (_, details) = world.rows()[0], world.details(refresh_id)
+    assert (row["status"], row["extendedStatus"]) == ("Canceled", "Odd")
+    assert (details["status"], details["extendedStatus"]) == ("Canceled", "Odd")
+
+
+def test_where_a_failure_is_told() -> None:
+    """By the attempts alone, or not by id."""
+    failed = {"outcome": "Failed", "errorCode": None, "attemptExceptionJson": '{"errorCode":"X"}'}
+    world = World(outcome=[failed, "Failed"])
+    refresh_id = world.start()
+    world.tick(10)
+    for shown in (world.rows()[0], world.details(refresh_id)[1]):
+        assert "serviceExceptionJson" not in shown
+        assert shown["refreshAttempts"][-1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+    world.service.set_defaults({"detailsException": False})
+    refresh_id = world.start()
+    world.tick(10)
+    assert "serviceExceptionJson" in world.rows()[0]
+    assert "serviceExceptionJson" not in json.dumps(world.details(refresh_id)[1])

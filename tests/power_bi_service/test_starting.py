@@ -1,0 +1,303 @@
+"""POST of a refresh: what is accepted as what, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.power_bi_service.world import BEARER, DATASET, FULL, MODEL, OTHER, REFRESHES, WORKSPACE, World
+
+
+def error(body: bytes) -> tuple[str, str]:
+    """Code and message of an error of shape A."""
+    said = json.loads(body)["error"]
+    return said["code"], said["message"]
+
+
+def test_a_standard_refresh_is_accepted_with_its_request_id_alone() -> None:
+    """202 without a body; the id is the one of the history."""
+    world = World()
+    response = world.call("POST", REFRESHES)
+    assert (response.status, response.body) == (202, b"")
+    assert not {"x-ms-request-id", "Location"} & response.headers.keys()
+    row = world.rows()[0]
+    assert (row["requestId"], row["refreshType"]) == (response.headers["RequestId"], "ViaApi")
+
+
+def test_an_enhanced_refresh_names_its_id_three_times() -> None:
+    """RequestId, x-ms-request-id, and the end of Location, which leads to the public host."""
+    world = World()
+    headers = world.call("POST", REFRESHES, FULL).headers
+    refresh_id = headers["RequestId"]
+    assert headers["x-ms-request-id"] == refresh_id
+    assert headers["Location"] == f"https://api.powerbi.com{REFRESHES}/{refresh_id}"
+    assert world.rows()[0]["refreshType"] == "ViaEnhancedApi"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "refresh_type"),
+    [
+        (b"", "application/json", "ViaApi"),
+        (b"{}", "application/json", "ViaApi"),
+        (b'{"notifyOption":"NoNotification"}', "application/json", "ViaApi"),
+        (b'{"retryCount":1}', "application/json; charset=utf-8", "ViaEnhancedApi"),
+        (b'{"unheardOf":1}', "APPLICATION/JSON", "ViaEnhancedApi"),
+        (b'{"type":"full"}', "text/plain", "ViaApi"),
+        (b'{"type":"full"}', "", "ViaApi"),
+        (b"notifyOption=MailOnFailure", "application/x-www-form-urlencoded", "ViaApi"),
+    ],
+)
+def test_what_makes_a_refresh_enhanced(body: bytes, content_type: str, refresh_type: str) -> None:
+    """Any key but notifyOption, and only in a body that says it is JSON."""
+    world = World()
+    assert world.call("POST", REFRESHES, body, {"content-type": content_type}).status == 202
+    assert world.rows()[0]["refreshType"] == refresh_type
+
+
+def test_the_content_type_can_be_forgiven() -> None:
+    """Knob strictContentType."""
+    world = World(strictContentType=False)
+    world.call("POST", REFRESHES, FULL, {})
+    assert world.rows()[0]["refreshType"] == "ViaEnhancedApi"
+
+
+def test_an_enhanced_refresh_without_a_type_is_automatic() -> None:
+    """The trap for who only wants a time-out."""
+    world = World()
+    _, details = world.details(world.start({"timeout": "01:00:00"}))
+    assert (details["type"], details["currentRefreshType"]) == ("Automatic", "Automatic")
+
+
+def test_words_are_taken_in_any_case_and_scalars_as_texts() -> None:
+    """Microsoft's own samples send both."""
+    world = World()
+    body = {"type": "DATAONLY", "commitMode": "partialbatch", "retryCount": "1", "applyRefreshPolicy": "False"}
+    _, details = world.details(world.start(body))
+    assert (details["type"], details["commitMode"]) == ("DataOnly", "PartialBatch")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("type", "Add"),
+        ("type", 5),
+        ("commitMode", "Sometimes"),
+        ("timeout", "24:00:00"),
+        ("timeout", 60),
+        ("retryCount", -1),
+        ("retryCount", "many"),
+        ("maxParallelism", 1.5),
+        ("applyRefreshPolicy", "perhaps"),
+        ("objects", "Sales"),
+        ("objects", [{"partition": "2026"}]),
+        ("notifyOption", "Shout"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(key: str, value: object) -> None:
+    """400 InvalidRequest that names the key."""
+    response = World().call("POST", REFRESHES, {"type": "full", key: value})
+    code, message = error(response.body)
+    assert (response.status, code) == (400, "InvalidRequest")
+    assert f"Property {key} " in message
+
+
+@pytest.mark.parametrize("body", [{"type": "FULL"}, {"type": "Full", "retryCount": "1"}])
+def test_strict_enums_forgive_nothing(body: object) -> None:
+    """Knob strictEnums."""
+    assert World(strictEnums=True).call("POST", REFRESHES, body).status == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'"full"'])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    """400."""
+    assert World().call("POST", REFRESHES, body).status == 400
+
+
+def test_apps_get_no_mails() -> None:
+    """A notifyOption that mails is 400 for an app and fine for a user."""
+    body = {"notifyOption": "MailOnFailure"}
+    response = World().call("POST", REFRESHES, body)
+    assert error(response.body)[1] == "Invalid NotifyOption value 'MailOnFailure' for app only owner requests"
+    assert World(appOnly=False).call("POST", REFRESHES, body).status == 202
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_second_refresh_is_refused_while_one_runs(status: int) -> None:
+    """The text is the one that clients look for; the moment the first one ends, the next may start."""
+    world = World(conflict=status)
+    world.start()
+    world.tick(9.999)
+    response = world.call("POST", REFRESHES, FULL)
+    assert response.status == status
+    expected = "Invalid dataset refresh request. Another refresh request is already executing"
+    assert error(response.body) == ("InvalidRequest", expected)
+    world.tick(0.001)
+    world.start()
+    assert world.states() == ["Completed", "NotStarted"]
+
+
+def test_models_do_not_stand_in_each_others_way() -> None:
+    """A refresh runs for its own model only."""
+    world = World()
+    world.start()
+    assert world.call("POST", REFRESHES.replace(DATASET, OTHER), FULL).status == 202
+
+
+def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
+    """All are accepted; the queued one starts when the first is over, the dropped one is never heard of."""
+    world = World(conflict="queue")
+    first, second, third = (world.start() for _ in range(3))
+    world.tick(11)
+    assert world.states() == ["Completed", "NotStarted"]
+    world.tick(2)
+    assert world.states() == ["Completed", "InProgress"]
+    world.tick(7)
+    assert world.states() == ["Completed", "Completed"]
+    assert {row["requestId"] for row in world.rows()} == {first, second}
+    assert world.details(third)[0] == 404
+    assert world.service.seen(DATASET, world.now)["dropped"] == [third]
+
+
+def test_a_queue_that_never_empties() -> None:
+    """Each refresh begins when the one before it ends, however many there were."""
+    world = World(conflict="queue")
+    world.start()
+    for _ in range(100):
+        world.start()
+        world.tick(10)
+    assert world.states() == ["Completed"] * 100 + ["NotStarted"]
+    assert world.rows()[1]["endTime"] == "2026-03-23T14:05:11.017Z"
+
+
+def test_a_queued_refresh_moves_up_when_the_first_is_cancelled() -> None:
+    """It begins when the one before it really ends."""
+    world = World(conflict="queue")
+    first, _ = world.start(), world.start()
+    world.cancel(first)
+    world.tick(11)
+    assert world.states() == ["Cancelled", "Completed"]
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_shared_capacity_refreshes_eight_times_in_24_hours(status: int) -> None:
+    """Scheduled ones count, those of the portal do not."""
+    world = World(capacity="shared", dailyLimitStatus=status)
+    for refresh_type in ("Scheduled", "OnDemand"):
+        world.service.add_external(DATASET, {"refreshType": refresh_type}, world.now)
+        world.tick(10)
+    for _ in range(7):
+        world.start({})
+        world.tick(60)
+    response = world.call("POST", REFRESHES)
+    assert response.status == status
+    assert "Number of refresh requests in last 24 hours exceeded limit" in error(response.body)[1]
+    world.now += timedelta(days=1) - timedelta(minutes=7)
+    world.start({})
+
+
+def test_shared_capacity_has_no_enhanced_refreshes() -> None:
+    """400."""
+    world = World(capacity="shared")
+    assert world.call("POST", REFRESHES, FULL).status == 400
+    assert world.call("POST", REFRESHES, {"notifyOption": "NoNotification"}).status == 202
+
+
+@pytest.mark.parametrize("name", ["RequestId", "x-ms-request-id", "Location"])
+def test_headers_of_an_acceptance_can_be_missing(name: str) -> None:
+    """Knob dropHeaders; the other two stay."""
+    headers = World(dropHeaders=[name]).call("POST", REFRESHES, FULL).headers
+    assert {"RequestId", "x-ms-request-id", "Location"} - headers.keys() == {name}
+
+
+def test_a_refresh_over_the_api_may_be_recorded_as_framing() -> None:
+    """As with models in Direct Lake mode; it is an enhanced refresh all the same."""
+    world = World(recordedAs="DirectLakeFraming")
+    refresh_id = world.start()
+    assert world.rows()[0]["refreshType"] == "DirectLakeFraming"
+    assert world.cancel(refresh_id).status == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic x"}, {"authorization": "Bearer "}])
+def test_a_call_without_a_token_is_refused(headers: dict[str, str]) -> None:
+    """An empty 403, and nothing starts."""
+    world = World()
+    response = world.call("POST", REFRESHES, FULL, {"Authorization": "", **headers})
+    assert (response.status, response.body) == (403, b"")
+    assert world.states() == []
+
+
+def test_a_model_can_be_unknown() -> None:
+    """By itself, or as the rule for all models that were not made known."""
+    world = World(exists=False)
+    for method, path in (("GET", MODEL), ("GET", REFRESHES), ("POST", REFRESHES)):
+        response = world.call(method, path)
+        assert response.status == 404
+        said: Any = json.loads(response.body)["error"]
+        assert (said["code"], said["pbi.error"]["code"]) == ("PowerBIEntityNotFound", "PowerBIEntityNotFound")
+        assert "message" not in said
+    world.service.set_knobs(DATASET, {"exists": True})
+    assert world.call("GET", REFRESHES).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1.0/myorg/groups", 404),
+        ("PATCH", REFRESHES, 404),
+        ("DELETE", REFRESHES, 404),
+        ("DELETE", f"{REFRESHES}/937844652", 404),
+        ("GET", f"{MODEL}/{OTHER}", 404),
+        ("GET", f"/v1.0/myorg/groups/{WORKSPACE}/datasets/sales/refreshes", 404),
+        ("POST", f"/v1.0/myorg/datasets/{DATASET}/refreshes", 403),
+    ],
+)
+def test_other_paths_are_refused(method: str, path: str, status: int) -> None:
+    """404, and 403 in My workspace; the integer `id` is nobody's address."""
+    response = World().call(method, path)
+    assert response.status == status
+    assert response.headers["RequestId"]
+
+
+def test_ids_may_be_in_upper_case() -> None:
+    """A GUID is a GUID."""
+    world = World()
+    refresh_id = world.start()
+    assert world.call("GET", f"{REFRESHES.upper().replace('V1.0', 'v1.0')}/{refresh_id.upper()}").status == 202
+
+
+def test_the_model_tells_about_itself() -> None:
+    """GET of the dataset."""
+    response = World().call("GET", MODEL)
+    assert response.status == 200
+    assert json.loads(response.body)["id"] == DATASET
+
+
+def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> None:
+    """Also refusals; the clock can be wrong, and then all times are."""
+    world = World(clockSkewSeconds=-90)
+    first, second = world.call("GET", "/nowhere"), world.call("GET", REFRESHES)
+    assert first.headers["Date"] == second.headers["Date"] == "Mon, 23 Mar 2026 13:47:01 GMT"
+    assert first.headers["RequestId"] != second.headers["RequestId"]
+    world.start()
+    assert world.rows()[0]["startTime"] == "2026-03-23T13:47:01.017Z"
+
+
+def test_naive_times_are_refused() -> None:
+    """A mistake of the caller."""
+    world = World()
+    world.now = world.now.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="aware"):
+        world.call("GET", REFRESHES, headers=BEARER)
+
+
+def test_a_conflict_in_other_words() -> None:
+    """Nobody promised how it is worded."""
+    world = World(conflictMessage="A refresh is already in progress", conflict=409)
+    world.start()
+    response = world.call("POST", REFRESHES, FULL)
+    assert response.status == 409
+    assert json.loads(response.body)["error"]["message"] == "A refresh is already in progress"

@@ -1,0 +1,109 @@
+"""A service with a clock that is moved by hand, called in-process: by its routes, or as a transport of requests."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from dev.power_bi.messages import Request, Response
+from dev.power_bi.service import PowerBiService
+
+WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
+DATASET = "22222222-aaaa-bbbb-cccc-000000000002"
+OTHER = "33333333-aaaa-bbbb-cccc-000000000003"
+MODEL = f"/v1.0/myorg/groups/{WORKSPACE}/datasets/{DATASET}"
+REFRESHES = f"{MODEL}/refreshes"
+START = datetime(2026, 3, 23, 13, 48, 31, 17_000, tzinfo=UTC)
+BEARER = {"Authorization": "Bearer any"}
+FULL = {"type": "full"}
+PLAIN = {"seconds": 10, "notStartedSeconds": 2, "visibilitySeconds": 0, "cancelSeconds": 1}
+"""Knobs without chance."""
+
+Json = dict[str, Any]
+
+
+class World:
+    """A service and its time. `knobs` become those of all models, on top of PLAIN."""
+
+    def __init__(self, seed: int = 0, **knobs: object) -> None:
+        self.service = PowerBiService(seed)
+        self.service.set_defaults({**PLAIN, **knobs})
+        self.now = START
+
+    def tick(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now += timedelta(seconds=seconds)
+
+    def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Response:
+        """One request now; a JSON body unless it is bytes."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        own = {"Content-Type": "application/json"} if headers is None else headers
+        return self.service.handle(Request(method, path, BEARER | own, content), self.now)
+
+    def start(self, body: object = FULL) -> str:
+        """The id of an accepted refresh."""
+        response = self.call("POST", REFRESHES, body)
+        assert response.status == 202, response
+        return response.headers["RequestId"]
+
+    def rows(self, query: str = "") -> list[Json]:
+        """The history."""
+        response = self.call("GET", REFRESHES + query)
+        assert response.status == 200, response
+        rows: list[Json] = json.loads(response.body)["value"]
+        return rows
+
+    def details(self, refresh_id: str) -> tuple[int, Json]:
+        """A refresh by id."""
+        response = self.call("GET", f"{REFRESHES}/{refresh_id}")
+        return response.status, json.loads(response.body)
+
+    def cancel(self, refresh_id: str) -> Response:
+        """The answer to a DELETE."""
+        return self.call("DELETE", f"{REFRESHES}/{refresh_id}")
+
+    def control(self, method: str, path: str, body: object = None) -> tuple[int, Json]:
+        """A control request, without a token."""
+        content = b"" if body is None else json.dumps(body).encode()
+        response = self.service.handle(Request(method, path, {}, content), self.now)
+        return response.status, json.loads(response.body)
+
+    def states(self) -> list[str]:
+        """The true states of all refreshes, oldest first."""
+        return [entry["state"] for entry in self.service.seen(DATASET, self.now)["refreshes"]]
+
+
+class InProcess(BaseAdapter):
+    """A transport of requests that calls the service of a world; waiting for an answer moves its time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """The service's answer; what it drops or gives too late is an error of requests."""
+        world, body = self._world, request.body or b""
+        content = body.encode() if isinstance(body, str) else body
+        headers = dict(request.headers)
+        answer = world.service.handle(Request(request.method or "", request.path_url, headers, content), world.now)
+        patience = kwargs["timeout"][1]
+        world.tick(min(answer.delay_seconds, patience))
+        if answer.delay_seconds >= patience:
+            raise requests.ReadTimeout
+        if answer.dropped:
+            raise requests.ConnectionError
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers = CaseInsensitiveDict(answer.headers)
+        response.raw = io.BytesIO(answer.body)
+        response.request, response.url = request, request.url or ""
+        return response
+
+    def close(self) -> None:
+        """Nothing to close."""

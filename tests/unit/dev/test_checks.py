@@ -1,0 +1,43 @@
+"""`dev.py test` runs every step and tells the truth about them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from dev import checks
+from dev.checks import Result, Step, run_steps, steps, summary
+
+
+def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has a heading with its command, and a line with its time."""
+    clock = itertools.count(step=2).__next__
+    todo = [Step("lint", ["/x/ruff", "check"]), Step("tests", ["/x/pytest"])]
+    results = run_steps(todo, lambda command: 1 if command[0] == "/x/ruff" else 0, lambda: float(clock()))
+    assert results == [Result("lint", 1, 2), Result("tests", 0, 2)]
+    shown = capsys.readouterr().out
+    assert "=== lint: ruff check\n--- lint: FAILED in 2.0 s\n" in shown
+    assert "=== tests: pytest\n--- tests: passed in 2.0 s\n" in shown
+
+
+def test_summary_names_what_failed() -> None:
+    """The last line can be read alone."""
+    assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
+    assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All right, 2 s"
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (5, 1), (-9, 1)])
+def test_exit_code(monkeypatch: pytest.MonkeyPatch, code: int, expected: int) -> None:
+    """1 if any step failed, in whatever way."""
+    monkeypatch.setattr(checks, "_run", lambda command: code if "pytest" in command else 0)
+    assert checks.run(fast=False, pytest_arguments=[]) == expected
+
+
+def test_fast_runs_the_unit_tests_only() -> None:
+    """Unless the person names the tests to be run."""
+    assert steps(fast=True)[-1].command[-1] == "tests/unit"
+    assert steps(fast=False)[-1].command[-1] != "tests/unit"
+    chosen = ["-x", "tests/unit/test_repository.py::test_only_the_app_is_deployed"]
+    assert steps(fast=True, pytest_arguments=chosen)[-1].command[-2:] == chosen
+    assert steps(fast=True, pytest_arguments=["-k", "queue"])[-1].command[-3:] == ["-k", "queue", "tests/unit"]

@@ -1,0 +1,175 @@
+"""Waits follow the time that has been spent and what earlier refreshes took, between the limits of the operator."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dev.polling import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
+from refresh.polling.schedule import (
+    ENOUGH,
+    FAR_SHARE,
+    NEAR_LOOKS,
+    Limits,
+    backoff,
+    expectation,
+    next_wait,
+    planned_wait,
+    quantile,
+)
+
+LIMITS = Limits(poll_min=5, poll_max=60)
+spans = st.floats(min_value=-1e6, max_value=1e9, allow_nan=False)
+histories = st.lists(st.floats(min_value=0.1, max_value=86_400), max_size=20)
+alike = st.tuples(
+    st.floats(min_value=20, max_value=86_400), st.lists(st.floats(0.9, 1.1), min_size=ENOUGH, max_size=20)
+).map(lambda drawn: [drawn[0] * part for part in drawn[1]])
+limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(lambda drawn: Limits(drawn[0], drawn[0] * drawn[1]))
+
+
+def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[float]:
+    """When a refresh is looked at until so many seconds have passed, and once more."""
+    times = [at.poll_min]
+    while times[-1] < until:
+        times.append(times[-1] + planned_wait(times[-1], durations, at))
+    return times
+
+
+def test_a_wait_is_a_tenth_of_the_time_spent() -> None:
+    """Half a minute late after five minutes is what a person would not see."""
+    assert [next_wait(spent, LIMITS) for spent in (0, 50, 300, 600, 36_000)] == [5, 5, 30, 60, 60]
+
+
+def test_repeated_failures_double_the_wait() -> None:
+    """Up to the longest one, however many there are."""
+    assert [backoff(failures, LIMITS) for failures in (1, 2, 3, 4, 5, 1_000_000)] == [5, 10, 20, 40, 60, 60]
+
+
+@given(spans, spans)
+def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
+    """Also when clocks differ and the time spent is negative."""
+    assert LIMITS.poll_min <= next_wait(one, LIMITS) <= LIMITS.poll_max
+    shorter, longer = sorted((one, other))
+    assert next_wait(shorter, LIMITS) <= next_wait(longer, LIMITS)
+
+
+def test_fractions_of_seconds_are_kept() -> None:
+    """Tests of the whole app run with very short waits."""
+    fast = Limits(poll_min=0.01, poll_max=0.05)
+    assert next_wait(0, fast) == 0.01
+    assert backoff(9, fast) == 0.05
+    assert planned_wait(1.0, [1.0, 1.0, 1.1], fast) == pytest.approx(0.0185)
+
+
+@given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
+def test_too_few_earlier_refreshes_tell_nothing(spent: float, durations: list[float], at: Limits) -> None:
+    """Two do not tell how much they differ."""
+    assert expectation(durations) is None
+    assert planned_wait(spent, durations, at) == next_wait(spent, at)
+
+
+@given(histories.filter(lambda known: len(known) >= ENOUGH))
+def test_the_usual_end_is_the_median(durations: list[float]) -> None:
+    """Between an early and a late one, whatever the order of the history."""
+    expected = expectation(durations)
+    assert expected is not None
+    assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
+    assert expected == expectation(sorted(durations, reverse=True))
+    assert expected.usual == pytest.approx(quantile(sorted(durations), 0.5))
+
+
+def test_single_refreshes_that_took_far_longer_change_little() -> None:
+    """One of ten, ten times as long."""
+    plain, odd = expectation([600.0 + n for n in range(10)]), expectation([600.0 + n for n in range(9)] + [6_000.0])
+    assert plain is not None
+    assert odd is not None
+    assert odd.usual == plain.usual
+    assert odd.early == pytest.approx(plain.early, rel=0.01)
+    assert odd.late <= 1.3 * odd.usual
+
+
+@given(spans, histories, limits)
+def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
+    """Never faster than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
+    wait = planned_wait(spent, durations, at)
+    usual = quantile(sorted(durations), 0.5) if durations else 0
+    assert wait >= at.poll_min
+    assert wait <= max(usual * FAR_SHARE, at.poll_max) + at.poll_min + 1e-6
+
+
+@given(histories, limits)
+def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
+    """However much earlier refreshes differ."""
+    expected = expectation(durations)
+    if expected is None or expected.usual > 5_000 * at.poll_min:
+        return
+    times = looks(durations, expected.usual, at)
+    if len(times) > 1:
+        assert times[-1] - times[-2] <= at.poll_max + 1.001
+
+
+@given(alike, limits)
+def test_where_ends_are_usual_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
+    """If they do not differ by more than fifteen of them."""
+    expected = expectation(durations)
+    assert expected is not None
+    if expected.late - expected.early > NEAR_LOOKS * at.poll_max or expected.usual > 5_000 * at.poll_min:
+        return
+    times = looks(durations, expected.late, at)
+    near = [then - now for now, then in pairwise(times) if now >= expected.early]
+    assert all(wait <= at.poll_max + 1e-6 for wait in near)
+
+
+@pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600, 86_000])
+def test_an_early_end_is_noticed_within_reason(usual: float) -> None:
+    """Within two and a half times as long as it took, and within a sixth of the usual time."""
+    times = looks([usual * part for part in (0.9, 1, 1.1)], usual)
+    for now, then in pairwise(times):
+        assert then - now <= max(2.5 * now, 5) + 5
+        assert then - now <= max(usual / 6, 60) + 5
+
+
+@pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
+def test_an_overdue_refresh_is_looked_at_ever_more_rarely(usual: float) -> None:
+    """Until it has taken three times as long, and never with longer waits than before the usual end."""
+    times = looks([usual * part for part in (0.9, 1, 1.1)], 3 * usual)
+    overdue = [then - now for now, then in pairwise(times) if now > 1.3 * usual]
+    assert overdue == sorted(overdue)
+    assert overdue[-1] <= max(usual / 6, 60)
+
+
+def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
+    """Calls from the POST on and lateness, as `dev.polling` measures them, but with the plan alone."""
+    chance = random.Random(f"plan {seed} {usual}")  # noqa: S311
+    durations = [duration(chance, usual) for _ in range(earlier)]
+    ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
+    now, calls, wait = chance.uniform(*ONE_WAY_SECONDS), 1, LIMITS.poll_min
+    while True:
+        asked = now + wait + chance.uniform(*ONE_WAY_SECONDS)
+        now, calls = asked + chance.uniform(*ONE_WAY_SECONDS), calls + 1
+        if asked >= max(ends, visible):
+            return calls, now - ends
+        wait = planned_wait(now, durations, LIMITS)
+
+
+@pytest.mark.parametrize("earlier", [20, 10])
+@pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
+def test_a_known_refresh_takes_few_calls_and_its_verdict_comes_in_time(usual: float, earlier: int) -> None:
+    """In 95 of 100 cases at most 30 calls and at most 5 seconds or 2 % late, with twenty earlier ones.
+
+    With ten it may be a tenth more. The app as a whole is measured by `dev.py bench polling`.
+    """
+    found = [polled(seed, usual, earlier) for seed in range(1_000)]
+    calls, late = sorted(calls for calls, _ in found), sorted(late for _, late in found)
+    more = 1.0 if earlier == 20 else 1.1
+    assert quantile(calls, 0.95) <= 30 * more
+    assert quantile(late, 0.95) <= max(5.0, 0.02 * usual) * more
+    assert calls[-1] <= 50
+
+
+def test_without_history_it_takes_many_calls() -> None:
+    """What the plan saves: the measure can tell a good one from a bad one."""
+    found = [polled(seed, 3_600, 0) for seed in range(20)]
+    assert min(calls for calls, _ in found) > 60

@@ -1,0 +1,248 @@
+"""A wish is taken as it is meant or refused with the key that is wrong; nothing else ever happens."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from refresh.request.reply import parse_answering
+from refresh.request.spec import KEYS, MAX_BODY_BYTES, BadRequestError, Scope, Wish, parse_cancellation, parse_wish
+from refresh.settings import Settings
+
+WORKSPACE = "01234567-89ab-cdef-0123-456789abcdef"
+DATASET = "fedcba98-7654-3210-fedc-ba9876543210"
+IDS = {"workspaceId": WORKSPACE, "datasetId": DATASET}
+ANYWHERE = Settings()
+
+
+def parse(_settings: Settings = ANYWHERE, /, **keys: Any) -> Wish:
+    """The wish of a body with both ids and these keys."""
+    return parse_wish(json.dumps({**IDS, **keys}).encode(), _settings)
+
+
+def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
+    """The refusal of a body, checked for what every refusal has."""
+    with pytest.raises(BadRequestError) as caught:
+        parse_wish(body, settings)
+    error = caught.value
+    assert error.message.endswith(".")
+    assert len(error.message) <= 500
+    assert error.to_json() == {"error": {"code": error.code, "message": error.message, "target": error.target}}
+    error.to_json()["error"]["message"].encode()
+    return error
+
+
+def test_a_wish_needs_no_more_than_its_ids() -> None:
+    """The defaults are those of the contract."""
+    wish = parse()
+    assert wish == Wish(DATASET, Scope(WORKSPACE, None, "NoNotification"), 660.0, False, True, {})
+    assert not wish.scope.enhanced
+
+
+def test_every_key_is_heard() -> None:
+    """And survives being stored."""
+    wish = parse(
+        refresh={"type": "dataOnly", "objects": [{"table": "Sales"}]},
+        timeoutMinutes=0.5,
+        onTimeout="Cancel",
+        share=False,
+        caller={"pipeline": "Nightly", "runId": "7"},
+    )
+    assert wish.scope == Scope(WORKSPACE, {"type": "DataOnly", "objects": [{"table": "Sales"}]})
+    assert wish.scope.enhanced
+    assert (wish.timeout_minutes, wish.cancel_on_timeout, wish.share) == (0.5, True, False)
+    assert wish.caller == {"pipeline": "Nightly", "runId": "7"}
+    assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
+    assert parse(notifyOption="mailonfailure").scope.notify_option == "MailOnFailure"
+
+
+@pytest.mark.parametrize("spelling", [WORKSPACE, WORKSPACE.upper()])
+def test_ids_compare_in_lower_case(spelling: str) -> None:
+    """Requests for the same model share whatever the pipeline wrote."""
+    assert parse(workspaceId=spelling, datasetId=DATASET.upper()) == parse()
+
+
+@pytest.mark.parametrize("options", [None, {}])
+def test_no_options_mean_a_standard_refresh(options: Any) -> None:
+    """Which every capacity runs."""
+    assert parse(refresh=options) == parse()
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"workspaceId": None}, "workspaceId"),
+    ({"workspaceId": 7}, "workspaceId"),
+    ({"workspaceId": ""}, "workspaceId"),
+    ({"workspaceId": WORKSPACE + "\n"}, "workspaceId"),
+    ({"workspaceId": "{" + WORKSPACE + "}"}, "workspaceId"),
+    ({"workspaceId": WORKSPACE.replace("-", "")}, "workspaceId"),
+    ({"datasetId": None}, "datasetId"),
+    ({"datasetId": [DATASET]}, "datasetId"),
+    ({"datasetId": "my model"}, "datasetId"),
+    ({"refresh": "full"}, "refresh"),
+    ({"refresh": []}, "refresh"),
+    ({"refresh": {"type": "all"}}, "refresh.type"),
+    ({"refresh": {"notifyOption": "NoNotification"}}, "refresh.notifyOption"),
+    ({"refresh": {"objects": [{"partition": "P"}]}}, "refresh.objects[0].table"),
+    ({"notifyOption": "Always"}, "notifyOption"),
+    ({"notifyOption": None}, "notifyOption"),
+    ({"notifyOption": "MailOnFailure", "refresh": {"type": "full"}}, "notifyOption"),
+    ({"timeoutMinutes": "60"}, "timeoutMinutes"),
+    ({"timeoutMinutes": True}, "timeoutMinutes"),
+    ({"timeoutMinutes": None}, "timeoutMinutes"),
+    ({"timeoutMinutes": 0}, "timeoutMinutes"),
+    ({"timeoutMinutes": -1}, "timeoutMinutes"),
+    ({"timeoutMinutes": 10_081}, "timeoutMinutes"),
+    ({"timeoutMinutes": float("nan")}, "timeoutMinutes"),
+    ({"timeoutMinutes": float("inf")}, "timeoutMinutes"),
+    ({"timeoutMinutes": 10**400}, "timeoutMinutes"),
+    ({"onTimeout": "stop"}, "onTimeout"),
+    ({"onTimeout": "cancel"}, "onTimeout"),
+    ({"share": "true"}, "share"),
+    ({"share": 1}, "share"),
+    ({"caller": "me"}, "caller"),
+    ({"caller": None}, "caller"),
+    ({"caller": {"run": 7}}, "caller.run"),
+    ({"caller": {"$type": "x"}}, "caller.$type"),
+    ({"caller": {"": "x"}}, "caller."),
+    ({"caller": {"a": "x" * 1_100}}, "caller"),
+    ({"caller": {"a" * 65: "x"}}, "caller." + "a" * 64),
+    ({"caller": {"half": "\ud83d"}}, "caller.half"),
+    ({"workspace": WORKSPACE}, "workspace"),
+    ({"datasetID": DATASET}, "datasetID"),
+    ({"x\ny": 1}, "x\\ny"),
+    ({"z" * 100: 1}, "z" * 64),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "target"), BAD, ids=[f"{number}-{target[:20]!r}" for number, (_, target) in enumerate(BAD)]
+)
+def test_a_key_that_cannot_be_served_is_named(keys: dict[str, Any], target: str) -> None:
+    """A caller corrects it without reading our code."""
+    assert refused(json.dumps({**IDS, **keys}).encode()).target == target
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"1", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    """Whatever was sent instead."""
+    assert refused(body).target == "body"
+
+
+def test_a_body_of_any_size_is_refused_unread() -> None:
+    """An unbounded body would be stored many times over."""
+    assert refused(b" " * (MAX_BODY_BYTES + 1)).target == "body"
+
+
+@pytest.mark.parametrize(
+    ("target", "keys"),
+    [
+        ("retries", {"retries": -1}),
+        ("retries", {"retries": 11}),
+        ("retries", {"retries": True}),
+        ("retries", {"retries": "1"}),
+        ("idempotencyKey", {"idempotencyKey": ""}),
+        ("idempotencyKey", {"idempotencyKey": "x" * 257}),
+        ("idempotencyKey", {"idempotencyKey": "a\u0000"}),
+        ("idempotencyKey", {"idempotencyKey": 7}),
+    ],
+)
+def test_retries_and_keys_have_bounds(target: str, keys: dict[str, Any]) -> None:
+    """And nobody's number is taken for a text."""
+    assert refused(json.dumps({**IDS, **keys}).encode()).target == target
+
+
+def test_the_header_is_the_key() -> None:
+    """The same key in both places is one; two are one too many."""
+    body = json.dumps({**IDS, "idempotencyKey": "a"}).encode()
+    assert parse_wish(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
+    assert parse_wish(body, ANYWHERE, "a").idempotency_key == "a"
+    with pytest.raises(BadRequestError):
+        parse_wish(body, ANYWHERE, "b")
+    assert parse(retries=2.0).retries == 2
+
+
+def test_a_key_names_one_wish() -> None:
+    """What decides what is refreshed may not differ; how one waits for it may."""
+    assert parse(timeoutMinutes=5, share=False).differs_from(parse()) == []
+    other = parse(refresh={"type": "full"}, workspaceId=DATASET)
+    assert other.differs_from(parse()) == ["workspaceId", "refresh"]
+
+
+def test_a_cancellation_names_the_request() -> None:
+    """By model and key, both required, and nothing else."""
+    given = {"datasetId": DATASET.upper(), "idempotencyKey": "k"}
+    assert parse_cancellation(json.dumps(given).encode()) == (DATASET, "k")
+    for wrong, target in (
+        ({"datasetId": None}, "datasetId"),
+        ({"idempotencyKey": None}, "idempotencyKey"),
+        ({"id": 1}, "id"),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            parse_cancellation(json.dumps({**given, **wrong}).encode())
+        assert caught.value.target == target
+
+
+def test_a_workspace_that_is_not_allowed_is_refused() -> None:
+    """The setting is a fence; it is named, its content is not."""
+    fenced = Settings.from_environment({"ALLOWED_WORKSPACES": f"{DATASET} {WORKSPACE}"})
+    assert parse(fenced) == parse()
+    other = Settings.from_environment({"ALLOWED_WORKSPACES": DATASET})
+    error = refused(json.dumps(IDS).encode(), other)
+    assert (error.target, error.code) == ("workspaceId", "WorkspaceNotAllowed")
+    assert DATASET not in error.message
+
+
+def test_mails_are_refused_where_power_bi_would_refuse_them() -> None:
+    """Known at the start, so said at the start."""
+    managed = Settings.from_environment({"IDENTITY_ENDPOINT": "http://localhost/msi"})
+    assert refused(json.dumps({**IDS, "notifyOption": "MailOnCompletion"}).encode(), managed).target == "notifyOption"
+    assert parse(managed, notifyOption="NoNotification") == parse()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([WORKSPACE, DATASET]),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=8,
+)
+bodies = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), json_values, max_size=6)
+
+
+def survives(body: bytes) -> None:
+    """A wish that can be stored, or a refusal."""
+    try:
+        wish = parse_wish(body, ANYWHERE)
+        parse_answering(body, ANYWHERE)
+    except BadRequestError as error:
+        json.dumps(error.to_json(), ensure_ascii=False).encode()
+    else:
+        assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
+        json.dumps(wish.to_json(), ensure_ascii=False, allow_nan=False).encode()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_wish_or_refused(body: bytes) -> None:
+    """Never anything else."""
+    survives(body)
+
+
+@hypothesis_settings(max_examples=300)
+@given(bodies, st.booleans())
+def test_any_object_is_a_wish_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
+    """Also when everything else about it is right."""
+    survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
+
+
+@hypothesis_settings(max_examples=300)
+@given(st.sampled_from(KEYS), json_values)
+def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
+    """One wrong thing at a time gets deeper than many."""
+    survives(json.dumps({**IDS, key: value}).encode())
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.text(max_size=20), max_size=3))
+def test_any_text_of_a_caller_can_be_stored_and_shown(caller: dict[str, str]) -> None:
+    """It is in every answer and in every log line."""
+    survives(json.dumps({**IDS, "caller": caller}).encode())
