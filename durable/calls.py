@@ -97,7 +97,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
     while True:
         value = yield context.call_entity(queue, name_of(operation), encode(operation))
         try:
-            answer = decode(value, AnyAnswer)
+            answer: Any = decode(value, AnyAnswer)
         except NotUnderstoodError as error:
             answer = NotUnderstood()
             note(context, Event("queue.not_understood", logging.WARNING, datasetId=dataset_id, error=str(error)))

@@ -4,7 +4,8 @@ from typing import Literal
 
 from refresh.failure.catalogue import Failure, failure
 from refresh.failure.causes import cause_of
-from refresh.history.rows import RefreshRow, iso
+from refresh.history.rows import RefreshRow
+from refresh.times import iso
 from refresh.messages import Shown
 from refresh.request.scope import TableRef
 

@@ -14,14 +14,15 @@ class ExternalRefresh(Shown, frozen=True, kw_only=True):
 class Look(Message, frozen=True, kw_only=True):
     """What the history held when a run looked before its POST.
 
-    `known`: ids of the rows that could be taken for new later. `service_time` is the service's clock, `read_at` ours,
-    taken before the call (ISO 8601 UTC). `durations`: seconds that earlier refreshes of the kind took, see
-    `refresh.polling.estimate`.
+    `known`: ids of the rows that could be taken for new later. `running`: id of the refresh that kept the model busy.
+    `service_time` is the service's clock, `read_at` ours, taken before the call (ISO 8601 UTC). `durations`: seconds
+    that earlier refreshes of the kind took, see `refresh.polling.estimate`.
     """
 
     service_time: str
     read_at: str
     known: tuple[str, ...] = ()
+    running: str | None = None
     durations: tuple[float, ...] = ()
 
 

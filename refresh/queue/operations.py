@@ -223,7 +223,7 @@ class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_beh
 
 
 class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
-    """Asks for the permit to POST once: from now on no request joins. A repeat, with the same number, changes nothing."""
+    """Asks for the permit to POST once: from now on no request joins. A repeat with the same number changes nothing."""
 
     holder: Holder
     permit: int

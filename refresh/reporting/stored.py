@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from refresh.history.rows import iso, parse_time
+from refresh.times import iso, parse_time
 from refresh.queue.state import Queue
 from refresh.reporting.status import Instance, Report, report
 from refresh.request.state import RequestState

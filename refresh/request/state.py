@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from refresh.failure.catalogue import failure
-from refresh.history.rows import instant
+from refresh.times import instant
 from refresh.polling.schedule import Limits, rest
 from refresh.request.spec import Wish
 

@@ -3,7 +3,7 @@
 Errors of Power BI are answers, too: they are facts to decide on, and an exception would lose them on the way.
 """
 
-from typing import TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from refresh.failure.catalogue import Failure
 from refresh.failure.outcome import Outcome
@@ -13,6 +13,8 @@ from refresh.messages import Message
 from refresh.queue.operations import Holder, Turn, WakeUp
 from refresh.request.scope import Scope
 
+A = TypeVar("A")
+
 
 class ModelRef(Message, frozen=True, kw_only=True):
     """A semantic model. Both ids are GUIDs in lower case."""
@@ -21,15 +23,11 @@ class ModelRef(Message, frozen=True, kw_only=True):
     dataset_id: str
 
 
-class Order(Message, frozen=True, kw_only=True, tag_field="order"):
-    """What an activity is asked to do."""
+# ---- answers ---------------------------------------------------------------------------------------------------------
 
 
 class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
     """What an activity answers."""
-
-
-# ---- what every activity that calls Power BI may answer -------------------------------------------------------------
 
 
 class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
@@ -57,25 +55,6 @@ class Broke(Answer, frozen=True, kw_only=True, tag="broke"):
     error: str = ""
 
 
-Trouble: TypeAlias = Throttled | Unavailable | Refused | Broke
-
-
-# ---- the history ----------------------------------------------------------------------------------------------------
-
-
-class ReadHistory(Order, frozen=True, kw_only=True, tag="read_history"):
-    """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
-
-    `lost`: ours may be among the new ones, begun in that window; None if it cannot.
-    """
-
-    model: ModelRef
-    turn: Turn
-    scope: Scope
-    look: Look | None = None
-    lost: LostWindow | None = None
-
-
 class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     """`running` is the refresh that keeps the model busy. `look` is what to compare with after a POST.
 
@@ -88,19 +67,6 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     adoptable: str | None = None
     durations: tuple[float, ...] = ()
     changed: bool = False
-
-
-# ---- the POST -------------------------------------------------------------------------------------------------------
-
-
-class PostRefresh(Order, frozen=True, kw_only=True, tag="post_refresh"):
-    """Start the refresh, if the queue permits it to this holder of the run."""
-
-    model: ModelRef
-    holder: Holder
-    permit: int
-    scope: Scope
-    look: Look
 
 
 class Accepted(Answer, frozen=True, kw_only=True, tag="accepted"):
@@ -140,19 +106,6 @@ class Unwanted(Answer, frozen=True, kw_only=True, tag="unwanted"):
     requests: tuple[str, ...]
 
 
-# ---- the refresh on its way -----------------------------------------------------------------------------------------
-
-
-class ReadRefresh(Order, frozen=True, kw_only=True, tag="read_refresh"):
-    """How is the refresh doing?"""
-
-    model: ModelRef
-    turn: Turn
-    refresh_id: str
-    enhanced: bool
-    posted_at: str
-
-
 class RefreshRead(Answer, frozen=True, kw_only=True, tag="refresh_read"):
     """The refresh as it was read. `outcome` is None while it runs; `began_at` is the service's start time."""
 
@@ -168,41 +121,12 @@ class RefreshAbsent(Answer, frozen=True, kw_only=True, tag="refresh_absent"):
     rolled_over: bool = False
 
 
-class CancelRefresh(Order, frozen=True, kw_only=True, tag="cancel_refresh"):
-    """Ask Power BI to cancel a refresh of ours."""
-
-    model: ModelRef
-    refresh_id: str
-
-
 class CancelAccepted(Answer, frozen=True, kw_only=True, tag="cancel_accepted"):
     """Power BI will try to cancel it."""
 
 
 class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
     """The refresh had already ended."""
-
-
-# ---- orchestrations -------------------------------------------------------------------------------------------------
-
-
-class StartRun(Order, frozen=True, kw_only=True, tag="start_run"):
-    """Start an incarnation of a run."""
-
-    dataset_id: str
-    turn: Turn
-
-
-class NotifyRequests(Order, frozen=True, kw_only=True, tag="notify_requests"):
-    """Raise the events that requests wait for."""
-
-    wake: tuple[WakeUp, ...]
-
-
-class ReadRun(Order, frozen=True, kw_only=True, tag="read_run"):
-    """Is the orchestration of this incarnation alive, and what was its last trouble?"""
-
-    turn: Turn
 
 
 class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
@@ -218,22 +142,116 @@ class Notified(Answer, frozen=True, kw_only=True, tag="notified"):
     count: int = 0
 
 
-class NotifyCallbacks(Order, frozen=True, kw_only=True, tag="notify_callbacks"):
+class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
+    """The receiver took the call. `answer`: what came back, in words."""
+
+    answer: str
+
+
+class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
+    """The receiver did not take the call.
+
+    `kind`: `again`, it may another time; `refused`, there is no receiver there, or not yet; `gone`, it never will.
+    `seconds`: how long it wants to be left alone.
+    """
+
+    kind: Literal["again", "refused", "gone"]
+    answer: str
+    seconds: float | None = None
+
+
+class NotEnded(Answer, frozen=True, kw_only=True, tag="not_ended"):
+    """The request goes on, so there is nothing to deliver yet."""
+
+
+class NoRequest(Answer, frozen=True, kw_only=True, tag="no_request"):
+    """There is no such request."""
+
+
+Trouble: TypeAlias = Throttled | Unavailable | Refused | Broke
+ReadHistoryAnswer: TypeAlias = HistoryRead | Trouble
+PostAnswer: TypeAlias = Accepted | Appeared | Blocked | Busy | AnswerLost | Stale | Unwanted | Trouble
+ReadRefreshAnswer: TypeAlias = RefreshRead | RefreshAbsent | Trouble
+CancelAnswer: TypeAlias = CancelAccepted | AlreadyEnded | Trouble
+CallBackAnswer: TypeAlias = Delivered | NotDelivered | NotEnded | NoRequest | Broke
+NotifyAnswer: TypeAlias = Notified | Broke
+ReadRunAnswer: TypeAlias = RunRead | Broke
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
+    """What an activity is asked to do, with an answer of type A."""
+
+
+class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
+    """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
+
+    `lost`: ours may be among the new ones, begun in that window; None if it cannot.
+    """
+
+    model: ModelRef
+    turn: Turn
+    scope: Scope
+    look: Look | None = None
+    lost: LostWindow | None = None
+
+
+class PostRefresh(Order[PostAnswer], frozen=True, kw_only=True, tag="post_refresh"):
+    """Start the refresh, if the queue permits it to this holder of the run."""
+
+    model: ModelRef
+    holder: Holder
+    permit: int
+    scope: Scope
+    look: Look
+
+
+class ReadRefresh(Order[ReadRefreshAnswer], frozen=True, kw_only=True, tag="read_refresh"):
+    """How is the refresh doing?"""
+
+    model: ModelRef
+    turn: Turn
+    refresh_id: str
+    enhanced: bool
+    posted_at: str
+
+
+class CancelRefresh(Order[CancelAnswer], frozen=True, kw_only=True, tag="cancel_refresh"):
+    """Ask Power BI to cancel a refresh of ours."""
+
+    model: ModelRef
+    refresh_id: str
+
+
+class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
+    """Start an incarnation of a run."""
+
+    dataset_id: str
+    turn: Turn
+
+
+class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
+    """Raise the events that requests wait for."""
+
+    wake: tuple[WakeUp, ...]
+
+
+class ReadRun(Order[ReadRunAnswer], frozen=True, kw_only=True, tag="read_run"):
+    """Is the orchestration of this incarnation alive, and what was its last trouble?"""
+
+    turn: Turn
+
+
+class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_callbacks"):
     """Tell the callbacks of a request that it has ended."""
 
     request: str
 
 
-class CallBack(Order, frozen=True, kw_only=True, tag="call_back"):
+class CallBack(Order[CallBackAnswer], frozen=True, kw_only=True, tag="call_back"):
     """POST the outcome of a request to a URI, which is a capability."""
 
     request: str
     uri: str
-
-
-ReadHistoryAnswer: TypeAlias = HistoryRead | Trouble
-PostAnswer: TypeAlias = Accepted | Appeared | Blocked | Busy | AnswerLost | Stale | Unwanted | Trouble
-ReadRefreshAnswer: TypeAlias = RefreshRead | RefreshAbsent | Trouble
-CancelAnswer: TypeAlias = CancelAccepted | AlreadyEnded | Trouble
-NotifyAnswer: TypeAlias = Notified | Broke
-ReadRunAnswer: TypeAlias = RunRead | Broke
