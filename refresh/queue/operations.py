@@ -5,7 +5,7 @@ it is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not
 sent it, answers `NotUnderstood`; the sender tries again later.
 """
 
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
@@ -110,6 +110,12 @@ class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
     """Another incarnation of the request is enrolled."""
 
 
+class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
+    """The request is not enrolled: too much waits already (see `refresh.queue.room`). `retry_after`: seconds."""
+
+    retry_after: int
+
+
 class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
     """This incarnation of the run may not go on. `next` is a run that has to be started."""
 
@@ -160,7 +166,7 @@ class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):
     next: Turn | None = None
 
 
-EnrollAnswer: TypeAlias = Enrolled | Ended | Left | Unknown | Taken
+EnrollAnswer: TypeAlias = Enrolled | Ended | Left | Unknown | Taken | QueueFull
 LeaveAnswer: TypeAlias = Left | Ended | Unknown | Taken
 ClaimAnswer: TypeAlias = Claimed | Superseded
 CloseAnswer: TypeAlias = Closed | Superseded
@@ -316,6 +322,7 @@ AnyAnswer: TypeAlias = (
     | Left
     | Unknown
     | Taken
+    | QueueFull
     | Claimed
     | Closed
     | Recorded
@@ -327,6 +334,6 @@ AnyAnswer: TypeAlias = (
 )
 
 
-def name_of(operation: Operation[A]) -> str:
+def name_of(operation: Operation[Any]) -> str:
     """The name of the operation, as the entity is asked."""
     return str(type(operation).__struct_config__.tag)
