@@ -1,13 +1,17 @@
 """The entity `dataset_queue`, one per dataset (key: dataset id): a shell around the pure `refresh.queue`."""
 
 import json
+import logging
 
 import azure.durable_functions as df
 
 from refresh import clock
 from refresh.queue.state import Queue
 from refresh.queue.stored import handle, load
+from refresh.reporting.events import Event
+from refresh.text import cut
 
+log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
@@ -18,6 +22,9 @@ def dataset_queue(context: df.DurableEntityContext) -> None:
     State and result are set together at the end: the engine does not roll back what an operation did before it failed.
     """
     handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
+    if handled.problem:
+        problem = cut(handled.problem, 300)
+        log.error(Event("queue.not_understood", datasetId=context.entity_key, error=problem).line())
     context.set_result(handled.answer)
     if handled.state is None:
         context.destruct_on_exit()
