@@ -6,9 +6,8 @@ Never a `finally` or a bare `except` around a yield: they would run at the end o
 import logging
 import warnings
 from collections.abc import Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar, cast
 
 import azure.durable_functions as df
 
@@ -19,15 +18,28 @@ from refresh.reporting.events import Event
 from refresh.run import orders
 from refresh.text import cut
 
-O = TypeVar("O", bound=orders.Order)  # noqa: E741
 A = TypeVar("A")
 T = TypeVar("T")
 
 Steps = Generator[Any, Any, T]
 """The steps of an orchestration: durable tasks go out, their results come in, T is returned."""
 
-NOT_UNDERSTOOD_SECONDS = 30.0
-"""Pause before an operation is sent again to a queue whose code is older: a rolling update takes minutes."""
+NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
+"""Pause before a value that this code, or that of a queue, cannot read is tried again: the app is being updated, or was
+rolled back. It doubles up to the longest."""
+
+ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
+    orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
+    orders.PostRefresh: (names.POST_REFRESH, orders.PostAnswer),
+    orders.ReadRefresh: (names.READ_REFRESH, orders.ReadRefreshAnswer),
+    orders.CancelRefresh: (names.CANCEL_REFRESH, orders.CancelAnswer),
+    orders.StartRun: (names.START_RUN, orders.NotifyAnswer),
+    orders.NotifyRequests: (names.NOTIFY_REQUESTS, orders.NotifyAnswer),
+    orders.ReadRun: (names.READ_RUN, orders.ReadRunAnswer),
+    orders.NotifyCallbacks: (names.NOTIFY_CALLBACKS, orders.NotifyAnswer),
+    orders.CallBack: (names.CALL_BACK, orders.CallBackAnswer),
+}
+"""For each order the name of its activity and the type of the answer."""
 
 log = logging.getLogger(__name__)
 
@@ -36,74 +48,56 @@ log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
-@dataclass(frozen=True)
-class Activity(Generic[O, A]):
-    """An activity, the type of its orders, and that of its answers."""
-
-    name: str
-    order: type[O]
-    answer: Any
-
-
-READ_HISTORY: Activity[orders.ReadHistory, orders.ReadHistoryAnswer] = Activity(
-    names.READ_HISTORY, orders.ReadHistory, orders.ReadHistoryAnswer
-)
-POST_REFRESH: Activity[orders.PostRefresh, orders.PostAnswer] = Activity(
-    names.POST_REFRESH, orders.PostRefresh, orders.PostAnswer
-)
-READ_REFRESH: Activity[orders.ReadRefresh, orders.ReadRefreshAnswer] = Activity(
-    names.READ_REFRESH, orders.ReadRefresh, orders.ReadRefreshAnswer
-)
-CANCEL_REFRESH: Activity[orders.CancelRefresh, orders.CancelAnswer] = Activity(
-    names.CANCEL_REFRESH, orders.CancelRefresh, orders.CancelAnswer
-)
-START_RUN: Activity[orders.StartRun, orders.NotifyAnswer] = Activity(
-    names.START_RUN, orders.StartRun, orders.NotifyAnswer
-)
-NOTIFY_REQUESTS: Activity[orders.NotifyRequests, orders.NotifyAnswer] = Activity(
-    names.NOTIFY_REQUESTS, orders.NotifyRequests, orders.NotifyAnswer
-)
-READ_RUN: Activity[orders.ReadRun, orders.ReadRunAnswer] = Activity(
-    names.READ_RUN, orders.ReadRun, orders.ReadRunAnswer
-)
-NOTIFY_CALLBACKS: Activity[orders.NotifyCallbacks, orders.NotifyAnswer] = Activity(
-    names.NOTIFY_CALLBACKS, orders.NotifyCallbacks, orders.NotifyAnswer
-)
-
-
-def call(
-    context: df.DurableOrchestrationContext, activity: Activity[O, A], order: O
-) -> Generator[Any, Any, A | orders.Broke]:
+def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Steps[A | orders.Broke]:
     """The answer of an activity. An activity that raises, or whose answer cannot be read, answers `Broke`."""
+    name, kind = ACTIVITIES[type(order)]
     try:
-        value = yield context.call_activity(activity.name, encode(order))
-        answer: A = decode(value, activity.answer)
+        value = yield context.call_activity(name, encode(order))
+        answer: A | orders.Broke = decode(value, kind)
     except Exception as error:
         text = cut(str(error), 300)
-        note(
-            context,
-            Event("activity.failed", logging.ERROR, instanceId=context.instance_id, activity=activity.name, error=text),
-        )
+        facts = {"instanceId": context.instance_id, "activity": name, "error": text}
+        note(context, Event("activity.failed", logging.ERROR, **facts))
         return orders.Broke(error=text)
     return answer
 
 
-def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[A]) -> Generator[Any, Any, A]:
+def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[A]) -> Steps[A]:
     """The answer of the dataset's queue to an operation.
 
-    A queue whose code does not know the operation is asked again after a pause: it is being updated.
+    A queue whose code does not know the operation, or answers what this code does not know, is asked again after a
+    pause.
     """
-    queue = df.EntityId(names.DATASET_QUEUE, dataset_id)
+    queue, pause = df.EntityId(names.DATASET_QUEUE, dataset_id), NOT_UNDERSTOOD_SECONDS
     while True:
         value = yield context.call_entity(queue, name_of(operation), encode(operation))
         try:
             answer: Any = decode(value, AnyAnswer)
-        except NotUnderstoodError as error:
+        except NotUnderstoodError:
             answer = NotUnderstood()
-            note(context, Event("queue.not_understood", logging.WARNING, datasetId=dataset_id, error=str(error)))
         if not isinstance(answer, NotUnderstood):
-            return answer
-        yield from sleep(context, NOT_UNDERSTOOD_SECONDS)
+            return cast(A, answer)  # the operation says of what type
+        facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name_of(operation)}
+        note(context, Event("queue.not_understood", logging.WARNING, **facts))
+        yield from sleep(context, pause)
+        pause = min(pause * 2, LONGEST_NOT_UNDERSTOOD_SECONDS)
+
+
+def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:
+    """The input of the orchestration; None if this code cannot read it.
+
+    Then newer code wrote it, and the orchestration continues as new with the same input, after a pause.
+    """
+    value = context.get_input()
+    try:
+        state: T = decode(value, kind)
+    except NotUnderstoodError as error:
+        facts = {"instanceId": context.instance_id, "error": cut(str(error), 300)}
+        note(context, Event("input.not_understood", logging.ERROR, **facts))
+        yield from sleep(context, LONGEST_NOT_UNDERSTOOD_SECONDS)
+        context.continue_as_new(value)
+        return None
+    return state
 
 
 def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None]:

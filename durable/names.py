@@ -19,5 +19,7 @@ CALL_BACK = "call_back"
 
 CANCEL_EVENT = "Cancel"
 """Tells a request that a caller cancelled it."""
+CALLBACK_EVENT = "CallbackAdded"
+"""Tells a request that a receiver waits for a callback, if that came after its start."""
 ENDED_EVENT = "Ended"
 """Tells a callback that its request has ended."""

@@ -1,13 +1,11 @@
 """The entity `dataset_queue`, one per dataset (key: dataset id): a shell around the pure `refresh.queue`."""
 
-import json
 import logging
 
 import azure.durable_functions as df
 
 from refresh import clock
-from refresh.queue.state import Queue
-from refresh.queue.stored import handle, load
+from refresh.queue.stored import handle
 from refresh.reporting.events import Event
 from refresh.text import cut
 
@@ -38,10 +36,3 @@ def _input(context: df.DurableEntityContext) -> object:
         return context.get_input()
     except (TypeError, ValueError):
         return None
-
-
-async def read_queue(client: df.DurableOrchestrationClient, dataset_id: str) -> Queue:
-    """The queue of a dataset as it was last committed, perhaps a moment ago. An empty one if it is quiet."""
-    answer = await client.read_entity_state(df.EntityId("dataset_queue", dataset_id))
-    state = answer.entity_state if answer.entity_exists else None
-    return load(json.loads(state) if isinstance(state, str) and state else state)

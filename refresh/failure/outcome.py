@@ -5,9 +5,9 @@ from typing import Literal
 from refresh.failure.catalogue import Failure, failure
 from refresh.failure.causes import cause_of
 from refresh.history.rows import RefreshRow
-from refresh.times import iso
 from refresh.messages import Shown
 from refresh.request.scope import TableRef
+from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50
 """Of thousands of partitions: a caller whose object is not named gets another try, alone."""

@@ -7,9 +7,10 @@ an external one that does the same.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from refresh.history.look import ExternalRefresh, Look, LostWindow
-from refresh.history.rows import RefreshRow
+from refresh.history.rows import RefreshObject, RefreshRow
 from refresh.request.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
@@ -23,10 +24,6 @@ FRAMING = "directlakeframing"
 """How the history of a Direct Lake model names every refresh, ours too: such a model loads no data."""
 KEPT_AT_LEAST = 20
 """Rows that the service keeps whatever their age."""
-EARLIER_READ = 5
-"""Earlier enhanced refreshes that are read to learn which objects a refresh of the whole model has."""
-
-ObjectKey = tuple[str, str | None]
 
 
 def blocker(rows: Sequence[RefreshRow], now: datetime) -> RefreshRow | None:
@@ -106,20 +103,21 @@ def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool 
     return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
 
 
-def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, whole: frozenset[ObjectKey] | None) -> bool:
+def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, whole: str | None) -> bool:
     """Whether an enhanced refresh, read by id, does all that these options ask for.
 
     A refresh of the whole model lists its partitions just as one of a part of it does, and so does one of a table
-    without its partitions. So for the whole model the refresh has to list what an earlier refresh of the whole model
-    did: `whole`, None if none is known. For a table without its partitions only a refresh that may be `ours` counts.
+    without its partitions. So for the whole model the refresh has to have the same objects as our last refresh of it:
+    `whole` is their digest, None if it is not known. For a table without its partitions only a refresh that may be
+    `ours` counts.
     """
     if (details.type or "").lower() != options.type.lower():
         return False
     if (details.commit_mode or "Transactional").lower() != (options.commit_mode or "Transactional").lower():
         return False
-    refreshed = objects_of(details)
     if options.whole_model:
-        return ours and whole is not None and whole <= refreshed
+        return ours and whole is not None and whole == digest_of(details.objects)
+    refreshed = {(entry.table, entry.partition) for entry in details.objects}
     tables = {table for table, _ in refreshed}
     return all(
         (entry.table, entry.partition) in refreshed or (entry.partition is None and entry.table in tables and ours)
@@ -127,22 +125,10 @@ def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, whole: f
     )
 
 
-def objects_of(details: RefreshRow) -> frozenset[ObjectKey]:
-    """The tables and partitions of an enhanced refresh that was read by id."""
-    return frozenset((entry.table, entry.partition) for entry in details.objects)
-
-
-def earlier_enhanced(rows: Sequence[RefreshRow], look: Look) -> list[RefreshRow]:
-    """The enhanced refreshes to read by id, to learn which objects one of the whole model has: the newest of those that
-    completed and were there at the look."""
-    new = {row.request_id for row in new_rows(rows, look)}
-    found = (row for row in rows if row.refresh_type.lower() == "viaenhancedapi" and row.state == "completed")
-    return [row for row in found if row.request_id not in new][:EARLIER_READ]
-
-
-def whole_model(details: Iterable[RefreshRow]) -> frozenset[ObjectKey] | None:
-    """The objects of the widest of these refreshes; None if there are none."""
-    return max(filter(None, map(objects_of, details)), key=len, default=None)
+def digest_of(objects: Iterable[RefreshObject]) -> str | None:
+    """A short name for the tables and partitions of a refresh; None if it lists none."""
+    names = sorted({f"{entry.table}\0{entry.partition or ''}" for entry in objects})
+    return sha256("\0\0".join(names).encode(errors="replace")).hexdigest()[:16] if names else None
 
 
 def rolled_over(rows: Sequence[RefreshRow], began: datetime) -> bool:

@@ -1,8 +1,8 @@
 """Duration estimates: how long earlier refreshes of a model took, as far as they are like the one that is waited for.
 
-Only what has completed counts, and only its own kind. Standard refreshes are all of the whole model. Those over XMLA may
-be of anything, and automatic framings do no work. Enhanced ones may be of anything, too, which the history does not
-show: a few of them have to be read by their ids.
+Only what has completed counts, and only its own kind. Standard refreshes are all of the whole model. Those over XMLA
+may be of anything, and automatic framings do no work. Enhanced ones may be of anything, too, which the history does
+not show: a few of them have to be read by their ids.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +15,8 @@ MAX_DURATIONS = 20
 """Durations that are kept: as many rows as a history has at least."""
 MAX_READ = 5
 """Enhanced refreshes that are read by their ids."""
+LONGEST_SECONDS = 24 * 3600.0
+"""No refresh takes longer: what the history says beyond it is an error in its times."""
 WORTH_SECONDS = 300.0
 """Shorter enhanced refreshes are not read by their ids: without an estimate they cost hardly more calls."""
 
@@ -71,7 +73,7 @@ def _enhanced(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
 
 def _seconds(rows: Iterable[RefreshRow]) -> tuple[float, ...]:
     found = (round(seconds_of(row), 1) for row in rows if row.state == "completed")
-    return tuple([seconds for seconds in found if seconds > 0][:MAX_DURATIONS])
+    return tuple([seconds for seconds in found if 0 < seconds <= LONGEST_SECONDS][:MAX_DURATIONS])
 
 
 def _same_work(row: RefreshRow, options: RefreshOptions) -> bool:

@@ -96,13 +96,13 @@ def backoff(failures: int, limits: Limits) -> float:
     return float(min(limits.poll_min * 2 ** min(failures - 1, 10), limits.poll_max))
 
 
-def rest(failed_tries: int, limits: Limits) -> float:
-    """Seconds until a request tries again after its `failed_tries`-th transient failure (1 or more).
+def pause_before_attempt(failed_attempts: int, limits: Limits) -> float:
+    """Seconds until a request tries again after its `failed_attempts`-th passing failure (1 or more).
 
     Doubling from poll_max (a minute unless set otherwise) to fifteen times that: what evicted a model or overloaded a
     gateway needs minutes to pass.
     """
-    return float(limits.poll_max * min(2 ** (failed_tries - 1), 15))
+    return float(limits.poll_max * min(2 ** (failed_attempts - 1), 15))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

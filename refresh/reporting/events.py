@@ -8,11 +8,13 @@ import json
 import logging
 from typing import Any
 
+import msgspec
+
 
 class Event:
     """One log line. Facts that are not known (None, empty) are left out; tokens and URIs are never among them."""
 
-    def __init__(self, name: str, level: int = logging.INFO, **facts: Any) -> None:
+    def __init__(self, name: str, level: int = logging.INFO, /, **facts: Any) -> None:
         self.name, self.level = name, level
         self.facts = {key: value for key, value in facts.items() if value not in (None, "", [], {}, ())}
 
@@ -21,5 +23,6 @@ class Event:
         return Event(self.name, self.level, **{**facts, **self.facts})
 
     def line(self) -> str:
-        """The event as a line of JSON."""
-        return json.dumps({"event": self.name, **self.facts}, ensure_ascii=False, default=str)
+        """The event as a line of JSON in ASCII: no character of a foreign text breaks a line or turns its direction."""
+        text = json.dumps(msgspec.to_builtins({"event": self.name, **self.facts}, enc_hook=str))
+        return text.replace("\x7f", "\\u007f")

@@ -5,6 +5,8 @@ Errors of Power BI are answers, too: they are facts to decide on, and an excepti
 
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+import msgspec
+
 from refresh.failure.catalogue import Failure
 from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look, LostWindow
@@ -107,11 +109,15 @@ class Unwanted(Answer, frozen=True, kw_only=True, tag="unwanted"):
 
 
 class RefreshRead(Answer, frozen=True, kw_only=True, tag="refresh_read"):
-    """The refresh as it was read. `outcome` is None while it runs; `began_at` is the service's start time."""
+    """The refresh as it was read. `outcome` is None while it runs; `began_at` is the service's start time.
+
+    `objects`: digest of its tables and partitions.
+    """
 
     began_at: str | None = None
     outcome: Outcome | None = None
     progress: Progress | None = None
+    objects: str | None = None
 
 
 class RefreshAbsent(Answer, frozen=True, kw_only=True, tag="refresh_absent"):
@@ -143,9 +149,11 @@ class Notified(Answer, frozen=True, kw_only=True, tag="notified"):
 
 
 class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
-    """The receiver took the call. `answer`: what came back, in words."""
+    """The receiver took the call. `response`: what came back, in words."""
 
-    answer: str
+    response: str
+    dataset_id: str | None = None
+    caller: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
@@ -156,7 +164,9 @@ class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
     """
 
     kind: Literal["again", "refused", "gone"]
-    answer: str
+    response: str
+    dataset_id: str | None = None
+    caller: dict[str, str] = msgspec.field(default_factory=dict)
     seconds: float | None = None
 
 
@@ -188,7 +198,8 @@ class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
 class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
     """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
 
-    `lost`: ours may be among the new ones, begun in that window; None if it cannot.
+    `lost`: ours may be among the new ones, begun in that window; None if it cannot. `whole`: digest of the objects of
+    our last refresh of the whole model.
     """
 
     model: ModelRef
@@ -196,6 +207,7 @@ class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read
     scope: Scope
     look: Look | None = None
     lost: LostWindow | None = None
+    whole: str | None = None
 
 
 class PostRefresh(Order[PostAnswer], frozen=True, kw_only=True, tag="post_refresh"):

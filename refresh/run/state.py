@@ -58,6 +58,8 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     until: str
     window: LostWindow = LostWindow()
     error: str | None = None
+    broke: bool = False
+    """An exception of ours lost the answer."""
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
@@ -128,9 +130,13 @@ Phase: TypeAlias = (
 
 
 class Calls(Message, frozen=True, kw_only=True):
-    """How calls to Power BI have gone lately: failures in a row, since when, and the last error."""
+    """How calls to Power BI have gone lately: failures in a row, since when, and the last error.
+
+    `broken`: how many of the last failures in a row were exceptions of ours.
+    """
 
     failures: int = 0
+    broken: int = 0
     failing_since: str | None = None
     last_error: str | None = None
 

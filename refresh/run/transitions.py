@@ -15,6 +15,8 @@ from refresh.run.state import Calls, Finishing, Followed, Over, Recording, Reope
 from refresh.run.step import Moved
 from refresh.times import instant, time_of
 
+MAX_BROKEN = 20
+"""Exceptions of ours in a row, after a POST, before the outcome is given up as unknown."""
 MAX_TRIES = 3
 """How often a refresh that the service dropped, or a POST whose answer was lost, is tried before the run gives up."""
 
@@ -34,7 +36,8 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             )
         case Unavailable() | Broke():
             since = run.calls.failing_since or instant(now)
-            calls = Calls(failures=run.calls.failures + 1, failing_since=since, last_error=answer.error)
+            broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
+            calls = Calls(failures=run.calls.failures + 1, broken=broken, failing_since=since, last_error=answer.error)
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
                 # an exception of ours is not blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
@@ -77,6 +80,12 @@ def reopening(run: RunState, pause: float) -> Moved:
     """The permit came to nothing; the model is looked at again after a pause (seconds)."""
     event = Event("run.reopened", after=str(type(run.phase).__struct_config__.tag), refreshId=run.refresh_id)
     return Moved(run.to(Reopening(pause=pause), wait=0), event)
+
+
+def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
+    """The run ends without knowing how its refresh did: that is no reason to run it again."""
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail)
+    return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error))
 
 
 def failed(run: RunState, error: Failure) -> Moved:

@@ -11,7 +11,7 @@ from refresh.queue.operations import Claim, ClaimAnswer, Claimed, Superseded
 from refresh.reporting.events import Event
 from refresh.run.state import Cancelling, Claiming, Followed, Looking, Over, Polling, Reconciling, Reopening, RunState
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import failed
+from refresh.run.transitions import failed, outcome_unknown
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
@@ -30,34 +30,44 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
         case Claimed():
             if phase.then is not None:
                 return Moved(run.to(phase.then))
+            run = run.but(scope=answer.scope, permit=answer.permit)
+            if run.incarnation > MAX_INCARNATIONS:
+                return _given_up(run, answer, now)
             return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))
         case _:
             assert_never(answer)
 
 
 def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunState:
-    run = run.but(scope=answer.scope, permit=answer.permit)
-    if run.incarnation > MAX_INCARNATIONS:
-        detail = f"its orchestration failed {MAX_INCARNATIONS} times"
-        return failed(run, failure("InternalError", run.dataset_id, detail=detail)).run
     if not answer.closed or answer.look is None:
         return run.to(Looking())
     run = run.but(look=answer.look, late_after=answer.look.read_at)
     if answer.refresh_id:
         # what an earlier incarnation saw of the refresh is forgotten, so it gets the grace once more
-        posted_at = answer.posted_at or instant(now)
-        refresh = Followed(
-            id=answer.refresh_id,
-            posted_at=posted_at,
-            began_at=posted_at,
-            visible_by=run.grace_ends(now),
-            adopted=answer.adopted,
-            durations=answer.look.durations,
-        )
-        return run.to(Cancelling() if answer.cancel else Polling(), refresh=refresh, look=None)
+        return run.to(Cancelling() if answer.cancel else Polling(), refresh=_followed(run, answer, now), look=None)
     if answer.permit_taken_at is None:
         # no execution has used the permit, and from now on none can
         return run.to(Reopening())
     # an earlier incarnation of this run may have posted: its refresh is searched for before another one is made
     window = LostWindow(since=service_clock(answer.look, answer.permit_taken_at))
     return run.to(Reconciling(reason="lost", since=instant(now), until=run.grace_ends(now), window=window))
+
+
+def _followed(run: RunState, answer: Claimed, now: datetime) -> Followed:
+    posted_at = answer.posted_at or instant(now)
+    return Followed(
+        id=answer.refresh_id or "",
+        posted_at=posted_at,
+        began_at=posted_at,
+        visible_by=run.grace_ends(now),
+        adopted=answer.adopted,
+        durations=answer.look.durations if answer.look else (),
+    )
+
+
+def _given_up(run: RunState, answer: Claimed, now: datetime) -> Moved:
+    detail = f"its orchestration failed {MAX_INCARNATIONS} times"
+    if answer.closed and (answer.refresh_id or answer.permit_taken_at):
+        followed = _followed(run, answer, now) if answer.refresh_id else None
+        return outcome_unknown(run.but(refresh=followed), "InternalError", detail)
+    return failed(run, failure("InternalError", run.dataset_id, detail=detail))

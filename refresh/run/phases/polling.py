@@ -19,12 +19,18 @@ from refresh.run.orders import (
 )
 from refresh.run.state import Followed, Polling, RunState
 from refresh.run.step import Do, Moved
-from refresh.run.transitions import MAX_TRIES, answered, ended, failed, reopening, with_trouble
+from refresh.run.transitions import (
+    MAX_BROKEN,
+    MAX_TRIES,
+    answered,
+    ended,
+    failed,
+    outcome_unknown,
+    reopening,
+    with_trouble,
+)
 from refresh.run.waits import UNKNOWN_AFTER, wait_to_poll
 from refresh.times import instant, parse_time, time_of
-
-MAX_BROKEN_READS = 20
-"""Reads in a row that fail through exceptions of ours, before the outcome is given up as unknown."""
 
 
 def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnswer]:
@@ -59,8 +65,8 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             # the permission was lost on the way: the refresh goes on, so its outcome is still worth waiting for
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
-            if run.calls.failures >= MAX_BROKEN_READS:
-                return _ended(run, _unknown(run, "InternalError", answer.error))
+            if run.calls.broken + 1 >= MAX_BROKEN:
+                return outcome_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
             moved = with_trouble(run, answer, now, budget=False)
@@ -88,8 +94,8 @@ def _dropped(run: RunState) -> Moved:
     return reopening(run, run.limits.poll_min)
 
 
-def _unknown(run: RunState, code: str, detail: str | None = None) -> Outcome:
-    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail)
+def _unknown(run: RunState, code: str) -> Outcome:
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id)
     return Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from refresh.history.look import Look, LostWindow
+from refresh.history.look import Look
 from refresh.messages import replace
 from refresh.reporting.events import Event
 from refresh.run.orders import (
@@ -45,10 +45,10 @@ def _posted(run: RunState, answer: PostAnswer | Broke, now: datetime) -> Moved:
             searching = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
             return Moved(run.to(searching), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
-            return _lost(run, answer.window, answer.error, now)
+            return _lost(run, answer, now)
         case Broke():
             # the activity may have failed before its POST or after it
-            return _lost(run, LostWindow(), answer.error, now)
+            return _lost(run, AnswerLost(error=answer.error), now, broke=True)
         case Blocked():
             return reopening(run, run.limits.poll_min)
         case Unwanted():
@@ -62,11 +62,16 @@ def _posted(run: RunState, answer: PostAnswer | Broke, now: datetime) -> Moved:
             assert_never(answer)
 
 
-def _lost(run: RunState, window: LostWindow, error: str, now: datetime) -> Moved:
+def _lost(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
     searching = Reconciling(
-        reason="lost", since=instant(now), until=run.grace_ends(now), window=window, error=error or None
+        reason="lost",
+        since=instant(now),
+        until=run.grace_ends(now),
+        window=answer.window,
+        error=answer.error or None,
+        broke=broke,
     )
-    return Moved(run.to(searching), Event("refresh.answer_lost", logging.WARNING, error=error))
+    return Moved(run.to(searching), Event("refresh.answer_lost", logging.WARNING, error=answer.error))
 
 
 def _not_accepted(run: RunState, answer: Throttled | Unavailable | Refused, now: datetime) -> Moved:

@@ -10,7 +10,17 @@ from refresh.polling.schedule import next_wait
 from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer, Refused
 from refresh.run.state import Reconciling, RunState
 from refresh.run.step import Do, Moved
-from refresh.run.transitions import MAX_TRIES, answered, failed, found, reopening, with_trouble
+from refresh.run.transitions import (
+    MAX_BROKEN,
+    MAX_TRIES,
+    answered,
+    failed,
+    found,
+    outcome_unknown,
+    reopening,
+    with_trouble,
+)
+from refresh.run.waits import UNKNOWN_AFTER
 from refresh.times import time_of
 
 
@@ -25,6 +35,10 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
     if isinstance(answer, Refused):
         return failed(run, answer.failure)
     if not isinstance(answer, HistoryRead):
+        if isinstance(answer, Broke) and run.calls.broken + 1 >= MAX_BROKEN:
+            return outcome_unknown(run, "InternalError", answer.error)
+        if now - time_of(phase.since) >= UNKNOWN_AFTER:
+            return outcome_unknown(run, "AnswerLost", answer.error)
         return with_trouble(run, answer, now, budget=False)
     run = answered(run)
     if answer.adoptable:
@@ -40,5 +54,6 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
     lost_since = run.posts.lost_since or phase.since
     run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since))
     if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
-        return failed(run, failure("AnswerLost", run.dataset_id, detail=phase.error))
+        code = "InternalError" if phase.broke else "AnswerLost"
+        return failed(run, failure(code, run.dataset_id, detail=phase.error))
     return reopening(run, run.limits.poll_min)

@@ -15,7 +15,8 @@ from refresh.history.adoption import (
     pushed_out,
     service_clock,
 )
-from refresh.history.rows import RefreshObject, RefreshRow, instant
+from refresh.history.rows import RefreshObject, RefreshRow
+from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

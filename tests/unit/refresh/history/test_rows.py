@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresh.failure.service_error import service_error
-from refresh.history.rows import RefreshRow, State, parse_details, parse_row, parse_time
+from refresh.history.rows import RefreshRow, State, parse_details, parse_row
+from refresh.times import parse_time
 
 ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
 
