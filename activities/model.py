@@ -55,14 +55,14 @@ class Model:
         return self.client.refresh(self.workspace_id, self.dataset_id, refresh_id)
 
     def adoptable(
-        self, history: History, look: Look, scope: Scope, *, lost: LostWindow | None = None, whole: str | None = None
+        self, history: History, look: Look, scope: Scope, *, lost: LostWindow | None = None, known: str | None = None
     ) -> RefreshRow | None:
         """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`."""
         for row, ours in candidates(history.rows, look, scope.refresh, lost):
             if scope.refresh is None:
                 return row
             details = self.by_id(row.request_id)
-            if details is not None and covers(details, scope.refresh, ours=ours, whole=whole):
+            if details is not None and covers(details, scope.refresh, ours=ours, known=known):
                 return row
         return None
 

@@ -45,30 +45,33 @@ class Clock:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def post_refresh(order: Any, engine: Engine) -> Any:
-    """Order: `orders.PostRefresh`. Answer: `orders.PostAnswer`.
+    """Order: `orders.PostRefresh`. Answer: `orders.PostResult`.
 
     The engine may run this twice, later or at the same moment. So each execution looks at the history, then asks the
     queue for the permit, and the one that gets it posts at once: a permit that was taken means a POST.
     """
     asked: orders.PostRefresh = decode(order, orders.PostRefresh)
-    about = {"runId": asked.holder.run, "incarnation": asked.holder.incarnation}
-    queue = await engine.read_queue(asked.model.dataset_id)
-    run = queue.permitted(asked.holder, asked.permit)
+    execution = secrets.token_hex(4)
+    return encode(orders.PostResult(execution=execution, result=await _result(engine, asked, execution)))
+
+
+async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> orders.PostAnswer:
+    about: dict[str, object] = {"runId": asked.holder.run, "incarnation": asked.holder.incarnation}
+    run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
     if run is None:
-        return encode(orders.Stale())
+        return orders.Stale()
     if await engine.first_alive(run.members) is None:
-        return encode(orders.Unwanted(requests=tuple(run.members)))
+        return orders.Unwanted(requests=tuple(run.members))
     looked = await on_power_bi(asked.model, lambda model: _last_look(model, asked), about)
     if not isinstance(looked, Clock):
-        return encode(looked)
-    execution = secrets.token_hex(4)
+        return looked
     holder = await _take_permit(engine, asked, execution)
     if holder is None:
-        return encode(orders.Stale())
+        return orders.Stale()
     if holder.execution != execution:
         window = LostWindow(since=adoption.service_clock(asked.look, holder.permit_taken_at or ""))
-        return encode(orders.AnswerLost(error="Another execution started it.", window=window))
-    return encode(await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about))
+        return orders.AnswerLost(error="Another execution started it.", window=window)
+    return await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
 
 
 def _last_look(model: Model, asked: orders.PostRefresh) -> Clock | orders.Appeared | orders.Blocked:

@@ -49,7 +49,7 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
         durations = _durations(model, history, asked.scope.refresh, idle=running is None)
         look = changed(look, durations=durations)
     else:
-        found = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, whole=asked.whole)
+        found = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
         changed_since = bool(adoption.new_rows(history.rows, asked.look))
     return orders.HistoryRead(
         look=look,

@@ -30,7 +30,7 @@ rolled back. It doubles up to the longest."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
-    orders.PostRefresh: (names.POST_REFRESH, orders.PostAnswer),
+    orders.PostRefresh: (names.POST_REFRESH, orders.PostResult | orders.Broke),
     orders.ReadRefresh: (names.READ_REFRESH, orders.ReadRefreshAnswer),
     orders.CancelRefresh: (names.CANCEL_REFRESH, orders.CancelAnswer),
     orders.StartRun: (names.START_RUN, orders.NotifyAnswer),

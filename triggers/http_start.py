@@ -18,8 +18,9 @@ from refresh import clock
 from refresh.ids import key_prefix, keyed_request, request_prefix, submission_of
 from refresh.reporting.events import Event
 from refresh.reporting.stored import StoredRequest
-from refresh.request.decision import Conflict, Ended, New, Same, decide, fingerprint
+from refresh.request.decision import Conflict, Ended, New, Same, decide
 from refresh.request.reply import Reply, parse_reply
+from refresh.request.scope import fingerprint
 from refresh.request.spec import RequestSpec, parse_spec
 from refresh.request.state import RequestState
 from refresh.request.values import BadRequestError
@@ -126,6 +127,7 @@ def _new_request(
 ) -> tuple[str, RequestState]:
     settings = current_settings()
     if spec.idempotency_key:
+        # starts that race under one key are one request if they mean the same, else two, each with its own true outcome
         name = fingerprint(spec.scope)
         request_id = keyed_request(spec.dataset_id, spec.idempotency_key, submission, name)
     else:

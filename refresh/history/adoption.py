@@ -103,26 +103,21 @@ def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool 
     return kind in STANDARD_TYPES if options is None else kind == "viaenhancedapi"
 
 
-def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, whole: str | None) -> bool:
+def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: str | None) -> bool:
     """Whether an enhanced refresh, read by id, does all that these options ask for.
 
-    A refresh of the whole model lists its partitions just as one of a part of it does, and so does one of a table
-    without its partitions. So for the whole model the refresh has to have the same objects as our last refresh of it:
-    `whole` is their digest, None if it is not known. For a table without its partitions only a refresh that may be
-    `ours` counts.
+    A refresh of the whole model lists its partitions just as one of a part of it does, and so does one of a table that
+    was named without its partitions. So for these the refresh has to be `ours`, most probably, and to have the same
+    objects as our last one with these options: `known` is their digest, None if it is not known.
     """
     if (details.type or "").lower() != options.type.lower():
         return False
     if (details.commit_mode or "Transactional").lower() != (options.commit_mode or "Transactional").lower():
         return False
-    if options.whole_model:
-        return ours and whole is not None and whole == digest_of(details.objects)
     refreshed = {(entry.table, entry.partition) for entry in details.objects}
-    tables = {table for table, _ in refreshed}
-    return all(
-        (entry.table, entry.partition) in refreshed or (entry.partition is None and entry.table in tables and ours)
-        for entry in options.objects
-    )
+    if not options.whole_model and all((entry.table, entry.partition) in refreshed for entry in options.objects):
+        return True
+    return ours and known is not None and known == digest_of(details.objects)
 
 
 def digest_of(objects: Iterable[RefreshObject]) -> str | None:

@@ -46,7 +46,7 @@ AHEAD = timedelta(minutes=5)
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
-    """One operation on a queue: the new queue (None for a quiet one) and the answer. `queue` is left as it was.
+    """One operation on a queue: the new queue (None if nothing is to be kept) and the answer. `queue` is left as it was.
 
     The queue's time is the latest time of a sender, so a repeated operation finds the same time. A sender whose clock
     is wrong must not move it far: what is remembered would be forgotten at once, and what is dated by that clock never.
@@ -62,7 +62,7 @@ def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue |
     queue.at = min(max(queue.at, at), instant(latest))
     answer = _answer(queue, replace(operation, at=at))
     forget(queue)
-    return (None if queue.quiet else queue), answer
+    return (None if queue.quiet and not queue.known_objects else queue), answer
 
 
 def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:

@@ -125,11 +125,13 @@ class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
 class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     """The run is held by the sender, and this is how it stands.
 
+    `objects`: digest of the objects of our last refresh with this scope, None if it is not known.
     `look` is what the history held when the run was closed, None while it is open. `permit_taken_at`: when an execution
     took the permit to POST, None if none did.
     """
 
     scope: Scope
+    objects: str | None = None
     permit: int = 0
     closed: bool = False
     look: Look | None = None
@@ -141,9 +143,16 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
 
 
 class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
-    """The run is closed. `scope` has what was added until then."""
+    """The run is closed. `scope` has what was added until then; `objects` as in `Claimed`."""
 
     scope: Scope
+    objects: str | None = None
+
+
+class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
+    """The permit cannot be given back: another execution took it, at a time of ours, and posts or has posted."""
+
+    at: str
 
 
 class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
@@ -171,6 +180,8 @@ LeaveAnswer: TypeAlias = Left | Ended | Unknown | Taken
 ClaimAnswer: TypeAlias = Claimed | Superseded
 CloseAnswer: TypeAlias = Closed | Superseded
 HoldAnswer: TypeAlias = Done | Superseded
+ReopenAnswer: TypeAlias = Done | Superseded | PermitTaken
+FinishAnswer: TypeAlias = Finished | PermitTaken
 RecordAnswer: TypeAlias = Recorded | Superseded
 
 
@@ -252,11 +263,15 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
     execution: str
 
 
-class Reopen(Operation[HoldAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again."""
+class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
+    """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again.
+
+    `execution`: the one that is known to have started nothing. None: the history was searched for a refresh of any.
+    """
 
     holder: Holder
     permit: int
+    execution: str | None = None
 
 
 class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
@@ -269,20 +284,26 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
     adopted: bool = False
 
 
-class Drop(Operation[HoldAnswer], frozen=True, kw_only=True, tag="drop"):
+class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
     """The permit was not used, because these members' orchestrations have ended: takes them out, and opens the run."""
 
     holder: Holder
     permit: int
     requests: tuple[str, ...]
+    execution: str | None = None
 
 
-class Finish(Operation[Finished], frozen=True, kw_only=True, tag="finish"):
-    """The outcome of the run. Members enrolled after `late_after` came too late for its refresh (None: nobody did)."""
+class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
+    """The outcome of the run. Members enrolled after `late_after` came too late for its refresh (None: none did).
+
+    `objects`: digest of the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
+    """
 
     holder: Holder
     outcome: Outcome
     late_after: str | None = None
+    objects: str | None = None
+    execution: str | None = None
 
 
 class Tidy(Operation[Done], frozen=True, kw_only=True, tag="tidy"):
@@ -325,6 +346,7 @@ AnyAnswer: TypeAlias = (
     | QueueFull
     | Claimed
     | Closed
+    | PermitTaken
     | Recorded
     | Finished
     | Restarted

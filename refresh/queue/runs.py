@@ -18,13 +18,15 @@ from refresh.queue.operations import (
     Done,
     Drop,
     Finish,
+    FinishAnswer,
     Finished,
     HoldAnswer,
-    Holder,
+    PermitTaken,
     Record,
     RecordAnswer,
     Recorded,
     Reopen,
+    ReopenAnswer,
     Restart,
     Restarted,
     ReturnPermit,
@@ -58,6 +60,7 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
         return Superseded(next=queue.next_turn())
     return Claimed(
         scope=queue.scope_of(run),
+        objects=queue.objects_of(run),
         permit=run.permit,
         closed=run.closed,
         look=run.look,
@@ -86,7 +89,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
     if operation.permit > run.permit:
         run.permit, run.look, run.waits_for = operation.permit, operation.look, None
         run.execution, run.permit_taken_at, run.returned = None, None, []
-    return Closed(scope=queue.scope_of(run))
+    return Closed(scope=queue.scope_of(run), objects=queue.objects_of(run))
 
 
 def take_permit(queue: Queue, operation: TakePermit) -> Done:
@@ -113,14 +116,14 @@ def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
     return Done()
 
 
-def reopen(queue: Queue, operation: Reopen) -> HoldAnswer:
+def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
     """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again."""
-    return _reopen(queue, operation.holder, operation.permit, ())
+    return _reopen(queue, operation, ())
 
 
-def drop(queue: Queue, operation: Drop) -> HoldAnswer:
+def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
     """The permit was not used, because these members' orchestrations have ended: takes them out, and opens the run."""
-    return _reopen(queue, operation.holder, operation.permit, operation.requests)
+    return _reopen(queue, operation, operation.requests)
 
 
 def record(queue: Queue, operation: Record) -> RecordAnswer:
@@ -134,7 +137,7 @@ def record(queue: Queue, operation: Record) -> RecordAnswer:
     return Recorded(cancel=run.cancel, wake=_wake(run.members))
 
 
-def finish(queue: Queue, operation: Finish) -> Finished:
+def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     """The outcome: kept for the members, and the next run's turn begins.
 
     `late_after` is set when the refresh is external: members enrolled after that time may have come too late for it, so
@@ -142,7 +145,12 @@ def finish(queue: Queue, operation: Finish) -> Finished:
     more than they asked for: no request fails through another one's mistake.
     """
     run = queue.held(operation.holder)
+    taken = _taken(run, operation.execution) if run is not None and run.closed else None
+    if taken is not None:
+        return taken
     if run is not None:
+        if operation.objects is not None:
+            queue.remember_objects(run, operation.objects)
         late = {
             request: member
             for request, member in run.members.items()
@@ -176,11 +184,14 @@ def sweep(queue: Queue, operation: Sweep) -> Done:
     return Done()
 
 
-def _reopen(queue: Queue, holder: Holder, permit: int, dropped: Iterable[str]) -> HoldAnswer:
-    run = queue.held(holder)
+def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> ReopenAnswer:
+    run = queue.held(operation.holder)
     if run is None:
         return Superseded(next=queue.next_turn())
-    if run.permit == permit and run.closed:
+    if run.permit == operation.permit and run.closed:
+        taken = _taken(run, operation.execution)
+        if taken is not None:
+            return taken
         _take_out(queue, run, dropped)
         run.spent = run.permit
         run.look = run.refresh_id = run.posted_at = run.execution = run.permit_taken_at = None
@@ -192,6 +203,13 @@ def _reopen(queue: Queue, holder: Holder, permit: int, dropped: Iterable[str]) -
         return Done()
     queue.runs.remove(run)
     return Superseded(next=queue.next_turn())
+
+
+def _taken(run: Run, execution: str | None) -> PermitTaken | None:
+    """Set if the permit of the run was taken by another execution than this one, which may have posted with it."""
+    if execution is None or run.execution in (None, execution) or run.refresh_id is not None:
+        return None
+    return PermitTaken(at=run.permit_taken_at or "")
 
 
 def _take_out(queue: Queue, run: Run, requests: Iterable[str]) -> None:

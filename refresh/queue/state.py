@@ -10,7 +10,9 @@ from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
 from refresh.queue.operations import Holder, Left, Turn
 from refresh.queue.scopes import ScopeTable
-from refresh.request.scope import Scope
+from refresh.request.scope import Scope, fingerprint
+
+MAX_KNOWN_OBJECTS = 10
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
@@ -129,6 +131,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     """All that is known of one dataset's callers. `at` is the time of its last operation (ISO 8601 UTC).
 
     `asked` are requests that were cancelled before they enrolled, and when. `lefts` are answers of requests that left.
+    `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, the digest of the objects that ours had.
     """
 
     at: str = ""
@@ -139,6 +142,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     scopes: ScopeTable = msgspec.field(default_factory=ScopeTable)
     lefts: list[Left | None] = msgspec.field(default_factory=list)
     runs_ended: int = 0
+    known_objects: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def quiet(self) -> bool:
@@ -156,6 +160,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
             scopes=self.scopes.copy(),
             lefts=self.lefts[:],
             runs_ended=self.runs_ended,
+            known_objects={**self.known_objects},
         )
 
     def run_of(self, request: str) -> Run | None:
@@ -165,6 +170,18 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     def scope_of(self, run: Run) -> Scope:
         """What the refresh of a run does."""
         return self.scopes.scope(self.scopes.extent(run.scope))
+
+    def objects_of(self, run: Run) -> str | None:
+        """The digest of the objects that our last refresh with the scope of this run had; None if it is not known."""
+        return self.known_objects.get(fingerprint(self.scope_of(run)))
+
+    def remember_objects(self, run: Run, digest: str) -> None:
+        """Keeps the digest of the objects that a refresh with the scope of this run had."""
+        name = fingerprint(self.scope_of(run))
+        self.known_objects.pop(name, None)
+        self.known_objects[name] = digest
+        while len(self.known_objects) > MAX_KNOWN_OBJECTS:
+            del self.known_objects[next(iter(self.known_objects))]
 
     def next_turn(self) -> Turn | None:
         """The run to start now: the active one, if no orchestration has claimed it."""

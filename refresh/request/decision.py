@@ -1,13 +1,9 @@
 """What a start means: a new request, one that goes on, one that has ended, or a contradiction. Decided once, purely."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeAlias
 
-import msgspec
-
 from refresh.reporting.stored import StoredRequest
-from refresh.request.scope import Scope
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome
 
@@ -60,12 +56,3 @@ def may_start_again(outcome: RequestOutcome) -> bool:
     if outcome.status in ("TimedOut", "Terminated"):
         return True
     return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable
-
-
-def fingerprint(scope: Scope) -> str:
-    """A short name for what a request does. It is part of the id of a request with an idempotency key.
-
-    So starts that race under one key are one request if they mean the same, and two requests, each with its own true
-    outcome, if they do not.
-    """
-    return sha256(msgspec.json.encode(scope, order="deterministic")).hexdigest()[:8]

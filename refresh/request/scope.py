@@ -1,5 +1,6 @@
 """What a refresh does: the part of a request that decides with whom it may share."""
 
+from hashlib import sha256
 from typing import Literal
 
 import msgspec
@@ -69,3 +70,8 @@ def canonical_objects(objects: tuple[TableRef, ...]) -> tuple[TableRef, ...]:
     whole = {entry.table for entry in objects if entry.partition is None}
     kept = {entry for entry in objects if entry.partition is None or entry.table not in whole}
     return tuple(sorted(kept, key=lambda entry: (entry.table, entry.partition or "")))
+
+
+def fingerprint(scope: Scope) -> str:
+    """A short name for what a refresh does: equal scopes have the same."""
+    return sha256(msgspec.json.encode(scope, order="deterministic")).hexdigest()[:8]

@@ -188,6 +188,13 @@ NotifyAnswer: TypeAlias = Notified | Broke
 ReadRunAnswer: TypeAlias = RunRead | Broke
 
 
+class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
+    """What one execution of the order came to. Unless the answer says otherwise, `execution` has started nothing."""
+
+    execution: str
+    result: PostAnswer
+
+
 # ---- orders ----------------------------------------------------------------------------------------------------------
 
 
@@ -198,8 +205,8 @@ class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
 class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
     """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
 
-    `lost`: ours may be among the new ones, begun in that window; None if it cannot. `whole`: digest of the objects of
-    our last refresh of the whole model.
+    `lost`: ours may be among the new ones, begun in that window; None if it cannot. `objects`: digest of the
+    objects of our last refresh with this scope.
     """
 
     model: ModelRef
@@ -207,10 +214,10 @@ class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read
     scope: Scope
     look: Look | None = None
     lost: LostWindow | None = None
-    whole: str | None = None
+    objects: str | None = None
 
 
-class PostRefresh(Order[PostAnswer], frozen=True, kw_only=True, tag="post_refresh"):
+class PostRefresh(Order[PostResult], frozen=True, kw_only=True, tag="post_refresh"):
     """Start the refresh, if the queue permits it to this holder of the run."""
 
     model: ModelRef

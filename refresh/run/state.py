@@ -63,15 +63,20 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
-    """Gives the permit back: requests may join again. `pause`: seconds until the next look at the model."""
+    """Gives the permit back: requests may join again. `pause`: seconds until the next look at the model.
+
+    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    """
 
     pause: float = 0
+    execution: str | None = None
 
 
 class Dropping(PhaseBase, frozen=True, kw_only=True, tag="dropping"):
     """Takes requests out whose orchestrations have ended, and gives the permit back."""
 
     requests: tuple[str, ...]
+    execution: str | None = None
 
 
 class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
@@ -87,7 +92,9 @@ class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):
 
 
 class Finishing(PhaseBase, frozen=True, kw_only=True, tag="finishing"):
-    """Hands the outcome to the queue."""
+    """Hands the outcome to the queue. `execution`: as in `Reopening`."""
+
+    execution: str | None = None
 
 
 class StartingNext(PhaseBase, frozen=True, kw_only=True, tag="starting_next"):
@@ -168,7 +175,8 @@ class Followed(Message, frozen=True, kw_only=True):
 
     `posted_at`: by our clock. `began_at`: when it began, as far as known; an adopted one began before it was found.
     `visible_by`: the end of the grace in which it may be missing in the history; `seen`: it was there. `after_loss`: it
-    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took.
+    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took. `objects`:
+    digest of its tables and partitions.
     """
 
     id: str
@@ -180,6 +188,7 @@ class Followed(Message, frozen=True, kw_only=True):
     seen: bool = False
     durations: tuple[float, ...] = ()
     progress: Progress | None = None
+    objects: str | None = None
 
 
 # ---- the whole ------------------------------------------------------------------------------------------------------
@@ -200,6 +209,8 @@ class RunState(Message, frozen=True, kw_only=True):
     """Known once the run is claimed."""
     permit: int = 0
     """The number of the last permit that the queue gave."""
+    objects: str | None = None
+    """Digest of the objects of our last refresh with this scope."""
     look: Look | None = None
     """What the history held before the POST."""
     late_after: str | None = None

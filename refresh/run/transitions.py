@@ -6,12 +6,24 @@ from typing import assert_never
 
 from refresh.failure.catalogue import Failure, failure
 from refresh.failure.outcome import Outcome
+from refresh.history.adoption import service_clock
+from refresh.history.look import LostWindow
 from refresh.messages import replace
 from refresh.polling.schedule import backoff
-from refresh.queue.operations import Superseded
+from refresh.queue.operations import PermitTaken, Superseded
 from refresh.reporting.events import Event
-from refresh.run.orders import Broke, Refused, Throttled, Trouble, Unavailable
-from refresh.run.state import Calls, Finishing, Followed, Over, Recording, Reopening, RunState, StartingNext
+from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
+from refresh.run.state import (
+    Calls,
+    Finishing,
+    Followed,
+    Over,
+    Reconciling,
+    Recording,
+    Reopening,
+    RunState,
+    StartingNext,
+)
 from refresh.run.step import Moved
 from refresh.times import instant, time_of
 
@@ -76,16 +88,20 @@ def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after
     return Moved(answered(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
 
 
-def reopening(run: RunState, pause: float) -> Moved:
-    """The permit came to nothing; the model is looked at again after a pause (seconds)."""
+def reopening(run: RunState, pause: float, execution: str | None = None) -> Moved:
+    """The permit came to nothing; the model is looked at again after a pause (seconds).
+
+    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    """
     event = Event("run.reopened", after=str(type(run.phase).__struct_config__.tag), refreshId=run.refresh_id)
-    return Moved(run.to(Reopening(pause=pause), wait=0), event)
+    return Moved(run.to(Reopening(pause=pause, execution=execution), wait=0), event)
 
 
 def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
     """The run ends without knowing how its refresh did: that is no reason to run it again."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail)
-    return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error))
+    adopted = run.refresh is not None and run.refresh.adopted
+    return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
 
 
 def failed(run: RunState, error: Failure) -> Moved:
@@ -98,6 +114,26 @@ def ended(run: RunState, outcome: Outcome) -> Moved:
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     event = Event("run.ended", level, status=outcome.status, refreshId=outcome.refresh_id, error=outcome.error)
     return Moved(run.to(Finishing(), wait=0, outcome=outcome), event)
+
+
+def permit_taken(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
+    """Another execution of the POST took the permit: its refresh is searched for before another one is made."""
+    since = service_clock(run.look, answer.at) if run.look else None
+    return searching(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
+
+
+def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
+    """It is not known whether the POST was accepted: the history is searched. `broke`: an exception of ours did it."""
+    phase = Reconciling(
+        reason="lost",
+        since=instant(now),
+        until=run.grace_ends(now),
+        window=answer.window,
+        error=answer.error or None,
+        broke=broke,
+    )
+    event = Event("refresh.answer_lost", logging.WARNING, error=answer.error)
+    return Moved(run.to(phase, wait=0, outcome=None), event)
 
 
 def superseded(run: RunState, answer: Superseded) -> Moved:

@@ -28,7 +28,9 @@ def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Mo
                 # requests that joined since the claim added to the scope; the estimate is of the scope without them
                 look = replace(look, durations=())
             permit = run.permit + 1
-            closed = run.to(Posting(), permit=permit, look=look, late_after=look.read_at, scope=answer.scope)
+            closed = run.to(
+                Posting(), permit=permit, look=look, late_after=look.read_at, scope=answer.scope, objects=answer.objects
+            )
             return Moved(closed, Event("run.closed", permit=permit))
         case _:
             assert_never(answer)

@@ -2,24 +2,46 @@
 
 from datetime import datetime
 from functools import partial
+from typing import assert_never
 
 from refresh.failure.outcome import Outcome
-from refresh.queue.operations import Finish, Finished, WakeUp
+from refresh.queue.operations import Finish, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
+from refresh.run.transitions import permit_taken
 
 
-def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Finished]:
+def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[FinishAnswer]:
     """Hands the outcome to the queue."""
     late_after = run.late_after if run.refresh and run.refresh.adopted else None
-    return Ask(Finish(at=at, holder=run.holder, outcome=outcome, late_after=late_after), partial(_finished, run))
+    operation = Finish(
+        at=at,
+        holder=run.holder,
+        outcome=outcome,
+        late_after=late_after,
+        objects=_objects(run, outcome),
+        execution=phase.execution,
+    )
+    return Ask(operation, partial(_finished, run))
 
 
-def _finished(run: RunState, answer: Finished, now: datetime) -> Moved:
-    if answer.next is not None:
-        return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake)))
-    return Moved(_notifying(run, answer.wake))
+def _objects(run: RunState, outcome: Outcome) -> str | None:
+    """The objects of an enhanced refresh of ours that completed: by them the next one is known, if its answer is lost."""
+    ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
+    return run.followed.objects if ours and outcome.status == "Completed" else None
+
+
+def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
+    match answer:
+        case PermitTaken():
+            return permit_taken(run, answer, now)
+        case Finished():
+            if answer.next is not None:
+                return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake)))
+            return Moved(_notifying(run, answer.wake))
+        case _:
+            assert_never(answer)
 
 
 def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:

@@ -84,7 +84,7 @@ def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
     started = parse_time(answer.began_at) if refresh.adopted else None
     if started is not None:
         began = min(instant(started), refresh.posted_at)
-    return replace(refresh, seen=True, progress=answer.progress, began_at=began)
+    return replace(refresh, seen=True, progress=answer.progress, objects=answer.objects, began_at=began)
 
 
 def _dropped(run: RunState) -> Moved:

@@ -27,7 +27,9 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    order = ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost)
+    order = ReadHistory(
+        model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
+    )
     return Do(order, partial(_compared, run, phase, look))
 
 
