@@ -202,7 +202,7 @@ def _back_off(
 def _wait_for_room(
     context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
 ) -> Steps[RequestOutcome | None]:
-    """Lets time pass before the request tries to enrol again. The outcome, if it is cancelled or its deadline passes."""
+    """Lets time pass before the request tries to enrol again. The outcome, if it is cancelled or past its deadline."""
     until = now(context) + timedelta(seconds=answer.retry_after)
     context.set_custom_status(encode(Standing(last_read_error="Too many requests wait for this model.")))
     note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))

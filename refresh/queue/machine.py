@@ -46,7 +46,7 @@ AHEAD = timedelta(minutes=5)
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
-    """One operation on a queue: the new queue (None if nothing is to be kept) and the answer. `queue` is left as it was.
+    """One operation on a queue: the new queue, None if nothing is to be kept, and the answer. `queue` is not changed.
 
     The queue's time is the latest time of a sender, so a repeated operation finds the same time. A sender whose clock
     is wrong must not move it far: what is remembered would be forgotten at once, and what is dated by that clock never.

@@ -175,8 +175,8 @@ class Followed(Message, frozen=True, kw_only=True):
 
     `posted_at`: by our clock. `began_at`: when it began, as far as known; an adopted one began before it was found.
     `visible_by`: the end of the grace in which it may be missing in the history; `seen`: it was there. `after_loss`: it
-    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took. `objects`:
-    digest of its tables and partitions.
+    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took.
+    `objects`: digest of its tables and partitions.
     """
 
     id: str

@@ -27,7 +27,7 @@ def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Fi
 
 
 def _objects(run: RunState, outcome: Outcome) -> str | None:
-    """The objects of an enhanced refresh of ours that completed: by them the next one is known, if its answer is lost."""
+    """The objects of an enhanced refresh of ours that completed: they identify the next one, if its answer is lost."""
     ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
     return run.followed.objects if ours and outcome.status == "Completed" else None
 

@@ -1,7 +1,9 @@
 """A queue as the tests use it: short calls, a clock of its own, and what must hold after every operation."""
 
 import copy
+import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -259,3 +261,78 @@ class Desk:
         """The id of a run of these requests that has posted."""
         (run,) = {self.enrolled(request).run for request in requests}
         return self.post(run)
+
+
+class Crowd:
+    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take most of the time.
+
+    Their ids have 79 characters, 43 of which are their own, their tokens 32. Each operation comes a moment later.
+    """
+
+    def __init__(self, size: int, scope: Callable[[int], Scope] = lambda _: WHOLE) -> None:
+        self.queue = Queue()
+        self.now = NOON
+        self.size, self.scope = size, scope
+        self.names = [self.name(number) for number in range(size)]
+        for number in range(size):
+            self.do(self.enrolment(number))
+
+    @staticmethod
+    def name(number: int) -> str:
+        """The id of a request."""
+        return f"0123456789abcdef0123456789abcdef-k{_digest(f'key {number}')[:41]}-{number % 900 + 100}"
+
+    @staticmethod
+    def token(number: int) -> str:
+        """The token of a request."""
+        return _digest(f"token {number}")[:32]
+
+    @property
+    def at(self) -> str:
+        """The time as senders write it."""
+        return instant(self.now)
+
+    @property
+    def holder(self) -> Holder:
+        """The orchestration that holds, or will, the first run."""
+        return Holder(run=f"{self.names[0]}-r1", incarnation=1, token="life")
+
+    def do(self, operation: Operation[A]) -> A:
+        """The answer to any operation."""
+        after, answer = apply(self.queue, operation, self.now)  # type: ignore[arg-type]
+        self.queue = after or Queue()
+        self.now += timedelta(milliseconds=37)
+        return answer  # type: ignore[return-value]
+
+    def enrolment(self, number: int) -> Enroll:
+        """A request enrolls, or asks how it stands."""
+        name, token = self.name(number), self.token(number)
+        return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake="wake-12")
+
+    def leaving(self, number: int) -> Leave:
+        """A request leaves."""
+        return Leave(at=self.at, request=self.name(number), token=self.token(number), reason="TimedOut")
+
+    def post(self) -> None:
+        """The first run goes from its claim to its refresh."""
+        self.do(Claim(at=self.at, holder=self.holder))
+        self.do(Close(at=self.at, holder=self.holder, permit=1, look=LOOK))
+        self.do(Record(at=self.at, holder=self.holder, permit=1, refresh_id="r", posted_at=self.at))
+
+    def finish(self, outcome: Outcome) -> None:
+        """The first run ends."""
+        self.do(Finish(at=self.at, holder=self.holder, outcome=outcome))
+
+    def ask_again(self) -> None:
+        """Each request asks how it stands."""
+        for number in range(self.size):
+            self.do(self.enrolment(number))
+
+    def leave(self) -> None:
+        """Each request leaves."""
+        for number in range(self.size):
+            self.do(self.leaving(number))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
