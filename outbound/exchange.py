@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import aiohappyeyeballs
 import aiohttp
 import certifi
 from multidict import CIMultiDict
@@ -147,7 +146,7 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
     async def now_connected(*_: object) -> None:
         connected.set()
 
-    def socket_of(address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
+    def socket_of(address: aiohttp.AddrInfoType) -> socket.socket:
         sockets.append(socket.socket(*address[:3]))
         return sockets[-1]
 

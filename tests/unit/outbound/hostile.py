@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\n"
+DRIP_SECONDS = 0.05
+"""Between two bytes of a slow server: each of them would start a time-out of the usual kind again."""
 
 
 @dataclass
@@ -119,3 +121,40 @@ def serving(script: Script) -> Iterator[Server]:
                 peer.connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(30)
+
+
+def answering(*parts: bytes) -> Script:
+    """A server that reads the request, sends this, and closes."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(*parts)
+
+    return script
+
+
+def dripping(head: bytes, part: bytes) -> Script:
+    """A server that sends the head at once, and then a little, again and again."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.drip(part, DRIP_SECONDS)
+
+    return script
+
+
+def flooding(head: bytes, part: bytes) -> Script:
+    """A server that sends the head, and then without end."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.forever(part)
+
+    return script
+
+
+def silent(peer: Peer) -> None:
+    """A server that takes the request and says nothing."""
+    peer.gone()
