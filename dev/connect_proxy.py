@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dev.loops import running
 
 MOST_HEAD_BYTES = 16 * 1024
+_ENDED = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def serve(routes: Mapping[str, int]) -> Iterator[str]:
     with running("connect-proxy") as call:
 
         async def entry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            with contextlib.closing(writer), contextlib.suppress(*_ENDED):
                 await _tunnel(routes, reader, writer)
 
         server: asyncio.Server = call(asyncio.start_server(entry, "127.0.0.1", 0, limit=MOST_HEAD_BYTES))
