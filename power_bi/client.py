@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from requests.adapters import BaseAdapter
-
+from outbound.exchange import Transport
 from power_bi import answers
 from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
@@ -50,7 +49,7 @@ class PowerBiClient:
     the network, so that a service can be called in the same process.
     """
 
-    def __init__(self, api_url: str, credential: TokenSource, *, transport: BaseAdapter | None = None) -> None:
+    def __init__(self, api_url: str, credential: TokenSource, *, transport: Transport | None = None) -> None:
         self._wire = Wire(api_url, credential, transport)
         self._throttle = Throttle()
 

@@ -21,6 +21,7 @@ import azure.durable_functions as df
 import requests
 from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
+from multidict import CIMultiDict
 from requests.structures import CaseInsensitiveDict
 
 from dev.power_bi.messages import Request
@@ -29,6 +30,7 @@ from devhost.app.invoke import handle
 from devhost.app.sdk import make_faster
 from devhost.engine import Call, Functions, Outcome, Raised, Refused, Returned
 from devhost.engine.store import Changes, Loaded
+from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
 from power_bi.client import PowerBiClient
 from power_bi.credentials import CachedTokens
 from refresh import clock
@@ -203,8 +205,8 @@ class Installed:
         self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
         self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")
         token = f"development-{world.random.getrandbits(64):x}"
-        client = PowerBiClient("http://127.0.0.1:1", CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0))
-        self._set(client._wire, "_session", Session(world.power_bi))
+        tokens = CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0)
+        client = PowerBiClient("http://127.0.0.1:1", tokens, transport=_transport(world.power_bi))
         self._set(importlib.import_module("activities.model"), "configured_client", lambda: client)
         post = importlib.import_module("activities.post")
         waiting = types.SimpleNamespace(to_thread=_inline, sleep=world.sleep)
@@ -235,6 +237,18 @@ class Installed:
         before = getattr(owner, name)
         self._undo.append(lambda: setattr(owner, name, before))
         setattr(owner, name, value)
+
+
+def _transport(serve: Callable[[Request], Any]) -> Callable[[Outgoing, Limits], Received]:
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        parts = urlsplit(request.url)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        answer = serve(Request(request.method, path, dict(request.headers), request.body or b""))
+        if answer.delay_seconds >= limits.silence_seconds or answer.dropped:
+            raise NoAnswerError("ServerDisconnectedError")
+        return Received(answer.status, CIMultiDict(answer.headers), answer.body)
+
+    return transport
 
 
 async def _inline(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
