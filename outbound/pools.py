@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from outbound import deadline
 
 T = TypeVar("T")
-LOGGERS = ("power_bi", "refresh")
+LOGGERS = ("power_bi.wire",)
 """Loggers whose lines are carried from a thread of a pool to the task that waits for it."""
 
 
