@@ -28,14 +28,14 @@ def together(scopes: Sequence[Scope]) -> Scope | None:
     """The narrowest scope that serves all, about scopes."""
     table = ScopeTable()
     extent = sharing.together(table, [table.take_in(scope) for scope in scopes])
-    return extent and table.scope(extent)
+    return None if extent is None else table.scope(extent)
 
 
 def merged(first: Scope, second: Scope) -> Scope | None:
     """The scope with the objects of both, about scopes."""
     table = ScopeTable()
     extent = sharing.merged(table, table.take_in(first), table.take_in(second))
-    return extent and table.scope(extent)
+    return None if extent is None else table.scope(extent)
 
 
 SERVES = {
