@@ -57,5 +57,6 @@ def test_a_walk_has_no_gap(title: str, imports: grimp.ImportGraph) -> None:
     started = [name for name in imports.modules if name.split(".")[0] in BY_NAME]
     for place, module in enumerate(modules[1:], 1):
         before = [*modules[:place], *started]
-        reached = any(imports.chain_exists(importer=importer, imported=module) for importer in before)
+        others = [importer for importer in before if importer != module]
+        reached = any(imports.chain_exists(importer=importer, imported=module) for importer in others)
         assert reached or module.split(".")[0] in (*BY_NAME, "triggers"), module
