@@ -22,7 +22,7 @@ from refresh.history.adoption import (
 )
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.request.scope import CommitMode, RefreshOptions, TableRef
+from refresh.scope.scope import CommitMode, RefreshOptions, TableRef
 from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)

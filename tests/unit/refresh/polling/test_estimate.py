@@ -15,7 +15,7 @@ from refresh.polling.estimate import (
     seconds_of,
     to_read,
 )
-from refresh.request.scope import CommitMode, RefreshOptions, TableRef
+from refresh.scope.scope import CommitMode, RefreshOptions, TableRef
 from tests.unit.refresh.run.incarnations import Incarnation
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -48,7 +48,7 @@ from refresh.queue.operations import (
 )
 from refresh.queue.state import Queue, Run
 from refresh.queue.stored import dump, handle, load
-from refresh.request.scope import RefreshOptions, Scope, TableRef
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 
 A = TypeVar("A")

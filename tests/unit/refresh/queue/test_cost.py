@@ -31,7 +31,7 @@ from refresh.queue.operations import (
 )
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
-from refresh.request.scope import Scope, TableRef
+from refresh.scope.scope import Scope, TableRef
 from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, Crowd, enhanced, failed
 
 TABLES = 1_000

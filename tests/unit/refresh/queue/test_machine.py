@@ -40,7 +40,7 @@ from refresh.queue.operations import (
     TakePermit,
     Turn,
 )
-from refresh.request.scope import Scope, TableRef
+from refresh.scope.scope import Scope, TableRef
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import DATES, LOOK, MODEL, NOON, SALES, WHOLE, Desk, failed
 

@@ -21,7 +21,7 @@ from refresh.queue.operations import (
     WakeUp,
 )
 from refresh.queue.state import Queue
-from refresh.request.scope import Scope
+from refresh.scope.scope import Scope
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, SALES, WHOLE, Desk
 

@@ -10,8 +10,8 @@ from refresh.failure.outcome import Outcome
 from refresh.messages import replace
 from refresh.queue import sharing
 from refresh.queue.scopes import Extent, ScopeTable
-from refresh.request.options import MAX_OBJECTS
-from refresh.request.scope import Scope, TableRef, canonical_objects
+from refresh.scope.options import MAX_OBJECTS
+from refresh.scope.scope import Scope, TableRef, canonical_objects
 from tests.unit.refresh.queue.queues import BOTH, DATES, MODEL, SALES, WHOLE, Desk, enhanced, failed
 
 SALES_2026 = TableRef("Sales", "2026")

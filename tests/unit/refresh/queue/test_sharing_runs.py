@@ -6,7 +6,7 @@ from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh
 from refresh.queue.operations import Claimed, Close, Closed, Finish, Left, Taken, Turn, WakeUp
 from refresh.queue.state import MAX_KNOWN_OBJECTS
-from refresh.request.scope import TableRef
+from refresh.scope.scope import TableRef
 from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, LOOK, MODEL, SALES, WHOLE, Desk, enhanced, failed
 
 SALES_FAILED = failed(TableRef("Sales", "Sales"))

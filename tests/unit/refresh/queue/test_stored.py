@@ -16,7 +16,7 @@ from refresh.queue import stored as stored_queue
 from refresh.queue.operations import AnyOperation, Done, Enroll, Finish, Leave, Tidy, name_of
 from refresh.queue.state import Queue
 from refresh.queue.stored import UnreadableError, dump, handle, load
-from refresh.request.scope import Scope, TableRef
+from refresh.scope.scope import Scope, TableRef
 from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
 
 NOT_UNDERSTOOD = {"answer": "not_understood"}
