@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compiles the deployment: `python3 infra/compile.py`, or with `--check` only says whether it is up to date.
 
-Writes `workbook.json` from the queries (see workbook.py) and `main.json`, the ARM template, from the Bicep sources. The
-template carries a hash of its sources as `metadata.sources`, so that a machine without the compiler can tell whether it is
-up to date. Standard library only.
+Writes `workbook.json` from the queries (see workbook.py) and `main.json`, the ARM template, from the Bicep sources.
+The template carries a hash of its sources as `metadata.sources`, so that a machine without the compiler can tell
+whether it is up to date. Standard library only.
 
 The compiler is the program that the environment variable BICEP names, or `bicep` on the PATH, or the one that
 `az bicep install` has put into `~/.azure/bin`.

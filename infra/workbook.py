@@ -17,8 +17,8 @@ QUERY_ITEM, TEXT_ITEM, PARAMETER_ITEM = 3, 1, 9
 HEAD = """\
 # Power BI refreshes
 
-Models are named by the id of their semantic model (`datasetId`). docs/operations.md explains the events of the log, and \
-what to do about each kind of failure."""
+Models are named by the id of their semantic model (`datasetId`). docs/operations.md explains the events of the log, \
+and what to do about each kind of failure."""
 
 
 @dataclass(frozen=True)

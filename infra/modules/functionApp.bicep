@@ -109,9 +109,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
 }
 
 resource servicePlan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_212: the number of instances follows the load; alwaysReadyInstances is the lower bound
   // checkov:skip=CKV_AZURE_225: availability zones are the parameter zoneRedundant, because not every region has them
-  // checkov:skip=CKV_AZURE_211: FC1 and EP1 are production plans; the rule knows the names of older ones only
   name: 'plan-${name}'
   location: location
   tags: tags
@@ -127,15 +125,8 @@ resource servicePlan 'Microsoft.Web/serverfarms@2025-03-01' = {
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222: data factories and logic apps without a private network call the app; sign-in is the boundary
-  // checkov:skip=CKV_AZURE_16: the identity of the app is user-assigned (modules/identity.bicep)
-  // checkov:skip=CKV_AZURE_71: the identity of the app is user-assigned (modules/identity.bicep)
   // checkov:skip=CKV_AZURE_17: callers are managed identities, which have tokens and no client certificates
-  // checkov:skip=CKV_AZURE_13: the sign-in of the platform is the resource authsettingsV2 below
-  // checkov:skip=CKV_AZURE_88: the app writes no files; its state is in Durable Functions
-  // checkov:skip=CKV_AZURE_63: the platform logs each request as telemetry of Application Insights
-  // checkov:skip=CKV_AZURE_65: errors are in Application Insights; detailed error pages would only show them to callers
-  // checkov:skip=CKV_AZURE_66: as CKV_AZURE_65
-  // checkov:skip=CKV_AZURE_213: Flex Consumption has no health check of the platform; on ElasticPremium healthCheckPath is set
+  // checkov:skip=CKV_AZURE_212: the number of instances follows the load; alwaysReadyInstances is the lower bound
   name: name
   location: location
   // azd finds the app by this tag; on ElasticPremium infra/publish.py deploys instead
@@ -199,6 +190,13 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 
   resource signIn 'config' = if (authMode == 'entra') {
+    // checkov takes every resource of the type sites/config for a web app of its own:
+    // checkov:skip=CKV_AZURE_13: this resource is the sign-in that the check looks for
+    // checkov:skip=CKV_AZURE_80: the app is Python
+    // checkov:skip=CKV_AZURE_88: the app writes no files; its state is in Durable Functions
+    // checkov:skip=CKV_AZURE_63: requests are telemetry of Application Insights
+    // checkov:skip=CKV_AZURE_65: errors are in Application Insights; detailed pages would only show them to callers
+    // checkov:skip=CKV_AZURE_66: as CKV_AZURE_65
     name: 'authsettingsV2'
     properties: {
       platform: { enabled: true, runtimeVersion: '~1' }
