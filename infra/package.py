@@ -58,7 +58,7 @@ def admitted(name: str) -> bool:
     folder, _, inner = name.partition("/")
     if not inner:
         return name in FILES
-    return folder in FOLDERS and name.endswith(SUFFIXES) and not Path(name).name.startswith(".")
+    return folder in FOLDERS and name.endswith(SUFFIXES)
 
 
 def files(root: Path = ROOT) -> Iterator[str]:

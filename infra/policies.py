@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks the deployment with checkov: `python3 infra/policies.py`.
 
-checkov reads compiled templates only one level deep, and does not understand the newer syntax of Bicep. So each module of
-`main.json` is given to it as a template of its own. An exception is a comment in the module, inside the resource:
+checkov reads compiled templates only one level deep, and does not understand the newer syntax of Bicep. So each module
+of `main.json` is given to it as a template of its own. An exception is a comment in the module, inside the resource:
 
     // checkov:skip=CKV_AZURE_17: reason
 
@@ -12,6 +12,7 @@ An exception that checkov does not need any more is a fault as well.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,8 +35,9 @@ class PoliciesFailed(Exception):  # noqa: N818
 
 def program() -> str | None:
     """The path of checkov on this machine; None if it is not installed."""
-    installed = TOOL / "bin" / "checkov"
-    return str(installed) if installed.is_file() else shutil.which("checkov")
+    return shutil.which("checkov", path=os.pathsep.join(map(str, (TOOL / "bin", TOOL / "Scripts")))) or shutil.which(
+        "checkov"
+    )
 
 
 def modules(template: Json, name: str = "main") -> Iterator[tuple[str, Json]]:

@@ -4,8 +4,8 @@
 * checkov, the policies (infra/policies.py), into an environment of its own: it needs older packages than the project.
 * Microsoft's parser and type checker of KQL (tests/kql/check.js). Needs npm.
 
-Both go into `.dev/tools`, at the versions given here; what is there already stays. The Bicep compiler is not among them:
-no registry has it (`az bicep install`).
+Both go into `.dev/tools`, at the versions given here; what is there already stays. The Bicep compiler is not among
+them: no registry has it (`az bicep install`).
 """
 
 from __future__ import annotations
