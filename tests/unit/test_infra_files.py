@@ -7,6 +7,7 @@ the ones in tests/data/schemas are written from the documentation, only as large
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import jsonschema
 import pytest
 import yaml
 
-from infra import package
+from infra import package, picture
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "tests" / "data" / "schemas"
@@ -108,3 +109,31 @@ def test_every_action_is_pinned() -> None:
                     owner, version = step["uses"].split("/")[0], step["uses"].split("@")[1]
                     assert owner in ("actions", "Azure"), step
                     assert version.startswith("v"), step
+
+
+def test_the_picture_is_drawn_from_its_source() -> None:
+    """By the hash that it carries; where the tool is installed it is drawn again and compared."""
+    assert picture.up_to_date(), f"run: {picture.COMMAND}"
+    dot = picture.program()
+    if dot is not None:
+        assert picture.drawn(dot) == picture.PICTURE.read_text("utf-8")
+
+
+def test_the_development_container_is_json_with_what_azd_needs() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    features = " ".join(container["features"])
+    assert all(tool in features for tool in ("azd", "azure-cli", "node", "core-tools"))
+    assert "infra/tools.py" in container["postCreateCommand"]
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operations.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """Relative links point to files, and their anchors to headings."""
+    page = ROOT / name
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8")):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.M)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{target}#{anchor}"
