@@ -46,3 +46,11 @@ type tuningType = {
   @description('Beginning of the URIs in answers when it is not the host name of the app, for example a gateway.')
   PUBLIC_BASE_URL: string?
 }
+
+@export()
+@description('A value of the environment, or a default where it is not set. A pipeline hands on variables that are not set as empty texts.')
+func valueOr(value string, default string) string => empty(value) ? default : value
+
+@export()
+@description('The parts of a list that is separated by commas; spaces do not count.')
+func listOf(value string) array => filter(split(replace(value, ' ', ''), ','), part => !empty(part))

@@ -45,7 +45,7 @@ def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
     check_callers(environ)
     if not environ.get("BUDGET_START_DATE"):
         run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])
-    if environ.get("AUTH_MODE", "entra") == "entra" and not environ.get("SIGN_IN_CLIENT_ID"):
+    if (environ.get("AUTH_MODE") or "entra") == "entra" and not environ.get("SIGN_IN_CLIENT_ID"):
         client_id = register(environ["AZURE_ENV_NAME"], run)
         run(["azd", "env", "set", "SIGN_IN_CLIENT_ID", client_id])
         # infra/hooks/after_down.py deletes only what this hook has created
@@ -54,7 +54,7 @@ def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
 
 def check_callers(environ: Mapping[str, str]) -> None:
     """Raises HookFailed when CALLERS is missing or malformed."""
-    if environ.get("AUTH_MODE", "entra") != "entra":
+    if (environ.get("AUTH_MODE") or "entra") != "entra":
         return
     pairs = [pair.strip() for pair in environ.get("CALLERS", "").split(",") if pair.strip()]
     if not pairs:

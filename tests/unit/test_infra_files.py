@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,14 @@ def test_the_deployment_signs_in_without_a_secret() -> None:
     assert "--federated-credential-provider" in text
 
 
+def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
+    """Each is a variable of the repository; one that is not set arrives as an empty text and takes its default."""
+    parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
+    workflow = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))
+    assert set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)) <= set(workflow["jobs"]["deploy"]["env"])
+    assert set(re.findall(r"readEnvironmentVariable\('\w+', '([^']*)'\)", parameters)) == {""}
+
+
 def test_every_action_is_pinned() -> None:
     """To a major version of GitHub's and Microsoft's own actions; of nothing else."""
     for path in (GITHUB / "workflows").glob("*.yml"):
@@ -137,3 +146,19 @@ def test_links_lead_somewhere(name: str) -> None:
             headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.M)
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert anchor in slugs, f"{target}#{anchor}"
+
+
+def test_the_runbook_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    named = set(re.findall(r"\b(?:infra|docs|\.github)/[\w./-]+\w\.(?:kql|py|bicep|json|yml|md)\b", text))
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_terminal_of_the_runbook_is_valid_shell() -> None:
+    shell = shutil.which("sh")
+    if shell is None:
+        pytest.skip("there is no sh on this machine")
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text("utf-8"), re.S)
+    done = subprocess.run([shell, "-n"], input=block, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
