@@ -61,11 +61,13 @@ def compiler() -> str | None:
 
 def compiled(program: str) -> Json:
     """The ARM template. Raises CompilationFailed for an error, and for a warning as well."""
+    outputs = {}
     for file, command in (("main.bicep", "build"), ("main.bicepparam", "build-params")):
         done = _run(program, command, file)
         if done.returncode or done.stderr.strip():
             raise CompilationFailed(f"{program} {command} {file}:\n{done.stderr.strip() or done.stdout.strip()}")
-    template: Json = json.loads(_run(program, "build", "main.bicep").stdout)
+        outputs[file] = done.stdout
+    template: Json = json.loads(outputs["main.bicep"])
     template["metadata"] = {**template.get("metadata", {}), "sources": sources_hash()}
     return template
 
