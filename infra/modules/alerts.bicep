@@ -79,7 +79,7 @@ var rules ruleType[] = [
   {
     name: 'model-stays-busy'
     title: 'A model stays busy with an external refresh'
-    description: 'A run has waited for an hour for a refresh that somebody else started.'
+    description: 'A run has waited for an hour for a refresh that another tool or a schedule started.'
     query: loadTextContent('../queries/alerts/model-stays-busy.kql')
     severity: 2
     window: 'PT3H'
