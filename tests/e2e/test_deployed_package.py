@@ -69,3 +69,17 @@ def _polled(uri: str) -> requests.Response:
         if answer.status_code != 202 or time.monotonic() > until:
             return answer
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_a_package_for_elastic_premium_brings_its_packages(version: str, tmp_path: Path) -> None:
+    """For Linux and the Python of the app, whatever this machine is. Skips where they cannot be fetched."""
+    package.build("azureStorage", tmp_path)
+    try:
+        package.add_dependencies(version, tmp_path)
+    except package.PackageFailed as problem:
+        pytest.skip(f"the locked packages cannot be fetched here: {problem}")
+    folder = tmp_path / package.DEPENDENCIES
+    assert (folder / "azure" / "durable_functions").is_dir()
+    compiled = {path.name.split(".")[1] for path in folder.rglob("*.so") if "cpython" in path.name}
+    assert compiled == {f"cpython-{version.replace('.', '')}-x86_64-linux-gnu"}
