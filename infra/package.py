@@ -29,7 +29,7 @@ PACKAGE = ROOT / ".dev" / "package"
 LOCK = "requirements.lock"
 
 FILES = ("function_app.py", "host.json", "requirements.txt")
-FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi")
+FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
 SUFFIXES = (".py", ".html")
 """What is admitted: these files, and the files of these folders with these endings."""
 

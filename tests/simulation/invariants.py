@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.run.waits import LOST_AFTER
-from tests.simulation.callers import Accepted
-from tests.simulation.world import START, World
+from refresh.run.waits import UNKNOWN_AFTER
+from tests.simulation.callers import Accepted, submission
+from tests.simulation.power_bi import Post
+from tests.simulation.scenario import START
+from tests.simulation.world import World
 
 MOST_ROWS = 60
 """Of a history."""
@@ -42,7 +44,7 @@ def no_post_beside_our_own(world: World) -> None:
             if entry["external"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
                 continue
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
-            given_up = post.at - time(entry["startTime"]) >= LOST_AFTER
+            given_up = post.at - time(entry["startTime"]) >= UNKNOWN_AFTER
             harmless = not visible or given_up or time(entry["startTime"]) >= post.at
             require(
                 harmless or _pushed_out(world, post.dataset_id, entry, post.at),
@@ -71,7 +73,7 @@ def every_request_ends_once(world: World) -> None:
     """
     two_ends = _terminated_and_begun_anew(world)
     for request in world.requests:
-        ends = [(code, body["status"], body["refreshId"]) for _, code, body in request.seen if code != 202]
+        ends = [(code, body["status"], body.get("refreshId")) for _, code, body in request.seen if code != 202]
         require(ends, f"1: {request.id} has no end")
         if request.id in two_ends:
             ends = [end for end in ends if end[1] != "Terminated"] or ends
@@ -88,7 +90,7 @@ def _terminated_and_begun_anew(world: World) -> set[str]:
 
 def _true(world: World, request: Accepted, body: Json) -> None:
     status, error = body["status"], body.get("error") or {}
-    refresh = _refresh(world, request, body["refreshId"])
+    refresh = _refresh(world, request, body.get("refreshId"))
     about = f"{request.id} is told {status} {error.get('code', '')} of {body['refreshId']}"
     match status:
         case "Completed":
@@ -109,7 +111,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
             require(request.terminated_at, f"1: {about}, and nobody terminated it")
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
             # one that the service dropped looks the same, once the history is full of newer ones
-            dropped = body["refreshId"] in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
+            dropped = body.get("refreshId") in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
             newer = [entry for entry in world.truth(request.caller.dataset_id) if dropped or _later(entry, refresh)]
             require(len(newer) >= 20, f"1: {about}, with only {len(newer)} newer ones")
         case "OutcomeUnknown":
@@ -157,14 +159,14 @@ def completed_is_fresh(world: World) -> None:
         _, _, body = request.seen[-1]
         if body["status"] != "Completed":
             continue
-        refresh = _refresh(world, request, body["refreshId"])
+        refresh = _refresh(world, request, body.get("refreshId"))
         require(refresh, f"2: {request.id} is told of {body['refreshId']}, which does not exist")
         assert refresh is not None
         started = time(refresh["startTime"])
         require(started >= request.at, f"2: {request.id} came at {request.at}, its refresh started at {started}")
         partial = request.caller.dataset_id in world.day.partial
         framing = request.caller.dataset_id in world.day.direct_lake
-        covered = _covers(refresh, request.caller.wish.get("refresh"), partial=partial, framing=framing)
+        covered = _covers(refresh, request.caller.spec.get("refresh"), partial=partial, framing=framing)
         require(covered, f"2: {request.id} was served by {refresh}")
 
 
@@ -248,7 +250,7 @@ def told_at_once(world: World) -> None:
     longest = timedelta(seconds=2 * float(world.day.settings["POLL_MAX_SECONDS"]) + 30)
     for request in world.requests:
         _, _, body = request.seen[-1]
-        refresh = _refresh(world, request, body["refreshId"])
+        refresh = _refresh(world, request, body.get("refreshId"))
         if body["status"] in ("Completed", "Failed") and refresh:
             late = world.engine.instances[request.id].updated - time(refresh["endTime"])
             require(late <= longest, f"5: {request.id} learns {late} late how its refresh ended")
@@ -278,9 +280,9 @@ def no_cancel_unasked(world: World) -> None:
         refresh_id = cancel.accepted
         for request in world.requests:
             _, _, body = request.seen[-1]
-            if body["refreshId"] != refresh_id:
+            if body.get("refreshId") != refresh_id:
                 continue
-            wish = request.caller.wish
+            wish = request.caller.spec
             asked = (request.cancelled_at and "refresh" in wish) or wish.get("onTimeout") == "cancel"
             require(asked, f"7: {refresh_id} was cancelled, and {request.id} never asked for it")
 
@@ -300,8 +302,8 @@ def called_back_truly(world: World) -> None:
         require(len(heard) <= 1 + again, f"{about} was told {len(heard)} times")
         _, code, final = finals[callback.request]
         for _, body, _ in callback.calls:
-            told = (body["StatusCode"], body["status"], body["refreshId"], body.get("Error", {}).get("ErrorCode"))
-            truth = (str(code), final["status"], final["refreshId"], (final.get("error") or {}).get("code"))
+            told = (body["StatusCode"], body["status"], body.get("refreshId"), body.get("Error", {}).get("ErrorCode"))
+            truth = (str(code), final["status"], final.get("refreshId"), (final.get("error") or {}).get("code"))
             known = callback.request in two_ends and body["status"] == "Terminated"
             require(told == truth or known, f"{about} was told {told}, and the status says {truth}")
         if world.day.level == "none":
@@ -346,7 +348,7 @@ def tried_as_often_as_allowed(world: World) -> None:
         if body["status"] != "Failed" or not body["error"]["retryable"] or request.id in world.second_lives:
             continue
         state = json.loads(json.loads(world.engine.instances[request.id].input or ""))
-        left = request.caller.wish.get("retries", 0) + 1 - state["round"]
+        left = request.caller.spec.get("retries", 0) + 1 - state["round"]
         rest = timedelta(seconds=min(2 ** (state["round"] - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
         in_time = time(body["endedAt"]) + rest < request.deadline - SLACK - hidden(world)
         require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
@@ -356,8 +358,8 @@ def nobody_pays_for_others(world: World) -> None:
     """13. Who wished for less than the refresh did is failed by it only if one of his own tables failed."""
     for request in world.requests:
         _, _, body = request.seen[-1]
-        wished = (request.caller.wish.get("refresh") or {}).get("objects")
-        refresh = _refresh(world, request, body["refreshId"])
+        wished = (request.caller.spec.get("refresh") or {}).get("objects")
+        refresh = _refresh(world, request, body.get("refreshId"))
         table = world.day.failing.get(request.caller.dataset_id)
         if body["status"] != "Failed" or not wished or refresh is None or table is None:
             continue  # on other days Power BI says of every object that it failed
