@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.simulation.episodes import NotDeterministicError
-from tests.simulation.invariants import QUIET, STEPS, Violation
+from tests.simulation.invariants import QUIET, STEPS
 from tests.simulation.loop import running
 from tests.simulation.platform import Installed
+from tests.simulation.rules import Violation
 from tests.simulation.scenario import START, Level, Scenario, scenario
 from tests.simulation.world import MOST_STEPS, World
 

@@ -89,6 +89,8 @@ class World:
         self.requests = self.callers.requests
         self.checked_posts = 0
         self.second_lives: set[str] = set()
+        self.terminated: set[str] = set()
+        """Instances that were terminated by hand."""
         self.recorded: set[str] = set()
         """Refreshes that a run told its queue of."""
         self._activities: dict[Item, asyncio.Task[None]] = {}
@@ -306,6 +308,7 @@ class World:
             return
         self.counts[f"{kind} terminated"] += 1
         self.told(self.now, f"{victim} is terminated by hand")
+        self.terminated.add(victim)
         self.hub.terminate(victim, "by hand", self.now)
         for request in self.requests:
             if request.id == victim:
