@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from devhost.engine import Call, Engine, Hub, Item, Outcome
+from devhost.logs import host_thread
 
 log = logging.getLogger("devhost")
 
@@ -61,6 +62,7 @@ class Runner:
         return future
 
     def _loop(self) -> None:
+        host_thread()
         try:
             self._hand_out()
             while not self._stopping:

@@ -19,7 +19,11 @@ from typing import Any, Self
 import pytest
 import requests
 
+import devhost
+
 ROOT = Path(__file__).resolve().parents[3]
+SOURCE = str(Path(devhost.__file__).resolve().parents[1])
+"""Where the devhost that is tested is imported from: its processes run the same one, whatever else is installed."""
 RECORDED = Path(__file__).resolve().parent / "data" / "conformance"
 APP = Path(__file__).parent / "app"
 START_SECONDS = 120  # for other hosts' commands; the devhost says when it is ready
@@ -102,7 +106,12 @@ class Devhost(Client):
         self.process = subprocess.Popen(
             words,
             cwd=app if command else ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])]),
+                "PYTHONUNBUFFERED": "1",
+                **(env or {}),
+            },
             stdout=subprocess.DEVNULL if command else subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -35,8 +35,7 @@ class Engine(State):
 
     def ready(self, now: datetime) -> list[Item]:
         """What can be begun at `now`, oldest first. Delivers the timers that are due."""
-        for message in self.agenda.due(now):
-            self._deliver(message)
+        self.deliver_due(now)
         if self.agenda.staged and not self.changes:
             self.agenda.release()
         return list(self.agenda.ready)
@@ -115,10 +114,12 @@ class Engine(State):
         del self.agenda.flying[item]
         if flight.subject is not None:
             flight.subject.inbox.extendleft(reversed(flight.messages))
-        if hidden_until is None:
-            self.agenda.stage(item)
-        else:
+        if hidden_until is not None:
             self.agenda.hide(item, hidden_until, next(self._numbers))
+        elif isinstance(flight.subject, Instance):
+            self.stage(flight.subject)
+        else:
+            self.agenda.stage(item)
 
     def hide(self, item: Item, until: datetime) -> None:
         """Takes a ready item out of sight until a time, as a message is that another host had locked when it died."""
@@ -161,7 +162,7 @@ class Engine(State):
         if item.kind == "episode":
             instance = self.instances.get(item.key)
             if instance is not None and (instance.fresh or (instance.inbox and not instance.terminal)):
-                self.agenda.stage(item)
+                self.stage(instance)
             elif instance is not None and instance.inbox:
                 self.consume(instance.inbox)
                 instance.inbox.clear()
@@ -176,4 +177,4 @@ class Engine(State):
             event = ev.task_failed(now, task_id, *activity_failure(message.body["name"], outcome))
         else:
             event = ev.task_completed(now, task_id, None if outcome.value == "null" else outcome.value)
-        self.send("event", message.target, event, message.execution_id)
+        self.send("event", message.target, event, message.execution_id, sent=now)

@@ -58,7 +58,8 @@ def complete_batch(
                 log.warning("operation %s of entity %s failed: %s", body["op"], entity.id, result.get("result"))
             continue
         response = response_text(result.get("result"), error=bool(result.get("isError")))
-        state.send("event", body["parent"], ev.event_raised(now, body["id"], response), body["parentExecution"])
+        event = ev.event_raised(now, body["id"], response)
+        state.send("event", body["parent"], event, body["parentExecution"], sent=now)
     if keep:
         entity.exists = bool(answer["entityExists"])
         entity.state = answer["entityState"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from devhost.engine.sentences import Scheduled
 from devhost.engine.tasks import Walk
 from devhost.engine.text import to_text
 from devhost.engine.times import parse
+from devhost.engine.versions import MISMATCH
 
 if TYPE_CHECKING:
     from devhost.engine.agenda import Flight
@@ -51,6 +53,11 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
             state.append(instance, flight.arrived, flight.texts)
             _end(state, instance, "Terminated", terminated["Input"], None, now, len(history))
             return None
+    if not state.versioning.runs(instance.version):
+        log.error("instance %s: %s (%s)", instance.id, MISMATCH, instance.version)
+        state.append(instance, flight.arrived, flight.texts)
+        _end(state, instance, "Failed", MISMATCH, MISMATCH, now, len(history))
+        return None
     if instance.name.lower() not in state.functions.orchestrators:
         state.append(instance, flight.arrived, flight.texts)
         problem = state.functions.unknown(instance.name, "orchestrator", state.functions.orchestrators)
@@ -59,17 +66,24 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
         return None
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
-    given = instance.input if instance.input is not None else "null"
-    parent = to_text(instance.parent.instance_id) if instance.parent else "null"
+    given = instance.input
+    parent_id = instance.parent.instance_id if instance.parent else None
 
     def value() -> str:
-        return (
-            f'{{"history": [{",".join(texts)}], "input": {given}, '
-            f'"instanceId": {to_text(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
-            f'"parentInstanceId": {parent}, {_SETTINGS}}}'
-        )
+        return trigger_text(texts, given, instance.id, parent_id, replaying=replaying)
 
     return Call("episode", instance.name, value, instance.id)
+
+
+def trigger_text(
+    events: Iterable[str], input_text: str | None, instance_id: str, parent_id: str | None, *, replaying: bool
+) -> str:
+    """The JSON text an orchestrator's trigger gets; `events` and `input_text` are JSON texts."""
+    return (
+        f'{{"history": [{",".join(events)}], "input": {input_text if input_text is not None else "null"}, '
+        f'"instanceId": {to_text(instance_id)}, "isReplaying": {"true" if replaying else "false"}, '
+        f'"parentInstanceId": {"null" if parent_id is None else to_text(parent_id)}, {_SETTINGS}}}'
+    )
 
 
 def complete_episode(
@@ -163,7 +177,7 @@ def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: dateti
     execution_id = instance.execution_id
     if task.kind == ev.TASK_SCHEDULED:
         text = task.input if isinstance(task.input, str) else to_text(task.input)
-        state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
+        state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id, sent=now)
         return ev.task_scheduled(now, task.id, task.name)
     if task.kind == ev.TIMER_CREATED:
         fired = ev.timer_fired(now, task.id, task.fire_at)
@@ -183,8 +197,7 @@ def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: dateti
         execution_id=execution_id,
         now=now,
     )
-    state.entity(task.target, now)
-    state.send("operation", task.target, json.loads(request))
+    state.send("operation", task.target, json.loads(request), sent=now)
     return ev.event_sent(now, task.id, task.target, request)
 
 
@@ -221,6 +234,8 @@ def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk,
 
 def _next_generation(state: State, instance: Instance, result: Walk, now: datetime) -> None:
     """Continue-as-new: a new life under the same id, with the events nobody has seen."""
+    if state.recorder is not None:
+        state.recorder(instance, "ContinuedAsNew")
     instance.execution_id = state.new_id()
     instance.input = dumps(result.continue_as_new)
     instance.output = None
@@ -255,7 +270,9 @@ def _end(
             event = ev.sub_completed(now, p.task_id, output)
         else:
             event = ev.sub_failed(now, p.task_id, output, details)
-        state.send("event", p.instance_id, event, p.execution_id)
+        state.send("event", p.instance_id, event, p.execution_id, sent=now)
+    if state.recorder is not None:
+        state.recorder(instance, status)
     state.forget_history(instance)
 
 

@@ -26,6 +26,10 @@ STATUSES = {
     for s in ("Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended")
 }
 
+WENT_WRONG = "Something went wrong while processing your request"
+BLOB_GONE = "The specified blob does not exist."
+STORAGE_EXCEPTION = "DurableTask.AzureStorage.Storage.DurableTaskStorageException"
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -65,7 +69,7 @@ class Hub:
             )
         if before is not None and before.status == "Pending" and self.engine.flying(Item("episode", instance_id)):
             return instance_id  # its first episode is on the way: this start is the one that loses the race
-        self.engine.create(name, instance_id, input_text, now, version=version)
+        self.engine.create(name, instance_id, input_text, now, version=version, from_client=True)
         return instance_id
 
     def restart(self, instance_id: str, *, new_id: bool, now: datetime) -> str:
@@ -90,30 +94,30 @@ class Hub:
                 ),
             )
         target = self.new_instance_id() if new_id else instance_id
-        self.engine.create(before.name, target, before.input, now, version=before.version)
+        self.engine.create(before.name, target, before.input, now, version=before.version, from_client=True)
         return target
 
     # ---- talking to an instance ---------------------------------------------------------------------------------
 
     def raise_event(self, instance_id: str, name: str, input_text: str | None, now: datetime) -> None:
         self.must_live(instance_id)
-        self.engine.send("event", instance_id, ev.event_raised(now, name, input_text))
+        self._send(instance_id, ev.event_raised(now, name, input_text), now)
 
     def terminate(self, instance_id: str, reason: str | None, now: datetime) -> None:
         self.must_live(instance_id)
-        self.engine.send("event", instance_id, ev.execution_terminated(now, reason))
+        self._send(instance_id, ev.execution_terminated(now, reason), now)
 
     def suspend(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.must_live(instance_id)
         if instance.status == "Suspended":
             raise self._wrong_state("suspend", instance)
-        self.engine.send("event", instance_id, ev.execution_suspended(now, reason))
+        self._send(instance_id, ev.execution_suspended(now, reason), now)
 
     def resume(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.must_live(instance_id)
         if instance.status != "Suspended":
             raise self._wrong_state("resume", instance)
-        self.engine.send("event", instance_id, ev.execution_resumed(now, reason))
+        self._send(instance_id, ev.execution_resumed(now, reason), now)
 
     def rewind(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.engine.instances.get(instance_id)
@@ -137,12 +141,15 @@ class Hub:
             raise Refused(410)
         return instance
 
+    def _send(self, instance_id: str, event: ev.Event, now: datetime) -> None:
+        self.engine.send("event", instance_id, event, sent=now, from_client=True)
+
     @staticmethod
     def _wrong_state(verb: str, instance: Instance) -> Refused:
         return Refused(
             500,
             fault(
-                "Something went wrong while processing your request",
+                WENT_WRONG,
                 f"Cannot {verb} the orchestration instance {instance.id} "
                 f"because instance is in the {instance.status} state.",
                 "System.InvalidOperationException",
@@ -154,7 +161,11 @@ class Hub:
     def status(
         self, instance_id: str, *, show_input: bool = True, show_history: bool = False, show_output: bool = False
     ) -> dict[str, Any] | None:
-        """The status body, of an entity too; None when there is no such instance."""
+        """The status body, of an entity too; None when there is no such instance.
+
+        A read that fails because a large value was rewritten is a 500 (see `blobs`).
+        """
+        self._read(instance_id, with_input=show_input)
         entity = self.engine.entities.get(instance_id)
         if entity is not None:
             return views.entity_status(entity, show_input=show_input)
@@ -168,11 +179,18 @@ class Hub:
                 self.engine.forget_history(instance)
         return views.status(instance, show_input=show_input, history=history, show_output=show_output)
 
+    def _read(self, key: str, *, with_input: bool = True) -> None:
+        """Fails as a read does whose blob was deleted between the read of the row and the read of the blob."""
+        if self.engine.blob_reads.fails(key, with_input=with_input):
+            raise Refused(500, fault(WENT_WRONG, BLOB_GONE, STORAGE_EXCEPTION))
+
     def query(self, query: Query) -> tuple[list[dict[str, Any]], str]:
         """One page of instances and entities in order of their ids, and the token of the next page ("": last)."""
         everything: list[Instance | Entity] = [*self.engine.instances.values(), *self.engine.entities.values()]
         found = sorted((t for t in everything if t.id > query.after and self._fits(t, query)), key=lambda t: t.id)
         page = found[: query.top]
+        for thing in page:
+            self._read(thing.id, with_input=query.show_input)
         token = page[-1].id if len(found) > len(page) else ""
         return [
             views.status(t, show_input=query.show_input)
@@ -209,15 +227,16 @@ class Hub:
         if name.lower() not in functions.entities:
             raise Refused(400, {"Message": functions.unknown(name, "entity", functions.entities)})
         target = entity_id(name, key)
-        self.engine.entity(target, now)
         body: dict[str, Any] = {"op": operation, "signal": True, "id": self.engine.new_id()}
         if input_text is not None:
             body["input"] = input_text
-        self.engine.send("operation", target, body)
+        self.engine.send("operation", target, body, sent=now, from_client=True)
 
     def entity_state(self, name: str, key: str) -> Any:
         """The last committed state; 404 for an entity that never answered an operation."""
-        entity = self.engine.entities.get(entity_id(name, key))
+        target = entity_id(name, key)
+        self._read(target)
+        entity = self.engine.entities.get(target)
         if entity is None or entity.state is None:
             raise Refused(404)
         return json.loads(entity.state)
@@ -239,4 +258,6 @@ class Hub:
             key=lambda e: e.id,
         )
         page = found[:top]
+        for entity in page:
+            self._read(entity.id, with_input=fetch_state)
         return [views.entity_item(e, fetch_state=fetch_state) for e in page], page[-1].id if len(found) > top else ""

@@ -36,7 +36,7 @@ def rewind(state: State, instance: Instance, reason: str | None, now: datetime) 
     state.append(instance, rewritten)
     instance.status, instance.output, instance.updated = "Running", None, now
     state.touch(instance)
-    state.send("event", instance.id, ev.generic(now, reason), instance.execution_id)
+    state.send("event", instance.id, ev.generic(now, reason), instance.execution_id, sent=now, from_client=True)
 
 
 def _emptied(event: Event) -> dict[str, Any]:

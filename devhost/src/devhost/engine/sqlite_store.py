@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from devhost.engine.model import Instance
 from devhost.engine.store import (
     Changes,
     Loaded,
@@ -126,8 +127,7 @@ class SqliteStore:
         db.execute("COMMIT")
 
     def history(self, instance_id: str) -> str:
-        rows = self._db.execute("SELECT events FROM history WHERE instance_id=? ORDER BY position", (instance_id,))
-        return "[" + ",".join(r[0] for r in rows) + "]"
+        return _history(self._db, instance_id)
 
     def value(self, key: str) -> str | None:
         """A small fact kept beside the state (a generated key, a timer's last run)."""
@@ -140,6 +140,36 @@ class SqliteStore:
     def close(self) -> None:
         self._db.close()
         self._lock.close()
+
+
+class StateReader:
+    """Reads a state, also while a devhost has it open; changes nothing. Raises FileNotFoundError."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "state.db"
+        if not path.exists():
+            raise FileNotFoundError(path)
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+    def value(self, key: str) -> str | None:
+        """See SqliteStore.value."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def instances(self) -> list[Instance]:
+        return [instance_from(r) for r in self._db.execute("SELECT * FROM instances ORDER BY created, id")]
+
+    def history(self, instance_id: str) -> str:
+        """See Store.history."""
+        return _history(self._db, instance_id)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _history(db: sqlite3.Connection, instance_id: str) -> str:
+    rows = db.execute("SELECT events FROM history WHERE instance_id=? ORDER BY position", (instance_id,))
+    return "[" + ",".join(r[0] for r in rows) + "]"
 
 
 def _lock(directory: Path) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 
 from aiohttp import hdrs, web
 
+from devhost.logs import host_thread
 from devhost.web.messages import Answer, Request
 
 log = logging.getLogger("devhost.web")
@@ -54,6 +55,7 @@ class Server:
         self._thread.start()
 
     def _run(self) -> None:
+        host_thread()
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
@@ -96,13 +98,17 @@ class Server:
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result(30)
 
-    def stop(self) -> None:
+    def stop(self, close: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Ends the tasks, the servers, and what `close` closes, which is awaited on the server's loop."""
+
         async def cleanup() -> None:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             for runner in self._runners:
                 await runner.cleanup()
+            if close is not None:
+                await close()
 
         asyncio.run_coroutine_threadsafe(cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

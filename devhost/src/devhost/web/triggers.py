@@ -10,9 +10,10 @@ from typing import Any
 import azure.functions as func
 from azure.functions.http import HttpResponseConverter
 
-from devhost.app.index import Function
+from devhost.app.index import Function, IndexingError
 from devhost.app.invoke import Invoker
 from devhost.engine.answers import dumps
+from devhost.web.constraints import BadTemplate
 from devhost.web.keys import Keys
 from devhost.web.messages import JSON, Answer, Request
 from devhost.web.routes import Router, Values
@@ -51,6 +52,14 @@ class HttpTriggers:
         except Exception:
             log.exception("function %s failed; the answer is an empty 500, as on Azure", function.name)
             return Answer(500)
+
+
+def triggers(functions: Sequence[Function], prefix: str, invoker: Invoker, keys: Keys) -> HttpTriggers:
+    """The HTTP functions of an app. Raises IndexingError for a route the platform refuses."""
+    try:
+        return HttpTriggers(functions, prefix, invoker, keys)
+    except BadTemplate as problem:
+        raise IndexingError(str(problem)) from problem
 
 
 def http_request(request: Request, values: Values) -> func.HttpRequest:

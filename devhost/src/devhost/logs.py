@@ -1,0 +1,104 @@
+"""Log lines that Azure would lose are lost here, too, and counted.
+
+The worker sends each log record to the host with the id of its invocation. The host drops a record without an id, and
+one whose invocation has ended. The filter of this module does the same; `LostLines.report` says what was dropped.
+
+It lets three kinds of records through: those of the devhost itself; those made on the devhost's own threads, which
+includes what the app logs while it is imported (Azure drops that as well, but a developer wants to see it); and those
+of the platform's libraries (`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from devhost.app.invocations import Invocations
+
+log = logging.getLogger("devhost")
+
+_PLATFORM = ("devhost", "azure_functions_worker", "azure.functions")
+_KEPT = 20
+"""Lost lines that are kept to be shown."""
+_LONGEST = 500
+"""Characters of a message that are kept."""
+_own = threading.local()
+
+
+def host_thread() -> None:
+    """Declares the calling thread to be one of the devhost's own, where no function of the app runs."""
+    _own.yes = True
+
+
+@dataclass(frozen=True, slots=True)
+class LostLine:
+    """A log line that Azure would not have. `reason`: "no invocation" or "the invocation has ended"."""
+
+    logger: str
+    level: str
+    message: str
+    thread: str
+    reason: str
+
+
+class LostLines(logging.Filter):
+    """A filter for log handlers that keeps back what Azure would lose. Safe for threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.invocations = Invocations()
+        self._lock = threading.Lock()
+        self._count = 0
+        self._first: list[LostLine] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(_own, "yes", False) or _of_the_platform(record.name):
+            return True
+        invocation_id = self.invocations.current()
+        if invocation_id is not None and self.invocations.runs(invocation_id):
+            return True
+        reason = "no invocation" if invocation_id is None else "the invocation has ended"
+        self._lose(record, reason)
+        return False
+
+    def _lose(self, record: logging.LogRecord, reason: str) -> None:
+        line = LostLine(record.name, record.levelname, record.getMessage()[:_LONGEST], record.threadName or "", reason)
+        with self._lock:
+            self._count += 1
+            if len(self._first) < _KEPT:
+                self._first.append(line)
+            if self._count > 1:
+                return
+        log.warning(
+            "a log line is lost, as on Azure (%s): logger %s, thread %s. The host takes only lines of a running "
+            "invocation: see GET /admin/devhost/lost-logs",
+            line.reason, line.logger, line.thread,
+        )  # fmt: skip
+
+    def report(self) -> dict[str, Any]:
+        """`count` of the lines that were lost, and the `first` of them."""
+        with self._lock:
+            return {"count": self._count, "first": [asdict(line) for line in self._first]}
+
+    def forget(self) -> None:
+        """Starts to count anew."""
+        with self._lock:
+            self._count = 0
+            self._first.clear()
+
+    def summary(self) -> str:
+        """What was lost, for people; "" when nothing was."""
+        report = self.report()
+        if not report["count"]:
+            return ""
+        lines = [f"{n['level']} {n['logger']} ({n['thread']}, {n['reason']}): {n['message']}" for n in report["first"]]
+        more = report["count"] - len(lines)
+        return "\n  ".join(
+            [f"{report['count']} log lines were lost, as on Azure:", *lines, *([f"and {more} more"] if more else [])]
+        )
+
+
+def _of_the_platform(logger: str) -> bool:
+    return any(logger == name or logger.startswith(f"{name}.") for name in _PLATFORM)
