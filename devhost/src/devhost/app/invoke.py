@@ -2,8 +2,8 @@
 
 All synchronous functions (orchestrators, entities, activities, HTTP and timer functions) share one pool of threads, so
 a blocked one can hold up the others. All asynchronous ones share one loop; what they hand to `asyncio.to_thread` runs
-on another pool, the loop's own. The Durable SDK keeps an aiohttp session bound to the first loop it sees, so there is only
-one loop for the host's life. User code may block it, so nothing of the host's own runs there.
+on another pool, the loop's own. The Durable SDK keeps an aiohttp session bound to the first loop it sees, so there is
+only one loop for the host's life. User code may block it, so nothing of the host's own runs there.
 """
 
 from __future__ import annotations
