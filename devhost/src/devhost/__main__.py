@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs until Ctrl-C or SIGTERM. Exit code 2: the app or the settings cannot be used; stderr says why."""
+    """Runs until Ctrl-C or SIGTERM. Exit code 2: the app or the settings cannot be used; stderr has the reason."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["histories"]:
         return histories.main(arguments[1:])
@@ -104,7 +104,7 @@ def _host(a: argparse.Namespace, lost: LostLines, ended: _Ended) -> Host | HttpO
 
 
 def _log() -> LostLines:
-    """Sets the log up: to stderr, without the lines that Azure would lose."""
+    """Configures logging to stderr, without the lines that Azure would lose."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )

@@ -1,4 +1,4 @@
-"""The faults of the platform that a devhost can be told to have, on the command line or while it runs."""
+"""The faults of the platform that can be switched on, on the command line or while the devhost runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from devhost.engine import BlobReads, Latency
 
 
 class BadFaults(Exception):  # noqa: N818
-    """A fault was asked for that there is not; the message says what is wrong."""
+    """The faults are invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """All of them; the defaults are no faults at all.
+    """The values of all faults; by default there are none. Raises BadFaults.
 
-    `latency`, `internal_latency`: most seconds (see `engine.latency`); `blob_reads_fail`: a probability (see
-    `engine.blobs`); `seed`: of the draws.
+    `latency`, `internal_latency`: maximum in seconds (see `engine.latency`); `blob_reads_fail`: a probability (see
+    `engine.blobs`); `seed`: of the random draws.
     """
 
     latency: float = 0.0
@@ -40,7 +40,7 @@ _NAMES = ("latency", "internalLatency", "blobReadsFail")
 
 
 class FaultControl:
-    """The faults of a running engine. Used on the engine's thread once that has started."""
+    """The faults of an engine. Use it on the thread of the engine after its start."""
 
     def __init__(self, faults: Faults) -> None:
         self.latency = Latency(faults.latency, faults.internal_latency, faults.seed)
@@ -54,7 +54,7 @@ class FaultControl:
         }
 
     def change(self, body: bytes) -> dict[str, float]:
-        """Takes some or all faults from a JSON object and leaves the others; returns all. Raises BadFaults."""
+        """Changes the faults that a JSON object contains; returns all faults. Raises BadFaults."""
         wanted = {**self.report(), **_numbers(body)}
         faults = Faults(wanted["latency"], wanted["internalLatency"], wanted["blobReadsFail"])
         self.latency.client, self.latency.internal = faults.latency, faults.internal_latency

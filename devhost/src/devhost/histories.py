@@ -1,7 +1,7 @@
-"""Recorded histories: files that show how an orchestration went, and whether changed code would go the same way.
+"""Recorded histories: files with the history of an orchestration, and their replay with changed code.
 
-An orchestration in flight is replayed by whatever code is deployed. Code that asks for other work than the history
-holds breaks it. Each file has one generation (what runs until the next continue-as-new). The devhost writes them with
+An orchestration in flight is replayed by the code that is deployed. Code that schedules other work than the history has
+breaks it. Each file has one generation (what runs until the next continue-as-new). The devhost writes them with
 `--record DIR`, each generation as it ends; `python -m devhost histories` writes what a state holds now.
 `replay_history` replays a file with an app's functions:
 
@@ -38,11 +38,11 @@ from devhost.engine.tasks import Walk
 from devhost.engine.text import to_text
 
 FORMAT = 1
-_BREAKS = "An instance in flight with this history breaks with the present code."
+_BREAKS = "The current code breaks an instance in flight with this history."
 
 
 class BadHistory(Exception):  # noqa: N818
-    """A file is no recorded history of a format that is known; the message names it."""
+    """A file is not a recorded history of a known format; the message has its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class History:
 
     @classmethod
     def load(cls, path: Path) -> History:
-        """Reads a file. Raises BadHistory, OSError."""
+        """Loads a file. Raises BadHistory, OSError."""
         try:
             fields: dict[str, Any] = json.loads(path.read_text("utf-8"))
             number = fields.pop("format")
@@ -86,7 +86,7 @@ class History:
         return history
 
     def save(self, path: Path) -> None:
-        """Writes a file, with a line per event so that differences can be read."""
+        """Saves a file with one event per line, so that a diff is readable."""
         fields = {"format": FORMAT, **asdict(self)}
         events = fields.pop("history")
         lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in fields.items()]
@@ -97,7 +97,7 @@ class History:
 class Recorder:
     """Writes each generation that ends into a folder: `<orchestrator>-<instance id>-<number>.json`, numbers from 1.
 
-    Ids are cut to what a file name can hold. Files that are there already keep their place: numbers go on after them.
+    Characters of an id that a file name cannot have become `_`. Existing files are kept: numbers continue after them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,12 +123,12 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Where a replay leaves a recorded history for the first time.
+    """The first difference between a replay and a recorded history.
 
-    `kind`: "non-deterministic" (the engine would fail an instance in flight), "different" (the engine would not notice,
-    but an operation goes to another entity or a child has another id), "failed" (the orchestrator raises where it did
-    not) or "end" (all recorded work is asked for, but the generation ends otherwise: no instance in flight breaks by
-    that). `episode` counts from 1; `sentence` says what was recorded and what the code does instead.
+    `kind`: "non-deterministic" (the engine would fail an instance in flight), "different" (the engine would not detect
+    it, but an operation goes to another entity or a sub-orchestration has another id), "failed" (the orchestrator
+    raises an exception that it did not raise) or "end" (all recorded work is scheduled, but the generation ends
+    differently, which breaks no instance in flight). `episode` counts from 1; `sentence` describes the difference.
     """
 
     kind: Literal["non-deterministic", "different", "failed", "end"]
@@ -142,11 +142,11 @@ class Deviation:
 def replay_history(
     recorded: History | Path, functions: Sequence[Function], *, check_end: bool = True
 ) -> Deviation | None:
-    """Replays a recorded generation with the app's present code; None: it goes the same way.
+    """Replays a recorded generation with the current code of an app. None: there is no difference.
 
-    `functions` are the app's (`devhost.app.index`), so that an activity that is no longer there is noticed. The
-    orchestrator runs once, with the whole history, in this thread. `check_end=False` leaves out how the generation
-    ends. Raises BadHistory.
+    `functions` are all functions of the app (`devhost.app.index`), so that a missing activity is detected. The
+    orchestrator runs once, with the whole history, on this thread. `check_end=False` ignores how the generation ends.
+    Raises BadHistory.
     """
     history = recorded if isinstance(recorded, History) else History.load(recorded)
     orchestrator = next(
@@ -154,14 +154,14 @@ def replay_history(
         None,
     )
     if orchestrator is None:
-        sentence = f"{_name(history)}: the app has no orchestrator {history.orchestrator!r} any more. {_BREAKS}"
+        sentence = f"{_name(history)}: the app no longer has the orchestrator {history.orchestrator!r} . {_BREAKS}"
         return Deviation("non-deterministic", 1, sentence)
-    # What stands after the end of the generation was added without asking the orchestrator.
+    # The events after the end of the generation do not depend on the orchestrator.
     events = list(itertools.takewhile(lambda e: e["EventType"] != ev.EXECUTION_COMPLETED, history.history))
     if not any(e["EventType"] == ev.EXECUTION_STARTED for e in events):
-        return None  # it had not begun
+        return None  # it had not started
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the SDK warns of completions of tasks that it does not know
+        warnings.simplefilter("ignore")  # the SDK warns of completions of unknown tasks
         answer = read(handle(orchestrator.handler, _trigger_value(history, events)))
     walker = _Comparison(
         functions=durable_functions(functions),
@@ -176,7 +176,7 @@ def replay_history(
 
 
 class _Comparison(Walker):
-    """A walk that also holds each episode's new work against what the episode recorded."""
+    """A walk that also compares the new work of each episode with the recorded work."""
 
     def __init__(self, **about: Any) -> None:
         super().__init__(**about)
@@ -198,7 +198,7 @@ class _Comparison(Walker):
 
 
 def _difference(event: Event, mine: Scheduled | None) -> str:
-    """What the engine itself does not compare; "" when it is the same, or when the engine sees the difference."""
+    """A difference that the engine does not detect; "" if there is none."""
     if mine is None or mine.kind != event["EventType"]:
         return ""
     if mine.kind == ev.EVENT_SENT:
@@ -206,13 +206,10 @@ def _difference(event: Event, mine: Scheduled | None) -> str:
         if (event["InstanceId"], operation) != (mine.target, mine.name):
             return (
                 f"the history sent operation {operation!r} to {event['InstanceId']}, "
-                f"the present code sends {mine.name!r} to {mine.target}"
+                f"the current code sends {mine.name!r} to {mine.target}"
             )
     if mine.kind == ev.SUB_CREATED and event["InstanceId"] != mine.target:
-        return (
-            f"the history started the sub-orchestration {event['InstanceId']}, "
-            f"the present code starts it with the id {mine.target}"
-        )
+        return f"the history started the sub-orchestration {event['InstanceId']}, the current code starts {mine.target}"
     return ""
 
 
@@ -224,14 +221,14 @@ def _deviation(
     cause = f" The orchestrator raised: {raised}" if raised else ""
     if answer.broken is not None:
         return Deviation("failed", episode, f"{name}: the orchestrator cannot be replayed: {raised}. {_BREAKS}")
-    # What comes first in the history is told first.
+    # The first difference in the history is reported.
     if walker.different is not None and (walker.unrecorded is None or walker.different[0] <= walker.unrecorded[0]):
         at, sentence = walker.different
         return Deviation("different", at, f"{name}, episode {at}: {sentence}. {_BREAKS}{cause}")
     if walker.unrecorded is not None:
         at, work = walker.unrecorded
         sentence = (
-            f"the present code asks for {_in_words(work)} (task {work.id}), which the history does not hold there"
+            f"the current code schedules {_in_words(work)} (task {work.id}), which the history does not have there"
         )
         return Deviation("non-deterministic", at, f"{name}, episode {at}: {sentence}. {_BREAKS}{cause}")
     problem = result.nondeterminism or result.error
@@ -239,14 +236,16 @@ def _deviation(
         return Deviation("non-deterministic", episode, f"{name}, episode {episode}: {problem} {_BREAKS}{cause}")
     if raised and history.status != "Failed":
         return Deviation(
-            "failed", episode, f"{name}, episode {episode}: the orchestrator raises where it did not: {raised}"
+            "failed",
+            episode,
+            f"{name}, episode {episode}: the orchestrator raises an exception that it did not raise: {raised}",
         )
     return _end_deviation(history, answer, result, episode) if check_end else None
 
 
 def _end_deviation(history: History, answer: Answer, result: Walk, episode: int) -> Deviation | None:
     if history.status in ("Running", "Suspended", "Pending", "Terminated"):
-        return None  # it had not come to an end of its own
+        return None  # it did not end by itself
     if answer.error is not None:
         ended = "Failed"
     elif not answer.done:
@@ -256,10 +255,10 @@ def _end_deviation(history: History, answer: Answer, result: Walk, episode: int)
     more = ", ".join(_in_words(work) for work in result.scheduled)
     if ended == history.status and not more:
         return None
-    more = f" and asks for {more}" if more else ""
-    sentence = f"the generation was {history.status}; with the present code it is {ended}{more}"
+    more = f" and schedules {more}" if more else ""
+    sentence = f"the generation was {history.status}; with the current code it is {ended}{more}"
     return Deviation(
-        "end", episode, f"{_name(history)}, episode {episode}: {sentence}. No instance in flight breaks by it."
+        "end", episode, f"{_name(history)}, episode {episode}: {sentence}. This breaks no instance in flight."
     )
 
 
@@ -287,7 +286,7 @@ def _in_words(work: Scheduled) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m devhost histories`: writes a file for each orchestration in a state, which may be in use."""
+    """Writes a file for each orchestration in a state, which may be in use."""
     parser = argparse.ArgumentParser(prog="devhost histories", description=main.__doc__)
     parser.add_argument("--state", type=Path, required=True, help="directory of the state")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files; made if missing")

@@ -1,4 +1,4 @@
-"""One hosted app: its functions, engine and ports put together."""
+"""One hosted app with its functions, engine and ports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger("devhost")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     app: Path
     state: Path
@@ -42,14 +42,14 @@ class Options:
     exact_timers: bool = False
     faults: Faults = field(default_factory=Faults)
     record: Path | None = None
-    """Folder for the history of each generation of each orchestration, or none."""
+    """Folder for the history of each generation that ends; None: no recording."""
 
 
 class Host:
-    """Hosts one app until stop(). Raises IndexingError, BadSettings, StateInUse or PortTaken at once.
+    """Hosts one app until stop(). The constructor raises IndexingError, BadSettings, StateInUse or PortTaken.
 
-    `seen` is called with every piece of work that goes to the app, on the engine's thread. `lost` is the filter of the
-    log handlers, if they have one.
+    `seen` is called with every call of the app's durable functions, on the thread of the engine. `lost` is the filter
+    of the log handlers, if they have one.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Host:
         self.server.run(self._timers.start)
 
     def _remember(self, key: str, value: str) -> None:
-        # On the engine's thread, because its store is.
+        # The store belongs to the thread of the engine.
         self.runner.submit(lambda hub, now: self.store.keep(key, value))
 
     def _with_faults(self, operation: Callable[[FaultControl], dict[str, float]]) -> Future[dict[str, float]]:
@@ -130,7 +130,7 @@ class Host:
         return await self._management.answer(request, request.raw_path[len(RPC) :])
 
     def stop(self) -> None:
-        """Answers no more, keeps what is done; work in flight is handed out again at the next start."""
+        """Stops serving. Completed work is stored; work in flight is handed out again at the next start."""
         self.server.stop()
         self.runner.stop()
         self.store.close()

@@ -1,8 +1,8 @@
-"""A second process that runs only the HTTP functions of an app, beside the devhost that runs everything else.
+"""A second process that serves only the HTTP functions of an app, beside the devhost that runs everything else.
 
-On a Flex Consumption plan HTTP functions and durable functions scale apart: they never share a process. What the app
-keeps in a process (a module's variables, a cache) is then not the same for both. This process plays the first kind: its
-durable clients talk to the devhost that has the state open, and it hands on requests to the management API.
+On a Flex Consumption plan HTTP functions and durable functions scale separately and never share a process. So they do
+not share what the app keeps in a process (module variables, caches). This process serves the HTTP functions. Its durable
+clients use the devhost that has the state open, and it forwards requests to the management API.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOT_HANDED_ON = frozenset({"content-length", "transfer-encoding", "connection",
 
 
 class NoEngine(Exception):  # noqa: N818
-    """No devhost has the state open."""
+    """No devhost uses the state."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(f"no devhost runs on the state {state}: start one on it before one with --http-only")
@@ -47,7 +47,7 @@ class NoEngine(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a devhost leaves in its state for such processes: its URLs, its management key, whether it checks keys."""
+    """What a devhost stores for such processes: its URLs, its management key, and whether it checks keys."""
 
     base: str
     rpc: str
@@ -55,12 +55,12 @@ class Running:
     checks_keys: bool
 
     def text(self) -> tuple[str, str]:
-        """The name under which it is kept, and the value."""
+        """The name and the value for the store."""
         return _KEPT, json.dumps(asdict(self))
 
 
 class Engine:
-    """The devhost on a state directory; it may be stopped and started again meanwhile. Safe for threads."""
+    """The devhost on a state directory, which may be restarted at any time. Thread-safe."""
 
     def __init__(self, state: Path) -> None:
         """Raises NoEngine."""
@@ -126,7 +126,7 @@ class HttpOnlyHost:
         return await self._triggers.answer(request)
 
     async def _hand_on(self, request: Request) -> Answer:
-        """The answer of the devhost with the engine; 502 while it is not there."""
+        """The answer of the devhost with the engine; 502 if it does not run."""
         if self._session is None:
             self._session = aiohttp.ClientSession(auto_decompress=False)
         url = self._engine.running().base + request.url.removeprefix(request.base)

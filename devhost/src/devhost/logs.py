@@ -1,11 +1,11 @@
-"""Log lines that Azure would lose are lost here, too, and counted.
+"""A log filter that drops and counts the lines that Azure would lose.
 
 The worker sends each log record to the host with the id of its invocation. The host drops a record without an id, and
-one whose invocation has ended. The filter of this module does the same; `LostLines.report` says what was dropped.
+one whose invocation has ended. The filter does the same; `LostLines.report` lists what was dropped.
 
-It lets three kinds of records through: those of the devhost itself; those made on the devhost's own threads, which
-includes what the app logs while it is imported (Azure drops that as well, but a developer wants to see it); and those
-of the platform's libraries (`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
+Three kinds of records pass in any case: those of the devhost itself; those on the devhost's own threads, which includes
+what the app logs while it is imported (Azure drops it, but a developer needs it); and those of the platform's libraries
+(`azure_functions_worker`, `azure.functions`), which the host writes to its own log.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ log = logging.getLogger("devhost")
 
 _PLATFORM = ("devhost", "azure_functions_worker", "azure.functions")
 _KEPT = 20
-"""Lost lines that are kept to be shown."""
+"""Most lost lines in a report."""
 _LONGEST = 500
-"""Characters of a message that are kept."""
+"""Most characters of a message in a report."""
 _own = threading.local()
 
 
 def host_thread() -> None:
-    """Declares the calling thread to be one of the devhost's own, where no function of the app runs."""
+    """Marks the calling thread as one of the devhost's own, on which no function of the app runs."""
     _own.yes = True
 
 
 @dataclass(frozen=True, slots=True)
 class LostLine:
-    """A log line that Azure would not have. `reason`: "no invocation" or "the invocation has ended"."""
+    """A log line that Azure would drop. `reason`: "no invocation" or "the invocation has ended"."""
 
     logger: str
     level: str
@@ -44,7 +44,7 @@ class LostLine:
 
 
 class LostLines(logging.Filter):
-    """A filter for log handlers that keeps back what Azure would lose. Safe for threads."""
+    """A filter for log handlers that drops what Azure would lose. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,18 +78,18 @@ class LostLines(logging.Filter):
         )  # fmt: skip
 
     def report(self) -> dict[str, Any]:
-        """`count` of the lines that were lost, and the `first` of them."""
+        """The `count` of lost lines, and the `first` of them."""
         with self._lock:
             return {"count": self._count, "first": [asdict(line) for line in self._first]}
 
     def forget(self) -> None:
-        """Starts to count anew."""
+        """Resets the count and the lines."""
         with self._lock:
             self._count = 0
             self._first.clear()
 
     def summary(self) -> str:
-        """What was lost, for people; "" when nothing was."""
+        """A text with the lost lines; "" if there are none."""
         report = self.report()
         if not report["count"]:
             return ""

@@ -210,9 +210,9 @@ def test_a_step_more_in_the_middle(tmp_path: Path) -> None:
 
     found = deviation(record(tmp_path, play)[0], changed("generations", code))
     assert (found.kind, found.episode) == ("non-deterministic", 2)
-    assert "episode 2: the present code asks for a timer due" in found.sentence
-    assert "(task 1), which the history does not hold there" in found.sentence
-    assert found.sentence.endswith("An instance in flight with this history breaks with the present code.")
+    assert "episode 2: the current code schedules a timer due" in found.sentence
+    assert "(task 1), which the history does not have there" in found.sentence
+    assert found.sentence.endswith("The current code breaks an instance in flight with this history.")
 
 
 def test_a_step_less(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_an_activity_or_orchestrator_that_is_gone(tmp_path: Path) -> None:
     without = [f for f in functions_of(APP) if f.name != "echo"]
     assert "named 'echo'" in deviation(history, without).sentence or "'echo'" in deviation(history, without).sentence
     without = [f for f in functions_of(APP) if f.name != "one_step"]
-    assert "no orchestrator 'one_step' any more" in deviation(history, without).sentence
+    assert "no longer has the orchestrator 'one_step'" in deviation(history, without).sentence
 
 
 def test_an_operation_of_another_entity(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_an_operation_of_another_entity(tmp_path: Path) -> None:
 
     found = deviation(recorded(tmp_path, "writes", "k"), changed("writes", code))
     assert found.kind == "different"
-    assert "sent operation 'add' to @log@k, the present code sends 'add' to @log@other" in found.sentence
+    assert "sent operation 'add' to @log@k, the current code sends 'add' to @log@other" in found.sentence
 
 
 def test_a_child_with_another_id(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_child_with_another_id(tmp_path: Path) -> None:
 
     found = deviation(recorded(tmp_path, "parent", 1), changed("parent", code))
     assert found.kind == "different"
-    assert "sub-orchestration child, the present code starts it with the id renamed" in found.sentence
+    assert "sub-orchestration child, the current code starts renamed" in found.sentence
 
 
 def test_code_that_raises(tmp_path: Path) -> None:
@@ -275,7 +275,9 @@ def test_code_that_raises(tmp_path: Path) -> None:
     assert "The orchestrator raised: 'new key'" in found.sentence
     found = deviation(history, changed("one_step", at_the_end), check_end=False)
     assert found.kind == "failed"
-    assert found.sentence.endswith("the orchestrator raises where it did not: the result cannot be read")
+    assert found.sentence.endswith(
+        "the orchestrator raises an exception that it did not raise: the result cannot be read"
+    )
 
 
 def test_another_end(tmp_path: Path) -> None:
@@ -291,8 +293,8 @@ def test_another_end(tmp_path: Path) -> None:
     assert replay_history(history, functions, check_end=False) is None
     found = deviation(history, functions)
     assert (found.kind, found.episode) == ("end", 2)
-    assert "was Completed; with the present code it is still waiting for activity echo and asks for" in found.sentence
-    assert "No instance in flight breaks by it." in str(found)
+    assert "was Completed; with the current code it is still waiting for activity echo and schedules" in found.sentence
+    assert "This breaks no instance in flight." in str(found)
 
 
 def test_a_version_branch_keeps_old_histories(tmp_path: Path) -> None:

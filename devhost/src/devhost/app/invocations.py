@@ -7,7 +7,7 @@ the app, `threading.Thread`) have none, unless the app sets it there itself:
 
     context.thread_local_storage.invocation_id = context.invocation_id
 
-Context variables do not count: `asyncio.to_thread` copies them, but the worker does not look at them.
+Context variables have no effect: `asyncio.to_thread` copies them, but the worker does not read them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Task(asyncio.Task[T]):
-    """A task that carries the invocation of the task that made it."""
+    """A task with the invocation id of the task that created it."""
 
     invocation_id: str | None = None
 
@@ -39,16 +39,16 @@ class Invocations:
 
     def __init__(self) -> None:
         self.local = threading.local()
-        """What a function gets as `context.thread_local_storage`."""
+        """The value of `context.thread_local_storage`."""
         self._running: set[str] = set()
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Makes the tasks of a loop carry their invocation."""
+        """Gives the tasks of a loop their invocation ids."""
         loop.set_task_factory(_make_task)
 
     @contextlib.contextmanager
     def synchronous(self, invocation_id: str) -> Iterator[None]:
-        """What runs within it on this thread belongs to an invocation."""
+        """A block of code on this thread that belongs to an invocation."""
         self.local.invocation_id = invocation_id
         self._running.add(invocation_id)
         try:
@@ -58,8 +58,8 @@ class Invocations:
             self.local.invocation_id = None
 
     async def asynchronous(self, invocation_id: str, running: Coroutine[Any, Any, T]) -> T:
-        """Awaits a function's coroutine as an invocation. Nothing else may run in the task, which is made by a loop
-        that is watched."""
+        """Awaits the coroutine of a function as an invocation. The current task must be one of a watched loop and must
+        run nothing else."""
         task: Any = asyncio.current_task()
         task.invocation_id = invocation_id
         self.local.invocation_id = invocation_id  # on the loop's thread, where it stays until the next one
@@ -70,7 +70,7 @@ class Invocations:
             self._running.discard(invocation_id)
 
     def current(self) -> str | None:
-        """The invocation the calling code belongs to; it may be over."""
+        """The invocation of the calling code; it may have ended."""
         with contextlib.suppress(RuntimeError):  # no loop runs on this thread
             invocation_id: str | None = getattr(asyncio.current_task(), "invocation_id", None)
             if invocation_id is not None:

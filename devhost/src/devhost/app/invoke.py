@@ -30,11 +30,11 @@ log = logging.getLogger("devhost.app")
 Done = Callable[[Outcome], None]
 
 _HTTP_CALLS = 32
-"""Most calls of `context.call_http` at a time: the host makes them, not the worker, so its threads do not matter."""
+"""Most concurrent calls of `context.call_http`. On Azure the host makes them, so they use no threads of the worker."""
 
 
 class _Context(func.Context):
-    """What a function gets that declares an unbound parameter `context`."""
+    """The value of an unbound parameter `context`."""
 
     def __init__(self, function: Function, invocation_id: str, local: threading.local) -> None:
         self._function = function
@@ -67,9 +67,9 @@ class _Context(func.Context):
 
 
 class Invoker:
-    """Runs functions of the app. `client_text` gives the JSON text of a durable client for a binding.
+    """Runs functions of the app. `client_text` returns the JSON text of a durable client for a binding.
 
-    `invocations` learns which invocations run, and on which task or thread.
+    `invocations` is updated with the running invocations and their tasks or threads.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class Invoker:
     # ---- durable work -------------------------------------------------------------------------------------------
 
     def run(self, call: Call, done: Done) -> None:
-        """Runs an engine's call; `done` is called from another thread with what came of it."""
+        """Runs a call of the engine; another thread then calls `done` with the outcome."""
         if call.function == HTTP_ACTIVITY:
             self._http_calls.put(lambda: done(handle(_call_http, call.value)))
             return
         kind = "orchestration" if call.kind == "episode" else call.kind
         function = self._by_name.get((kind, call.function.lower()))
         if function is None:
-            # Asked for by an older version of the app, and still waiting in the state.
+            # An older version of the app scheduled it, and it is still in the state.
             problem = f"The function '{call.function}' doesn't exist, is disabled, or is not an {kind} function."
             log.error("instance %s: %s", call.instance_id, problem)
             self._pool.put(lambda: done(Raised(f"ArgumentException: {problem}", problem)))
@@ -138,7 +138,7 @@ class Invoker:
     # ---- everything else ----------------------------------------------------------------------------------------
 
     async def call(self, function: Function, trigger_value: Any) -> Any:
-        """Runs an HTTP or timer function from any loop and returns (or raises) what it did."""
+        """Runs an HTTP or timer function, called from any loop. Returns its result or raises its exception."""
         invocation_id = new_id()
         arguments = self._arguments(function, trigger_value, invocation_id)
         if function.is_async:
@@ -170,7 +170,7 @@ class Invoker:
 
 
 def handle(handler: Callable[..., Any], value: str) -> Outcome:
-    """Runs an orchestrator's or entity's handler on the trigger value (JSON text)."""
+    """Runs the handler of an orchestrator or entity with the trigger value (JSON text)."""
     try:
         return Returned(handler(value))
     except BaseException as problem:
@@ -178,7 +178,7 @@ def handle(handler: Callable[..., Any], value: str) -> Outcome:
 
 
 async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
-    """What would end the loop, and with it the host, is the function's failure and no more."""
+    """Turns exceptions that would end the loop, and with it the host, into a failure of the function."""
     try:
         return await running
     except (SystemExit, KeyboardInterrupt) as problem:
@@ -186,7 +186,7 @@ async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _call_http(text: str) -> str:
-    from devhost.app.http_call import call_http  # the library behind it is only loaded by who uses it
+    from devhost.app.http_call import call_http  # imports requests, which most apps do not need here
 
     return call_http(text)
 
@@ -210,7 +210,7 @@ def _encoded(value: Any) -> Returned:
 
 
 def _raised(problem: BaseException) -> Raised:
-    """Also for SystemExit and its like: on Azure they end the worker, here they must not take a thread with them."""
+    """The outcome for any exception, also SystemExit: on Azure it ends the worker, here it must not end a thread."""
     text = str(problem)
     stack = "".join(traceback.format_tb(problem.__traceback__))
     return Raised(f"{type(problem).__name__}: {text}", text, stack)

@@ -16,12 +16,12 @@ T = TypeVar("T", bound=str)
 
 
 class BadSettings(Exception):  # noqa: N818
-    """A file of the app cannot be used; the message names it."""
+    """A file of the app cannot be used; the message has its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What the devhost uses of host.json. It accepts all other keys and ignores them."""
+    """The settings of host.json that the devhost uses. All other keys are accepted and ignored."""
 
     route_prefix: str = "api"
     hub_name: str = "TestHubName"
@@ -31,7 +31,7 @@ class HostSettings:
 
 
 def load_app_settings(app: Path) -> None:
-    """Puts `Values` of local.settings.json into the process environment; what is set there already wins."""
+    """Copies `Values` of local.settings.json to the process environment. Variables that exist take precedence."""
     path = app / "local.settings.json"
     if path.exists():
         for key, value in _read(path).get("Values", {}).items():
@@ -65,7 +65,7 @@ def _versioning(durable: Mapping[str, Any]) -> Versioning:
 
 
 def _word(durable: Mapping[str, Any], key: str, known: tuple[T, ...], default: T) -> T:
-    """One of the words of a .NET enumeration, in any case or as its number."""
+    """A value of a .NET enumeration, given by its name in any case or by its number."""
     given = durable.get(key)
     if given is None:
         return default

@@ -1,4 +1,4 @@
-"""The threads that run the app's functions: as many as the platform's worker has."""
+"""The threads for the app's functions: as many as the platform's worker has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 
 
 def thread_count() -> int:
-    """How many threads the worker has for synchronous functions: the app setting, else min(32, cores + 4)."""
+    """Number of threads for synchronous functions: the app setting, else min(32, cores + 4)."""
     usual = min(32, (os.cpu_count() or 1) + 4)
     text = os.environ.get(_SETTING, "")
     if text and not (text.isdigit() and int(text) > 0):
@@ -27,7 +27,7 @@ def thread_count() -> int:
 
 
 class Pool:
-    """At most `limit` daemon threads, made as they are needed. Daemons, so that a function that never ends cannot keep
+    """At most `limit` threads, created on demand. They are daemons, so that a function that never ends does not keep
     the host from ending."""
 
     def __init__(self, name: str, limit: int) -> None:
@@ -39,7 +39,7 @@ class Pool:
         self._lock = threading.Lock()
 
     def put(self, job: Callable[[], None]) -> None:
-        """Runs a job on a thread, when one is free. The job must not raise."""
+        """Runs a job when a thread is free. The job must not raise."""
         with self._lock:
             if self._idle:
                 self._idle -= 1
@@ -56,10 +56,10 @@ class Pool:
 
 
 class Executor(ThreadPoolExecutor):
-    """A pool as a loop wants it for `asyncio.to_thread` and `run_in_executor`; a loop takes no other class."""
+    """A pool for `asyncio.to_thread` and `run_in_executor` of a loop, which accepts only a ThreadPoolExecutor."""
 
     def __init__(self, name: str, limit: int) -> None:
-        super().__init__(limit, thread_name_prefix=name)  # which makes no thread by itself
+        super().__init__(limit, thread_name_prefix=name)  # creates no thread
         self._pool = Pool(name, limit)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

@@ -1,7 +1,7 @@
 """The durable engine of the devhost: rules and state, without a clock, a thread or a socket.
 
-`Engine` and `Hub` are what a driver uses; `MemoryStore` or `SqliteStore` keep the state. The real-time driver is
-`devhost.runner`; a simulation drives the same engine with a time and an order of its own.
+A driver uses `Engine` and `Hub`; `MemoryStore` or `SqliteStore` hold the state. `devhost.runner` drives the engine in
+real time. A simulation drives the same engine with its own time and order.
 """
 
 from devhost.engine.actions import HTTP_ACTIVITY

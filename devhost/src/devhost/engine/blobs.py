@@ -1,4 +1,4 @@
-"""Reads that fail because a large value was rewritten meanwhile.
+"""Reads that fail because a large value was rewritten at the same time.
 
 Azure Storage keeps a text of more than 60 KB (UTF-16, about 30,000 characters) in a blob and the blob's name in the
 instance's row. A rewrite makes a new blob and deletes the old one. A reader that has read the row just before the
@@ -14,13 +14,13 @@ from devhost.engine.model import Entity, Instance
 from devhost.engine.text import to_text
 
 _LARGEST_IN_ROW = 60 * 1024
-"""Bytes; longer texts lie in blobs (DurableTask.AzureStorage)."""
+"""Bytes; longer texts are stored in blobs (DurableTask.AzureStorage)."""
 _CLEARLY_SMALL = _LARGEST_IN_ROW // 8
-"""Characters; a text of fewer fits the row even if each of them is escaped and takes four bytes."""
+"""Characters; a shorter text fits the row even if each character is escaped and takes four bytes."""
 
 
 class BlobReads:
-    """Knows which values were rewritten since they were last read, and whether a read of them fails.
+    """Tracks which values were rewritten since the last read, and decides whether a read fails.
 
     `rate` is the probability, from 0 (never) to 1, that the first read after a rewrite fails; it can be changed at any
     time. The draw comes from `seed`; with a rate of 1 exactly the first read after each rewrite fails.
@@ -33,7 +33,7 @@ class BlobReads:
         self._rewritten: set[tuple[str, str]] = set()
 
     def written(self, key: str, thing: Instance | Entity | None) -> None:
-        """Notes that an instance's or entity's row was written; None: that it was deleted."""
+        """Records that the row of an instance or entity was written; None: that it was deleted."""
         for part, text in _parts(thing):
             place = (key, part)
             before = self._in_blobs.get(place)
@@ -48,13 +48,13 @@ class BlobReads:
                 self._in_blobs.pop(place, None)
 
     def loaded(self, things: Iterable[Instance | Entity]) -> None:
-        """Notes what the rows hold at the start."""
+        """Records the contents of the rows at the start."""
         for thing in things:
             self.written(thing.id, thing)
         self._rewritten.clear()
 
     def fails(self, key: str, *, with_input: bool) -> bool:
-        """Whether a read of an instance or entity fails now. The output is read in any case, the input if asked for."""
+        """Whether a read of an instance or entity fails now. A read fetches the output and, on request, the input."""
         if not self.rate:
             return False
         read = {(key, "output"), (key, "input")} if with_input else {(key, "output")}

@@ -1,4 +1,4 @@
-"""One orchestration episode: what is handed to the orchestrator, and what its answer does to the instance."""
+"""One orchestration episode: the call of the orchestrator, and the effects of its answer on the instance."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _NOT_PLAYED, _PLAYED = '"IsPlayed": false', '"IsPlayed": true'
 
 
 def begin_episode(state: State, instance: Instance, flight: Flight, now: datetime) -> Call | None:
-    """The call for an episode; None when the engine could end it without the app."""
+    """The call for an episode; None if the engine ends it without the app."""
     history = state.history(instance)
     if not instance.fresh:
         messages = [m for m in flight.messages if m.execution_id in (None, instance.execution_id)]
         if not messages or instance.terminal:
             return None
-        # First of all comes the start itself, whatever arrived before it.
+        # The start comes first, even if other messages arrived before it.
         messages.sort(key=lambda m: m.body["EventType"] != ev.EXECUTION_STARTED)
         if not history and messages[0].body["EventType"] != ev.EXECUTION_STARTED:
-            return None  # messages for a life that never began
+            return None  # messages for an execution that never started
         started, arrived = ev.orchestrator_started(now), [m.body for m in messages]
         flight.arrived = [started, *arrived]
         flight.texts = [to_text(started), *(m.text for m in messages)]
@@ -78,7 +78,7 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
 def trigger_text(
     events: Iterable[str], input_text: str | None, instance_id: str, parent_id: str | None, *, replaying: bool
 ) -> str:
-    """The JSON text an orchestrator's trigger gets; `events` and `input_text` are JSON texts."""
+    """The JSON text for the trigger of an orchestrator; `events` and `input_text` are JSON texts."""
     return (
         f'{{"history": [{",".join(events)}], "input": {input_text if input_text is not None else "null"}, '
         f'"instanceId": {to_text(instance_id)}, "isReplaying": {"true" if replaying else "false"}, '
@@ -95,7 +95,7 @@ def complete_episode(
     whole = [*history, *flight.arrived]
     result = _walk(state, instance, answer, whole)
     if not keep:
-        instance.walked = None  # what was walked did not happen
+        instance.walked = None  # the walk was not stored
         _dispatch(state, instance, result.scheduled, now)
         return
     fresh, instance.fresh = instance.fresh, False
@@ -127,7 +127,7 @@ def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) 
     if any(reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4) and any(
         e["EventType"] in ev.SCHEDULING for e in whole
     ):
-        # Newtonsoft.Json cannot read the kept input again, so the real engine's second episode schedules nothing.
+        # Newtonsoft.Json cannot parse the stored input, so the second episode of the real engine schedules nothing.
         answer.actions = []
     walker: Walker | None = instance.walked
     if walker is None or instance.fresh or not walker.can_go_on(instance.execution_id, answer.actions, whole):
@@ -147,7 +147,7 @@ def _failed(instance: Instance, problem: str) -> str:
 
 
 def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
-    """What fails the instance at once, whatever is still open."""
+    """The failure that ends the instance at once, whatever is still open; None: none."""
     if answer.broken is not None:
         return _failed(instance, answer.broken)
     if result.nondeterminism is not None:
@@ -159,7 +159,7 @@ def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
 
 
 def _mark_played(instance: Instance, events: list[Event]) -> None:
-    """After an episode the events it received count as played; the markers of its start do not."""
+    """Marks the events of an episode as played, except OrchestratorStarted."""
     offset = len(instance.texts) - len(events)
     for n, event in enumerate(events):
         if event["EventType"] != ev.ORCHESTRATOR_STARTED and not event["IsPlayed"]:
@@ -169,7 +169,7 @@ def _mark_played(instance: Instance, events: list[Event]) -> None:
 
 
 def _dispatch(state: State, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
-    """Sends what was scheduled on its way; returns the events that record it."""
+    """Sends the messages of scheduled work; returns the events that record it."""
     return [_dispatch_one(state, instance, s, now) for s in scheduled]
 
 
@@ -210,7 +210,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
             instance.execution_id,
             task.id,
         ):
-            return  # the same start sent a second time
+            return  # the same start, sent a second time
         log.error(
             "instance %s asks for a sub-orchestration with id %s, which is already running: "
             "on Azure its parent is never answered; the start is dropped here",
@@ -226,14 +226,14 @@ def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk,
     instance.status = "Suspended" if result.suspended else "Running"
     reasons = [e["Reason"] for e in arrived if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
-        instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
+        instance.output = reasons[-1]  # as Azure Storage does; it stays after the resume
     instance.updated = now
     state.append(instance, [ev.orchestrator_completed(now)])
     state.touch(instance)
 
 
 def _next_generation(state: State, instance: Instance, result: Walk, now: datetime) -> None:
-    """Continue-as-new: a new life under the same id, with the events nobody has seen."""
+    """Continue-as-new: a new execution under the same id, with the events that were not processed."""
     if state.recorder is not None:
         state.recorder(instance, "ContinuedAsNew")
     instance.execution_id = state.new_id()
@@ -259,7 +259,7 @@ def _end(
     now: datetime,
     event_id: int,
 ) -> None:
-    """The instance is over; its parent is told."""
+    """Ends the instance and sends the result to its parent."""
     state.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
     instance.status, instance.output, instance.updated = status, output, now
     instance.fresh, instance.walked = False, None
@@ -277,7 +277,7 @@ def _end(
 
 
 def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
-    """One line for whatever would make an instance hang on Azure in silence."""
+    """Logs one line for each reason why the instance would hang on Azure, which logs nothing."""
     what = f"instance {instance.id} ({instance.name})"
     for problem in result.swallowed:
         _once(instance, f"{what} hangs: {problem}. Azure says nothing about it")

@@ -1,4 +1,4 @@
-"""How long messages are on their way: nothing by default, or up to some seconds as between instances on Azure.
+"""The delay of messages: none by default, or up to some seconds as between instances on Azure.
 
 With Azure Storage only the process that adds a message to a queue wakes the queue's reader. Any other instance looks at
 its queues at growing intervals, up to `maxQueuePollingInterval`. When HTTP functions and durable functions run on
@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 class Latency:
     """Draws the delay of each message at random, uniformly between zero and a maximum, from a seed.
 
-    `client`: most seconds for messages of a durable client or of the management API; they have no order among each
-    other. `internal`: most seconds for messages between orchestrations, entities and activities; messages to one
-    orchestration or entity keep their order. Both can be changed at any time and apply to messages sent from then on.
+    `client`: maximum in seconds for messages of a durable client or of the management API, which can overtake each
+    other. `internal`: maximum in seconds for messages between orchestrations, entities and activities; messages to one
+    orchestration or entity keep their order. Both can be changed at any time and apply to messages sent afterwards.
     """
 
     def __init__(self, client: float = 0.0, internal: float = 0.0, seed: int = 0) -> None:

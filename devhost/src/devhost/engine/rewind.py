@@ -1,4 +1,4 @@
-"""Rewinding a failed instance: its failures become events that mean nothing, and it runs on from there."""
+"""Rewinding a failed instance: its failures become GenericEvents, and it continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def rewind(state: State, instance: Instance, reason: str | None, now: datetime) -> None:
-    """Takes the failures out of the history and wakes the instance; failed sub-orchestrations are rewound with it."""
+    """Removes the failures from the history and wakes the instance. Failed sub-orchestrations are rewound, too."""
     history = state.history(instance)
     failed = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.TASK_FAILED}
     failed_children = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.SUB_FAILED}

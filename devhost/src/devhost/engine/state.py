@@ -1,4 +1,4 @@
-"""What the engine keeps, in memory and in its store: instances, entities, messages, and the changes to be kept."""
+"""The state of the engine, in memory and in its store: instances, entities, messages, and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ log = logging.getLogger("devhost.engine")
 TimerPolicy = Callable[[datetime, datetime], datetime]
 """(due time, now) -> when the timer is delivered."""
 Recorder = Callable[[Instance, str], None]
-"""(instance, how its present generation ended); called while the instance still has that generation's history."""
+"""(instance, how its current generation ended); called while the instance still has the history of the generation."""
 
 
 class State:
-    """The task hub's contents, and the ways to change them. Changes are kept with the next commit()."""
+    """The contents of a task hub, and how they change. The next commit() stores the changes."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class State:
         latency: Latency | None = None,
         blob_reads: BlobReads | None = None,
     ) -> None:
-        """Starts from what `store` holds: everything that was in flight is ready again.
+        """Loads the contents of `store`: everything that was in flight is ready again.
 
-        `timers` says when a timer is delivered, `new_id` makes the ids of executions and entity requests, `batch_size`
-        bounds an entity's batch. `versioning` has the host's version, which orchestrations started without one get, and
-        the rule for others. `latency` delays messages, `blob_reads` makes
-        reads fail; neither does so by default.
+        `timers` decides when a timer is delivered, `new_id` makes the ids of executions and entity requests,
+        `batch_size` is the most operations in an entity batch. `versioning` has the version of the host, which is also
+        the default for new orchestrations, and the rule for other versions. `latency` delays messages and `blob_reads`
+        makes reads fail; by default neither does.
         """
         self.store = store
         self.functions = functions
@@ -90,7 +90,7 @@ class State:
         self.agenda.release()
 
     def commit(self) -> None:
-        """Keeps everything since the last commit in one transaction and makes what it caused ready."""
+        """Stores all changes since the last commit in one transaction and makes the staged items ready."""
         self.consume(self._dropped)
         self._dropped.clear()
         for entity in self._born:
@@ -129,9 +129,9 @@ class State:
         sent: datetime | None = None,
         from_client: bool = False,
     ) -> None:
-        """Puts a message on its way. It arrives at `due`; without that, when the latency of the present says.
+        """Sends a message. It arrives at `due`; without `due`, after the latency; without `sent`, with the next commit.
 
-        `sent` is the present; without it the message arrives with the next commit, whatever the latency.
+        `sent` is the current time. Latency applies only to messages that have it.
         """
         if due is None and sent is not None:
             due = self.latency.due(target, sent, from_client=from_client, ordered=kind != "activity")
@@ -149,7 +149,7 @@ class State:
             self.changes.consume(message.number)
 
     def history(self, instance: Instance) -> list[Event]:
-        """The instance's history; read from the store when it is not in memory."""
+        """The history of an instance, read from the store if it is not in memory."""
         if instance.history is None:
             instance.history = json.loads(self.store.history(instance.id))
             for event in instance.history:
@@ -162,7 +162,7 @@ class State:
         return instance.history
 
     def append(self, instance: Instance, events: Sequence[Event], texts: Sequence[str] | None = None) -> None:
-        """Adds to an instance's history, in memory and in the next transaction. `texts`: the same as JSON."""
+        """Appends to the history of an instance, in memory and in the next transaction. `texts`: the events as JSON."""
         if not events:
             return
         history = self.history(instance)
@@ -182,9 +182,9 @@ class State:
         version: str | None = None,
         from_client: bool = False,
     ) -> Instance:
-        """A new life of `instance_id`, whatever was there before; its start message is on its way.
+        """Makes a new execution of `instance_id`, which replaces any other, and sends its start message.
 
-        Events for a life that had not begun yet are meant for the id, not for that life: they stay.
+        Events for an execution that had not started yet belong to the id, so the new execution gets them.
         """
         before = self.instances.get(instance_id)
         execution_id = self.new_id()
@@ -204,7 +204,7 @@ class State:
         return instance
 
     def start_event(self, instance: Instance, now: datetime) -> Event:
-        """The ExecutionStarted of the instance's present life."""
+        """The ExecutionStarted of the current execution of an instance."""
         parent = instance.parent
         parent_event: Event | None = (
             None
@@ -227,7 +227,7 @@ class State:
         )
 
     def forget_history(self, instance: Instance) -> None:
-        """A finished instance's history is read from the store when somebody asks, once it is there: most never do."""
+        """Frees the history of an ended instance with the next commit. It is read from the store on demand."""
         self._over.append(instance)
 
     def entity(self, entity_id: str, now: datetime) -> Entity:
@@ -237,7 +237,7 @@ class State:
         return self.entities[entity_id]
 
     def stage(self, instance: Instance) -> None:
-        """What arrived for an instance can be worked on, unless this host leaves instances of its version alone."""
+        """Stages the episode of an instance, unless this host leaves instances of its version alone."""
         if self.versioning.runs(instance.version) or self.versioning.failure == "Fail":
             self.agenda.stage(Item("episode", instance.id))
         elif "version" not in instance.warned:
@@ -248,7 +248,7 @@ class State:
             )  # fmt: skip
 
     def deliver_due(self, now: datetime) -> None:
-        """Delivers the messages whose time has come. They were committed before, so this is no change to be kept."""
+        """Delivers the messages that are due. They are stored already, so there is nothing to commit."""
         for message in self.agenda.due(now):
             if message.kind == "operation" and message.target not in self.entities:
                 entity = self.entities[message.target] = Entity(message.target, now, now)
@@ -256,7 +256,7 @@ class State:
             self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
-        """Puts a message where it belongs; drops it if its target is gone or over."""
+        """Puts a message into the inbox of its target; drops it if the target does not exist or has ended."""
         if message.kind == "activity":
             key = str(message.number)
             self.activities[key] = message
@@ -275,7 +275,7 @@ class State:
                 return
             instance.inbox.append(message)
             if instance.status != "Pending" or any(_is_start(m) for m in instance.inbox):
-                self.stage(instance)  # what overtakes the start waits for it
+                self.stage(instance)  # a message that overtakes the start waits for it
 
 
 def _is_start(message: Message) -> bool:

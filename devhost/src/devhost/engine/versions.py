@@ -1,7 +1,8 @@
 """Orchestration versions: which instances this host runs.
 
 An instance keeps the version it was started with. A host has a version of its own (`defaultVersion` in host.json) and a
-rule for instances of other versions. What it does not run it leaves alone, or fails, as the rule says.
+rule for instances of other versions. The rule also decides whether it
+leaves the others alone or fails them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 MatchStrategy = Literal["None", "Strict", "CurrentOrOlder"]
 FailureStrategy = Literal["Reject", "Fail"]
 MISMATCH = "VersionMismatch: Orchestration version did not comply with Worker Versioning"
-"""The output of an instance that was failed because of its version."""
+"""The output of an instance that fails because of its version."""
 
 _NUMBERS = re.compile(r"\d+(\.\d+){1,3}", re.ASCII)
 

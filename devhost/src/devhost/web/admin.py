@@ -1,4 +1,4 @@
-"""The routes under /admin: run a timer function now; what the devhost lost of the app's log; its faults."""
+"""The routes under /admin: run a timer function now, lost log lines, faults."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FAULTS = "/admin/devhost/faults"
 _FUNCTIONS = "/admin/functions/"
 
 ChangeFaults = Callable[[Callable[[FaultControl], dict[str, float]]], Future[dict[str, float]]]
-"""Runs an operation on the faults where the engine is."""
+"""Runs an operation on the faults, on the thread of the engine."""
 
 
 class Admin:
-    """Answers requests under /admin; they need the master key where keys are checked.
+    """Answers requests under /admin, which need the master key if keys are checked.
 
-    Without `timers` and `faults` there is only the log: a host of HTTP functions has nothing else.
+    Without `timers` and `faults` there are only the lost log lines: a host of HTTP functions has nothing else.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Admin:
             return json_answer(400, {"Message": str(problem)})
 
     def _run_timer(self, name: str, timers: Timers) -> Answer:
-        """As the real host's admin API: the answer does not wait for the function."""
+        """Starts a timer function. As in the real admin API, the response does not wait for it."""
         function = timers.named(name)
         if function is None:
             return Answer(404)
