@@ -1,8 +1,8 @@
 """A second process that serves only the HTTP functions of an app, beside the devhost that runs everything else.
 
 On a Flex Consumption plan HTTP functions and durable functions scale separately and never share a process. So they do
-not share what the app keeps in a process (module variables, caches). This process serves the HTTP functions. Its durable
-clients use the devhost that has the state open, and it forwards requests to the management API.
+not share what the app keeps in a process (module variables, caches). This process serves the HTTP functions. Its
+durable clients use the devhost that has the state open, and it forwards requests to the management API.
 """
 
 from __future__ import annotations

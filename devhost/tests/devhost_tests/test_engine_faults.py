@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devhost.engine import BlobReads, Latency, Refused
+from devhost.engine import events as ev
 from devhost.engine.blobs import in_blob
 from devhost.engine.hub import Query
 from devhost.engine.model import Entity
@@ -161,8 +162,21 @@ def test_the_same_seed_gives_the_same_delays() -> None:
     assert Latency().due("i", START, from_client=True, ordered=True) is None
 
 
-def test_what_arrives_late_for_nobody_holds_nothing_up() -> None:
-    """A message for an instance that is gone is dropped, and what arrived beside it is worked on."""
+def test_a_dropped_message_does_not_hold_up_others() -> None:
+    """A message for an unknown instance is dropped; a message that is due at the same time is processed."""
+    world = Simulation(APP)
+    due = START + timedelta(seconds=5)
+    world.engine.send("event", "unknown", ev.event_raised(START, "one", "1"), due=due)
+    operation = {"op": "add", "signal": True, "id": "1", "input": text(1)}
+    world.engine.send("operation", "@log@k", operation, due=due)
+    world.engine.commit()
+    world.run()
+    assert world.hub.entity_state("log", "k") == [1]
+    assert world.engine.idle
+
+
+def test_late_messages_for_a_purged_instance_are_dropped() -> None:
+    """Its id can be used again, and gets only its own messages."""
     world = slow()
     world.start("one_step", "old", text(1))
     world.start("one_step", "i", text(1))
@@ -230,6 +244,17 @@ def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
     world.run()
     assert refusal(lambda: world.hub.status("i")).status == 500
     assert world.output("i") == "small"
+
+
+def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
+    """Also one that leaves the state as it is."""
+    world = Simulation(APP, blob_reads=BlobReads(1.0))
+    add(world, LARGE)
+    world.hub.signal("log", "k", "read", None, world.now)
+    world.engine.commit()
+    world.run()
+    assert refusal(lambda: world.hub.entity_state("log", "k")).status == 500
+    assert world.hub.entity_state("log", "k") == [LARGE]
 
 
 def test_small_values_and_a_rate_of_zero_never_fail() -> None:
