@@ -10,7 +10,7 @@ import pytest
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from tests.callers.estate import FACTORY, App, Factory, sign_in
+from tests.callers.adf_estate import FACTORY, App, Factory, sign_in
 from tests.callers.servers import post_office, serving, vault
 from tests.e2e.world import World
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.callers.adf_check import problems
 from tests.callers.clients.adf_function import FunctionActivity
 from tests.callers.clients.adf_http import Answer, Call
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.adf_webhook import WebHookActivity
 from tests.callers.clients.pace import Virtual
-from tests.callers.lint import problems
 from tests.callers.servers import SECRET_NAME, json_answer, token_for
 from tests.callers.shipped import PIPELINES, ROOT, pipeline
 

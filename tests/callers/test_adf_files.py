@@ -1,9 +1,8 @@
-"""The shipped files: that they are what the generator makes, in which forms they come, and what they send."""
+"""The shipped files match their sources, their formats agree with each other, and they send what is documented."""
 
 import io
 import json
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import Any
 
 import pytest
 
-from dev.integrations import files
 from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
+from tests.callers.adf_check import linked_service_problems
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
-from tests.callers.lint import linked_service_problems
 from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read
 
 Json = dict[str, Any]
 
 SERVICES = sorted(path.stem for path in (ADF / "linkedService").glob("*.json"))
-WAITING = {"Refresh", "Refresh, try 2", "Refresh, try 3", "Refresh, try 4", "Until it has ended"}
+WAITING = {"Refresh", "Refresh, attempt 2", "Refresh, attempt 3", "Refresh, attempt 4", "Until ended"}
 RUN = {"RunId": "run-1", "Pipeline": "refresh-with-web-key", "DataFactory": "contoso-factory"}
 PARENT = {"TriggeredByPipelineName": "Load sales", "TriggeredByPipelineRunId": "run-0"}
 NO_PARENT = dict.fromkeys(PARENT)
@@ -58,31 +56,6 @@ def body(start: Json, system: Json, options: Json) -> Json:
     parameters = {"WorkspaceId": "w", "DatasetId": "d", "Options": options}
     sent: Json = json.loads(evaluate(start["typeProperties"]["body"]["value"], State(parameters, {**RUN, **system})))
     return sent
-
-
-def test_the_files_are_what_the_generator_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever changes dev/integrations runs `python3 dev.py integrations`; with --check it only looks."""
-    assert files.stale() == []
-    assert files.run(check=True) == 0
-    assert capsys.readouterr().out == f"{len(files.files())} files, 0 not up to date\n"
-
-
-def test_the_generator_mends_its_files(tmp_path: Path) -> None:
-    """One that was changed, one that is missing, one too many: found, and put right."""
-    folder = tmp_path / "integrations"
-    shutil.copytree(ADF.parent, folder)
-    (folder / "adf/arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
-    (folder / "synapse/pipeline/refresh-with-web-key.json").unlink()
-    (folder / "adf/template/of-old.zip").write_bytes(b"")
-    wrong = [
-        "adf/arm/refresh-with-web-key.json",
-        "adf/template/of-old.zip",
-        "synapse/pipeline/refresh-with-web-key.json",
-    ]
-    assert files.stale(folder) == wrong
-    assert files.write(folder) == wrong
-    assert files.stale(folder) == []
-    assert (folder / "adf/README.md").exists()
 
 
 def test_each_way_comes_in_both_forms() -> None:

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from devhost_tests.process import until
+from tests.callers.adf_estate import Factory, Going
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
-from tests.callers.estate import Factory, Going
 from tests.callers.shipped import ADF, OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
 
 Json = dict[str, Any]
@@ -67,7 +67,9 @@ def red(run: PipelineRun, *words: str) -> None:
     """It failed where docs/callers.md says, in words that begin as it says, and all these words are in the message."""
     assert run.status == FAILED
     [*_, last] = [line for line in run.history if line.status == FAILED and line.kind not in ("Until", "IfCondition")]
-    assert last.name == {"WebActivity": "Refresh", "WebHook": "Refresh, try 4", "Fail": "Not refreshed"}[last.kind]
+    assert (
+        last.name == {"WebActivity": "Refresh", "WebHook": "Refresh, attempt 4", "Fail": "Fail with reason"}[last.kind]
+    )
     if last.kind == "WebActivity":
         assert last.message.startswith(SENTENCE)
     assert [word for word in words if word not in last.message] == [], last.message

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from devhost_tests.process import until
-from tests.callers.logic_http import Answer, Callbacks, Network, callbacks
-from tests.callers.logic_run import HIDDEN, Run, Workflow
-from tests.callers.logic_world import FILES, calls_back, load, model_of
+from tests.callers.clients.logic_http import Answer, Callbacks, Network, callbacks
+from tests.callers.clients.logic_run import HIDDEN, Run, Workflow
+from tests.callers.logic_estate import FILES, calls_back, load, model_of
 
 Json = dict[str, Any]
 
@@ -116,7 +116,7 @@ def test_an_answer_that_is_no_json_is_told_as_that(name: str, served: Callbacks)
     """A page of a gateway has no properties to ask for."""
     page = Answer(403, {"Content-Type": "text/html"}, "<html>Forbidden</html>")
     sentence = told(run_of(name, Scripted(page), served, model_of(SALES)).to_the_end())
-    assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no verdict."
+    assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no outcome."
 
 
 @pytest.mark.parametrize("name", LISTENERS)
@@ -154,7 +154,7 @@ def test_a_trigger_without_models_ends_red(name: str, body: Json, served: Callba
     network = Scripted(answer(200, {"status": "Completed"}))
     run = run_of(name, network, served)
     run.body = body
-    assert "did not end well" in told(run.to_the_end())
+    assert "The loop over the models failed" in told(run.to_the_end())
     assert network.calls == []
 
 

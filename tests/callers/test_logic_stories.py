@@ -15,9 +15,9 @@ import pytest
 
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import ROOT
-from tests.callers.logic_http import callbacks
-from tests.callers.logic_run import Run
-from tests.callers.logic_world import (
+from tests.callers.clients.logic_http import callbacks
+from tests.callers.clients.logic_run import Run
+from tests.callers.logic_estate import (
     FILES,
     SETTINGS,
     STRANGER,
@@ -232,7 +232,7 @@ def test_who_may_not_call_is_red_and_starts_nothing(apps: Places) -> None:
         if signs_in(name):
             expected = f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
         else:
-            words = "the refresh service answered with status 401 and no verdict."
+            words = "the refresh service answered with status 401 and no outcome."
             expected = f"Semantic model {ending.dataset_id}: {words}"
         assert ending.sentence == expected, name
         assert len([path for _, path, _ in ending.calls if path == START]) == 1, name
