@@ -76,11 +76,11 @@ class Report:
 
     @property
     def position(self) -> str:
-        """The place in the queue: the number of runs ahead."""
+        """The place in the queue: the number of runs ahead; empty once the refresh runs."""
         ahead = self.body.get("position")
-        if self.over or not isinstance(ahead, int):
+        if self.status not in ("Queued", "WaitingForIdle") or not isinstance(ahead, int):
             return ""
-        return f"{ahead} ahead" if ahead else "next" if self.status == "WaitingForIdle" else "first"
+        return f"{ahead} ahead" if ahead else "next"
 
     def seconds(self, now: datetime) -> float:
         """Seconds from the request to its end, or to `now`."""

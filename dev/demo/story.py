@@ -63,10 +63,12 @@ FAST = {
 }
 
 INTRODUCTION = """\
-A scheduled refresh of the model Sales is already running. Three pipelines have loaded data and request a refresh of \
-Sales; a fourth requests one of Stock. A fifth requests Sales after the refresh of the first three has started.
-Expected: the scheduled refresh serves no pipeline, because it started too early. The first three share one refresh. \
-The fifth gets a refresh of its own.
+A scheduled refresh of the model Sales is already running. Three pipelines have
+loaded data and request a refresh of Sales; a fourth requests one of Stock. A
+fifth requests Sales after the refresh of the first three has started.
+
+Expected: the scheduled refresh serves no pipeline, because it started too
+early. The first three share one refresh. The fifth gets a refresh of its own.
 """
 
 
@@ -218,11 +220,12 @@ Then request a refresh:
     -d '{{
           "workspaceId": "{WORKSPACE}",
           "datasetId": "{SALES}"
-        }}'
+        }}' | {python} -m json.tool
 
-The answer holds a statusUri. Poll it: 202 = in progress, 200 = completed, 424 = any other outcome.
+Then poll the statusUri of the answer. HTTP 202: in progress; 200: Completed;
+424: any other outcome.
 
-  curl -s -i "STATUS_URI\""""
+  curl -s "STATUS_URI" | {python} -m json.tool"""
 
 
 def refreshes(service: str) -> dict[str, list[Refresh]]:

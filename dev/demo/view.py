@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from dev.demo.assessment import Assessment, numbers, shared_with
 from dev.demo.callers import PHASES, Caller
-from dev.terminal import CLOSE
+from dev.terminal import CLOSE, print_line
 
 Update = Callable[[str], None]
 """Redraws the view; the text is the state of Power BI."""
@@ -101,8 +102,11 @@ def show_assessments(where: Console, assessments: Sequence[Assessment]) -> None:
     where.print(table)
     for one in assessments:
         if one.message:
-            text = f"{one.order.caller} received this error:\n  {one.message}\n"
-            where.print(text, markup=False, soft_wrap=not where.is_terminal)
+            where.print(f"{one.order.caller} received this error:", markup=False)
+            if where.is_terminal:
+                where.print(Padding(Text(one.message), (0, 0, 1, 2)))
+            else:
+                print_line(where, f"  {one.message}\n")
         if one.correct is False:
             where.print(f"[bold red]{one.order.caller}: incorrect:[/] ", end="")
             where.print(one.reason, markup=False)
