@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from dev.environment import ROOT, replace_process
+from dev.routes import routes
 
 POWER_BI = "http://127.0.0.1:7072"
 """Where `dev.py power-bi` listens by default."""
@@ -60,11 +61,15 @@ class HostOptions:
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` with POWER_BI_API_URL: from the option, else as set, else the development service.
 
-        A setting POWER_BI_CLOUD selects the real Power BI, so the address then stays as it is.
+        POWER_BI_CLOUD selects the real Power BI: in the environment it hides an address in local.settings.json, where the
+        sample has the address of the development service.
         """
         if self.power_bi is not None:
             return {**environ, "POWER_BI_API_URL": self.power_bi}
-        values = {**local_settings(self.app), **environ}
+        local = local_settings(self.app)
+        if environ.get("POWER_BI_CLOUD") and local.get("POWER_BI_API_URL"):
+            return {"POWER_BI_API_URL": "", **environ}
+        values = {**local, **environ}
         if values.get("POWER_BI_API_URL") or values.get("POWER_BI_CLOUD"):
             return dict(environ)
         return {**environ, "POWER_BI_API_URL": POWER_BI}
@@ -98,6 +103,8 @@ def host(options: HostOptions) -> int:
     if make_local_settings(options.app):
         print(f"Created {SETTINGS} from {SAMPLE}: change app settings there.", file=sys.stderr)
     os.environ.update(options.environment(os.environ))
+    if found := routes(options.app, {**local_settings(options.app), **os.environ}):
+        print(f"Routes:\n{found}", file=sys.stderr)
     os.chdir(ROOT)
     return replace_process(options.command())
 

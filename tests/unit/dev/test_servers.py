@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from dev.environment import ROOT
+from dev.routes import routes
 from dev.servers import SAMPLE, SETTINGS, HostOptions, local_settings, make_local_settings
 
 GIVEN = "http://127.0.0.1:9999"
@@ -23,6 +26,7 @@ DEVELOPMENT = "http://127.0.0.1:7072"
         (None, {"POWER_BI_API_URL": "https://other"}, {}, "https://other"),
         (None, {"POWER_BI_API_URL": ""}, {}, DEVELOPMENT),
         (None, {"POWER_BI_CLOUD": "gcc"}, {}, None),
+        (None, {"POWER_BI_CLOUD": "gcc"}, {"POWER_BI_API_URL": DEVELOPMENT}, ""),
         (None, {}, {"POWER_BI_CLOUD": "gcc"}, None),
         (None, {}, {"POWER_BI_API_URL": "https://other"}, None),
         (None, {}, {"POWER_BI_CLOUD": "", "POWER_BI_API_URL": ""}, DEVELOPMENT),
@@ -55,3 +59,12 @@ def test_local_settings_are_created_from_the_sample(tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text("{}")
     assert not make_local_settings(tmp_path)
     assert (tmp_path / SETTINGS).read_text() == "{}"
+
+
+def test_routes_of_the_app(tmp_path: Path) -> None:
+    """Method, path and function of each; nothing for a folder without an app, which the host reports itself."""
+    environ = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = routes(ROOT, environ).splitlines()
+    assert [line.split() for line in found if line.endswith("http_start")] == [["POST", "/api/refreshes", "http_start"]]
+    assert len(found) > 8
+    assert routes(tmp_path, environ) == ""
