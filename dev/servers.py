@@ -61,8 +61,8 @@ class HostOptions:
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` with POWER_BI_API_URL: from the option, else as set, else the development service.
 
-        POWER_BI_CLOUD selects the real Power BI: in the environment it hides an address in local.settings.json, where the
-        sample has the address of the development service.
+        POWER_BI_CLOUD selects the real Power BI: set in the environment, it hides an address in local.settings.json, such
+        as that of the sample.
         """
         if self.power_bi is not None:
             return {**environ, "POWER_BI_API_URL": self.power_bi}
