@@ -61,8 +61,8 @@ class HostOptions:
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` with POWER_BI_API_URL: from the option, else as set, else the development service.
 
-        POWER_BI_CLOUD selects the real Power BI: set in the environment, it hides an address in local.settings.json, such
-        as that of the sample.
+        POWER_BI_CLOUD selects the real Power BI: set in the environment, it hides an address in local.settings.json,
+        such as that of the sample.
         """
         if self.power_bi is not None:
             return {**environ, "POWER_BI_API_URL": self.power_bi}
@@ -93,6 +93,11 @@ def make_local_settings(app: Path) -> bool:
     return True
 
 
+def _announce_local_settings(app: Path) -> None:
+    if make_local_settings(app):
+        print(f"Created {SETTINGS} from {SAMPLE}: change app settings there.", file=sys.stderr)
+
+
 def power_bi_command(arguments: list[str]) -> list[str]:
     """The command line of the Power BI service for development, to be run in the project's folder."""
     return [sys.executable, "-m", "dev.power_bi", *arguments]
@@ -100,8 +105,7 @@ def power_bi_command(arguments: list[str]) -> list[str]:
 
 def host(options: HostOptions) -> int:
     """Becomes the devhost."""
-    if make_local_settings(options.app):
-        print(f"Created {SETTINGS} from {SAMPLE}: change app settings there.", file=sys.stderr)
+    _announce_local_settings(options.app)
     os.environ.update(options.environment(os.environ))
     if found := routes(options.app, {**local_settings(options.app), **os.environ}):
         print(f"Routes:\n{found}", file=sys.stderr)
@@ -110,7 +114,8 @@ def host(options: HostOptions) -> int:
 
 
 def power_bi(arguments: list[str]) -> int:
-    """Becomes the Power BI service for development."""
+    """Becomes the Power BI service for development. The sample settings connect the app to it."""
+    _announce_local_settings(ROOT)
     os.chdir(ROOT)
     return replace_process(power_bi_command(arguments))
 
