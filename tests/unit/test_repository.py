@@ -43,8 +43,13 @@ SET_BY_THE_PLATFORM = {
 """Read by the settings, but set by Azure or as part of the login of a service principal."""
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
 
-OTHER_LINES = {("azure-functions", "3.13.0"): "1.25.0"}
-"""What pip installs on a Python that the newest version does not support: azure-functions 1.26 leaves out 3.13."""
+OTHER_VERSIONS = {
+    ("azure-functions", "3.11.0"): "1.26.0",
+    ("azure-functions", "3.12.0"): "1.26.0",
+    ("azure-functions", "3.13.0"): "2.3.0",
+}
+"""What pip installs on a Python that the version of this environment does not support: 1.x is for Python before 3.13, 2.x
+for 3.13 and later."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
@@ -137,7 +142,7 @@ def test_the_packages_run_on_every_python_of_the_platform(name: str, version: st
         installed = importlib.metadata.distribution(requirement.name)
         assert requirement.specifier.contains(installed.version), requirement
         declared = Requirement(f"python {installed.metadata['Requires-Python'] or ''}").specifier
-        other = OTHER_LINES.get((requirement.name, version))
+        other = OTHER_VERSIONS.get((requirement.name, version))
         assert declared.contains(version) or (other and requirement.specifier.contains(other)), requirement
 
 
