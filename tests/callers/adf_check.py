@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline file, found without a factory.
+"""Faults of a pipeline file, found without a data factory.
 
 The models of azure-mgmt-datafactory say which activities there are, which properties they have, which of them must be
 there and which values they take. The rules after that are those that no model holds: what refers to what, and how
@@ -28,7 +28,7 @@ REFERENCES = {
 
 
 def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
-    """Sentences, each beginning with where it is; none for a good pipeline."""
+    """The faults, each beginning with its place; empty for a valid pipeline."""
     found = list(metadata.problems(file, "PipelineResource", "pipeline", ignore=("name",)))
     properties = file.get("properties", {})
     found += _scope(properties.get("activities", []), properties, set())
@@ -45,11 +45,11 @@ def linked_service_problems(file: Json) -> list[str]:
     return list(DATA_FACTORY.problems(file["properties"], "LinkedService", "properties"))
 
 
-# ---- what refers to what, and how secrets travel ----
+# ---- references and secrets ----
 
 
 def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[str]:
-    """Activities that lie beside each other; `before` are those that have ended when these begin."""
+    """The faults of sibling activities; `before` are those that have ended when these start."""
     found = []
     by_name = {activity.get("name", ""): activity for activity in activities}
     if len(by_name) < len(activities):
@@ -75,7 +75,7 @@ def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[s
 
 
 def _ancestors(name: str, by_name: dict[str, Json]) -> set[str]:
-    """The activities that have ended, one way or the other, when an activity begins."""
+    """The activities that have ended when an activity starts."""
     seen: set[str] = set()
     todo = [name]
     while todo:
@@ -90,7 +90,7 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
     found = []
     own = {key: value for key, value in activity.get("typeProperties", {}).items() if key not in INNER}
     known = {
-        "activity": earlier | _names(activity),  # the condition of a loop may look at its inside
+        "activity": earlier | _names(activity),  # the condition of a loop may refer to activities inside
         "parameter": set(properties.get("parameters", {})),
         "variable": set(properties.get("variables", {})),
     }
@@ -101,7 +101,7 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
             found.append(f"{where}: {problem}")
         for kind, pattern in REFERENCES.items():
             lost = [name for name in pattern.findall(text) if name not in known[kind]]
-            found += [f"{where}: there is no {kind} {name!r} that it could refer to" for name in lost]
+            found += [f"{where}: there is no {kind} {name!r}" for name in lost]
     found += [f"{where}: {text!r} is sent as it is, not as an expression" for text in _at_signs(own)]
     found += [f"{where}: {span!r} is no time span" for span in _spans(activity) if not SPAN.fullmatch(span)]
     target = own.get("variableName")
@@ -114,7 +114,7 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
 
 
 def _secrets(activity: Json, where: str) -> list[str]:
-    """A key is read out of sight, is sent out of sight, and never stands in a URL."""
+    """A key must be hidden where it is read and where it is sent, and must not be in a URL."""
     found = []
     policy, properties = activity.get("policy", {}), activity.get("typeProperties", {})
     texts = list(_texts(properties))
@@ -150,7 +150,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _at_signs(value: Any) -> Iterator[str]:
-    """Texts that look like expressions and are not marked as such."""
+    """Strings that look like expressions but are not marked as such."""
     if isinstance(value, str) and value.startswith("@"):
         yield value
     elif isinstance(value, dict) and not is_expression(value):

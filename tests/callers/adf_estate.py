@@ -1,4 +1,4 @@
-"""The app with what is around it in a tenant, and a data factory that calls it with the shipped files."""
+"""The app with its surroundings in a tenant, and a data factory that calls it with the shipped files."""
 
 import base64
 import json
@@ -28,11 +28,11 @@ FACTORY = "99999999-aaaa-bbbb-cccc-000000000001"
 """The object id of the factory's managed identity."""
 END_SECONDS = 90.0
 BRISK = 1 / 600
-"""A minute of the factory is a tenth of a second."""
+"""Real seconds per second of the factory: a minute takes a tenth of a second."""
 
 
 class App:
-    """The app on a devhost that checks function keys; it can be killed, and started again on what it had stored."""
+    """The app on a devhost that checks function keys. It can be killed and restarted with its state."""
 
     def __init__(self, state: Path, power_bi: str, **settings: str) -> None:
         self._state = state
@@ -57,7 +57,7 @@ class App:
 
     @property
     def log(self) -> str:
-        """What it wrote since it was started last."""
+        """Its output since the latest start."""
         return self._host.log
 
     def _start(self, port: str) -> Devhost:
@@ -65,8 +65,8 @@ class App:
 
 
 def sign_in(app: App) -> Respond:
-    """The platform's sign-in in front of an app: who has a good token is named to the app, who has none is nobody, and
-    nobody can name himself."""
+    """The platform's sign-in in front of an app. It passes the principal of a valid token to the app, refuses invalid
+    tokens, and removes the headers with which a caller could claim to be a principal."""
 
     def respond(call: Call) -> Answer:
         headers = {name: text for name, text in call.headers.items() if not name.startswith("x-ms-client-principal")}
@@ -82,7 +82,7 @@ def sign_in(app: App) -> Respond:
 
 
 def principal() -> dict[str, str]:
-    """The headers by which the platform names the factory."""
+    """The headers in which the platform names the factory as the principal."""
     claims = [{"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": FACTORY}]
     named = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
     return {
@@ -94,14 +94,14 @@ def principal() -> dict[str, str]:
 
 @dataclass
 class Line:
-    """The way of the factory's calls. The answers to the first `lost` starts arrive, but not at the factory."""
+    """The network between the factory and the app. It loses the answers to the first `lost` starts."""
 
     lost: int = 0
     calls: list[tuple[Call, Answer]] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, call: Call) -> Answer:
-        """Sends it."""
+        """Sends a call."""
         answer = send(call)
         self.calls.append((call, answer))
         if call.method == "POST":
@@ -112,31 +112,31 @@ class Line:
         return answer
 
     def starts(self) -> list[Json]:
-        """What was answered to each POST, in turn."""
+        """The answers to the POSTs, in order."""
         return [json.loads(answer.body) for call, answer in self.calls if call.method == "POST"]
 
 
 @dataclass
-class Going:
-    """A pipeline that runs."""
+class StartedRun:
+    """A pipeline run in progress."""
 
     future: "Future[PipelineRun]"
     line: Line
     run_id: str
 
     def ended(self) -> PipelineRun:
-        """The run, once it is over."""
+        """The run, after it has ended."""
         return self.future.result(END_SECONDS)
 
     def started(self) -> Json:
-        """What was answered to the start."""
+        """The answer to the start."""
         assert self.line.started.wait(END_SECONDS)
         return self.line.starts()[0]
 
 
 @dataclass
 class Factory:
-    """A data factory that has the files of `folder`. `base` is where it finds the app, `vault` its key vault."""
+    """A data factory with the files of `folder`. `base` is the address of the app, `vault` that of its key vault."""
 
     app: App
     base: str
@@ -154,8 +154,8 @@ class Factory:
         *,
         waits: float = BRISK,
         lost: int = 0,
-    ) -> Going:
-        """Starts a pipeline run. `waits` are seconds of this machine for each second of the factory's waits."""
+    ) -> StartedRun:
+        """Starts a pipeline run. `waits` are real seconds per second that the factory waits."""
         line, run_id = Line(lost), str(uuid.uuid4())
         file = pipeline(name, self.folder)
         values = {
@@ -177,10 +177,10 @@ class Factory:
             "WebHook": lambda given, policy, timeout: hook(given),
             "AzureFunctionActivity": lambda given, policy, timeout: function(given, given["linkedService"]),
         }
-        return Going(self.pool.submit(PipelineRun(file, given, runners, pace, system).run), line, run_id)
+        return StartedRun(self.pool.submit(PipelineRun(file, given, runners, pace, system).run), line, run_id)
 
     def requests(self, dataset_id: str) -> list[Json]:
-        """What the app says of the requests for a model, asked by whoever may start them."""
+        """The requests for a model as the app lists them."""
         proof = {"x-functions-key": self.app.key, "Authorization": f"Bearer {token_for(AUDIENCE)}"}
         answer = send(Call("GET", f"{self.base}/api/refreshes?datasetId={dataset_id}", 30, proof))
         assert answer.status == 200, answer.text
@@ -188,7 +188,7 @@ class Factory:
         return found
 
     def _linked_services(self) -> dict[str, Json]:
-        """The shipped ones, with the addresses filled in."""
+        """The shipped linked services with the addresses of this test."""
         services = {}
         for name in ("RefreshServiceWithIdentity", "RefreshServiceWithKey"):
             services[name] = {**read(f"linkedService/{name}.json")["properties"]["typeProperties"]}

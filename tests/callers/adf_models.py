@@ -1,4 +1,4 @@
-"""What the models of an SDK say of a value: which properties there are, which must be there, which values they take."""
+"""Checks values against the models of an SDK: known properties, required properties, allowed values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ CHOICES: dict[str, list[str]] = {
     "AzureFunctionActivity.method": _values(_MODELS.AzureFunctionActivityMethod),
     "ParameterSpecification.type": _values(_MODELS.ParameterType),
     "VariableSpecification.type": _values(_MODELS.VariableType),
-    "WebActivityAuthentication.type": ["MSI"],  # the only one that we ship
+    "WebActivityAuthentication.type": ["MSI"],  # the only one in use
 }
 
 
@@ -34,13 +34,13 @@ class Metadata:
     models: ModuleType
 
     def problems(self, value: Any, kind: str, where: str, ignore: tuple[str, ...] = ()) -> Iterator[str]:
-        """Walks a value along the metadata of the model class that it has to fit."""
+        """Compares a value with the metadata of its model class."""
         if not isinstance(value, dict):
             yield f"{where}: {value!r} instead of an object"
             return
         model = self._class(value, kind)
         if model is None:
-            yield f"{where}: {value.get('type')!r} is no known kind of {kind}"
+            yield f"{where}: {value.get('type')!r} is not a known kind of {kind}"
             return
         constants = (
             {"type"}
@@ -68,7 +68,7 @@ class Metadata:
         yield from self._unknown(value, known, where)
 
     def _class(self, value: Json, kind: str) -> Any:
-        """The model class for a value, by its `type` where a kind has several; None if there is none."""
+        """The model class of a value, selected by `type` if a kind has several; None if there is none."""
         model = getattr(self.models, kind)
         while subtypes := getattr(model, "_subtype_map", {}).get("type"):
             if value.get("type") in subtypes:

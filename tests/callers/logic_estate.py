@@ -1,4 +1,4 @@
-"""The shipped Logic Apps files, loaded as their users deploy them, and the world that their runs are played in."""
+"""The shipped Logic Apps files with the values of a deployment, and the apps that they call."""
 
 import json
 import re
@@ -30,23 +30,23 @@ AUDIENCE = "api://00000000-0000-4000-8000-0000000000aa"
 PRINCIPAL = "00000000-0000-4000-8000-0000000000bb"
 STRANGER = "00000000-0000-4000-8000-0000000000cc"
 SCALE = 0.02
-"""Pauses of the definitions and of Retry-After last a fiftieth: 30 s are 0.6 s, twelve hours a quarter of one."""
+"""Real seconds per second of a pause, limit or Retry-After: 30 s take 0.6 s, twelve hours a quarter of an hour."""
 SETTINGS = {**FAST, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
 ENTRA = {"AUTH_MODE": "entra", "ALLOWED_CALLERS": PRINCIPAL, "WEBSITE_AUTH_ENABLED": "True"}
 
 
 def signs_in(name: str) -> bool:
-    """Whether a file signs in with a managed identity; the others send a key."""
+    """True if a file authenticates with a managed identity, False if it sends a key."""
     return "identity" in name
 
 
 def calls_back(name: str) -> bool:
-    """Whether a file waits for a call back; the others poll."""
+    """True if a file waits for a callback, False if it polls."""
     return "webhook" in name
 
 
 def load(name: str, base_url: str, key: str) -> Workflow:
-    """A shipped file with the values that its user gives."""
+    """A shipped file with values for its parameters."""
     content = json.loads(FILES[name].read_text("utf-8"))
     if FILES[name].name != "workflow.json":
         resource = content["resources"][0]
@@ -83,14 +83,14 @@ def _filled(text: str, pattern: str, values: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """The app of one sign-in, in front of the one Power BI service."""
+    """The app for one kind of access; all apps use the same Power BI service."""
 
     world: World
     key: str
     callbacks: Callbacks
 
     def network(self, principal: str = PRINCIPAL) -> Network:
-        """The way to the app: behind the platform's sign-in an identity becomes headers that the app can trust."""
+        """The network to the app, with the platform's sign-in, which turns an identity into trusted headers."""
 
         def sign_in(authentication: Json) -> dict[str, str]:
             assert authentication == {"type": "ManagedServiceIdentity", "audience": AUDIENCE}
@@ -99,14 +99,14 @@ class Place:
         return Network(sign_in)
 
     def run(self, workflow: Workflow, *models: Json, scale: float = SCALE, **more: Any) -> Run:
-        """A run, not yet begun."""
+        """A run that has not started."""
         name = f"0858{secrets.token_hex(13)}CU{secrets.randbelow(90) + 10}"
         more.setdefault("network", self.network())
         body = {"models": list(models)}
         return Run(workflow, body, callbacks=self.callbacks, scale=scale, name=name, **more)
 
     def listed(self, dataset_id: str) -> list[Json]:
-        """What the app says of the requests for a model, newest first."""
+        """The requests for a model as the app lists them, newest first."""
         headers = {**platform_headers(PRINCIPAL), "x-functions-key": self.key}
         uri = f"{self.world.app}/api/refreshes"
         answer = requests.get(uri, params={"datasetId": dataset_id}, headers=headers, timeout=CALL_SECONDS)
@@ -127,7 +127,7 @@ class Place:
 
 
 def platform_headers(principal: str) -> dict[str, str]:
-    """What the platform's sign-in adds to a call whose token it has checked."""
+    """The headers that the platform's sign-in adds to a call with a valid token."""
     return {"X-MS-CLIENT-PRINCIPAL-ID": principal, "X-MS-CLIENT-PRINCIPAL-IDP": "aad"}
 
 
@@ -138,13 +138,13 @@ def model_of(dataset_id: str, **more: Any) -> Json:
 
 @dataclass(frozen=True)
 class Places:
-    """The apps with sign-in by key and by identity."""
+    """The app with keys and the app with identities."""
 
     key: Place
     identity: Place
 
     def of(self, name: str) -> Place:
-        """The app that a file is made for."""
+        """The app that a file can call."""
         return self.identity if signs_in(name) else self.key
 
 
@@ -167,7 +167,7 @@ def places(folder: Path) -> Iterator[Places]:
 
 
 def host_key(app: Devhost) -> str:
-    """A key that opens functions of the level FUNCTION, as the devhost tells it."""
+    """A key for functions of the level FUNCTION, from the output of the devhost."""
     found: list[str] = []
 
     def told() -> bool:
@@ -180,7 +180,7 @@ def host_key(app: Devhost) -> str:
 
 @contextmanager
 def going_on(run: Run) -> Iterator[None]:
-    """The run, going on beside what the story does; at its end the run has ended too."""
+    """Runs the workflow in a thread; the run has ended when the block ends."""
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(run.to_the_end)
         yield

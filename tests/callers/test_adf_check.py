@@ -1,4 +1,4 @@
-"""The linter finds what would be refused, or would go wrong, in a factory: each fault is put into a good file."""
+"""The shipped pipelines are valid, and a fault put into one of them is found."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def prop(name: str, key: str, value: object) -> Callable[[Json], None]:
 
 
 def without(name: str, key: str) -> Callable[[Json], None]:
-    """Takes a property of an activity away."""
+    """Removes a property of an activity."""
     return lambda file: activity(file, name)["typeProperties"].pop(key)
 
 
@@ -56,18 +56,18 @@ def expr(text: str) -> Json:
 
 WEB, HOOK, FUNCTION, POLL = (f"refresh-{way}-key" for way in ("with-web", "with-webhook", "with-function", "and-poll"))
 FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
-    "an unknown kind": (WEB, kind("Refresh", "Web"), "no known kind"),
+    "an unknown kind": (WEB, kind("Refresh", "Web"), "not a known kind"),
     "no URL": (WEB, without("Refresh", "url"), "typeProperties.url: missing"),
     "no method": (HOOK, without("Refresh", "method"), "typeProperties.method: missing"),
     "no function": (FUNCTION, without("Start", "functionName"), "functionName: missing"),
-    "a method that there is not": (WEB, prop("Refresh", "method", "PATCH"), "'PATCH' is none of"),
+    "an unknown method": (WEB, prop("Refresh", "method", "PATCH"), "'PATCH' is none of"),
     "a webhook that does not post": (HOOK, prop("Refresh", "method", "GET"), "'GET' is none of"),
     "an unknown property": (WEB, prop("Refresh", "turnOfAsync", True), "turnOfAsync: not a known property"),
     "an unknown policy": (WEB, rule("Refresh", "retries", 3), "policy.retries: not a known property"),
     "a retry on a webhook": (HOOK, rule("Refresh", "retry", 3), "policy.retry: not a known property"),
     "a text for a switch": (WEB, prop("Refresh", "turnOffAsync", "true"), "not of type bool"),
     "a pause that is too short": (WEB, rule("Refresh", "retryIntervalInSeconds", 5), "not between 30 and 86400"),
-    "a time span that is none": (WEB, rule("Refresh", "timeout", "12 hours"), "no time span"),
+    "an invalid time span": (WEB, rule("Refresh", "timeout", "12 hours"), "no time span"),
     "another time span": (HOOK, prop("Refresh", "timeout", "PT12H"), "no time span"),
     "an unknown kind of sign-in": (
         "refresh-with-web-identity",
@@ -80,34 +80,38 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
         "'text' is none of",
     ),
     "a dependency on nothing": (WEB, depends("Refresh", "Read keys", "Succeeded"), "there is no activity 'Read keys'"),
-    "a condition that there is not": (WEB, depends("Refresh", "Read key", "Success"), "are no conditions"),
+    "an unknown condition": (WEB, depends("Refresh", "Read key", "Success"), "are no conditions"),
     "a circle": (WEB, depends("Read key", "Refresh", "Succeeded"), "it waits for itself"),
-    "two of one name": (POLL, lambda file: activity(file, "Poll status").update(name="Wait"), "two with the same name"),
-    "a name that is refused": (WEB, lambda file: file.update(name="refresh/web"), "a name that the service refuses"),
-    "a parameter that there is not": (
+    "two with one name": (
+        POLL,
+        lambda file: activity(file, "Poll status").update(name="Wait"),
+        "two with the same name",
+    ),
+    "an invalid name": (WEB, lambda file: file.update(name="refresh/web"), "a name that the service refuses"),
+    "an unknown parameter": (
         WEB,
         prop("Refresh", "url", expr("@pipeline().parameters.Url")),
         "no parameter 'Url'",
     ),
-    "a parameter of no use": (
+    "an unused parameter": (
         WEB,
         lambda file: file["properties"]["parameters"].update(More={"type": "string"}),
         "parameters.More: used nowhere",
     ),
-    "a variable that there is not": (POLL, prop("Set reason", "variableName", "Reasons"), "no variable 'Reasons'"),
+    "an unknown variable": (POLL, prop("Set reason", "variableName", "Reasons"), "no variable 'Reasons'"),
     "a variable set from itself": (
         POLL,
         prop("Set reason", "value", expr("@concat(variables('Reason'), 'x')")),
         "cannot be set from itself",
     ),
-    "an output that is not there yet": (
+    "an output of a later activity": (
         POLL,
         prop("Start", "url", expr("@activity('Poll status').output.url")),
         "no activity 'Poll status'",
     ),
     "an open bracket": (WEB, prop("Refresh", "url", expr("@concat('a', 'b'")), "Unexpected end-of-input"),
-    "a function that there is not": (WEB, prop("Refresh", "url", expr("@join2('a', 'b')")), "No terminal matches"),
-    "an expression that is none": (WEB, prop("Refresh", "url", "@pipeline().parameters.BaseUrl"), "sent as it is"),
+    "an unknown function": (WEB, prop("Refresh", "url", expr("@join2('a', 'b')")), "No terminal matches"),
+    "an expression without a type": (WEB, prop("Refresh", "url", "@pipeline().parameters.BaseUrl"), "sent as it is"),
     "a secret on show": (WEB, rule("Read key", "secureOutput", False), "secureOutput must be true"),
     "a key on show": (WEB, rule("Refresh", "secureInput", False), "secureInput must be true"),
     "a key in the file": (
@@ -129,13 +133,13 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_shipped_pipelines_are_clean(name: str) -> None:
-    """Not one remark."""
+    """No fault is found."""
     assert problems(pipeline(name)) == []
 
 
 @pytest.mark.parametrize("name", SYNAPSE_PIPELINES)
 def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
-    """For the models of Synapse, and for those of Data Factory."""
+    """According to the models of Synapse and of Data Factory."""
     file = pipeline(name, OF_SYNAPSE)
     assert problems(file, SYNAPSE) == []
     assert problems(file) == []
@@ -158,7 +162,7 @@ def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(name: str) -> None:
-    """The fault that was put in, and nothing of it before."""
+    """The fault is reported, and was not reported before."""
     shipped, seed, said = FAULTS[name]
     good = pipeline(shipped)
     bad = copy.deepcopy(good)

@@ -1,4 +1,4 @@
-"""Evaluates the expressions that the shipped workflows use, the way Logic Apps does, where it is known the strict way.
+"""Evaluates the expressions in the shipped workflows as Logic Apps does; where its behavior is unclear, strictly.
 
 The evaluator of data-factory-testing-framework knows neither `?['key']` nor body(), items() and workflow().
 """
@@ -15,14 +15,14 @@ class InvalidTemplateError(Exception):
 
 
 class Scope(Protocol):
-    """What an expression can refer to, by the names of the functions."""
+    """The values that an expression can refer to, by function name."""
 
     def refer(self, function: str, name: str | None) -> Any:
         """The value of parameters('x'), body('x'), workflow() and the like. Raises InvalidTemplateError."""
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
-    """A JSON value with all expressions in it replaced by what they stand for."""
+    """A JSON value in which all expressions are replaced by their values."""
     if isinstance(value, str):
         return _value(parse_text(value), scope)
     if isinstance(value, dict):
@@ -47,7 +47,7 @@ def holds(condition: Any, scope: Scope) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """What string() and the braces of a template make of a value."""
+    """A value as string() and `@{...}` convert it."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
@@ -67,7 +67,7 @@ def _value(node: Node, scope: Scope) -> Any:
 
 
 def _property(target: Any, key: Any, *, safe: bool) -> Any:
-    """With `?` what is not there is null; a text has no properties either way."""
+    """With `?` a missing property is null; a string has no properties in either case."""
     if target is None and safe:
         return None
     if isinstance(target, dict) and isinstance(key, str):
@@ -94,7 +94,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "join": _join,
     "string": as_text,
 }
-"""Those of the shipped files. Any other is refused, so a new one in a file must be added here."""
+"""The functions in the shipped files. A new one must be added here."""
 
 
 def is_reference(call: Call) -> bool:

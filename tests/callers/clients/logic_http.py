@@ -1,4 +1,4 @@
-"""HTTP as the actions of Logic Apps speak it: one call with its limit, the retry policy, and the address called back.
+"""HTTP as the actions of Logic Apps use it: calls with their limit, the retry policy, and callback addresses.
 
 Sources: limits and configuration of Azure Logic Apps (120 s a call); handling errors and exceptions (what is retried).
 """
@@ -26,7 +26,7 @@ MOST_URI_CHARACTERS = 2048
 
 @dataclass
 class Answer:
-    """What came back; the status is NO_ANSWER if nothing did."""
+    """An answer; the status is NO_ANSWER if there was none."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Answer:
 
     @property
     def again(self) -> bool:
-        """Whether the retry policy has to do with it: 408, 429, 5xx and connections that break."""
+        """True if the retry policy applies: 408, 429, 5xx and no answer."""
         return self.status in (NO_ANSWER, 408, 429) or self.status >= 500
 
     def header(self, name: str) -> str | None:
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """An object if it says that it is JSON, else a text; null if it is empty."""
+        """An object if the content type is JSON, else a string; None if it is empty."""
         if not self.text:
             return None
         return json.loads(self.text) if "json" in (self.header("Content-Type") or "") else self.text
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass
 class Network:
-    """`sign_in` makes headers of a managed identity's sign-in, as they arrive at the app behind the platform's own.
+    """`sign_in` turns the authentication of a managed identity into the headers that the platform passes to the app.
 
     `lost` answers of starts are lost on their way, after the app has done what was asked; `broken` calls never reach it
     and are answered by a gateway's page.
@@ -79,14 +79,14 @@ class Network:
             return Answer(502, {"Content-Type": "text/html"}, "<html>Bad gateway</html>")
         data = None if body is None else json.dumps(body).encode()
         try:
-            told = requests.request(
+            response = requests.request(
                 method, uri, data=data, headers=headers, timeout=CALL_SECONDS, allow_redirects=False
             )
         except requests.RequestException:
             return Answer(NO_ANSWER)
         if method == "POST" and self._spend("lost"):
             return Answer(NO_ANSWER)
-        return Answer(told.status_code, dict(told.headers), told.text)
+        return Answer(response.status_code, dict(response.headers), response.text)
 
     def _spend(self, fault: str) -> bool:
         with self._lock:
@@ -96,7 +96,7 @@ class Network:
 
 
 def retried(send: Callable[[], Answer], policy: Json | None, wait: Callable[[float], None]) -> Answer:
-    """Sends until the answer is final or the policy is used up; by default four times more, after growing pauses."""
+    """Sends until the answer is final or the policy is exhausted; by default with four retries after growing pauses."""
     policy = policy or {"type": "exponential", "count": 4, "interval": "PT7S"}
     answer = send()
     for _ in range(0 if policy["type"] == "none" else policy["count"]):
@@ -108,7 +108,7 @@ def retried(send: Callable[[], Answer], policy: Json | None, wait: Callable[[flo
 
 
 class Callbacks:
-    """Addresses that whoever knows them can POST to, once. What is refused is counted."""
+    """Callback addresses. Each accepts one POST with its signature; refused calls are recorded."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -116,7 +116,7 @@ class Callbacks:
         self._waiting: dict[str, tuple[str, threading.Event, list[Answer]]] = {}
 
     def make(self, run: str, action: str) -> tuple[str, threading.Event, list[Answer]]:
-        """A new address, the event that it was called, and a list for what it was told."""
+        """A new address, the event that it was called, and a list for the answer."""
         path, secret = f"/workflows/{secrets.token_hex(16)}/runs/{run}/actions/{action}/run", secrets.token_urlsafe(32)
         called: tuple[str, threading.Event, list[Answer]] = (secret, threading.Event(), [])
         self._waiting[path] = called
@@ -124,7 +124,7 @@ class Callbacks:
         return uri, called[1], called[2]
 
     def close(self, uri: str) -> None:
-        """Whoever calls it from now on is refused."""
+        """Refuses later calls of an address."""
         self._waiting.pop(urlsplit(uri).path, None)
 
     def take(self, path: str, headers: dict[str, str], text: str) -> int:
@@ -154,7 +154,7 @@ def callbacks() -> Iterator[Callbacks]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-            """Quiet."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served = Callbacks(f"http://127.0.0.1:{server.server_port}")

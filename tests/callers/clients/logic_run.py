@@ -1,4 +1,4 @@
-"""Runs a workflow definition the way Logic Apps documents it: order, statuses, loops, the actions that we ship.
+"""Runs a workflow definition as Logic Apps documents it: order, statuses, loops, and the actions in use.
 
 Durations of the definition are multiplied with `scale` and those of Retry-After with `poll_scale`, so that hours pass
 in seconds; nothing else is hurried. Sources: schema reference for trigger and action types; handling errors and
@@ -18,7 +18,7 @@ from tests.callers.clients.logic_http import NO_ANSWER, Answer, Callbacks, Netwo
 Json = dict[str, Any]
 
 RETRY_AFTER = 20.0
-"""Seconds between two looks at a Location that came without Retry-After."""
+"""Seconds between two polls of a Location without Retry-After."""
 LOOK_SECONDS = 0.02
 HIDDEN = "hidden: the action's inputs are secured"
 
@@ -32,7 +32,7 @@ class TerminatedError(Exception):
 
 
 class CancelledRunError(Exception):
-    """Somebody cancelled the run."""
+    """The run was cancelled."""
 
 
 class TimeIsUpError(Exception):
@@ -59,7 +59,7 @@ class Workflow:
 
 @dataclass
 class Frame:
-    """What an expression sees: the results so far, and the items of the loops around it."""
+    """The values that an expression can refer to: results so far, and the items of the loops around it."""
 
     run: "Run"
     done: dict[str, Done] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Frame:
     callback: str | None = None
 
     def inner(self, **items: Any) -> "Frame":
-        """A frame for one turn of a loop: it sees what is outside, nobody outside sees it."""
+        """A frame for one iteration of a loop: it sees the results outside, but not vice versa."""
         return Frame(self.run, dict(self.done), {**self.items, **items})
 
     def refer(self, function: str, name: str | None) -> Any:
@@ -98,7 +98,7 @@ class Frame:
 
 @dataclass
 class Run:
-    """One run. `status` and `error` are what the run history shows at the end, `response` what a caller is answered.
+    """One run. `status` and `error` are those of the run history, `response` is the answer to the caller.
 
     `timed_out` is the status of an action that reached its limit: the reference says Cancelled, the portal TimedOut.
     """
@@ -120,7 +120,7 @@ class Run:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cancel(self) -> None:
-        """What the button in the portal does: actions under way are cancelled, webhooks unsubscribe."""
+        """Cancels the run as the portal does: running actions are cancelled, webhooks unsubscribe."""
         self.cancelled.set()
 
     def to_the_end(self) -> "Run":
@@ -136,7 +136,7 @@ class Run:
     # ---- order and statuses ----
 
     def _group(self, actions: Json, frame: Frame) -> str:
-        """The status of a group of actions: that of its leaves, or of what was skipped to get there."""
+        """The status of a group of actions: that of its leaves; for a skipped leaf that of the actions before it."""
         left = dict(actions)
         while left:
             ready = [name for name, action in left.items() if not set(action.get("runAfter", {})) & set(left)]
@@ -196,7 +196,7 @@ class Run:
         elif kind == "Terminate":
             raise TerminatedError(inputs)
         else:
-            raise AssertionError(f"no shipped file has an action of type {kind}: teach me")
+            raise AssertionError(f"actions of type {kind} are not implemented")
         return Done("Succeeded")
 
     def _inputs(self, inputs: Any, frame: Frame, record: Json) -> Any:
@@ -228,7 +228,7 @@ class Run:
             while answer.status == 202 and action.get("operationOptions") != "DisableAsyncPattern":
                 location = answer.header("Location")
                 clock.wait(float(answer.header("Retry-After") or RETRY_AFTER), self.poll_scale)
-                if location:  # without one there is nothing to ask, and the action waits for its limit
+                if location:  # without one the action waits for its limit
                     look: Json = {"method": "GET", "uri": location}
                     answer = retried(lambda look=look: self.network.call(look), policy, clock.wait)  # type: ignore[misc]
         except TimeIsUpError:
@@ -236,9 +236,9 @@ class Run:
         return _answered(answer)
 
     def _webhook(self, name: str, action: Json, frame: Frame, record: Json) -> Done:
-        """Subscribes, waits for one call back, and unsubscribes at whatever end."""
+        """Subscribes, waits for one callback, and always unsubscribes."""
         clock = _Limit(self, action)
-        uri, called, told = self.callbacks.make(self.name, name)
+        uri, called, received = self.callbacks.make(self.name, name)
         inside = Frame(self, frame.done, frame.items, callback=uri)
         inputs = self._inputs(action["inputs"], inside, record)
         start, stop = inputs["subscribe"], inputs["unsubscribe"]
@@ -250,7 +250,7 @@ class Run:
                 "what a 202 would do here is not documented"
             )
             clock.wait_for(called)
-            done = Done("Succeeded", outputs=_outputs(told[0]))
+            done = Done("Succeeded", outputs=_outputs(received[0]))
         except TimeIsUpError:
             done = self._out_of_time()
         except CancelledRunError:
@@ -274,7 +274,7 @@ class Run:
 
 
 class _Limit:
-    """The limit.timeout of one action, and waits that end with it or with the run."""
+    """The limit.timeout of an action, and waits that end with it or with the run."""
 
     def __init__(self, run: Run, action: Json) -> None:
         self._run = run
@@ -290,7 +290,7 @@ class _Limit:
             raise TimeIsUpError
 
     def wait_for(self, event: threading.Event) -> None:
-        """Waits until something has happened."""
+        """Waits for an event."""
         while not event.is_set():
             self.wait(LOOK_SECONDS, 1)
 

@@ -1,4 +1,4 @@
-"""The Workflow Definition Language: what a text in a definition holds, as literals and trees of expressions.
+"""The Workflow Definition Language: parses the strings of a definition into literals and expression trees.
 
 A text is an expression if it begins with `@`, a template if it holds `@{...}`, and itself otherwise; `@@` stands for
 `@`.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class ExpressionError(ValueError):
-    """A text that is no expression; the message says what is wrong and where."""
+    """A string that is not a valid expression; the message names the fault and its place."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Call:
-    """`name(argument, ...)`. Names are in lower case: the language does not tell cases apart."""
+    """`name(argument, ...)`. Names are in lower case: the language ignores case."""
 
     name: str
     arguments: tuple["Node", ...]
@@ -31,7 +31,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Access:
-    """`target.key`, `target['key']`; `safe` if it is written with `?`, which makes null of what is not there."""
+    """`target.key`, `target['key']`; `safe` with `?`, which makes a missing property null."""
 
     target: "Node"
     key: "Node"
@@ -54,7 +54,7 @@ _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None
 
 
 def parse_text(text: str) -> Node:
-    """What a text of a definition stands for. Raises ExpressionError."""
+    """Parses a string of a definition. Raises ExpressionError."""
     if text.startswith("@@"):
         return Literal(text[1:])
     if text.startswith("@") and not text.startswith("@{"):
