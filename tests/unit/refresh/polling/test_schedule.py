@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dev.polling import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
+from dev.bench.polling_run import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import (
     ENOUGH,
@@ -156,7 +156,7 @@ def test_an_overdue_refresh_is_looked_at_ever_more_rarely(usual: float) -> None:
 
 
 def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
-    """Calls from the POST on and lateness, as `dev.polling` measures them, but with the schedule alone."""
+    """Calls from the POST on and lateness, as `dev.bench.polling_run` measures them, but with the schedule alone."""
     chance = random.Random(f"plan {seed} {usual}")  # noqa: S311
     durations = [duration(chance, usual) for _ in range(earlier)]
     ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
