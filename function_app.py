@@ -8,7 +8,7 @@ os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import callback, instances, post, read, report
+from activities import callback, orchestrations, post, read
 from entities import dataset_queue as dataset_queue
 from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
@@ -44,8 +44,7 @@ for part in (
     dataset_queue,
     read,
     post,
-    instances,
-    report,
+    orchestrations,
     callback,
 ):
     app.register_functions(part.bp)

@@ -16,7 +16,7 @@ from uuid import UUID
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Returned
-from refresh.history.rows import instant
+from refresh.times import instant
 from refresh.polling.schedule import Limits
 from refresh.queue.machine import apply
 from refresh.run.machine import Step, advance, next_step

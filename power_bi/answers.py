@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from power_bi.errors import AnswerLost, Facts, PowerBiError, RefreshInProgress, Refused, ServiceUnavailable, Throttled
-from refresh.history.rows import parse_guid
+from refresh.ids import parse_guid
 from refresh.text import cut
 
 LONGEST_WAIT = 24 * 3600.0

@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from power_bi.client import PowerBiClient
 from power_bi.errors import PowerBiError
 from refresh.clock import now
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import Failure, failure
 from refresh.history.adoption import blocker
-from refresh.history.rows import RefreshRow, iso
+from refresh.history.rows import RefreshRow
+from refresh.times import iso
 
 NOT_CHECKED = (
     "Only a refresh shows whether this identity may start one (role Contributor, Member or Admin), whether the "
@@ -45,9 +48,9 @@ def not_allowed(dataset_id: UUID) -> Json:
     return _result(failure("WorkspaceNotAllowed", str(dataset_id)), "failed", "unknown", "unknown")
 
 
-def _result(error: Json | None, workspace: str, token: str, history: str) -> Json:
+def _result(error: Failure | None, workspace: str, token: str, history: str) -> Json:
     return {
-        **({"error": error} if error else {}),
+        **({"error": msgspec.to_builtins(error)} if error else {}),
         "ok": error is None,
         "checks": {"workspaceAllowed": workspace, "token": token, "history": history},
         "lastRefresh": None,

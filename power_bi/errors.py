@@ -16,7 +16,7 @@ Facts are attributes. `retryable` is data of the class: True if the same call ma
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from refresh.failure.catalogue import CATALOGUE, failure
+from refresh.failure.catalogue import CATALOGUE, Failure, failure
 from refresh.text import cut, joined
 
 Json = dict[str, Any]
@@ -88,8 +88,8 @@ class PowerBiError(Exception):
         """How long the service asks us to wait, if it does."""
         return self.facts.retry_after_seconds
 
-    def failure(self, dataset_id: str | None = None) -> Json:
-        """The error object for callers: `code`, `message`, `table`, `partition`, `retryable`, `action`."""
+    def failure(self, dataset_id: str | None = None) -> Failure:
+        """The error object for callers."""
         facts = self.facts
         parts = (
             f"HTTP {facts.http_status}" if facts.http_status else None,

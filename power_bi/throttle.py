@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from power_bi.errors import Facts, Throttled
 from refresh import clock
-from refresh.history.rows import instant
+from refresh.times import instant
 
 TIMER_EARLY = timedelta(seconds=1)
 """A durable timer may fire so much early, and then means due."""

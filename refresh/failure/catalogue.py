@@ -7,8 +7,8 @@ request's own end, and the table in docs/errors.md, which a test holds against t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from refresh.messages import Shown
 from refresh.text import cut, joined
 
 MAX_MESSAGE = 500
@@ -17,7 +17,17 @@ MAX_MESSAGE = 500
 ROLE = "Contributor, Member or Admin"
 TENANT_SETTING = '"Service principals can call Fabric public APIs"'
 
-Json = dict[str, Any]
+
+class Failure(Shown, frozen=True, kw_only=True):
+    """The error object that callers get. `code` is one of the catalogue, `service_code` is Power BI's own."""
+
+    code: str
+    message: str
+    service_code: str | None = None
+    table: str | None = None
+    partition: str | None = None
+    retryable: bool = False
+    action: str | None = None
 
 
 @dataclass(frozen=True)
@@ -257,7 +267,7 @@ def failure(
     table: str | None = None,
     partition: str | None = None,
     reported_as: str | None = None,
-) -> Json:
+) -> Failure:
     """The error object that callers get: `code`, `message`, `table`, `partition`, `retryable`, `action`.
 
     `code` is one of the catalogue; `reported_as` shows Power BI's own code instead and keeps the rest. The message
@@ -281,11 +291,11 @@ def failure(
             break
     room = MAX_MESSAGE - len(head) - len(tail) - 2
     said = cut((detail or "").strip().rstrip("."), room) if room > 20 else ""
-    return {
-        "code": shown,
-        "message": f"{head}: {said}{tail}" if said else head + tail,
-        "table": table,
-        "partition": partition,
-        "retryable": entry.retryable,
-        "action": entry.action,
-    }
+    return Failure(
+        code=shown,
+        message=f"{head}: {said}{tail}" if said else head + tail,
+        table=table,
+        partition=partition,
+        retryable=entry.retryable,
+        action=entry.action,
+    )

@@ -1,45 +1,53 @@
-"""An orchestration of the engine's list read as a request. Pure."""
+"""A request as the engine keeps it, told apart: its input, how it stands, and how it ended."""
 
-import json
 from typing import Any
 
-from refresh.history.rows import iso, parse_time
-from refresh.queue.state import Queue
-from refresh.reporting.status import Instance, Report, report
-from refresh.request.state import RequestState
+from refresh.failure.catalogue import failure
+from refresh.messages import Message
+from refresh.request.state import RequestOutcome, RequestState, Standing
 
-Json = dict[str, Any]
-Found = tuple[Instance, RequestState]
+ENGINE_ENDED = ("Completed", "Failed", "Terminated", "Canceled")
+"""The engine's own words for an orchestration that has ended."""
 
 
-def parse(status: Json) -> Found | None:
-    """An instance of the management API as a request; None if it is of another kind."""
-    given = decoded(status.get("input"))
-    if status.get("name") != "refresh_request" or not isinstance(given, dict):
+class Instance(Message, frozen=True, kw_only=True):
+    """An orchestration as the engine shows it. `status` is the engine's word; times are ISO 8601 UTC or None."""
+
+    id: str
+    name: str
+    status: str
+    input: Any = None
+    custom_status: Any = None
+    output: Any = None
+    created: str | None = None
+    updated: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.status not in ENGINE_ENDED
+
+
+class StoredRequest(Message, frozen=True, kw_only=True):
+    """A request. `outcome` is None while it goes on; `standing` is how it stood when it last asked the queue."""
+
+    id: str
+    engine_status: str
+    state: RequestState
+    standing: Standing = Standing()
+    outcome: RequestOutcome | None = None
+    updated: str | None = None
+
+
+def outcome_by_engine(instance: Instance, state: RequestState) -> RequestOutcome | None:
+    """The outcome of a request that did not say how it ended: it was terminated by hand, or its code failed."""
+    if instance.alive:
         return None
-    custom = decoded(status.get("customStatus"))
-    instance = Instance(
-        id=status["instanceId"],
-        status=status["runtimeStatus"],
-        custom=custom if isinstance(custom, dict) else {},
-        output=status.get("output"),
-        updated=iso(parse_time(status.get("lastUpdatedTime"))),
+    terminated = instance.status in ("Terminated", "Canceled")
+    detail = instance.output if isinstance(instance.output, str) else None
+    code = "RequestTerminated" if terminated else "InternalError"
+    return RequestOutcome(
+        status="Terminated" if terminated else "Failed",
+        error=failure(code, state.spec.dataset_id, detail=detail),
+        ended_at=instance.updated,
     )
-    return instance, RequestState.from_json(given)
-
-
-def decoded(value: object) -> object:
-    """A value that may be JSON in a JSON text, as inputs of orchestrations are that the SDK started."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def verdict(found: Found) -> Report | None:
-    """What is told of a request that has ended; None while it goes on. Asks nobody: an ending is complete."""
-    instance, state = found
-    told = report(instance, state, Queue(), {}, state.deadline)
-    return None if told.http_status == 202 else told

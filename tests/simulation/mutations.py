@@ -11,7 +11,8 @@ from activities import callback, model, post, report
 from refresh import clock
 from refresh.failure import outcome as verdict
 from refresh.history import adoption
-from refresh.history.rows import RefreshRow, instant
+from refresh.history.rows import RefreshRow
+from refresh.times import instant
 from refresh.queue import machine as queue
 from refresh.queue import requests as queue_requests
 from refresh.queue import runs as queue_runs

@@ -18,7 +18,7 @@ from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.hub import Query
 from devhost.engine.model import Instance
-from refresh.history.rows import instant
+from refresh.times import instant
 from refresh.queue.state import Queue
 from tests.simulation.callbacks import Receivers
 from tests.simulation.callers import Callers

@@ -1,11 +1,11 @@
 """What we answer, as JSON Schema. Callers should expect further keys of later versions."""
 
-from typing import Any
+from typing import Any, get_args
 
 from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
+from refresh.queue.operations import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
-from refresh.request.state import SERVERS
 
 Json = dict[str, Any]
 
@@ -183,7 +183,7 @@ def schemas() -> Json:
                 "position": maybe(_count("Runs ahead of this one.")),
                 **run,
                 "sharedWith": maybe(_count("Other requests in the run.")),
-                "servedBy": maybe(text(_SERVED_BY, enum=[*SERVERS, None])),
+                "servedBy": maybe(text(_SERVED_BY, enum=[*get_args(ServedBy), None])),
                 **asked,
                 "startedAt": maybe(time("When the refresh started.")),
                 **ended,
@@ -216,7 +216,7 @@ def schemas() -> Json:
                             "runId": text("As above."),
                             "refreshId": text("As above."),
                             "sharedWith": _count("As above."),
-                            "servedBy": text("As above.", enum=list(SERVERS)),
+                            "servedBy": text("As above.", enum=list(get_args(ServedBy))),
                             "startedAt": time("As above."),
                             "endedAt": time("As above."),
                         },

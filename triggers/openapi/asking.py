@@ -8,7 +8,7 @@ from typing import Any
 from refresh.reporting.callback import MOST_URI_CHARACTERS
 from refresh.request.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
 from refresh.request.options import MAX_RETRIES as MAX_RETRY_COUNT
-from refresh.request.reply import MOST_WAIT_SECONDS
+from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import (
     CALLER_KEY,
     DEFAULT_TIMEOUT_MINUTES,
@@ -172,7 +172,7 @@ def request() -> Json:
             "waitSeconds": {
                 "type": "number",
                 "minimum": 0,
-                "maximum": MOST_WAIT_SECONDS,
+                "maximum": MAX_WAIT_SECONDS,
                 "default": 0,
                 "description": "How long the answer may wait for the end of the request; not with callBackUri.",
             },
