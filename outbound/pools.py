@@ -22,8 +22,6 @@ from typing import Any, TypeVar
 from outbound import deadline
 
 T = TypeVar("T")
-LOGGERS = ("power_bi", "refresh")
-"""Loggers whose lines are carried from a thread of a pool to the task that waits for it."""
 
 
 class PoolBusyError(Exception):
@@ -69,6 +67,7 @@ class Pool:
         When the caller is cancelled the function runs to its end all the same, and its thread is free only then.
         """
         lines = _Lines()
+        _watch_handlers()
         with deadline.within(seconds):
             context = copy_context()
         call = _Call(key, lambda: context.run(_collected, lines, function, arguments))
@@ -149,11 +148,12 @@ class _Lines:
         self._records: list[logging.LogRecord] | None = []
 
     def keep(self, record: logging.LogRecord) -> bool:
-        """True if the line is kept; False if nobody waits any more."""
+        """True if the line is kept, once for all handlers that it comes to; False if nobody waits any more."""
         with self._lock:
             if self._records is None:
                 return False
-            self._records.append(record)
+            if not self._records or self._records[-1] is not record:
+                self._records.append(record)
             return True
 
     def hand_over(self) -> None:
@@ -161,7 +161,9 @@ class _Lines:
         with self._lock:
             records, self._records = self._records or [], None
         for record in records:
-            logging.getLogger(record.name).handle(record)
+            for handler in logging.getLogger().handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
 
 
 _LINES: ContextVar[_Lines | None] = ContextVar("lines", default=None)
@@ -172,13 +174,17 @@ def _collected(lines: _Lines, function: Callable[..., T], arguments: tuple[Any, 
     return function(*arguments)
 
 
-def _passes(record: logging.LogRecord) -> bool:
+def _is_for_now(record: logging.LogRecord) -> bool:
+    """A filter of handlers: False for a line that is kept for the caller's task."""
     lines = _LINES.get()
     return lines is None or not lines.keep(record)
 
 
-for _name in LOGGERS:
-    logging.getLogger(_name).addFilter(_passes)
+def _watch_handlers() -> None:
+    """The worker's handler, like that of any host, is one of the root logger's, and comes later than this module."""
+    for handler in logging.getLogger().handlers:
+        if _is_for_now not in handler.filters:
+            handler.addFilter(_is_for_now)
 
 
 POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)

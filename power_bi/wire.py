@@ -19,7 +19,7 @@ LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=60.0, 
 
 Json = dict[str, Any]
 
-log = logging.getLogger("power_bi")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

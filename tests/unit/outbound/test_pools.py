@@ -219,11 +219,15 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """The lines of our loggers, each with its task; None is a line that the platform would drop."""
-    handler = Threads()
-    logging.getLogger().addHandler(handler)
+    """All lines, each with its task; None is a line that the platform would drop. Every handler sees the same."""
+    handler, other = Threads(), Threads()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.addHandler(other)
     yield handler.seen
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
+    root.removeHandler(other)
+    assert other.seen == handler.seen
 
 
 def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
@@ -231,7 +235,7 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
 
     def work(fails: bool) -> None:
         log.warning("first %d", 1)
-        logging.getLogger("power_bi").error("second")
+        logging.getLogger("azure.identity").error("second")
         if fails:
             raise LookupError
 
@@ -247,6 +251,21 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
     asyncio.run(main())
     once = [("first 1", "invocation"), ("second", "invocation")]
     assert handled == [*once, *once, ("own", "invocation")]
+
+
+def test_a_line_below_the_level_of_a_handler_is_not_handed_to_it() -> None:
+    """As if it had been logged there."""
+
+    def work() -> None:
+        log.warning("no")
+        log.error("yes")
+
+    handler = Threads()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    asyncio.run(pool().run(work, key="k", seconds=LONG))
+    logging.getLogger().removeHandler(handler)
+    assert [text for text, _ in handler.seen] == ["yes"]
 
 
 def test_lines_of_a_function_whose_caller_has_gone_are_logged_all_the_same(
