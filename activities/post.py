@@ -13,6 +13,7 @@ from durable import waits
 from durable.codec import decode, encode
 from durable.engine import Engine
 from durable.functions import engine_input
+from power_bi.client import Started
 from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
 from refresh import clock
 from refresh.history import adoption
@@ -71,7 +72,12 @@ async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> 
     if holder.execution != execution:
         window = LostWindow(since=adoption.service_clock(asked.look, holder.permit_taken_at or ""))
         return orders.AnswerLost(error="Another execution started it.", window=window)
-    return await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
+    posted = await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
+    if not isinstance(posted, Started):
+        return posted
+    facts = {"refreshId": posted.refresh_id, "powerBiRequestId": posted.power_bi_request_id}
+    log.info(Event("refresh.accepted", **_ids(asked.model), **about, **facts).line())
+    return orders.Accepted(refresh_id=posted.refresh_id)
 
 
 def _last_look(model: Model, asked: orders.PostRefresh) -> Clock | orders.Appeared | orders.Blocked:
@@ -101,11 +107,11 @@ async def _take_permit(engine: Engine, asked: orders.PostRefresh, execution: str
     return None
 
 
-def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> orders.PostAnswer:
+def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | orders.PostAnswer:
     scope, sent = asked.scope, service.now()
     try:
         body = refresh_body(scope.refresh, scope.notify_option)
-        started = model.client.start(model.workspace_id, model.dataset_id, body)
+        return model.client.start(model.workspace_id, model.dataset_id, body)
     except RefreshInProgress:
         return orders.Busy()
     except AnswerLost as error:
@@ -114,10 +120,6 @@ def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> orders.Pos
         return orders.AnswerLost(error=error.message, window=window)
     except PowerBiError as error:
         return trouble(error, asked.model.dataset_id)
-    ids = {"datasetId": asked.model.dataset_id, "workspaceId": asked.model.workspace_id, "runId": asked.holder.run}
-    facts = {"refreshId": started.refresh_id, "powerBiRequestId": started.power_bi_request_id}
-    log.info(Event("refresh.accepted", **ids, incarnation=asked.holder.incarnation, **facts).line())
-    return orders.Accepted(refresh_id=started.refresh_id)
 
 
 @bp.activity_trigger(input_name="order")
@@ -125,11 +127,16 @@ async def cancel_refresh(order: Any) -> Any:
     """Order: `orders.CancelRefresh`. Answer: `orders.CancelAnswer`."""
     asked: orders.CancelRefresh = decode(order, orders.CancelRefresh)
     about: dict[str, object] = {"refreshId": asked.refresh_id}
-    return encode(await on_power_bi(asked.model, lambda model: _cancel(model, asked), about))
+    accepted = await on_power_bi(asked.model, lambda model: _cancel(model, asked), about)
+    if not isinstance(accepted, bool):
+        return encode(accepted)
+    log.info(Event("refresh.cancel_requested", **_ids(asked.model), **about, accepted=accepted).line())
+    return encode(orders.CancelAccepted() if accepted else orders.AlreadyEnded())
 
 
-def _cancel(model: Model, asked: orders.CancelRefresh) -> orders.CancelAccepted | orders.AlreadyEnded:
-    accepted = model.client.cancel(model.workspace_id, model.dataset_id, asked.refresh_id)
-    ids = {"datasetId": asked.model.dataset_id, "workspaceId": asked.model.workspace_id}
-    log.info(Event("refresh.cancel_requested", **ids, refreshId=asked.refresh_id, accepted=accepted).line())
-    return orders.CancelAccepted() if accepted else orders.AlreadyEnded()
+def _cancel(model: Model, asked: orders.CancelRefresh) -> bool:
+    return model.client.cancel(model.workspace_id, model.dataset_id, asked.refresh_id)
+
+
+def _ids(model: orders.ModelRef) -> dict[str, object]:
+    return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id}

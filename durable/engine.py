@@ -21,7 +21,6 @@ from typing import Any
 
 import azure.durable_functions as df
 import msgspec
-import requests
 
 from durable import names, waits
 from durable.codec import encode, unwrapped
@@ -202,6 +201,8 @@ class Engine:
 
 def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:
     """A page of the engine's list: the SDK's own listing returns the first page only. Raises what requests raises."""
+    import requests  # only where lists are read: a cold start does not pay for it
+
     with requests.Session() as session:
         session.trust_env = False
         answer = session.get(

@@ -37,6 +37,7 @@ from refresh.run.orders import (
     Order,
     PostAnswer,
     PostRefresh,
+    PostResult,
     ReadHistory,
     ReadRefresh,
     RefreshAbsent,
@@ -58,6 +59,8 @@ LOOK = Look(service_time=instant(NOON), read_at=instant(NOON), known=("old",))
 BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
 NEXT = Turn(run="other-r1", incarnation=1)
 WAKE = (WakeUp(request="a", event="wake-1"),)
+EXECUTION = "mine"
+"""The execution of the activity that posts whose answer the run gets."""
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
 NEVER = 1_000
 """More steps than any run of these tests makes."""
@@ -182,8 +185,9 @@ class Incarnation:
         """The queue gives the permit; no request has added to the scope."""
         return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
-    def posted(self, answer: PostAnswer | Broke, **expected: Any) -> "Incarnation":
-        """The answer of the activity that posts."""
+    def posted(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
+        """What an execution of the activity that posts came to; an activity that raises has no result."""
+        answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
         return self.answer(PostRefresh, answer, **expected)
 
     def recorded(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
@@ -214,7 +218,8 @@ class Incarnation:
 
     def unavailable(self, asked: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
         """Power BI could not be reached."""
-        return self.answer(asked, Unavailable(error=error))
+        answer = Unavailable(error=error)
+        return self.posted(answer) if asked is PostRefresh else self.answer(asked, answer)
 
     def broke(self, asked: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
         """The activity raised an exception of ours."""

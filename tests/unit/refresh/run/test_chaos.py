@@ -24,7 +24,6 @@ from refresh.queue.operations import (
     Left,
     Restart,
     Restarted,
-    ReturnPermit,
     TakePermit,
     Turn,
 )
@@ -46,6 +45,7 @@ from refresh.run.orders import (
     Order,
     PostAnswer,
     PostRefresh,
+    PostResult,
     ReadHistory,
     ReadRefresh,
     RefreshAbsent,
@@ -270,7 +270,8 @@ class World:
             case ReadHistory():
                 return self.read_history(order)
             case PostRefresh():
-                return self.post(order)
+                execution = self.name("execution")
+                return PostResult(execution=execution, result=self.post(order, execution))
             case ReadRefresh():
                 return self.read(order)
             case CancelRefresh():
@@ -320,14 +321,11 @@ class World:
             changed=bool(order.look and new_rows(rows, order.look)),
         )
 
-    def post(self, order: PostRefresh) -> PostAnswer:
+    def post(self, order: PostRefresh, execution: str) -> PostAnswer:
         """As the activity `post_refresh` does: a last look, the permit, and right after it the POST."""
         run = self.queue.permitted(order.holder, order.permit)
         if run is None or self.mishap(0.05):
             return Stale()
-        if run.execution is not None:
-            # a twin set out, so no answer about this execution may say that nothing was posted
-            return AnswerLost(error="another execution has the permit")
         if not run.members:
             return Unwanted(requests=())
         found, bad = self.adoptable(order.look, None), self.unwell()
@@ -335,15 +333,13 @@ class World:
             return bad or Appeared(refresh_id=found or "")
         if any(row.state == "running" for row in new_rows(self.rows(), order.look)):
             return Blocked()
-        execution = self.name("execution")
-        permit: dict[str, Any] = {"holder": order.holder, "permit": order.permit, "execution": execution}
-        self.ask(TakePermit(at=instant(self.now), **permit))
+        at = instant(self.now)
+        self.ask(TakePermit(at=at, holder=order.holder, permit=order.permit, execution=execution))
         run = self.queue.permitted(order.holder, order.permit)
         if run is None or run.execution != execution:
             return AnswerLost(error="another execution has the permit") if run else Stale()
         if self.mishap(0.1):
             # the connection was refused
-            self.ask(ReturnPermit(at=instant(self.now), **permit))
             return Unavailable(error="no such host")
         return self.sent_to_power_bi(order)
 

@@ -1,11 +1,14 @@
 """A run waits for an idle model, posts with a permit, and finds its refresh whatever becomes of the answer."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from refresh.failure.catalogue import failure
+from refresh.failure.outcome import judge
 from refresh.history.look import ExternalRefresh, LostWindow
+from refresh.history.rows import RefreshRow
 from refresh.queue.operations import (
     Claim,
     Close,
@@ -15,6 +18,7 @@ from refresh.queue.operations import (
     Finish,
     Finished,
     Operation,
+    PermitTaken,
     Record,
     Reopen,
     Turn,
@@ -37,6 +41,7 @@ from refresh.run.orders import (
     PostRefresh,
     ReadHistory,
     ReadRefresh,
+    RefreshRead,
     Refused,
     Stale,
     StartRun,
@@ -61,6 +66,7 @@ from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
     BLOCKER,
     ENHANCED,
+    EXECUTION,
     LOOK,
     MODEL,
     NEVER,
@@ -343,7 +349,7 @@ def test_a_run_whose_members_have_all_ended_is_dropped(wanted: bool) -> None:
     """Unless the queue has others: then it looks again."""
     run = Incarnation().closed().posted(Unwanted(requests=("a",)))
     if wanted:
-        run.answer(Drop, Done(), permit=1, requests=("a",)).history().wait().permitted(permit=2)
+        run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).history().wait().permitted(permit=2)
     else:
         run.superseded(Drop, NEXT).answer(StartRun, Notified(), turn=NEXT)
         assert run.over
@@ -363,11 +369,12 @@ def test_throttling_is_waited_for_as_long_as_it_says() -> None:
 def test_a_refusal_for_good_fails_the_run_at_once(asked: type[Order[object]]) -> None:
     """With the sentence that a person needs."""
     run = Incarnation().closed() if asked is PostRefresh else Incarnation().claimed()
-    run.answer(asked, REFUSED)
+    run = run.posted(REFUSED) if asked is PostRefresh else run.answer(asked, REFUSED)
     outcome = run.ended("Failed", "NotAuthorized")
     assert outcome.refresh_id is None
     assert outcome.error == REFUSED.failure
-    assert run.asks == Finish(at=instant(run.now), holder=run.run.holder, outcome=outcome)
+    execution = EXECUTION if asked is PostRefresh else None
+    assert run.asks == Finish(at=instant(run.now), holder=run.run.holder, outcome=outcome, execution=execution)
 
 
 def test_a_refusal_while_searching_for_a_lost_answer_fails_the_run() -> None:
@@ -472,6 +479,69 @@ def test_an_incarnation_that_may_not_report_what_is_in_the_way_leaves() -> None:
     busy = HistoryRead(look=LOOK, running=BLOCKER)
     run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
     assert run.answer(StartRun, Notified(), turn=NEXT).over
+
+
+NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
+    (Unavailable(error="HTTP 503"), Reopen),
+    (BUSY, Reopen),
+    (Blocked(), Reopen),
+    (Unwanted(requests=("a",)), Drop),
+    (REFUSED, Finish),
+]
+"""Results of an execution that started nothing, and what the run then asks the queue for."""
+
+
+@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+def test_a_permit_that_another_execution_took_is_not_given_back(
+    result: PostAnswer, asked: type[Operation[Any]]
+) -> None:
+    """The engine ran the activity twice. The other execution posts or has posted: its refresh is searched for."""
+    run = Incarnation().closed()
+    look = run.run.look
+    run.posted(result).answer(asked, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
+    assert run.phase is Reconciling
+    assert run.run.outcome is None
+    # the look had the same clock as the run
+    run.history(look=look, lost=LostWindow(since=instant(NOON + timedelta(seconds=3)))).wait()
+    run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
+
+
+@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+def test_a_permit_that_another_execution_took_is_given_back_after_the_search(
+    result: PostAnswer, asked: type[Operation[Any]]
+) -> None:
+    """No refresh appeared within the grace, so that execution started none."""
+    run = Incarnation().closed().posted(result).answer(asked, PermitTaken(at=instant(NOON)))
+    while run.history().phase is Reconciling:
+        run.wait()
+    run.reopened(permit=1, execution=None)
+
+
+def test_an_outcome_after_the_post_does_not_depend_on_an_execution() -> None:
+    """The refresh is known, whichever execution started it."""
+    assert Incarnation().polling().reads("Completed").asks.execution is None
+    assert Incarnation().polling(adopted=True).reads("Failed").asks.execution is None
+
+
+def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
+    """By them the next one of the same scope is known, if its answer is lost."""
+    done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
+    read = RefreshRead(outcome=done, objects="digest")
+    assert Incarnation().polling(ENHANCED).answer(ReadRefresh, read).asks.objects == "digest"
+    assert Incarnation().polling(ENHANCED, adopted=True).answer(ReadRefresh, read).asks.objects is None
+    assert Incarnation().polling().answer(ReadRefresh, read).asks.objects is None
+    failed_one = RefreshRead(outcome=judge(RefreshRow("r", "x", "Failed"), MODEL), objects="digest")
+    assert Incarnation().polling(ENHANCED).answer(ReadRefresh, failed_one).asks.objects is None
+
+
+def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
+    """The queue tells them with the claim, and anew with the permit, when the scope may be another one."""
+    run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
+    run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
+    again = Incarnation(number=2).claimed(
+        ENHANCED, objects="old", permit=1, closed=True, look=LOOK, permit_taken_at=instant(NOON)
+    )
+    again.history(objects="old", lost=LostWindow(since=LOOK.service_time))
 
 
 def test_a_run_of_too_many_incarnations_ends() -> None:

@@ -51,11 +51,13 @@ PHASES: tuple[Phase, ...] = (
     Posting(),
     Reconciling(reason="lost", since=AT, until=AT, window=LostWindow(since=AT, until=AT), error="reset"),
     Reopening(pause=7.5),
-    Dropping(requests=("a", "b")),
+    Reopening(pause=7.5, execution="mine"),
+    Dropping(requests=("a", "b"), execution="mine"),
     Recording(),
     Cancelling(),
     Polling(),
     Finishing(),
+    Finishing(execution="mine"),
     StartingNext(next=NEXT, wake=WAKE),
     Notifying(wake=WAKE),
     Over(),
@@ -80,6 +82,7 @@ FULL = RunState(
         notify_option="MailOnFailure",
     ),
     permit=3,
+    objects="digest",
     look=LOOK,
     late_after=AT,
     blocked=Blocked(by=BLOCKER, since=AT),
@@ -95,6 +98,7 @@ FULL = RunState(
         seen=True,
         durations=(60.0, 61.5, 62.0),
         progress=PROGRESS,
+        objects="digest",
     ),
     outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
 )
@@ -192,20 +196,27 @@ def test_what_a_run_does_not_know_cannot_be_changed() -> None:
         FULL.but(permits=1)
 
 
-ANSWERS: tuple[tuple[object, Any], ...] = (
+RESULTS: tuple[orders.PostAnswer, ...] = (
+    orders.Accepted(refresh_id="r"),
+    orders.Appeared(refresh_id="r"),
+    orders.Blocked(),
+    orders.Busy(),
+    orders.AnswerLost(error="reset", window=LostWindow(since=AT)),
+    orders.Stale(),
+    orders.Unwanted(requests=("a",)),
+    orders.Throttled(seconds=5, error="HTTP 429"),
+    orders.Unavailable(error="HTTP 503"),
+    orders.Refused(failure=failure("NotAuthorized", MODEL)),
+    orders.Broke(error="KeyError"),
+)
+ANSWERS: tuple[tuple[Any, Any], ...] = (
     (orders.HistoryRead(look=LOOK, running=BLOCKER, durations=(1.0,), changed=True), orders.ReadHistoryAnswer),
     (orders.HistoryRead(look=LOOK, adoptable="r"), orders.ReadHistoryAnswer),
     (orders.Throttled(seconds=5, error="HTTP 429"), orders.ReadHistoryAnswer),
     (orders.Unavailable(error="HTTP 503"), orders.ReadHistoryAnswer),
     (orders.Refused(failure=failure("NotAuthorized", MODEL)), orders.ReadHistoryAnswer),
     (orders.Broke(error="KeyError"), orders.ReadHistoryAnswer),
-    (orders.Accepted(refresh_id="r"), orders.PostAnswer),
-    (orders.Appeared(refresh_id="r"), orders.PostAnswer),
-    (orders.Blocked(), orders.PostAnswer),
-    (orders.Busy(), orders.PostAnswer),
-    (orders.AnswerLost(error="reset", window=LostWindow(since=AT)), orders.PostAnswer),
-    (orders.Stale(), orders.PostAnswer),
-    (orders.Unwanted(requests=("a",)), orders.PostAnswer),
+    *((orders.PostResult(execution="mine", result=result), orders.PostResult) for result in RESULTS),
     (orders.RefreshRead(began_at=AT, outcome=Outcome(status="Completed"), progress=PROGRESS), orders.ReadRefreshAnswer),
     (orders.RefreshAbsent(read_at=AT, rolled_over=True), orders.ReadRefreshAnswer),
     (orders.CancelAccepted(), orders.CancelAnswer),
@@ -226,4 +237,5 @@ def test_answers_of_activities_are_read_back(answer: Any, union: Any) -> None:
 def test_the_answers_above_are_all_that_a_run_gets() -> None:
     """So that none is forgotten."""
     unions = {id(union): union for _, union in ANSWERS}.values()
-    assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union)}
+    assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union) or [union]}
+    assert {type(result) for result in RESULTS} == set(get_args(orders.PostAnswer))
