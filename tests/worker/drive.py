@@ -1,11 +1,12 @@
 """Drives the platform's worker library in this process: `python tests/worker/drive.py APP_FOLDER < invocations`.
 
-It plays the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`): it hands
-over protocol messages, gives each invocation a task that carries its id, and sends each log line with the id that it
-finds for it, as that process does. A line without an id is one that the host drops.
+It plays the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`): it
+hands over protocol messages, gives each invocation a task that carries its id, and sends each log line with the id that
+it finds for it, as that process does. A line without an id is one that the host drops.
 
-stdin: a JSON list of {"function", "inputs": {parameter: {"json" | "string" | "http": value}}}. stdout: one JSON object
-with `init`, `functions`, `responses` and `lines`.
+stdin: a JSON list of {"function", "inputs": {parameter: {"json" | "string" | "http": value}}}; a parameter that takes a
+durable client is filled in, with an engine that knows no instance and takes everything. stdout: one JSON object with
+`init`, `functions`, `responses` (one for each invocation) and `lines`.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import azure_functions_runtime as library
+from aiohttp import web
 
 from tests.worker.protocol import messages
 
@@ -94,6 +96,35 @@ def _function(metadata: Any) -> Json:
     return {"name": metadata.name, "id": metadata.function_id, "bindings": bindings, "properties": kept}
 
 
+async def _engine() -> tuple[web.AppRunner, str]:
+    """The API of the durable engine, without any instance; and its binding, as the host sends it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.json_response({"id": "started"}, status=202)
+        if request.method == "DELETE":
+            return web.json_response({"instancesDeleted": 0})
+        # a list has no id behind its collection
+        listed = request.path.rstrip("/").endswith(("/instances", "/entities"))
+        return web.json_response([]) if listed else web.Response(status=404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}/durabletask/"
+    binding = {
+        "taskHubName": "Hub",
+        "creationUrls": {"createNewInstancePostUri": f"{base}orchestrators/{{functionName}}[/{{instanceId}}]"},
+        "managementUrls": {"id": "INSTANCEID", "statusQueryGetUri": f"{base}instances/INSTANCEID"},
+        "rpcBaseUrl": base,
+        "baseUrl": base,
+        "requiredQueryStringParameters": "code=key",
+    }
+    return runner, json.dumps(binding)
+
+
 async def _invoke(function_id: str, inputs: Json) -> Json:
     invocation_id = str(uuid.uuid4())
     task = asyncio.current_task()
@@ -114,15 +145,18 @@ async def _invoke(function_id: str, inputs: Json) -> Json:
 
 async def _drive(app: str, invocations: list[Json]) -> Json:
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(lambda loop, coro, **more: CarryingTask(coro, loop=loop, **more))  # type: ignore[arg-type]
+    loop.set_task_factory(lambda loop, coro, **more: CarryingTask(coro, loop=loop, **more))
     lines = Lines()
     logging.getLogger().addHandler(lines)
     logging.getLogger().setLevel(logging.INFO)
     library.start_threadpool_executor()
+    engine, client = await _engine()
     try:
         start = PROTOS.WorkerInitRequest(host_version="4.1036.0", function_app_directory=app)
         init = _received(await library.worker_init_request(_request("worker_init_request", start)))
-        result = {"init": {"ok": init.result.status == PROTOS.StatusResult.Success, "problem": str(init.result.exception)}}
+        result = {
+            "init": {"ok": init.result.status == PROTOS.StatusResult.Success, "problem": str(init.result.exception)}
+        }
         if not result["init"]["ok"]:
             return result
         ask = _request("functions_metadata_request", PROTOS.FunctionsMetadataRequest(function_app_directory=app))
@@ -132,13 +166,25 @@ async def _drive(app: str, invocations: list[Json]) -> Json:
             load = PROTOS.FunctionLoadRequest(function_id=metadata.function_id, metadata=metadata)
             loaded = _received(await library.function_load_request(_request("function_load_request", load)))
             assert loaded.result.status == PROTOS.StatusResult.Success
-        responses = [
-            await asyncio.create_task(_invoke(ids[one["function"]], one.get("inputs", {}))) for one in invocations
-        ]
+        clients = {
+            metadata.name: {
+                name: {"string": client}
+                for name, binding in metadata.bindings.items()
+                if binding.type == "durableClient"
+            }
+            for metadata in indexed
+        }
+        responses = []
+        for one in invocations:
+            name = one["function"]
+            work = _invoke(ids[name], {**clients[name], **one.get("inputs", {})})
+            # a task of its own, as each message of the host gets one
+            responses.append(await asyncio.create_task(work))
         functions = [_function(metadata) for metadata in indexed]
         return {**result, "functions": functions, "responses": responses, "lines": lines.seen}
     finally:
         library.stop_threadpool_executor()
+        await engine.cleanup()
 
 
 if __name__ == "__main__":
