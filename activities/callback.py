@@ -15,8 +15,9 @@ from durable.functions import engine_input
 from durable.requests import find_request
 from outbound.exchange import ExchangeError, Limits, Outgoing, exchange
 from outbound.pools import CALLBACKS, PoolBusyError
-from refresh.reporting.callback import UriError, body_of, check_uri, host_of, kind_of
+from refresh.reporting.callback import body_of, kind_of
 from refresh.reporting.status import final_report
+from refresh.request.callback_uri import UriError, check_uri, host_of
 from refresh.run import orders
 from refresh.settings import current_settings
 

@@ -15,8 +15,8 @@ from refresh.history.adoption import candidates, covers
 from refresh.history.look import Look, LostWindow
 from refresh.history.rows import RefreshRow
 from refresh.reporting.events import Event
-from refresh.request.scope import Scope
 from refresh.run import orders
+from refresh.scope.scope import Scope
 from refresh.settings import current_settings
 
 T = TypeVar("T")

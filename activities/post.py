@@ -21,8 +21,8 @@ from refresh.history.look import LostWindow
 from refresh.queue.operations import ReturnPermit, TakePermit
 from refresh.queue.state import Run
 from refresh.reporting.events import Event
-from refresh.request.body import refresh_body
 from refresh.run import orders
+from refresh.scope.body import refresh_body
 from refresh.times import instant
 
 STAMP_MARGIN = timedelta(seconds=3)

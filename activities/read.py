@@ -22,8 +22,8 @@ from refresh.history.progress import progress
 from refresh.history.rows import RefreshRow
 from refresh.messages import replace as changed
 from refresh.polling import estimate
-from refresh.request.scope import RefreshOptions
 from refresh.run import orders
+from refresh.scope.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
 bp = df.Blueprint()

@@ -24,12 +24,12 @@ import msgspec
 
 from durable import names, waits
 from durable.codec import encode, unwrapped
+from durable.instance import Instance, instance_of
 from outbound import pools
 from refresh.queue.operations import Operation, name_of
 from refresh.queue.state import Queue
 from refresh.queue.stored import UnreadableError, load
-from refresh.reporting.stored import Instance
-from refresh.times import iso, parse_time
+from refresh.times import iso
 
 ENDED = (
     df.OrchestrationRuntimeStatus.Completed,
@@ -213,20 +213,6 @@ def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tup
         )
     answer.raise_for_status()
     return answer.json(), answer.headers.get("x-ms-continuation-token", "")
-
-
-def instance_of(status: dict[str, Any]) -> Instance:
-    """An orchestration from a status of the engine's API. Inputs that the SDK stored are JSON in a JSON text."""
-    return Instance(
-        id=status["instanceId"],
-        name=status.get("name") or "",
-        status=status["runtimeStatus"],
-        input=unwrapped(status.get("input")),
-        custom_status=unwrapped(status.get("customStatus")),
-        output=status.get("output"),
-        created=iso(parse_time(status.get("createdTime"))),
-        updated=iso(parse_time(status.get("lastUpdatedTime"))),
-    )
 
 
 async def _tries() -> AsyncIterator[bool]:

@@ -5,9 +5,10 @@ from typing import TypeVar
 from durable import names
 from durable.codec import NotUnderstoodError, decode
 from durable.engine import Engine
+from durable.instance import Instance
 from refresh.ids import REQUEST_ID
-from refresh.reporting.stored import Instance, StoredRequest, outcome_by_engine
 from refresh.request.state import RequestOutcome, RequestState, Standing
+from refresh.request.stored import StoredRequest, outcome_by_engine
 from refresh.run.status import RunStatus
 
 T = TypeVar("T")
@@ -30,12 +31,14 @@ def request_of(instance: Instance) -> StoredRequest | None:
     except NotUnderstoodError:
         return None
     outcome = _decoded(instance.custom_status, RequestOutcome)
+    if outcome is None and not instance.alive:
+        outcome = outcome_by_engine(state, instance.status, instance.output, instance.updated)
     return StoredRequest(
         id=instance.id,
         engine_status=instance.status,
         state=state,
         standing=_decoded(instance.custom_status, Standing) or state.standing,
-        outcome=outcome or outcome_by_engine(instance, state),
+        outcome=outcome,
         updated=instance.updated,
     )
 

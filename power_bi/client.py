@@ -64,7 +64,7 @@ class PowerBiClient:
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
-        """Asks for a refresh. `body` as `refresh.request.options.refresh_body` makes it; None is a standard refresh.
+        """Asks for a refresh. `body` as `refresh.scope.options.refresh_body` makes it; None is a standard refresh.
 
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """

@@ -6,8 +6,8 @@ from durable import waits
 from durable.engine import Engine, EngineError
 from durable.requests import find_request
 from refresh.reporting.status import StatusReport, final_report
-from refresh.reporting.stored import StoredRequest
 from refresh.request.reply import Reply
+from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from triggers.answers import answer
 from triggers.auth import same, starter_of

@@ -6,8 +6,9 @@ from durable import names
 from durable.engine import Engine, Exists
 from refresh import clock
 from refresh.ids import callback_instance
-from refresh.reporting.callback import ABANDONED, CallbackState, host_of
+from refresh.reporting.callback import ABANDONED, CallbackState
 from refresh.reporting.events import Event
+from refresh.request.callback_uri import host_of
 from refresh.settings import current_settings
 from refresh.times import instant
 

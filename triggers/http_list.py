@@ -12,7 +12,7 @@ from durable.engine import Engine
 from durable.requests import request_of
 from refresh.ids import parse_guid, request_prefix
 from refresh.reporting.status import STATUSES, Json, summary
-from refresh.reporting.stored import StoredRequest
+from refresh.request.stored import StoredRequest
 from refresh.request.values import BadRequestError
 from refresh.times import parse_time, time_of
 from triggers.answers import answer

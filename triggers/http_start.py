@@ -17,13 +17,13 @@ from durable.requests import find_request, request_of
 from refresh import clock
 from refresh.ids import key_prefix, keyed_request, request_prefix, submission_of
 from refresh.reporting.events import Event
-from refresh.reporting.stored import StoredRequest
 from refresh.request.decision import Conflict, Ended, New, Same, decide
 from refresh.request.reply import Reply, parse_reply
-from refresh.request.scope import fingerprint
 from refresh.request.spec import RequestSpec, parse_spec
 from refresh.request.state import RequestState
+from refresh.request.stored import StoredRequest
 from refresh.request.values import BadRequestError
+from refresh.scope.scope import fingerprint
 from refresh.settings import current_settings
 from refresh.times import instant
 from triggers.accepted import accepted, uris_of

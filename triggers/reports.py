@@ -11,7 +11,7 @@ from refresh import clock
 from refresh.queue.operations import AskToLeave
 from refresh.reporting.events import Event
 from refresh.reporting.status import Json, Live, StatusReport, live_by_queue, live_by_run, report
-from refresh.reporting.stored import StoredRequest
+from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from refresh.times import instant
 from triggers.answers import answer

@@ -6,7 +6,7 @@ from refresh.failure.catalogue import Failure, failure
 from refresh.failure.causes import cause_of
 from refresh.history.rows import RefreshRow
 from refresh.messages import Shown
-from refresh.request.scope import TableRef
+from refresh.scope.scope import TableRef
 from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.request.scope import RefreshOptions
+from refresh.scope.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
 IDLE_WITHIN = timedelta(hours=24)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from refresh.history.adoption import STANDARD_TYPES, may_cover
 from refresh.history.rows import RefreshRow
-from refresh.request.scope import RefreshOptions
+from refresh.scope.scope import RefreshOptions
 
 MAX_DURATIONS = 20
 """Durations that are kept: as many rows as a history has at least."""

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
 from refresh.messages import Message
-from refresh.request.scope import Scope
+from refresh.scope.scope import Scope
 
 A = TypeVar("A")
 LeaveReason = Literal["Cancelled", "TimedOut"]

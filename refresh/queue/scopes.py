@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from refresh.messages import replace
-from refresh.request.scope import Scope, TableRef, canonical_objects
+from refresh.scope.scope import Scope, TableRef, canonical_objects
 
 T = TypeVar("T")
 

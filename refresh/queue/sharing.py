@@ -16,8 +16,8 @@ from typing import Any
 
 from refresh.failure.outcome import Outcome
 from refresh.queue.scopes import Extent, ScopeTable, bits_of, extent_of
-from refresh.request.options import MAX_OBJECTS
-from refresh.request.scope import RefreshOptions, TableRef
+from refresh.scope.options import MAX_OBJECTS
+from refresh.scope.scope import RefreshOptions, TableRef
 
 
 def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:

@@ -10,7 +10,7 @@ from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
 from refresh.queue.operations import Holder, Left, Turn
 from refresh.queue.scopes import ScopeTable
-from refresh.request.scope import Scope, fingerprint
+from refresh.scope.scope import Scope, fingerprint
 
 MAX_KNOWN_OBJECTS = 10
 

@@ -11,8 +11,8 @@ from refresh.history.progress import Progress
 from refresh.messages import Shown
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
-from refresh.reporting.stored import StoredRequest
 from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
+from refresh.request.stored import StoredRequest
 from refresh.run.status import RunStatus
 from refresh.times import time_of
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from refresh.reporting.stored import StoredRequest
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome
+from refresh.request.stored import StoredRequest
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from refresh.reporting.callback import UriError, check_uri
+from refresh.request.callback_uri import UriError, check_uri
 from refresh.request.spec import json_object
 from refresh.request.values import BadRequestError, number
 from refresh.settings import Settings

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from refresh.messages import Message
-from refresh.request.options import OptionError, check_options
-from refresh.request.scope import NotifyOption, RefreshOptions, Scope, canonical_objects
 from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown, whole_number
+from refresh.scope.options import OptionError, check_options
+from refresh.scope.scope import NotifyOption, RefreshOptions, Scope, canonical_objects
 from refresh.settings import Settings
 
 MAX_BODY_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.progress import Progress
 from refresh.messages import Message
 from refresh.queue.operations import Holder, Turn, WakeUp
-from refresh.request.scope import Scope
+from refresh.scope.scope import Scope
 
 A = TypeVar("A")
 

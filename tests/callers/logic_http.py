@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 CALL_SECONDS = 120.0
 NO_ANSWER = 0
-MOST_URI_CHARACTERS = 2048
+MAX_URI_CHARACTERS = 2048
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Network:
 
     def call(self, inputs: Json) -> Answer:
         """One call of an action's inputs."""
-        assert len(inputs["uri"]) <= MOST_URI_CHARACTERS
+        assert len(inputs["uri"]) <= MAX_URI_CHARACTERS
         headers = dict(inputs.get("headers", {}))
         if "authentication" in inputs:
             headers |= self.sign_in(inputs["authentication"])

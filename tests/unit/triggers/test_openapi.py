@@ -21,10 +21,10 @@ from dev import openapi
 from refresh.failure.catalogue import CATALOGUE, failure
 from refresh.queue.state import Queue
 from refresh.reporting.status import ENDS, STATUSES, Instance, report, summary
-from refresh.request.options import COMMIT_MODES, TYPES, check_options
 from refresh.request.reply import Answering
 from refresh.request.spec import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
 from refresh.request.state import RequestState, ending_of_outcome, ending_without_verdict, standing
+from refresh.scope.options import COMMIT_MODES, TYPES, check_options
 from refresh.settings import Settings
 from tests.simulation.platform import app_functions
 from triggers import http_list, http_openapi

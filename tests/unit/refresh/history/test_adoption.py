@@ -22,7 +22,7 @@ from refresh.history.adoption import (
 )
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.request.scope import CommitMode, RefreshOptions, TableRef
+from refresh.scope.scope import CommitMode, RefreshOptions, TableRef
 from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -279,36 +279,51 @@ def test_an_enhanced_refresh_covers_a_scope(
     found: RefreshRow, options: RefreshOptions, ours: bool, covered: bool
 ) -> None:
     """Same type, same commit mode, and every object of the scope."""
-    assert covers(found, options, ours=ours, whole=None) is covered
+    assert covers(found, options, ours=ours, known=None) is covered
 
 
-def test_a_refresh_of_the_whole_model_is_adopted_only_if_it_is_shown_to_be_one() -> None:
-    """It lists its partitions just as one of a part does: so they have to be those of our last refresh of the whole."""
-    whole = digest_of(objects("Sales/2025", "Stock/All"))
-    found, part = details("Stock/All", "Sales/2025"), details("Sales/2025")
-    assert covers(found, WHOLE, ours=True, whole=whole)
-    assert not covers(part, WHOLE, ours=True, whole=whole)
-    assert not covers(details("Sales/2025", "Stock/All", "New/1"), WHOLE, ours=True, whole=whole)
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_what_lists_its_partitions_is_adopted_only_if_it_is_shown_to_do_the_same(options: RefreshOptions) -> None:
+    """A refresh of the whole model, or of a table, lists its partitions just as one of a part does.
+
+    So its objects have to be those of our last refresh with these options, no less and no more.
+    """
+    known = digest_of(objects("Sales/2025", "Sales/2026"))
+    assert covers(details("Sales/2026", "Sales/2025"), options, ours=True, known=known)
+    assert not covers(details("Sales/2025"), options, ours=True, known=known)
+    assert not covers(details("Sales/2025", "Sales/2026", "Sales/2027"), options, ours=True, known=known)
 
 
-def test_an_external_refresh_is_not_taken_for_one_of_the_whole_model() -> None:
-    """Its caller may have listed all objects that there were, or fewer: only ours is known to be of the whole."""
-    whole = digest_of(objects("Sales/2025"))
-    assert not covers(details("Sales/2025"), WHOLE, ours=False, whole=whole)
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_an_external_refresh_is_not_taken_for_one_of_the_whole(options: RefreshOptions) -> None:
+    """Its caller may have listed the partitions that it knew: there may be others by now."""
+    known = digest_of(objects("Sales/2025"))
+    assert not covers(details("Sales/2025"), options, ours=False, known=known)
 
 
-def test_without_an_earlier_refresh_of_the_whole_model_none_is_adopted() -> None:
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(options: RefreshOptions) -> None:
     """Not even one that lists no objects."""
-    assert not covers(details("Sales/2025"), WHOLE, ours=True, whole=None)
-    assert not covers(details(), WHOLE, ours=True, whole=digest_of(()))
+    assert not covers(details("Sales/2025"), options, ours=True, known=None)
+    assert not covers(details(), options, ours=True, known=None)
+    assert not covers(details(), options, ours=True, known=digest_of(objects("Sales/2025")))
 
 
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
 @pytest.mark.parametrize(
     "found", [details("Sales/2025", type_="Calculate"), details("Sales/2025", mode="PartialBatch")]
 )
-def test_a_refresh_of_another_type_is_not_one_of_the_whole_model(found: RefreshRow) -> None:
+def test_a_refresh_of_another_type_or_commit_mode_does_not_do_the_same(
+    options: RefreshOptions, found: RefreshRow
+) -> None:
     """Although its objects are the same."""
-    assert not covers(found, WHOLE, ours=True, whole=digest_of(found.objects))
+    assert not covers(found, options, ours=True, known=digest_of(found.objects))
+
+
+def test_a_table_that_is_listed_as_such_is_covered() -> None:
+    """A table without partitions of its own has none in its row."""
+    found = RefreshRow("r", "ViaEnhancedApi", "Unknown", type="Full", objects=(RefreshObject("Sales", None, "x"),))
+    assert covers(found, TABLE, ours=False, known=None)
 
 
 def test_a_digest_names_a_set_of_objects() -> None:

@@ -136,6 +136,16 @@ def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
             assert outcome.error is None or len(outcome.error.message) <= 500
 
 
+@pytest.mark.parametrize("name", ["\ud800", "Sales\x00", "S" * 200_000], ids=["half a character", "NUL", "200 KB"])
+def test_names_of_failed_objects_survive_storage(name: str) -> None:
+    """Power BI does not bound or clean them; a queue keeps them as UTF-8, in little room."""
+    failed = [{"table": name, "partition": name, "status": "Failed"}] * 60
+    row = parse_details({"status": "Failed", "objects": failed}, ID)
+    assert row is not None
+    stored = msgspec.json.encode(encode(judge(row, ID)))
+    assert len(stored) < 60_000
+
+
 @settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read(value: Any) -> None:

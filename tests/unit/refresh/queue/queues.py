@@ -1,6 +1,5 @@
 """A queue as the tests use it: short calls, a clock of its own, and what must hold after every operation."""
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -27,16 +26,17 @@ from refresh.queue.operations import (
     Enrolled,
     Finish,
     Finished,
-    Holder,
     HoldAnswer,
+    Holder,
     Leave,
     LeaveAnswer,
-    Left,
     LeaveReason,
+    Left,
     Operation,
     Record,
     Recorded,
     Reopen,
+    ReopenAnswer,
     Restart,
     ReturnPermit,
     Sweep,
@@ -48,7 +48,7 @@ from refresh.queue.operations import (
 )
 from refresh.queue.state import Queue, Run
 from refresh.queue.stored import dump, handle, load
-from refresh.request.scope import RefreshOptions, Scope, TableRef
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 
 A = TypeVar("A")
@@ -120,13 +120,13 @@ class Desk:
 
     def do(self, operation: Operation[A]) -> A:
         """The answer to any operation."""
-        before = self.queue
-        kept, stored = copy.deepcopy(before), copy.deepcopy(self.stored)
+        before, stored = self.queue, json.dumps(self.stored)
+        kept = msgspec.json.encode(before)
         now = self.clock or self.now
         after, expected = apply(before, operation, now)  # type: ignore[arg-type]
-        assert before == kept, "an operation changed the queue that it was given"
+        assert msgspec.json.encode(before) == kept, "an operation changed the queue that it was given"
         handled = handle(self.stored, name_of(operation), msgspec.to_builtins(operation), now)
-        assert self.stored == stored, "an operation changed the state that it was given"
+        assert json.dumps(self.stored) == stored, "an operation changed the state that it was given"
         assert handled.problem is None
         assert handled.state == (None if after is None else dump(after))
         self.stored = json.loads(json.dumps(handled.state))
@@ -155,10 +155,11 @@ class Desk:
         return answer
 
     def leave(
-        self, request: str, *, cancel: bool = False, token: str = "t", reason: LeaveReason = "TimedOut"
+        self, request: str, *, cancel: bool = False, reason: LeaveReason = "TimedOut", **more: Any
     ) -> LeaveAnswer:
         """A request leaves."""
-        return self.do(Leave(at=self.at, request=request, token=token, cancel=cancel, reason=reason))
+        told = {"at": self.at, "token": "t", **more}
+        return self.do(Leave(request=request, cancel=cancel, reason=reason, **told))
 
     def left(self, request: str, **more: Any) -> Left:
         """The answer to a request that has left."""
@@ -180,9 +181,9 @@ class Desk:
 
     # ---- runs ----
 
-    def holder(self, run: str, *, incarnation: int = 1, token: str = "life") -> Holder:
+    def holder(self, run: str, **more: Any) -> Holder:
         """An orchestration of a run."""
-        return Holder(run=run, incarnation=incarnation, token=token)
+        return Holder(**{"run": run, "incarnation": 1, "token": "life", **more})
 
     def restart(self, run: str, incarnation: int = 1) -> Turn | None:
         """A request found an incarnation of a run dead: the one to start."""
@@ -230,13 +231,17 @@ class Desk:
         assert isinstance(answer, Recorded)
         return answer
 
-    def reopen(self, run: str, permit: int = 1, **holder: Any) -> HoldAnswer:
+    def reopen(self, run: str, permit: int = 1, *, execution: str | None = None, **holder: Any) -> ReopenAnswer:
         """A run gives its permit up."""
-        return self.do(Reopen(at=self.at, holder=self.holder(run, **holder), permit=permit))
+        holding = self.holder(run, **holder)
+        return self.do(Reopen(at=self.at, holder=holding, permit=permit, execution=execution))
 
-    def drop(self, run: str, *requests: str, permit: int = 1, **holder: Any) -> HoldAnswer:
+    def drop(
+        self, run: str, *requests: str, permit: int = 1, execution: str | None = None, **holder: Any
+    ) -> ReopenAnswer:
         """A run found no member alive."""
-        return self.do(Drop(at=self.at, holder=self.holder(run, **holder), permit=permit, requests=requests))
+        holding = self.holder(run, **holder)
+        return self.do(Drop(at=self.at, holder=holding, permit=permit, requests=requests, execution=execution))
 
     def wait_behind(self, run: str, refresh: ExternalRefresh, **holder: Any) -> HoldAnswer:
         """A run waits for an external refresh."""
@@ -246,9 +251,10 @@ class Desk:
         self, run: str, outcome: Outcome = COMPLETED, *, late_after: str | None = None, **holder: Any
     ) -> Finished:
         """A run ends."""
-        return self.do(
-            Finish(at=self.at, holder=self.holder(run, **holder), outcome=outcome, late_after=late_after)
-        )
+        holding = self.holder(run, **holder)
+        answer = self.do(Finish(at=self.at, holder=holding, outcome=outcome, late_after=late_after))
+        assert isinstance(answer, Finished)
+        return answer
 
     def post(self, run: str) -> str:
         """A run goes from its claim to its refresh."""
@@ -264,7 +270,7 @@ class Desk:
 
 
 class Crowd:
-    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take most of the time.
+    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take long.
 
     Their ids have 79 characters, 43 of which are their own, their tokens 32. Each operation comes a moment later.
     """

@@ -1,4 +1,4 @@
-"""The time of a queue is that of its senders, within bounds: one wrong clock neither keeps everything nor forgets it."""
+"""The time of a queue is that of its senders, within bounds: a wrong clock neither keeps everything nor forgets it."""
 
 from datetime import timedelta
 

@@ -1,12 +1,13 @@
 """A permit to POST is used by one execution at most, in whatever order takes, returns and their duplicates arrive."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
-from refresh.queue.operations import Operation, ReturnPermit, TakePermit
+from refresh.queue.operations import Done, Drop, Finish, Operation, PermitTaken, Reopen, ReturnPermit, TakePermit
 from refresh.queue.runs import MAX_RETURNED
-from tests.unit.refresh.queue.queues import Desk
+from tests.unit.refresh.queue.queues import Desk, failed
 
 RUN = "a-r1"
 
@@ -91,8 +92,8 @@ def test_any_order_of_takes_and_returns_ends_alike(returning: set[str]) -> None:
             desk.claim(RUN)
             desk.close(RUN)
             for kind, name in (*order, *(order if twice else ())):
-                told = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
-                operation: Operation[object] = TakePermit(**told) if kind == "take" else ReturnPermit(**told)
+                told: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
+                operation: Operation[Any] = TakePermit(**told) if kind == "take" else ReturnPermit(**told)
                 desk.do(operation)
             has_it = desk.runs[0].execution
             assert has_it not in returning
@@ -106,3 +107,49 @@ def test_returns_are_remembered_within_a_bound(desk: Desk) -> None:
         desk.give_back(RUN, f"e{number}")
     assert len(desk.runs[0].returned) == MAX_RETURNED
     assert desk.take(RUN, f"e{MAX_RETURNED + 4}") is None
+
+
+@pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
+def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operation: str) -> None:
+    """That one posts, or has posted: the run has to search for its refresh, and no member leaves meanwhile."""
+
+    def tell(execution: str | None) -> Any:
+        told: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
+        match operation:
+            case "reopen":
+                return desk.do(Reopen(**told, permit=1))
+            case "drop":
+                return desk.do(Drop(**told, permit=1, requests=("a",)))
+            case _:
+                return desk.do(Finish(**told, outcome=failed(refresh_id=None)))
+
+    taken_at = desk.at
+    desk.take(RUN, "second")
+    desk.later(seconds=1)
+    for _ in range(2):
+        assert tell("first") == PermitTaken(at=taken_at)
+    assert desk.members == [["a"]]
+    assert desk.queue.permitted(desk.holder(RUN), 1)
+    desk.give_back(RUN, "second")
+    assert not isinstance(tell("first"), PermitTaken)
+
+
+def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
+    """So does a run that searched for the refresh of any, and one whose permit none took."""
+    desk.take(RUN, "first")
+    assert desk.reopen(RUN, execution="first") == Done()
+    desk.close(RUN, permit=2)
+    desk.take(RUN, "second", permit=2)
+    assert desk.reopen(RUN, permit=2) == Done()
+    desk.close(RUN, permit=3)
+    assert desk.reopen(RUN, permit=3, execution="third") == Done()
+    assert desk.take(RUN, "fourth", permit=3) is None
+
+
+def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
+    """The permit that it means is spent."""
+    desk.reopen(RUN, execution="first")
+    desk.close(RUN, permit=2)
+    desk.take(RUN, "second", permit=2)
+    assert desk.reopen(RUN, execution="first") == Done()
+    assert desk.runs[0].execution == "second"

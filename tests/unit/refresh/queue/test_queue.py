@@ -1,5 +1,7 @@
 """A queue lets requests share a run until it may post, keeps the outcomes for them, and goes on in order."""
 
+from typing import Any
+
 import pytest
 
 from refresh.history.look import ExternalRefresh, Look
@@ -19,7 +21,7 @@ from refresh.queue.operations import (
     WakeUp,
 )
 from refresh.queue.state import Queue
-from refresh.request.scope import Scope
+from refresh.scope.scope import Scope
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, SALES, WHOLE, Desk
 
@@ -33,9 +35,7 @@ def desk() -> Desk:
 def test_the_first_request_gets_a_run_and_is_asked_to_start_it(desk: Desk) -> None:
     """No other request would."""
     turn = Turn(run="a-r1", incarnation=1)
-    assert desk.enroll("a") == Enrolled(
-        run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True
-    )
+    assert desk.enroll("a") == Enrolled(run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True)
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
@@ -122,9 +122,7 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     desk.close("early-r1")
     desk.record("early-r1", adopted=True)
     answer = desk.finish("early-r1", late_after=instant(NOON))
-    assert answer == Finished(
-        next=Turn(run="late-r1", incarnation=1), wake=(WakeUp(request="early", event="wake-1"),)
-    )
+    assert answer == Finished(next=Turn(run="late-r1", incarnation=1), wake=(WakeUp(request="early", event="wake-1"),))
     assert desk.ended("early").shared_with == 0
     late = desk.enrolled("late")
     assert (late.position, late.refresh_id) == (0, None)
@@ -147,9 +145,9 @@ def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
     assert desk.claim(run, token="one")
     assert not desk.claim(run, token="two")
     assert desk.claim(run, token="one")
-    told = {"at": desk.at, "holder": desk.holder(run, token="two")}
+    told: Any = {"at": desk.at, "holder": desk.holder(run, token="two")}
     refresh = ExternalRefresh(refresh_id="x")
-    operations: list[Operation[object]] = [
+    operations: list[Operation[Any]] = [
         Close(**told, permit=1, look=LOOK),
         WaitBehind(**told, refresh=refresh),
         Reopen(**told, permit=1),

@@ -10,8 +10,8 @@ from refresh.failure.outcome import Outcome
 from refresh.messages import replace
 from refresh.queue import sharing
 from refresh.queue.scopes import Extent, ScopeTable
-from refresh.request.options import MAX_OBJECTS
-from refresh.request.scope import Scope, TableRef, canonical_objects
+from refresh.scope.options import MAX_OBJECTS
+from refresh.scope.scope import Scope, TableRef, canonical_objects
 from tests.unit.refresh.queue.queues import BOTH, DATES, MODEL, SALES, WHOLE, Desk, enhanced, failed
 
 SALES_2026 = TableRef("Sales", "2026")
@@ -28,14 +28,14 @@ def together(scopes: Sequence[Scope]) -> Scope | None:
     """The narrowest scope that serves all, about scopes."""
     table = ScopeTable()
     extent = sharing.together(table, [table.take_in(scope) for scope in scopes])
-    return extent and table.scope(extent)
+    return None if extent is None else table.scope(extent)
 
 
 def merged(first: Scope, second: Scope) -> Scope | None:
     """The scope with the objects of both, about scopes."""
     table = ScopeTable()
     extent = sharing.merged(table, table.take_in(first), table.take_in(second))
-    return extent and table.scope(extent)
+    return None if extent is None else table.scope(extent)
 
 
 SERVES = {

@@ -4,9 +4,10 @@ import pytest
 
 from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh
-from refresh.queue.operations import Claimed, Close, Closed, Left, Taken, Turn, WakeUp
-from refresh.request.scope import TableRef
-from tests.unit.refresh.queue.queues import BOTH, DATES, LOOK, MODEL, SALES, WHOLE, Desk, enhanced, failed
+from refresh.queue.operations import Claimed, Close, Closed, Finish, Left, Taken, Turn, WakeUp
+from refresh.queue.state import MAX_KNOWN_OBJECTS
+from refresh.scope.scope import TableRef
+from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, LOOK, MODEL, SALES, WHOLE, Desk, enhanced, failed
 
 SALES_FAILED = failed(TableRef("Sales", "Sales"))
 
@@ -187,3 +188,32 @@ def test_a_claim_tells_how_the_run_stands(desk: Desk) -> None:
     assert desk.claimed("a-r1") == closed
     desk.reopen("a-r1")
     assert desk.claimed("a-r1") == Claimed(scope=SALES, permit=1)
+
+
+def test_what_our_last_refresh_with_a_scope_listed_is_told_to_the_next(desk: Desk) -> None:
+    """By a digest of its tables and partitions, which the run compares after a lost answer."""
+    desk.enroll("a", scope=MODEL)
+    assert desk.claimed("a-r1").objects is None
+    desk.post("a-r1")
+    finish = Finish(at=desk.at, holder=desk.holder("a-r1"), outcome=COMPLETED, objects="digest")
+    for _ in range(2):
+        desk.do(finish)
+    desk.enroll("b", scope=MODEL)
+    desk.enroll("c", scope=SALES, share=False)
+    assert desk.claimed("b-r1").objects == "digest"
+    closed = desk.do(Close(at=desk.at, holder=desk.holder("b-r1"), permit=1, look=LOOK))
+    assert closed == Closed(scope=MODEL, objects="digest")
+    desk.record("b-r1")
+    desk.finish("b-r1")
+    assert desk.claimed("c-r1").objects is None
+    assert [*desk.queue.known_objects.values()] == ["digest"]
+
+
+def test_objects_of_a_few_scopes_are_known(desk: Desk) -> None:
+    """The last ones."""
+    for number in range(MAX_KNOWN_OBJECTS + 2):
+        run = desk.enrolled(f"q{number}", scope=enhanced(f"Table {number}")).run
+        desk.post(run)
+        desk.do(Finish(at=desk.at, holder=desk.holder(run), outcome=COMPLETED, objects=f"digest {number}"))
+    assert next(iter(desk.queue.known_objects.values())) == "digest 2"
+    assert len(desk.queue.known_objects) == MAX_KNOWN_OBJECTS

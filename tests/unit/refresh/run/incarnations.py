@@ -27,7 +27,6 @@ from refresh.queue.operations import (
     WakeUp,
 )
 from refresh.reporting.events import Event
-from refresh.request.scope import RefreshOptions, Scope
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,
@@ -48,6 +47,7 @@ from refresh.run.orders import (
 from refresh.run.state import Claiming, Phase, ReportingBlocker, RunState
 from refresh.run.status import RunStatus, status_of
 from refresh.run.step import Ask, Do, End, Moved, Step, Wait
+from refresh.scope.scope import RefreshOptions, Scope
 from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -24,7 +24,6 @@ from refresh.queue.operations import (
     Turn,
     WaitBehind,
 )
-from refresh.request.scope import RefreshOptions, Scope, TableRef
 from refresh.run.orders import (
     Accepted,
     AnswerLost,
@@ -62,6 +61,7 @@ from refresh.run.state import (
 )
 from refresh.run.step import Wait
 from refresh.run.transitions import MAX_TRIES
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
     BLOCKER,

@@ -10,7 +10,6 @@ from refresh.failure.catalogue import failure
 from refresh.failure.outcome import Outcome
 from refresh.history.look import LostWindow
 from refresh.history.progress import Progress, TableProgress
-from refresh.request.scope import RefreshOptions, Scope, TableRef
 from refresh.run import orders
 from refresh.run.machine import continued, next_step
 from refresh.run.state import (
@@ -38,6 +37,7 @@ from refresh.run.state import (
 )
 from refresh.run.status import status_of
 from refresh.run.step import Ask, Do, End
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import BLOCKER, LIMITS, LOOK, MODEL, NEXT, NOON, WAKE
 

@@ -8,7 +8,6 @@ from durable.codec import decode, encode
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.progress import Progress
 from refresh.queue.operations import Done, WaitBehind
-from refresh.request.scope import Scope
 from refresh.run.orders import (
     Accepted,
     Appeared,
@@ -21,6 +20,7 @@ from refresh.run.orders import (
     Throttled,
 )
 from refresh.run.state import Finishing, Looking, Polling, Reopening, RunState
+from refresh.scope.scope import Scope
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import BLOCKER, ENHANCED, NOON, STANDARD, Incarnation
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refresh.request.options import MAX_OBJECTS, OptionError, check_options, refresh_body
+from refresh.scope.options import MAX_OBJECTS, OptionError, check_options, refresh_body
 
 GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "full"}, {"type": "Full"}),

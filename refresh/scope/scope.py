@@ -28,7 +28,7 @@ class TableRef(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
 
 
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The options of an enhanced refresh in canonical form, as `refresh.request.options` checks them.
+    """The options of an enhanced refresh in canonical form, as `refresh.scope.options` checks them.
 
     Written with Power BI's own keys. None: Power BI's default. `objects` is empty for the whole model, else sorted
     and without duplicates.

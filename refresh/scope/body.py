@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from refresh.request.scope import NotifyOption, RefreshOptions
+from refresh.scope.scope import NotifyOption, RefreshOptions
 
 
 def refresh_body(options: RefreshOptions | None, notify_option: NotifyOption = "NoNotification") -> dict[str, Any]:
