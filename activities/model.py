@@ -11,10 +11,10 @@ from power_bi.client import History, PowerBiClient
 from power_bi.errors import Facts, PowerBiError, Throttled
 from power_bi.errors import Refused as RefusedByPowerBi
 from power_bi.service import configured_client
+from refresh.events import Event
 from refresh.history.adoption import candidates, covers
 from refresh.history.look import Look, LostWindow
 from refresh.history.rows import RefreshRow
-from refresh.reporting.events import Event
 from refresh.run import orders
 from refresh.scope.scope import Scope
 from refresh.settings import current_settings

@@ -11,8 +11,8 @@ from durable.codec import decode, encode
 from durable.engine import Engine, EngineUnavailable, Started
 from durable.functions import engine_input
 from durable.requests import run_status_of
+from refresh.events import Event
 from refresh.ids import callback_prefix, run_instance
-from refresh.reporting.events import Event
 from refresh.run import orders
 from refresh.run.state import RunState
 from refresh.settings import current_settings

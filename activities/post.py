@@ -16,11 +16,11 @@ from durable.functions import engine_input
 from power_bi.client import Started
 from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
 from refresh import clock
+from refresh.events import Event
 from refresh.history import adoption
 from refresh.history.look import LostWindow
 from refresh.queue.operations import ReturnPermit, TakePermit
 from refresh.queue.state import Run
-from refresh.reporting.events import Event
 from refresh.run import orders
 from refresh.scope.body import refresh_body
 from refresh.times import instant

@@ -14,10 +14,10 @@ from durable.codec import decode, encode
 from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
 from refresh import clock
-from refresh.failure.outcome import judge
 from refresh.failure.service_error import ServiceError
 from refresh.history import adoption
 from refresh.history.look import Look
+from refresh.history.outcome import judge
 from refresh.history.progress import progress
 from refresh.history.rows import RefreshRow
 from refresh.messages import replace as changed

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import Look
+from refresh.history.outcome import Outcome
 from refresh.queue.operations import (
     AnyOperation,
     AskToLeave,

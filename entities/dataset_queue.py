@@ -5,8 +5,8 @@ import logging
 import azure.durable_functions as df
 
 from refresh import clock
+from refresh.events import Event
 from refresh.queue.stored import handle
-from refresh.reporting.events import Event
 from refresh.text import cut
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import azure.durable_functions as df
 from durable import names
 from durable.calls import Steps, call, input_of, note, now, sleep
 from durable.codec import encode
+from refresh.events import Event
 from refresh.reporting.callback import ABANDONED, CallbackState, CallbackStatus
-from refresh.reporting.events import Event
 from refresh.request.callback_uri import host_of
 from refresh.run.orders import Broke, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
 

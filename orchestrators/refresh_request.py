@@ -13,6 +13,7 @@ import azure.durable_functions as df
 from durable import names
 from durable.calls import Steps, ask, call, input_of, note, now, sleep
 from durable.codec import encode
+from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
 from refresh.queue.operations import (
@@ -28,7 +29,6 @@ from refresh.queue.operations import (
     Turn,
     Unknown,
 )
-from refresh.reporting.events import Event
 from refresh.request.outcomes import (
     outcome_after_leaving,
     outcome_of_fault,

@@ -12,7 +12,7 @@ import azure.durable_functions as df
 
 from durable.calls import Steps, ask, call, input_of, note, now, sleep
 from durable.codec import encode
-from refresh.reporting.events import Event
+from refresh.events import Event
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import Broke
 from refresh.run.state import RunState

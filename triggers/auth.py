@@ -11,8 +11,8 @@ import logging
 
 import azure.functions as func
 
+from refresh.events import Event
 from refresh.ids import parse_guid
-from refresh.reporting.events import Event
 from refresh.settings import current_settings
 from triggers.answers import error
 

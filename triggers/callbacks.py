@@ -5,9 +5,9 @@ import logging
 from durable import names
 from durable.engine import Engine, Exists
 from refresh import clock
+from refresh.events import Event
 from refresh.ids import callback_instance
 from refresh.reporting.callback import ABANDONED, CallbackState
-from refresh.reporting.events import Event
 from refresh.request.callback_uri import host_of
 from refresh.settings import current_settings
 from refresh.times import instant

@@ -12,7 +12,7 @@ import azure.functions as func
 from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.check import check_model, no_answer, not_allowed
 from power_bi.service import configured_client
-from refresh.reporting.events import Event
+from refresh.events import Event
 from refresh.request.reply import parse_reply
 from refresh.request.spec import parse_spec
 from refresh.request.values import BadRequestError

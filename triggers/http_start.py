@@ -15,8 +15,8 @@ from durable import names
 from durable.engine import Engine, EngineUnavailable, Exists, Started
 from durable.requests import find_request, request_of
 from refresh import clock
+from refresh.events import Event
 from refresh.ids import key_prefix, keyed_request, request_prefix, submission_of
-from refresh.reporting.events import Event
 from refresh.request.decision import Conflict, Ended, New, Same, decide
 from refresh.request.reply import Reply, parse_reply
 from refresh.request.spec import RequestSpec, parse_spec

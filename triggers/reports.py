@@ -8,8 +8,8 @@ import azure.functions as func
 from durable import names
 from durable.engine import Engine
 from refresh import clock
+from refresh.events import Event
 from refresh.queue.operations import AskToLeave
-from refresh.reporting.events import Event
 from refresh.reporting.status import Json, Live, StatusReport, live_by_queue, live_by_run, report
 from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings

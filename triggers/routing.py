@@ -10,7 +10,7 @@ import azure.functions as func
 
 from durable.engine import EngineError
 from durable.functions import BINDING, PARAMETER, with_engine
-from refresh.reporting.events import Event
+from refresh.events import Event
 from triggers.answers import error
 from triggers.auth import LEVEL, refusal
 

@@ -11,9 +11,9 @@ from durable.engine import Engine, EngineError, Exists
 from durable.functions import engine_input
 from durable.instance import Instance
 from durable.requests import find_request
+from refresh.events import Event
 from refresh.ids import CALLBACK_PREFIX
 from refresh.reporting.callback import MAX_INCARNATIONS, CallbackState, CallbackStatus
-from refresh.reporting.events import Event
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
 """A callback that was terminated by hand was meant to stop."""

@@ -13,9 +13,9 @@ from durable import names
 from durable.engine import Engine
 from durable.functions import engine_input
 from refresh import clock
+from refresh.events import Event
 from refresh.ids import run_instance
 from refresh.queue.operations import Sweep, Tidy
-from refresh.reporting.events import Event
 from refresh.settings import current_settings
 from refresh.times import instant
 

@@ -7,8 +7,8 @@ sent it, answers `NotUnderstood`; the sender tries again later.
 
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
 from refresh.messages import Message
 from refresh.scope.scope import Scope
 

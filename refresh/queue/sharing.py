@@ -14,7 +14,7 @@ nor is served by one: it takes other options and cannot be cancelled.
 from collections.abc import Iterable
 from typing import Any
 
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.queue.scopes import Extent, ScopeTable, bits_of, extent_of
 from refresh.scope.options import MAX_OBJECTS
 from refresh.scope.scope import RefreshOptions, TableRef

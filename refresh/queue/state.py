@@ -6,8 +6,8 @@ turn. `refresh.queue.stored` writes it; keys that newer code added are left out 
 
 import msgspec
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
 from refresh.queue.operations import Holder, Left, Turn
 from refresh.queue.scopes import ScopeTable
 from refresh.scope.scope import Scope, fingerprint

@@ -8,8 +8,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from refresh.failure.catalogue import Failure
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
 from refresh.messages import Message
 from refresh.queue.operations import Holder, Turn, WakeUp

@@ -6,8 +6,8 @@ A run is in one phase at a time; what only that phase needs is in the phase. The
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
 from refresh.messages import Message, replace
 from refresh.polling.limits import Limits

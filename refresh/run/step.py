@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from refresh.events import Event
 from refresh.queue.operations import Operation
-from refresh.reporting.events import Event
 from refresh.run.orders import Broke, Order
 from refresh.run.state import RunState
 

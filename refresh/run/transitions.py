@@ -4,14 +4,14 @@ import logging
 from datetime import datetime
 from typing import assert_never
 
+from refresh.events import Event
 from refresh.failure.catalogue import Failure, failure
-from refresh.failure.outcome import Outcome
 from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
+from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.polling.schedule import backoff
 from refresh.queue.operations import PermitTaken, Superseded
-from refresh.reporting.events import Event
 from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
 from refresh.run.state import (
     Calls,

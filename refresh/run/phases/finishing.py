@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.queue.operations import Finish, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext

@@ -3,8 +3,8 @@
 from datetime import datetime
 from functools import partial
 
+from refresh.events import Event
 from refresh.messages import replace
-from refresh.reporting.events import Event
 from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
 from refresh.run.state import Blocked, Closing, Looking, ReportingBlocker, RunState
 from refresh.run.step import Do, Moved

@@ -5,7 +5,7 @@ from functools import partial
 from typing import assert_never
 
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.run.orders import (
     Broke,

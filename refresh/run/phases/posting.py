@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
+from refresh.events import Event
 from refresh.history.look import Look
 from refresh.messages import replace
-from refresh.reporting.events import Event
 from refresh.run.orders import (
     Accepted,
     AnswerLost,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
-from refresh.failure.outcome import Outcome, judge
 from refresh.failure.service_error import service_error
+from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import State, parse_details, parse_row
 
 ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"

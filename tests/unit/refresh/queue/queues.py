@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from refresh.failure.catalogue import Failure
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
 from refresh.queue.machine import apply
 from refresh.queue.operations import (
     AnyAnswer,

@@ -220,6 +220,14 @@ def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None
         assert desk.enroll("a") == ended
 
 
+def test_cancelling_a_request_that_has_left_is_not_remembered(desk: Desk) -> None:
+    """It never enrolls again."""
+    desk.enroll("a")
+    desk.leave("a")
+    desk.ask_to_leave("a")
+    assert desk.queue.asked == {}
+
+
 def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -> None:
     """Its members may have left their refresh running; the next run must not start beside it."""
     run = desk.posted("a")

@@ -8,7 +8,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.queue.memory import REMEMBERED, UNCOLLECTED
 from refresh.queue.operations import (

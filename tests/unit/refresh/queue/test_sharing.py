@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.queue import sharing
 from refresh.queue.scopes import Extent, ScopeTable

@@ -2,8 +2,8 @@
 
 import pytest
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh
+from refresh.history.outcome import Outcome
 from refresh.queue.operations import Claimed, Close, Closed, Finish, Left, Taken, Turn, WakeUp
 from refresh.queue.state import MAX_KNOWN_OBJECTS
 from refresh.scope.scope import TableRef
@@ -93,6 +93,16 @@ def test_a_run_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
         other.enroll(name, scope=scope)
     other.leave("a")
     assert other.scopes == [BOTH]
+
+
+def test_a_run_goes_on_doing_what_one_member_asked_for(desk: Desk) -> None:
+    """Though another one that asked for less has left."""
+    for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
+        desk.enroll(name, scope=scope)
+    desk.leave("c")
+    assert desk.scopes == [MODEL]
+    desk.finish(desk.post("a-r1"))
+    assert (desk.ended("a").served_by, desk.ended("b").served_by) == ("own", "wider")
 
 
 def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from refresh.failure.outcome import Outcome
 from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
 from refresh.queue import stored as stored_queue
 from refresh.queue.operations import AnyOperation, Done, Enroll, Finish, Leave, Tidy, name_of
 from refresh.queue.state import Queue

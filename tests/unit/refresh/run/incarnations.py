@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable.codec import decode, encode
+from refresh.events import Event
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome, judge
 from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome, judge
 from refresh.history.progress import Progress
 from refresh.history.rows import RefreshRow
 from refresh.polling.limits import Limits
@@ -26,7 +27,6 @@ from refresh.queue.operations import (
     WaitBehind,
     WakeUp,
 )
-from refresh.reporting.events import Event
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,

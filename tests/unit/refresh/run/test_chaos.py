@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
-from refresh.failure.outcome import Outcome, judge
 from refresh.history.adoption import blocker, candidates, look_at, new_rows, shown
 from refresh.history.look import Look, LostWindow
+from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import RefreshRow
 from refresh.queue.machine import apply
 from refresh.queue.operations import (

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import judge
 from refresh.history.look import ExternalRefresh, LostWindow
+from refresh.history.outcome import judge
 from refresh.history.rows import RefreshRow
 from refresh.queue.operations import (
     Claim,

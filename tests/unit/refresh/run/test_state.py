@@ -7,8 +7,8 @@ import pytest
 
 from durable.codec import NotUnderstoodError, decode, encode
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome
 from refresh.history.look import LostWindow
+from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.run import orders
 from refresh.run.machine import continued, next_step

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresh.failure.catalogue import CATALOGUE
-from refresh.failure.outcome import Outcome, judge, judge_json
 from refresh.failure.service_error import ServiceError
+from refresh.history.outcome import Outcome, judge, judge_json
 from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"

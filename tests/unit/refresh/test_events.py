@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable.codec import encode
+from refresh.events import Event
 from refresh.history.look import LostWindow
 from refresh.queue.operations import Claim, Claimed, Close, Closed, Finish, Finished, Record, Recorded
-from refresh.reporting.events import Event
 from refresh.run.orders import (
     Accepted,
     AnswerLost,
