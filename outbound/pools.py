@@ -10,11 +10,13 @@ without a thread. So a key that stalls holds few threads, and only very many of 
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -50,12 +52,15 @@ class Pool:
 
     def __init__(self, name: str, *, threads: int, for_each_key: int, waiting: int) -> None:
         self.name, self.threads, self.for_each_key, self.waiting = name, threads, for_each_key, waiting
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._ready: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        """What a thread takes next."""
+        self._idle = threading.Semaphore(0)
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._calls = 0
         """Waiting and running."""
         self._running: dict[str, int] = {}
-        """By key, those that were handed to the executor. A key is here as long as it has a call."""
+        """By key, those that are ready for a thread or have one. A key is here as long as it has a call."""
         self._waiting: dict[str, deque[_Call]] = {}
         """By key, those beyond its bound."""
 
@@ -95,7 +100,24 @@ class Pool:
                 self._waiting.setdefault(call.key, deque()).append(call)
                 return
             self._running[call.key] = running + 1
-        self._executor.submit(self._work, call)
+        self._hand_out(call)
+
+    def _hand_out(self, call: _Call) -> None:
+        self._ready.put(call)
+        if self._idle.acquire(blocking=False) or (number := next(self._numbers)) >= self.threads:
+            return
+        # daemons, unlike those of concurrent.futures: a call that hangs must not keep the process from its end
+        threading.Thread(target=self._serve, name=f"{self.name}_{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                call = self._ready.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+                call = self._ready.get()
+            self._work(call)
+            del call
 
     def _work(self, call: _Call) -> None:
         begun = call.future.set_running_or_notify_cancel()
@@ -121,14 +143,14 @@ class Pool:
             elif not self._waiting[key]:
                 del self._waiting[key]
         if following:
-            self._executor.submit(self._work, following)
+            self._hand_out(following)
 
     def _withdraw(self, call: _Call) -> bool:
         """Takes back a call that has not begun; False if it has."""
         if not call.future.cancel():
             return False
         with self._lock, contextlib.suppress(KeyError, ValueError):
-            # else the executor has it already, and finds it cancelled
+            # else it is ready already, and a thread finds it cancelled
             self._waiting[call.key].remove(call)
             self._calls -= 1
             if not self._waiting[call.key]:

@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +68,44 @@ def test_a_call_returns_or_raises_what_its_function_does() -> None:
             await pool().run(fails, key="k", seconds=LONG)
 
     asyncio.run(calls())
+
+
+def test_threads_are_made_when_they_are_needed_and_used_again(stall: Stall) -> None:
+    """As many as run at once, and never more than the pool has."""
+
+    def threads() -> int:
+        return sum(thread.name.startswith("counted_") for thread in threading.enumerate())
+
+    async def calls() -> None:
+        counted = Pool("counted", threads=3, for_each_key=10, waiting=10)
+        assert threads() == 0
+        for _ in range(5):
+            await counted.run(lambda: None, key="k", seconds=LONG)
+        assert 1 <= threads() <= 3
+        stalled = [asyncio.create_task(counted.run(stall, key="k", seconds=LONG)) for _ in range(5)]
+        await stall.has_begun(3)
+        assert threads() == 3
+        stall.release.set()
+        await asyncio.gather(*stalled)
+        assert threads() == 3
+
+    asyncio.run(calls())
+
+
+def test_a_call_that_hangs_does_not_keep_the_process_from_its_end() -> None:
+    """A host that is stopped is not waited for as long as the slowest service."""
+    program = (
+        "import asyncio, threading\n"
+        "from outbound.pools import Pool\n"
+        "async def main():\n"
+        "    hanging = threading.Event()\n"
+        "    pool = Pool('p', threads=1, for_each_key=1, waiting=1)\n"
+        "    asyncio.create_task(pool.run(lambda: hanging.set() or threading.Event().wait(), key='k', seconds=600))\n"
+        "    while not hanging.is_set():\n"
+        "        await asyncio.sleep(0.001)\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=LONG, check=False).returncode == 0
 
 
 def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
