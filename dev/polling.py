@@ -16,11 +16,11 @@ from uuid import UUID
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Returned
-from refresh.times import instant
 from refresh.polling.schedule import Limits
 from refresh.queue.machine import apply
 from refresh.run.machine import Step, advance, next_step
 from refresh.run.state import RunState
+from refresh.times import instant
 from tests.simulation.platform import Installed, route, run_function
 
 BEGIN = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)

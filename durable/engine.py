@@ -23,9 +23,10 @@ import azure.durable_functions as df
 import msgspec
 
 from durable import names, waits
-from durable.codec import encode, unwrapped
+from durable.codec import decode, encode, unwrapped
 from durable.instance import Instance, instance_of
 from outbound import pools
+from refresh.heartbeat import Heartbeat
 from refresh.queue.operations import Operation, name_of
 from refresh.queue.state import Queue
 from refresh.queue.stored import UnreadableError, load
@@ -39,6 +40,8 @@ ENDED = (
 )
 PAGE_ROWS = 200
 PAGE_SECONDS = 30.0
+PROBED_INSTANCE = "health-probe"
+"""An id that no orchestration has."""
 SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
@@ -192,6 +195,35 @@ class Engine:
             except UnreadableError as error:
                 raise EngineUnavailable(_text(error)) from None
         raise AssertionError("unreachable")
+
+    async def beat(self, timer: str, at: str) -> None:
+        """Notes that a timer runs. A failure is no matter: the next run notes it, too."""
+        entity = df.EntityId(names.TIMER_HEARTBEAT, timer)
+        try:
+            await self._client.signal_entity(entity, "beat", encode(Heartbeat(at=at)))
+        except Exception as error:
+            log.warning("the run of timer %s was not noted: %s", timer, _text(error))
+
+    async def read_heartbeat(self, timer: str) -> Heartbeat:
+        """When a timer ran last; empty if never. Raises EngineUnavailable."""
+        try:
+            answer = await self._client.read_entity_state(df.EntityId(names.TIMER_HEARTBEAT, timer))
+            beat: Heartbeat = decode(
+                (unwrapped(answer.entity_state) if answer.entity_exists else None) or {}, Heartbeat
+            )
+        except Exception as error:
+            raise EngineUnavailable(_text(error)) from None
+        return beat
+
+    async def probe(self) -> tuple[bool, bool]:
+        """Whether the engine answers, and whether it can read its storage."""
+        try:
+            await self._client.get_status(PROBED_INSTANCE)
+        except OSError:  # which errors of aiohttp about connections are
+            return False, False
+        except Exception:
+            return True, False
+        return True, True
 
     def management_uris(self, instance_id: str) -> dict[str, str]:
         """The engine's own URIs of an orchestration, by name. They carry a key to all instances of the app."""

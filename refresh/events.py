@@ -24,5 +24,4 @@ class Event:
 
     def line(self) -> str:
         """The event as a line of JSON in ASCII: no character of a foreign text breaks a line or turns its direction."""
-        text = json.dumps(msgspec.to_builtins({"event": self.name, **self.facts}, enc_hook=str))
-        return text.replace("\x7f", "\\u007f")
+        return json.dumps(msgspec.to_builtins({"event": self.name, **self.facts}, enc_hook=str))

@@ -24,8 +24,8 @@ T = TypeVar("T")
 class Looks(Generic[T]):
     """Values by key, each looked up once and kept for a second. For one event loop."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, kept_seconds: float = KEPT_SECONDS) -> None:
+        self._clock, self._kept_seconds = clock, kept_seconds
         self._kept: dict[str, tuple[float, asyncio.Future[T]]] = {}
 
     async def at(self, key: str, look: Callable[[], Awaitable[T]]) -> T:
@@ -38,7 +38,7 @@ class Looks(Generic[T]):
         if len(self._kept) >= MAX_KEPT:
             return await look()
         future: asyncio.Future[T] = asyncio.ensure_future(look())
-        self._kept[key] = (now + KEPT_SECONDS, future)
+        self._kept[key] = (now + self._kept_seconds, future)
         try:
             return await asyncio.shield(future)
         except BaseException:

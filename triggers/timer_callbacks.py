@@ -11,9 +11,11 @@ from durable.engine import Engine, EngineError, Exists
 from durable.functions import engine_input
 from durable.instance import Instance
 from durable.requests import find_request
+from refresh import clock
 from refresh.events import Event
 from refresh.ids import CALLBACK_PREFIX
 from refresh.reporting.callback import MAX_INCARNATIONS, CallbackState, CallbackStatus
+from refresh.times import instant
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
 """A callback that was terminated by hand was meant to stop."""
@@ -26,6 +28,7 @@ bp = df.Blueprint()
 @engine_input(bp)
 async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
     """Every five minutes: notifies callbacks whose request has ended or never came, and revives those that failed."""
+    await engine.beat("deliver_callbacks", instant(clock.now()))
     notified = 0
     async for callback in engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED):
         notified += await _look_after(engine, callback)

@@ -30,6 +30,7 @@ bp = df.Blueprint()
 @engine_input(bp)
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
     """Every night: purges requests and runs that ended, RETENTION_DAYS after they began."""
+    await engine.beat("purge_ended", instant(clock.now()))
     until = clock.now() - timedelta(days=current_settings().retention_days)
     purged = await engine.purge_ended(until)
     log.info(Event("housekeeping.purged", instances=purged, until=instant(until)).line())
@@ -43,6 +44,7 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
     A queue expires entries only when an operation comes. A queue whose requests were all terminated by hand, and whose
     run is dead, gets none: its requests are taken out, so that it becomes idle.
     """
+    await engine.beat("tidy_queues", instant(clock.now()))
     counts: Counter[str] = Counter()
     async for queue in engine.list_all(QUEUES):
         counts[await _visit(engine, queue.id.removeprefix(QUEUES))] += 1

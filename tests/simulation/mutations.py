@@ -9,10 +9,9 @@ from typing import Any
 
 from activities import callback, model, post, report
 from refresh import clock
-from refresh.failure import outcome as verdict
 from refresh.history import adoption
+from refresh.history import outcome as verdict
 from refresh.history.rows import RefreshRow
-from refresh.times import instant
 from refresh.queue import machine as queue
 from refresh.queue import requests as queue_requests
 from refresh.queue import runs as queue_runs
@@ -20,9 +19,10 @@ from refresh.queue import sharing
 from refresh.queue.state import Member, Queue, Run
 from refresh.reporting.status import Report
 from refresh.reporting.status import report as report_of
-from refresh.reporting.stored import parse
+from refresh.request.stored import parse
 from refresh.run import machine as run
 from refresh.run import ways as run_ways
+from refresh.times import instant
 from triggers import idempotency
 
 Json = dict[str, Any]

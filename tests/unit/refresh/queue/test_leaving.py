@@ -144,6 +144,8 @@ def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
     assert [answer.cancel_refresh_id for answer in answers.values()] == [None, None, "r"]
     assert {request: desk.enroll(request) for request in "abc"} == answers
     assert len(desk.queue.lefts) == 2
+    desk.later(minutes=31).tidy()
+    assert desk.queue.lefts == []
 
 
 def test_leave_repeated_after_the_memory_is_over_invents_nothing(desk: Desk) -> None:
@@ -182,6 +184,13 @@ def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
     assert desk.leave("a", token="other") == ended
     assert desk.enroll("a", token="other", attempt=2) == ended
     assert desk.enrolled("a", attempt=2).run == "a-r2"
+
+
+def test_an_outcome_is_known_as_long_as_a_request_that_has_it(desk: Desk) -> None:
+    """Half an hour after it was collected, not after the run ended."""
+    desk.finish(desk.posted("a"))
+    desk.later(minutes=29).ended("a")
+    assert desk.later(minutes=20).ended("a").outcome == COMPLETED
 
 
 def test_a_request_is_unknown_whose_outcome_is_forgotten(desk: Desk) -> None:

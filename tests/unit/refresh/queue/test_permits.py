@@ -101,6 +101,15 @@ def test_any_order_of_takes_and_returns_ends_alike(returning: set[str]) -> None:
                 assert has_it in {"first", "second"} - returning
 
 
+def test_a_new_permit_is_free(desk: Desk) -> None:
+    """Also if the run never gave the one before back."""
+    desk.give_back(RUN, "zeroth")
+    desk.take(RUN, "first")
+    desk.close(RUN, permit=2)
+    assert desk.claimed(RUN).permit_taken_at is None
+    assert desk.take(RUN, "zeroth", permit=2) == "zeroth"
+
+
 def test_returns_are_remembered_within_a_bound(desk: Desk) -> None:
     """The last ones."""
     for number in range(MAX_RETURNED + 5):

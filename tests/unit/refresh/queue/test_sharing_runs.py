@@ -1,5 +1,7 @@
 """Members of a queue that ask for different things and share a run all the same; attempts."""
 
+from datetime import timedelta
+
 import pytest
 
 from refresh.history.look import ExternalRefresh
@@ -7,7 +9,20 @@ from refresh.history.outcome import Outcome
 from refresh.queue.operations import Claimed, Close, Closed, Finish, Left, Taken, Turn, WakeUp
 from refresh.queue.state import MAX_KNOWN_OBJECTS
 from refresh.scope.scope import TableRef
-from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, LOOK, MODEL, SALES, WHOLE, Desk, enhanced, failed
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import (
+    BOTH,
+    COMPLETED,
+    DATES,
+    LOOK,
+    MODEL,
+    NOON,
+    SALES,
+    WHOLE,
+    Desk,
+    enhanced,
+    failed,
+)
 
 SALES_FAILED = failed(TableRef("Sales", "Sales"))
 
@@ -138,6 +153,35 @@ def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(des
         desk.later(seconds=1).enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), SALES_FAILED)
     assert [run.id for run in desk.runs] == ["y-r1", "b-r1", "z-r1"]
+
+
+def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
+    """It is in one place."""
+    desk.enroll("a", scope=SALES)
+    desk.later(seconds=1).enroll("b", scope=DATES)
+    desk.finish(desk.post("a-r1"), SALES_FAILED, late_after=instant(NOON))
+    assert desk.members == [["b"]]
+    assert desk.scopes == [DATES]
+
+
+def test_runs_that_are_made_stand_in_the_order_of_enrolment(desk: Desk) -> None:
+    """Not in that in which the enrolments arrived."""
+    for name, scope, seconds in (("a", SALES, 0), ("b", DATES, 10), ("c", enhanced("Stores"), 5)):
+        desk.now = NOON + timedelta(seconds=seconds)
+        desk.enroll(name, scope=scope)
+    desk.finish(desk.post("a-r1"), SALES_FAILED)
+    assert desk.members == [["c"], ["b"]]
+
+
+def test_a_run_that_opens_again_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
+    """Those that left while it was closed could not change what it did."""
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=DATES)
+    desk.post("a-r1")
+    desk.leave("b")
+    assert desk.scopes == [BOTH]
+    desk.reopen("a-r1")
+    assert desk.scopes == [SALES]
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:

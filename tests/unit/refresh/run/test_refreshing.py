@@ -27,7 +27,7 @@ from refresh.run.orders import (
     Unavailable,
     Unwanted,
 )
-from refresh.run.state import Cancelling, Finishing, Polling, Reconciling, Reopening
+from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening
 from refresh.run.step import Wait
 from refresh.run.transitions import MAX_BROKEN, MAX_TRIES
 from refresh.times import instant
@@ -202,7 +202,8 @@ def test_exceptions_of_ours_make_no_second_refresh(answer: Appeared | AnswerLost
     run.recorded().wait()
     while run.broke(ReadRefresh).phase is Polling:
         run.wait()
-    assert run.ended("OutcomeUnknown", "InternalError").refresh_id == "r"
+    outcome = run.ended("OutcomeUnknown", "InternalError")
+    assert (outcome.refresh_id, outcome.adopted) == ("r", True)
 
 
 @pytest.mark.parametrize("answer", ["running", "unavailable", "absent"])
@@ -256,6 +257,16 @@ def test_a_new_history_first_asks_whether_the_run_is_still_wanted() -> None:
     run.wait()
     assert isinstance(run.asks, Claim)
     assert run.superseded(Claim).over
+
+
+def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
+    """The queue does not have it any more, and the next run and the members still have to hear of that."""
+    starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+    notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE))
+    for run in (starting, notifying, Incarnation(), Incarnation().superseded(Claim)):
+        assert continued(run.run) == run.run
+    finishing = Incarnation().polling().reads("Completed").run
+    assert continued(finishing).phase == Claiming(then=finishing.phase)
 
 
 PHASES: dict[str, Callable[[], Incarnation]] = {

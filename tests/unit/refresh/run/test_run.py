@@ -407,6 +407,19 @@ def test_an_outage_that_ends_is_forgotten() -> None:
     assert run.status.last_read_error is None
 
 
+def test_an_answer_that_asks_for_patience_is_no_outage() -> None:
+    """Power BI was reached: the outage budget begins anew."""
+    run = Incarnation().claimed()
+    for _ in range(3):
+        begun = run.now
+        while run.now - begun < timedelta(seconds=700):
+            assert run.unavailable(ReadHistory).phase is Looking
+            run.wait()
+        run.answer(ReadHistory, Throttled(seconds=20, error="HTTP 429")).wait(20)
+    assert run.now - NOON > timedelta(seconds=2_000)
+    run.history()
+
+
 def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
     """Nothing was accepted, so requests may join while it waits."""
     run = Incarnation().closed().unavailable(PostRefresh).reopened(permit=1).wait(5)
@@ -561,6 +574,14 @@ def test_a_run_of_too_many_incarnations_does_not_say_that_its_refresh_failed() -
         permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)
     )
     assert run.ended("OutcomeUnknown", "InternalError").refresh_id == "r"
+
+
+def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
+    """Also where the run ends after too many incarnations: they get a run of their own."""
+    run = Incarnation(number=MAX_INCARNATIONS + 1)
+    run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
+    assert run.ended("OutcomeUnknown", "InternalError").adopted is True
+    assert run.asks.late_after == LOOK.read_at
 
 
 def test_a_continued_run_of_many_incarnations_goes_on() -> None:

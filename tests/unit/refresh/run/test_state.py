@@ -124,6 +124,15 @@ def test_the_list_has_each_phase() -> None:
     assert {type(phase) for phase in PHASES} == set(get_args(Phase))
 
 
+def test_the_names_of_the_phases_are_stored() -> None:
+    """So they must not change: older runs have them in their inputs, and operators in their queries."""
+    names = {encode(phase)["phase"] for phase in PHASES}
+    assert names == {
+        "claiming", "looking", "reporting_blocker", "closing", "posting", "reconciling", "reopening", "dropping",
+        "recording", "cancelling", "polling", "finishing", "starting_next", "notifying", "over",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
     """As plain JSON; also as it continues in a new history."""
