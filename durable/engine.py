@@ -14,10 +14,10 @@ paging, so `list_page` would not have to speak HTTP; inputs are no longer encode
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.durable_functions as df
 import msgspec
@@ -45,6 +45,8 @@ PROBED_INSTANCE = "health-probe"
 SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class EngineError(Exception):
@@ -108,15 +110,16 @@ class Engine:
 
     async def status(self, instance_id: str) -> Instance | None:
         """An orchestration with its input; None if there is none. Raises EngineUnavailable."""
-        async for last_try in _tries():
-            try:
-                status = await self._client.get_status(instance_id, show_input=True)
-            except Exception as error:
-                if last_try:
-                    raise EngineUnavailable(_text(error)) from None
-                continue
-            return instance_of(status.to_json()) if status and status.runtime_status else None
-        raise AssertionError("unreachable")
+        return await _read(lambda: self._status(instance_id))
+
+    async def _status(self, instance_id: str) -> Instance | None:
+        status = await self._client.get_status(instance_id, show_input=True)
+        if status.runtime_status:
+            return instance_of(status.to_json())
+        # the SDK takes a 500 for an answer, too: the body of a 404 is a text, that of an error an object
+        if not isinstance(getattr(status, "message", None), str):
+            raise EngineUnavailable("the engine could not read the orchestration")
+        return None
 
     async def first_alive(self, instance_ids: Iterable[str]) -> str | None:
         """The first of these orchestrations that has not ended; None if there is none. Raises EngineUnavailable."""
@@ -144,13 +147,14 @@ class Engine:
         words; none means all.
         """
         query = {"instanceIdPrefix": prefix, "createdTimeFrom": iso(since), "runtimeStatus": ",".join(statuses)}
-        try:
+
+        async def read() -> Page:
             rows, following = await pools.ENGINE.run(
                 fetch_page, self._rpc_base_url + "instances/", query, continuation, key="list", seconds=PAGE_SECONDS
             )
-        except Exception as error:
-            raise EngineUnavailable(_text(error)) from None
-        return Page([instance_of(row) for row in rows], following)
+            return Page([instance_of(row) for row in rows], following)
+
+        return await _read(read)
 
     async def list_all(
         self, prefix: str, *, since: datetime | None = None, statuses: Iterable[str] = ()
@@ -183,18 +187,11 @@ class Engine:
 
     async def read_queue(self, dataset_id: str) -> Queue:
         """The queue of a dataset as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
-        async for last_try in _tries():
-            try:
-                answer = await self._client.read_entity_state(_queue(dataset_id))
-            except Exception as error:
-                if last_try:
-                    raise EngineUnavailable(_text(error)) from None
-                continue
-            try:
-                return load(unwrapped(answer.entity_state) if answer.entity_exists else None)
-            except UnreadableError as error:
-                raise EngineUnavailable(_text(error)) from None
-        raise AssertionError("unreachable")
+        answer = await _read(lambda: self._client.read_entity_state(_queue(dataset_id)))
+        try:
+            return load(unwrapped(answer.entity_state) if answer.entity_exists else None)
+        except UnreadableError as error:
+            raise EngineUnavailable(_text(error)) from None
 
     async def beat(self, timer: str, at: str) -> None:
         """Notes that a timer runs. A failure is no matter: the next run notes it, too."""
@@ -218,7 +215,7 @@ class Engine:
     async def probe(self) -> tuple[bool, bool]:
         """Whether the engine answers, and whether it can read its storage."""
         try:
-            await self._client.get_status(PROBED_INSTANCE)
+            await self._status(PROBED_INSTANCE)
         except OSError:  # which errors of aiohttp about connections are
             return False, False
         except Exception:
@@ -247,15 +244,21 @@ def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tup
     return answer.json(), answer.headers.get("x-ms-continuation-token", "")
 
 
-async def _tries() -> AsyncIterator[bool]:
-    """Tries of a read, each told whether it is the last one.
+async def _read(read: Callable[[], Awaitable[T]]) -> T:
+    """What a read returns, tried for some seconds. Raises EngineUnavailable.
 
     While a large state is rewritten the engine refuses to read it: its row still names a blob that has been deleted.
     """
-    yield False
+    try:
+        return await read()
+    except Exception as error:
+        problem = error
     async for _ in waits.pauses(waits.STATUS_SECONDS):
-        yield False
-    yield True
+        try:
+            return await read()
+        except Exception as error:
+            problem = error
+    raise EngineUnavailable(_text(problem))
 
 
 def _queue(dataset_id: str) -> df.EntityId:

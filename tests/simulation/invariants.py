@@ -92,7 +92,9 @@ def first_come_first_served(world: World) -> None:
     first: dict[str, datetime] = {}
     for post in world.posts:
         first.setdefault(post.run, post.at)
-    accepted = {request.id: request.at for request in world.requests}
+    accepted: dict[str, datetime] = {}
+    for request in world.requests:
+        accepted.setdefault(request.id, request.at)
     by_model: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
     for run, at in first.items():
         owner = run.rsplit("-r", 1)[0]

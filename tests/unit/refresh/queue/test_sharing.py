@@ -105,6 +105,14 @@ def test_no_more_objects_than_one_request_may_have() -> None:
     assert merged(many, enhanced("T7")) == enhanced(*sorted(f"T{number}" for number in range(MAX_OBJECTS)))
 
 
+def test_partitions_of_a_whole_table_do_not_count() -> None:
+    """Power BI is asked for the table only."""
+    many = enhanced(*(TableRef("Sales", f"{number:04}") for number in range(MAX_OBJECTS)))
+    assert merged(many, SALES) == SALES
+    table = ScopeTable()
+    assert table.take_in(enhanced(SALES_2026, "Sales", "Sales")) == table.take_in(SALES)
+
+
 # ---- against the rule written out -----------------------------------------------------------------------------------
 
 refs = st.builds(TableRef, st.sampled_from("ABCD"), st.none() | st.sampled_from("123"))
@@ -160,6 +168,37 @@ def test_together_of_the_whole_and_its_parts_is_the_whole() -> None:
     """If it does the same to them."""
     assert together([SALES, MODEL, DATES]) == MODEL
     assert together([SALES, MODEL, enhanced("Sales", type="DataOnly")]) is None
+
+
+def test_late_objects_move_to_the_places_of_those_that_are_given_up() -> None:
+    """And stay what they were."""
+    table = ScopeTable()
+    scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
+    places = [table.put(table.take_in(scope)) for scope in scopes]
+    table.give_up({places[0], places[2]})
+    assert len(table.objects) == 30
+    for number in (0, 2):
+        extent = table.extent(places[number])
+        assert set(refs_of(table.scope(extent))) == set(refs_of(scopes[number]))
+    assert table.extent(places[2]).objects.bit_length() == 30
+
+
+def test_partitions_are_known_by_their_new_places() -> None:
+    """The table is asked before and after objects have moved."""
+    table = ScopeTable()
+    early = table.put(table.take_in(enhanced("A", "B", "C", "D")))
+    sales, part = (table.put(table.take_in(scope)) for scope in (SALES, enhanced(SALES_2026)))
+    assert sharing.serves(table, table.extent(sales), table.extent(part))
+    table.give_up({sales, part})
+    assert table.extents[early] is None
+    assert table.objects == [("Sales",), ("Sales", "2026")]
+    assert sharing.serves(table, table.extent(sales), table.extent(part))
+
+
+def refs_of(scope: Scope) -> tuple[TableRef, ...]:
+    """The objects of an enhanced scope."""
+    assert scope.refresh is not None
+    return scope.refresh.objects
 
 
 def test_a_thousand_scattered_objects_take_little() -> None:
