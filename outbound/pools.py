@@ -10,11 +10,13 @@ without a thread. So a key that stalls holds few threads, and only very many of 
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,8 +24,6 @@ from typing import Any, TypeVar
 from outbound import deadline
 
 T = TypeVar("T")
-LOGGERS = ("power_bi.wire",)
-"""Loggers whose lines are carried from a thread of a pool to the task that waits for it."""
 
 
 class PoolBusyError(Exception):
@@ -52,12 +52,15 @@ class Pool:
 
     def __init__(self, name: str, *, threads: int, for_each_key: int, waiting: int) -> None:
         self.name, self.threads, self.for_each_key, self.waiting = name, threads, for_each_key, waiting
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._ready: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        """What a thread takes next."""
+        self._idle = threading.Semaphore(0)
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._calls = 0
         """Waiting and running."""
         self._running: dict[str, int] = {}
-        """By key, those that were handed to the executor. A key is here as long as it has a call."""
+        """By key, those that are ready for a thread or have one. A key is here as long as it has a call."""
         self._waiting: dict[str, deque[_Call]] = {}
         """By key, those beyond its bound."""
 
@@ -69,6 +72,7 @@ class Pool:
         When the caller is cancelled the function runs to its end all the same, and its thread is free only then.
         """
         lines = _Lines()
+        _watch_handlers()
         with deadline.within(seconds):
             context = copy_context()
         call = _Call(key, lambda: context.run(_collected, lines, function, arguments))
@@ -96,7 +100,24 @@ class Pool:
                 self._waiting.setdefault(call.key, deque()).append(call)
                 return
             self._running[call.key] = running + 1
-        self._executor.submit(self._work, call)
+        self._hand_out(call)
+
+    def _hand_out(self, call: _Call) -> None:
+        self._ready.put(call)
+        if self._idle.acquire(blocking=False) or (number := next(self._numbers)) >= self.threads:
+            return
+        # daemons, unlike those of concurrent.futures: a call that hangs must not keep the process from its end
+        threading.Thread(target=self._serve, name=f"{self.name}_{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                call = self._ready.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+                call = self._ready.get()
+            self._work(call)
+            del call
 
     def _work(self, call: _Call) -> None:
         begun = call.future.set_running_or_notify_cancel()
@@ -122,14 +143,14 @@ class Pool:
             elif not self._waiting[key]:
                 del self._waiting[key]
         if following:
-            self._executor.submit(self._work, following)
+            self._hand_out(following)
 
     def _withdraw(self, call: _Call) -> bool:
         """Takes back a call that has not begun; False if it has."""
         if not call.future.cancel():
             return False
         with self._lock, contextlib.suppress(KeyError, ValueError):
-            # else the executor has it already, and finds it cancelled
+            # else it is ready already, and a thread finds it cancelled
             self._waiting[call.key].remove(call)
             self._calls -= 1
             if not self._waiting[call.key]:
@@ -149,11 +170,12 @@ class _Lines:
         self._records: list[logging.LogRecord] | None = []
 
     def keep(self, record: logging.LogRecord) -> bool:
-        """True if the line is kept; False if nobody waits any more."""
+        """True if the line is kept, once for all handlers that it comes to; False if nobody waits any more."""
         with self._lock:
             if self._records is None:
                 return False
-            self._records.append(record)
+            if not self._records or self._records[-1] is not record:
+                self._records.append(record)
             return True
 
     def hand_over(self) -> None:
@@ -161,7 +183,9 @@ class _Lines:
         with self._lock:
             records, self._records = self._records or [], None
         for record in records:
-            logging.getLogger(record.name).handle(record)
+            for handler in logging.getLogger().handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
 
 
 _LINES: ContextVar[_Lines | None] = ContextVar("lines", default=None)
@@ -172,13 +196,17 @@ def _collected(lines: _Lines, function: Callable[..., T], arguments: tuple[Any, 
     return function(*arguments)
 
 
-def _passes(record: logging.LogRecord) -> bool:
+def _is_for_now(record: logging.LogRecord) -> bool:
+    """A filter of handlers: False for a line that is kept for the caller's task."""
     lines = _LINES.get()
     return lines is None or not lines.keep(record)
 
 
-for _name in LOGGERS:
-    logging.getLogger(_name).addFilter(_passes)
+def _watch_handlers() -> None:
+    """The worker's handler, like that of any host, is one of the root logger's, and comes later than this module."""
+    for handler in logging.getLogger().handlers:
+        if _is_for_now not in handler.filters:
+            handler.addFilter(_is_for_now)
 
 
 POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)

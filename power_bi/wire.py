@@ -2,12 +2,14 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from outbound import deadline
 from outbound.exchange import ExchangeError, Limits, NotSentError, Outgoing, Transport, exchange
 from power_bi import answers
 from power_bi.credentials import TokenSource
@@ -65,18 +67,29 @@ class Wire:
         self._credential = credential
         self._transport = transport or exchange
 
-    def exchange(self, method: str, path: str, body: Json | None, operation: str, dataset_id: str) -> Answer:
-        """The answer to one call, whatever its status; `operation` says for errors what is tried.
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Json | None,
+        operation: str,
+        dataset_id: str,
+        *,
+        seconds: float = math.inf,
+    ) -> Answer:
+        """The answer to one call, whatever its status; `operation` is what errors say was tried.
 
+        `seconds`: the time for the call if it may have less than the limits give it, and the deadline of the work.
         An expired token is renewed once and the call repeated, a POST too: its refusal was certainly no acceptance.
         Raises NotSent, AnswerLost, or the errors of the token source.
         """
         try:
-            token = self._credential.token()
-            answer = self._once(method, path, body, token, operation, dataset_id)
-            if answer.status in (401, 403) and answer.error().code == "TokenRejected":
-                token = self._credential.renew(token)
+            with deadline.within(seconds):
+                token = self._credential.token()
                 answer = self._once(method, path, body, token, operation, dataset_id)
+                if answer.status in (401, 403) and answer.error().code == "TokenRejected":
+                    token = self._credential.renew(token)
+                    answer = self._once(method, path, body, token, operation, dataset_id)
         except PowerBiError as error:
             raise error.about(operation, dataset_id) from None
         return answer

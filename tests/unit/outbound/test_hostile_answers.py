@@ -239,3 +239,30 @@ def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], objec
         with pytest.raises(NotSentError):
             within_its_limit(lambda: exchange(Outgoing("POST", url, {}, b"{}"), Limits(SHORT, LONG, LONG)))
         assert server.connection_is_over()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(silent, id="silence"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n"), id="headers, one after the other"),
+        pytest.param(flooding(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n" * 1000), id="endless headers"),
+        pytest.param(flooding(b"HTTP/1.1 407 No\r\n\r\n", ENDLESS), id="a refusal with an endless body"),
+        pytest.param(flooding(b"HTTP/1.1 200 OK\r\n\r\n", ENDLESS), id="no TLS behind it"),
+        pytest.param(answering(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), id="a redirect"),
+        pytest.param(answering(b"no HTTP\r\n\r\n"), id="another protocol"),
+    ],
+)
+def test_a_proxy_that_makes_no_connection_has_been_sent_nothing(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request goes through its tunnel, or not at all."""
+    with serving(script) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        request = Outgoing("POST", "https://power-bi.example/", {"Authorization": "Bearer secret"}, b"{}")
+        with pytest.raises(NotSentError):
+            within_its_limit(lambda: exchange(request, Limits(SHORT, LONG, LONG)))
+        assert proxy.connection_is_over()
+    assert len(proxy.peers) == 1
+    assert b"secret" not in proxy.peers[0].received

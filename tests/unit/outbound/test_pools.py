@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +68,44 @@ def test_a_call_returns_or_raises_what_its_function_does() -> None:
             await pool().run(fails, key="k", seconds=LONG)
 
     asyncio.run(calls())
+
+
+def test_threads_are_made_when_they_are_needed_and_used_again(stall: Stall) -> None:
+    """As many as run at once, and never more than the pool has."""
+
+    def threads() -> int:
+        return sum(thread.name.startswith("counted_") for thread in threading.enumerate())
+
+    async def calls() -> None:
+        counted = Pool("counted", threads=3, for_each_key=10, waiting=10)
+        assert threads() == 0
+        for _ in range(5):
+            await counted.run(lambda: None, key="k", seconds=LONG)
+        assert 1 <= threads() <= 3
+        stalled = [asyncio.create_task(counted.run(stall, key="k", seconds=LONG)) for _ in range(5)]
+        await stall.has_begun(3)
+        assert threads() == 3
+        stall.release.set()
+        await asyncio.gather(*stalled)
+        assert threads() == 3
+
+    asyncio.run(calls())
+
+
+def test_a_call_that_hangs_does_not_keep_the_process_from_its_end() -> None:
+    """A host that is stopped is not waited for as long as the slowest service."""
+    program = (
+        "import asyncio, threading\n"
+        "from outbound.pools import Pool\n"
+        "async def main():\n"
+        "    hanging = threading.Event()\n"
+        "    pool = Pool('p', threads=1, for_each_key=1, waiting=1)\n"
+        "    asyncio.create_task(pool.run(lambda: hanging.set() or threading.Event().wait(), key='k', seconds=600))\n"
+        "    while not hanging.is_set():\n"
+        "        await asyncio.sleep(0.001)\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=LONG, check=False).returncode == 0
 
 
 def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
@@ -219,11 +259,15 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """The lines of our loggers, each with its task; None is a line that the platform would drop."""
-    handler = Threads()
-    logging.getLogger().addHandler(handler)
+    """All lines, each with its task; None is a line that the platform would drop. Every handler sees the same."""
+    handler, other = Threads(), Threads()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.addHandler(other)
     yield handler.seen
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
+    root.removeHandler(other)
+    assert other.seen == handler.seen
 
 
 def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
@@ -231,7 +275,7 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
 
     def work(fails: bool) -> None:
         log.warning("first %d", 1)
-        logging.getLogger("power_bi").error("second")
+        logging.getLogger("azure.identity").error("second")
         if fails:
             raise LookupError
 
@@ -247,6 +291,21 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
     asyncio.run(main())
     once = [("first 1", "invocation"), ("second", "invocation")]
     assert handled == [*once, *once, ("own", "invocation")]
+
+
+def test_a_line_below_the_level_of_a_handler_is_not_handed_to_it() -> None:
+    """As if it had been logged there."""
+
+    def work() -> None:
+        log.warning("no")
+        log.error("yes")
+
+    handler = Threads()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    asyncio.run(pool().run(work, key="k", seconds=LONG))
+    logging.getLogger().removeHandler(handler)
+    assert [text for text, _ in handler.seen] == ["yes"]
 
 
 def test_lines_of_a_function_whose_caller_has_gone_are_logged_all_the_same(

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from outbound.exchange import NoAnswerError, Received
+from outbound import deadline
+from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
 from power_bi.client import PowerBiClient
 from power_bi.errors import (
     AnswerLost,
@@ -23,7 +24,7 @@ from power_bi.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from power_bi.wire import LIMITS
+from power_bi.wire import LIMITS, Wire
 from tests.unit.outbound.hostile import Peer, serving
 from tests.unit.power_bi.fake import DATASET, PATH, REFRESH, URL, WORKSPACE, Tokens, client, reply
 
@@ -220,6 +221,21 @@ def test_only_guids_reach_a_path(bad: str) -> None:
     assert service.requests == []
 
 
+def test_a_call_may_have_less_time_than_others() -> None:
+    """What is nice to know is not waited for as long as what matters."""
+
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        left.append(deadline.remaining())
+        return Received(200, CIMultiDict())
+
+    left: list[float] = []
+    wire = Wire(URL, Tokens(), transport)
+    wire.exchange("GET", PATH, None, "read", str(DATASET), seconds=5)
+    wire.exchange("GET", PATH, None, "read", str(DATASET))
+    assert 0 < left[0] <= 5
+    assert left[1] == float("inf")
+
+
 def test_an_error_knows_its_facts() -> None:
     """What a log line and a support case need."""
     body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
@@ -231,7 +247,7 @@ def test_an_error_knows_its_facts() -> None:
     assert (error.code, error.retryable) == ("Throttled", True)
     assert "read the refresh history" in str(error)
     assert OTHER in str(error)
-    assert str(DATASET) in error.failure()["message"]
+    assert str(DATASET) in error.failure().message
 
 
 def test_a_race_is_told_apart_from_a_lost_answer() -> None:
@@ -309,5 +325,5 @@ def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: byte
             raised = error
         if raised is not None:
             assert len(str(raised)) <= 500
-            assert len(raised.failure()["message"]) <= 500
+            assert len(raised.failure().message) <= 500
             assert 0 <= (raised.retry_after_seconds or 0) <= 86400

@@ -109,8 +109,7 @@ def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[Power
         power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
     error = caught.value
     assert (type(error), error.code, error.http_status) == (kind, code, status)
-    assert error.failure()["code"] == code
-    assert error.failure()["retryable"] == error.retryable
+    assert (error.failure().code, error.failure().retryable) == (code, error.retryable)
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_GET)
