@@ -17,8 +17,8 @@ import pytest
 import requests
 
 import devhost
-from devhost.power_bi.server import serve
-from devhost.power_bi.service import PowerBiService
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
 from infra import package
 from tests.devhost.process import KEY, Devhost
 from tests.e2e.world import FAST, QUICK, WORKSPACE

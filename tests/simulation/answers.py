@@ -248,6 +248,11 @@ def no_caller_is_turned_away(world: World) -> None:
         require(good, f"9: {answered.function} at {answered.at - START} is answered {answered.code}")
 
 
+def statuses_are_fresh(world: World) -> None:
+    """15. A status of a request that goes on is at most some seconds old."""
+    require(not world.callers.stale, f"15: {world.callers.stale[:1]}")
+
+
 def only_the_starter_may_cancel(world: World) -> None:
     """14. The URI that cancels a request is given to the caller that started it, and to no other one."""
     for asked in world.callers.asked:

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
+FRESH = timedelta(seconds=15)
+"""How old a status may be: what it is made of is read within a second, and read again while the engine refuses."""
 
 
 @dataclass
@@ -90,6 +92,8 @@ class Callers:
         self.requests: list[Accepted] = []
         self.asked: list[Asked] = []
         self.answered: list[Answered] = []
+        self.stale: list[str] = []
+        """Statuses that were older than they may be."""
         self.wrong_cancels: list[str] = []
         """Cancellations by a key that hit another request than its newest."""
 
@@ -205,9 +209,23 @@ class Callers:
             return accepted.seen[-1][1:]
         code, body = await self._call("GET", accepted.id, accepted.status_token, "http_status")
         if code in (200, 202, 424) and not accepted.purged_at:
+            self._compare(accepted, body)
             accepted.seen.append((self._world.now, code, body))
             accepted.at = datetime.fromisoformat(body["requestedAt"])
         return code, body
+
+    def _compare(self, accepted: Accepted, body: Json) -> None:
+        """What a status says of a refresh that goes on is at most a moment old."""
+        run_id, incarnation = body.get("runId"), None
+        request = self._world.engine.instances.get(accepted.id)
+        if request is not None and request.custom_status:
+            incarnation = json.loads(request.custom_status).get("incarnation", 1)
+        run = self._world.engine.instances.get(f"{run_id}-g{incarnation}")
+        if body["runtimeStatus"] != "Running" or body.get("position") != 0 or run is None or not run.custom_status:
+            return
+        known = json.loads(run.custom_status).get("refreshId")
+        if known and self._world.now - run.updated > FRESH and body.get("refreshId") != known:
+            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, and its run has followed {known}")
 
     async def _call(self, method: str, request_id: str, token: str, function: str) -> tuple[int, Json]:
         request = func.HttpRequest(

@@ -14,6 +14,7 @@ import requests
 from devhost.engine import Item, Refused
 from devhost.engine.hub import Query
 from tests.simulation.platform import refused, route
+from tests.simulation.power_bi import ASKED_FOR_PERMIT
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -64,6 +65,7 @@ class Client:
                     self._send(lambda: world.hub.raise_event(instance, event, text, world.now))
                 return [202, None]
             case "POST", ["entities", name, key]:
+                ASKED_FOR_PERMIT.set(ASKED_FOR_PERMIT.get() or query["op"] == "take_permit")
                 self._send(lambda: world.hub.signal(name, key, query["op"], text, world.now))
                 return [202, None]
             case "GET", ["instances", instance]:

@@ -77,14 +77,21 @@ def one_refresh_a_run(world: World) -> None:
         for before, after in pairwise(posts):
             entry = truth.get(before.accepted or "")
             good = entry is not None and entry["state"] == "Completed"
-            if entry and after.accepted in truth and pushed_out(
-                world, before.dataset_id, entry, time(truth[after.accepted]["startTime"])
+            if (
+                entry
+                and after.accepted in truth
+                and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
                 continue  # it is not in the history any more
             if before.accepted not in world.recorded and not before.identified:
                 world.counts["second refreshes"] += good
                 continue
             require(not good, f"4: {run} made {after.accepted}, though {before.accepted} was good")
+
+
+def a_permit_means_a_post(world: World) -> None:
+    """4. An execution that has asked for the permit POSTs at once: a permit that was taken means a POST."""
+    require(not world.service_side.late_reads, "4: an activity read from Power BI between its permit and its POST")
 
 
 def first_come_first_served(world: World) -> None:
@@ -176,6 +183,7 @@ QUIET: tuple[Callable[[World], None], ...] = (
     answers.every_request_ends_once,
     answers.completed_is_fresh,
     one_refresh_a_run,
+    a_permit_means_a_post,
     first_come_first_served,
     no_request_starves,
     reported_at_once,
@@ -188,4 +196,5 @@ QUIET: tuple[Callable[[World], None], ...] = (
     answers.no_request_pays_for_others,
     answers.no_caller_is_turned_away,
     answers.only_the_starter_may_cancel,
+    answers.statuses_are_fresh,
 )

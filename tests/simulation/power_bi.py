@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ORDER: ContextVar[str] = ContextVar("order", default="{}")
 """The order of the activity that makes the present call."""
+ASKED_FOR_PERMIT: ContextVar[bool] = ContextVar("asked_for_permit", default=False)
+"""Whether the present activity has asked its queue for the permit to POST."""
 
 Json = dict[str, Any]
 
@@ -49,6 +51,8 @@ class PowerBi:
             self.service.add_external(model, external, START)
         self.posts: list[Post] = []
         self.cancels: list[Post] = []
+        self.late_reads = 0
+        """Reads of activities between their permit and their POST."""
         self._fault_rates: list[str] = []
         """Which rate each of the service's fault rules comes from."""
         self._faults()
@@ -85,6 +89,7 @@ class PowerBi:
         world = self._world
         response = self.service.handle(request, world.now)
         if request.method == "GET":
+            self.late_reads += ASKED_FOR_PERMIT.get()
             return response
         dataset_id = request.path.split("/")[6]
         queue = world.queue(dataset_id)

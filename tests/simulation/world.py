@@ -37,7 +37,7 @@ from tests.simulation.platform import (
     run_activity,
     run_entity,
 )
-from tests.simulation.power_bi import ORDER, PowerBi
+from tests.simulation.power_bi import ASKED_FOR_PERMIT, ORDER, PowerBi
 from tests.simulation.purge import Purge
 from tests.simulation.scenario import START, Scenario
 
@@ -81,9 +81,13 @@ class World:
         self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
         self.loop = Loop(self.seconds, self.after)
         self.client = Client(self)
-        self._power_bi = PowerBi(self)
-        self.service, self.posts, self.cancels = self._power_bi.service, self._power_bi.posts, self._power_bi.cancels
-        self.truth, self.page, self.rpc = self._power_bi.truth, self.client.page, self.client.rpc
+        self.service_side = PowerBi(self)
+        self.service, self.posts, self.cancels = (
+            self.service_side.service,
+            self.service_side.posts,
+            self.service_side.cancels,
+        )
+        self.truth, self.page, self.rpc = self.service_side.truth, self.client.page, self.client.rpc
         self.receivers = Receivers(self)
         self.callers = Callers(self)
         self.requests = self.callers.requests
@@ -233,6 +237,7 @@ class World:
     async def _activity(self, item: Item, call: Call) -> None:
         """It takes a while; its worker may die before it, in it, or before its answer is kept."""
         ORDER.set(call.value)
+        ASKED_FOR_PERMIT.set(False)
         PROCESS.set(self.random.randrange(PROCESSES))
         seconds, early = self.random.choice([0.0, 0.05, 0.3, 2.0]), self.random.random() < 0.5
         if not early:
@@ -338,7 +343,7 @@ class World:
 
     def power_bi(self, request: Request) -> Response:
         """Power BI's answer."""
-        return self._power_bi.answer(request)
+        return self.service_side.answer(request)
 
     def callback(self, request: Request) -> Response:
         """The answer of a receiver of callbacks."""
@@ -346,7 +351,7 @@ class World:
 
     def happened(self) -> Counter[str]:
         """How often each thing happened, of the service's faults how many calls they hit."""
-        return self.counts + self._power_bi.struck()
+        return self.counts + self.service_side.struck()
 
     def queue(self, dataset_id: str) -> Queue:
         """The queue of a dataset as it is kept."""

@@ -60,7 +60,7 @@ from refresh.run.phases.claiming import MAX_INCARNATIONS
 from refresh.run.state import RunState
 from refresh.run.step import Ask, Do, End, Wait
 from refresh.times import instant
-from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, STANDARD
+from tests.unit.refresh.run.incarnations import LIMITS, MODEL, NOON, REFUSED, STANDARD
 
 SICK_FOR = timedelta(hours=4)
 LONGEST_REFRESH = 2_400
@@ -201,10 +201,10 @@ class World:
                     self.start(restarted.next)
         if isinstance(answer, Ended):
             caller.outcome = answer.outcome
-            self.check(caller, answer.outcome)
+            self.check(caller, answer.run, answer.outcome)
         caller.due = min(self.now + timedelta(seconds=self.random.uniform(1, 300)), max(caller.leaves, self.now))
 
-    def check(self, caller: Caller, outcome: Outcome) -> None:
+    def check(self, caller: Caller, run: str, outcome: Outcome) -> None:
         """An outcome must be that of a refresh that really ended so, and began after the request came."""
         refresh = next((one for one in self.refreshes if one.id == outcome.refresh_id), None)
         if outcome.status == "Completed":
@@ -220,6 +220,8 @@ class World:
             assert outcome.error is not None
             exhausted = f"failed {MAX_INCARNATIONS} times" in outcome.error.message
             assert outcome.error.code != "InternalError" or exhausted, "no exception of ours comes so often"
+            good = [one for one in self.refreshes if one.run == run and one.fate == "Completed"]
+            assert exhausted or not good, "a run fails although its refresh was good"
 
     # ---- runs ----
 
@@ -328,6 +330,8 @@ class World:
             return Stale()
         if not run.members:
             return Unwanted(requests=())
+        if self.mishap(0.03):
+            return REFUSED
         found, bad = self.adoptable(order.look, None), self.unwell()
         if bad or found:
             return bad or Appeared(refresh_id=found or "")
