@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from devhost_tests.process import until
-from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, QUICK, WORKSPACE, World
+from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
 
 URIS = ("id", "statusUri", "cancelUri", "statusQueryGetUri")
 TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
@@ -56,7 +55,8 @@ def test_a_repeat_after_a_failure_for_good_is_told_so(world: World) -> None:
 def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end: str) -> None:
     """A pipeline that runs its activity again sends the same key, and means it."""
     if end == "timed out":
-        model = world.model(seconds=LONG)
+        model = world.model()
+        world.external(model)
         first = world.refreshed(model, idempotencyKey="k", timeoutMinutes=0.02)
     else:
         model = world.model(outcome=[TRANSIENT, "Completed"])
@@ -66,9 +66,7 @@ def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end:
     assert second["id"] != first.body["id"]
     assert "repeated" not in second
     if end == "timed out":
-        until(lambda: world.own(model), END_SECONDS)
         world.end(model)
-    world.control(model, "", {**QUICK, "outcome": "Completed"})
     assert world.follow(second["statusUri"]).code == 200
 
 
