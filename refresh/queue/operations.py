@@ -301,6 +301,7 @@ class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
 
     holder: Holder
     outcome: Outcome
+    permit: int = 0
     late_after: str | None = None
     objects: str | None = None
     execution: str | None = None

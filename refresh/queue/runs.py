@@ -145,7 +145,10 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     more than they asked for: no request fails through another one's mistake.
     """
     run = queue.held(operation.holder)
-    taken = _taken(run, operation.execution) if run is not None and run.closed else None
+    if run is not None and operation.execution is not None and not (run.closed and run.permit == operation.permit):
+        # a late duplicate: it was answered that another execution has the permit, and the run went on
+        return PermitTaken(at=run.permit_taken_at or "")
+    taken = _taken(run, operation.execution) if run is not None else None
     if taken is not None:
         return taken
     if run is not None:
@@ -207,7 +210,7 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
 
 def _taken(run: Run, execution: str | None) -> PermitTaken | None:
     """Set if the permit of the run was taken by another execution than this one, which may have posted with it."""
-    if execution is None or run.execution in (None, execution) or run.refresh_id is not None:
+    if execution is None or run.execution in (None, execution):
         return None
     return PermitTaken(at=run.permit_taken_at or "")
 

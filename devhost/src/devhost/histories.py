@@ -181,20 +181,30 @@ class _Comparison(Walker):
     def __init__(self, **about: Any) -> None:
         super().__init__(**about)
         self.episode = 0
-        self.unrecorded: tuple[int, Scheduled] | None = None
+        self._pending: dict[int, tuple[int, Scheduled]] = {}
         self.different: tuple[int, str] | None = None
 
     def process(self, event: Event) -> None:
         kind = event["EventType"]
         if kind == ev.ORCHESTRATOR_STARTED:
             # Not when the episode before ends: after a continue-as-new the first work is recorded behind that mark.
-            if self.map and self.unrecorded is None:
-                self.unrecorded = (self.episode, self.map[min(self.map)])
+            for number, work in self.map.items():
+                self._pending.setdefault(number, (self.episode, work))
             self.episode += 1
         elif kind in ev.SCHEDULING and self.different is None:
             sentence = _difference(event, self.map.get(event["EventId"]))
             self.different = (self.episode, sentence) if sentence else None
         super().process(event)
+
+    @property
+    def unrecorded(self) -> tuple[int, Scheduled] | None:
+        """The first work, with its episode, that the history does not have, although later episodes are recorded.
+
+        Work may be recorded later than it is scheduled here: the whole history is replayed at once, so a timer that was
+        cancelled later is cancelled from the beginning, and what waits for any of several tasks goes on sooner.
+        """
+        missing = [number for number in self._pending if number in self.map]
+        return self._pending[min(missing)] if missing else None
 
 
 def _difference(event: Event, mine: Scheduled | None) -> str:

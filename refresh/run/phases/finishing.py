@@ -19,6 +19,7 @@ def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Fi
         at=at,
         holder=run.holder,
         outcome=outcome,
+        permit=run.permit,
         late_after=late_after,
         objects=_objects(run, outcome),
         execution=phase.execution,
