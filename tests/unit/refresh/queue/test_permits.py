@@ -130,7 +130,7 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
             case "drop":
                 return desk.do(Drop(**told, permit=1, requests=("a",)))
             case _:
-                return desk.do(Finish(**told, outcome=failed(refresh_id=None)))
+                return desk.do(Finish(**told, permit=1, outcome=failed(refresh_id=None)))
 
     taken_at = desk.at
     desk.take(RUN, "second")
