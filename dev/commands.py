@@ -10,9 +10,10 @@ from dev import servers
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 FAULT_LEVELS = ("none", "light", "heavy")
 SEEDS = 1000
-BENCHES = ("devhost", "queue", "polling")
+BENCHES = ("devhost", "queue", "callers", "polling")
 BENCH_HELP = (
-    "devhost: orchestrations per second; queue: many simultaneous callers of one model; "
+    "devhost: orchestrations per second; queue: each operation of a queue; callers: many simultaneous callers of one "
+    "model; "
     "polling: calls to Power BI and delay of the outcome"
 )
 PASSES_ARGUMENTS_ON = ("power-bi", "bench")
@@ -26,7 +27,8 @@ examples:
   python3 dev.py simulate --seeds 5000       simulated days with faults, each determined by its seed
   python3 dev.py simulate --seed 46          one simulated day with its whole timeline
   python3 dev.py integrations                write the files in integrations/ again, after a change of their sources
-  python3 dev.py bench queue                 the cost of 1, 10, 50 and 200 simultaneous callers of one model
+  python3 dev.py bench callers               the cost of 1, 10, 50 and 200 simultaneous callers of one model
+  python3 dev.py smoke --url https://APP.azurewebsites.net   is a deployed app what it has to be?
   python3 dev.py power-bi                    a Power BI service for development on http://127.0.0.1:7072
   python3 dev.py host                        the app on http://127.0.0.1:7071, connected to that service
   python3 dev.py host --app ../other --port 7080 --power-bi http://127.0.0.1:9000 --state /tmp/other
@@ -80,6 +82,10 @@ def run(options: argparse.Namespace) -> int:
             return integrations.run(check=options.check)
         case "bench":
             return _bench(options.what, options.more)
+        case "smoke":
+            from dev import smoke
+
+            return smoke.run(options)
         case "host":
             return servers.host(servers.HostOptions.of(options))
         case "power-bi":
@@ -96,10 +102,14 @@ def _bench(what: str, arguments: list[str]) -> int:
             from dev.bench import polling
 
             return polling.main(arguments)
-        case "queue":
-            from dev.bench import queue_load
+        case "callers":
+            from dev.bench import callers
 
-            return queue_load.main(arguments)
+            return callers.main(arguments)
+        case "queue":
+            from dev.bench import queue
+
+            return queue.main(arguments)
         case _:
             return servers.devhost_bench(arguments)
 
@@ -117,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_test(commands)
     _add_simulate(commands)
     _add_servers(commands)
+    _add_smoke(commands)
     _add_others(commands)
     return parser
 
@@ -213,6 +224,21 @@ def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "bench", allow_abbrev=False, help="measurements; further arguments are passed to the measurement"
     )
     bench_command.add_argument("what", choices=BENCHES, help=BENCH_HELP)
+
+
+def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    smoke_command = commands.add_parser(
+        "smoke",
+        allow_abbrev=False,
+        help="checks of a deployed app; starts nothing",
+        description="Checks that a start without credentials is refused, that /api/health is well, and, with a model "
+        "and the credentials of a caller, that the app may refresh it. Exit code 1 if something is wrong.",
+    )
+    smoke_command.add_argument("--url", required=True, help="address of the app, without /api")
+    smoke_command.add_argument("--workspace", help="id of a workspace")
+    smoke_command.add_argument("--dataset", help="id of a semantic model in it")
+    smoke_command.add_argument("--key", help="function key of a caller")
+    smoke_command.add_argument("--token", help="token of a caller (default: of `az`, if AUDIENCE is set)")
 
 
 def _count(text: str) -> int:

@@ -14,7 +14,8 @@ import azure.durable_functions as df
 from durable import names
 from durable.codec import NotUnderstoodError, decode, encode
 from refresh.events import Event
-from refresh.queue.operations import AnyAnswer, NotUnderstood, Operation, name_of
+from refresh.queue.answers import AnyAnswer, NotUnderstood
+from refresh.queue.operations import Operation, name_of
 from refresh.run import orders
 from refresh.text import cut
 

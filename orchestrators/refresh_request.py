@@ -16,19 +16,8 @@ from durable.codec import encode
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
-from refresh.queue.operations import (
-    Ended,
-    Enroll,
-    Enrolled,
-    Leave,
-    LeaveReason,
-    Left,
-    QueueFull,
-    Restart,
-    Taken,
-    Turn,
-    Unknown,
-)
+from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
+from refresh.queue.operations import Enroll, Leave, Restart
 from refresh.request.outcomes import (
     outcome_after_leaving,
     outcome_of_fault,

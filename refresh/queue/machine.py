@@ -17,14 +17,13 @@ from typing import assert_never
 
 from refresh.messages import replace
 from refresh.queue import members, runs
+from refresh.queue.answers import AnyAnswer, Done
 from refresh.queue.memory import forget
 from refresh.queue.operations import (
-    AnyAnswer,
     AnyOperation,
     AskToLeave,
     Claim,
     Close,
-    Done,
     Drop,
     Enroll,
     Finish,

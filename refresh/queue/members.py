@@ -4,19 +4,9 @@ from datetime import datetime, timedelta
 
 from refresh.messages import replace
 from refresh.queue import sharing
+from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken
 from refresh.queue.memory import answer_again, collect, remember_left
-from refresh.queue.operations import (
-    AskToLeave,
-    Done,
-    Enroll,
-    EnrollAnswer,
-    Enrolled,
-    Leave,
-    LeaveAnswer,
-    Left,
-    QueueFull,
-    Taken,
-)
+from refresh.queue.operations import AskToLeave, Enroll, Leave
 from refresh.queue.room import full
 from refresh.queue.scopes import Extent
 from refresh.queue.state import Departed, Member, Queue, Run

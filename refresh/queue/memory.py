@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from refresh.messages import replace
-from refresh.queue.operations import Ended, Left, ServedBy, Unknown
+from refresh.queue.answers import Ended, Left, ServedBy, Unknown
 from refresh.queue.scopes import keep, put
 from refresh.queue.state import Departed, EndedRun, Queue
 from refresh.times import instant

@@ -1,6 +1,6 @@
 """How much may wait in a queue. A request that finds no room is told when to try again."""
 
-from refresh.queue.operations import QueueFull
+from refresh.queue.answers import QueueFull
 from refresh.queue.scopes import Extent
 from refresh.queue.state import Queue
 

@@ -6,35 +6,37 @@ from itertools import accumulate
 
 from refresh.messages import replace
 from refresh.queue import sharing
-from refresh.queue.members import named_run, narrow
-from refresh.queue.memory import ended_run
-from refresh.queue.operations import (
-    Claim,
+from refresh.queue.answers import (
     ClaimAnswer,
     Claimed,
-    Close,
     CloseAnswer,
     Closed,
     Done,
-    Drop,
-    Finish,
     FinishAnswer,
     Finished,
     HoldAnswer,
     PermitTaken,
-    Record,
     RecordAnswer,
     Recorded,
-    Reopen,
     ReopenAnswer,
-    Restart,
     Restarted,
-    ReturnPermit,
     Superseded,
+    WakeUp,
+)
+from refresh.queue.members import named_run, narrow
+from refresh.queue.memory import ended_run
+from refresh.queue.operations import (
+    Claim,
+    Close,
+    Drop,
+    Finish,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
     Sweep,
     TakePermit,
     WaitBehind,
-    WakeUp,
 )
 from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
 

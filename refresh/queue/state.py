@@ -8,7 +8,7 @@ import msgspec
 
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
-from refresh.queue.operations import Holder, Left, Turn
+from refresh.queue.answers import Holder, Left, Turn
 from refresh.queue.scopes import ScopeTable
 from refresh.scope.scope import Scope, fingerprint
 

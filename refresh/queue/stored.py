@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from refresh.queue.answers import NotUnderstood
 from refresh.queue.machine import apply
-from refresh.queue.operations import AnyOperation, NotUnderstood, name_of
+from refresh.queue.operations import AnyOperation, name_of
 from refresh.queue.state import Queue
 from refresh.times import parse_time
 

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from refresh.failure.catalogue import failure
 from refresh.history.look import ExternalRefresh
-from refresh.queue.operations import Ended, Left
+from refresh.queue.answers import Ended, Left
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, phase_of
 

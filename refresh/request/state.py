@@ -8,7 +8,7 @@ from refresh.history.look import ExternalRefresh
 from refresh.messages import Message, Shown, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import pause_before_attempt
-from refresh.queue.operations import Enrolled, ServedBy
+from refresh.queue.answers import Enrolled, ServedBy
 from refresh.request.spec import RequestSpec
 from refresh.times import instant, time_of
 

@@ -12,7 +12,7 @@ from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
 from refresh.messages import Message
-from refresh.queue.operations import Holder, Turn, WakeUp
+from refresh.queue.answers import Holder, Turn, WakeUp
 from refresh.scope.scope import Scope
 
 A = TypeVar("A")

@@ -12,7 +12,7 @@ from refresh.history.progress import Progress
 from refresh.messages import Message, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import expectation
-from refresh.queue.operations import Holder, Turn, WakeUp
+from refresh.queue.answers import Holder, Turn, WakeUp
 from refresh.run.orders import ModelRef
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of

@@ -11,7 +11,7 @@ from refresh.history.look import LostWindow
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.polling.schedule import backoff
-from refresh.queue.operations import PermitTaken, Superseded
+from refresh.queue.answers import PermitTaken, Superseded
 from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
 from refresh.run.state import (
     Calls,

@@ -29,8 +29,8 @@ SET_BY_THE_PLATFORM = {
     "AZURE_CLIENT_SECRET",
 }
 """Read by the settings, but set by Azure, or by a developer who signs in as a service principal."""
-RENAMED = {"FALLBACK_SECONDS": "RECHECK_SECONDS"}
-"""Old names of settings that the code may still read."""
+FOR_DEVELOPMENT = {"EXACT_TIMERS"}
+"""Refused by the code where Power BI is not on the same machine."""
 
 Json = dict[str, Any]
 
@@ -67,8 +67,7 @@ def resource(module: str, kind: str) -> Json:
 def settings_read() -> set[str]:
     """The names of the app settings that the code reads: the upper-case texts in the module of Settings."""
     source = inspect.getsource(sys.modules[Settings.__module__])
-    names = set(re.findall(r'"([A-Z][A-Z_]+)"', source)) - SET_BY_THE_PLATFORM
-    return {RENAMED.get(name, name) for name in names}
+    return set(re.findall(r'"([A-Z][A-Z_]+)"', source)) - SET_BY_THE_PLATFORM - FOR_DEVELOPMENT
 
 
 def test_the_settings_of_the_deployment_are_those_that_the_code_reads() -> None:

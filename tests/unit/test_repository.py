@@ -48,8 +48,8 @@ OTHER_VERSIONS = {
     ("azure-functions", "3.12.0"): "1.26.0",
     ("azure-functions", "3.13.0"): "2.3.0",
 }
-"""What pip installs on a Python that the version of this environment does not support: 1.x is for Python before 3.13, 2.x
-for 3.13 and later."""
+"""What pip installs on a Python that the version of this environment does not support: 1.x is for Python before 3.13,
+2.x for 3.13 and later."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
@@ -128,6 +128,8 @@ def test_the_app_needs_few_packages() -> None:
         "azure-functions",
         "azure-functions-durable",
         "azure-identity",
+        "msgspec",
+        "requests",
         "aiohttp",
         "certifi",
     }

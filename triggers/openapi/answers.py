@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
-from refresh.queue.operations import ServedBy
+from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
 
 Json = dict[str, Any]

@@ -8,7 +8,8 @@ from refresh.events import Event
 from refresh.failure.catalogue import failure
 from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
-from refresh.queue.operations import Claim, ClaimAnswer, Claimed, Superseded
+from refresh.queue.answers import ClaimAnswer, Claimed, Superseded
+from refresh.queue.operations import Claim
 from refresh.run.state import Cancelling, Claiming, Followed, Looking, Over, Polling, Reconciling, Reopening, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import failed, outcome_unknown

@@ -7,7 +7,8 @@ from typing import assert_never
 from refresh.events import Event
 from refresh.history.look import Look
 from refresh.messages import replace
-from refresh.queue.operations import Close, CloseAnswer, Closed, Superseded
+from refresh.queue.answers import CloseAnswer, Closed, Superseded
+from refresh.queue.operations import Close
 from refresh.run.state import Closing, Posting, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import superseded

@@ -5,7 +5,8 @@ from functools import partial
 from typing import assert_never
 
 from refresh.history.outcome import Outcome
-from refresh.queue.operations import Finish, FinishAnswer, Finished, PermitTaken, WakeUp
+from refresh.queue.answers import FinishAnswer, Finished, PermitTaken, WakeUp
+from refresh.queue.operations import Finish
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved

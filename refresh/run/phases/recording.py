@@ -4,7 +4,8 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from refresh.queue.operations import Record, RecordAnswer, Recorded, Superseded
+from refresh.queue.answers import RecordAnswer, Recorded, Superseded
+from refresh.queue.operations import Record
 from refresh.run.state import Cancelling, Followed, Polling, Recording, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import superseded

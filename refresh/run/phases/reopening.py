@@ -4,7 +4,8 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from refresh.queue.operations import Done, Drop, PermitTaken, Reopen, ReopenAnswer, Superseded
+from refresh.queue.answers import Done, PermitTaken, ReopenAnswer, Superseded
+from refresh.queue.operations import Drop, Reopen
 from refresh.run.state import Dropping, Looking, Reopening, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import permit_taken, superseded

@@ -5,7 +5,8 @@ from functools import partial
 from typing import assert_never
 
 from refresh.polling.schedule import next_wait
-from refresh.queue.operations import Done, HoldAnswer, Superseded, WaitBehind
+from refresh.queue.answers import Done, HoldAnswer, Superseded
+from refresh.queue.operations import WaitBehind
 from refresh.run.state import Blocked, Looking, ReportingBlocker, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import superseded

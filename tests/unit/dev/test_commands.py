@@ -85,7 +85,8 @@ def test_every_measurement_gets_its_arguments(what: str, monkeypatch: pytest.Mon
         return 7
 
     monkeypatch.setattr("dev.bench.polling.main", main)
-    monkeypatch.setattr("dev.bench.queue_load.main", main)
+    monkeypatch.setattr("dev.bench.callers.main", main)
+    monkeypatch.setattr("dev.bench.queue.main", main)
     monkeypatch.setattr(servers, "devhost_bench", main)
     assert commands.run(commands.parse(["bench", what, "--x", "1"])) == 7
     assert received == [["--x", "1"]]

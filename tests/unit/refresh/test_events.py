@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from durable.codec import encode
 from refresh.events import Event
 from refresh.history.look import LostWindow
-from refresh.queue.operations import Claim, Claimed, Close, Closed, Finish, Finished, Record, Recorded
+from refresh.queue.answers import Claimed, Closed, Finished, Recorded
+from refresh.queue.operations import Claim, Close, Finish, Record
 from refresh.run.orders import (
     Accepted,
     AnswerLost,

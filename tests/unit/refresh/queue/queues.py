@@ -11,38 +11,40 @@ import msgspec
 from refresh.failure.catalogue import Failure
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
-from refresh.queue.machine import apply
-from refresh.queue.operations import (
+from refresh.queue.answers import (
     AnyAnswer,
-    AskToLeave,
-    Claim,
     Claimed,
-    Close,
     Closed,
-    Drop,
     Ended,
-    Enroll,
     EnrollAnswer,
     Enrolled,
-    Finish,
     Finished,
     HoldAnswer,
     Holder,
-    Leave,
     LeaveAnswer,
     LeaveReason,
     Left,
+    Recorded,
+    ReopenAnswer,
+    Turn,
+)
+from refresh.queue.machine import apply
+from refresh.queue.operations import (
+    AskToLeave,
+    Claim,
+    Close,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
     Operation,
     Record,
-    Recorded,
     Reopen,
-    ReopenAnswer,
     Restart,
     ReturnPermit,
     Sweep,
     TakePermit,
     Tidy,
-    Turn,
     WaitBehind,
     name_of,
 )

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from refresh.queue.answers import Ended
 from refresh.queue.machine import AHEAD, apply
 from refresh.queue.memory import FROM_THE_FUTURE
-from refresh.queue.operations import Ended, Tidy
+from refresh.queue.operations import Tidy
 from refresh.queue.state import Queue
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import NOON, Desk

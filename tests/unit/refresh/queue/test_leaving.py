@@ -2,8 +2,8 @@
 
 import pytest
 
+from refresh.queue.answers import Done, Ended, Left, Superseded, Taken, Turn, Unknown, WakeUp
 from refresh.queue.memory import MAX_ASKED, MAX_REMEMBERED
-from refresh.queue.operations import Done, Ended, Left, Superseded, Taken, Turn, Unknown, WakeUp
 from refresh.queue.state import Departed
 from refresh.queue.stored import dump
 from tests.unit.refresh.queue.queues import COMPLETED, SALES, Desk

@@ -10,35 +10,37 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
+from refresh.queue.answers import (
+    Claimed,
+    Closed,
+    Done,
+    Ended,
+    Enrolled,
+    Finished,
+    Holder,
+    Left,
+    PermitTaken,
+    Recorded,
+    Superseded,
+    Taken,
+    Turn,
+)
 from refresh.queue.memory import REMEMBERED, UNCOLLECTED
 from refresh.queue.operations import (
     AskToLeave,
     Claim,
-    Claimed,
     Close,
-    Closed,
-    Done,
     Drop,
-    Ended,
     Enroll,
-    Enrolled,
     Finish,
-    Finished,
-    Holder,
     Leave,
-    Left,
     Operation,
-    PermitTaken,
     Record,
-    Recorded,
     Reopen,
     Restart,
     ReturnPermit,
-    Superseded,
     Sweep,
-    Taken,
     TakePermit,
-    Turn,
 )
 from refresh.scope.scope import Scope, TableRef
 from refresh.times import instant

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from refresh.queue.operations import Done, Drop, Finish, Operation, PermitTaken, Reopen, ReturnPermit, TakePermit
+from refresh.queue.answers import Done, PermitTaken
+from refresh.queue.operations import Drop, Finish, Operation, Reopen, ReturnPermit, TakePermit
 from refresh.queue.runs import MAX_RETURNED
 from tests.unit.refresh.queue.queues import Desk, failed
 

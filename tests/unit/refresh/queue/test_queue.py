@@ -5,21 +5,8 @@ from typing import Any
 import pytest
 
 from refresh.history.look import ExternalRefresh, Look
-from refresh.queue.operations import (
-    Close,
-    Done,
-    Drop,
-    Ended,
-    Enrolled,
-    Finished,
-    Operation,
-    Record,
-    Reopen,
-    Superseded,
-    Turn,
-    WaitBehind,
-    WakeUp,
-)
+from refresh.queue.answers import Done, Ended, Enrolled, Finished, Superseded, Turn, WakeUp
+from refresh.queue.operations import Close, Drop, Operation, Record, Reopen, WaitBehind
 from refresh.queue.state import Queue
 from refresh.scope.scope import Scope
 from refresh.times import instant

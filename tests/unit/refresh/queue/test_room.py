@@ -3,8 +3,9 @@
 import pytest
 
 from refresh.queue import room
+from refresh.queue.answers import Ended, Enrolled, QueueFull
 from refresh.queue.machine import apply
-from refresh.queue.operations import Ended, Enroll, Enrolled, QueueFull
+from refresh.queue.operations import Enroll
 from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, Desk, enhanced
 
 FULL = QueueFull(retry_after=room.RETRY_AFTER_SECONDS)

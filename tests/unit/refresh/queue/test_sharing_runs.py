@@ -6,7 +6,8 @@ import pytest
 
 from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import Outcome
-from refresh.queue.operations import Claimed, Close, Closed, Finish, Left, Taken, Turn, WakeUp
+from refresh.queue.answers import Claimed, Closed, Left, Taken, Turn, WakeUp
+from refresh.queue.operations import Close, Finish
 from refresh.queue.state import MAX_KNOWN_OBJECTS
 from refresh.scope.scope import TableRef
 from refresh.times import instant

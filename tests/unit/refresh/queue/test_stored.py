@@ -13,7 +13,8 @@ import pytest
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.queue import stored as stored_queue
-from refresh.queue.operations import AnyOperation, Done, Enroll, Finish, Leave, Tidy, name_of
+from refresh.queue.answers import Done
+from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy, name_of
 from refresh.queue.state import Queue
 from refresh.queue.stored import UnreadableError, dump, handle, load
 from refresh.scope.scope import Scope, TableRef

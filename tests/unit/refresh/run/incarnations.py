@@ -11,22 +11,8 @@ from refresh.history.outcome import Outcome, judge
 from refresh.history.progress import Progress
 from refresh.history.rows import RefreshRow
 from refresh.polling.limits import Limits
-from refresh.queue.operations import (
-    Claim,
-    Claimed,
-    Close,
-    Closed,
-    Done,
-    Finish,
-    Operation,
-    Record,
-    Recorded,
-    Reopen,
-    Superseded,
-    Turn,
-    WaitBehind,
-    WakeUp,
-)
+from refresh.queue.answers import Claimed, Closed, Done, Recorded, Superseded, Turn, WakeUp
+from refresh.queue.operations import Claim, Close, Finish, Operation, Record, Reopen, WaitBehind
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import (
     Accepted,

@@ -13,20 +13,9 @@ from refresh.history.adoption import blocker, candidates, look_at, new_rows, sho
 from refresh.history.look import Look, LostWindow
 from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import RefreshRow
+from refresh.queue.answers import AnyAnswer, Ended, Enrolled, Left, Restarted, Turn
 from refresh.queue.machine import apply
-from refresh.queue.operations import (
-    AnyAnswer,
-    AnyOperation,
-    Ended,
-    Enroll,
-    Enrolled,
-    Leave,
-    Left,
-    Restart,
-    Restarted,
-    TakePermit,
-    Turn,
-)
+from refresh.queue.operations import AnyOperation, Enroll, Leave, Restart, TakePermit
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, load
 from refresh.run.machine import continued, next_step

@@ -8,7 +8,8 @@ import pytest
 
 from refresh.history.look import LostWindow
 from refresh.history.progress import Progress
-from refresh.queue.operations import Claim, Finish, Finished, Turn
+from refresh.queue.answers import Finished, Turn
+from refresh.queue.operations import Claim, Finish
 from refresh.run.machine import continued
 from refresh.run.orders import (
     Accepted,

@@ -9,21 +9,8 @@ from refresh.failure.catalogue import failure
 from refresh.history.look import ExternalRefresh, LostWindow
 from refresh.history.outcome import judge
 from refresh.history.rows import RefreshRow
-from refresh.queue.operations import (
-    Claim,
-    Close,
-    Closed,
-    Done,
-    Drop,
-    Finish,
-    Finished,
-    Operation,
-    PermitTaken,
-    Record,
-    Reopen,
-    Turn,
-    WaitBehind,
-)
+from refresh.queue.answers import Closed, Done, Finished, PermitTaken, Turn
+from refresh.queue.operations import Claim, Close, Drop, Finish, Operation, Record, Reopen, WaitBehind
 from refresh.run.orders import (
     Accepted,
     AnswerLost,

@@ -4,21 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from refresh.queue.answers import AnyAnswer, Claimed, Enrolled, Holder, PermitTaken
 from refresh.queue.machine import apply
-from refresh.queue.operations import (
-    AnyAnswer,
-    AnyOperation,
-    Claim,
-    Claimed,
-    Close,
-    Enroll,
-    Enrolled,
-    Holder,
-    PermitTaken,
-    Record,
-    Reopen,
-    TakePermit,
-)
+from refresh.queue.operations import AnyOperation, Claim, Close, Enroll, Record, Reopen, TakePermit
 from refresh.queue.state import Queue
 from refresh.run.orders import Blocked, PostAnswer, Unavailable, Unwanted
 from refresh.run.step import Ask

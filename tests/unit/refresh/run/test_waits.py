@@ -7,7 +7,8 @@ import pytest
 from durable.codec import decode, encode
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.progress import Progress
-from refresh.queue.operations import Done, WaitBehind
+from refresh.queue.answers import Done
+from refresh.queue.operations import WaitBehind
 from refresh.run.orders import (
     Accepted,
     Appeared,

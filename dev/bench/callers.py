@@ -1,4 +1,4 @@
-"""`dev.py bench queue`: many simultaneous callers of one model; the cost, compared with the refreshes alone.
+"""`dev.py bench callers`: many simultaneous callers of one model; the cost, compared with the refreshes alone.
 
 The app on the devhost and the Power BI service for development run in this process, in real time and over HTTP. Every
 piece of work that the engine hands to the app is counted.
@@ -129,7 +129,7 @@ def table(rounds: list[Measured]) -> Table:
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 if every outcome was correct and no round took more than two refreshes."""
-    parser = argparse.ArgumentParser(prog="dev.py bench queue", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dev.py bench callers", description=__doc__)
     parser.add_argument(
         "--callers",
         type=int,

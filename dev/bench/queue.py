@@ -1,9 +1,10 @@
-"""What each operation of a queue costs, and whether that grows faster than its members.
+"""`dev.py bench queue`: what each operation of a queue costs, and whether that grows faster than its members.
 
 Each member asks for 300 tables of the same 1,000, in a scope of its own. Measured is what the entity does: reading the
 stored state, the operation, and writing. Milliseconds of processor time, the least of five.
 """
 
+import argparse
 import hashlib
 import json
 import random
@@ -16,6 +17,7 @@ import msgspec
 
 from refresh.history.look import Look
 from refresh.history.outcome import Outcome
+from refresh.queue.answers import Holder
 from refresh.queue.operations import (
     AnyOperation,
     AskToLeave,
@@ -24,7 +26,6 @@ from refresh.queue.operations import (
     Drop,
     Enroll,
     Finish,
-    Holder,
     Leave,
     Record,
     Reopen,
@@ -43,8 +44,10 @@ AT = instant(NOW)
 WORKSPACE = "22222222-2222-4222-8222-222222222222"
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Prints the table."""
+    parser = argparse.ArgumentParser(prog="dev.py bench queue", description=__doc__)
+    parser.parse_args(arguments)
     columns = [measure(size) for size in SIZES]
     print(f"{'members':28}" + "".join(f"{size:>10,}" for size in SIZES))
     for name in columns[0]:
@@ -121,7 +124,3 @@ def scope(number: int) -> Scope:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
