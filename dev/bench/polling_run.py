@@ -10,22 +10,34 @@ import json
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
+
+import msgspec
 
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Returned
-from refresh.polling.schedule import Limits
+from durable.calls import ACTIVITIES
+from durable.codec import decode, encode
+from durable.names import REFRESH_REQUEST
+from refresh.polling.limits import Limits
 from refresh.queue.machine import apply
-from refresh.run.machine import Step, advance, next_step
+from refresh.queue.operations import AnyOperation, Enroll
+from refresh.queue.state import Queue
+from refresh.queue.stored import dump
+from refresh.run.machine import next_step
+from refresh.run.orders import Order
 from refresh.run.state import RunState
+from refresh.run.step import Ask, Do, End, Step, Wait
+from refresh.scope.scope import RefreshOptions, Scope
 from refresh.times import instant
-from tests.simulation.platform import Installed, route, run_function
+from tests.simulation.platform import Installed, at_once, route, run_activity
 
 BEGIN = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
 MODEL = str(UUID(int=0xA))
-SCOPE = {"workspace_id": str(UUID(int=1)), "refresh": None, "notify_option": "NoNotification"}
+WORKSPACE = str(UUID(int=1))
+REQUEST = "a"
 LONG = 5 * 3600.0
 """Seconds from which a refresh must be an enhanced one: Power BI ends standard ones after five hours."""
 EARLIER = 20
@@ -76,7 +88,7 @@ class _World:
         self.now = BEGIN
         self.random = random.Random(f"polling {seed} {float(usual)}")  # noqa: S311
         self._enhanced = usual >= LONG
-        self._queue: Json | None = None
+        self._queue = Queue()
         self._calls: list[str] = []
         self._service = PowerBiService(seed)
         seconds = duration(self.random, usual) if part is None else part * usual
@@ -90,37 +102,58 @@ class _World:
 
     def follow(self, limits: Limits) -> Followed:
         """From the enrolment to the outcome."""
-        options = {"type": "full", "timeout": "23:59:59"} if self._enhanced else None
-        spec = {"scope": {**SCOPE, "refresh": options}, "share": True, "wake": "wake-1"}
-        self._operation("enroll", {"request": "a", "token": "a", "at": instant(self.now), **spec})
-        state = RunState("a-r1", MODEL, 1, "life", limits)
-        while state.outcome is None:
-            state = advance(state, self._answer(state, next_step(state)), self.now)
+        options = RefreshOptions(timeout="23:59:59") if self._enhanced else None
+        scope = Scope(workspace_id=WORKSPACE, refresh=options)
+        self._apply(Enroll(at=instant(self.now), request=REQUEST, token=REQUEST, scope=scope, wake="wake-1"))
+        run = RunState(run=f"{REQUEST}-r1", dataset_id=MODEL, incarnation=1, token=REQUEST, limits=limits)
+        while run.outcome is None:
+            run = self._carry_out(next_step(run, instant(self.now)))
         refresh = self._service.seen(MODEL, self.now)["refreshes"][-1]
-        if (refresh["requestId"], refresh["state"]) != (state.refresh_id, state.outcome["status"]):
-            raise RuntimeError(f"wrong outcome {state.outcome} of refresh {refresh}")
+        if (refresh["requestId"], refresh["state"]) != (run.refresh_id, run.outcome.status):
+            raise RuntimeError(f"wrong outcome {run.outcome} of refresh {refresh}")
         delay = self.now - datetime.fromisoformat(refresh["endTime"])
         return Followed(len(self._calls) - self._calls.index("POST"), delay.total_seconds())
 
-    def _answer(self, state: RunState, step: Step) -> Json:
-        if step.kind == "wait":
-            self.now += timedelta(seconds=step.seconds)
-            return {}
-        if step.kind == "queue":
-            return self._operation(step.name, {**(step.input or {}), **state.identity(instant(self.now))})
-        if step.name == "wake_requests":
-            return {}
-        done = run_function(Call("activity", step.name, json.dumps(step.input)))
-        if not isinstance(done, Returned):
-            raise RuntimeError(f"{step.name}: {done}")
-        answer: Json = json.loads(done.value or "{}")
-        return answer
+    def _carry_out(self, step: Step) -> RunState:
+        match step:
+            case Wait():
+                self.now += timedelta(seconds=step.seconds)
+                return step.then
+            case Ask():
+                answer = self._apply(step.operation)
+                return step.then(answer, self.now).run
+            case Do():
+                answer = self._run_activity(step.order)
+                return step.then(answer, self.now).run
+            case End():
+                raise RuntimeError("the run ended without an outcome")
+            case _:
+                assert_never(step)
 
-    def _operation(self, name: str, arguments: Json) -> Json:
-        self._queue, answer = apply(self._queue, name, arguments)
+    def _run_activity(self, order: Order[Any]) -> Any:
+        name, kind = ACTIVITIES[type(order)]
+        outcome = at_once(run_activity(Call("activity", name, json.dumps(encode(order)))))
+        if not isinstance(outcome, Returned):
+            raise RuntimeError(f"{name}: {outcome}")
+        return decode(json.loads(outcome.value), kind)
+
+    def _apply(self, operation: Any) -> Any:
+        queue, answer = apply(self._queue, operation, self.now)
+        self._queue = queue or Queue()
         return answer
 
     # ---- reached by the activities ------------------------------------------------------------------------------
+
+    def seconds(self) -> float:
+        """A monotonic clock."""
+        return (self.now - BEGIN).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        """A wait of an activity, in which the queue processes signals."""
+        self.now += timedelta(seconds=seconds)
+
+    async def turn(self) -> None:
+        """Nothing else is under way."""
 
     def power_bi(self, request: Request) -> Response:
         """A call to Power BI, with the latency of both directions."""
@@ -130,20 +163,21 @@ class _World:
         self.now += timedelta(seconds=self.random.uniform(*ONE_WAY_SECONDS))
         return response
 
-    def rpc_post(self, url: str, data: Any) -> list[Any]:
-        """A signal to the queue."""
-        _parts, query = route(url)
-        self._operation(query["op"], json.loads(data))
-        return [202, None]
-
-    def rpc_get(self, url: str, _: Any = None) -> list[Any]:
-        """The state of the queue, or of the one request, which is running."""
+    async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
+        """A signal to the queue; the state of the queue, or of the one request, which is running."""
         parts, _query = route(url)
+        if method == "POST":
+            self._apply(msgspec.convert(json.loads(data), AnyOperation))
+            return [202, None]
         if parts[0] == "entities":
-            return [200, self._queue]
+            return [200, dump(self._queue)]
         times = dict.fromkeys(("createdTime", "lastUpdatedTime"), "2026-03-30T02:00:00Z")
-        return [200, {"name": "refresh_request", "instanceId": parts[1], "runtimeStatus": "Running", **times}]
+        return [200, {"name": REFRESH_REQUEST, "instanceId": parts[1], "runtimeStatus": "Running", **times}]
 
-    async def sleep(self, seconds: float) -> None:
-        """A wait of an activity, in which the queue processes signals."""
-        self.now += timedelta(seconds=seconds)
+    def page(self, query: dict[str, str | None], continuation: str) -> tuple[list[Json], str]:
+        """No activity of a run lists instances."""
+        raise NotImplementedError
+
+    def callback(self, request: Request) -> Response:
+        """No activity of a run calls back."""
+        raise NotImplementedError
