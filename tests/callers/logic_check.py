@@ -46,9 +46,9 @@ def template_problems(template: Json) -> list[str]:
     """Faults of an ARM template for a Consumption logic app."""
     (resource,) = template["resources"]
     own, properties = template["parameters"], resource["properties"]
-    names = [name for text in texts(template["resources"]) for name in re.findall(r"^\[parameters\('(\w+)'\)\]$", text)]
+    used = "\n".join(texts(template["resources"]))
+    names = re.findall(r"^\[parameters\('(\w+)'\)\]$", used, re.MULTILINE)
     found = [f"the template has no parameter {name}" for name in names if name not in own]
-    used = " ".join(texts(template["resources"]))
     found += [f"parameter {name} is not used" for name in own if name not in used]
     declared, values = properties["definition"].get("parameters", {}), properties.get("parameters", {})
     found += [f"workflow parameter {name} has no value" for name in declared.keys() - values.keys()]
