@@ -43,7 +43,7 @@ def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
 
 
 def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
-    """Each has a port of its own for the durable client, so each app talks to its own host."""
+    """Each has its own port for the durable client, so each app uses its own host."""
     hosts = [start(), Devhost(APP, tmp_path / "other", env=environment)]
     try:
         for n, host in enumerate(hosts):
@@ -103,7 +103,7 @@ def test_keys_open_what_they_open_on_azure(start: Start) -> None:
 
 
 def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
-    """Values of local.settings.json are defaults, the environment wins; routes that overlap are told at the start."""
+    """The environment takes precedence over local.settings.json; overlapping routes are logged at the start."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")
