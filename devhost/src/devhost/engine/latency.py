@@ -35,6 +35,8 @@ class Latency:
         `ordered` messages do not overtake earlier ordered messages to the same target.
         """
         most = self.client if from_client else self.internal
+        if not most and not self._last:
+            return None
         due = now + timedelta(seconds=self._random.uniform(0, most)) if most > 0 else None
         if from_client or not ordered:
             return due
