@@ -375,6 +375,12 @@ def a_key_names_nothing() -> list[Patch]:
 
 
 @mutation
+def tokens_follow_from_nothing() -> list[Patch]:
+    """Starts that race under a key hand out tokens of their own, and those of one of them open nothing."""
+    return [(http_start, "token", lambda *_, **__: secrets.token_urlsafe(24))]
+
+
+@mutation
 def a_look_is_kept_for_ever() -> list[Patch]:
     """A status is answered from a cache that never expires."""
     return [(looks, "KEPT_SECONDS", 1e9)]
