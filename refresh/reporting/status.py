@@ -123,7 +123,7 @@ def summary(request: StoredRequest, run: RunStatus | None = None) -> Json:
             "status": outcome.status if outcome else standing.status,
             "workspaceId": spec.scope.workspace_id,
             "datasetId": spec.dataset_id,
-            "caller": spec.caller,
+            "caller": spec.caller or None,
             "runId": outcome.run_id if outcome else standing.run_id,
             "refreshId": outcome.refresh_id if outcome else standing.refresh_id,
             "requestedAt": request.state.requested_at,
