@@ -98,7 +98,7 @@ def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]
 
 
 def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
-    """Ten callers at the same instant hold the same URIs, whichever of them the engine took, and one refresh is made."""
+    """Ten callers at the same instant hold the same URIs, whichever of them the engine took; one refresh is made."""
     model = world.model(seconds=LONG)
     answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
     assert [answer.status_code for answer in answers] == [202] * 10
