@@ -72,6 +72,10 @@ async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> 
     if holder.execution != execution:
         window = LostWindow(since=adoption.service_clock(asked.look, holder.permit_taken_at or ""))
         return orders.AnswerLost(error="Another execution started it.", window=window)
+    if await engine.first_alive(holder.members) is None:
+        # all of them ended while the permit was on its way
+        await _return_permit(engine, asked, execution)
+        return orders.Unwanted(requests=tuple(holder.members))
     posted = await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
     if not isinstance(posted, Started):
         return posted
@@ -97,14 +101,19 @@ async def _take_permit(engine: Engine, asked: orders.PostRefresh, execution: str
     A permit that does not show in time is given back, so that a late one is known to have posted nothing.
     """
     dataset_id = asked.model.dataset_id
-    identity: dict[str, Any] = {"holder": asked.holder, "permit": asked.permit, "execution": execution}
-    await engine.tell_queue(dataset_id, TakePermit(at=instant(clock.now()), **identity))
+    operation = TakePermit(at=instant(clock.now()), holder=asked.holder, permit=asked.permit, execution=execution)
+    await engine.tell_queue(dataset_id, operation)
     async for _ in waits.pauses(waits.ACTIVITY_SECONDS):
         run = (await engine.read_queue(dataset_id)).permitted(asked.holder, asked.permit)
         if run is None or run.execution is not None:
             return run
-    await engine.tell_queue(dataset_id, ReturnPermit(at=instant(clock.now()), **identity))
+    await _return_permit(engine, asked, execution)
     return None
+
+
+async def _return_permit(engine: Engine, asked: orders.PostRefresh, execution: str) -> None:
+    operation = ReturnPermit(at=instant(clock.now()), holder=asked.holder, permit=asked.permit, execution=execution)
+    await engine.tell_queue(asked.model.dataset_id, operation)
 
 
 def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | orders.PostAnswer:
