@@ -25,6 +25,7 @@ from refresh.run import orders
 from refresh.scope.body import refresh_body
 from refresh.times import instant
 
+ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
 """What the service's clock, told in whole seconds, and the way to it can add to the start of a refresh."""
 
@@ -87,7 +88,7 @@ async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> 
 def _last_look(model: Model, asked: orders.PostRefresh) -> Clock | orders.Appeared | orders.Blocked:
     """The service's clock, if nothing is new that makes the POST superfluous or certain to be refused."""
     history = model.history()
-    found = model.adoptable(history, asked.look, asked.scope)
+    found, _ = model.adoptable(history, asked.look, asked.scope)
     if found:
         return orders.Appeared(refresh_id=found.request_id)
     if any(row.state == "running" for row in adoption.new_rows(history.rows, asked.look)):
@@ -126,7 +127,7 @@ def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | 
     except AnswerLost as error:
         # if it was accepted, then before we gave up
         window = LostWindow(since=instant(sent), until=instant(service.now() + STAMP_MARGIN))
-        return orders.AnswerLost(error=error.message, window=window)
+        return orders.AnswerLost(error=error.message, window=window, accepted=error.http_status == ACCEPTED)
     except PowerBiError as error:
         return trouble(error, asked.model.dataset_id)
 
