@@ -1,4 +1,4 @@
-"""The nightly purge in the simulated world: requests under a key vanish one by one, in any order, while others start."""
+"""The nightly purge in the simulated world: requests vanish one by one, in any order, while others start."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
