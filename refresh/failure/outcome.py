@@ -1,19 +1,23 @@
 """How a refresh ended, from what Power BI says of it to what a caller is told."""
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from refresh.failure.catalogue import failure
-from refresh.failure.causes import cause_of
+import msgspec
+
+from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.rows import RefreshRow, iso
+from refresh.messages import Shown
+from refresh.request.scope import TableRef
+
+MAX_FAILED_OBJECTS = 50
+"""Of thousands of partitions: a caller whose object is not named gets another try, alone."""
 
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Shown, frozen=True, kw_only=True):
     """The end of a refresh. Times are ISO 8601 with a `Z`; `error` is what `failure` builds."""
 
     status: Status
@@ -21,36 +25,14 @@ class Outcome:
     refresh_type: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
-    error: Json | None = None
-
-    def to_json(self) -> Json:
-        """Plain JSON for durable values and answers."""
-        return {
-            "status": self.status,
-            "refreshId": self.refresh_id,
-            "refreshType": self.refresh_type,
-            "startedAt": self.started_at,
-            "endedAt": self.ended_at,
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, value: Json) -> "Outcome":
-        """The outcome that `to_json` wrote; keys that others added are left out."""
-        status: Status = value["status"]
-        if status not in get_args(Status):
-            raise ValueError(f"{status!r} is no outcome")
-        return cls(
-            status=status,
-            refresh_id=value.get("refreshId"),
-            refresh_type=value.get("refreshType"),
-            started_at=value.get("startedAt"),
-            ended_at=value.get("endedAt"),
-            error=value.get("error"),
-        )
+    error: Failure | None = None
+    failed_objects: tuple[TableRef, ...] = ()
+    """Up to 50 of the tables and partitions that failed."""
+    adopted: bool = False
+    """The refresh is not known to be one of ours."""
 
 
-def judge(row: RefreshRow, dataset_id: str) -> Outcome | None:
+def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> Outcome | None:
     """The outcome of a refresh of this model; None while it has not ended."""
     match row.state:
         case "running":
@@ -58,13 +40,45 @@ def judge(row: RefreshRow, dataset_id: str) -> Outcome | None:
         case "completed":
             return _outcome(row, "Completed", None)
         case "cancelled":
-            return _outcome(row, "Cancelled", _error(row, dataset_id, "RefreshCancelled"))
+            return _outcome(row, "Cancelled", _error(row, dataset_id, "RefreshCancelled", names))
         case "disabled":
-            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshDisabled"))
+            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshDisabled", names))
         case "timedOut":
-            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshTimedOut"))
+            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshTimedOut", names))
         case "failed":
-            return _outcome(row, "Failed", _failed(row, dataset_id))
+            cause = row.error.cause if row.error else None
+            return _outcome(row, "Failed", _error(row, dataset_id, cause or "RefreshFailed", names))
+
+
+def _outcome(row: RefreshRow, status: Status, error: Failure | None) -> Outcome:
+    failed = tuple(
+        TableRef(entry.table, entry.partition)
+        for entry in row.objects
+        if entry.status.lower() in ("failed", "timedout")
+    )
+    return Outcome(
+        status=status,
+        refresh_id=row.request_id,
+        refresh_type=row.refresh_type,
+        started_at=iso(row.start),
+        ended_at=iso(row.end),
+        error=error,
+        failed_objects=failed[:MAX_FAILED_OBJECTS],
+    )
+
+
+def _error(row: RefreshRow, dataset_id: str, code: str, names: ModelNames | None) -> Failure:
+    said = row.error
+    return failure(
+        code,
+        dataset_id,
+        detail=said.text if said else None,
+        service_code=said.code if said else None,
+        table=said.table if said else None,
+        partition=said.partition if said else None,
+        refresh_id=row.request_id,
+        names=names,
+    )
 
 
 def judge_json(row: Json, dataset_id: str) -> Outcome | None:
@@ -72,26 +86,13 @@ def judge_json(row: Json, dataset_id: str) -> Outcome | None:
     return judge(RefreshRow.from_json(row), dataset_id)
 
 
-def _outcome(row: RefreshRow, status: Status, error: Json | None) -> Outcome:
-    return Outcome(status, row.request_id, row.refresh_type, iso(row.start), iso(row.end), error)
-
-
-def _failed(row: RefreshRow, dataset_id: str) -> Json:
-    said = row.error
-    if said is None:
-        return _error(row, dataset_id, "RefreshFailed")
-    cause = cause_of(said.code, said.text)
-    return _error(row, dataset_id, cause.code if cause else "RefreshFailed", said.code)
-
-
-def _error(row: RefreshRow, dataset_id: str, code: str, reported_as: str | None = None) -> Json:
-    said = row.error
-    return failure(
-        code,
-        dataset_id,
-        detail=said.text if said else None,
-        refresh_id=row.request_id,
-        table=said.table if said else None,
-        partition=said.partition if said else None,
-        reported_as=reported_as,
-    )
+def outcome_json(outcome: Outcome) -> Json:
+    """An outcome as durable values of before typed messages have it: every key is written."""
+    return {
+        "status": outcome.status,
+        "refreshId": outcome.refresh_id,
+        "refreshType": outcome.refresh_type,
+        "startedAt": outcome.started_at,
+        "endedAt": outcome.ended_at,
+        "error": msgspec.to_builtins(outcome.error) if outcome.error else None,
+    }

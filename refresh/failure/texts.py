@@ -1,0 +1,315 @@
+"""Texts of the service and of its engine: what is a cause in them, what a consequence, and what says nothing.
+
+Facts: public reports of failing refreshes. An enhanced refresh lists its errors one a line, each as `0xCODE: text`, with
+what was cancelled because of them and lines that hold only ids. The engine closes an error with the object it was
+about: `... Table: Sales. Partition: Sales-2026.`
+
+Every pattern is bounded, so that the work grows with the length of the text and no faster.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_TEXT = 1_000_000
+"""Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
+MAX_NAME = 512
+"""Characters of a table or partition name, as many as Power BI allows."""
+
+_CODE = re.compile(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
+_SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
+_MARK = re.compile(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
+
+# ---- sentences that say nothing of the cause ------------------------------------------------------------------------
+
+_BEGIN = r"(?:(?<=[.!?;:}\]>)\"'\n]\s)|(?<=[.!?;]\s\s)|(?<=\n)|^\s{0,20})"
+_CLOSING = (
+    r"(?:\s?The exception was raised by the \w{1,40} interface\.?)?"
+    r"(?:\s{1,3}Table: [^\n]{1,200}?\.(?=\s|$)(?:\s{1,3}Partition: [^\n]{1,200}?\.(?=\s|$))?)?"
+)
+_CANCELLED = re.compile(
+    _BEGIN + r"(?:(?:the|this|your|a)\s)?(?:current\s)?(?:operation|command|task|statement|batch|transaction)s?\s"
+    r"(?:(?:was|has been|have been|were|is|got)\s)?cancell?ed"
+    # a reason of its own makes it a cause: not enough memory, a user, a time-out
+    r"(?!\s(?:because|due to|by|since|after|as a result|when|for|on|at)\b"
+    r"(?!\s(?:of\s)?(?:an|the|some)?\s?(?:other|another|error|failure)))"
+    r"(?:\s(?:because|due to|since|after|as a result)\s[^.\n]{0,200})?[.!]{0,3}" + _CLOSING,
+    re.IGNORECASE,
+)
+_SIBLING = re.compile(
+    _BEGIN
+    + r"[^.\n]{0,160}\banother (?:operation|command|statement) in the (?:transaction|batch) failed[.!]{0,3}"
+    + _CLOSING,
+    re.IGNORECASE,
+)
+_RETRY_LIMIT = re.compile(
+    _BEGIN + r"(?:the )?retry attempts? for [^.\n]{0,120}\bexceed[^.\n]{0,120}[.!]{0,3}", re.IGNORECASE
+)
+_IDS = re.compile(
+    r"(?:\bTechnical details:\s{0,3})?"
+    r"\b(?:Root\s?Activity|Activity|Client\s?Request|Request|Correlation|Session)\s?Id:?\s{0,3}"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[.,;]?"
+    r"(?:\s{0,3}(?:Date|Time|Timestamp)\s?(?:\(UTC\))?:\s{0,3}[\d/:.TZ -]{4,30}"
+    r"(?:\s?[AP]M)?\.?)?",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(r"(?:The )?exception was raised by the \w{1,40} interface\.?", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:See|Refer to|Learn more(?: at)?:?|For more (?:information|details),?\s(?:see|visit))\s{1,3}"
+    r"https?://\S{1,500}(?: to learn more| for (?:more )?(?:information|details))?\.?",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
+_POLITE = re.compile(
+    r"(?:the last refresh attempt failed because of an internal service error"
+    r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
+    r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? (?:transient|temporary)"
+    r" (?:issue|error|problem|failure|condition)"
+    r"|(?:this is )?an? (?:transient|temporary) (?:service |server )?(?:issue|error|problem|failure|condition)"
+    r"(?: (?:has )?(?:occurred|happened))?"
+    r"|(?:the|this) (?:operation|refresh|request|service|error|failure) (?:failed because of|failed due to|is|was|had)"
+    r" an? (?:internal |service )?(?:transient|temporary) (?:issue|error|problem|failure|condition)"
+    r"|(?:the |this )?service is temporarily unavailable"
+    r"|if you try again later and still see this message,? (?:please )?contact support"
+    r"|(?:please )?(?:re)?try (?:again|the (?:operation|request|refresh)(?: again)?)"
+    r"(?: later| in a few minutes| after some time)?"
+    r"|(?:if (?:the|this) (?:problem|issue|error) persists,? )?(?:please )?contact (?:customer |microsoft )?support"
+    r"(?: for (?:help|assistance))?)",
+    re.IGNORECASE,
+)
+_ADVICE = re.compile(
+    r"(?:please|either|see|if you|to learn|learn|try|retry|contact|check|verify|make sure|ensure|for more|consider|"
+    r"refer|replace|grant|go to|you can|you (?:should|must|need))\b",
+    re.IGNORECASE,
+)
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
+
+
+class Named(NamedTuple):
+    """A text without its closing, and the object that the closing names."""
+
+    text: str
+    table: str | None
+    partition: str | None
+
+
+def bounded(text: str) -> str:
+    """All of a text, or its beginning and its end if it is longer than MAX_TEXT."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT // 2]}\n{text[-MAX_TEXT // 2 :]}"
+
+
+def unmarked(text: str) -> str:
+    """A text without the marks that the service puts around names and content, such as `<oii>Sales</oii>`."""
+    return _MARK.sub("", text)
+
+
+def listed(text: str) -> Iterator[tuple[str | None, str]]:
+    """The errors of a text that lists several, each as `0xCODE: text`, with their codes. A text without is one error.
+
+    A code begins an error at the start of a line or after the end of a sentence; within a sentence it is part of it.
+    """
+    begin, code = 0, None
+    for match in _CODE.finditer(text):
+        before = text[begin : match.start()].rstrip(" \t")
+        if before and before[-1] not in ("\n", "\r", *_SENTENCE_END) and not before.endswith("\\n"):
+            continue
+        if before.strip() or code:
+            yield from _parts(code, _unescaped(before))
+        begin, code = match.end(), match[1]
+    yield from _parts(code, _unescaped(text[begin:]))
+
+
+def _unescaped(text: str) -> str:
+    """Without the backslash forms of line ends that a text encoded twice has around its lines."""
+    return text.strip().removesuffix("\\n").removesuffix("\\r").removeprefix("\\n").strip()
+
+
+def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
+    """What was cancelled, and the other sentences that name no cause, apart from the error they stand beside."""
+    rest, place = [], 0
+    for begin, end in _consequences(text):
+        if begin < place:
+            continue
+        rest.append(text[place:begin].strip())
+        yield code if not "".join(rest).strip() and not text[end:].strip() else None, text[begin:end].strip()
+        place = end
+    rest.append(text[place:].strip())
+    remaining = "\n".join(part for part in rest if part)
+    if remaining or not place:
+        yield from ((code, part) for part in _by_line(remaining))
+
+
+def _by_line(text: str) -> list[str]:
+    """The errors of lines without codes: one ends where a line closes with its table."""
+    if "\n" not in text:
+        return [text]
+    found: list[list[str]] = [[]]
+    for line in text.splitlines():
+        found[-1].append(line)
+        if closing(line).table:
+            found.append([])
+    return ["\n".join(lines).strip() for lines in found if any(line.strip() for line in lines)] or [""]
+
+
+def _consequences(text: str) -> list[tuple[int, int]]:
+    found = [match.span() for pattern in (_CANCELLED, _SIBLING, _RETRY_LIMIT) for match in pattern.finditer(text)]
+    return sorted(found, key=lambda span: (span[0], -span[1]))
+
+
+def is_cancellation(text: str) -> bool:
+    """Whether a text says only that something was cancelled, without a reason of its own."""
+    rest = text
+    for pattern in (_CANCELLED, _SIBLING):
+        rest = pattern.sub(" ", rest)
+    return rest != text and not _letters(without_noise(closing(rest).text))
+
+
+def is_noise(text: str) -> bool:
+    """Whether a text names no cause at all: ids, a retry limit, the interface that raised an exception."""
+    return not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
+
+
+def is_passing(text: str) -> bool:
+    """Whether the service calls the failure a passing one, and says nothing else."""
+    text = without_noise(closing(unmarked(text)).text)
+    return bool(_PASSING.search(text)) and not _letters(_POLITE.sub(" ", text))
+
+
+def without_passing(text: str) -> str:
+    """A text without the service's words on passing failures, if anything else is said; else all of it."""
+    if not _PASSING.search(text):
+        return text
+    kept = [part for part in _SENTENCES.split(text) if _letters(_POLITE.sub(" ", part))]
+    return " ".join(kept) or text
+
+
+def without_noise(text: str) -> str:
+    """A text without ids, links, and the interface that raised an exception."""
+    for pattern in (_IDS, _RAISED, _LINK):
+        text = pattern.sub(" ", text)
+    return text.strip(" \t\r\n;,")
+
+
+def _letters(text: str) -> bool:
+    """Whether any word is left."""
+    return re.search(r"[^\W\d_]{2}", text) is not None
+
+
+# ---- the object that an error closes with ---------------------------------------------------------------------------
+
+_LABEL = re.compile(
+    r"(?:^\s{0,5}|(?<=[.!?;:}\])>\"'\n])\s?|(?<=[.!?;:}\])>\"']\s\s))(Table|Partition):\s{0,3}", re.IGNORECASE
+)
+
+
+def closing(text: str) -> Named:
+    """The engine's closing `Table: X. Partition: Y.`, read from the end, and the text before it.
+
+    Names may hold dots, apostrophes and brackets. `Table = ...` of an M expression is no closing, nor is a label in the
+    middle of a sentence.
+    """
+    text = without_tail(text)
+    labels = list(_LABEL.finditer(text, max(len(text) - 3 * MAX_NAME, 0)))
+    if not labels:
+        return Named(text, None, None)
+    last = labels[-1]
+    if last[1].lower() == "table":
+        table = _name(text[last.end() :])
+        return Named(text[: last.start()].rstrip(), table, None) if table else Named(text, None, None)
+    partition = _name(text[last.end() :])
+    before = text[: last.start()].rstrip()
+    tables = [match for match in labels[:-1] if match[1].lower() == "table"]
+    if not tables or not partition:
+        return Named(before if partition else text, None, partition)
+    table = _name(before[tables[-1].end() :])
+    return Named(before[: tables[-1].start()].rstrip(), table, partition)
+
+
+def without_tail(text: str) -> str:
+    """A text without what the service may say after the engine's closing."""
+    text = text.rstrip(" \t\r\n")
+    for _ in range(5):
+        tail = max(0, len(text) - 600)
+        shorter = text
+        for pattern in (_IDS, _RETRY_LIMIT, _LINK, _CANCELLED, _SIBLING):
+            for match in pattern.finditer(text, tail):
+                if match.end() == len(text) and match.start() > 0:
+                    shorter = text[: match.start()].rstrip(" \t\r\n")
+                    break
+            if shorter != text:
+                break
+        if shorter == text:
+            return text
+        text = shorter
+    return text
+
+
+def _name(text: str) -> str | None:
+    """A name from what follows its label: without one full stop at the end, and without quotes around it."""
+    name = unmarked(text).strip()
+    if name.endswith((".", ";", ",")):
+        name = name[:-1].rstrip()
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
+        name = name[1:-1]
+    # the engine's names have no line ends, and a longer one is a sentence
+    return name if name and len(name) <= MAX_NAME and "\n" not in name else None
+
+
+_MENTIONS = re.compile(
+    r"\b(?:in|of|on|for|from|to|the|model)\s{1,2}(?:the\s)?(table|partition)\s{1,2}"
+    r"(?:'(?:<oii>)?([^\r\n]{1,200}?)(?:</oii>)?'(?=[\s.,;:)\]]|$)|\"([^\"\r\n]{1,200})\"|<oii>([^<\r\n]{1,200})</oii>)",
+    re.IGNORECASE,
+)
+_MENTIONED = re.compile(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
+
+
+def mentioned(text: str) -> tuple[str | None, str | None]:
+    """The table and the partition that a sentence speaks of, such as "column 'Id' in Table 'Customer'"."""
+    found: dict[str, str] = {}
+    for match in _MENTIONS.finditer(text[:4000]):
+        found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())
+    for match in _MENTIONED.finditer(text[:4000]):
+        found.setdefault(match[2].lower(), unmarked(match[1]).strip())
+    return found.get("table"), found.get("partition")
+
+
+# ---- what is shown --------------------------------------------------------------------------------------------------
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text."""
+    return [part for part in _SENTENCES.split(text) if part.strip()]
+
+
+def is_advice(sentence: str) -> bool:
+    """Whether a sentence tells what to do, and not what happened."""
+    return _ADVICE.match(sentence.lstrip(" '\"")) is not None
+
+
+def shown(text: str) -> str:
+    """A text as a person should read it: without marks, ids, links, and what is said twice."""
+    text = without_passing(without_noise(unmarked(text)))
+    text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
+    text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
+    kept: list[str] = []
+    for part in _SENTENCES.split(text) if len(text) < 20_000 else [text]:
+        # Power Query repeats its sentence, once with the details and once without
+        if len(part) < 20 or not any(part.strip(" .;") in earlier for earlier in kept[-20:]):
+            kept.append(part.strip())
+    return " ".join(kept).strip(" ;,")
+
+
+def shortened(text: str, room: int) -> str:
+    """A text that fits: what the service advises goes first, then its middle, so that names at its end stay."""
+    if len(text) <= room:
+        return text
+    parts = sentences(text)
+    for index in range(len(parts) - 1, 0, -1):
+        if is_advice(parts[index]) and not re.search(r"\d|['\"]", parts[index]):
+            del parts[index]
+            if len(" ".join(parts)) <= room:
+                return " ".join(parts)
+    text = " ".join(parts)
+    tail = min(room // 3, 120) if room > 90 else 0
+    head = text[: room - tail - 3].rstrip()
+    return f"{head} … {text[-tail:].lstrip()}" if tail else text[: room - 1].rstrip() + "…"
