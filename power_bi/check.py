@@ -3,10 +3,12 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from power_bi.client import PowerBiClient
 from power_bi.errors import PowerBiError
 from refresh.clock import now
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import Failure, failure
 from refresh.history.adoption import blocker
 from refresh.history.rows import RefreshRow, iso
 
@@ -28,7 +30,8 @@ def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> 
     except PowerBiError as error:
         of_token = error.code in OF_THE_TOKEN
         checks = ("passed", "failed", "unknown") if of_token else ("passed", "passed", "failed")
-        return _result(error.failure(str(dataset_id)), *checks)
+        names = client.known_names(workspace_id, dataset_id)
+        return _result(error.failure(str(dataset_id), names), *checks)
     last, running = next(iter(history.rows), None), blocker(history.rows, history.service_time or now())
     found = _result(None, "passed", "passed", "passed")
     return {**found, "lastRefresh": _shown(last), "running": _shown(running)}
@@ -45,9 +48,9 @@ def not_allowed(dataset_id: UUID) -> Json:
     return _result(failure("WorkspaceNotAllowed", str(dataset_id)), "failed", "unknown", "unknown")
 
 
-def _result(error: Json | None, workspace: str, token: str, history: str) -> Json:
+def _result(error: Failure | None, workspace: str, token: str, history: str) -> Json:
     return {
-        **({"error": error} if error else {}),
+        **({"error": msgspec.to_builtins(error)} if error else {}),
         "ok": error is None,
         "checks": {"workspaceAllowed": workspace, "token": token, "history": history},
         "lastRefresh": None,

@@ -61,6 +61,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    enhanced: bool = False
+    """The call asked for options that only an enhanced refresh has."""
 
     @property
     def ok(self) -> bool:
@@ -75,7 +77,7 @@ class Answer:
 
     def error(self) -> PowerBiError:
         """The error that the answer means."""
-        return answers.error_of(self.facts, self.method)
+        return answers.error_of(self.facts, self.method, enhanced=self.enhanced)
 
 
 class Wire:
@@ -101,23 +103,36 @@ class Wire:
             self._session.mount("https://", transport)
             self._session.mount("http://", transport)
 
-    def exchange(self, method: str, path: str, body: Json | None, operation: str, dataset_id: str) -> Answer:
-        """The answer to one call, whatever its status; `operation` says for errors what is tried.
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Json | None,
+        operation: str,
+        dataset_id: str,
+        *,
+        seconds: float = READ_SECONDS,
+    ) -> Answer:
+        """The answer to one call, whatever its status; `operation` is what errors say was tried.
+
+        `seconds`: how long to wait for the first byte, and between bytes.
 
         An expired token is renewed once and the call repeated, a POST too: its refusal was certainly no acceptance.
         Raises NotSent, AnswerLost, or the errors of the token source.
         """
         try:
             token = self._credential.token()
-            answer = self._once(method, path, body, token, operation, dataset_id)
+            answer = self._once(method, path, body, token, operation, dataset_id, seconds)
             if answer.status in (401, 403) and answer.error().code == "TokenRejected":
                 token = self._credential.renew(token)
-                answer = self._once(method, path, body, token, operation, dataset_id)
+                answer = self._once(method, path, body, token, operation, dataset_id, seconds)
         except PowerBiError as error:
             raise error.about(operation, dataset_id) from None
         return answer
 
-    def _once(self, method: str, path: str, body: Json | None, token: str, operation: str, dataset_id: str) -> Answer:
+    def _once(
+        self, method: str, path: str, body: Json | None, token: str, operation: str, dataset_id: str, seconds: float
+    ) -> Answer:
         began = time.monotonic()
         headers = {"Accept": "application/json"}
         if body is not None:
@@ -130,7 +145,7 @@ class Wire:
                 data=None if body is None else json.dumps(body).encode(),
                 headers=headers,
                 auth=_Bearer(token),
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 # the token is for the configured host only
                 allow_redirects=False,
                 stream=True,
@@ -142,7 +157,8 @@ class Wire:
         took = (time.monotonic() - began) * 1000
         request_id = answers.request_id(response.headers)
         log.debug("%s %s: HTTP %d in %.0f ms, RequestId %s", method, path, response.status_code, took, request_id)
-        return Answer(method, operation, dataset_id, response.status_code, response.headers, content)
+        enhanced = any(key != "notifyOption" for key in body or ())
+        return Answer(method, operation, dataset_id, response.status_code, response.headers, content, enhanced)
 
     def _content(self, response: requests.Response, method: str, began: float) -> bytes:
         try:
