@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import to_builtins
+
 from power_bi.client import History, PowerBiClient
 from power_bi.errors import Facts, PowerBiError, Refused, Throttled
 from power_bi.service import configured_client
@@ -82,5 +84,5 @@ def failed(error: PowerBiError, order: Json) -> Json:
     if isinstance(error, Throttled):
         return {"kind": "throttled", "seconds": error.retry_after_seconds, "error": error.message}
     if isinstance(error, Refused):
-        return {"kind": "refused", "error": error.failure(order["dataset_id"])}
+        return {"kind": "refused", "error": to_builtins(error.failure(order["dataset_id"]))}
     return {"kind": "unavailable", "error": error.message}

@@ -11,7 +11,7 @@ from activities.model import Json, Model, failed, shown
 from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
 from refresh import clock
-from refresh.failure.service_error import ServiceError
+from refresh.failure.service_error import ServiceError, explained
 from refresh.history import adoption
 from refresh.history.progress import progress
 from refresh.history.rows import RefreshRow, instant, parse_time
@@ -118,8 +118,7 @@ def _explained(model: Model, row: RefreshRow) -> RefreshRow:
         return row
     if listed is None or listed.error is None:
         return row
-    named = {"table": listed.error.table or known.table, "partition": listed.error.partition or known.partition}
-    return replace(row, error=replace(listed.error, **named))
+    return replace(row, error=explained(known, listed.error))
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:

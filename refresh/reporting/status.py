@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec import to_builtins
+
 from refresh.failure.catalogue import failure
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
@@ -105,7 +107,7 @@ def _ending(instance: Instance, state: RequestState) -> Json | None:
     said = instance.output if isinstance(instance.output, str) else None
     terminated = instance.status in ("Terminated", "Canceled")
     code = "RequestTerminated" if terminated else "InternalError"
-    error = failure(code, state.wish.dataset_id, detail=said)
+    error = to_builtins(failure(code, state.wish.dataset_id, detail=said))
     return {"status": "Terminated" if terminated else "Failed", "error": error, "endedAt": instance.updated}
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from msgspec import to_builtins
+
 from refresh.failure.catalogue import failure
 from refresh.history.rows import instant
 from refresh.polling.schedule import Limits, rest
@@ -154,7 +156,7 @@ def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bo
     error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
     return {
         "status": reason,
-        "error": error,
+        "error": to_builtins(error),
         "runId": left.get("run"),
         "refreshId": left.get("refresh_id"),
         "sharedWith": left.get("shared_with"),
@@ -172,7 +174,7 @@ def _behind(refresh: Json | None) -> str:
 
 def ending_of_nothing(wish: Wish, detail: str) -> Json:
     """The end of a request that cannot go on, through no fault of its caller's."""
-    return {"status": "Failed", "error": failure("InternalError", wish.dataset_id, detail=detail)}
+    return {"status": "Failed", "error": to_builtins(failure("InternalError", wish.dataset_id, detail=detail))}
 
 
 def _server(answer: Json) -> str | None:

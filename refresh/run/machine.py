@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from msgspec import to_builtins
+
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome, judge_json
+from refresh.failure.outcome import Outcome, judge_json, outcome_json
 from refresh.history.adoption import service_clock
 from refresh.history.rows import instant
 from refresh.polling.schedule import next_wait
@@ -201,7 +203,7 @@ def _reconciled(state: RunState, answer: Json, now: datetime) -> RunState:
     state = replace(state, lost_answers=state.lost_answers + 1, lost_since=state.lost_since or state.phase_since)
     outage = (now - time_of(state.lost_since)).total_seconds()
     if state.lost_answers >= MAX_TRIES and outage >= state.limits.outage:
-        return failed(state, failure("AnswerLost", state.dataset_id, detail=state.lost_error))
+        return failed(state, to_builtins(failure("AnswerLost", state.dataset_id, detail=state.lost_error)))
     return replace(state, phase="reopen", pause=state.limits.poll_min)
 
 
@@ -258,7 +260,8 @@ def _polled(state: RunState, answer: Json, now: datetime) -> RunState:
         if not state.seen and time_of(answer.get("read_at") or instant(now)) >= time_of(state.until):
             state = replace(state, drops=state.drops + 1)
             if state.drops >= MAX_TRIES:
-                return failed(state, failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id))
+                error = failure("RefreshDropped", state.dataset_id, refresh_id=state.refresh_id)
+                return failed(state, to_builtins(error))
             return replace(state, phase="reopen", pause=state.limits.poll_min)
     else:
         state = not_read(state, answer, now, budget=False)
@@ -278,10 +281,11 @@ def _judged(state: RunState, outcome: Outcome, failed_objects: list[list[str | N
         unproven = state.unproven + (state.reason == "lost")
         if unproven >= MAX_TRIES:
             # most probably all of them were ours, and one more would end as they did
-            said = (outcome.error or {}).get("message")
-            return failed(state, failure("RefreshUnproven", state.dataset_id, detail=said, refresh_id=state.refresh_id))
+            said = outcome.error.message if outcome.error else None
+            error = failure("RefreshUnproven", state.dataset_id, detail=said, refresh_id=state.refresh_id)
+            return failed(state, to_builtins(error))
         return replace(state, phase="reopen", pause=0, unproven=unproven)
-    return over(state, {**outcome.to_json(), "adopted": state.adopted, "failedObjects": failed_objects or []})
+    return over(state, {**outcome_json(outcome), "adopted": state.adopted, "failedObjects": failed_objects or []})
 
 
 def _finished(state: RunState, answer: Json, now: datetime) -> RunState:

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from msgspec import to_builtins
+
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome
+from refresh.failure.outcome import Outcome, outcome_json
 from refresh.history.rows import instant
 from refresh.polling.schedule import backoff
 from refresh.run.state import RunState, replace
@@ -18,11 +20,14 @@ def not_read(state: RunState, answer: Json, now: datetime, *, budget: bool = Tru
         return failed(state, answer["error"])
     error = answer.get("error", "")
     if answer["kind"] == "throttled":
-        return replace(state, wait=max(answer["seconds"], state.limits.poll_min), last_error=error, outage_since=None)
+        state = replace(state, failures=state.failures + 1, last_error=error, outage_since=None)
+        # where the service does not say how long, waits grow
+        wait = backoff(state.failures, state.limits) if answer["seconds"] is None else answer["seconds"]
+        return replace(state, wait=max(wait, state.limits.poll_min))
     since = state.outage_since or instant(now)
     state = replace(state, failures=state.failures + 1, last_error=error, outage_since=since)
     if budget and (now - time_of(state.outage_since)).total_seconds() >= state.limits.outage:
-        return failed(state, failure("ServiceUnavailable", state.dataset_id, detail=error))
+        return failed(state, to_builtins(failure("ServiceUnavailable", state.dataset_id, detail=error)))
     return replace(state, wait=backoff(state.failures, state.limits))
 
 
@@ -33,7 +38,7 @@ def read_well(state: RunState) -> RunState:
 
 def failed(state: RunState, error: Json) -> RunState:
     """The run ends as Failed, with an error of `refresh.failure.catalogue`."""
-    return over(state, Outcome(status="Failed", refresh_id=state.refresh_id, error=error).to_json())
+    return over(state, {**outcome_json(Outcome(status="Failed", refresh_id=state.refresh_id)), "error": error})
 
 
 def over(state: RunState, outcome: Json) -> RunState:
