@@ -58,7 +58,7 @@ class Names:
             for kept in (self._known, self._not_before):
                 if len(kept) > MOST_NAMES:
                     for old in list(kept)[: MOST_NAMES // 2]:
-                        del kept[old]  # type: ignore[attr-defined]
+                        del kept[old]
         return name
 
     def _read(self, path: str, dataset_id: str) -> str | None:

@@ -1,5 +1,7 @@
 """Why a refresh failed, recognised in Power BI's own codes and words: what decides whether another try helps."""
 
+import re
+
 from refresh.failure import signs, texts
 from refresh.failure.catalogue import CATALOGUE, ErrorCode
 from refresh.failure.families import meaning_of
@@ -38,5 +40,5 @@ def _recognised(code: str | None, text: str | None, more: str) -> str | None:
     return found or (meaning.code if meaning else None)
 
 
-def _first(patterns: dict[str, signs.re.Pattern[str]], words: str) -> str | None:
+def _first(patterns: dict[str, re.Pattern[str]], words: str) -> str | None:
     return next((code for code, pattern in patterns.items() if pattern.search(words)), None)

@@ -76,6 +76,15 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     return _shown(Finding(code, text), table, partition, cause)
 
 
+def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
+    """What is known of a failure by its id, which may be only the objects that failed, with the history's cause."""
+    if not known.table:
+        return listed
+    same = listed.table is not None and folded(listed.table) == folded(known.table)
+    partition = known.partition or (listed.partition if same else None)
+    return msgspec.structs.replace(listed, table=known.table, partition=partition)
+
+
 def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str | None, str | None]:
     """The table and partition of the cause. What `objects[]` calls failed counts more than any text."""
     named = next((one for one in (best, *peers) if one.table), best)
