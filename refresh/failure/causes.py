@@ -1,6 +1,7 @@
 """Why a refresh failed, recognised in Power BI's own codes and words: what decides whether another try helps."""
 
 import re
+from functools import lru_cache
 
 from refresh.failure import signs, texts
 from refresh.failure.catalogue import CATALOGUE, ErrorCode
@@ -18,7 +19,7 @@ def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | 
     credentials and of a time-out is about credentials. What the service advises counts only where nothing else does,
     since it mentions causes that may not be this one. A code's family counts last. `more`: further words, not shown.
     """
-    found = _recognised(code, text, more)
+    found = _recognised(code, texts.bounded(text or "", texts.MAX_SENTENCES), more[:500])
     return CATALOGUE[found] if found else None
 
 
@@ -27,16 +28,18 @@ def is_vague(entry: ErrorCode | None) -> bool:
     return entry is not None and entry.code == "GatewayFailed"
 
 
-def _recognised(code: str | None, text: str | None, more: str) -> str | None:
-    body = texts.without_noise(texts.without_passing(texts.closing(text or "").text))
+@lru_cache(maxsize=512)  # a history has the same errors at each look, and thousands of partitions fail alike
+def _recognised(code: str | None, text: str, more: str) -> str | None:
+    body = texts.without_noise(texts.without_passing(texts.closing(text).text))
     facts = " ".join(part for part in texts.sentences(body) if not texts.is_advice(texts.unmarked(part)))
-    spoken, advised = words_of(f"{facts} {more}"), words_of(body)
+    spoken, advised = words_of(f"{facts} {more}".strip()), words_of(body)
     meaning = meaning_of(code)
     by_code = meaning.code if meaning and meaning.how == "code" else None
     found = _first(_LASTING, spoken) or by_code or _first(_PASSING, spoken)
-    if found is None and texts.is_passing(text or ""):
+    if found is None and texts.is_passing(text):
         found = "SourceUnavailable"
-    found = found or _first(_LASTING, advised) or _first(_PASSING, advised)
+    if found is None and advised != spoken:
+        found = _first(_LASTING, advised) or _first(_PASSING, advised)
     return found or (meaning.code if meaning else None)
 
 

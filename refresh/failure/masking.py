@@ -2,7 +2,7 @@
 
 import re
 
-MOST = 4000
+MOST = 3000
 """Characters of one error in which its cause is looked for."""
 
 _MARKED = re.compile(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)

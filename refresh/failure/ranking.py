@@ -4,12 +4,13 @@ Consequences are no causes, wherever they stand: what was cancelled because some
 ids, the retry limit. The structure outranks the text: `objects[]` says which tables failed and which were cancelled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from refresh.failure import texts
 from refresh.failure.causes import cause_of, is_vague
+from refresh.failure.error_code import ErrorCode
 from refresh.failure.families import is_activity, is_cancelled, is_generic
 from refresh.failure.finding import Finding
 
@@ -27,10 +28,8 @@ class Objects:
     failed: tuple[Object, ...] = ()
     cancelled: frozenset[str] = field(default_factory=frozenset)
 
-    @property
-    def tables(self) -> frozenset[str]:
-        """The tables that failed, as names are compared."""
-        return frozenset(folded(table) for table, _ in self.failed)
+    tables: frozenset[str] = field(default_factory=frozenset)
+    """The tables that failed, as names are compared."""
 
 
 def objects_of(value: object) -> Objects:
@@ -46,7 +45,8 @@ def objects_of(value: object) -> Objects:
             failed.append((entry["table"], partition if isinstance(partition, str) and partition else None))
         elif status in ("cancelled", "canceled"):
             cancelled.add(folded(entry["table"]))
-    return Objects(tuple(failed), frozenset(cancelled - {folded(table) for table, _ in failed}))
+    tables = frozenset(folded(table) for table, _ in failed)
+    return Objects(tuple(failed), frozenset(cancelled - tables), tables)
 
 
 def folded(name: str) -> str:
@@ -54,40 +54,54 @@ def folded(name: str) -> str:
     return name.strip().casefold()
 
 
-def ranked(findings: Sequence[Finding], objects: Objects) -> list[Finding]:
-    """The errors, the cause first; equals stay in their order."""
-    return sorted(findings, key=lambda finding: _rank(finding, objects))
+@dataclass(frozen=True)
+class Weighed:
+    """An error with what decides whether it is the cause. `cause` is not looked for in what is none."""
+
+    finding: Finding
+    level: int
+    cause: ErrorCode | None
 
 
-def level_of(finding: Finding, objects: Objects | None = None) -> int:
+def ranked(findings: Iterable[Finding], objects: Objects) -> list[Weighed]:
+    """The errors, each once, the cause first; equals stay in their order."""
+    weighed = [_weighed(finding, objects) for finding in dict.fromkeys(findings)]
+    return sorted(weighed, key=lambda one: _rank(one, objects))
+
+
+def _weighed(finding: Finding, objects: Objects) -> Weighed:
+    level = _level(finding, objects)
+    cause = cause_of(finding.code, finding.text, finding.signs) if level < CONSEQUENCE else None
+    if level == SUSPECT and cause:
+        # the engine gives the code to causes, too
+        level = CAUSE
+    return Weighed(finding, level, cause)
+
+
+def _level(finding: Finding, objects: Objects) -> int:
     """How much an error can be the cause."""
     text = finding.text or ""
     if finding.warning or is_activity(finding.code) or (text and texts.is_noise(text)):
         return NOTE
     if text and texts.is_cancellation(text):
         return CONSEQUENCE
-    if objects and finding.table and folded(finding.table) in objects.cancelled:
+    if finding.table and folded(finding.table) in objects.cancelled:
         return CONSEQUENCE
     if is_cancelled(finding.code):
-        if not text:
-            return CONSEQUENCE
-        return CAUSE if cause_of(None, text, finding.signs) else SUSPECT
+        return SUSPECT if text else CONSEQUENCE
     return PASSING if text and texts.is_passing(text) else CAUSE
 
 
-def _rank(finding: Finding, objects: Objects) -> tuple[int, int, int, int]:
-    level = level_of(finding, objects)
-    failed = objects.tables
-    elsewhere = bool(finding.table and failed and folded(finding.table) not in failed)
-    own = bool(finding.table and folded(finding.table) in failed)
-    # of what is no cause there may be thousands
-    weight = _weight(finding) if level < CONSEQUENCE else 0
-    return level, int(elsewhere), weight, int(not own)
+def _rank(weighed: Weighed, objects: Objects) -> tuple[int, int, int, int]:
+    table, failed = weighed.finding.table, objects.tables
+    own = bool(table and folded(table) in failed)
+    elsewhere = bool(table and failed and not own)
+    return weighed.level, int(elsewhere), _weight(weighed), int(not own)
 
 
-def _weight(finding: Finding) -> int:
+def _weight(weighed: Weighed) -> int:
     """A cause that no repetition mends wins over a passing one, a known cause over a code, a code over a text."""
-    cause = cause_of(finding.code, finding.text, finding.signs)
+    cause, finding = weighed.cause, weighed.finding
     if cause and not is_vague(cause):
         return 1 if cause.retryable else 0
     if cause:

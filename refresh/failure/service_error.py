@@ -8,7 +8,7 @@ from refresh.failure import structure, texts
 from refresh.failure.causes import cause_of
 from refresh.failure.families import is_generic
 from refresh.failure.finding import Finding
-from refresh.failure.ranking import CAUSE, NOTE, Objects, folded, level_of, objects_of, ranked
+from refresh.failure.ranking import CAUSE, NOTE, Objects, folded, objects_of, ranked
 from refresh.messages import Message
 from refresh.text import clean, cut
 
@@ -60,20 +60,17 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     objects = objects or Objects()
     errors = ranked(findings, objects)
     if not errors:
-        return _shown(Finding(), *objects.failed[0]) if objects.failed else None
-    best = errors[0]
-    level = level_of(best, objects)
-    peers = [finding for finding in errors[1:] if level_of(finding, objects) <= max(level, CAUSE)]
+        return _shown(None, None, *objects.failed[0], None) if objects.failed else None
+    best = errors[0].finding
+    peers = [one.finding for one in errors[1:] if one.level <= max(errors[0].level, CAUSE)]
     code = best.code or next((one.code for one in peers if one.code), None)
     if is_generic(code) and not best.text:
         code = next((one.code for one in peers if not is_generic(one.code)), code)
     text = best.text or next((one.text for one in peers if one.text), None)
-    table, partition = _about(best, peers, objects)
-    cause = None
-    if level < NOTE:
-        known = cause_of(best.code, best.text, best.signs) or cause_of(code, text, best.signs)
-        cause = known.code if known else None
-    return _shown(Finding(code, text), table, partition, cause)
+    cause = errors[0].cause
+    if cause is None and errors[0].level < NOTE and (code, text) != (best.code, best.text):
+        cause = cause_of(code, text, best.signs)
+    return _shown(code, text, *_about(best, peers, objects), cause.code if cause else None)
 
 
 def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
@@ -99,11 +96,13 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
     return own[0][0], parts[0] if parts else None
 
 
-def _shown(finding: Finding, table: str | None, partition: str | None, cause: str | None = None) -> ServiceError:
-    text = texts.shown(texts.closing(finding.text).text or finding.text) if finding.text else ""
+def _shown(
+    code: str | None, text: str | None, table: str | None, partition: str | None, cause: str | None
+) -> ServiceError:
+    shown = texts.shown(texts.closing(text).text or text) if text else ""
     return ServiceError(
-        code=(cut(finding.code, MAX_CODE) or None) if finding.code else None,
-        text=texts.shortened(clean(text), MAX_SHOWN) or None,
+        code=(cut(code, MAX_CODE) or None) if code else None,
+        text=texts.shortened(clean(shown), MAX_SHOWN) or None,
         table=(cut(table, MAX_NAME) or None) if table else None,
         partition=(cut(partition, MAX_NAME) or None) if partition else None,
         cause=cause,

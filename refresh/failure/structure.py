@@ -17,7 +17,7 @@ from refresh.failure.json_text import decoded, folded, opened
 
 MAX_FINDINGS = 1000
 """Errors of one answer that are compared, those that differ by more than their table."""
-MAX_DEPTH = 6
+MAX_DEPTH = 12
 
 _CODES = ("errorcode", "code")
 _TEXTS = ("errordescription", "errormessage", "message", "description", "exceptionmessage")

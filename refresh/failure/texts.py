@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 MAX_TEXT = 1_000_000
 """Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
+MAX_SENTENCES = 3000
+"""Characters that sentences are told apart in: a longer text says more than that something was cancelled."""
 MAX_NAME = 512
 """Characters of a table or partition name, as many as Power BI allows."""
 
@@ -85,6 +87,10 @@ _ADVICE = re.compile(
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
 
 
+_TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED, "another": _SIBLING}
+"""What may stand after the object that an error closes with, by what has to be in it."""
+
+
 class Named(NamedTuple):
     """A text without its closing, and the object that the closing names."""
 
@@ -93,9 +99,9 @@ class Named(NamedTuple):
     partition: str | None
 
 
-def bounded(text: str) -> str:
-    """All of a text, or its beginning and its end if it is longer than MAX_TEXT."""
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT // 2]}\n{text[-MAX_TEXT // 2 :]}"
+def bounded(text: str, most: int = MAX_TEXT) -> str:
+    """All of a text, or its beginning and its end if it is longer."""
+    return text if len(text) <= most else f"{text[: most // 2]}\n{text[-most // 2 :]}"
 
 
 def unmarked(text: str) -> str:
@@ -152,12 +158,17 @@ def _by_line(text: str) -> list[str]:
 
 
 def _consequences(text: str) -> list[tuple[int, int]]:
-    found = [match.span() for pattern in (_CANCELLED, _SIBLING, _RETRY_LIMIT) for match in pattern.finditer(text)]
+    lower = text.lower()
+    # a long text is searched only for what it holds
+    signs = {"ancel": _CANCELLED, "another": _SIBLING, "retry": _RETRY_LIMIT}
+    found = [m.span() for sign, pattern in signs.items() if sign in lower for m in pattern.finditer(text)]
     return sorted(found, key=lambda span: (span[0], -span[1]))
 
 
 def is_cancellation(text: str) -> bool:
     """Whether a text says only that something was cancelled, without a reason of its own."""
+    if len(text) > MAX_SENTENCES or not ("ancel" in text or "ANCEL" in text or "another" in text.lower()):
+        return False
     rest = text
     for pattern in (_CANCELLED, _SIBLING):
         rest = pattern.sub(" ", rest)
@@ -166,13 +177,15 @@ def is_cancellation(text: str) -> bool:
 
 def is_noise(text: str) -> bool:
     """Whether a text names no cause at all: ids, a retry limit, the interface that raised an exception."""
-    return not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
+    return len(text) <= MAX_SENTENCES and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
 
 
 def is_passing(text: str) -> bool:
     """Whether the service calls the failure a passing one, and says nothing else."""
+    if len(text) > MAX_SENTENCES or not _PASSING.search(text):
+        return False
     text = without_noise(closing(unmarked(text)).text)
-    return bool(_PASSING.search(text)) and not _letters(_POLITE.sub(" ", text))
+    return not _letters(_POLITE.sub(" ", text))
 
 
 def without_passing(text: str) -> str:
@@ -228,10 +241,12 @@ def closing(text: str) -> Named:
 def without_tail(text: str) -> str:
     """A text without what the service may say after the engine's closing."""
     text = text.rstrip(" \t\r\n")
+    lower = text[-600:].lower()
+    patterns = [pattern for sign, pattern in _TAILS.items() if sign in lower]
     for _ in range(5):
         tail = max(0, len(text) - 600)
         shorter = text
-        for pattern in (_IDS, _RETRY_LIMIT, _LINK, _CANCELLED, _SIBLING):
+        for pattern in patterns:
             for match in pattern.finditer(text, tail):
                 if match.end() == len(text) and match.start() > 0:
                     shorter = text[: match.start()].rstrip(" \t\r\n")
@@ -266,9 +281,9 @@ _MENTIONED = re.compile(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGN
 def mentioned(text: str) -> tuple[str | None, str | None]:
     """The table and the partition that a sentence speaks of, such as "column 'Id' in Table 'Customer'"."""
     found: dict[str, str] = {}
-    for match in _MENTIONS.finditer(text[:4000]):
+    for match in _MENTIONS.finditer(text[:MAX_SENTENCES]):
         found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())
-    for match in _MENTIONED.finditer(text[:4000]):
+    for match in _MENTIONED.finditer(text[:MAX_SENTENCES]):
         found.setdefault(match[2].lower(), unmarked(match[1]).strip())
     return found.get("table"), found.get("partition")
 
@@ -288,11 +303,11 @@ def is_advice(sentence: str) -> bool:
 
 def shown(text: str) -> str:
     """A text as a person should read it: without marks, ids, links, and what is said twice."""
-    text = without_passing(without_noise(unmarked(text)))
+    text = without_passing(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
     text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
     text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
     kept: list[str] = []
-    for part in _SENTENCES.split(text) if len(text) < 20_000 else [text]:
+    for part in _SENTENCES.split(text):
         # Power Query repeats its sentence, once with the details and once without
         if len(part) < 20 or not any(part.strip(" .;") in earlier for earlier in kept[-20:]):
             kept.append(part.strip())
