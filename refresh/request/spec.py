@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from refresh.request.options import OptionError, check_options
+from refresh.request.options import check_options
+from refresh.request.values import OptionError, boolean, number, whole_number
 from refresh.settings import Settings
 
 MAX_BODY_BYTES = 64 * 1024
@@ -175,20 +176,17 @@ def _one_of(value: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
 
 
 def _boolean(value: dict[str, Any], key: str, *, default: bool) -> bool:
-    answer = value.get(key, default)
-    if not isinstance(answer, bool):
-        raise BadRequestError(f"{key} must be true or false.", key)
-    return answer
+    try:
+        return boolean(value.get(key, default), key)
+    except OptionError as error:
+        raise BadRequestError(error.message, error.target) from None
 
 
 def _whole_number(value: dict[str, Any], key: str, most: int) -> int:
-    number = value.get(key, 0)
-    if isinstance(number, float) and number.is_integer():
-        # some pipeline tools write every number with a fraction
-        number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
-        raise BadRequestError(f"{key} must be a whole number from 0 to {most}.", key)
-    return number
+    try:
+        return whole_number(value.get(key, 0), key, 0, most)
+    except OptionError as error:
+        raise BadRequestError(error.message, error.target) from None
 
 
 def _idempotency_key(value: object, header: str | None) -> str:
@@ -201,13 +199,15 @@ def _idempotency_key(value: object, header: str | None) -> str:
 
 
 def _timeout(minutes: object) -> float:
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float):
-        raise BadRequestError("timeoutMinutes must be a number.", "timeoutMinutes")
+    try:
+        minutes = number(minutes, "timeoutMinutes")
+    except OptionError as error:
+        raise BadRequestError(error.message, error.target) from None
     if not 0 < minutes <= MAX_TIMEOUT_MINUTES:  # not a number is in no range
         raise BadRequestError(
             f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes"
         )
-    return float(minutes)
+    return minutes
 
 
 def _options(value: object) -> dict[str, Any] | None:

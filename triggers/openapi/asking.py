@@ -1,6 +1,6 @@
 """What a caller may send, as JSON Schema.
 
-It says how to send it; the app also takes other letter case, and in `refresh` numbers and booleans as texts.
+It says how to send it; the app also takes other letter case, and numbers and booleans as texts.
 """
 
 from typing import Any

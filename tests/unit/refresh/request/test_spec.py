@@ -89,7 +89,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"notifyOption": "Always"}, "notifyOption"),
     ({"notifyOption": None}, "notifyOption"),
     ({"notifyOption": "MailOnFailure", "refresh": {"type": "full"}}, "notifyOption"),
-    ({"timeoutMinutes": "60"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "an hour"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "0"}, "timeoutMinutes"),
     ({"timeoutMinutes": True}, "timeoutMinutes"),
     ({"timeoutMinutes": None}, "timeoutMinutes"),
     ({"timeoutMinutes": 0}, "timeoutMinutes"),
@@ -100,7 +101,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"timeoutMinutes": 10**400}, "timeoutMinutes"),
     ({"onTimeout": "stop"}, "onTimeout"),
     ({"onTimeout": "cancel"}, "onTimeout"),
-    ({"share": "true"}, "share"),
+    ({"share": "yes"}, "share"),
     ({"share": 1}, "share"),
     ({"caller": "me"}, "caller"),
     ({"caller": None}, "caller"),
@@ -142,7 +143,8 @@ def test_a_body_of_any_size_is_refused_unread() -> None:
         ("retries", {"retries": -1}),
         ("retries", {"retries": 11}),
         ("retries", {"retries": True}),
-        ("retries", {"retries": "1"}),
+        ("retries", {"retries": "11"}),
+        ("retries", {"retries": "1.5"}),
         ("idempotencyKey", {"idempotencyKey": ""}),
         ("idempotencyKey", {"idempotencyKey": "x" * 257}),
         ("idempotencyKey", {"idempotencyKey": "a\u0000"}),
@@ -162,6 +164,12 @@ def test_the_header_is_the_key() -> None:
     with pytest.raises(BadRequestError):
         parse_wish(body, ANYWHERE, "b")
     assert parse(retries=2.0).retries == 2
+
+
+def test_numbers_and_booleans_may_be_texts() -> None:
+    """Pipelines send every parameter as text."""
+    wish = parse(retries="2", timeoutMinutes="90", share="False")
+    assert (wish.retries, wish.timeout_minutes, wish.share) == (2, 90.0, False)
 
 
 def test_a_key_names_one_wish() -> None:
