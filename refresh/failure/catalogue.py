@@ -7,6 +7,7 @@ end, and the table in docs/errors.md, which a test holds against this module. To
 
 from collections.abc import Mapping
 
+from refresh.failure.advice import advice_for
 from refresh.failure.error_code import ErrorCode
 from refresh.failure.message import MAX_MESSAGE, ModelNames, Subject, compose
 from refresh.failure.refresh_codes import REFRESH_CODES
@@ -50,12 +51,15 @@ def failure(
     power_bi_request_id: str | None = None,
     http_status: int | None = None,
     names: ModelNames | None = None,
+    action: str | None = None,
 ) -> Failure:
     """The error object for a code of the catalogue. `detail` is the service's own sentence of the cause, or ours.
 
+    `action` is advice that fits the sentence better than that of the code, see `refresh.failure.advice`.
     A code that the catalogue does not have was written by a newer version: it is kept, with InternalError's advice.
     """
     entry = CATALOGUE.get(code) or CATALOGUE["InternalError"]
+    advice = action or advice_for(code, detail) or entry.action
     subject = Subject(
         dataset_id=dataset_id,
         names=names or ModelNames(),
@@ -69,10 +73,10 @@ def failure(
     )
     return Failure(
         code=cut(code, MAX_CODE),
-        message=compose(entry, subject, detail),
+        message=compose(entry.meaning, subject, detail, advice),
         service_code=(cut(service_code, MAX_CODE) or None) if service_code else None,
         table=table or None,
         partition=partition or None,
         retryable=entry.retryable,
-        action=entry.action,
+        action=advice,
     )

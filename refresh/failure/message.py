@@ -6,7 +6,6 @@ of its own, and only then the service's sentence.
 """
 
 from refresh.failure import texts
-from refresh.failure.error_code import ErrorCode
 from refresh.messages import Shown
 from refresh.text import clean, cut
 
@@ -38,19 +37,18 @@ class Subject(Shown, frozen=True, kw_only=True):
     run_id: str | None = None
 
 
-def compose(entry: ErrorCode, subject: Subject, sentence: str | None) -> str:
-    """The message, one line of at most 500 characters."""
+def compose(meaning: str, subject: Subject, sentence: str | None, advice: str) -> str:
+    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` the service's."""
     said = clean(sentence or "").strip()
     head = ""
     for limit in _NAME_LIMITS:
-        head = f"{_model(subject, limit)}: {entry.meaning}"
+        head = f"{_model(subject, limit)}: {meaning}"
         if MAX_MESSAGE - len(head) >= min(len(said), ENOUGH) + 3:
             break
     room = MAX_MESSAGE - len(head) - 3
     message = f"{head}: {_closed(texts.shortened(said, room))}" if said and room > 20 else f"{head}."
-    advice = f" {entry.action}"
-    if len(message) + len(advice) <= MAX_MESSAGE:
-        message += advice
+    if len(message) + 1 + len(advice) <= MAX_MESSAGE:
+        message += f" {advice}"
     return message + _ids(subject, MAX_MESSAGE - len(message))
 
 
