@@ -66,12 +66,13 @@ def opened(text: str) -> Opened:
             kept.append(text[place:end])
             place = end
             continue
-        kept.append(text[place : match.start()])
-        place = end
-        if text[place : place + 1] in "\"'" and kept[-1][-1:] == text[place : place + 1]:
+        before = text[place : match.start()]
+        if before[-1:] in ("'", '"') and text[end : end + 1] == before[-1]:
             # a JSON text in quotes
-            kept[-1] = kept[-1][:-1]
-            place += 1
+            before, end = before[:-1], end + 1
+        # a closing after the value begins a line
+        kept += [before, "\n"]
+        place = end
     kept.append(text[place:])
     return Opened("".join(kept), values)
 

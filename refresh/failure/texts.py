@@ -19,6 +19,8 @@ MAX_NAME = 512
 """Characters of a table or partition name, as many as Power BI allows."""
 
 _CODE = re.compile(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
+# a line end of a text that was encoded once more
+_ESCAPED_LINE = re.compile(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
 _SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
 _MARK = re.compile(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
 
@@ -114,20 +116,16 @@ def listed(text: str) -> Iterator[tuple[str | None, str]]:
 
     A code begins an error at the start of a line or after the end of a sentence; within a sentence it is part of it.
     """
+    text = _ESCAPED_LINE.sub("\n", text)
     begin, code = 0, None
     for match in _CODE.finditer(text):
         before = text[begin : match.start()].rstrip(" \t")
-        if before and before[-1] not in ("\n", "\r", *_SENTENCE_END) and not before.endswith("\\n"):
+        if before and before[-1] not in ("\n", "\r", *_SENTENCE_END):
             continue
         if before.strip() or code:
-            yield from _parts(code, _unescaped(before))
+            yield from _parts(code, before.strip())
         begin, code = match.end(), match[1]
-    yield from _parts(code, _unescaped(text[begin:]))
-
-
-def _unescaped(text: str) -> str:
-    """Without the backslash forms of line ends that a text encoded twice has around its lines."""
-    return text.strip().removesuffix("\\n").removesuffix("\\r").removeprefix("\\n").strip()
+    yield from _parts(code, text[begin:].strip())
 
 
 def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
@@ -211,7 +209,9 @@ def _letters(text: str) -> bool:
 # ---- the object that an error closes with ---------------------------------------------------------------------------
 
 _LABEL = re.compile(
-    r"(?:^\s{0,5}|(?<=[.!?;:}\])>\"'\n])\s?|(?<=[.!?;:}\])>\"']\s\s))(Table|Partition):\s{0,3}", re.IGNORECASE
+    # not right behind a quote: `"Table: x"` is a value of Power Query
+    r"(?:^\s{0,5}|(?<=\n)\s{0,5}|(?<=[.!?;:}\])>\"'])\s{1,3}|(?<=\}))(Table|Partition):\s{0,3}",
+    re.IGNORECASE,
 )
 
 
