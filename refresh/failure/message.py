@@ -47,8 +47,10 @@ def compose(meaning: str, subject: Subject, sentence: str | None, advice: str) -
             break
     room = MAX_MESSAGE - len(head) - 3
     message = f"{head}: {_closed(texts.shortened(said, room))}" if said and room > 20 else f"{head}."
-    if len(message) + 1 + len(advice) <= MAX_MESSAGE:
-        message += f" {advice}"
+    if len(message) + 1 + len(advice) > MAX_MESSAGE:
+        # where the advice gives way, ids have done so before
+        return message
+    message += f" {advice}"
     return message + _ids(subject, MAX_MESSAGE - len(message))
 
 
