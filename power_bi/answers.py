@@ -20,7 +20,7 @@ from refresh.history.rows import parse_guid
 from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
-MOST_SAID = 8000
+MOST_EVIDENCE = 8000
 """Characters of an error body in which its meaning is looked for."""
 
 _IN_PROGRESS = re.compile(
@@ -78,8 +78,8 @@ def service_error_in(body: bytes) -> tuple[ServiceError, str]:
         text = cut(_words_of_page(body), 300) or None
         return ServiceError(text=text), text or ""
     findings = errors_in(value)
-    said = " ".join(f"{one.code or ''} {one.text or ''} {one.signs}" for one in findings)[:MOST_SAID]
-    return cause_among(findings) or ServiceError(), said
+    evidence = " ".join(f"{one.code or ''} {one.text or ''} {one.signs}" for one in findings)
+    return cause_among(findings) or ServiceError(), clean(evidence[:MOST_EVIDENCE])
 
 
 def _words_of_page(body: bytes) -> str:

@@ -238,7 +238,7 @@ def test_an_error_knows_its_facts() -> None:
     assert (error.code, error.retryable) == ("Throttled", True)
     assert "read the refresh history" in str(error)
     assert OTHER in str(error)
-    assert str(DATASET) in error.failure()["message"]
+    assert str(DATASET) in error.failure().message
 
 
 def test_a_race_is_told_apart_from_a_lost_answer() -> None:
@@ -311,5 +311,5 @@ def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: byte
             raised = error
         if raised is not None:
             assert len(str(raised)) <= 500
-            assert len(raised.failure()["message"]) <= 500
+            assert len(raised.failure().message) <= 500
             assert 0 <= (raised.retry_after_seconds or 0) <= 86400
