@@ -128,17 +128,17 @@ def schemas() -> Json:
         "Failure": record(
             {
                 "code": text(
-                    "Our code, or Power BI's own code for a failed refresh.",
-                    maxLength=80,
-                    **{"x-extensible-enum": sorted(CATALOGUE)},
+                    "The kind of failure, to branch on.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}
                 ),
-                "message": text("Stands alone: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
-                "table": maybe(text("The table that failed.")),
-                "partition": maybe(text("The partition that failed.")),
+                "serviceCode": text("Power BI's own code.", maxLength=80),
+                "message": text("Stands alone: which model, what failed, why, what to do.", maxLength=MAX_MESSAGE),
+                "table": text("The table that failed."),
+                "partition": text("The partition that failed."),
                 "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
                 "action": text("What a person can do."),
             },
-            "Why a request did not end well.",
+            "Why a request did not end well. Keys that would say nothing are left out.",
+            optional=("serviceCode", "table", "partition"),
         ),
         "RefreshInTheWay": record(
             {
