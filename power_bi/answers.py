@@ -1,8 +1,8 @@
 """Reading Power BI's answers: ids and clocks from headers, errors from bodies of every shape that has been seen.
 
 The reference documents success only. Error bodies come as `{"error": {"code", "message"}}`, the same with
-`pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`, as
-HTML, and empty.
+`pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`,
+as HTML, and empty.
 """
 
 import json
@@ -31,7 +31,8 @@ _IN_PROGRESS = re.compile(
 _DAILY_LIMIT = re.compile(r"(?i)requests in last 24 hours|24 hours exceeded|daily (refresh )?limit")
 _THROTTLED = re.compile(
     # codes of an overloaded capacity come with any status, words only where they say so plainly
-    r"(?i)\b(FabricThrottled|CapacityLimitExceeded|TooManyRequests\w*|RequestBlocked|RequestThrottled|Request Throttled)\b"
+    r"(?i)\b(FabricThrottled|CapacityLimitExceeded|TooManyRequests\w*|RequestBlocked|RequestThrottled"
+    r"|Request Throttled)\b"
     r"|\bcapacity\b.{0,60}\b(has exceeded its limits?|is overloaded)"
     r"|hit a compute or API rate limit|exceeded the amount of requests allowed"
 )
@@ -43,7 +44,8 @@ _SIGNS = {
         "DailyLimitReached": _DAILY_LIMIT.pattern.removeprefix("(?i)"),
         "CapacityNotActive": r"CapacityNotActive|capacity is (paused|not active|suspended)",
         "ApiNotAccessible": r"API is not accessible for application|NotAllowedByTenantAdminSwitch",
-        "LicenseRequired": r"NotLicensed|Licen[sc]eRequired|\b(not licen[sc]ed|no (valid )?licen[sc]e|licen[sc]e is required)",
+        "LicenseRequired": r"NotLicensed|Licen[sc]eRequired|\b(not licen[sc]ed|no (valid )?licen[sc]e"
+        r"|licen[sc]e is required)",
         "PersonalWorkspace": r"personal workspace|\bMy workspace\b",
         "OwnerLostAccess": r"\bowner\b.{0,60}\b(no longer has|does not have|has no|lost)\b.{0,30} access",
         "ModelNotRefreshable": r"only be called on a Model-based|DirectQuery",

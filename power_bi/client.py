@@ -58,7 +58,8 @@ class PowerBiClient:
         self._names = Names(self._wire, self._throttle)
 
     def names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """The names of the model and its workspace, as far as they can be read. Never raises for Power BI or the network.
+        """The names of the model and its workspace, as far as they can be read. Never raises for Power BI or the
+        network.
 
         Read once per process; at most a few seconds at the first call for a model, none at the others.
         """

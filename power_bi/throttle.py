@@ -1,7 +1,7 @@
 """The pauses that Power BI asks for, by model, so that no call is made before they are over.
 
-The run that was throttled waits in a durable timer. This is for the other callers of the same model: the next run, a new
-incarnation, a check, a cancel. It lives in the process: another worker learns of the pause by one call.
+The run that was throttled waits in a durable timer. This is for the other callers of the same model: the next run, a
+new incarnation, a check, a cancel. It lives in the process: another worker learns of the pause by one call.
 """
 
 import threading

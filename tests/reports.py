@@ -1,9 +1,10 @@
 """Failures as services were publicly reported to word them, and what a caller is to be told of each: `reports.json`.
 
 A report has a `name`, `why` it is there, and either `failed`, what Power BI says of the refresh that failed
-(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in their order, of
-which "works" is a usual one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are several:
-`http`, `status`, keys of `error`, what its message `says` and does `not`, `action_says`, and the number of `refreshes`.
+(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in their order,
+of which "works" is a usual one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are
+several: `http`, `status`, keys of `error`, what its message `says` and does `not`, `action_says`, and the number of
+`refreshes`.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Advice that fits one sentence of Power BI better than the advice of its code.
 
-Refresh policies: "Enhanced refresh with the Power BI REST API" and "Advanced incremental refresh"; public reports of the
-partition that fails because the policy is applied by default.
+Refresh policies: "Enhanced refresh with the Power BI REST API" and "Advanced incremental refresh"; public reports of
+the partition that fails because the policy is applied by default.
 """
 
 import re
@@ -13,7 +13,8 @@ _ADVICE = (
     ),
     (
         re.compile(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
-        "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode PartialBatch, and "
+        "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode "
+        "PartialBatch, and "
         "the types Calculate, ClearValues and Defragment need it.",
     ),
     (

@@ -13,9 +13,10 @@ OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
 def fails(wanted: Iterable[TableRef] | None, outcome: Outcome) -> bool:
     """Whether the end of a run is the end of a member that wanted these objects of it; None: it wanted all of it.
 
-    A member that is not failed by it is served by a refresh of its own. An end that is no failure is always its end. So is
-    a failure before the refresh began, unless it was a refusal of the options: the member alone would fail alike. Where
-    Power BI names no object that failed, no member is known to be concerned, and each gets a refresh of its own.
+    A member that is not failed by it is served by a refresh of its own. An end that is no failure is always its end.
+    So is a failure before the refresh began, unless it was a refusal of the options: the member alone would fail
+    alike. Where Power BI names no object that failed, no member is known to be concerned, and each gets a refresh of
+    its own.
     """
     if wanted is None or outcome.status in ("Completed", "OutcomeUnknown"):
         return True

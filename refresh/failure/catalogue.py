@@ -24,9 +24,9 @@ MAX_CODE = 80
 class Failure(Shown, frozen=True, kw_only=True):
     """The error object that callers get. Keys that would say nothing are not written.
 
-    `code` is always one of the catalogue, to branch on; `service_code` is Power BI's own, if it gave one. `message` is one
-    line of at most 500 characters that stands alone, see `refresh.failure.message`. `action` holds the advice in full,
-    since the message gives it up when the service has much to say.
+    `code` is always one of the catalogue, to branch on; `service_code` is Power BI's own, if it gave one. `message`
+    is one line of at most 500 characters that stands alone, see `refresh.failure.message`. `action` holds the advice
+    in full, since the message gives it up when the service has much to say.
     """
 
     code: str

@@ -7,7 +7,6 @@ cluster, activity, request, time, numbers of errors.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from refresh.failure.json_text import folded
 from refresh.text import clean

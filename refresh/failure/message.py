@@ -1,8 +1,8 @@
 """The one sentence of a failure that people read: in a pipeline's output, a mail, a log.
 
-In this order: the model (its name if it is known, else its id) and the table, what failed, the service's own sentence of
-the cause, what to do, and the ids. Where 500 characters are too few, ids give way first, then the advice, which has a key
-of its own, and only then the service's sentence.
+In this order: the model (its name if it is known, else its id) and the table, what failed, the service's own sentence
+of the cause, what to do, and the ids. Where 500 characters are too few, ids give way first, then the advice, which
+has a key of its own, and only then the service's sentence.
 """
 
 from refresh.failure import texts

@@ -51,11 +51,7 @@ def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> 
 
 
 def _outcome(row: RefreshRow, status: Status, error: Failure | None) -> Outcome:
-    failed = tuple(
-        TableRef(entry.table, entry.partition)
-        for entry in row.objects
-        if entry.status.lower() in ("failed", "timedout")
-    )
+    failed = tuple(TableRef(entry.table, entry.partition) for entry in row.objects if entry.status.lower() == "failed")
     return Outcome(
         status=status,
         refresh_id=row.request_id,

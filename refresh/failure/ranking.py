@@ -41,7 +41,7 @@ def objects_of(value: object) -> Objects:
             continue
         status = str(entry.get("status")).strip().lower()
         partition = entry.get("partition")
-        if status in ("failed", "timedout"):
+        if status == "failed":
             failed.append((entry["table"], partition if isinstance(partition, str) and partition else None))
         elif status in ("cancelled", "canceled"):
             cancelled.add(folded(entry["table"]))

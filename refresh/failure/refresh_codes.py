@@ -1,4 +1,5 @@
-"""The codes of refreshes: how they end badly, and the causes that can be told apart, as `refresh.failure.causes` does."""
+"""The codes of refreshes: how they end badly, and the causes that can be told apart, as `refresh.failure.causes`
+does."""
 
 from refresh.failure.error_code import ErrorCode
 
@@ -28,7 +29,8 @@ REFRESH_CODES = (
     ErrorCode(
         "CredentialsRejected",
         "a data source has no stored credentials or does not accept them",
-        "Enter the data source credentials in the settings of the model or of its gateway connection, and check that each "
+        "Enter the data source credentials in the settings of the model or of its gateway connection, and "
+        "check that each "
         "data source is bound to a connection.",
     ),
     ErrorCode(
@@ -50,7 +52,8 @@ REFRESH_CODES = (
     ErrorCode(
         "SourceTablesMissing",
         "source tables are missing or the model's owner may not read them",
-        "Check that the named tables exist and that the owner of the model may read them. Right after a load try again: "
+        "Check that the named tables exist and that the owner of the model may read them. Right after a "
+        "load try again: "
         "the SQL endpoint lags behind it.",
         retryable=True,
     ),

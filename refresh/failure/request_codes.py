@@ -56,7 +56,8 @@ REQUEST_CODES = (
     ErrorCode(
         "HistoryRolledOver",
         "newer refreshes have pushed this one out of the history, so its end cannot be read",
-        "Check whether the model has the new data. A refresh with the key refresh can be read by its id and is not lost "
+        "Check whether the model has the new data. A refresh with the key refresh can be read by its id and "
+        "is not lost "
         "in this way.",
     ),
     # Power BI could not be reached or asked for patience.
@@ -75,7 +76,8 @@ REQUEST_CODES = (
     ErrorCode(
         "Throttled",
         "Power BI accepts no calls for the moment",
-        "Try again later. Fewer refreshes at once, a larger capacity, or fewer tools that call Power BI with this identity "
+        "Try again later. Fewer refreshes at once, a larger capacity, or fewer tools that call Power BI "
+        "with this identity "
         "help.",
         retryable=True,
     ),
@@ -164,6 +166,7 @@ REQUEST_CODES = (
     ErrorCode(
         "UnexpectedAnswer",
         "the answer is not one of the Power BI API",
-        "Check for a proxy or firewall between the app and Power BI, and the settings POWER_BI_CLOUD and POWER_BI_API_URL.",
+        "Check for a proxy or firewall between the app and Power BI, and the settings POWER_BI_CLOUD and "
+        "POWER_BI_API_URL.",
     ),
 )

@@ -23,8 +23,8 @@ Json = dict[str, Any]
 class ServiceError(Message, frozen=True, kw_only=True):
     """The cause of a failure as Power BI words it, cleaned and cut.
 
-    `code` is Power BI's own, `text` its sentence (600 characters), `table` and `partition` what it was about. `cause` is
-    the code of the catalogue; None if it could be anything.
+    `code` is Power BI's own, `text` its sentence (600 characters), `table` and `partition` what it was about. `cause`
+    is the code of the catalogue; None if it could be anything.
     """
 
     code: str | None = None

@@ -1,8 +1,8 @@
 """Texts of the service and of its engine: what is a cause in them, what a consequence, and what says nothing.
 
-Facts: public reports of failing refreshes. An enhanced refresh lists its errors one a line, each as `0xCODE: text`, with
-what was cancelled because of them and lines that hold only ids. The engine closes an error with the object it was
-about: `... Table: Sales. Partition: Sales-2026.`
+Facts: public reports of failing refreshes. An enhanced refresh lists its errors one a line, each as `0xCODE: text`,
+with what was cancelled because of them and lines that hold only ids. The engine closes an error with the object it
+was about: `... Table: Sales. Partition: Sales-2026.`
 
 Every pattern is bounded, so that the work grows with the length of the text and no faster.
 """
@@ -67,7 +67,8 @@ _PASSING = re.compile(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
 _POLITE = re.compile(
     r"(?:the last refresh attempt failed because of an internal service error"
     r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
-    r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? (?:transient|temporary)"
+    r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? "
+    r"(?:transient|temporary)"
     r" (?:issue|error|problem|failure|condition)"
     r"|(?:this is )?an? (?:transient|temporary) (?:service |server )?(?:issue|error|problem|failure|condition)"
     r"(?: (?:has )?(?:occurred|happened))?"

@@ -70,7 +70,8 @@ def _check_policy(options: Json) -> None:
     if partitions and policy is True:
         raise OptionError(
             target,
-            f"{target} must be false where refresh.objects names partitions: a refresh policy decides on the partitions "
+            f"{target} must be false where refresh.objects names partitions: a refresh policy decides on "
+            f"the partitions "
             "by itself.",
         )
     if "effectiveDate" not in options:

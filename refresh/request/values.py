@@ -1,7 +1,7 @@
 """Values of a request as callers send them: one rule for numbers and booleans, wherever they stand.
 
-Pipelines send every parameter as text, and some tools write every number with a fraction. So `2`, `2.0` and `"2"` are the
-same number, `true` and `"True"` the same boolean. Nothing else is taken for one.
+Pipelines send every parameter as text, and some tools write every number with a fraction. So `2`, `2.0` and `"2"` are
+the same number, `true` and `"True"` the same boolean. Nothing else is taken for one.
 """
 
 import math

@@ -95,7 +95,10 @@ def test_a_failed_refresh_says_why(world: World) -> None:
     assert next(iter(told.body)) == "error"
     assert told.body["status"] == "Failed"
     error = told.body["error"]
-    assert error["code"] == "ModelRefreshFailed_CredentialsNotSpecified"
+    assert (error["code"], error["serviceCode"]) == (
+        "CredentialsRejected",
+        "ModelRefreshFailed_CredentialsNotSpecified",
+    )
     assert error["retryable"] is False
     for fact in (model, told.body["refreshId"], "credentials"):
         assert fact in error["message"]

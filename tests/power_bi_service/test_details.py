@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.power_bi_service.world import DATASET, FULL, OTHER, World
+
+Json = dict[str, Any]
 
 
 def test_details_while_it_runs_and_after() -> None:

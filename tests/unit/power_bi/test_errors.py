@@ -261,11 +261,13 @@ def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
         ),
         (
             b'{"error":{"code":"A","pbi.error":{"code":"A","details":[{"code":"DM_ErrorDetailNameCode_UnderlyingErrorMessage",'
-            b'"detail":{"type":1,"value":"It is not bound."}},{"code":"Server","detail":{"type":1,"value":"sql01"}}]}}}',
+            b'"detail":{"type":1,"value":"It is not bound."}},'
+            b'{"code":"Server","detail":{"type":1,"value":"sql01"}}]}}}',
             ("A", "It is not bound. Server: sql01"),
         ),
         (
-            b'{"error":{"code":"A","message":"That is so.","details":[{"code":"B","message":"It is not so.","target":"t"}]}}',
+            b'{"error":{"code":"A","message":"That is so.",'
+            b'"details":[{"code":"B","message":"It is not so.","target":"t"}]}}',
             ("A", "That is so."),
         ),
         (

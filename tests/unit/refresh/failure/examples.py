@@ -132,7 +132,8 @@ EXAMPLES: Mapping[str, Callable[[], Failure]] = {
             "messages": [
                 {
                     "code": "0xC11C0020",
-                    "message": "Session cancelled because it is connected to a database that has been evicted to free up "
+                    "message": "Session cancelled because it is connected to a database that has been "
+                    "evicted to free up "
                     "memory for other operations",
                     "type": "Error",
                 }

@@ -57,7 +57,8 @@ def test_a_code_alone(code: str) -> None:
 # words -> code of the catalogue
 WORDS: dict[str, str] = {
     # not enough memory
-    "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it.": "OutOfMemory",
+    "Resource Governing: This operation was canceled because there wasn't enough memory to finish running "
+    "it.": "OutOfMemory",
     "There's not enough memory to complete this operation. Please try again later.": "OutOfMemory",
     "Exception of type 'System.OutOfMemoryException' was thrown.": "OutOfMemory",
     "You have reached the maximum allowable memory allocation for your tier: memory limit exceeded": "OutOfMemory",
@@ -90,7 +91,8 @@ WORDS: dict[str, str] = {
     "AADSTS700082: The refresh token has expired due to inactivity.": "CredentialsRejected",
     "Web.Contents failed to get contents from 'https://example.com' (401): Unauthorized": "CredentialsRejected",
     "Web.Contents failed to get contents from 'https://example.com' (403): Forbidden": "CredentialsRejected",
-    "Exception of type 'Microsoft.Mashup.Engine.Interface.ResourceAccessForbiddenException' was thrown.": "CredentialsRejected",
+    "Exception of type 'Microsoft.Mashup.Engine.Interface.ResourceAccessForbiddenException' was "
+    "thrown.": "CredentialsRejected",
     # the engine
     "Container exited unexpectedly with code 0x0000DEAD": "EngineCrashed",
     "The XML for Analysis request timed out before it was completed. Timeout value: 18000 sec.": "RefreshTimedOut",
@@ -107,7 +109,8 @@ WORDS: dict[str, str] = {
     "Web.Contents failed to get contents from 'https://example.com' (504): Gateway Time-out": "SourceUnavailable",
     "[DataSource.Error] The remote server returned an error: (503) Server Unavailable.": "SourceUnavailable",
     "The request failed with HTTP status 504: Gateway Timeout.": "SourceUnavailable",
-    "Database 'sales' on server 'x' is not currently available. Please retry the connection later.": "SourceUnavailable",
+    "Database 'sales' on server 'x' is not currently available. Please retry the connection "
+    "later.": "SourceUnavailable",
     "The service is currently busy. Retry the request after 10 seconds. Code: 0.": "SourceUnavailable",
     "SqlException: Error Number: 40197, State: 1": "SourceUnavailable",
     # the gateway
@@ -219,9 +222,12 @@ def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
 def test_figures_of_memory_are_told() -> None:
     """They decide what a person does, and the service's advice before them gives way."""
     text = (
-        "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it. Either "
-        "reduce the memory footprint of your dataset by doing things such as limiting the amount of imported data, or if "
-        "using Power BI Premium, increase the memory of the Premium capacity where this dataset is hosted. More details: "
+        "Resource Governing: This operation was canceled because there wasn't enough memory to finish "
+        "running it. Either "
+        "reduce the memory footprint of your dataset by doing things such as limiting the amount of "
+        "imported data, or if "
+        "using Power BI Premium, increase the memory of the Premium capacity where this dataset is hosted. "
+        "More details: "
         "consumed memory 905 MB, memory limit 134 MB, database size before command execution 2937 MB. See "
         "https://go.microsoft.com/fwlink/?linkid=2159753 to learn more."
     )

@@ -1,6 +1,7 @@
 """Every publicly reported failure is told by its cause."""
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -46,11 +47,9 @@ def test_a_refused_call(name: str) -> None:
     for status, headers, body in (answer for answer in answers if answer != "works"):
         content = body.encode() if isinstance(body, str) else body
         power_bi, _ = client(reply(status, content, **{key.replace("-", "_"): text for key, text in headers.items()}))
+        call = partial(power_bi.start, body={"type": "Full"}) if kind == "start" else power_bi.history
         with pytest.raises(PowerBiError) as caught:
-            if kind == "start":
-                power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
-            else:
-                power_bi.history(WORKSPACE, DATASET)
+            call(WORKSPACE, DATASET)
         expected = first_expectation(report)
         if expected["http"] == 200:
             assert isinstance(caught.value, Throttled)
