@@ -7,6 +7,7 @@ from refresh.failure import signs, texts
 from refresh.failure.catalogue import CATALOGUE, ErrorCode
 from refresh.failure.families import meaning_of
 from refresh.failure.masking import words_of
+from refresh.failure.sentences import is_advice, sentences
 
 _LASTING = signs.compiled(signs.LASTING)
 _PASSING = signs.compiled(signs.PASSING)
@@ -31,7 +32,7 @@ def is_vague(entry: ErrorCode | None) -> bool:
 @lru_cache(maxsize=512)  # a history has the same errors at each look, and thousands of partitions fail alike
 def _recognised(code: str | None, text: str, more: str) -> str | None:
     body = texts.without_noise(texts.without_passing(texts.closing(text).text))
-    facts = " ".join(part for part in texts.sentences(body) if not texts.is_advice(texts.unmarked(part)))
+    facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))
     spoken, advised = words_of(f"{facts} {more}".strip()), words_of(body)
     meaning = meaning_of(code)
     by_code = meaning.code if meaning and meaning.how == "code" else None

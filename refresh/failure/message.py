@@ -5,7 +5,7 @@ of the cause, what to do, and the ids. Where 500 characters are too few, ids giv
 has a key of its own, and only then the service's sentence.
 """
 
-from refresh.failure import texts
+from refresh.failure.display import shortened
 from refresh.messages import Shown
 from refresh.text import clean, cut
 
@@ -46,7 +46,7 @@ def compose(meaning: str, subject: Subject, sentence: str | None, advice: str) -
         if MAX_MESSAGE - len(head) >= min(len(said), ENOUGH) + 3:
             break
     room = MAX_MESSAGE - len(head) - 3
-    message = f"{head}: {_closed(texts.shortened(said, room))}" if said and room > 20 else f"{head}."
+    message = f"{head}: {_closed(shortened(said, room))}" if said and room > 20 else f"{head}."
     if len(message) + 1 + len(advice) > MAX_MESSAGE:
         # where the advice gives way, ids have done so before
         return message

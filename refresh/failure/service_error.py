@@ -6,6 +6,7 @@ import msgspec
 
 from refresh.failure import structure, texts
 from refresh.failure.causes import cause_of
+from refresh.failure.display import shortened, shown
 from refresh.failure.families import is_generic
 from refresh.failure.finding import Finding
 from refresh.failure.ranking import CAUSE, NOTE, Objects, folded, objects_of, ranked
@@ -99,10 +100,10 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
 def _shown(
     code: str | None, text: str | None, table: str | None, partition: str | None, cause: str | None
 ) -> ServiceError:
-    shown = texts.shown(texts.closing(text).text or text) if text else ""
+    sentence = shown(texts.closing(text).text or text) if text else ""
     return ServiceError(
         code=(cut(code, MAX_CODE) or None) if code else None,
-        text=texts.shortened(clean(shown), MAX_SHOWN) or None,
+        text=shortened(clean(sentence), MAX_SHOWN) or None,
         table=(cut(table, MAX_NAME) or None) if table else None,
         partition=(cut(partition, MAX_NAME) or None) if partition else None,
         cause=cause,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 LASTING: Mapping[str, tuple[str, ...]] = {
     "OutOfMemory": (
         r"(?:wasn't|was not|isn't|is not|not) enough memory",
-        r"out of memory|insufficient memory|lack of memory",
+        r"out of memory|insufficient memory|lack of memory|maximum (?:allowable |allowed )?memory",
         r"memory (?:limit|allocation) (?:was |has been )?(?:exceeded|reached|fail\w*)|exceed\w* [^.]{0,60}memory limit",
         r"\bOutOfMemoryException\b",
         r"consumed memory \d",

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from refresh.failure.sentences import sentences
+
 MAX_TEXT = 1_000_000
 """Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
 MAX_SENTENCES = 3000
@@ -82,14 +84,6 @@ _POLITE = re.compile(
     r"(?: for (?:help|assistance))?)",
     re.IGNORECASE,
 )
-_ADVICE = re.compile(
-    r"(?:please|either|see|if you|to learn|learn|try|retry|contact|check|verify|make sure|ensure|for more|consider|"
-    r"refer|replace|grant|go to|you can|you (?:should|must|need))\b",
-    re.IGNORECASE,
-)
-_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
-
-
 _TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED, "another": _SIBLING}
 """What may stand after the object that an error closes with, by what has to be in it."""
 
@@ -166,7 +160,8 @@ def _consequences(text: str) -> list[tuple[int, int]]:
 
 def is_cancellation(text: str) -> bool:
     """Whether a text says only that something was cancelled, without a reason of its own."""
-    if len(text) > MAX_SENTENCES or not ("ancel" in text or "ANCEL" in text or "another" in text.lower()):
+    lower = text[:MAX_SENTENCES].lower()
+    if len(text) > MAX_SENTENCES or not ("ancel" in lower or "another" in lower):
         return False
     rest = text
     for pattern in (_CANCELLED, _SIBLING):
@@ -191,7 +186,7 @@ def without_passing(text: str) -> str:
     """A text without the service's words on passing failures, if anything else is said; else all of it."""
     if not _PASSING.search(text):
         return text
-    kept = [part for part in _SENTENCES.split(text) if _letters(_POLITE.sub(" ", part))]
+    kept = [part for part in sentences(text) if _letters(_POLITE.sub(" ", part))]
     return " ".join(kept) or text
 
 
@@ -287,45 +282,3 @@ def mentioned(text: str) -> tuple[str | None, str | None]:
     for match in _MENTIONED.finditer(text[:MAX_SENTENCES]):
         found.setdefault(match[2].lower(), unmarked(match[1]).strip())
     return found.get("table"), found.get("partition")
-
-
-# ---- what is shown --------------------------------------------------------------------------------------------------
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text."""
-    return [part for part in _SENTENCES.split(text) if part.strip()]
-
-
-def is_advice(sentence: str) -> bool:
-    """Whether a sentence tells what to do, and not what happened."""
-    return _ADVICE.match(sentence.lstrip(" '\"")) is not None
-
-
-def shown(text: str) -> str:
-    """A text as a person should read it: without marks, ids, links, and what is said twice."""
-    text = without_passing(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
-    text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
-    text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
-    kept: list[str] = []
-    for part in _SENTENCES.split(text):
-        # Power Query repeats its sentence, once with the details and once without
-        if len(part) < 20 or not any(part.strip(" .;") in earlier for earlier in kept[-20:]):
-            kept.append(part.strip())
-    return " ".join(kept).strip(" ;,")
-
-
-def shortened(text: str, room: int) -> str:
-    """A text that fits: what the service advises goes first, then its middle, so that names at its end stay."""
-    if len(text) <= room:
-        return text
-    parts = sentences(text)
-    for index in range(len(parts) - 1, 0, -1):
-        if is_advice(parts[index]) and not re.search(r"\d|['\"]", parts[index]):
-            del parts[index]
-            if len(" ".join(parts)) <= room:
-                return " ".join(parts)
-    text = " ".join(parts)
-    tail = min(room // 3, 120) if room > 90 else 0
-    head = text[: room - tail - 3].rstrip()
-    return f"{head} … {text[-tail:].lstrip()}" if tail else text[: room - 1].rstrip() + "…"
