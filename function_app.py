@@ -8,21 +8,22 @@ os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import callback, instances, post, read, report
-from entities import dataset_queue as dataset_queue
+from activities import callback, orchestrations, post, read
+from entities import dataset_queue, timer_heartbeat
 from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
     http_cancel_by_key,
     http_check,
+    http_health,
     http_list,
     http_openapi,
+    http_queue,
     http_start,
     http_status,
     timer_callbacks,
     timer_housekeeping,
 )
-from triggers import http_queue as http_queue
 
 # read here, so that a setting that cannot be used stops the start with its name
 current_settings()
@@ -36,16 +37,17 @@ for part in (
     http_queue,
     http_openapi,
     http_check,
+    http_health,
     timer_callbacks,
     timer_housekeeping,
     refresh_request,
     refresh_run,
     deliver_callback,
     dataset_queue,
+    timer_heartbeat,
     read,
     post,
-    instances,
-    report,
+    orchestrations,
     callback,
 ):
     app.register_functions(part.bp)

@@ -1,86 +1,61 @@
-"""The activity that calls back: one POST with the verdict to whoever asked to be told so.
+"""The activity that calls back: one POST with the outcome to a receiver that waits for it.
 
-It runs at least once, so a host that dies between the POST and the record of it calls twice; the other side takes the
+It runs at least once, so a host that dies between the POST and the record of it calls twice; the receiver takes the
 first call and refuses the second.
 """
 
-import asyncio
 import json
-import logging
 from typing import Any
 
 import azure.durable_functions as df
-import requests
 
-from refresh.reporting.callback import UriError, body_of, check_uri, kind_of
-from refresh.reporting.stored import parse, verdict
-from refresh.settings import current_settings, is_loopback
+from durable.codec import decode, encode
+from durable.engine import Engine
+from durable.functions import engine_input
+from durable.requests import find_request
+from outbound.exchange import ExchangeError, Limits, Outgoing, exchange
+from outbound.pools import CALLBACKS, PoolBusyError
+from refresh.reporting.callback import body_of, kind_of
+from refresh.reporting.status import final_report
+from refresh.request.callback_uri import UriError, check_uri, host_of
+from refresh.run import orders
+from refresh.settings import current_settings
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
-
-Json = dict[str, Any]
-
-# its debug lines show the whole path of every call, and ours is a capability
-logging.getLogger("urllib3").setLevel(logging.INFO)
+SECONDS = 40.0
+LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=SECONDS, body_bytes=0)
+"""What the receiver has to say beside its status is not read."""
 
 bp = df.Blueprint()
 
 
 @bp.activity_trigger(input_name="order")
-@bp.durable_client_input(client_name="client")
-async def call_back(order: Json, client: df.DurableOrchestrationClient) -> Json:
-    """Tells `uri` how a request ended. `order`: request, uri.
-
-    Answers `delivered`; `again` (no answer, or one that may be another next time; `seconds` if it said when);
-    `refused` (it is not heard there, or not yet); `gone` (it will not be heard there); `waiting` (the request has not
-    ended); `unknown` (there is no such request). With `answer` (what came back, in words), and the request's `dataset`
-    and `caller`.
-    """
-    status = await client.get_status(order["request"])
-    found = parse(status.to_json()) if status else None
-    if found is None:
-        return {"kind": "unknown", "answer": "there is no such request"}
-    told = verdict(found)
-    if told is None:
-        return {"kind": "waiting"}
-    answer = await asyncio.to_thread(_post, order["uri"], body_of(told))
-    return {**answer, "dataset": told.body["datasetId"], "caller": told.body["caller"]}
-
-
-def _post(uri: str, body: Json) -> Json:
+@engine_input(bp)
+async def call_back(order: Any, engine: Engine) -> Any:
+    """Order: `orders.CallBack`. Answer: `orders.CallBackAnswer`."""
+    asked: orders.CallBack = decode(order, orders.CallBack)
+    request = await find_request(engine, asked.request)
+    if request is None:
+        return encode(orders.NoRequest())
+    report = final_report(request)
+    if report is None:
+        return encode(orders.NotEnded())
+    spec = request.state.spec
+    about: dict[str, Any] = {"dataset_id": spec.dataset_id, "caller": spec.caller}
     try:
         # again: the setting may have changed since
-        check_uri(uri, current_settings())
+        check_uri(asked.uri, current_settings())
     except UriError as error:
-        return {"kind": "gone", "answer": str(error)}
+        return encode(orders.NotDelivered(kind="gone", response=str(error), **about))
+    body = json.dumps(body_of(report)).encode()
+    outgoing = Outgoing("POST", asked.uri, {"Content-Type": "application/json"}, body)
     try:
-        with _session(uri) as session:
-            response = session.post(
-                uri,
-                data=json.dumps(body).encode(),
-                headers={"Content-Type": "application/json"},
-                auth=_nobody,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,  # what it has to say beside its status is not read
-            )
-            response.close()
-    except Exception as error:
-        # whatever it was, its text may not go on: it quotes the URI
-        return {"kind": "again", "answer": type(error).__name__}
-    said = response.headers.get("Retry-After", "")
-    seconds = float(said) if said.isdecimal() and len(said) < 6 else None
-    return {"kind": kind_of(response.status_code), "answer": f"HTTP {response.status_code}", "seconds": seconds}
-
-
-def _session(uri: str) -> requests.Session:
-    """A session for one call: nothing is kept, and no proxy is asked on the way to this very machine."""
-    session = requests.Session()
-    session.trust_env = not is_loopback(uri)
-    return session
-
-
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """No credentials: without an `auth`, requests would look for a password in ~/.netrc."""
-    return request
+        received = await CALLBACKS.run(exchange, outgoing, LIMITS, key=host_of(asked.uri), seconds=SECONDS)
+    except (ExchangeError, PoolBusyError) as error:
+        # the texts of these errors hold no URI
+        return encode(orders.NotDelivered(kind="again", response=str(error), **about))
+    response, kind = f"HTTP {received.status}", kind_of(received.status)
+    if kind == "delivered":
+        return encode(orders.Delivered(response=response, **about))
+    wanted = received.headers.get("Retry-After", "")
+    seconds = float(wanted) if wanted.isdecimal() and len(wanted) < 6 else None
+    return encode(orders.NotDelivered(kind=kind, response=response, seconds=seconds, **about))

@@ -1,45 +1,60 @@
-"""What the Power BI activities share: the model they speak of, what they found, and how they tell of errors.
-
-Every activity takes one JSON object and answers one with a `kind`. Errors of Power BI are answers too: they are facts
-for the run to decide on, and an exception would lose them on the way.
-"""
+"""What the Power BI activities share: the model they are about, and how an error becomes an answer."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
-from msgspec import to_builtins
-
+from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.client import History, PowerBiClient
-from power_bi.errors import Facts, PowerBiError, Refused, Throttled
+from power_bi.errors import Facts, PowerBiError, Throttled
+from power_bi.errors import Refused as RefusedByPowerBi
 from power_bi.service import configured_client
-from refresh.history import adoption
-from refresh.history.rows import RefreshRow, iso
-from refresh.reporting.events import entry
+from refresh.events import Event
+from refresh.failure.catalogue import ModelNames
+from refresh.history.adoption import candidates, covers
+from refresh.history.look import Look, LostWindow
+from refresh.history.rows import RefreshRow
+from refresh.run import orders
+from refresh.scope.scope import Scope
 from refresh.settings import current_settings
 
-Json = dict[str, Any]
+T = TypeVar("T")
 
-log = logging.getLogger("refresh")
+CALL_SECONDS = 120.0
+"""For all calls to Power BI of one activity together: far below `functionTimeout` (host.json), which would end the
+whole process, and with it all other work in it."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A semantic model and the way to it. Its methods raise the errors of `power_bi.errors`."""
+    """A semantic model and the way to it. Its methods block, and raise the errors of `power_bi.errors`."""
 
     workspace_id: UUID
     dataset_id: UUID
     client: PowerBiClient
 
     @classmethod
-    def of(cls, order: Json) -> "Model":
-        """The model an activity is asked about. Refused if its workspace is not among the allowed ones (any more)."""
-        workspace_id, dataset_id = UUID(order["workspace_id"]), UUID(order["dataset_id"])
+    def of(cls, model: orders.ModelRef) -> "Model":
+        """The model of an order. Refused if its workspace is not among the allowed ones (any more)."""
+        workspace_id, dataset_id = UUID(model.workspace_id), UUID(model.dataset_id)
         if not current_settings().allows_workspace(workspace_id):
-            raise Refused(Facts(operation="use the workspace", dataset_id=str(dataset_id)), "WorkspaceNotAllowed")
+            raise RefusedByPowerBi(
+                Facts(operation="use the workspace", dataset_id=str(dataset_id)), "WorkspaceNotAllowed"
+            )
         return cls(workspace_id, dataset_id, configured_client())
+
+    @property
+    def known_names(self) -> ModelNames:
+        """The names of the model and its workspace that this process knows, without a call."""
+        return self.client.known_names(self.workspace_id, self.dataset_id)
+
+    def names(self) -> ModelNames:
+        """The same after a call for each name that was never asked for. Raises nothing: names are best effort."""
+        return self.client.names(self.workspace_id, self.dataset_id)
 
     def history(self) -> History:
         """The newest refreshes of the model."""
@@ -50,39 +65,49 @@ class Model:
         return self.client.refresh(self.workspace_id, self.dataset_id, refresh_id)
 
     def adoptable(
-        self, rows: Sequence[RefreshRow], before: Json, scope: Json, *, lost: Json | None
+        self, history: History, look: Look, scope: Scope, *, lost: LostWindow | None = None, known: str | None = None
     ) -> RefreshRow | None:
-        """A refresh that is new since `before` and does all that `scope` wishes.
-
-        `lost`: our own may be among them, begun between `since` and `until` if they are known; None if it cannot.
-        What has completed is best, then what began first: others can only have begun after ours.
-        """
-        options = scope["refresh"]
-        found = adoption.new_rows(rows, before)
-        direct_lake = adoption.is_direct_lake(rows, before)
-        for row in sorted(found, key=lambda row: (row.state != "completed", iso(row.start))):
-            ours = lost is not None and adoption.may_be_lost_one(row, lost)
-            fits = adoption.may_cover(row, options, framing=direct_lake and ours)
-            if not fits or row.state not in ("running", "completed"):
-                continue
-            if options is None:
+        """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`."""
+        for row, ours in candidates(history.rows, look, scope.refresh, lost):
+            if scope.refresh is None:
                 return row
             details = self.by_id(row.request_id)
-            if details is not None and adoption.covers(details, options, probably_ours=ours):
+            if details is not None and covers(details, scope.refresh, ours=ours, known=known):
                 return row
         return None
 
 
-def shown(row: RefreshRow) -> Json:
-    """A refresh as a status shows it."""
-    return {"refreshId": row.request_id, "refreshType": row.refresh_type, "startedAt": iso(row.start)}
+async def on_power_bi(
+    order: orders.ModelRef, work: Callable[[Model], T], about: dict[str, object]
+) -> T | orders.Throttled | orders.Unavailable | orders.Refused:
+    """What `work` returns, run on a thread for calls to Power BI; or the answer that tells of an error.
+
+    `about`: the ids that the log line of an error gets.
+    """
+    try:
+        return await POWER_BI.run(lambda: work(Model.of(order)), key=order.dataset_id, seconds=CALL_SECONDS)
+    except PoolBusyError:
+        return orders.Unavailable(error="Too many calls to Power BI wait for an answer.")
+    except PowerBiError as error:
+        facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
+        event = Event("power_bi.error", logging.WARNING, **ids_of(order), **about, **facts, error=error.message)
+        log.log(event.level, event.line())
+        return trouble(error, order)
 
 
-def failed(error: PowerBiError, order: Json) -> Json:
-    """The answer that tells of an error: `throttled`, `refused` for good, or `unavailable` for now."""
-    log.warning(entry("power_bi.error", run=order.get("run"), dataset=order["dataset_id"], error=error.message))
+def ids_of(model: orders.ModelRef) -> dict[str, object]:
+    """What a log line says of the model."""
+    return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id, "modelName": _known_names(model).model}
+
+
+def _known_names(model: orders.ModelRef) -> ModelNames:
+    return configured_client().known_names(UUID(model.workspace_id), UUID(model.dataset_id))
+
+
+def trouble(error: PowerBiError, model: orders.ModelRef) -> orders.Throttled | orders.Unavailable | orders.Refused:
+    """The answer that tells of an error of Power BI."""
     if isinstance(error, Throttled):
-        return {"kind": "throttled", "seconds": error.retry_after_seconds, "error": error.message}
-    if isinstance(error, Refused):
-        return {"kind": "refused", "error": to_builtins(error.failure(order["dataset_id"]))}
-    return {"kind": "unavailable", "error": error.message}
+        return orders.Throttled(seconds=error.retry_after_seconds, error=error.message)
+    if isinstance(error, RefusedByPowerBi):
+        return orders.Refused(failure=error.failure(model.dataset_id, _known_names(model)))
+    return orders.Unavailable(error=error.message)

@@ -1,118 +1,138 @@
 """Activities that change something in Power BI: start a refresh, cancel one. Each is safe to run twice."""
 
-import asyncio
+import logging
 import secrets
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import azure.durable_functions as df
 
-from activities.model import Json, Model, failed, log
-from entities.dataset_queue import read_queue
-from entities.instances import first_alive
+from activities.model import Model, ids_of, on_power_bi, trouble
+from durable import waits
+from durable.codec import decode, encode
+from durable.engine import Engine
+from durable.functions import engine_input
+from power_bi.client import Started
 from power_bi.errors import AnswerLost, PowerBiError, RefreshInProgress
 from refresh import clock
+from refresh.events import Event
 from refresh.history import adoption
-from refresh.history.rows import instant
+from refresh.history.look import LostWindow
+from refresh.queue.operations import ReturnPermit, TakePermit
 from refresh.queue.state import Run
-from refresh.reporting.events import entry
-from refresh.request.options import refresh_body
-
-SIGNAL_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Seconds to wait for the queue to have heard: usually the first is enough."""
+from refresh.run import orders
+from refresh.scope.body import refresh_body
+from refresh.times import instant
 
 STAMP_MARGIN = timedelta(seconds=3)
 """What the service's clock, told in whole seconds, and the way to it can add to the start of a refresh."""
 
+log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
+class Clock:
+    """The service's clock, as it goes on from the time that it told last."""
+
+    def __init__(self, time_shown: datetime) -> None:
+        self._shown, self._began = time_shown, time.monotonic()
+
+    def now(self) -> datetime:
+        """The service's time, as far as known."""
+        return self._shown + timedelta(seconds=time.monotonic() - self._began)
+
+
 @bp.activity_trigger(input_name="order")
-@bp.durable_client_input(client_name="client")
-async def post_refresh(order: Json, client: df.DurableOrchestrationClient) -> Json:
-    """Starts the refresh, if the queue permits it to this life of the run and somebody still wants it.
+@engine_input(bp)
+async def post_refresh(order: Any, engine: Engine) -> Any:
+    """Order: `orders.PostRefresh`. Answer: `orders.PostResult`.
 
-    `order`: workspace_id, dataset_id, run, generation, token, permit, scope, before. The engine may run this twice,
-    later or at the same moment, so each execution asks the queue for the permit, and only one gets it.
-
-    Answers `accepted` with refresh_id; `appeared` with refresh_id (a refresh as good as ours is new since `before`,
-    nothing was posted); `blocked` (another kind of refresh is new); `busy` (refused, another one is running); `lost`
-    (nobody knows whether it was accepted, or a twin of this execution has the permit); `stale` (the queue does not
-    permit it); `unwanted` with the gone requests; or see `failed`: nothing was accepted.
+    The engine may run this twice, later or at the same moment. So each execution looks at the history, then asks the
+    queue for the permit, and the one that gets it posts at once: a permit that was taken means a POST.
     """
-    run = (await read_queue(client, order["dataset_id"])).holder_of(order)
+    asked: orders.PostRefresh = decode(order, orders.PostRefresh)
+    execution = secrets.token_hex(4)
+    return encode(orders.PostResult(execution=execution, result=await _result(engine, asked, execution)))
+
+
+async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> orders.PostAnswer:
+    about: dict[str, object] = {"runId": asked.holder.run, "incarnation": asked.holder.incarnation}
+    run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
     if run is None:
-        return {"kind": "stale"}
-    members = [member.id for member in run.members]
-    if await first_alive(client, members) is None:
-        return {"kind": "unwanted", "gone": members}
-    holder = await _take_permit(client, order, attempt := secrets.token_hex(4))
+        return orders.Stale()
+    if await engine.first_alive(run.members) is None:
+        return orders.Unwanted(requests=tuple(run.members))
+    looked = await on_power_bi(asked.model, lambda model: _last_look(model, asked), about)
+    if not isinstance(looked, Clock):
+        return looked
+    holder = await _take_permit(engine, asked, execution)
     if holder is None:
-        return {"kind": "stale"}
-    if holder.attempt != attempt:
-        since = adoption.service_clock(order["before"], holder.attempt_at or "")
-        return {"kind": "lost", "error": "another execution set out to start it", "since": since, "until": None}
-    return await asyncio.to_thread(_post, order)
+        return orders.Stale()
+    if holder.execution != execution:
+        window = LostWindow(since=adoption.service_clock(asked.look, holder.permit_taken_at or ""))
+        return orders.AnswerLost(error="Another execution started it.", window=window)
+    posted = await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
+    if not isinstance(posted, Started):
+        return posted
+    facts = {"refreshId": posted.refresh_id, "powerBiRequestId": posted.power_bi_request_id}
+    log.info(Event("refresh.accepted", **ids_of(asked.model), **about, **facts).line())
+    return orders.Accepted(refresh_id=posted.refresh_id)
 
 
-async def _take_permit(client: df.DurableOrchestrationClient, order: Json, attempt: str) -> Run | None:
-    """The run with the holder of its permit; None if that is not known in time, or the queue does not permit it."""
-    identity = {key: order[key] for key in ("run", "generation", "token", "permit")}
-    queue = df.EntityId("dataset_queue", order["dataset_id"])
-    await client.signal_entity(queue, "take_permit", {**identity, "attempt": attempt, "at": instant(clock.now())})
-    for pause in SIGNAL_PAUSES:
-        # a signal is on its way for a moment, and nobody is told when it has arrived
-        await asyncio.sleep(pause)
-        run = (await read_queue(client, order["dataset_id"])).holder_of(order)
-        if run is None or run.attempt is not None:
+def _last_look(model: Model, asked: orders.PostRefresh) -> Clock | orders.Appeared | orders.Blocked:
+    """The service's clock, if nothing is new that makes the POST superfluous or certain to be refused."""
+    history = model.history()
+    found = model.adoptable(history, asked.look, asked.scope)
+    if found:
+        return orders.Appeared(refresh_id=found.request_id)
+    if any(row.state == "running" for row in adoption.new_rows(history.rows, asked.look)):
+        return orders.Blocked()
+    return Clock(history.service_time or clock.now())
+
+
+async def _take_permit(engine: Engine, asked: orders.PostRefresh, execution: str) -> Run | None:
+    """The run with the execution that has its permit; None if that is not known in time, or it is not permitted.
+
+    A permit that does not show in time is given back, so that a late one is known to have posted nothing.
+    """
+    dataset_id = asked.model.dataset_id
+    identity: dict[str, Any] = {"holder": asked.holder, "permit": asked.permit, "execution": execution}
+    await engine.tell_queue(dataset_id, TakePermit(at=instant(clock.now()), **identity))
+    async for _ in waits.pauses(waits.ACTIVITY_SECONDS):
+        run = (await engine.read_queue(dataset_id)).permitted(asked.holder, asked.permit)
+        if run is None or run.execution is not None:
             return run
+    await engine.tell_queue(dataset_id, ReturnPermit(at=instant(clock.now()), **identity))
     return None
 
 
-def _post(order: Json) -> Json:
-    scope = order["scope"]
+def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | orders.PostAnswer:
+    scope, sent = asked.scope, service.now()
     try:
-        model = Model.of(order)
-        history = model.history()
-        rows = history.rows
-        found = model.adoptable(rows, order["before"], scope, lost=None)
-    except PowerBiError as error:
-        return failed(error, order)
-    if found:
-        return {"kind": "appeared", "refresh_id": found.request_id}
-    if any(row.state == "running" for row in adoption.new_rows(rows, order["before"])):
-        return {"kind": "blocked"}
-    body = refresh_body(scope["refresh"], scope["notify_option"])
-    began, sent = time.monotonic(), history.service_time or clock.now()
-    try:
-        started = model.client.start(model.workspace_id, model.dataset_id, body)
+        body = refresh_body(scope.refresh, scope.notify_option)
+        return model.client.start(model.workspace_id, model.dataset_id, body)
     except RefreshInProgress:
-        return {"kind": "busy"}
+        return orders.Busy()
     except AnswerLost as error:
         # if it was accepted, then before we gave up
-        until = sent + timedelta(seconds=time.monotonic() - began) + STAMP_MARGIN
-        return {**failed(error, order), "kind": "lost", "since": instant(sent), "until": instant(until)}
+        window = LostWindow(since=instant(sent), until=instant(service.now() + STAMP_MARGIN))
+        return orders.AnswerLost(error=error.message, window=window)
     except PowerBiError as error:
-        return failed(error, order)
-    facts = {"refreshId": started.refresh_id, "powerBiRequestId": started.power_bi_request_id}
-    log.info(entry("refresh.accepted", run=order["run"], dataset=order["dataset_id"], **facts))
-    return {"kind": "accepted", "refresh_id": started.refresh_id}
+        return trouble(error, asked.model)
 
 
 @bp.activity_trigger(input_name="order")
-def cancel_refresh(order: Json) -> Json:
-    """Asks Power BI to cancel a refresh of ours. `order`: workspace_id, dataset_id, refresh_id.
+async def cancel_refresh(order: Any) -> Any:
+    """Order: `orders.CancelRefresh`. Answer: `orders.CancelAnswer`."""
+    asked: orders.CancelRefresh = decode(order, orders.CancelRefresh)
+    about: dict[str, object] = {"refreshId": asked.refresh_id}
+    accepted = await on_power_bi(asked.model, lambda model: _cancel(model, asked), about)
+    if not isinstance(accepted, bool):
+        return encode(accepted)
+    log.info(Event("refresh.cancel_requested", **ids_of(asked.model), **about, accepted=accepted).line())
+    return encode(orders.CancelAccepted() if accepted else orders.AlreadyEnded())
 
-    Answers `cancelled` (it will try), `over` (already ended), or see `failed`.
-    """
-    try:
-        model = Model.of(order)
-        cancelled = model.client.cancel(model.workspace_id, model.dataset_id, order["refresh_id"])
-    except PowerBiError as error:
-        return failed(error, order)
-    log.info(
-        entry(
-            "refresh.cancel_requested", dataset=order["dataset_id"], refreshId=order["refresh_id"], accepted=cancelled
-        )
-    )
-    return {"kind": "cancelled" if cancelled else "over"}
+
+def _cancel(model: Model, asked: orders.CancelRefresh) -> bool:
+    return model.client.cancel(model.workspace_id, model.dataset_id, asked.refresh_id)

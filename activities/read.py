@@ -1,106 +1,114 @@
-"""Activities that read: the history before and after a POST, and one refresh on its way. Safe to run any number of
-times."""
+"""Activities that read: the history before and after a POST, and one refresh on its way.
 
-from collections.abc import Sequence
+Safe to run any number of times.
+"""
+
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import azure.durable_functions as df
 
-from activities.model import Json, Model, failed, shown
+from activities.model import Model, on_power_bi
+from durable.codec import decode, encode
 from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
 from refresh import clock
+from refresh.failure.catalogue import ModelNames
 from refresh.failure.service_error import ServiceError, explained
 from refresh.history import adoption
+from refresh.history.look import Look
+from refresh.history.outcome import judge
 from refresh.history.progress import progress
-from refresh.history.rows import RefreshRow, instant, parse_time
-from refresh.polling import estimate as usual
-
-MAX_FAILED_OBJECTS = 50
-"""Of thousands of partitions: whoever is not named is tried once more, alone."""
+from refresh.history.rows import RefreshRow
+from refresh.messages import replace as changed
+from refresh.polling import estimate
+from refresh.run import orders
+from refresh.scope.scope import RefreshOptions
+from refresh.times import instant, iso, parse_time
 
 bp = df.Blueprint()
 
 
 @bp.activity_trigger(input_name="order")
-def read_history(order: Json) -> Json:
-    """Is the model idle? `order`: workspace_id, dataset_id, scope, before (or None), lost
-    (None, or `since` and `until`: a refresh of ours may be new, begun between them).
-
-    Answers `history` with `running` (the refresh that keeps the model busy, or None), `before` (what to compare with
-    after a POST), `adoptable` (id of a refresh that is new since the `before` of the order), and `usual` (seconds that
-    refreshes like the running one took; of those like ours `before` tells); or see `failed`.
-    """
+async def read_history(order: Any) -> Any:
+    """Order: `orders.ReadHistory`. Answer: `orders.ReadHistoryAnswer`."""
+    asked: orders.ReadHistory = decode(order, orders.ReadHistory)
     read_at = clock.now()
-    try:
-        model = Model.of(order)
-        history = model.history()
-        found = None
-        if order["before"]:
-            found = model.adoptable(history.rows, order["before"], order["scope"], lost=order["lost"])
-    except PowerBiError as error:
-        return failed(error, order)
+    about = {"runId": asked.turn.run, "incarnation": asked.turn.incarnation}
+    return encode(await on_power_bi(asked.model, lambda model: _history(model, asked, read_at), about))
+
+
+def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orders.HistoryRead:
+    history = model.history()
     service_time = history.service_time or read_at
     running = adoption.blocker(history.rows, service_time)
-    before = adoption.look_before(history.rows, service_time, read_at)
-    if order["before"] is None:
-        # behind a row that never ends we may POST, too
-        before["usual"] = _usual(model, history.rows, order["scope"]["refresh"], idle=running is None)
-    return {
-        "kind": "history",
-        "running": shown(running) if running else None,
-        "usual": usual.of_blocker(history.rows, running) if running else [],
-        "before": before,
-        "adoptable": found.request_id if found else None,
-    }
+    look = adoption.look_at(history.rows, service_time, read_at)
+    found, changed_since = None, False
+    if asked.look is None:
+        # also behind a row that never ends the run may post
+        durations = _durations(model, history, asked.scope.refresh, idle=running is None)
+        look = changed(look, durations=durations)
+    else:
+        found = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
+        changed_since = bool(adoption.new_rows(history.rows, asked.look))
+    return orders.HistoryRead(
+        look=look,
+        running=adoption.shown(running) if running else None,
+        adoptable=found.request_id if found else None,
+        durations=estimate.of_blocker(history.rows, running) if running else (),
+        changed=changed_since,
+        # last, because a name may take seconds, and only if all else is known
+        names=model.names(),
+    )
 
 
-def _usual(model: Model, rows: Sequence[RefreshRow], options: Json | None, *, idle: bool) -> list[float]:
-    """Seconds that refreshes like ours took. What cannot be read is left out: it is no reason to wait with a POST."""
+def _durations(model: Model, history: History, options: RefreshOptions | None, *, idle: bool) -> tuple[float, ...]:
+    """Seconds that refreshes like ours took. What cannot be read is left out: it must not hold up a POST."""
     if options is None:
-        return usual.of_standard(rows)
+        return estimate.of_standard(history.rows)
     details: list[RefreshRow] = []
-    for row in usual.to_read(rows, options) if idle else ():
+    for row in estimate.to_read(history.rows) if idle else ():
         try:
             read = model.by_id(row.request_id)
         except PowerBiError:
             break
         if read is not None:
             details.append(read)
-    return usual.of_enhanced(rows, options, details)
+    return estimate.of_enhanced(history.rows, options, details)
 
 
 @bp.activity_trigger(input_name="order")
-def read_refresh(order: Json) -> Json:
-    """How is the refresh doing? `order`: workspace_id, dataset_id, refresh_id, enhanced, posted_at.
-
-    Answers `row` with the refresh as `refresh.history.rows.RefreshRow` writes it, its `progress`, and `failed_objects`,
-    pairs of table and partition; `absent` with when it was not there (`read_at`) and whether newer refreshes pushed it
-    out of the history (`pushed_out`); or see `failed`.
-    """
+async def read_refresh(order: Any) -> Any:
+    """Order: `orders.ReadRefresh`. Answer: `orders.ReadRefreshAnswer`."""
+    asked: orders.ReadRefresh = decode(order, orders.ReadRefresh)
     read_at = clock.now()
-    try:
-        model, refresh_id = Model.of(order), order["refresh_id"]
-        row = model.by_id(refresh_id) if order["enhanced"] else None
-        if row is not None:
-            return _read(_explained(model, row))
-        history = model.history()
-        row = _listed(history, refresh_id)
-        if row is None and not order["enhanced"]:
-            row = _by_id_perhaps(model, refresh_id)
-    except PowerBiError as error:
-        return failed(error, order)
+    about = {"runId": asked.turn.run, "incarnation": asked.turn.incarnation, "refreshId": asked.refresh_id}
+    return encode(await on_power_bi(asked.model, lambda model: _refresh(model, asked, read_at), about))
+
+
+def _refresh(model: Model, asked: orders.ReadRefresh, read_at: datetime) -> orders.RefreshRead | orders.RefreshAbsent:
+    row = model.by_id(asked.refresh_id) if asked.enhanced else None
+    if row is not None:
+        return _read(_explained(model, row), asked, model.known_names)
+    history = model.history()
+    row = _listed(history, asked.refresh_id)
+    if row is None and not asked.enhanced:
+        row = _by_id_perhaps(model, asked.refresh_id)
     if row is None:
-        gone = _pushed_out(history, read_at, order.get("posted_at"))
-        return {"kind": "absent", "read_at": instant(read_at), "pushed_out": gone}
-    return _read(row)
+        return orders.RefreshAbsent(
+            read_at=instant(read_at), rolled_over=_rolled_over(history, read_at, asked.posted_at)
+        )
+    return _read(row, asked, model.known_names)
 
 
-def _read(row: RefreshRow) -> Json:
-    failed_objects = [[entry.table, entry.partition] for entry in row.objects if entry.status.lower() == "failed"]
-    found = {"progress": progress(row.objects), "failed_objects": failed_objects[:MAX_FAILED_OBJECTS]}
-    return {"kind": "row", "row": row.to_json(), **found}
+def _read(row: RefreshRow, asked: orders.ReadRefresh, names: ModelNames) -> orders.RefreshRead:
+    return orders.RefreshRead(
+        began_at=iso(row.start),
+        outcome=judge(row, asked.model.dataset_id, names),
+        progress=progress(row.objects),
+        objects=adoption.digest_of(row.objects),
+    )
 
 
 def _listed(history: History, refresh_id: str) -> RefreshRow | None:
@@ -108,7 +116,7 @@ def _listed(history: History, refresh_id: str) -> RefreshRow | None:
 
 
 def _explained(model: Model, row: RefreshRow) -> RefreshRow:
-    """A refresh that failed may not say why where it is read by its id; the history may know."""
+    """A refresh that failed may not say why where it is read by its id; the history may."""
     known = row.error or ServiceError()
     if row.state in ("running", "completed") or known.code or known.text:
         return row
@@ -129,7 +137,7 @@ def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:
         return None
 
 
-def _pushed_out(history: History, read_at: datetime, posted_at: str | None) -> bool:
-    look = {"service_time": instant(history.service_time or read_at), "read_at": instant(read_at)}
-    began = parse_time(adoption.service_clock(look, posted_at)) if posted_at else None
-    return began is not None and adoption.pushed_out(history.rows, began)
+def _rolled_over(history: History, read_at: datetime, posted_at: str) -> bool:
+    look = Look(service_time=instant(history.service_time or read_at), read_at=instant(read_at))
+    began = parse_time(adoption.service_clock(look, posted_at))
+    return began is not None and adoption.rolled_over(history.rows, began)

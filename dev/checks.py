@@ -1,4 +1,4 @@
-"""`dev.py test`: everything that must be right before a commit, one step after the other."""
+"""`dev.py test`: all checks that must pass before a commit, one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from pathlib import Path
 from dev.environment import PYTHON, ROOT
 
 WORKERS = 4
-"""Test processes. Many tests mostly wait for real time, so four are faster than one for each of two cores."""
+"""Test processes. Many tests mostly wait in real time, so four are faster than one per core on two cores."""
+SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
+"""A failure shows the failing lines and the assertion only. Arguments of the command line come later and win."""
+DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
 
 Runner = Callable[[list[str]], int]
 """Runs a command with its output shown; returns its exit code."""
@@ -29,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """How a check went; `code` is its exit code."""
+    """The exit code and the duration of a check."""
 
     name: str
     code: int
@@ -38,7 +41,8 @@ class Result:
 
 def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
     """The checks in their order, the quick ones first."""
-    pytest = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal", *pytest_arguments]
+    pytest = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal", *SHORT_OUTPUT]
+    pytest += pytest_arguments
     if fast and not any((ROOT / argument.split("::")[0]).exists() for argument in pytest_arguments):
         pytest.append("tests/unit")
     return [
@@ -51,24 +55,26 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
 
 
 def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] = time.monotonic) -> list[Result]:
-    """Runs all of them, also after one has failed."""
+    """Runs all checks, even after one has failed."""
     results = []
     for step in todo:
-        shown = " ".join([Path(step.command[0]).name, *step.command[1:]])
-        print(f"\n=== {step.name}: {shown}", flush=True)
-        begun = clock()
+        command = " ".join([Path(step.command[0]).name, *step.command[1:]])
+        print(f"\n=== {step.name}: {command}", flush=True)
+        begin = clock()
         code = runner(step.command)
-        results.append(Result(step.name, code, clock() - begun))
+        results.append(Result(step.name, code, clock() - begin))
         print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)
     return results
 
 
 def summary(results: Sequence[Result]) -> str:
-    """The closing lines: each step, its time, and which failed."""
+    """The closing lines: each check with its duration, and which failed."""
     lines = [f"  {result.name:<13} {_word(result.code):<8} {result.seconds:6.1f} s" for result in results]
     failed = [result.name for result in results if result.code]
     total = sum(result.seconds for result in results)
-    end = f"FAILED: {', '.join(failed)}" if failed else "All right"
+    if "tests" in failed:
+        lines.append(f"  failed tests again, with details: {DETAILS}")
+    end = f"FAILED: {', '.join(failed)}" if failed else "All checks passed"
     return "\n".join(["", "=== summary", *lines, f"{end}, {total:.0f} s"])
 
 
@@ -80,7 +86,7 @@ def run(*, fast: bool, pytest_arguments: Sequence[str]) -> int:
 
 
 def _run(command: list[str]) -> int:
-    # what a person has set for the app must not change what the tests see
+    # settings of the app in this shell must not change the tests
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
     return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 

@@ -1,13 +1,17 @@
-"""The virtual environment of the project: made once, renewed when the requirements change. Standard library only."""
+"""The project's virtual environment: created once, updated when the requirements change. Standard library only."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
+from collections import deque
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -18,7 +22,7 @@ TAIL_LINES = 15
 
 
 class EnvironmentFailed(Exception):  # noqa: N818
-    """The environment cannot be made; the message says what failed and what a person can do."""
+    """The environment cannot be created; the message says what failed and how to fix it."""
 
 
 def inside() -> bool:
@@ -27,36 +31,28 @@ def inside() -> bool:
 
 
 def prepare() -> None:
-    """Makes or renews the environment. Does nothing when its stamp says that it is up to date."""
+    """Creates or updates the environment. Does nothing if its stamp says that it is up to date."""
     if not PYTHON.exists():
-        print("Making .venv ...", file=sys.stderr, flush=True)
         _checked(
+            "Creating .venv",
             [sys.executable, "-m", "venv", "--clear", str(VENV)],
-            "Python could not make a virtual environment. On Debian and Ubuntu its package python3-venv is missing.",
+            "Python could not create a virtual environment. On Debian and Ubuntu, install the package python3-venv.",
         )
-    stamp, wanted = VENV / STAMP, stamp_text(ROOT, python_version(VENV))
-    if stamp.exists() and stamp.read_text("utf-8") == wanted:
+    stamp, expected = VENV / STAMP, stamp_text(ROOT, python_version(VENV))
+    if stamp.exists() and stamp.read_text("utf-8") == expected:
         return
     stamp.unlink(missing_ok=True)
-    print("Installing requirements-dev.txt into .venv ...", file=sys.stderr, flush=True)
+    install = ["-m", "pip", "install", "--disable-pip-version-check", "-r", str(ROOT / REQUIREMENTS[0])]
     _checked(
-        [
-            str(PYTHON),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            str(ROOT / REQUIREMENTS[0]),
-        ],
+        "Installing requirements-dev.txt into .venv (first run: about a minute)",
+        [str(PYTHON), *install],
         "pip could not install requirements-dev.txt. If the network is fine, delete .venv and try again.",
     )
-    stamp.write_text(wanted, "utf-8")
+    stamp.write_text(expected, "utf-8")
 
 
 def stamp_text(root: Path, version: str) -> str:
-    """What the stamp must hold: the environment is renewed when a requirements file or Python changes."""
+    """The expected content of the stamp: it changes with each requirements file and with the Python version."""
     digest = hashlib.sha256()
     for name in REQUIREMENTS:
         # a checkout on Windows may have other line ends
@@ -67,7 +63,7 @@ def stamp_text(root: Path, version: str) -> str:
 def python_version(venv: Path) -> str:
     """Major and minor version of the environment's Python, such as `3.11`."""
     if Path(sys.prefix).resolve() == venv.resolve():
-        # pyvenv.cfg would not know that the Python behind it has been replaced
+        # pyvenv.cfg is not updated when the Python behind the environment is replaced
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     config = venv / "pyvenv.cfg"
     found = (
@@ -77,9 +73,9 @@ def python_version(venv: Path) -> str:
 
 
 def replace_process(command: list[str]) -> int:
-    """Goes on as another program, in this very process where the system can do that: signals then reach the program.
+    """Continues as another program, in this very process where the system supports it: signals then reach the program.
 
-    Windows cannot; there it waits for the program and returns its exit code.
+    Windows does not support it; there this process waits for the program and returns its exit code.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -87,15 +83,41 @@ def replace_process(command: list[str]) -> int:
         os.execv(command[0], command)  # noqa: S606
     try:
         return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:  # it got its own and ends by itself
+    except KeyboardInterrupt:  # Ctrl-C reaches the program as well, which ends by itself
         return 130
 
 
-def _checked(command: list[str], problem: str) -> None:
-    """Runs a command in silence. Raises EnvironmentFailed with `problem` and the end of its output."""
-    done = subprocess.run(
-        command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    if done.returncode:
-        tail = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-TAIL_LINES:])
-        raise EnvironmentFailed(f"{problem}\n{tail}")
+def _checked(title: str, command: list[str], problem: str) -> None:
+    """Runs a command and shows its progress. Raises EnvironmentFailed with `problem` and the end of the output."""
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    progress = _Progress(title, sys.stderr)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout  # noqa: S101 - a pipe was asked for
+        for line in process.stdout:
+            tail.append(line.rstrip())
+            progress.show(line.strip())
+    progress.end("failed" if process.returncode else "done")
+    if process.returncode:
+        raise EnvironmentFailed("\n".join([problem, *(f"    {line}" for line in tail)]))
+
+
+class _Progress:
+    """On a terminal one line that shows the latest output; elsewhere a line at the start and one at the end."""
+
+    def __init__(self, title: str, stream: TextIO) -> None:
+        self._title, self._stream, self._begin = title, stream, time.monotonic()
+        self._live = stream.isatty()
+        print(f"{title} ...", file=stream, flush=True)
+
+    def show(self, line: str) -> None:
+        if self._live and line:
+            text = f"  {time.monotonic() - self._begin:3.0f} s  {line}"
+            # erase to the end of the line, so that a shorter text leaves nothing of a longer one
+            self._stream.write(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K")
+            self._stream.flush()
+
+    def end(self, word: str) -> None:
+        self._stream.write("\r\x1b[K" if self._live else "")
+        print(f"  {word} after {time.monotonic() - self._begin:.0f} s", file=self._stream, flush=True)

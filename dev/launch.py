@@ -1,6 +1,6 @@
-"""Starts a command of dev.py: finds a Python that is new enough, makes `.venv` on the first run, goes on inside it.
+"""Starts a command of dev.py: finds a suitable Python, creates `.venv` on the first run, and continues inside it.
 
-Standard library only, and readable for older Pythons, or they could not say that they are too old.
+Standard library only, and valid syntax for older Pythons: they must get as far as the message that they are too old.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ def newer_python() -> str | None:
 
 
 def main() -> int:
-    """The exit code of the command. Does not return where the command replaces this process."""
+    """The exit code of the command. Does not return if the command replaces this process."""
     if sys.version_info < OLDEST:
         other = newer_python()
         if other is None or os.name == "nt":
             version = ".".join(map(str, sys.version_info[:3]))
-            sys.exit(f"dev.py needs Python 3.11 or newer, and this is {version}. Run it with a newer one.")
+            sys.exit(f"dev.py needs Python 3.11 or newer; this is Python {version}. Run it with a newer Python.")
         os.execv(other, [other, *sys.argv])  # noqa: S606
-    from dev import cli, environment
+    from dev import commands, environment
 
-    # before anything is installed: help and mistyped commands are answered at once
-    options = cli.parse(sys.argv[1:])
+    # parsed before anything is installed: --help and mistyped commands are answered at once
+    options = commands.parse(sys.argv[1:])
     try:
         environment.prepare()
     except environment.EnvironmentFailed as problem:
         sys.exit(f"dev.py: {problem}")
     if not environment.inside():
         return environment.replace_process([str(environment.PYTHON), os.path.abspath(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH100
-    return cli.run(options)
+    return commands.run(options)

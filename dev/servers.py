@@ -1,26 +1,32 @@
-"""The command lines and the environment of the servers used in development."""
+"""The servers used in development: their command lines, their environment, and the app's local settings."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from dev.cli import POWER_BI
 from dev.environment import ROOT, replace_process
+from dev.routes import routes
+
+POWER_BI = "http://127.0.0.1:7072"
+"""Where `dev.py power-bi` listens by default."""
+STATE = ROOT / ".dev" / "host"
+SETTINGS, SAMPLE = "local.settings.json", "local.settings.sample.json"
 
 
 @dataclass(frozen=True)
 class HostOptions:
-    """How to host an app. `power_bi` None: what the settings say, or the development service."""
+    """How to host an app. `power_bi` None: the address in the settings, or the development service."""
 
     app: Path = ROOT
-    state: Path = ROOT / ".dev" / "host"
+    state: Path = STATE
     port: int = 7071
     power_bi: str | None = None
     key: str | None = None
@@ -29,10 +35,10 @@ class HostOptions:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
-        """From the command line; paths are relative to where the person is."""
+        """From the command line; paths are relative to the current folder."""
         return cls(
             app=(options.app or ROOT).resolve(),
-            state=(options.state or ROOT / ".dev" / "host").resolve(),
+            state=(options.state or STATE).resolve(),
             port=options.port,
             power_bi=options.power_bi,
             key=options.key,
@@ -53,20 +59,24 @@ class HostOptions:
         return command
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` with POWER_BI_API_URL: as asked for, else as set, else the development service.
+        """`environ` with POWER_BI_API_URL: from the option, else as set, else the development service.
 
-        A cloud that is set counts as set: whoever chose one does not mean the development service.
+        POWER_BI_CLOUD selects the real Power BI: set in the environment, it hides an address in local.settings.json,
+        such as that of the sample.
         """
         if self.power_bi is not None:
             return {**environ, "POWER_BI_API_URL": self.power_bi}
-        values = {**local_settings(self.app), **environ}
+        local = local_settings(self.app)
+        if environ.get("POWER_BI_CLOUD") and local.get("POWER_BI_API_URL"):
+            return {"POWER_BI_API_URL": "", **environ}
+        values = {**local, **environ}
         if values.get("POWER_BI_API_URL") or values.get("POWER_BI_CLOUD"):
             return dict(environ)
         return {**environ, "POWER_BI_API_URL": POWER_BI}
 
 
-def local_settings(app: Path, name: str = "local.settings.json") -> dict[str, str]:
-    """`Values` of the app's local.settings.json; nothing if it cannot be read, the devhost will say why."""
+def local_settings(app: Path, name: str = SETTINGS) -> dict[str, str]:
+    """`Values` of the app's local.settings.json; empty if the file cannot be read, which the devhost will report."""
     try:
         values = json.loads((app / name).read_text("utf-8-sig"))["Values"]
         return {str(key): str(value) for key, value in values.items()}
@@ -74,30 +84,43 @@ def local_settings(app: Path, name: str = "local.settings.json") -> dict[str, st
         return {}
 
 
+def make_local_settings(app: Path) -> bool:
+    """Copies local.settings.sample.json to local.settings.json if an app has the first only; True if it did."""
+    sample, settings = app / SAMPLE, app / SETTINGS
+    if settings.exists() or not sample.exists():
+        return False
+    shutil.copyfile(sample, settings)
+    return True
+
+
+def _announce_local_settings(app: Path) -> None:
+    if make_local_settings(app):
+        print(f"Created {SETTINGS} from {SAMPLE}: change app settings there.", file=sys.stderr)
+
+
 def power_bi_command(arguments: list[str]) -> list[str]:
-    """The development Power BI service's command line, to be run in the project's folder."""
+    """The command line of the Power BI service for development, to be run in the project's folder."""
     return [sys.executable, "-m", "dev.power_bi", *arguments]
 
 
 def host(options: HostOptions) -> int:
     """Becomes the devhost."""
+    _announce_local_settings(options.app)
     os.environ.update(options.environment(os.environ))
+    if found := routes(options.app, {**local_settings(options.app), **os.environ}):
+        print(f"Routes:\n{found}", file=sys.stderr)
     os.chdir(ROOT)
     return replace_process(options.command())
 
 
 def power_bi(arguments: list[str]) -> int:
-    """Becomes the development Power BI service."""
+    """Becomes the Power BI service for development. The sample settings connect the app to it."""
+    _announce_local_settings(ROOT)
     os.chdir(ROOT)
     return replace_process(power_bi_command(arguments))
 
 
-BENCHES = {"devhost": "devhost.bench", "queue": "dev.bench_queue", "polling": "dev.bench_polling"}
-"""The module that measures each thing."""
-
-
-def bench(what: str, arguments: list[str]) -> int:
-    """Becomes a benchmark."""
-    if what != "polling":  # which takes a path from where the person is
-        os.chdir(ROOT)
-    return replace_process([sys.executable, "-m", BENCHES[what], *arguments])
+def devhost_bench(arguments: list[str]) -> int:
+    """Becomes the measurement of the devhost, which limits its process to one core."""
+    os.chdir(ROOT)
+    return replace_process([sys.executable, "-m", "devhost.bench", *arguments])

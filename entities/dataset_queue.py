@@ -1,33 +1,38 @@
-"""The entity `dataset_queue`, one per dataset (key: dataset id): a shell around the pure `refresh.queue.machine`."""
+"""The entity `dataset_queue`, one per dataset (key: dataset id): a shell around the pure `refresh.queue`."""
 
-import json
+import logging
 
 import azure.durable_functions as df
 
-from refresh.queue.machine import apply
-from refresh.queue.state import Queue
+from refresh import clock
+from refresh.events import Event
+from refresh.queue.stored import handle
+from refresh.text import cut
 
+log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
 @bp.entity_trigger(context_name="context")
 def dataset_queue(context: df.DurableEntityContext) -> None:
-    """One operation of `refresh.queue.machine.apply`; its input is a JSON object, its result the answer.
+    """One operation of `refresh.queue.operations`; its result is the answer. Both are JSON objects.
 
     State and result are set together at the end: the engine does not roll back what an operation did before it failed.
     """
-    stored = context.get_state(lambda: None)
-    # a deleted entity reads as an empty text
-    state, answer = apply(stored or None, context.operation_name, context.get_input())
-    context.set_result(answer)
-    if state is None:
+    handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
+    if handled.problem:
+        problem = cut(handled.problem, 300)
+        log.error(Event("queue.not_understood", datasetId=context.entity_key, error=problem).line())
+    context.set_result(handled.answer)
+    if handled.state is None:
         context.destruct_on_exit()
-    else:
-        context.set_state(state)
+    elif handled.state != "keep":
+        context.set_state(handled.state)
 
 
-async def read_queue(client: df.DurableOrchestrationClient, dataset_id: str) -> Queue:
-    """The queue of a dataset as it was last committed, perhaps a moment ago. An empty one if it is quiet."""
-    answer = await client.read_entity_state(df.EntityId("dataset_queue", dataset_id))
-    state = answer.entity_state if answer.entity_exists else None
-    return Queue.from_json(json.loads(state) if isinstance(state, str) and state else state or None)
+def _input(context: df.DurableEntityContext) -> object:
+    """The input; None if it is no JSON in a JSON text, as which the SDK sends it: other senders may write anything."""
+    try:
+        return context.get_input()
+    except (TypeError, ValueError):
+        return None

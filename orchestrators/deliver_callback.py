@@ -1,65 +1,96 @@
 """The orchestrator `deliver_callback`: one URI that is called once when a request has ended.
 
-It waits for a hint that the request has ended, looks, and tries for up to a day. Waiting costs nothing: no timer runs.
+It waits for the notification that the request has ended, looks, and tries for up to a day. Waiting costs nothing: no
+timer runs.
 """
 
 import logging
-from datetime import timedelta
+from typing import assert_never
 
 import azure.durable_functions as df
 
-from orchestrators.steps import Json, Steps, note, try_activity
-from refresh.reporting.callback import ENDED_EVENT, GIVEN_UP, CallbackState, host_of
-from refresh.reporting.events import entry
+from durable import names
+from durable.calls import Steps, call, input_of, note, now, sleep
+from durable.codec import encode
+from refresh.events import Event
+from refresh.reporting.callback import ABANDONED, CallbackState, CallbackStatus
+from refresh.request.callback_uri import host_of
+from refresh.run.orders import Broke, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
 
 ATTEMPTS = 10
-"""Attempts of one generation: about 60 history events."""
+"""Attempts of one history: about 60 events."""
 
 bp = df.Blueprint()
 
 
 @bp.orchestration_trigger(context_name="context")
-def deliver_callback(context: df.DurableOrchestrationContext) -> Steps:
-    """Input: `refresh.reporting.callback.CallbackState` as JSON. Output: `delivered` or `given up`."""
-    state = CallbackState.from_json(context.get_input())
+def deliver_callback(context: df.DurableOrchestrationContext) -> Steps[object]:
+    """Input: `refresh.reporting.callback.CallbackState`. Output: `delivered` or `abandoned`."""
+    state = yield from input_of(context, CallbackState)
+    if state is None:
+        return None
     for _ in range(ATTEMPTS):
-        answer = yield from try_activity(context, "call_back", {"request": state.request, "uri": state.uri})
-        kind, now = answer["kind"], context.current_utc_datetime
-        if kind == "delivered":
-            return _over(context, state, answer, "delivered")
-        if kind in ("waiting", "unknown"):
-            if kind == "unknown" and not state.young(now):
-                return _over(context, state, answer, GIVEN_UP)
-            context.set_custom_status({"state": "waiting"})
-            if state.looks:
-                state = state.looked()
-                yield context.create_timer(now + timedelta(seconds=state.pause(None)))
-                continue
-            # the only wait of this history: the name is used once
-            yield context.wait_for_external_event(ENDED_EVENT)
-            state = state.told()
-            break
-        state = state.failed(now)
-        if kind == "refused" and not state.young(now):
-            kind = "gone"
-        if kind == "gone" or state.too_late(now):
-            return _over(context, state, answer, GIVEN_UP)
-        note(context, entry("callback.failed", **_about(state, answer)), logging.WARNING)
-        context.set_custom_status({"state": "retrying", "failures": state.failures, "answer": answer.get("answer")})
-        yield context.create_timer(now + timedelta(seconds=state.pause(answer.get("seconds"))))
-    context.continue_as_new(state.to_json())
+        answer = yield from call(context, CallBack(request=state.request, uri=state.uri))
+        match answer:
+            case Delivered():
+                return _over(context, state, "delivered", answer)
+            case NoRequest() if not state.young(now(context)):
+                return _over(context, state, ABANDONED, answer)
+            case NotEnded() | NoRequest():
+                context.set_custom_status(encode(CallbackStatus(state="waiting")))
+                if state.looks:
+                    state = state.looked()
+                    yield from sleep(context, state.pause(None))
+                    continue
+                # the only wait of this history: the name is used once
+                yield context.wait_for_external_event(names.ENDED_EVENT)
+                state = state.notified()
+                break
+            case NotDelivered() | Broke():
+                state = state.failed(now(context))
+                if state.final(answer, now(context)):
+                    return _over(context, state, ABANDONED, answer)
+                note(context, Event("callback.failed", logging.WARNING, **_about(state, answer)))
+                context.set_custom_status(encode(_status(state, "retrying", answer)))
+                yield from sleep(context, state.pause(answer.seconds if isinstance(answer, NotDelivered) else None))
+            case _:
+                assert_never(answer)
+    context.continue_as_new(encode(state))
     return None
 
 
-def _over(context: df.DurableOrchestrationContext, state: CallbackState, answer: Json, how: str) -> str:
-    delivered = how == "delivered"
-    line = entry("callback.delivered" if delivered else "callback given up", **_about(state, answer))
-    note(context, line, logging.INFO if delivered else logging.WARNING)
-    context.set_custom_status({"state": how, "failures": state.failures, "answer": answer.get("answer")})
-    return how
+def _over(
+    context: df.DurableOrchestrationContext,
+    state: CallbackState,
+    end: str,
+    answer: Delivered | NotDelivered | NoRequest | Broke,
+) -> str:
+    if end == ABANDONED:
+        note(context, Event("callback.abandoned", logging.ERROR, **_about(state, answer)))
+    else:
+        note(context, Event("callback.delivered", **_about(state, answer)))
+    context.set_custom_status(encode(_status(state, end, answer)))
+    return end
 
 
-def _about(state: CallbackState, answer: Json) -> Json:
+def _status(state: CallbackState, word: str, answer: object) -> CallbackStatus:
+    return CallbackStatus(state=word, failures=state.failures, answer=_response(answer))
+
+
+def _about(state: CallbackState, answer: object) -> dict[str, object]:
     """What a log line says: the host of the URI, never more of it."""
-    about = {"request": state.request, "dataset": answer.get("dataset"), "caller": answer.get("caller")}
-    return {**about, "host": host_of(state.uri), "answer": answer.get("answer"), "failures": state.failures}
+    known = answer if isinstance(answer, Delivered | NotDelivered) else None
+    about = {"requestId": state.request, "datasetId": known and known.dataset_id, "caller": known and known.caller}
+    return {**about, "host": host_of(state.uri), "answer": _response(answer), "failures": state.failures}
+
+
+def _response(answer: object) -> str | None:
+    match answer:
+        case Delivered() | NotDelivered():
+            return answer.response
+        case NoRequest():
+            return "there is no such request"
+        case Broke():
+            return answer.error
+        case _:
+            return None

@@ -1,188 +1,298 @@
-"""The orchestrator `refresh_request`: one caller's wish, from its enrolment in the queue to its end.
+"""The orchestrator `refresh_request`: one caller's request, from its enrolment in the queue to its outcome.
 
-The queue is the truth, wake-ups are hints: each turn asks the queue, then waits for a hint, a cancel, or a slow tick.
+The queue is the truth, notifications are hints: each turn asks the queue, then waits for a notification, a cancellation
+or the time to recheck.
 """
 
+import logging
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias, assert_never
 
 import azure.durable_functions as df
 
-from orchestrators.steps import Json, Steps, note, queue, try_activity
-from refresh.history.rows import instant
-from refresh.polling.schedule import backoff, rest
-from refresh.reporting.events import entry
-from refresh.request.state import (
-    Reason,
-    RequestState,
-    ending_of_nothing,
-    ending_of_outcome,
-    ending_without_verdict,
-    resting,
-    standing,
+from durable import names
+from durable.calls import Steps, ask, call, input_of, note, now, sleep
+from durable.codec import encode
+from refresh.events import Event
+from refresh.messages import replace
+from refresh.polling.schedule import backoff, pause_before_attempt
+from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
+from refresh.queue.operations import Enroll, Leave, Restart
+from refresh.request.outcomes import (
+    outcome_after_leaving,
+    outcome_of_fault,
+    outcome_of_run,
+    outcome_while_backing_off,
 )
+from refresh.request.state import RequestOutcome, RequestState, Standing, standing_between, standing_of
+from refresh.run.orders import (
+    AlreadyEnded,
+    Broke,
+    CancelAccepted,
+    CancelRefresh,
+    ModelRef,
+    NotifyCallbacks,
+    ReadRun,
+    Refused,
+    RunRead,
+    StartRun,
+    Throttled,
+    Unavailable,
+)
+from refresh.times import instant
 
-CANCEL_EVENT = "Cancel"
 CANCEL_TRIES = 5
 EARLIEST = timedelta(seconds=1.5)
 """No timer fires sooner than a second before it is due (and waits that are shorter than a second end at once)."""
+
+Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
 bp = df.Blueprint()
 
 
 class NotCompletedError(Exception):
-    """Ends the orchestration as Failed, with the sentence that the caller gets too."""
+    """Ends the orchestration as Failed, with the sentence that the caller gets, too."""
 
 
 @bp.orchestration_trigger(context_name="context")
-def refresh_request(context: df.DurableOrchestrationContext) -> Steps:
-    """Input: `refresh.request.state.RequestState` as JSON. Output: the ending; any but Completed fails."""
-    state = RequestState.from_json(context.get_input()).next_turn()
-    context.set_custom_status(state.standing)
-    ending, state = yield from (_rest if state.resting else _turn)(context, state)
-    if ending:
-        return (yield from _end(context, state, ending))
-    # One turn a generation, so that no event name is waited for twice in one history. What this loses is a hint that
-    # came together with another one; what matters is in the queue.
-    context.continue_as_new(state.to_json())
+def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`; any but Completed fails."""
+    state = yield from input_of(context, RequestState)
+    if state is None:
+        return None
+    state = state.but(turn=state.turn + 1)
+    context.set_custom_status(encode(state.standing))
+    outcome, state = yield from (_back_off if state.failed else _turn)(context, state)
+    if outcome:
+        return (yield from _end(context, state, outcome))
+    # One turn a history, so that no event name is waited for twice in one. What this loses is a notification that came
+    # together with another one; what matters is in the queue.
+    context.continue_as_new(encode(state))
     return None
 
 
-def _turn(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
-    """The ending, if this turn brought it, and the state to go on with."""
-    wish = state.wish
-    wished = {"scope": wish.to_json()["scope"], "share": wish.share, "wake": state.wake, "round": state.round}
-    answer = yield _queue(context, state, "enroll", wished)
-    if answer["state"] == "ended":
-        ending = ending_of_outcome(answer)
-        if state.may_try_again(ending, context.current_utc_datetime):
-            return None, state.at_rest(ending)
-        return ending, state
-    if answer["state"] == "left":
-        # the engine forgot an episode whose messages had gone out: the request has left and does not know it
-        return (yield from _leave(context, state, answer["reason"])), state
-    if answer["state"] != "enrolled":
-        return ending_of_nothing(wish, "another life of this request has ended"), state
-    context.set_custom_status(standing(answer))
-    if answer["run"] != state.standing.get("runId"):
-        # for the first time, again after a failure, or alone after one that was somebody else's
-        facts = {"run": answer["run"], "position": answer["position"], "sharedWith": answer["shared_with"]}
-        again = {"round": state.round, "insteadOf": state.standing.get("runId")}
-        note(context, entry("request.enrolled", request=context.instance_id, dataset=wish.dataset_id, **facts, **again))
-    if answer["leaving"]:
+def _turn(
+    context: df.DurableOrchestrationContext, state: RequestState
+) -> Steps[tuple[RequestOutcome | None, RequestState]]:
+    """The outcome, if this turn brought it, and the state to go on with."""
+    spec = state.spec
+    answer = yield from ask(
+        context,
+        spec.dataset_id,
+        Enroll(
+            at=instant(now(context)),
+            request=context.instance_id,
+            token=state.token,
+            scope=spec.scope,
+            share=spec.share,
+            wake=state.wake,
+            attempt=state.attempt,
+        ),
+    )
+    match answer:
+        case Enrolled():
+            return (yield from _enrolled(context, state, answer))
+        case Ended():
+            outcome = outcome_of_run(answer)
+            if state.may_try_again(outcome, now(context)):
+                return None, state.backing_off(outcome)
+            return outcome, state
+        case Left():
+            # the engine lost an episode whose messages had gone out: the request has left and does not know it
+            return (yield from _leave(context, state, answer.reason)), state
+        case Unknown() | Taken():
+            return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
+        case QueueFull():
+            return (yield from _wait_for_room(context, state, answer)), state
+        case _:
+            assert_never(answer)
+
+
+def _enrolled(
+    context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled
+) -> Steps[tuple[RequestOutcome | None, RequestState]]:
+    standing = standing_of(answer)
+    context.set_custom_status(encode(standing))
+    if answer.run != state.standing.run_id:
+        # for the first time, again after a failure, or alone after one that another request caused
+        facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
+        again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
+        note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
+    if answer.leaving:
         return (yield from _leave(context, state, "Cancelled")), state
     yield from _look_after(context, state, answer)
-    why = yield from _wait(context, state)
-    if why in ("Cancelled", "TimedOut"):
-        return (yield from _leave(context, state, why)), state
-    return None, state.after(why, standing(answer))
+    waited = yield from _wait(context, state)
+    if waited == "Cancelled" or waited == "TimedOut":
+        return (yield from _leave(context, state, waited)), state
+    callbacks = state.callbacks or waited == "callback"
+    return None, state.but(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
 
 
-def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Json) -> Steps:
-    """Starts the active run if it is this request's turn to, and gives it a new life if it was found dead."""
-    if answer["start"]:
-        yield from _start(context, state, answer["active"])
-    elif state.tick:
-        alive = yield from try_activity(context, "is_run_alive", answer["active"])
-        if alive is False:
-            note(context, entry("run.found_dead", dataset=state.wish.dataset_id, **answer["active"]))
-            again = yield _queue(context, state, "restart", answer["active"])
-            yield from _start(context, state, again["next"])
+def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:
+    """Starts the active run if it is this request's turn to, and gives it a new incarnation if it was found dead."""
+    if answer.start:
+        yield from _start(context, state, answer.active)
+    elif state.recheck:
+        read = yield from call(context, ReadRun(turn=answer.active))
+        if isinstance(read, RunRead) and not read.alive:
+            dead = {"runId": answer.active.run, "incarnation": answer.active.incarnation}
+            note(context, Event("run.found_dead", logging.WARNING, **_about(context, state), **dead))
+            yield from _restart(context, state, answer.active)
 
 
-def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
-    """What came first: `woken`, `tick`, `Cancelled` or `TimedOut`.
+def _restart(context: df.DurableOrchestrationContext, state: RequestState, turn: Turn) -> Steps[None]:
+    again = yield from ask(context, state.spec.dataset_id, Restart(at=instant(now(context)), turn=turn))
+    yield from _start(context, state, again.next)
+
+
+def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: Turn | None) -> Steps[None]:
+    if turn:
+        yield from call(context, StartRun(dataset_id=state.spec.dataset_id, turn=turn))
+
+
+def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited]:
+    """What came first.
 
     The timer's meaning is fixed when it is made: a fired timer means due, whatever the clock says. But one that comes
-    sooner than any timer does was made, for a tick, by an episode that the engine forgot after its messages had gone.
+    sooner than any timer does was made, for a recheck, by an episode that the engine lost after its messages had gone.
     """
-    now: datetime = context.current_utc_datetime
-    tick = now + timedelta(seconds=state.recheck_seconds)
-    last = state.deadline <= tick
-    timer = context.create_timer(max(now, state.deadline) if last else tick)
-    woken = context.wait_for_external_event(state.wake)
-    cancelled = context.wait_for_external_event(CANCEL_EVENT)
-    first = yield context.task_any([woken, cancelled, timer])
+    began: datetime = now(context)
+    recheck_at = began + timedelta(seconds=state.recheck_seconds)
+    last = state.deadline <= recheck_at
+    timer = context.create_timer(max(began, state.deadline) if last else recheck_at)
+    notified = context.wait_for_external_event(state.wake)
+    cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
+    callback = context.wait_for_external_event(names.CALLBACK_EVENT)
+    first = yield context.task_any([notified, cancelled, callback, timer])
     if not timer.is_completed:
         timer.cancel()
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        early = context.current_utc_datetime < state.deadline - EARLIEST
-        return "TimedOut" if last and not early else "tick"
-    return "woken"
+        early = now(context) < state.deadline - EARLIEST
+        return "TimedOut" if last and not early else "recheck"
+    return "callback" if first == callback else "notified"
 
 
-def _rest(context: df.DurableOrchestrationContext, state: RequestState) -> Steps:
-    """Lets time pass after a transient failure, in a generation of its own. The ending, if the request is cancelled."""
-    assert state.resting is not None  # noqa: S101 - see refresh_request
-    now: datetime = context.current_utc_datetime
-    until = now + timedelta(seconds=rest(state.round, state.limits))
-    context.set_custom_status(resting(state, until))
-    error = state.resting["error"]
-    about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "run": state.resting.get("runId")}
-    note(context, entry("request.backing_off", **about, round=state.round, until=instant(until), code=error["code"]))
+def _back_off(
+    context: df.DurableOrchestrationContext, state: RequestState
+) -> Steps[tuple[RequestOutcome | None, RequestState]]:
+    """Lets time pass after a failed attempt, in a history of its own. The outcome, if the request is cancelled."""
+    until = now(context) + timedelta(seconds=pause_before_attempt(state.attempt, state.limits))
+    context.set_custom_status(encode(standing_between(state, until)))
+    code = state.failed.error.code if state.failed and state.failed.error else None
+    facts = {"runId": state.failed.run_id if state.failed else None, "attempt": state.attempt, "code": code}
+    note(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
+    if (yield from _cancelled_until(context, until)):
+        return outcome_while_backing_off(state.spec, code, state.standing.names), state
+    return None, state.next_attempt()
+
+
+def _wait_for_room(
+    context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
+) -> Steps[RequestOutcome | None]:
+    """Lets time pass before the request tries to enrol again. The outcome, if it is cancelled or past its deadline."""
+    until = now(context) + timedelta(seconds=answer.retry_after)
+    context.set_custom_status(encode(Standing(last_read_error="Too many requests wait for this model.")))
+    note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
+    if (yield from _cancelled_until(context, min(until, max(state.deadline, now(context))))):
+        return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
+    if until >= state.deadline:
+        return outcome_after_leaving(state.spec, Left(reason="TimedOut", names=state.standing.names))
+    return None
+
+
+def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -> Steps[bool]:
+    """Lets time pass; whether a caller cancelled the request meanwhile."""
     timer = context.create_timer(until)
-    cancelled = context.wait_for_external_event(CANCEL_EVENT)
+    cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
     first = yield context.task_any([cancelled, timer])
     if not timer.is_completed:
         timer.cancel()
-    if first == cancelled:
-        left = {"detail": f"it was about to try again after {error['code']}"}
-        return ending_without_verdict("Cancelled", state.wish, left, None), state
-    return None, state.next_round()
+    return bool(first == cancelled)
 
 
-def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: Reason) -> Steps:
-    """The ending of a request that does not wait any longer; its verdict, if that came first."""
-    wish = state.wish
-    wants = wish.scope.enhanced and (reason == "Cancelled" or wish.cancel_on_timeout)
-    answer = yield _queue(context, state, "leave", {"cancel": wants, "reason": reason})
-    if answer["state"] == "ended":
-        return ending_of_outcome(answer)
+def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: LeaveReason) -> Steps[RequestOutcome]:
+    """The outcome of a request that does not wait any longer; that of its run, if it came first."""
+    spec = state.spec
+    cancel = spec.scope.enhanced and (reason == "Cancelled" or spec.cancel_on_timeout)
+    operation = Leave(
+        at=instant(now(context)), request=context.instance_id, token=state.token, reason=reason, cancel=cancel
+    )
+    answer = yield from ask(context, spec.dataset_id, operation)
+    match answer:
+        case Ended():
+            return outcome_of_run(answer)
+        case Left():
+            return (yield from _left(context, state, answer))
+        case Unknown() | Taken():
+            if isinstance(answer, Unknown):
+                yield from _start(context, state, answer.next)
+            return outcome_after_leaving(spec, Left(reason=reason, names=state.standing.names))
+        case _:
+            assert_never(answer)
+
+
+def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Left) -> Steps[RequestOutcome]:
     cancelled = None
-    if answer.get("cancel_refresh_id"):
-        cancelled = yield from _cancel(context, state, answer["cancel_refresh_id"])
-        if cancelled:
-            # the run may sleep until the usual end is near: a new life of it looks now, so that the next run can begin
-            again = yield _queue(context, state, "restart", answer["active"])
-            yield from _start(context, state, again["next"])
-    yield from _start(context, state, answer.get("next"))
-    if reason == "TimedOut" and "active" in answer and not answer["refresh_id"]:
+    if left.cancel_refresh_id:
+        cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
+        if cancelled and left.active:
+            # the run may sleep until the estimated end: a new incarnation of it looks now, so that the next can begin
+            yield from _restart(context, state, left.active)
+    yield from _start(context, state, left.next)
+    trouble = None
+    if left.reason == "TimedOut" and left.active and not left.refresh_id:
         # the run in front cannot get on: perhaps Power BI said why
-        trouble = yield from try_activity(context, "last_error_of_run", answer["active"])
-        answer = {**answer, "trouble": trouble.get("said")}
-    return ending_without_verdict(reason, wish, answer, cancelled)
+        read = yield from call(context, ReadRun(turn=left.active))
+        trouble = read.last_error if isinstance(read, RunRead) else None
+    return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble)
 
 
-def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps:
-    """True if Power BI will cancel the refresh. Asked several times: it is often unwell when things go wrong."""
-    wish = state.wish
-    model = {"workspace_id": wish.scope.workspace_id, "dataset_id": wish.dataset_id}
+def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
+    """Whether Power BI will cancel the refresh. Asked several times: it often fails just when things go wrong."""
+    model = ModelRef(workspace_id=state.spec.scope.workspace_id, dataset_id=state.spec.dataset_id)
     for attempt in range(1, CANCEL_TRIES + 1):
-        answer = yield from try_activity(context, "cancel_refresh", {**model, "refresh_id": refresh_id})
-        if answer["kind"] in ("cancelled", "over", "refused") or attempt == CANCEL_TRIES:
-            return bool(answer["kind"] == "cancelled")
-        pause = timedelta(seconds=backoff(attempt, state.limits))
-        yield context.create_timer(context.current_utc_datetime + pause)
+        answer = yield from call(context, CancelRefresh(model=model, refresh_id=refresh_id))
+        match answer:
+            case CancelAccepted():
+                return True
+            case AlreadyEnded() | Refused():
+                return False
+            case Throttled() | Unavailable() | Broke():
+                pause = backoff(attempt, state.limits)
+                if isinstance(answer, Throttled) and answer.seconds is not None:
+                    pause = max(pause, min(answer.seconds, state.limits.outage))
+                if attempt < CANCEL_TRIES:
+                    yield from sleep(context, pause)
+            case _:
+                assert_never(answer)
     return False
 
 
-def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: Json | None) -> Steps:
-    if turn:
-        yield from try_activity(context, "start_run", {"dataset_id": state.wish.dataset_id, **turn})
+def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: RequestOutcome) -> Steps[object]:
+    names_known = outcome.names.also(state.standing.names)
+    outcome = replace(
+        outcome,
+        ended_at=outcome.ended_at or instant(now(context)),
+        model_name=names_known.model,
+        workspace_name=names_known.workspace,
+    )
+    # kept by the engine with the episode that sends the messages: a failed orchestration shows the last one it kept
+    context.set_custom_status(encode(outcome))
+    level = logging.INFO if outcome.status == "Completed" else logging.WARNING
+    facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}
+    shared = {"sharedWith": outcome.shared_with, "servedBy": outcome.served_by, "error": outcome.error}
+    about = {**_about(context, state), "modelName": outcome.model_name}
+    note(context, Event("request.ended", level, **about, **facts, **shared))
+    if state.callbacks:
+        yield from call(context, NotifyCallbacks(request=context.instance_id))
+    if outcome.status != "Completed":
+        raise NotCompletedError(outcome.error.message if outcome.error else outcome.status)
+    return encode(outcome)
 
 
-def _end(context: df.DurableOrchestrationContext, state: RequestState, ending: Json) -> Steps:
-    ending = {"endedAt": instant(context.current_utc_datetime), **{k: v for k, v in ending.items() if v is not None}}
-    # kept by the engine with the episode that reports: the status of a failed orchestration is the last one it kept
-    context.set_custom_status(ending)
-    about = {"request": context.instance_id, "dataset": state.wish.dataset_id, "caller": state.wish.caller}
-    yield from try_activity(context, "report_end", {**about, "ending": ending})
-    if ending["status"] != "Completed":
-        raise NotCompletedError(ending["error"]["message"])
-    return ending
-
-
-def _queue(context: df.DurableOrchestrationContext, state: RequestState, operation: str, arguments: Json) -> object:
-    identity = {"request": context.instance_id, "token": state.token, "at": instant(context.current_utc_datetime)}
-    return queue(context, state.wish.dataset_id, operation, {**arguments, **identity})
+def _about(context: df.DurableOrchestrationContext, state: RequestState) -> dict[str, object]:
+    spec = state.spec
+    ids = {"requestId": context.instance_id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
+    return {**ids, "modelName": state.standing.model_name, "caller": spec.caller}

@@ -1,52 +1,93 @@
-"""The orchestrator `refresh_run`: one real refresh, from waiting for an idle model to its verdict.
+"""The orchestrator `refresh_run`: one real refresh, from waiting for an idle model to its outcome.
 
-All decisions are those of `refresh.run.machine`; here is how each step is carried out.
+All decisions are those of `refresh.run`; here is how each step is carried out.
 """
 
-from datetime import timedelta
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import assert_never
 
 import azure.durable_functions as df
 
-from orchestrators.steps import Json, Steps, note, queue, try_activity
-from refresh.history.rows import instant
-from refresh.reporting.events import run_entry
-from refresh.run.machine import Step, advance, next_generation, next_step
+from durable.calls import Steps, ask, call, input_of, note, now, sleep
+from durable.codec import encode
+from refresh.events import Event
+from refresh.run.machine import continued, next_step
+from refresh.run.orders import Broke
 from refresh.run.state import RunState
+from refresh.run.status import status_of
+from refresh.run.step import Ask, Do, End, Moved, Step, Wait
+from refresh.run.transitions import with_trouble
+from refresh.text import cut
+from refresh.times import instant
 
 STEPS = 12
-"""Steps of one generation: about 50 history events, each of which is replayed in every episode. A new generation
-costs one operation of the queue, a fraction of the polls in between."""
+"""Steps of one history: about 50 events, each of which is replayed in every episode. A new history costs one operation
+of the queue, a fraction of the polls in between."""
 LONG_WAIT_SECONDS = 60
-"""After a longer wait the run asks the queue at once whether it is still wanted."""
+"""After a longer wait the run asks the queue at once whether it still holds the run."""
 
 bp = df.Blueprint()
 
 
 @bp.orchestration_trigger(context_name="context")
-def refresh_run(context: df.DurableOrchestrationContext) -> Steps:
-    """Input: `refresh.run.state.RunState` as JSON. Output: the status the refresh ended with, or None."""
-    state = RunState.from_json(context.get_input())
+def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
+    """Input: `refresh.run.state.RunState`. Output: the status that the refresh ended with, or None."""
+    run = yield from input_of(context, RunState)
+    if run is None:
+        return None
     for _ in range(STEPS):
-        step = next_step(state)
-        if step.kind == "end":
-            return {"status": (state.outcome or {}).get("status")}
-        answer = yield from _carry_out(context, state, step)
-        before, state = state, advance(state, answer, context.current_utc_datetime)
-        if not context.is_replaying:
-            # not even put together while an episode repeats what has been logged
-            note(context, run_entry(before, state))
-        context.set_custom_status(state.status(context.current_utc_datetime))
-        if step.kind == "wait" and step.seconds > LONG_WAIT_SECONDS:
+        step = next_step(run, instant(now(context)))
+        if isinstance(step, End):
+            return {"status": run.outcome.status if run.outcome else None}
+        moved = yield from _carry_out(context, run, step)
+        if moved.event:
+            note(context, moved.event.about(**_about(run)))
+        run = moved.run
+        context.set_custom_status(encode(status_of(run, now(context))))
+        if isinstance(step, Wait) and step.seconds > LONG_WAIT_SECONDS:
             break
-    context.continue_as_new(next_generation(state).to_json())
+    context.continue_as_new(encode(continued(run)))
     return None
 
 
-def _carry_out(context: df.DurableOrchestrationContext, state: RunState, step: Step) -> Steps:
-    if step.kind == "activity":
-        return (yield from try_activity(context, step.name, step.input or {}))
-    if step.kind == "queue":
-        identity: Json = state.identity(instant(context.current_utc_datetime))
-        return (yield queue(context, state.dataset_id, step.name, {**(step.input or {}), **identity}))
-    yield context.create_timer(context.current_utc_datetime + timedelta(seconds=step.seconds))
-    return {}
+def _carry_out(context: df.DurableOrchestrationContext, run: RunState, step: Step) -> Steps[Moved]:
+    match step:
+        case Wait():
+            yield from sleep(context, step.seconds)
+            return Moved(step.then)
+        case Do():
+            answer = yield from call(context, step.order)
+            return _moved(run, lambda time: step.then(answer, time), now(context))
+        case Ask():
+            reply = yield from ask(context, run.dataset_id, step.operation)
+            return _moved(run, lambda time: step.then(reply, time), now(context))
+        case End():
+            return Moved(run)
+        case _:
+            assert_never(step)
+
+
+def _moved(run: RunState, then: Callable[[datetime], Moved], time: datetime) -> Moved:
+    """What an answer leads to. An exception of ours is treated like a call that failed: the step is tried again.
+
+    It must not end the orchestration: the next incarnation would start another refresh.
+    """
+    try:
+        return then(time)
+    except Exception as error:
+        text = cut(f"{type(error).__name__}: {error}", 300)
+        moved = with_trouble(run, Broke(error=text), time, budget=run.refresh is None)
+        return Moved(moved.run, Event("run.step_failed", logging.ERROR, error=text))
+
+
+def _about(run: RunState) -> dict[str, object]:
+    return {
+        "runId": run.run,
+        "incarnation": run.incarnation,
+        "datasetId": run.dataset_id,
+        "workspaceId": run.scope.workspace_id if run.scope else None,
+        "modelName": run.names.model,
+        "refreshId": run.refresh_id,
+    }

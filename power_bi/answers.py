@@ -16,7 +16,7 @@ from refresh.failure.causes import cause_of
 from refresh.failure.service_error import ServiceError
 from refresh.failure.service_error import error_of as cause_among
 from refresh.failure.structure import errors_in
-from refresh.history.rows import parse_guid
+from refresh.ids import parse_guid
 from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from requests.adapters import BaseAdapter
-
+from outbound.exchange import Transport
 from power_bi import answers
 from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
@@ -52,7 +51,7 @@ class PowerBiClient:
     the network, so that a service can be called in the same process.
     """
 
-    def __init__(self, api_url: str, credential: TokenSource, *, transport: BaseAdapter | None = None) -> None:
+    def __init__(self, api_url: str, credential: TokenSource, *, transport: Transport | None = None) -> None:
         self._wire = Wire(api_url, credential, transport)
         self._throttle = Throttle()
         self._names = Names(self._wire, self._throttle)
@@ -80,7 +79,7 @@ class PowerBiClient:
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
-        """Asks for a refresh. `body` as `refresh.request.options.refresh_body` makes it; None is a standard refresh.
+        """Asks for a refresh. `body` as `refresh.scope.body.refresh_body` makes it; None is a standard refresh.
 
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from power_bi.errors import Facts, Throttled
 from refresh import clock
-from refresh.history.rows import instant
+from refresh.times import instant
 
 MOST_MODELS = 1000
 """Models in a pause that are kept before those whose pause is over are dropped."""

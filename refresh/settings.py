@@ -4,6 +4,7 @@ A bad value stops the start with the name of the setting: an app that starts is 
 """
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from functools import cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from refresh.polling.schedule import Limits
+from refresh.polling.limits import Limits
 
-MOST_RECHECK_SECONDS = 1200
+LEAST_PAUSE_SECONDS = 2
+MAX_RETENTION_DAYS = 3650
+MAX_RECHECK_SECONDS = 1200
 """A request must look at its queue while the queue still remembers what has ended, which is half an hour."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
@@ -56,6 +59,8 @@ class Settings:
     recheck_seconds: float = 300
     retention_days: float = 30
     expose_management_uris: bool = False
+    exact_timers: bool = False
+    """The engine's timers are exact, as the devhost's may be: pauses need not be whole seconds."""
     auth_mode: str = "key"
     allowed_callers: frozenset[UUID] = frozenset()
     public_base_url: str | None = None
@@ -70,9 +75,13 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        """The waits of a run."""
+        """The waits of a run. The engine cuts timers to whole seconds, and one of a second fires at once."""
+        least, most = self.poll_min_seconds, self.poll_max_seconds
+        if not self.exact_timers:
+            least = max(math.ceil(least), LEAST_PAUSE_SECONDS)
+            most = max(math.ceil(most), least)
         return Limits(
-            self.poll_min_seconds, self.poll_max_seconds, self.visibility_grace_seconds, self.outage_budget_seconds
+            poll_min=least, poll_max=most, grace=self.visibility_grace_seconds, outage=self.outage_budget_seconds
         )
 
     def allows_workspace(self, workspace_id: UUID) -> bool:
@@ -104,6 +113,7 @@ class Settings:
             recheck_seconds=_number(values, "RECHECK_SECONDS", 300),
             retention_days=_number(values, "RETENTION_DAYS", 30),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
+            exact_timers=_switch(values, "EXACT_TIMERS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
             allowed_callers=_guids(values, "ALLOWED_CALLERS"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
@@ -112,8 +122,12 @@ class Settings:
         )
         if settings.poll_max_seconds < settings.poll_min_seconds:
             raise SettingsError("POLL_MAX_SECONDS", "must not be smaller than POLL_MIN_SECONDS")
-        if settings.recheck_seconds > MOST_RECHECK_SECONDS:
-            raise SettingsError("RECHECK_SECONDS", f"must be at most {MOST_RECHECK_SECONDS}")
+        if settings.recheck_seconds > MAX_RECHECK_SECONDS:
+            raise SettingsError("RECHECK_SECONDS", f"must be at most {MAX_RECHECK_SECONDS}")
+        if settings.retention_days > MAX_RETENTION_DAYS:
+            raise SettingsError("RETENTION_DAYS", f"must be at most {MAX_RETENTION_DAYS} days")
+        if settings.exact_timers and not settings.local:
+            raise SettingsError("EXACT_TIMERS", "is for development, with POWER_BI_API_URL on this machine")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
         if settings.auth_mode == "entra":
@@ -162,7 +176,8 @@ def _switch(values: Mapping[str, str], name: str) -> bool:
 def _number(values: Mapping[str, str], name: str, default: float) -> float:
     text = values.get(name, str(default))
     if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) or float(text) <= 0:
-        raise SettingsError(name, f"must be a number of seconds above 0 (fractions allowed), not {text!r}")
+        unit = "days" if name.endswith("_DAYS") else "seconds"
+        raise SettingsError(name, f"must be a number of {unit} above 0 (fractions allowed), not {text!r}")
     return float(text)
 
 
@@ -174,6 +189,8 @@ def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
                 guids.add(UUID(part))
             except ValueError:
                 raise SettingsError(name, f"must be GUIDs separated by commas, {part!r} is none") from None
+    if name in values and not guids:
+        raise SettingsError(name, "is set, but names nothing; leave it empty, or name GUIDs separated by commas")
     return frozenset(guids)
 
 
@@ -184,6 +201,8 @@ def _hosts(values: Mapping[str, str], name: str, default: tuple[str, ...]) -> tu
             raise SettingsError(name, f"must be names of hosts separated by commas, {part!r} is none")
         if part:
             hosts.append(part)
+    if name in values and not hosts:
+        raise SettingsError(name, "is set, but names nothing; leave it empty, or name hosts separated by commas")
     return tuple(hosts) or default
 
 

@@ -18,12 +18,15 @@ _SECRETS = (
     ),
     (re.compile(r"(?i)([?&](?:sig|code|key|token|sv|se|st|skoid|sktid)=)[^\s;&,'\"<>]{1,2000}"), r"\1***"),
 )
-_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_INVISIBLE = re.compile(r"[\u00ad\u200b\u2060\ufeff]")
+"""Marks of zero width: they stand within words, which stay whole."""
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+"""White space, control characters, halves of characters, and what breaks a line or turns the direction of a text."""
 
 
 def clean(text: str) -> str:
-    """One line without control characters, halves of characters, and anything that looks like a secret."""
-    text = _BLANK.sub(" ", text[:MAX_CLEANED])
+    """One line without control and direction characters, halves of characters, and what looks like a secret."""
+    text = _BLANK.sub(" ", _INVISIBLE.sub("", text[:MAX_CLEANED]))
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text.strip()

@@ -1,10 +1,15 @@
-"""For all tests: what a test measured is shown in the summary, also when it ran in another process."""
+"""For all tests: the Hypothesis profile, and measurements in the summary."""
 
 import pytest
+from hypothesis import settings
+
+# No deadline: on a loaded machine an example takes long for reasons that have nothing to do with the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests handed to `record_property("measured", ...)`."""
+    """Prints the lines that tests passed to `record_property("measured", ...)`, also from other processes."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     lines = [str(value) for report in reports for name, value in report.user_properties if name == "measured"]
     if lines:

@@ -2,34 +2,36 @@
 
 import logging
 
-import azure.durable_functions as df
-
+from durable import names
+from durable.engine import Engine, Exists
 from refresh import clock
-from refresh.history.rows import instant
-from refresh.reporting.callback import GIVEN_UP, CallbackState, host_of, instance_of
-from refresh.reporting.events import entry
+from refresh.events import Event
+from refresh.ids import callback_instance
+from refresh.reporting.callback import ABANDONED, CallbackState
+from refresh.request.callback_uri import host_of
 from refresh.settings import current_settings
+from refresh.times import instant
 
-log = logging.getLogger("refresh")
+log = logging.getLogger(__name__)
 
 
-async def add_callback(client: df.DurableOrchestrationClient, request_id: str, uri: str) -> None:
+async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:
     """Has `uri` called once when the request ends; at once if it has ended. `uri` was checked by `check_uri`.
 
-    Safe to repeat: the same URI of the same request is kept once, also after it was called; one that was given up is
-    tried again. Works before the request
-    is stored, as long as that follows within five minutes. Raises what the SDK raises where nothing can be stored.
+    Safe to repeat: the same URI of the same request is kept once, also after it was called; one that was abandoned is
+    tried again. Works before the request is stored, as long as that follows within five minutes. `to_running`: the
+    request was started without it, so it is told. Raises EngineUnavailable.
     """
-    instance = instance_of(request_id, uri)
-    known = await client.get_status(instance)
-    if known and known.output != GIVEN_UP:
+    instance_id = callback_instance(request_id, uri)
+    known = await engine.status(instance_id)
+    if known and known.output != ABANDONED:
         return
-    state = CallbackState(request_id, uri, instant(clock.now()), current_settings().poll_min_seconds)
-    try:
-        await client.start_new("deliver_callback", instance, state.to_json())
-    except Exception:
-        # the SDK raises nothing more precise where somebody else was quicker
-        if not await client.get_status(instance):
-            raise
+    state = CallbackState(
+        request=request_id, uri=uri, added_at=instant(clock.now()), first_pause=current_settings().poll_min_seconds
+    )
+    if isinstance(await engine.start(names.DELIVER_CALLBACK, instance_id, state), Exists):
         return
-    log.info(entry("callback.added", request=request_id, host=host_of(uri)))
+    if to_running:
+        # if the request misses this, a timer notifies the callback minutes after the end
+        await engine.raise_event(request_id, names.CALLBACK_EVENT)
+    log.info(Event("callback.added", requestId=request_id, host=host_of(uri)).line())

@@ -1,28 +1,27 @@
-"""POST /api/refreshes/cancel: cancels the request of an idempotency key, for callers who kept no URI of it."""
+"""POST /api/refreshes/cancel: cancels the request of an idempotency key, for callers that kept no URI of it."""
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from refresh.request.spec import BadRequestError, parse_cancellation
+from durable.engine import Engine
+from refresh.request.spec import parse_cancellation
+from refresh.request.values import BadRequestError
 from triggers.answers import answer, error
-from triggers.auth import LEVEL, refusal
-from triggers.idempotency import last_attempt
+from triggers.http_start import last_submission
 from triggers.reports import cancel
+from triggers.routing import http_function
 
 bp = df.Blueprint()
 
 
-@bp.route(route="refreshes/cancel", methods=["POST"], auth_level=LEVEL)
-@bp.durable_client_input(client_name="client")
-async def http_cancel_by_key(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+@http_function(bp, route="refreshes/cancel", methods=["POST"])
+async def http_cancel_by_key(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the request had already ended; 404 if there is none."""
-    if refused := refusal(req):
-        return refused
     try:
         dataset_id, key = parse_cancellation(req.get_body())
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
-    _, found = await last_attempt(client, dataset_id, key)
-    if found is None:
+    request, _ = await last_submission(engine, dataset_id, key)
+    if request is None:
         return error(404, "RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey")
-    return await cancel(req, client, found)
+    return await cancel(req, engine, request)

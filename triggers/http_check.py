@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,55 +9,53 @@ from uuid import UUID
 import azure.durable_functions as df
 import azure.functions as func
 
+from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.check import check_model, no_answer, not_allowed
 from power_bi.service import configured_client
-from refresh.reporting.events import entry
-from refresh.request.reply import parse_answering
-from refresh.request.spec import BadRequestError, parse_wish
+from refresh.events import Event
+from refresh.request.reply import parse_reply
+from refresh.request.spec import parse_spec
+from refresh.request.values import BadRequestError
 from refresh.settings import current_settings
 from triggers.answers import answer
-from triggers.auth import LEVEL, refusal
+from triggers.routing import http_function
 
 CHECK_SECONDS = 20.0
-"""Somebody waits for the answer, and no gateway on the way is as patient as the client of Power BI."""
-THREADS = ThreadPoolExecutor(4, thread_name_prefix="check")
-"""Of its own: calls that hang must not take the threads that refreshes are started on."""
+"""A person waits for the answer, and gateways on the way are less patient than the client of Power BI."""
 
 Json = dict[str, Any]
 
-log = logging.getLogger("refresh")
+log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
-@bp.route(route="check", methods=["POST"], auth_level=LEVEL)
+@http_function(bp, route="check", methods=["POST"], engine=False)
 async def http_check(req: func.HttpRequest) -> func.HttpResponse:
     """200 with `ok` and, if that is false, the `error` that a request would end with; 400 as a start would answer.
 
-    The body is that of a start; workspaceId and datasetId are enough, other keys are checked too.
+    The body is that of a start; workspaceId and datasetId are enough, other keys are checked, too.
     """
-    refused = refusal(req)
-    if refused:
-        return refused
     settings = current_settings()
     try:
         # the setting is a finding of the check, not a mistake in its body
-        wish = parse_wish(req.get_body(), replace(settings, allowed_workspaces=frozenset()))
-        parse_answering(req.get_body(), settings)
+        spec = parse_spec(req.get_body(), replace(settings, allowed_workspaces=frozenset()))
+        parse_reply(req.get_body(), settings)
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
-    workspace_id, dataset_id = UUID(wish.scope.workspace_id), UUID(wish.dataset_id)
-    result = (
-        await _checked(workspace_id, dataset_id) if settings.allows_workspace(workspace_id) else not_allowed(dataset_id)
-    )
-    code = result.get("error", {}).get("code")
-    log.info(entry("model.checked", dataset=wish.dataset_id, workspace=wish.scope.workspace_id, code=code))
-    return answer({**result, "workspaceId": wish.scope.workspace_id, "datasetId": wish.dataset_id}, 200)
+    workspace_id, dataset_id = UUID(spec.scope.workspace_id), UUID(spec.dataset_id)
+    allowed = settings.allows_workspace(workspace_id)
+    result = await _checked(workspace_id, dataset_id) if allowed else not_allowed(dataset_id)
+    ids = {"datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
+    facts = {"modelName": result["modelName"], "code": result.get("error", {}).get("code")}
+    log.info(Event("model.checked", **ids, **facts).line())
+    return answer({**result, **ids}, 200)
 
 
 async def _checked(workspace_id: UUID, dataset_id: UUID) -> Json:
-    loop = asyncio.get_running_loop()
-    call = loop.run_in_executor(THREADS, lambda: check_model(configured_client(), workspace_id, dataset_id))
+    check = POWER_BI.run(
+        lambda: check_model(configured_client(), workspace_id, dataset_id), key=str(dataset_id), seconds=CHECK_SECONDS
+    )
     try:
-        return await asyncio.wait_for(call, CHECK_SECONDS)
-    except TimeoutError:
+        return await asyncio.wait_for(check, CHECK_SECONDS)
+    except (TimeoutError, PoolBusyError):
         return no_answer(dataset_id, CHECK_SECONDS)

@@ -5,12 +5,13 @@ import azure.functions as func
 
 from refresh.settings import current_settings
 from triggers.answers import answer
+from triggers.routing import http_function
 from triggers.uris import base_url, route_prefix
 
 bp = df.Blueprint()
 
 
-@bp.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@http_function(bp, route="openapi.json", methods=["GET"], signed_in=False, engine=False)
 async def http_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """200 with the OpenAPI 3.1 document. Open to all: it says what is published anyway, and importers send no key."""
     # not at the start of the app: few ever ask

@@ -1,61 +1,72 @@
-"""GET /api/queues/{datasetId}: who waits for a model, for what, since when, and what Power BI said last."""
+"""GET /api/queues/{datasetId}: which requests wait for a model, for what, since when, and what Power BI said last."""
 
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
+import msgspec
 
-from entities.dataset_queue import read_queue
-from entities.instances import run_status
-from refresh.history.rows import parse_guid
-from refresh.queue.state import Run
+from durable.engine import Engine
+from durable.requests import find_request
+from power_bi.service import known_names
+from refresh.failure.catalogue import ModelNames
+from refresh.ids import parse_guid
+from refresh.queue.state import Queue, Run
 from refresh.request.state import phase_of
-from refresh.run.state import run_instance
 from triggers.answers import answer, error
-from triggers.auth import LEVEL, refusal
-from triggers.instances import find_request
+from triggers.looks import queue_of, run_status
+from triggers.routing import http_function
 
-MOST_SHOWN = 50
-"""Requests that are shown with their callers, each of which is a read of the engine's store."""
+MAX_SHOWN = 50
+"""Requests that are shown with their callers, each of which is a read of the storage."""
+OF_THE_RUN = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
 
 Json = dict[str, Any]
 
 bp = df.Blueprint()
 
 
-@bp.route(route="queues/{datasetId}", methods=["GET"], auth_level=LEVEL)
-@bp.durable_client_input(client_name="client")
-async def http_queue(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests."""
-    if refused := refusal(req):
-        return refused
+@http_function(bp, route="queues/{datasetId}", methods=["GET"])
+async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests.
+
+    `modelName` and `workspaceName` are null while no run has read them.
+    """
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
         return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
-    queue = await read_queue(client, dataset_id)
-    shown, left = [], MOST_SHOWN
+    queue = await queue_of(engine, dataset_id)
+    shown, left = [], MAX_SHOWN
     for position, run in enumerate(queue.runs):
-        shown.append(await _run(client, run, position, left))
+        shown.append(await _run(engine, queue, run, position, left))
         left -= min(left, len(run.members))
     active = shown[0] if shown else None
     if active:
-        said = await run_status(client, run_instance(queue.runs[0].id, queue.runs[0].generation))
-        names = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
-        active |= {name: said.get(name) for name in names}
+        status = msgspec.to_builtins(await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation))
+        active |= {name: status.get(name) for name in OF_THE_RUN}
     waiting = sum(len(run.members) for run in queue.runs)
-    return answer({"datasetId": dataset_id, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)
+    ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
+    return answer({**ids, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)
 
 
-async def _run(client: df.DurableOrchestrationClient, run: Run, position: int, most: int) -> Json:
+def _names(queue: Queue, dataset_id: str) -> ModelNames:
+    """The names as the last run read them, else as this process knows them."""
+    if not queue.runs:
+        return queue.names
+    return queue.names.also(known_names(queue.scope_of(queue.runs[0]).workspace_id, dataset_id))
+
+
+async def _run(engine: Engine, queue: Queue, run: Run, position: int, most: int) -> Json:
     requests = []
-    for member in run.members[:most]:
-        found = await find_request(client, member.id)
-        requests.append({"id": member.id, "since": member.since, "caller": found[1].wish.caller if found else None})
+    for request_id, member in list(run.members.items())[:most]:
+        found = await find_request(engine, request_id)
+        caller = found.state.spec.caller if found else None
+        requests.append({"id": request_id, "since": member.since, "caller": caller})
     return {
         "runId": run.id,
-        "generation": run.generation,
+        "incarnation": run.incarnation,
         "status": phase_of(position, run.refresh_id),
-        "enhanced": run.scope["refresh"] is not None,
+        "enhanced": queue.scope_of(run).enhanced,
         "refreshId": run.refresh_id,
         "adopted": run.adopted,
         "startedAt": run.posted_at,

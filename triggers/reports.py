@@ -1,71 +1,77 @@
-"""How a request is doing, put together from the engine, the queue and the active run; and its cancellation."""
+"""How a request is doing, put together from its own instance and one more look; and its cancellation."""
 
 import logging
 from collections.abc import Callable
 
-import azure.durable_functions as df
 import azure.functions as func
 
-from entities.dataset_queue import read_queue
-from entities.instances import run_status
+from durable import names
+from durable.engine import Engine
+from power_bi.service import known_names
 from refresh import clock
-from refresh.history.rows import instant
-from refresh.reporting.events import entry
-from refresh.reporting.status import Instance, Report, report
-from refresh.reporting.stored import Found
-from refresh.request.state import RequestState
-from refresh.run.state import run_instance
+from refresh.events import Event
+from refresh.failure.catalogue import ModelNames
+from refresh.queue.operations import AskToLeave
+from refresh.reporting.status import Json, Live, StatusReport, live_by_queue, live_by_run, report
+from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
-from triggers.answers import Json, answer
+from refresh.times import instant
+from triggers.answers import answer
+from triggers.looks import queue_of, run_status
 from triggers.uris import base_url, status_uri
 
-log = logging.getLogger("refresh")
+UriOf = Callable[[str, str, str], str]
+"""Makes a status URI from the base, the request's id and its read token."""
+
+log = logging.getLogger(__name__)
 
 
-async def report_of(client: df.DurableOrchestrationClient, instance: Instance, state: RequestState) -> Report:
-    """The status of a request as a caller is told it."""
-    queue = await read_queue(client, state.wish.dataset_id)
-    mine = queue.run_of(instance.id)
-    run = await run_status(client, run_instance(mine.id, mine.generation)) if mine and mine is queue.runs[0] else {}
-    return report(instance, state, queue, run, clock.now())
+async def report_of(engine: Engine, request: StoredRequest) -> StatusReport:
+    """The status of a request, as a caller gets it. Raises EngineUnavailable."""
+    live = None if request.outcome else await _live(engine, request)
+    return report(request, clock.now(), live, names_of(request))
 
 
-def shown(
+def names_of(request: StoredRequest) -> ModelNames:
+    """The names of the model of a request that this process knows: no call to Power BI is made for them."""
+    return known_names(request.state.spec.scope.workspace_id, request.state.spec.dataset_id)
+
+
+async def _live(engine: Engine, request: StoredRequest) -> Live | None:
+    standing = request.standing
+    if standing.run_id is None:
+        return None
+    if standing.position == 0:
+        return live_by_run(standing, await run_status(engine, standing.run_id, standing.incarnation))
+    return live_by_queue(request.id, standing, await queue_of(engine, request.state.spec.dataset_id))
+
+
+def status_answer(
     req: func.HttpRequest,
-    state: RequestState,
-    told: Report,
+    request: StoredRequest,
+    status: StatusReport,
     more: Json | None = None,
-    uri_of: Callable[[str, str, str], str] = status_uri,
+    uri_of: UriOf = status_uri,
 ) -> func.HttpResponse:
-    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body.
-
-    `uri_of` makes the Location, from the base, the request's id and its read token.
-    """
-    body = {**told.body, **(more or {})}
-    if told.retry_after is None:
-        return answer(body, told.http_status)
-    uri = uri_of(base_url(current_settings(), req.url), told.body["id"], state.read_token)
-    return answer(body, told.http_status, {"Location": uri, "Retry-After": str(told.retry_after)})
+    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body."""
+    body = {**status.body, **(more or {})}
+    if status.retry_after is None:
+        return answer(body, status.http_status)
+    uri = uri_of(base_url(current_settings(), req.url), request.id, request.state.read_token)
+    return answer(body, status.http_status, {"Location": uri, "Retry-After": str(status.retry_after)})
 
 
 async def cancel(
-    req: func.HttpRequest,
-    client: df.DurableOrchestrationClient,
-    found: Found,
-    uri_of: Callable[[str, str, str], str] = status_uri,
+    req: func.HttpRequest, engine: Engine, request: StoredRequest, uri_of: UriOf = status_uri
 ) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the request had already ended; always with its status."""
-    instance, state = found
-    told = await report_of(client, instance, state)
-    if told.http_status != 202:
-        return answer(told.body, 200)
-    log.info(entry("request.cancel_requested", request=instance.id, dataset=state.wish.dataset_id))
-    at = instant(clock.now())
-    # the queue keeps the wish, the event only makes it heard at once
-    queue = df.EntityId("dataset_queue", state.wish.dataset_id)
-    await client.signal_entity(queue, "ask_to_leave", {"request": instance.id, "at": at})
-    try:
-        await client.raise_event(instance.id, "Cancel")
-    except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
-        log.info(entry("request.cancel_event_failed", request=instance.id, error=str(problem)[:200]))
-    return shown(req, state, told, uri_of=uri_of)
+    status = await report_of(engine, request)
+    if status.http_status != 202:
+        return answer(status.body, 200)
+    spec = request.state.spec
+    ids = {"requestId": request.id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
+    log.info(Event("request.cancel_requested", **ids, caller=spec.caller).line())
+    # the queue keeps it, the event only makes the request see it at once
+    await engine.tell_queue(spec.dataset_id, AskToLeave(at=instant(clock.now()), request=request.id))
+    await engine.raise_event(request.id, names.CANCEL_EVENT)
+    return status_answer(req, request, status, {"cancelling": True}, uri_of)

@@ -1,54 +1,58 @@
-"""The timer that delivers what nobody delivered: callbacks of requests that could not speak at their end any more."""
+"""The timer that looks after callbacks which their request could not notify, or whose orchestration failed."""
 
 import logging
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from refresh.reporting.callback import ENDED_EVENT, MOST_LIVES, PREFIX, CallbackState
-from refresh.reporting.events import entry
-from refresh.reporting.stored import decoded, verdict
-from triggers.instances import Json, find_request, list_instances
+from durable import names
+from durable.codec import NotUnderstoodError, decode
+from durable.engine import Engine, EngineError, Exists
+from durable.functions import engine_input
+from durable.instance import Instance
+from durable.requests import find_request
+from refresh import clock
+from refresh.events import Event
+from refresh.ids import CALLBACK_PREFIX
+from refresh.reporting.callback import MAX_INCARNATIONS, CallbackState, CallbackStatus
+from refresh.times import instant
 
-NOT_DELIVERED = "Pending,Running,ContinuedAsNew,Failed"
-"""Whoever terminates a callback by hand wants it to stop."""
+NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
+"""A callback that was terminated by hand was meant to stop."""
 
-log = logging.getLogger("refresh")
+log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
-@bp.durable_client_input(client_name="client")
-async def deliver_callbacks(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Every five minutes: reminds callbacks whose request has ended or never came, and revives those that failed."""
-    reminded, token = 0, ""
-    while True:
-        rows, token = await list_instances(client, PREFIX, None, token, NOT_DELIVERED)
-        for row in rows:
-            reminded += await _see_to(client, row)
-        if not token:
-            break
-    if reminded:
-        log.info(entry("callback.reminded", callbacks=reminded))
+@engine_input(bp)
+async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
+    """Every five minutes: notifies callbacks whose request has ended or never came, and revives those that failed."""
+    await engine.beat("deliver_callbacks", instant(clock.now()))
+    notified = 0
+    async for callback in engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED):
+        notified += await _look_after(engine, callback)
+    if notified:
+        log.info(Event("callback.reminded", callbacks=notified).line())
 
 
-async def _see_to(client: df.DurableOrchestrationClient, row: Json) -> bool:
-    """True if a callback had to be spoken to. It is no matter if that comes to nothing: the next timer comes."""
-    given, custom = decoded(row.get("input")), decoded(row.get("customStatus"))
-    if not isinstance(given, dict):
-        return False
-    state = CallbackState.from_json(given)
+async def _look_after(engine: Engine, callback: Instance) -> bool:
+    """Whether the callback was notified or revived. A failure is no matter: the next timer comes."""
     try:
-        if row["runtimeStatus"] == "Failed":
-            if state.life >= MOST_LIVES:
+        state: CallbackState = decode(callback.input, CallbackState)
+        if callback.status == "Failed":
+            if state.incarnation >= MAX_INCARNATIONS:
                 return False
-            await client.start_new("deliver_callback", row["instanceId"], state.revived().to_json())
-            return True
-        if isinstance(custom, dict) and custom.get("state") == "waiting":
-            found = await find_request(client, state.request)
-            if found is None or verdict(found):
-                await client.raise_event(row["instanceId"], ENDED_EVENT)
-                return True
-    except Exception as problem:  # it ended a moment ago; the SDK raises nothing more precise
-        log.info(entry("callback.not_reminded", request=state.request, error=str(problem)[:200]))
+            return not isinstance(await engine.start(names.DELIVER_CALLBACK, callback.id, state.revived()), Exists)
+        status: CallbackStatus = decode(callback.custom_status, CallbackStatus)
+        if status.state != "waiting":
+            return False
+        request = await find_request(engine, state.request)
+        if request is None or request.outcome:
+            return await engine.raise_event(callback.id, names.ENDED_EVENT)
+    except NotUnderstoodError:
+        return False
+    except EngineError as problem:
+        event = Event("callback.not_reminded", logging.WARNING, instanceId=callback.id, error=str(problem))
+        log.log(event.level, event.line())
     return False

@@ -1,1 +1,1 @@
-"""What pipelines import: the Data Factory files in integrations/, all made from `pipelines.py`, so that none drifts."""
+"""`dev.py integrations`: writes the files that callers import. Each kind of file has one source here."""

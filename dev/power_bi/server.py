@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from dev.loops import running
 from dev.power_bi.messages import Request
+from dev.power_bi.refusals import token_expired
 from dev.power_bi.service import PowerBiService
 
 log = logging.getLogger("dev.power_bi")
@@ -36,36 +38,45 @@ class Serving:
 
 
 @contextmanager
-def serve(service: PowerBiService, port: int = 0, clock: Clock | None = None) -> Iterator[Serving]:
-    """Serves until the block ends. `port` 0 takes a free one; `clock` gives the time (UTC). Raises PortTaken."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="power-bi", daemon=True)
-    thread.start()
-    runner = web.AppRunner(_app(service, clock or _now), access_log=None, handle_signals=False, shutdown_timeout=0.1)
-    try:
-        taken = asyncio.run_coroutine_threadsafe(_listen(runner, port), loop).result(30)
-        yield Serving(service, f"http://127.0.0.1:{taken}")
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
+def serve(
+    service: PowerBiService,
+    port: int = 0,
+    clock: Clock | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    accepts: Callable[[str], bool] | None = None,
+) -> Iterator[Serving]:
+    """Serves until the block ends. `port` 0 takes a free one; `clock` gives the time (UTC). Raises PortTaken.
+
+    `tls`: over TLS, with this certificate. `accepts`: which tokens are good; a call with another one is answered as
+    Power BI answers an expired one. Without it every token is.
+    """
+    with running("power-bi") as call:
+        app = _app(service, clock or _now, accepts)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        try:
+            taken = call(_listen(runner, port, tls))
+            yield Serving(service, f"{'https' if tls else 'http'}://127.0.0.1:{taken}")
+        finally:
+            call(runner.cleanup())
 
 
-async def _listen(runner: web.AppRunner, port: int) -> int:
+async def _listen(runner: web.AppRunner, port: int, tls: ssl.SSLContext | None) -> int:
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     except OSError:
         raise PortTaken(port) from None
     return int(runner.addresses[0][1])
 
 
-def _app(service: PowerBiService, clock: Clock) -> web.Application:
+def _app(service: PowerBiService, clock: Clock, accepts: Callable[[str], bool] | None) -> web.Application:
     async def entry(request: web.Request) -> web.StreamResponse:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         body = await request.read()
         asked = Request(request.method, request.raw_path, dict(request.headers), body)
-        response = service.handle(asked, clock())
+        good = accepts is None or request.path.startswith("/control") or accepts(token)
+        response = service.handle(asked, clock()) if good else token_expired()
         told = "dropped" if response.dropped else str(response.status)
         late = f" after {response.delay_seconds:g} s" if response.delay_seconds else ""
         log.info("%s %s %s%s", request.method, request.raw_path, told, late)

@@ -14,8 +14,7 @@ _ADVICE = (
     (
         re.compile(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
         "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode "
-        "PartialBatch, and "
-        "the types Calculate, ClearValues and Defragment need it.",
+        "PartialBatch, and the types Calculate, ClearValues and Defragment need it.",
     ),
     (
         re.compile(r"(?i)bound to a gateway|unbound|not bound"),

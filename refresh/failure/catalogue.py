@@ -7,6 +7,8 @@ end, and the table in docs/errors.md, which a test holds against this module. To
 
 from collections.abc import Mapping
 
+import msgspec
+
 from refresh.failure.advice import advice_for
 from refresh.failure.error_code import ErrorCode
 from refresh.failure.message import MAX_MESSAGE, ModelNames, Subject, compose
@@ -26,7 +28,8 @@ class Failure(Shown, frozen=True, kw_only=True):
 
     `code` is always one of the catalogue, to branch on; `service_code` is Power BI's own, if it gave one. `message`
     is one line of at most 500 characters that stands alone, see `refresh.failure.message`. `action` holds the advice
-    in full, since the message gives it up when the service has much to say.
+    in full, since the message gives it up when the service has much to say. `retryable` is always written: a factory,
+    unlike a default, keeps msgspec from leaving out a false.
     """
 
     code: str
@@ -34,7 +37,7 @@ class Failure(Shown, frozen=True, kw_only=True):
     service_code: str | None = None
     table: str | None = None
     partition: str | None = None
-    retryable: bool
+    retryable: bool = msgspec.field(default_factory=bool)
     action: str | None = None
 
 

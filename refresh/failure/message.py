@@ -22,6 +22,15 @@ class ModelNames(Shown, frozen=True, kw_only=True):
     model: str | None = None
     workspace: str | None = None
 
+    def also(self, more: "ModelNames") -> "ModelNames":
+        """These names, and where one is missing that of `more`."""
+        return ModelNames(model=self.model or more.model, workspace=self.workspace or more.workspace)
+
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """The names by the keys that answers and events have for them."""
+        return {"modelName": self.model, "workspaceName": self.workspace}
+
 
 class Subject(Shown, frozen=True, kw_only=True):
     """What a message is about. All names and codes come from outside and may be of any length."""

@@ -34,16 +34,6 @@ class ServiceError(Message, frozen=True, kw_only=True):
     partition: str | None = None
     cause: str | None = None
 
-    def to_json(self) -> Json:
-        """Plain JSON for durable values."""
-        value: Json = msgspec.to_builtins(self)
-        return value
-
-    @classmethod
-    def from_json(cls, value: Json) -> "ServiceError":
-        """The error that `to_json` wrote."""
-        return msgspec.convert(value, cls)
-
 
 def service_error(row: Json) -> ServiceError | None:
     """The cause that a row of the history, or a refresh read by id, names; None if it names none.

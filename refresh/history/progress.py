@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from refresh.history.rows import RefreshObject
+from refresh.messages import Shown
 from refresh.text import cut
 
 MOST_TABLES = 5
@@ -15,15 +15,30 @@ STATES = ("NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "Timed
 """Power BI's words; any other counts as Unknown."""
 BAD = ("Failed", "TimedOut", "Cancelled", "Disabled")
 
-Json = dict[str, Any]
+
+class TableProgress(Shown, frozen=True, kw_only=True):
+    """A table: how many of its partitions are completed, and the word for all of them."""
+
+    table: str
+    status: str
+    completed: int
+    objects: int
 
 
-def progress(objects: Sequence[RefreshObject]) -> Json | None:
-    """Picked facts about the objects of a refresh; None if Power BI shows none (yet).
+class Progress(Shown, frozen=True, kw_only=True):
+    """How many tables and partitions there are, how many are in which status, and up to five tables by name: those that
+    have failed, then those at work. `more_tables` says how many such tables are not named."""
 
-    `objects` (how many tables and partitions), `byStatus` (how many are in which status), `tables` (those that have
-    failed, then those at work: `table`, `status`, `completed` of `objects`), `moreTables` (how many of them are not
-    named). A table is at work until all its partitions are completed, once one of them has begun.
+    objects: int
+    by_status: dict[str, int]
+    tables: tuple[TableProgress, ...]
+    more_tables: int
+
+
+def progress(objects: Sequence[RefreshObject]) -> Progress | None:
+    """The progress of a refresh with these objects; None if Power BI shows none (yet).
+
+    A table is at work until all its partitions are completed, once one of them has begun.
     """
     if not objects:
         return None
@@ -33,20 +48,18 @@ def progress(objects: Sequence[RefreshObject]) -> Json | None:
     shown = [(name, counts, _of_table(counts)) for name, counts in tables.items()]
     named = [entry for entry in shown if entry[2] in BAD] + [entry for entry in shown if entry[2] == "InProgress"]
     total: Counter[str] = sum(tables.values(), Counter())
-    return {
-        "objects": total.total(),
-        "byStatus": {state: total[state] for state in STATES if total[state]},
-        "tables": [
-            {
-                "table": cut(name, LONGEST_NAME),
-                "status": status,
-                "completed": counts["Completed"],
-                "objects": counts.total(),
-            }
-            for name, counts, status in named[:MOST_TABLES]
-        ],
-        "moreTables": max(len(named) - MOST_TABLES, 0),
-    }
+    tables_shown = tuple(
+        TableProgress(
+            table=cut(name, LONGEST_NAME), status=status, completed=counts["Completed"], objects=counts.total()
+        )
+        for name, counts, status in named[:MOST_TABLES]
+    )
+    return Progress(
+        objects=total.total(),
+        by_status={state: total[state] for state in STATES if total[state]},
+        tables=tables_shown,
+        more_tables=max(len(named) - MOST_TABLES, 0),
+    )
 
 
 def _state(word: str) -> str:

@@ -5,13 +5,14 @@ recorded traffic: fields come and go, times have 0 to 7 fraction digits and a `Z
 is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; what cannot be read is absent.
 """
 
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, Literal
 
 from refresh.failure.service_error import ServiceError, service_error
+from refresh.ids import parse_guid
 from refresh.text import cut
+from refresh.times import parse_time
 
 State = Literal["running", "completed", "failed", "cancelled", "disabled", "timedOut"]
 
@@ -23,11 +24,6 @@ _STATES: dict[str, State] = {
     "disabled": "disabled",
     "timedout": "timedOut",
 }
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{0,12}))?\s*(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII | re.IGNORECASE
-)
-
 Json = dict[str, Any]
 
 
@@ -55,7 +51,7 @@ class RefreshRow:
     """Full, DataOnly ...: only of enhanced refreshes read by id, like `commit_mode` and `objects`."""
     commit_mode: str | None = None
     objects: tuple[RefreshObject, ...] = field(default=(), compare=False, repr=False)
-    """Not part of `to_json`: a model may have thousands of partitions, too many for a durable value."""
+    """A model may have thousands of partitions, too many to compare or to show."""
 
     @property
     def state(self) -> State:
@@ -65,36 +61,6 @@ class RefreshRow:
         """
         extended = (self.extended_status or "unknown").lower()
         return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")
-
-    def to_json(self) -> Json:
-        """Our picked fields for durable values, never an object of Power BI's own."""
-        return {
-            "requestId": self.request_id,
-            "refreshType": self.refresh_type,
-            "status": self.status,
-            "extendedStatus": self.extended_status,
-            "startTime": iso(self.start),
-            "endTime": iso(self.end),
-            "type": self.type,
-            "commitMode": self.commit_mode,
-            "error": self.error.to_json() if self.error else None,
-        }
-
-    @classmethod
-    def from_json(cls, value: Json) -> "RefreshRow":
-        """The row that `to_json` wrote, without its objects."""
-        error = value.get("error")
-        return cls(
-            request_id=value["requestId"],
-            refresh_type=value["refreshType"],
-            status=value["status"],
-            extended_status=value.get("extendedStatus"),
-            start=parse_time(value.get("startTime")),
-            end=parse_time(value.get("endTime")),
-            error=ServiceError.from_json(error) if error else None,
-            type=value.get("type"),
-            commit_mode=value.get("commitMode"),
-        )
 
 
 def parse_row(value: object) -> RefreshRow | None:
@@ -106,38 +72,6 @@ def parse_row(value: object) -> RefreshRow | None:
 def parse_details(value: object, refresh_id: str) -> RefreshRow | None:
     """The answer to reading a refresh by id, which does not repeat the id; None if it is no JSON object."""
     return _row(value, parse_guid(refresh_id) or refresh_id.lower()) if isinstance(value, dict) else None
-
-
-def parse_guid(value: object) -> str | None:
-    """A GUID in lower case, or None."""
-    text = value.strip().lower() if isinstance(value, str) else ""
-    return text if _GUID.fullmatch(text) else None
-
-
-def parse_time(value: object) -> datetime | None:
-    """A time in UTC, which a time without offset is taken to be; digits beyond microseconds are dropped."""
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        return None
-    date, clock, fraction, sign, hours, minutes = match.groups()
-    try:
-        time = datetime.fromisoformat(f"{date}T{clock}.{(fraction or '0')[:6]:0<6}")
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        time = time.replace(tzinfo=timezone(-offset if sign == "-" else offset)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    # the year 1 is how .NET writes "never"
-    return time if time.year > 1 else None
-
-
-def iso(time: datetime | None) -> str | None:
-    """An aware time as ISO 8601 in UTC, see `instant`; None for None."""
-    return instant(time) if time else None
-
-
-def instant(time: datetime) -> str:
-    """An aware time as ISO 8601 in UTC with milliseconds and `Z`: all of one length, so that texts compare as times."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _row(value: Json, request_id: str) -> RefreshRow:

@@ -1,24 +1,24 @@
-"""How long earlier refreshes of a model took, as far as they are like the one that is waited for.
+"""Duration estimates: how long earlier refreshes of a model took, as far as they are like the one that is waited for.
 
-Only what has completed counts, and only its own kind. Standard refreshes, whoever asked for them, are all of the
-whole model. Those over XMLA may be of anything, and automatic framings do no work. Enhanced ones may be of anything
-too, which the history does not show: a few of them have to be read by their ids.
+Only what has completed counts, and only its own kind. Standard refreshes are all of the whole model. Those over XMLA
+may be of anything, and automatic framings do no work. Enhanced ones may be of anything, too, which the history does
+not show: a few of them have to be read by their ids.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from refresh.history.adoption import STANDARD_TYPES, may_cover
 from refresh.history.rows import RefreshRow
+from refresh.scope.scope import RefreshOptions
 
-MOST = 20
+MAX_DURATIONS = 20
 """Durations that are kept: as many rows as a history has at least."""
-READ = 5
+MAX_READ = 5
 """Enhanced refreshes that are read by their ids."""
+LONGEST_SECONDS = 24 * 3600.0
+"""No refresh takes longer: what the history says beyond it is an error in its times."""
 WORTH_SECONDS = 300.0
-"""Shorter enhanced refreshes are not read by their ids: to follow them without knowledge costs hardly more calls."""
-
-Json = dict[str, Any]
+"""Shorter enhanced refreshes are not read by their ids: without an estimate they cost hardly more calls."""
 
 
 def seconds_of(row: RefreshRow) -> float:
@@ -28,35 +28,37 @@ def seconds_of(row: RefreshRow) -> float:
     return max((row.end - row.start).total_seconds(), 0.0)
 
 
-def of_standard(rows: Sequence[RefreshRow]) -> list[float]:
+def of_standard(rows: Sequence[RefreshRow]) -> tuple[float, ...]:
     """Seconds that the newest completed standard refreshes took."""
     return _seconds(row for row in rows if may_cover(row, None))
 
 
-def of_blocker(rows: Sequence[RefreshRow], running: RefreshRow) -> list[float]:
-    """The same for somebody else's refresh that is running; nothing if its kind may be of anything."""
-    return of_standard(rows) if running.refresh_type.lower() in STANDARD_TYPES else []
+def of_blocker(rows: Sequence[RefreshRow], running: RefreshRow) -> tuple[float, ...]:
+    """The same for an external refresh that is running; empty if its kind may be of anything."""
+    return of_standard(rows) if running.refresh_type.lower() in STANDARD_TYPES else ()
 
 
-def to_read(rows: Sequence[RefreshRow], options: Json) -> list[RefreshRow]:
+def to_read(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
     """The completed enhanced refreshes to be read by their ids; none if that is not worth the calls."""
-    found = _enhanced(rows, options)[:READ]
+    found = _enhanced(rows)[:MAX_READ]
     return found if any(seconds_of(row) >= WORTH_SECONDS for row in found) else []
 
 
-def of_enhanced(rows: Sequence[RefreshRow], options: Json, details: Sequence[RefreshRow]) -> list[float]:
+def of_enhanced(
+    rows: Sequence[RefreshRow], options: RefreshOptions, details: Sequence[RefreshRow]
+) -> tuple[float, ...]:
     """Seconds that earlier enhanced refreshes with these options took. `details`: what `to_read` named, as far as read.
 
     If all that were read are alike, so are most probably those before them; of these the ones count that took about
     as long.
     """
-    alike = [read for read in details if _same_work(read, options)]
-    if not options.get("objects"):
+    alike = [row for row in details if _same_work(row, options)]
+    if options.whole_model:
         # a refresh of the whole model is listed just as one of a part of it, with all its tables
-        widest = max((len(_tables(read)) for read in alike), default=0)
-        alike = [read for read in alike if len(_tables(read)) == widest]
-    ids = {read.request_id for read in alike}
-    listed = _enhanced(rows, options)
+        widest = max((len(_tables(row)) for row in alike), default=0)
+        alike = [row for row in alike if len(_tables(row)) == widest]
+    ids = {row.request_id for row in alike}
+    listed = _enhanced(rows)
     known = _seconds(row for row in listed if row.request_id in ids)
     if not known or len(alike) < len(details):
         return known
@@ -64,29 +66,29 @@ def of_enhanced(rows: Sequence[RefreshRow], options: Json, details: Sequence[Ref
     return _seconds(row for row in listed if row.request_id in ids or shortest <= seconds_of(row) <= longest)
 
 
-def _enhanced(rows: Sequence[RefreshRow], options: Json) -> list[RefreshRow]:
-    return [row for row in rows if may_cover(row, options) and row.state == "completed" and seconds_of(row) > 0]
+def _enhanced(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
+    found = (row for row in rows if row.refresh_type.lower() == "viaenhancedapi" and row.state == "completed")
+    return [row for row in found if seconds_of(row) > 0]
 
 
-def _seconds(rows: Iterable[RefreshRow]) -> list[float]:
-    found = [round(seconds_of(row), 1) for row in rows if row.state == "completed"]
-    return [seconds for seconds in found if seconds > 0][:MOST]
+def _seconds(rows: Iterable[RefreshRow]) -> tuple[float, ...]:
+    found = (round(seconds_of(row), 1) for row in rows if row.state == "completed")
+    return tuple([seconds for seconds in found if 0 < seconds <= LONGEST_SECONDS][:MAX_DURATIONS])
 
 
-def _same_work(read: RefreshRow, options: Json) -> bool:
-    if (read.type or "").lower() != options["type"].lower():
+def _same_work(row: RefreshRow, options: RefreshOptions) -> bool:
+    if (row.type or "").lower() != options.type.lower():
         return False
-    if (read.commit_mode or "Transactional").lower() != options.get("commitMode", "Transactional").lower():
+    if (row.commit_mode or "Transactional").lower() != (options.commit_mode or "Transactional").lower():
         return False
-    wished = options.get("objects") or []
-    if not wished:
+    if options.whole_model:
         return True
-    if _tables(read) != {entry["table"] for entry in wished}:
+    if _tables(row) != {entry.table for entry in options.objects}:
         return False
-    whole = {entry["table"] for entry in wished if not entry.get("partition")}
-    parts = {(entry["table"], entry["partition"]) for entry in wished if entry["table"] not in whole}
-    return parts == {(entry.table, entry.partition) for entry in read.objects if entry.table not in whole}
+    whole = {entry.table for entry in options.objects if entry.partition is None}
+    parts = {(entry.table, entry.partition) for entry in options.objects if entry.table not in whole}
+    return parts == {(entry.table, entry.partition) for entry in row.objects if entry.table not in whole}
 
 
-def _tables(read: RefreshRow) -> set[str]:
-    return {entry.table for entry in read.objects}
+def _tables(row: RefreshRow) -> set[str]:
+    return {entry.table for entry in row.objects}

@@ -8,6 +8,8 @@ it, and ever fewer once it is long overdue.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from refresh.polling.limits import Limits
+
 GROWTH = 0.1
 """A wait is a tenth of the time already spent: half a minute late after five minutes is what a person would not see."""
 ENOUGH = 3
@@ -30,17 +32,6 @@ LEAST_MARGIN = 0.03
 """Of the usual duration, even if the earlier ones were all alike."""
 MOST_LATE = 1.3
 """Times the usual duration: later ends are not usual, whatever single ones have taken."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The waits an operator allows, in seconds. Kept in the input of a run, so that a changed setting cannot make
-    the replay of a running orchestration differ from its history."""
-
-    poll_min: float = 5
-    poll_max: float = 60
-    grace: float = 120
-    outage: float = 900
 
 
 @dataclass(frozen=True)
@@ -105,13 +96,13 @@ def backoff(failures: int, limits: Limits) -> float:
     return float(min(limits.poll_min * 2 ** min(failures - 1, 10), limits.poll_max))
 
 
-def rest(failed_tries: int, limits: Limits) -> float:
-    """Seconds until a request tries again after its `failed_tries`-th transient failure (1 or more).
+def pause_before_attempt(failed_attempts: int, limits: Limits) -> float:
+    """Seconds until a request tries again after its `failed_attempts`-th passing failure (1 or more).
 
     Doubling from poll_max (a minute unless set otherwise) to fifteen times that: what evicted a model or overloaded a
     gateway needs minutes to pass.
     """
-    return float(limits.poll_max * min(2 ** (failed_tries - 1), 15))
+    return float(limits.poll_max * min(2 ** (failed_attempts - 1), 15))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -1,52 +1,100 @@
-"""The queue of one dataset: who shares which run, whose turn it is, and what became of it.
+"""The queue of one dataset: which requests share which run, whose turn it is, and how each ended.
 
-A pure state machine, `apply(state, operation, arguments) -> (state, answer)`; the entity around it only loads and
-stores. The durable engine applies an operation twice now and then, and late, so every operation carries an id of ours
-and gives the same answer when it is repeated; who has ended is remembered for half an hour, so that a late duplicate
-brings nobody back.
+A pure state machine: `apply(queue, operation, now) -> (queue, answer)`; the entity around it only loads and stores. The
+durable engine applies an operation twice now and then, and late, so every operation carries ids of ours and gives the
+same answer when it is repeated; what is over is remembered for half an hour (`refresh.queue.memory`).
 
-A queue is a queue of runs. The first one is active, each of the others waits for its turn. A request is a member of
-one run. A run lives as one orchestration at a time: its generation grows with each repair, and in each generation the
-first life to claim the run (by its token) keeps it.
+The queue holds runs. The first one is active, each of the others waits for its turn. A request is a member of one run.
+A run lives as one orchestration at a time: each repair opens its next incarnation, and of each incarnation the first
+orchestration to claim the run (by its token) holds it.
 
-Operations, each with `at` (the caller's clock, ISO 8601 UTC). Of requests (`refresh.queue.requests`): `enroll`, `leave`,
-`restart`; of whoever starts one: `reserve`; of whoever cancels one: `ask_to_leave`. Of runs (`refresh.queue.runs`):
-`claim`, `wait_behind`, `close`, `take_permit`, `reopen`, `record`, `drop`, `finish`. Of a timer: `tidy`, which does no
-more than every operation does, and `sweep`.
+`refresh.queue.operations` has the operations and answers; requests' operations are in `refresh.queue.members`, those of
+runs in `refresh.queue.runs`.
 """
 
-from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import assert_never
 
-from refresh.queue import requests as queue_requests
-from refresh.queue import runs as queue_runs
-from refresh.queue.state import Json, Queue
+from refresh.messages import replace
+from refresh.queue import members, runs
+from refresh.queue.answers import AnyAnswer, Done
+from refresh.queue.memory import forget
+from refresh.queue.operations import (
+    AnyOperation,
+    AskToLeave,
+    Claim,
+    Close,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    Tidy,
+    WaitBehind,
+)
+from refresh.queue.state import Queue
+from refresh.times import instant, parse_time
 
-OPERATIONS: dict[str, Callable[[Queue, Json], Json]] = {
-    "reserve": queue_requests.reserve,
-    "enroll": queue_requests.enroll,
-    "leave": queue_requests.leave,
-    "ask_to_leave": queue_requests.ask_to_leave,
-    "restart": queue_requests.restart,
-    "claim": queue_runs.claim,
-    "wait_behind": queue_runs.wait_behind,
-    "close": queue_runs.close,
-    "take_permit": queue_runs.take_permit,
-    "reopen": queue_runs.reopen,
-    "record": queue_runs.record,
-    "drop": queue_runs.drop,
-    "finish": queue_runs.finish,
-    "tidy": lambda queue, args: {},
-    "sweep": queue_runs.sweep,
-}
+AHEAD = timedelta(minutes=5)
+"""How far a sender's clock may be ahead of the queue's own."""
 
 
-def apply(state: Json | None, operation: str, arguments: Json) -> tuple[Json | None, Json]:
-    """One operation on a queue: the new state (None for a quiet queue) and the answer. `state` is left as it was.
+def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
+    """One operation on a queue: the new queue, None if nothing is to be kept, and the answer. `queue` is not changed.
 
-    Raises KeyError for an unknown operation or a missing argument.
+    The queue's time is the latest time of a sender, so a repeated operation finds the same time. A sender whose clock
+    is wrong must not move it far: what is remembered would be forgotten at once, and what is dated by that clock never.
+    So `now`, the host's own clock, bounds it: a time that is more than some minutes ahead counts as if it were just
+    that far ahead, and a queue that a wrong clock has moved ahead comes back. Raises ValueError if `at` is no time.
     """
-    queue = Queue.from_json(state)
-    queue.at = max(queue.at, arguments["at"])
-    answer = OPERATIONS[operation](queue, arguments)
-    queue.forget()
-    return (None if queue.quiet else queue.to_json()), answer
+    sent = parse_time(operation.at)
+    if sent is None:
+        raise ValueError(f"{operation.at!r} is no time")
+    latest = now + AHEAD
+    at = instant(min(sent, latest))
+    queue = queue.copy()
+    queue.at = min(max(queue.at, at), instant(latest))
+    answer = _answer(queue, replace(operation, at=at))
+    forget(queue)
+    return (None if queue.quiet and not queue.known_objects else queue), answer
+
+
+def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:
+    match operation:
+        case Enroll():
+            return members.enroll(queue, operation)
+        case Leave():
+            return members.leave(queue, operation)
+        case AskToLeave():
+            return members.ask_to_leave(queue, operation)
+        case Restart():
+            return runs.restart(queue, operation)
+        case Claim():
+            return runs.claim(queue, operation)
+        case WaitBehind():
+            return runs.wait_behind(queue, operation)
+        case Close():
+            return runs.close(queue, operation)
+        case TakePermit():
+            return runs.take_permit(queue, operation)
+        case ReturnPermit():
+            return runs.return_permit(queue, operation)
+        case Reopen():
+            return runs.reopen(queue, operation)
+        case Record():
+            return runs.record(queue, operation)
+        case Drop():
+            return runs.drop(queue, operation)
+        case Finish():
+            return runs.finish(queue, operation)
+        case Sweep():
+            return runs.sweep(queue, operation)
+        case Tidy():
+            return Done()
+        case _:
+            assert_never(operation)

@@ -1,167 +1,294 @@
-"""What runs do in a queue: claim their turn, close, record their refresh, bring the outcome."""
+"""What runs do in a queue: claim their turn, close, use their permit, record their refresh, bring the outcome."""
 
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+
+from refresh.history.blame import may_spare
+from refresh.messages import replace
 from refresh.queue import sharing
-from refresh.queue.state import Ended, Gone, Json, Member, Queue, Run, wake
+from refresh.queue.answers import (
+    ClaimAnswer,
+    Claimed,
+    CloseAnswer,
+    Closed,
+    Done,
+    FinishAnswer,
+    Finished,
+    HoldAnswer,
+    PermitTaken,
+    RecordAnswer,
+    Recorded,
+    ReopenAnswer,
+    Restarted,
+    Superseded,
+    WakeUp,
+)
+from refresh.queue.members import named_run, narrow
+from refresh.queue.memory import ended_run
+from refresh.queue.operations import (
+    Claim,
+    Close,
+    Drop,
+    Finish,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    WaitBehind,
+)
+from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
+
+MAX_RETURNED = 20
+"""Executions that returned a permit and are known: the engine seldom runs an activity more than twice."""
 
 
-def held(queue: Queue, args: Json) -> Run | None:
-    """The active run, if this life of it may go on."""
-    if not queue.runs:
-        return None
-    run = queue.runs[0]
-    same = (run.id, run.generation, run.token) == (args["run"], args["generation"], args["token"])
-    return run if same else None
+def restart(queue: Queue, operation: Restart) -> Restarted:
+    """Gives the active run a new incarnation, if the named one is still in force."""
+    if queue.runs and queue.runs[0].is_at(operation.turn):
+        queue.runs[0].incarnation += 1
+        queue.runs[0].token = queue.runs[0].start_asked = None
+    return Restarted(next=queue.next_turn())
 
 
-def claim(queue: Queue, args: Json) -> Json:
-    """The first life of a generation gets the run; repeated by the same life, it is told how the run stands."""
-    if queue.runs and queue.runs[0].turn == {"run": args["run"], "generation": args["generation"]}:
-        queue.runs[0].token = queue.runs[0].token or args["token"]
-    run = held(queue, args)
+def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
+    """The first orchestration of an incarnation gets the run; repeated by the same one, how the run stands."""
+    holder = operation.holder
+    if queue.runs and queue.runs[0].is_at(holder):
+        queue.runs[0].token = queue.runs[0].token or holder.token
+    run = queue.held(holder)
     if run is None:
-        return {"go": False}
+        return Superseded(next=queue.next_turn())
+    return Claimed(
+        scope=queue.scope_of(run),
+        objects=queue.objects_of(run),
+        permit=run.permit,
+        closed=run.closed,
+        look=run.look,
+        permit_taken_at=run.permit_taken_at,
+        refresh_id=run.refresh_id,
+        adopted=run.adopted,
+        posted_at=run.posted_at,
+        cancel=run.cancel,
+        names=queue.names,
+    )
+
+
+def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
+    """The model is busy with an external refresh: requests that ask learn of it."""
+    run = queue.held(operation.holder)
+    if run is None:
+        return Superseded(next=queue.next_turn())
+    run.waits_for = operation.refresh
+    queue.names = operation.names.also(queue.names)
+    return Done()
+
+
+def close(queue: Queue, operation: Close) -> CloseAnswer:
+    """The permit to POST once: from now on no request joins. The run numbers its permits, so a repeat gets the same."""
+    run = queue.held(operation.holder)
+    if run is None:
+        return Superseded(next=queue.next_turn())
+    if operation.permit > run.permit:
+        run.permit, run.look, run.waits_for = operation.permit, operation.look, None
+        run.execution, run.permit_taken_at, run.returned = None, None, []
+        queue.names = operation.names.also(queue.names)
+    return Closed(scope=queue.scope_of(run), objects=queue.objects_of(run))
+
+
+def take_permit(queue: Queue, operation: TakePermit) -> Done:
+    """An execution asks to be the one that posts with this permit: the first gets it, its twins do not."""
+    run = queue.held(operation.holder)
+    free = run is not None and run.closed and run.permit == operation.permit and run.execution is None
+    if run is not None and free and operation.execution not in run.returned:
+        run.execution, run.permit_taken_at = operation.execution, operation.at
+    return Done()
+
+
+def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
+    """An execution that posted nothing, and will not, does not need the permit, whether it has it already or not.
+
+    Executions have unique ids, so this holds in a later incarnation of the run, too.
+    """
+    run = queue.runs[0] if queue.runs else None
+    if run is None or run.id != operation.holder.run or run.permit != operation.permit or not run.closed:
+        return Done()
+    if run.execution == operation.execution:
+        run.execution = run.permit_taken_at = None
+    if operation.execution not in run.returned:
+        run.returned = [*run.returned, operation.execution][-MAX_RETURNED:]
+    return Done()
+
+
+def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
+    """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again."""
+    return _reopen(queue, operation, ())
+
+
+def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
+    """The permit was not used, because these members' orchestrations have ended: takes them out, and opens the run."""
+    return _reopen(queue, operation, operation.requests)
+
+
+def record(queue: Queue, operation: Record) -> RecordAnswer:
+    """The refresh of the permit is known. Answers which requests to notify, and whether none wants it any more."""
+    run = queue.held(operation.holder)
+    if run is None:
+        return Superseded(next=queue.next_turn())
+    if run.permit == operation.permit and run.closed:
+        run.refresh_id, run.adopted, run.posted_at = operation.refresh_id, operation.adopted, operation.posted_at
+        run.cancel = run.cancel and not run.adopted
+    return Recorded(cancel=run.cancel, wake=_wake(run.members))
+
+
+def finish(queue: Queue, operation: Finish) -> FinishAnswer:
+    """The outcome: kept for the members, and the next run's turn begins.
+
+    `late_after` is set when the refresh is external: members enrolled after that time may have come too late for it, so
+    they get a run of their own, in the order of enrolment. So do those whose own objects did not fail in a run that did
+    more than they asked for: no request fails through another one's mistake.
+    """
+    run = queue.held(operation.holder)
+    if run is not None and operation.execution is not None and not (run.closed and run.permit == operation.permit):
+        # a late duplicate: it was answered that another execution has the permit, and the run went on
+        return PermitTaken(at=run.permit_taken_at or "")
+    taken = _taken(run, operation.execution) if run is not None else None
+    if taken is not None:
+        return taken
+    if run is not None:
+        if operation.objects is not None:
+            queue.remember_objects(run, operation.objects)
+        late = {
+            request: member
+            for request, member in run.members.items()
+            if operation.late_after is not None and member.since > operation.late_after
+        }
+        spared = _spared(queue, run, operation, late)
+        served = {key: member for key, member in run.members.items() if key not in late and key not in spared}
+        _keep_outcome(queue, run, operation, served)
+        queue.runs.remove(run)
+        made = _alone(run, spared)
+        if late:
+            made.append(_run_for(late, run.scope, run.share))
+            narrow(queue, made[-1])
+        _insert(queue, made)
+    ended = ended_run(queue, operation.holder.run)
+    return Finished(next=queue.next_turn(), wake=_wake(ended.uncollected) if ended else ())
+
+
+def sweep(queue: Queue, operation: Sweep) -> Done:
+    """Takes out requests whose orchestrations have ended, and the active run if it is dead and has no member left."""
+    left = []
+    for run in queue.runs:
+        dead = run.is_at(operation.dead)
+        if not run.closed or dead:
+            _take_out(queue, run, operation.requests)
+        if run.members or (run.closed and not dead):
+            left.append(run)
+            if not run.closed:
+                narrow(queue, run)
+    queue.runs = left
+    return Done()
+
+
+def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> ReopenAnswer:
+    run = queue.held(operation.holder)
+    if run is None:
+        return Superseded(next=queue.next_turn())
+    if run.permit == operation.permit and run.closed:
+        taken = _taken(run, operation.execution)
+        if taken is not None:
+            return taken
+        _take_out(queue, run, dropped)
+        run.spent = run.permit
+        run.look = run.refresh_id = run.posted_at = run.execution = run.permit_taken_at = None
+        run.adopted = run.kept = False
+        run.returned = []
+        narrow(queue, run)
+    if run.members or run.closed:
+        # a late duplicate finds the run closed again: its refresh is followed to the end, wanted or not
+        return Done()
+    queue.runs.remove(run)
+    return Superseded(next=queue.next_turn())
+
+
+def _taken(run: Run, execution: str | None) -> PermitTaken | None:
+    """Set if the permit of the run was taken by another execution than this one, which may have posted with it."""
+    if execution is None or run.execution in (None, execution):
+        return None
+    return PermitTaken(at=run.permit_taken_at or "")
+
+
+def _take_out(queue: Queue, run: Run, requests: Iterable[str]) -> None:
+    for request in requests:
+        member = run.members.pop(request, None)
+        if member is not None:
+            queue.departed[request] = Departed(queue.at, member.token, attempt=member.attempt, dropped=True)
+
+
+def _spared(queue: Queue, run: Run, operation: Finish, late: dict[str, Member]) -> dict[str, Member]:
+    """The members that a failure does not concern: it is about objects that they did not ask for."""
+    if not may_spare(operation.outcome):
+        return {}
+    table = queue.scopes
+    failed = sharing.failed_objects(table, operation.outcome)
+    met = {
+        place: bool(table.extent(place).objects & failed)
+        for place in {member.scope for member in run.members.values()}
+        if place is not None
+    }
     return {
-        "go": True,
-        "scope": run.scope,
-        "permit": run.permit,
-        "closed": run.closed,
-        "before": run.before,
-        "attempt_at": run.attempt and run.attempt_at,
-        "refresh_id": run.refresh_id,
-        "adopted": run.adopted,
-        "posted_at": run.posted_at,
-        "cancel": run.cancel,
+        request: member
+        for request, member in run.members.items()
+        if member.scope is not None and request not in late and not met[member.scope]
     }
 
 
-def wait_behind(queue: Queue, args: Json) -> Json:
-    """The model is busy with somebody else's refresh: those who ask are told."""
-    run = held(queue, args)
-    if run is None:
-        return {"go": False, "next": queue.next_turn()}
-    run.behind = args["behind"]
-    return {"go": True}
+def _keep_outcome(queue: Queue, run: Run, operation: Finish, served: dict[str, Member]) -> None:
+    more = "merged" if all(member.scope is not None for member in run.members.values()) else "wider"
+    queue.runs_ended += 1
+    ended = EndedRun(
+        number=queue.runs_ended,
+        id=run.id,
+        at=queue.at,
+        outcome=operation.outcome,
+        shared_with=max(len(served) - 1, 0),
+        uncollected={
+            request: Uncollected(member.token, member.wake, member.attempt, None if member.scope is None else more)
+            for request, member in served.items()
+        },
+    )
+    queue.ended.append(ended)
 
 
-def close(queue: Queue, args: Json) -> Json:
-    """Permission to POST once: from now on nobody joins. The run numbers its permits, so a repeat gets the same one.
-
-    Answers the scope too: until now others may have joined with wishes of their own.
-    """
-    run = held(queue, args)
-    if run is None:
-        return {"go": False, "next": queue.next_turn()}
-    if args["permit"] > run.permit:
-        run.permit, run.before, run.attempt, run.behind = args["permit"], args["before"], None, None
-    return {"go": True, "scope": run.scope}
+def _alone(run: Run, members: dict[str, Member]) -> list[Run]:
+    """Runs that do no more than these members asked for, one for each scope, and that no request joins."""
+    groups: dict[int, dict[str, Member]] = {}
+    for request, member in members.items():
+        scope = run.scope if member.scope is None else member.scope
+        groups.setdefault(scope, {})[request] = replace(member, scope=None)
+    return [_run_for(group, scope, False) for scope, group in groups.items()]
 
 
-def take_permit(queue: Queue, args: Json) -> Json:
-    """An execution asks to be the one that posts with this permit: the first gets it, its twins do not."""
-    run = held(queue, args)
-    if run is not None and run.permit == args["permit"] and run.attempt is None:
-        run.attempt, run.attempt_at = args["attempt"], args["at"]
-    return {}
+def _run_for(members: dict[str, Member], scope: int, share: bool) -> Run:
+    first = next(iter(members))
+    name, member = named_run(first, members[first])
+    return Run(id=name, scope=scope, share=share, members={**members, first: member})
 
 
-def reopen(queue: Queue, args: Json) -> Json:
-    """The permit came to nothing (refused, dropped, somebody else's refresh failed): others may join again."""
-    run = held(queue, args)
-    if run is None:
-        return {"go": False, "next": queue.next_turn()}
-    if run.permit == args["permit"] and run.closed:
-        run.spent = run.permit
-        run.before = run.refresh_id = run.posted_at = None
-        run.adopted = run.kept = False
-        run.narrow()
-    return _drop_if_unwanted(queue, run)
+def _insert(queue: Queue, made: list[Run]) -> None:
+    """Puts each run behind those that have waited longer: its members had only shared one that was further ahead."""
+    latest = [*accumulate((run.since for run in queue.runs), max)]
+    places: dict[int, list[Run]] = {}
+    for run in sorted(made, key=lambda run: run.since):
+        places.setdefault(bisect_left(latest, run.since), []).append(run)
+    waiting = [*queue.runs, None]
+    queue.runs = [
+        run for place, other in enumerate(waiting) for run in (*places.get(place, ()), other) if run is not None
+    ]
 
 
-def record(queue: Queue, args: Json) -> Json:
-    """The refresh of the permit is known. Answers whom to tell, and whether nobody wants it any more."""
-    run = held(queue, args)
-    if run is None:
-        return {"go": False, "next": queue.next_turn()}
-    if run.permit == args["permit"] and run.closed:
-        run.refresh_id, run.adopted, run.posted_at = args["refresh_id"], args["adopted"], args["posted_at"]
-        run.cancel = run.cancel and not run.adopted
-    return {"go": True, "cancel": run.cancel, "wake": wake(run.members)}
-
-
-def drop(queue: Queue, args: Json) -> Json:
-    """The permit was not used, because its members' orchestrations are gone: takes them out, and opens the run."""
-    run = held(queue, args)
-    if run is not None and run.permit == args["permit"] and run.closed:
-        _take_out(queue, run, args["gone"])
-    return reopen(queue, args)
-
-
-def sweep(queue: Queue, args: Json) -> Json:
-    """Takes out requests whose orchestrations are gone, and the active run if it is dead and nobody wants it.
-
-    `dead` is the turn of the run that was found without a life, or None.
-    """
-    for run in list(queue.runs):
-        if not run.closed or run.turn == args["dead"]:
-            _take_out(queue, run, args["gone"])
-        if not run.members and (not run.closed or run.turn == args["dead"]):
-            queue.runs.remove(run)
-        elif not run.closed:
-            run.narrow()
-    return {}
-
-
-def _take_out(queue: Queue, run: Run, gone: list[str]) -> None:
-    for member in run.members:
-        if member.id in gone:
-            queue.gone[member.id] = Gone(queue.at, member.token, dropped=True, round=member.round)
-    run.members = [member for member in run.members if member.id not in gone]
-
-
-def _drop_if_unwanted(queue: Queue, run: Run) -> Json:
-    if run.members or run.closed:
-        # a late duplicate finds the run closed again: its refresh is followed to the end, wanted or not
-        return {"go": True}
-    queue.runs.remove(run)
-    return {"go": False, "next": queue.next_turn()}
-
-
-def finish(queue: Queue, args: Json) -> Json:
-    """The verdict: kept for the members, the next run's turn begins.
-
-    `late_after` is set when the refresh is somebody else's: members enrolled after that time may have come too late
-    for it, so they get a run of their own in the place of their coming. So do those whose own objects did not fail in a
-    run that did more than they wished: nobody turns red through somebody else's mistake.
-    """
-    run = held(queue, args)
-    if run is not None:
-        late_after, outcome = args["late_after"], args["outcome"]
-        late = [member for member in run.members if late_after is not None and member.since > late_after]
-        spared = [member for member in run.members if sharing.spared(member.scope, outcome) and member not in late]
-        served = [member for member in run.members if member not in late and member not in spared]
-        merged = all(member.scope is not None for member in run.members)
-        queue.runs.remove(run)
-        queue.ended[run.id] = Ended(queue.at, outcome, max(len(served) - 1, 0), served, merged)
-        again = _alone(run, spared)
-        if late:
-            again.append(Run(late[0].new_run_id(), run.scope, run.share, late))
-            again[-1].narrow()
-        for made in again:
-            # behind whoever came before: they had only shared a run that was further ahead
-            later = (place for place, other in enumerate(queue.runs) if other.since >= made.since)
-            queue.runs.insert(next(later, len(queue.runs)), made)
-    ended = queue.ended.get(args["run"])
-    return {"next": queue.next_turn(), "wake": wake(ended.uncollected) if ended else []}
-
-
-def _alone(run: Run, members: list[Member]) -> list[Run]:
-    """Runs that do no more than these members wish, one for each wish, and that nobody joins."""
-    runs: list[Run] = []
-    for member in members:
-        scope, member.scope = member.scope or run.scope, None
-        mine = next((other for other in runs if other.scope == scope), None)
-        if mine is None:
-            runs.append(Run(member.new_run_id(), scope, False, [member]))
-        else:
-            mine.members.append(member)
-    return runs
+def _wake(members: dict[str, Member] | dict[str, Uncollected]) -> tuple[WakeUp, ...]:
+    return tuple(WakeUp(request=request, event=member.wake) for request, member in members.items())

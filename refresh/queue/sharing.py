@@ -1,109 +1,90 @@
-"""Which refresh may serve which wish: the rules by which requests of a queue share runs. Pure, about scopes as JSON.
-
-A scope is what `refresh.request.spec.Scope` writes: workspace_id, refresh (the options of an enhanced refresh in
-canonical form, or None for a standard one), notify_option.
+"""Which refresh may serve which request: the rules by which the requests of a queue share runs. Pure.
 
 * Equal scopes share a run.
-* A refresh of the whole model serves a *narrower* wish, for some of its objects, that does the same to them: type,
+* A refresh of the whole model serves a *narrower* scope, of some of its objects, that does the same to them: type,
   commit mode, refresh policy and effective date are equal. How fast, how often tried and how long (maxParallelism,
   retryCount, timeout) may differ.
-* Two partial wishes whose other options are all equal are *merged* into one run with all their objects.
+* Two scopes of some objects whose other options are all equal are *merged* into one with all their objects.
 
-All others stand alone: whole models with different options; a whole model behind a partial wish that came first (to
-widen that one would make hours of minutes); different commit modes. A standard refresh neither serves an enhanced wish
+All others stand alone: whole models with different options; a whole model behind a partial run that came first (to
+widen that one would make hours of minutes); different commit modes. A standard refresh neither serves an enhanced one
 nor is served by one: it takes other options and cannot be cancelled.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from refresh.request.options import MAX_OBJECTS
+from refresh.history.blame import concerns
+from refresh.history.outcome import Outcome
+from refresh.queue.scopes import Extent, ScopeTable, bits_of, extent_of
+from refresh.scope.options import MAX_OBJECTS
+from refresh.scope.scope import RefreshOptions, TableRef
 
-Json = dict[str, Any]
 
-_WHAT = {"type": "Full", "commitMode": "Transactional", "applyRefreshPolicy": True, "effectiveDate": None}
-"""The options that decide what a refresh does to its objects, with Power BI's defaults."""
-
-
-def serves(wide: Json, narrow: Json) -> bool:
-    """Whether a refresh of the scope `wide` does all that `narrow` wishes."""
+def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
+    """Whether a refresh of `wide` does all that `narrow` asks for."""
     if wide == narrow:
         return True
-    ours, theirs = wide["refresh"], narrow["refresh"]
-    if not _same_kind(wide, narrow) or "objects" not in theirs:
+    if not narrow.digits:
         return False
-    if "objects" not in ours:
-        return all(ours.get(key, usual) == theirs.get(key, usual) for key, usual in _WHAT.items())
-    return _same_otherwise(ours, theirs) and all(_holds(ours["objects"], entry) for entry in theirs["objects"])
+    if not wide.digits:
+        return _does_the_same(table, wide, narrow)
+    if wide.frame != narrow.frame:
+        return False
+    missing = narrow.objects & ~wide.objects
+    # what is missing may be partitions of tables that are there as a whole
+    return not missing or (
+        missing & ~table.partitions.all == 0 and not missing & ~table.partitions.inside(wide.objects)
+    )
 
 
-def merged(first: Json, second: Json) -> Json | None:
-    """The scope that serves two partial ones; None if they cannot be one refresh."""
-    ours, theirs = first["refresh"], second["refresh"]
-    if not _same_kind(first, second) or "objects" not in ours or "objects" not in theirs:
+def merged(table: ScopeTable, first: Extent, second: Extent) -> Extent | None:
+    """The scope with the objects of two partial ones; None if they cannot be one refresh."""
+    return _union(table, (first, second))
+
+
+def together(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
+    """The narrowest scope that serves all of these; None if they have none in common, or there are none."""
+    distinct = set(extents)
+    if len(distinct) < 2:
+        return distinct.pop() if distinct else None
+    wholes = [extent for extent in distinct if not extent.digits]
+    if not wholes:
+        return _union(table, distinct)
+    widest = wholes[0]
+    return widest if all(serves(table, widest, extent) for extent in distinct) else None
+
+
+def failed_objects(table: ScopeTable, outcome: Outcome) -> int:
+    """The objects that a failure is about: those that failed, their tables, and their partitions."""
+    concerned = concerns(outcome)
+    return bits_of(number for number, entry in enumerate(table.objects) if concerned(TableRef(*entry)))
+
+
+def _union(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
+    objects, frames = 0, set()
+    for extent in extents:
+        if not extent.digits:
+            return None
+        objects |= extent.objects
+        frames.add(extent.frame)
+    if len(frames) != 1:
         return None
-    if not _same_otherwise(ours, theirs):
-        return None
-    objects = list(ours["objects"])
-    objects += [entry for entry in theirs["objects"] if not _holds(objects, entry)]
-    whole = {entry["table"] for entry in objects if "partition" not in entry}
-    objects = [entry for entry in objects if "partition" not in entry or entry["table"] not in whole]
-    # the service counts objects too, and none of the two may fail because of the other
-    return None if len(objects) > MAX_OBJECTS else {**first, "refresh": {**ours, "objects": objects}}
+    if objects & table.partitions.all:
+        objects &= ~table.partitions.inside(objects)
+    # Power BI counts objects, and no request may fail because of another one
+    return None if objects.bit_count() > MAX_OBJECTS else extent_of(frames.pop(), objects)
 
 
-def together(scopes: Iterable[Json]) -> Json | None:
-    """The narrowest scope known to serve all of these; None if they have none in common, or there are none."""
-    found: Json | None = None
-    seen: list[Json] = []
-    for scope in scopes:
-        if scope in seen:
-            continue
-        seen.append(scope)
-        if found is None or serves(scope, found):
-            found = scope
-        elif not serves(found, scope):
-            found = merged(found, scope)
-            if found is None:
-                return None
-    return found
-
-
-def spared(narrow: Json | None, outcome: Json) -> bool:
-    """Whether a failure is nothing to a request whose scope was only a part of the run's (None: it was all of it).
-
-    It counts only if its own objects failed, or if Power BI never got to the objects: then it would fail alone too.
-    """
-    if narrow is None or outcome["status"] == "Completed" or outcome["status"] == "OutcomeUnknown":
+def _does_the_same(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
+    ours, theirs = table.frame(wide), table.frame(narrow)
+    if ours.refresh is None or theirs.refresh is None:
         return False
-    error = outcome.get("error") or {}
-    if outcome.get("refreshId") is None:
-        # a refusal of the options may be about the others' objects; all else would be the same for one alone
-        return bool(error.get("code") == "InvalidRefreshRequest")
-    failed = [tuple(entry) for entry in outcome.get("failedObjects") or ()]
-    if error.get("table"):
-        failed.append((error["table"], error.get("partition")))
-    return not any(_touches(entry, *found) for entry in narrow["refresh"]["objects"] for found in failed)
+    same_place = (ours.workspace_id, ours.notify_option) == (theirs.workspace_id, theirs.notify_option)
+    return same_place and _effect(ours.refresh) == _effect(theirs.refresh)
 
 
-def _same_kind(first: Json, second: Json) -> bool:
-    """Both enhanced, of one workspace, and with the same mails."""
-    if first["refresh"] is None or second["refresh"] is None:
-        return False
-    return all(first[key] == second[key] for key in ("workspace_id", "notify_option"))
-
-
-def _same_otherwise(ours: Json, theirs: Json) -> bool:
-    """All options but the objects are equal."""
-    return {**ours, "objects": None} == {**theirs, "objects": None}
-
-
-def _holds(objects: list[Json], entry: Json) -> bool:
-    """Whether these objects hold the table or partition; a table without partition is all of it."""
-    return any(known in (entry, {"table": entry["table"]}) for known in objects)
-
-
-def _touches(entry: Json, table: str, partition: str | None) -> bool:
-    """Whether what failed is, or is a part of, or holds what was wished."""
-    parts = (entry.get("partition"), partition)
-    return entry["table"] == table and (None in parts or parts[0] == parts[1])
+def _effect(options: RefreshOptions) -> tuple[Any, ...]:
+    """The options that decide what a refresh does to its objects, with Power BI's defaults."""
+    policy = True if options.apply_refresh_policy is None else options.apply_refresh_policy
+    return (options.type, options.commit_mode or "Transactional", policy, options.effective_date)

@@ -1,253 +1,210 @@
-"""What a queue holds: its runs, their members, and the ended that are still remembered. Stored as plain JSON."""
+"""What a queue holds: its runs, their members, and what is remembered of those that ended or left.
 
-from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+Plain data and questions about it. Requests are members of runs; the first run is active, the others wait for their
+turn. `refresh.queue.stored` writes it; keys that newer code added are left out when it is read.
+"""
 
-from refresh.queue import sharing
+import msgspec
 
-SCHEMA = 1
-REMEMBERED = timedelta(minutes=30)
-"""How long the ended are known: longer than the engine can delay a duplicate of a message."""
-UNCOLLECTED = timedelta(hours=24)
-"""How long an outcome waits for a request that does not come for it (it was terminated by hand)."""
-MAX_REMEMBERED = 2_000
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import Holder, Left, Turn
+from refresh.queue.scopes import ScopeTable
+from refresh.scope.scope import Scope, fingerprint
 
-Json = dict[str, Any]
-Stored = TypeVar("Stored", bound="Member | Run | Ended | Gone | Reservation")
+MAX_KNOWN_OBJECTS = 10
 
 
-@dataclass
-class Member:
-    """A request enrolled in a run. `wake` is the name of the event that it waits for now."""
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """A request enrolled in a run. `wake` is the event that it waits for now, `since` when it enrolled.
 
-    id: str
+    `scope` is what it asked for, if that is less than its run does. `runs_made` counts the runs that were named after
+    it in this attempt.
+    """
+
     token: str
     since: str
     wake: str
-    leaving: bool = False
-    """Somebody asked to cancel the request; it leaves when it hears of it."""
-    scope: Json | None = None
-    """What it wishes, if that is less than its run does."""
-    round: int = 1
-    """Which try of the request this is: a request with retries enrols again after a transient failure."""
+    scope: int | None = None
+    attempt: int = 1
     runs_made: int = 0
-    """How many runs were named after it in this round."""
-
-    def new_run_id(self) -> str:
-        """The id of a run that is made for this request: never used before, whatever the queue has forgotten."""
-        self.runs_made += 1
-        more = f"-{self.runs_made}" if self.runs_made > 1 else ""
-        return f"{self.id}-r{self.round}{more}"
+    leaving: bool = False
 
 
-@dataclass
-class Run:
-    """A refresh to be made. `permit` counts the permissions to POST; a run is closed while it holds one.
+class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A refresh to be made. `permit` is the number of the last permit to POST; the run is closed while it holds one.
 
-    `before` is what the history held when the permit was asked for.
+    `token` is that of the orchestration that claimed the present incarnation. `spent` is the last permit that was given
+    up: a late duplicate of its operations must change nothing. `look` is what the history held when the run was closed.
+    `execution` took the permit, at `permit_taken_at`; those in `returned` posted nothing with it. `cancel`: every
+    member left and wanted the refresh cancelled; `kept`: one left without wanting that. `start_asked`: the request that
+    was asked to start the present incarnation, and when.
     """
 
     id: str
-    scope: Json
-    share: bool
-    members: list[Member] = field(default_factory=list)
-    generation: int = 1
+    scope: int
+    share: bool = True
+    members: dict[str, Member] = msgspec.field(default_factory=dict)
+    incarnation: int = 1
     token: str | None = None
     permit: int = 0
     spent: int = 0
-    """The last permit that was given back: a late duplicate of its operations must change nothing."""
-    before: Json | None = None
-    attempt: str | None = None
-    """The one execution that may use the present permit: the engine may run the activity that posts twice."""
-    attempt_at: str | None = None
-    behind: Json | None = None
-    """The refresh of somebody else that the run waits for: `refreshId`, `refreshType`, `startedAt`."""
+    look: Look | None = None
+    execution: str | None = None
+    permit_taken_at: str | None = None
+    returned: list[str] = msgspec.field(default_factory=list)
+    waits_for: ExternalRefresh | None = None
     refresh_id: str | None = None
     adopted: bool = False
     posted_at: str | None = None
     cancel: bool = False
-    """Every member left and wished the refresh to be cancelled."""
-    start_asked: list[str] | None = None
-    """Which request was told to start the run's present generation, and when."""
     kept: bool = False
-    """A member left without that wish: the refresh goes on whatever the others want."""
+    start_asked: tuple[str, str] | None = None
 
     @property
     def closed(self) -> bool:
-        """True while the run may POST or has posted: its refresh may have started before a newcomer asked."""
+        """Whether the run may POST or has posted: its refresh may have started before a newcomer asked."""
         return self.permit > self.spent
 
     @property
-    def since(self) -> str:
-        """When the first of its members came."""
-        return min((member.since for member in self.members), default="")
-
-    @property
     def joinable(self) -> bool:
-        """Whether a newcomer may still join."""
+        """Whether a newcomer may join."""
         return self.share and not self.closed and self.refresh_id is None
 
-    def narrow(self) -> None:
-        """After members have gone: does no more than what the others wish."""
-        scope = sharing.together(member.scope or self.scope for member in self.members)
-        if scope is not None:
-            self.scope = scope
-        for member in self.members:
-            if member.scope is not None and sharing.serves(member.scope, self.scope):
-                member.scope = None
+    @property
+    def since(self) -> str:
+        """When the first of its members enrolled."""
+        return min((member.since for member in self.members.values()), default="")
 
     @property
-    def turn(self) -> Json:
-        """What names this life of the run to others."""
-        return {"run": self.id, "generation": self.generation}
+    def turn(self) -> Turn:
+        """The present incarnation."""
+        return Turn(run=self.id, incarnation=self.incarnation)
 
-    def member(self, request_id: str) -> Member | None:
-        """The request, if it is enrolled here."""
-        return next((member for member in self.members if member.id == request_id), None)
+    def is_at(self, turn: Turn | None) -> bool:
+        """Whether this is the present incarnation of the run."""
+        return turn is not None and (self.id, self.incarnation) == (turn.run, turn.incarnation)
+
+    def is_held_by(self, holder: Holder) -> bool:
+        """Whether this orchestration claimed the present incarnation."""
+        return self.is_at(holder) and self.token == holder.token
 
 
-@dataclass
-class Ended:
-    """What a run came to, kept for the members who have not collected it yet."""
+class Uncollected(msgspec.Struct, frozen=True, array_like=True):
+    """A request that has not collected its outcome. `served_by`: `wider` or `merged`, None for a run of its scope."""
 
+    token: str
+    wake: str
+    attempt: int = 1
+    served_by: str | None = None
+
+
+class EndedRun(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How a run ended, kept for its members. `number` is unique in the queue."""
+
+    number: int
+    id: str
     at: str
-    outcome: Json
-    shared_with: int
-    uncollected: list[Member] = field(default_factory=list)
-    merged: bool = False
-    """The run did more than any of its members wished: it was put together from several wishes."""
+    outcome: Outcome
+    shared_with: int = 0
+    uncollected: dict[str, Uncollected] = msgspec.field(default_factory=dict)
 
 
-@dataclass
-class Gone:
-    """A request that has the outcome of `run`, or left and was told `answer`."""
+class Departed(msgspec.Struct, frozen=True, array_like=True):
+    """A request that is not in the queue any more, remembered so that late duplicates and second lives change nothing.
+
+    `run` is the number of the ended run whose outcome it has, or 0. `left` is the place of the answer that it got when
+    it left, and `shared_with` a part of it. `dropped`: its orchestration was thought to have ended.
+    """
 
     at: str
     token: str
-    run: str | None = None
-    answer: Json | None = None
-    dropped: bool = False
-    """Its orchestration was thought dead, and nobody asked the request itself."""
-    round: int = 1
+    run: int = 0
+    left: int | None = None
+    shared_with: int = 0
+    attempt: int = 1
     served_by: str | None = None
-    """`wider` or `merged`, if the run did more than the request wished."""
+    dropped: bool = False
 
 
-@dataclass
-class Reservation:
-    """A request that is about to be started: whoever starts it does so with this input of its orchestration."""
+class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All that is known of one dataset's callers. `at` is the time of its last operation (ISO 8601 UTC).
 
-    at: str
-    state: Json
-
-
-@dataclass
-class Queue:
-    """All that is known of one dataset's callers."""
+    `asked` are requests that were cancelled before they enrolled, and when. `lefts` are answers of requests that left.
+    `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, the digest of the objects that ours had.
+    `names`: of the model and its workspace, as the last run read them.
+    """
 
     at: str = ""
-    runs: list[Run] = field(default_factory=list)
-    ended: dict[str, Ended] = field(default_factory=dict)
-    gone: dict[str, Gone] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
-    """Requests that somebody cancelled before they were enrolled, and when."""
-    reserved: dict[str, Reservation] = field(default_factory=dict)
-    """Requests with an idempotency key, from the moment somebody sets out to start them until they enrol."""
+    runs: list[Run] = msgspec.field(default_factory=list)
+    ended: list[EndedRun] = msgspec.field(default_factory=list)
+    departed: dict[str, Departed] = msgspec.field(default_factory=dict)
+    asked: dict[str, str] = msgspec.field(default_factory=dict)
+    scopes: ScopeTable = msgspec.field(default_factory=ScopeTable)
+    lefts: list[Left | None] = msgspec.field(default_factory=list)
+    runs_ended: int = 0
+    known_objects: dict[str, str] = msgspec.field(default_factory=dict)
+    names: ModelNames = ModelNames()
 
     @property
     def quiet(self) -> bool:
-        """True if nothing waits, runs, or needs to be remembered."""
-        return not (self.runs or self.ended or self.gone or self.asked or self.reserved)
+        """Whether nothing waits, runs, or needs to be remembered."""
+        return not (self.runs or self.ended or self.departed or self.asked)
 
-    def to_json(self) -> Json:
-        """The state as the entity stores it. Plain copies: `dataclasses.asdict` takes ten times as long."""
-        return {
-            "schema": SCHEMA,
-            "at": self.at,
-            "runs": [{**vars(run), "members": [dict(vars(member)) for member in run.members]} for run in self.runs],
-            "ended": {
-                key: {**vars(ended), "uncollected": [dict(vars(member)) for member in ended.uncollected]}
-                for key, ended in self.ended.items()
-            },
-            "gone": {key: dict(vars(gone)) for key, gone in self.gone.items()},
-            "asked": dict(self.asked),
-            "reserved": {key: dict(vars(reserved)) for key, reserved in self.reserved.items()},
-        }
-
-    @classmethod
-    def from_json(cls, state: Json | None) -> "Queue":
-        """The queue that `to_json` wrote, or an empty one. A deleted entity reads as an empty text."""
-        if not state:
-            return cls()
-        return cls(
-            at=state["at"],
-            runs=[_known(Run, run, members=_members(run["members"])) for run in state["runs"]],
-            ended={
-                key: _known(Ended, value, uncollected=_members(value["uncollected"]))
-                for key, value in state["ended"].items()
-            },
-            gone={key: _known(Gone, value) for key, value in state["gone"].items()},
-            asked=dict(state.get("asked", {})),
-            reserved={key: _known(Reservation, value) for key, value in state.get("reserved", {}).items()},
+    def copy(self) -> "Queue":
+        """A queue that can be changed without changing this one."""
+        return Queue(
+            at=self.at,
+            runs=[msgspec.structs.replace(run, members={**run.members}, returned=run.returned[:]) for run in self.runs],
+            ended=[msgspec.structs.replace(run, uncollected={**run.uncollected}) for run in self.ended],
+            departed={**self.departed},
+            asked={**self.asked},
+            scopes=self.scopes.copy(),
+            lefts=self.lefts[:],
+            runs_ended=self.runs_ended,
+            known_objects={**self.known_objects},
+            names=self.names,
         )
 
-    def next_turn(self) -> Json | None:
-        """The run to start now: the active one, if no life has claimed it yet."""
+    def run_of(self, request: str) -> Run | None:
+        """The run in which the request is enrolled."""
+        return next((run for run in self.runs if request in run.members), None)
+
+    def scope_of(self, run: Run) -> Scope:
+        """What the refresh of a run does."""
+        return self.scopes.scope(self.scopes.extent(run.scope))
+
+    def objects_of(self, run: Run) -> str | None:
+        """The digest of the objects that our last refresh with the scope of this run had; None if it is not known."""
+        return self.known_objects.get(fingerprint(self.scope_of(run)))
+
+    def remember_objects(self, run: Run, digest: str) -> None:
+        """Keeps the digest of the objects that a refresh with the scope of this run had."""
+        name = fingerprint(self.scope_of(run))
+        self.known_objects.pop(name, None)
+        self.known_objects[name] = digest
+        while len(self.known_objects) > MAX_KNOWN_OBJECTS:
+            del self.known_objects[next(iter(self.known_objects))]
+
+    def next_turn(self) -> Turn | None:
+        """The run to start now: the active one, if no orchestration has claimed it."""
         return self.runs[0].turn if self.runs and self.runs[0].token is None else None
 
-    def forget(self) -> None:
-        """Drops what need not be remembered any longer, by the time of the last operation."""
-        now = datetime.fromisoformat(self.at)
+    def held(self, holder: Holder) -> Run | None:
+        """The active run, if this orchestration holds it."""
+        return self.runs[0] if self.runs and self.runs[0].is_held_by(holder) else None
 
-        def young(at: str) -> bool:
-            return now - datetime.fromisoformat(at) <= REMEMBERED
-
-        gone = {key: value for key, value in self.gone.items() if young(value.at)}
-        self.gone = dict(list(gone.items())[-MAX_REMEMBERED:])
-        self.asked = {key: at for key, at in self.asked.items() if young(at)}
-        self.reserved = {key: value for key, value in self.reserved.items() if young(value.at)}
-        needed = {value.run for value in self.gone.values()}
-        for run_id, ended in list(self.ended.items()):
-            over = now - datetime.fromisoformat(ended.at) > UNCOLLECTED
-            if over or not (young(ended.at) or ended.uncollected or run_id in needed):
-                del self.ended[run_id]
-
-    def holder_of(self, identity: Json) -> Run | None:
-        """The run, if this life of it may POST now with this permit: `run`, `generation`, `token`, `permit`."""
-        run = self.runs[0] if self.runs else None
-        if run is None or not run.closed or run.refresh_id is not None:
+    def permitted(self, holder: Holder, permit: int) -> Run | None:
+        """The active run, if this orchestration holds it and the permit is in force and not yet used."""
+        run = self.held(holder)
+        if run is None or not run.closed or run.permit != permit or run.refresh_id is not None:
             return None
-        holder = {"run": run.id, "generation": run.generation, "token": run.token, "permit": run.permit}
-        return run if holder == {key: identity[key] for key in holder} else None
+        return run
 
-    def ahead_of(self, run: Run) -> Json | None:
-        """The refresh that a run waits for: somebody else's, or that of the run before it; None if nothing runs."""
+    def blocker_of(self, run: Run) -> ExternalRefresh | None:
+        """The refresh that a run waits for: an external one, or that of the active run; None if nothing runs."""
         active = self.runs[0]
-        if active is run or not active.refresh_id:
-            return active.behind
-        return {"refreshId": active.refresh_id, "refreshType": None, "startedAt": active.posted_at}
-
-    def run_of(self, request_id: str) -> Run | None:
-        """The run in which the request is enrolled."""
-        return next((run for run in self.runs if run.member(request_id)), None)
-
-
-def wake(members: list[Member]) -> list[list[str]]:
-    """Pairs of request and event."""
-    return [[member.id, member.wake] for member in members]
-
-
-def _members(values: list[Json]) -> list[Member]:
-    return [_known(Member, value) for value in values]
-
-
-def _known(kind: type[Stored], value: Json, **parsed: Any) -> Stored:
-    """An object from what was stored, perhaps by newer code that was rolled back: keys it added are left out."""
-    names = NAMES[kind]
-    return kind(**{key: entry for key, entry in value.items() if key in names} | parsed)
-
-
-NAMES: dict[type[Any], frozenset[str]] = {
-    kind: frozenset(entry.name for entry in fields(kind)) for kind in (Member, Run, Ended, Gone, Reservation)
-}
+        if active is run or active.refresh_id is None:
+            return active.waits_for
+        return ExternalRefresh(refresh_id=active.refresh_id, started_at=active.posted_at)

@@ -1,137 +1,194 @@
-"""The answer to "how is my request doing?": one JSON object, which pollers of Durable's own status understand too.
-
-Put together from what the engine says of the request's orchestration, the queue, and the active run. Pure.
-"""
+"""The answer to "how is my request doing?": one JSON object, which pollers of Durable's own status understand, too."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import to_builtins
+import msgspec
 
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import ExternalRefresh
+from refresh.history.progress import Progress
+from refresh.messages import Shown
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
-from refresh.request.state import RequestState, phase_of
+from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
+from refresh.request.stored import StoredRequest
+from refresh.run.status import RunStatus
+from refresh.times import time_of
 
 ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
 STATUSES = ("Queued", "WaitingForIdle", "Refreshing", *ENDS)
-OVER = ("Completed", "Failed", "Terminated", "Canceled")
-"""The engine's own words for an orchestration that has ended."""
+
+UNNAMED = ModelNames()
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Instance:
-    """An orchestration as the engine shows it. `status` is the engine's word, `updated` ISO 8601 or None."""
-
-    id: str
-    status: str
-    custom: Json
-    output: object
-    updated: str | None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What to answer: HTTP status, the JSON object, and seconds until it is worth to ask again (None: it is over)."""
+class StatusReport:
+    """What to answer: HTTP status, the JSON object, and seconds until it is worth asking again (None: it has ended)."""
 
     http_status: Literal[200, 202, 424]
     body: Json
     retry_after: int | None
 
 
-def report(instance: Instance, state: RequestState, queue: Queue, run: Json, now: datetime) -> Report:
-    """The status of a request. `run` is the custom status of the active run, empty if there is none."""
-    ending = _ending(instance, state)
-    standing = ending or _standing(instance, state, queue, run)
-    status = standing.get("status", "Queued")
-    body = {
-        **({"error": standing["error"]} if standing.get("error") else {}),
-        "id": instance.id,
-        "status": status,
-        "workspaceId": state.wish.scope.workspace_id,
-        "datasetId": state.wish.dataset_id,
-        "caller": state.wish.caller,
-        "position": standing.get("position"),
-        "runId": standing.get("runId"),
-        "refreshId": standing.get("refreshId"),
-        "sharedWith": standing.get("sharedWith"),
-        "servedBy": standing.get("servedBy"),
+class Live(Shown, frozen=True, kw_only=True):
+    """How a request that goes on stands right now, as far as one more look can tell."""
+
+    status: str
+    position: int | None = None
+    run_id: str | None = None
+    refresh_id: str | None = None
+    shared_with: int | None = None
+    started_at: str | None = None
+    waits_for: ExternalRefresh | None = None
+    expected_end: str | None = None
+    progress: Progress | None = None
+    last_read_error: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+
+def live_by_request(standing: Standing) -> Live:
+    """How a request stood when it last asked the queue."""
+    return Live(
+        status=standing.status,
+        position=standing.position,
+        run_id=standing.run_id,
+        refresh_id=standing.refresh_id,
+        shared_with=standing.shared_with,
+        started_at=standing.started_at,
+        waits_for=standing.waits_for,
+        last_read_error=standing.last_read_error,
+        model_name=standing.model_name,
+        workspace_name=standing.workspace_name,
+    )
+
+
+def live_by_run(standing: Standing, run: RunStatus) -> Live:
+    """The same for a request whose run is the active one, from the status of the run."""
+    refresh_id = run.refresh_id or standing.refresh_id
+    return msgspec.structs.replace(
+        live_by_request(standing),
+        status=phase_of(0, refresh_id),
+        refresh_id=refresh_id,
+        started_at=run.posted_at or standing.started_at,
+        waits_for=None if refresh_id else run.waits_for,
+        expected_end=run.expected_end,
+        progress=run.progress,
+        last_read_error=run.last_read_error,
+        model_name=run.model_name or standing.model_name,
+        workspace_name=run.workspace_name or standing.workspace_name,
+    )
+
+
+def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
+    """The same for a request that waits for the turn of its run, from the queue."""
+    run = queue.run_of(request_id)
+    if run is None:
+        return live_by_request(standing)
+    position = queue.runs.index(run)
+    return Live(
+        status=phase_of(position, run.refresh_id),
+        position=position,
+        run_id=run.id,
+        refresh_id=run.refresh_id,
+        shared_with=len(run.members) - 1,
+        started_at=run.posted_at,
+        waits_for=queue.blocker_of(run),
+        model_name=queue.names.model or standing.model_name,
+        workspace_name=queue.names.workspace or standing.workspace_name,
+    )
+
+
+def report(
+    request: StoredRequest, now: datetime, live: Live | None = None, names: ModelNames = UNNAMED
+) -> StatusReport:
+    """The status of a request. `live`: how it stands right now, if it goes on and that was looked up.
+
+    `names`: of its model, if the request does not know them itself.
+    """
+    if request.outcome is not None:
+        body = {**_ended(request.outcome), **_durable(request, request.outcome)}
+        http_status: Literal[200, 424] = 200 if request.outcome.status == "Completed" else 424
+        return StatusReport(http_status, _with_ids(request, body, names), None)
+    standing = live or live_by_request(request.standing)
+    retry = request.standing.retry
+    goes_on = {
+        **msgspec.to_builtins(standing),
+        **({"retry": msgspec.to_builtins(retry)} if retry else {}),
+        **_durable(request, None, standing.status),
+    }
+    age = (now - time_of(request.state.requested_at)).total_seconds()
+    return StatusReport(202, _with_ids(request, goes_on, names), max(1, round(next_wait(age, request.state.limits))))
+
+
+def final_report(request: StoredRequest) -> StatusReport | None:
+    """The report of a request that has ended; None while it goes on. Needs no further look: an outcome is complete."""
+    return report(request, request.state.deadline) if request.outcome else None
+
+
+def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNames = UNNAMED) -> Json:
+    """A request in a list. `run`: the status of its run, if it is the active one and was looked up.
+
+    `names`: of its model, if neither knows them.
+    """
+    spec, outcome = request.state.spec, request.outcome
+    standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
+    of = outcome or standing
+    return _without_nothing(
+        {
+            "id": request.id,
+            "status": outcome.status if outcome else standing.status,
+            "workspaceId": spec.scope.workspace_id,
+            "workspaceName": of.workspace_name or names.workspace,
+            "datasetId": spec.dataset_id,
+            "modelName": of.model_name or names.model,
+            "caller": spec.caller,
+            "runId": outcome.run_id if outcome else standing.run_id,
+            "refreshId": outcome.refresh_id if outcome else standing.refresh_id,
+            "requestedAt": request.state.requested_at,
+            "endedAt": outcome.ended_at if outcome else None,
+            "error": msgspec.to_builtins(outcome.error) if outcome and outcome.error else None,
+        }
+    )
+
+
+def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
+    """The status with `error`, the ids and the names in front."""
+    state: RequestState = request.state
+    error = {"error": body.pop("error")} if body.get("error") else {}
+    ids = {
+        "id": request.id,
+        "status": body.pop("status"),
+        "workspaceId": state.spec.scope.workspace_id,
+        "workspaceName": body.pop("workspaceName", None) or names.workspace,
+        "datasetId": state.spec.dataset_id,
+        "modelName": body.pop("modelName", None) or names.model,
+        "caller": state.spec.caller or None,
         "requestedAt": state.requested_at,
-        "startedAt": standing.get("startedAt"),
-        "endedAt": standing.get("endedAt"),
-        "expectedEnd": standing.get("expectedEnd"),
-        "progress": standing.get("progress"),
-        "waitsFor": standing.get("waitsFor"),
-        "lastReadError": standing.get("lastReadError"),
-        "retry": standing.get("retry"),
-        "instanceId": instance.id,
-        "runtimeStatus": _runtime_status(instance, status),
-        "customStatus": None if ending else {"status": status},
-        "output": {key: value for key, value in ending.items() if value is not None} if ending else None,
-        # the engine's own is that of the present generation
-        "createdTime": state.requested_at,
-        "lastUpdatedTime": instance.updated,
     }
-    if ending:
-        return Report(200 if status == "Completed" else 424, body, None)
-    age = (now - datetime.fromisoformat(state.requested_at)).total_seconds()
-    return Report(202, body, max(1, round(next_wait(age, state.limits))))
+    durable = {key: body.pop(key) for key in ("runtimeStatus", "customStatus", "output")}
+    times = {"createdTime": state.requested_at, "lastUpdatedTime": request.updated}
+    # the keys of Durable's own status are always there: its pollers read them
+    return {**error, **_without_nothing({**ids, **body}), "instanceId": request.id, **durable, **times}
 
 
-def summary(instance: Instance, state: RequestState) -> Json:
-    """A request in a list: what its own orchestration knows, without asking anybody else."""
-    standing = _ending(instance, state) or instance.custom
-    return {
-        "id": instance.id,
-        "status": standing.get("status", "Queued"),
-        "workspaceId": state.wish.scope.workspace_id,
-        "datasetId": state.wish.dataset_id,
-        "caller": state.wish.caller,
-        "runId": standing.get("runId"),
-        "refreshId": standing.get("refreshId"),
-        "requestedAt": state.requested_at,
-        "endedAt": standing.get("endedAt"),
-        "error": standing.get("error"),
-    }
+def _ended(outcome: RequestOutcome) -> Json:
+    value: Json = msgspec.to_builtins(outcome)
+    return value
 
 
-def _ending(instance: Instance, state: RequestState) -> Json | None:
-    """How the request ended; None if it goes on. Its own word counts from the moment it is known."""
-    if instance.custom.get("status") in ENDS:
-        return instance.custom
-    if instance.status not in OVER:
-        return None
-    said = instance.output if isinstance(instance.output, str) else None
-    terminated = instance.status in ("Terminated", "Canceled")
-    code = "RequestTerminated" if terminated else "InternalError"
-    error = to_builtins(failure(code, state.wish.dataset_id, detail=said))
-    return {"status": "Terminated" if terminated else "Failed", "error": error, "endedAt": instance.updated}
+def _durable(request: StoredRequest, outcome: RequestOutcome | None, status: str = "") -> Json:
+    """The keys of Durable's own status. The error stands once in an answer, so `output` does not repeat it."""
+    if outcome is None:
+        return {"runtimeStatus": request.engine_status, "customStatus": {"status": status}, "output": None}
+    words = {"Completed": "Completed", "Terminated": "Terminated"}
+    output = {key: value for key, value in _ended(outcome).items() if key != "error"}
+    return {"runtimeStatus": words.get(outcome.status, "Failed"), "customStatus": None, "output": output}
 
 
-def _standing(instance: Instance, state: RequestState, queue: Queue, run: Json) -> Json:
-    mine = queue.run_of(instance.id)
-    if mine is None:
-        return instance.custom
-    position = queue.runs.index(mine)
-    active = run if position == 0 else {}
-    return {
-        "status": phase_of(position, mine.refresh_id),
-        "position": position,
-        "runId": mine.id,
-        "refreshId": mine.refresh_id,
-        "sharedWith": len(mine.members) - 1,
-        "startedAt": mine.posted_at,
-        "waitsFor": queue.ahead_of(mine),
-        "expectedEnd": active.get("expectedEnd"),
-        "progress": active.get("progress"),
-        "lastReadError": active.get("lastReadError"),
-    }
-
-
-def _runtime_status(instance: Instance, status: str) -> str:
-    if status == "Completed" or status not in ENDS:
-        return "Completed" if status == "Completed" else instance.status
-    return "Terminated" if status == "Terminated" else "Failed"
+def _without_nothing(value: Json) -> Json:
+    return {key: entry for key, entry in value.items() if entry is not None}

@@ -1,185 +1,162 @@
-"""All that a request knows: the input of each generation of its orchestration, and how it may end."""
+"""All that a request knows between two turns, and what its custom status shows meanwhile."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeAlias
 
-from msgspec import to_builtins
+from refresh.failure.catalogue import Failure, ModelNames
+from refresh.history.look import ExternalRefresh
+from refresh.messages import Message, Shown, replace
+from refresh.polling.limits import Limits
+from refresh.polling.schedule import pause_before_attempt
+from refresh.queue.answers import Enrolled, ServedBy
+from refresh.request.spec import RequestSpec
+from refresh.times import instant, time_of
 
-from refresh.failure.catalogue import failure
-from refresh.history.rows import instant
-from refresh.polling.schedule import Limits, rest
-from refresh.request.spec import Wish
-
-SCHEMA = 1
-
-SERVERS = ("own", "wider", "merged", "adopted")
-"""What can have served a request: our refresh of just its wish or of more, or a refresh of somebody else."""
-
-Json = dict[str, Any]
-Reason = Literal["Cancelled", "TimedOut"]
+Progressing: TypeAlias = Literal["Queued", "WaitingForIdle", "Refreshing"]
+Final: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated"]
 
 
-@dataclass(frozen=True)
-class RequestState:
-    """A request between two turns. `token` names this life of it, the other two open its status and its cancel URI."""
+class RequestOutcome(Shown, frozen=True, kw_only=True):
+    """How a request ended: the last custom status of its orchestration, and its output if it completed."""
 
-    wish: Wish
+    status: Final
+    error: Failure | None = None
+    run_id: str | None = None
+    refresh_id: str | None = None
+    shared_with: int | None = None
+    served_by: ServedBy | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+    @property
+    def names(self) -> ModelNames:
+        """The names of the model and its workspace, as far as they are known."""
+        return ModelNames(model=self.model_name, workspace=self.workspace_name)
+
+
+class Retry(Shown, frozen=True, kw_only=True):
+    """The next attempt of a request that is backing off: its number, when it begins, and the code of the failure."""
+
+    attempt: int
+    at: str
+    after: str | None = None
+
+
+class Standing(Shown, frozen=True, kw_only=True):
+    """How a request stood when it last asked the queue: its custom status while it goes on."""
+
+    status: Progressing = "Queued"
+    run_id: str | None = None
+    incarnation: int = 1
+    position: int | None = None
+    shared_with: int | None = None
+    refresh_id: str | None = None
+    started_at: str | None = None
+    waits_for: ExternalRefresh | None = None
+    last_read_error: str | None = None
+    retry: Retry | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+    @property
+    def names(self) -> ModelNames:
+        """The names of the model and its workspace, as far as they are known."""
+        return ModelNames(model=self.model_name, workspace=self.workspace_name)
+
+
+class RequestState(Message, frozen=True, kw_only=True):
+    """A request between two turns: the input of each of its orchestrations.
+
+    `token` names this incarnation, the other two open its status and cancel URIs. `starter` is a digest of what the
+    caller signed in with: only the same one gets the cancel URI again. `callbacks`: a receiver waits for a callback.
+    """
+
+    spec: RequestSpec
     token: str
     read_token: str
     cancel_token: str
     requested_at: str
+    starter: str = ""
     recheck_seconds: float = 300
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
+    callbacks: bool = False
     turn: int = 0
-    tick: bool = False
+    recheck: bool = False
     """The last wait ended without news: time to see whether the active run is alive."""
-    standing: Json = field(default_factory=dict)
-    """What the queue last answered, as a custom status: an orchestration that continues as new starts without one."""
-    round: int = 1
-    """Which try this is: after a transient failure a request with retries left rests, then enrols again."""
-    resting: Json | None = None
-    """The failed ending of the round before, while the request rests."""
+    standing: Standing = Standing()
+    """The last custom status: an orchestration that continues as new starts without one."""
+    attempt: int = 1
+    failed: RequestOutcome | None = None
+    """The outcome of the attempt before, while the request backs off."""
 
     @property
     def deadline(self) -> datetime:
         """When the caller will not wait any longer (UTC)."""
-        return datetime.fromisoformat(self.requested_at) + timedelta(minutes=self.wish.timeout_minutes)
+        return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
 
     @property
     def wake(self) -> str:
         """The name of the event that this turn waits for. Used once: a late event must not end a later wait."""
         return f"wake-{self.turn}"
 
-    def next_turn(self) -> "RequestState":
-        """The state of the next turn, with an event name of its own."""
-        return replace(self, turn=self.turn + 1)
+    def but(self, **changes: Any) -> Self:
+        """The state with some changes."""
+        return replace(self, **changes)
 
-    def may_try_again(self, ending: Json, now: datetime) -> bool:
-        """Whether the request rests and tries again: it failed, may well succeed later, and there is time."""
-        error = ending.get("error") or {}
-        if ending["status"] != "Failed" or not error.get("retryable") or self.round > self.wish.retries:
+    def may_try_again(self, outcome: RequestOutcome, now: datetime) -> bool:
+        """Whether the request backs off and tries again: its failure may pass, and attempts and time are left."""
+        if outcome.status != "Failed" or outcome.error is None or not outcome.error.retryable:
             return False
-        return now + timedelta(seconds=rest(self.round, self.limits)) < self.deadline
+        if self.attempt > self.spec.retries:
+            return False
+        return now + timedelta(seconds=pause_before_attempt(self.attempt, self.limits)) < self.deadline
 
-    def at_rest(self, ending: Json) -> "RequestState":
-        """The state in which the request rests after a failed round."""
-        return replace(self, resting=ending, tick=False)
+    def backing_off(self, outcome: RequestOutcome) -> Self:
+        """The state in which the request backs off after a failed attempt."""
+        return replace(self, failed=outcome, recheck=False)
 
-    def next_round(self) -> "RequestState":
-        """The state of the next try."""
-        return replace(self, resting=None, round=self.round + 1, standing={})
-
-    def after(self, reason: str, standing: Json) -> "RequestState":
-        """The state to continue with after a wait."""
-        return replace(self, tick=reason == "tick", standing=standing)
-
-    def to_json(self) -> Json:
-        """Plain JSON, for the input of the orchestration."""
-        return {"schema": SCHEMA, **vars(self), "wish": self.wish.to_json(), "limits": dict(vars(self.limits))}
-
-    @classmethod
-    def from_json(cls, value: Json) -> "RequestState":
-        """The state that `to_json` wrote. Keys of a newer code are left out."""
-        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
-        return cls(**{**known, "wish": Wish.from_json(value["wish"]), "limits": Limits(**value["limits"])})
+    def next_attempt(self) -> Self:
+        """The state of the next attempt."""
+        names = self.standing.names
+        return replace(
+            self,
+            failed=None,
+            attempt=self.attempt + 1,
+            standing=Standing(model_name=names.model, workspace_name=names.workspace),
+        )
 
 
-def standing(view: Json) -> Json:
+def standing_of(answer: Enrolled) -> Standing:
     """The custom status of a waiting request, from what the queue answered."""
-    return {
-        "status": phase_of(view["position"], view["refresh_id"]),
-        "runId": view["run"],
-        "generation": view["generation"],
-        "position": view["position"],
-        "sharedWith": view["shared_with"],
-        "refreshId": view["refresh_id"],
-        "startedAt": view["posted_at"],
-        "waitsFor": view["behind"],
-    }
+    return Standing(
+        status=phase_of(answer.position, answer.refresh_id),
+        run_id=answer.run,
+        incarnation=answer.incarnation,
+        position=answer.position,
+        shared_with=answer.shared_with,
+        refresh_id=answer.refresh_id,
+        started_at=answer.posted_at,
+        waits_for=answer.waits_for,
+        model_name=answer.names.model,
+        workspace_name=answer.names.workspace,
+    )
 
 
-def resting(state: RequestState, until: datetime) -> Json:
-    """The custom status of a request that rests before it tries again."""
-    error = (state.resting or {}).get("error") or {}
-    return {
-        "status": "Queued",
-        "retry": {"round": state.round + 1, "at": instant(until), "after": error.get("code")},
-        "lastReadError": error.get("message"),
-    }
+def standing_between(state: RequestState, until: datetime) -> Standing:
+    """The custom status of a request that backs off until the next attempt."""
+    error = state.failed.error if state.failed else None
+    return Standing(
+        retry=Retry(attempt=state.attempt + 1, at=instant(until), after=error.code if error else None),
+        last_read_error=error.message if error else None,
+        model_name=state.standing.model_name,
+        workspace_name=state.standing.workspace_name,
+    )
 
 
-def phase_of(position: int, refresh_id: str | None) -> str:
+def phase_of(position: int, refresh_id: str | None) -> Progressing:
     """What a request waits for: its turn, an idle model, or the end of its refresh."""
     if position:
         return "Queued"
     return "Refreshing" if refresh_id else "WaitingForIdle"
-
-
-def ending_of_outcome(answer: Json) -> Json:
-    """The end of a request whose run has ended: the run's verdict, as the queue kept it."""
-    outcome = answer["outcome"]
-    return {
-        "status": outcome["status"],
-        "error": outcome["error"],
-        "runId": answer["run"],
-        "refreshId": outcome["refreshId"],
-        "sharedWith": answer["shared_with"],
-        "servedBy": _server(answer),
-        "startedAt": outcome["startedAt"],
-        "endedAt": outcome["endedAt"],
-    }
-
-
-_FATES = {
-    None: "which goes on",
-    True: "which Power BI was asked to cancel",
-    False: "which could not be cancelled",
-}
-
-
-def ending_without_verdict(reason: Reason, wish: Wish, left: Json, cancelled: bool | None) -> Json:
-    """The end of a request that left its run: `left` is the queue's answer, `cancelled` what became of the refresh.
-
-    None means that nobody tried to cancel it.
-    """
-    detail = left.get("detail", "it was not in the queue yet")
-    if "position" in left:
-        ahead, behind = left["position"], _behind(left.get("behind"))
-        detail = {
-            "Queued": f"it was in the queue behind {ahead} other run{'s' if ahead > 1 else ''}{behind}",
-            "WaitingForIdle": f"it was waiting for the model to be idle{behind}",
-            "Refreshing": f"refresh {left['refresh_id']} was running, {_FATES[cancelled]}",
-        }[phase_of(ahead, left["refresh_id"])]
-    if left.get("trouble"):
-        detail += f"; Power BI said last: {left['trouble']}"
-    error = failure("TimedOut" if reason == "TimedOut" else "RequestCancelled", wish.dataset_id, detail=detail)
-    return {
-        "status": reason,
-        "error": to_builtins(error),
-        "runId": left.get("run"),
-        "refreshId": left.get("refresh_id"),
-        "sharedWith": left.get("shared_with"),
-        "startedAt": left.get("posted_at"),
-    }
-
-
-def _behind(refresh: Json | None) -> str:
-    if refresh is None:
-        return ""
-    kind = f"{refresh['refreshType']} refresh" if refresh.get("refreshType") else "refresh"
-    since = f" since {refresh['startedAt']}" if refresh.get("startedAt") else ""
-    return f", with {kind} {refresh['refreshId']} running{since}"
-
-
-def ending_of_nothing(wish: Wish, detail: str) -> Json:
-    """The end of a request that cannot go on, through no fault of its caller's."""
-    return {"status": "Failed", "error": to_builtins(failure("InternalError", wish.dataset_id, detail=detail))}
-
-
-def _server(answer: Json) -> str | None:
-    """Whose refresh served: the app's own (for just this wish, or for more), or one that appeared and was as good."""
-    outcome = answer["outcome"]
-    if outcome["refreshId"] is None:
-        return None
-    return "adopted" if outcome.get("adopted") else answer.get("served_by") or "own"

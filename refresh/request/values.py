@@ -1,52 +1,72 @@
-"""Values of a request as callers send them: one rule for numbers and booleans, wherever they stand.
+"""Reading the values of a request's body, by their keys. Numbers and booleans follow `refresh.scope.values`."""
 
-Pipelines send every parameter as text, and some tools write every number with a fraction. So `2`, `2.0` and `"2"` are
-the same number, `true` and `"True"` the same boolean. Nothing else is taken for one.
-"""
-
-import math
 import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from uuid import UUID
 
-_WHOLE = re.compile(r"[0-9]{1,9}(?:\.0{1,9})?", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+from refresh.scope import values
+from refresh.scope.values import OptionError
+from refresh.text import cut
+
+T = TypeVar("T")
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class OptionError(ValueError):
-    """A value that cannot be used. `target` names its place, such as `refresh.objects[2].table`."""
+class BadRequestError(ValueError):
+    """The request cannot be served as it is. `target` names the offending key; nothing has been started."""
 
-    def __init__(self, target: str, message: str) -> None:
+    def __init__(self, message: str, target: str | None = None, code: str = "InvalidRequest") -> None:
         super().__init__(message)
-        self.target, self.message = target, message
+        self.message, self.target, self.code = message, target, code
+
+    def to_json(self) -> dict[str, object]:
+        """The body of a 400 answer."""
+        return {"error": {"code": self.code, "message": self.message, "target": self.target}}
 
 
-def whole_number(value: object, target: str, lowest: int, highest: int) -> int:
-    """A whole number within bounds. Raises OptionError."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
-        return value
-    raise OptionError(target, f"{target} must be a whole number from {lowest} to {highest}.")
+def guid(value: Mapping[str, object], key: str) -> UUID:
+    """A required GUID. uuid.UUID alone would take braces, urn: and missing hyphens, which Power BI does not write."""
+    text = value.get(key)
+    if text is None:
+        raise BadRequestError(f"{key} is required.", key)
+    if not isinstance(text, str) or not _GUID.fullmatch(text):
+        raise BadRequestError(f"{key} must be a GUID such as 01234567-89ab-cdef-0123-456789abcdef.", key)
+    return UUID(text)
 
 
-def number(value: object, target: str) -> float:
-    """A number. Raises OptionError; its bounds are the caller's to check."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(target, f"{target} must be a number.")
+def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:
+    """One of some words, in any case; the first if the key is missing."""
+    text = value.get(key, choices[0])
+    for word in choices:
+        if isinstance(text, str) and text.lower() == word.lower():
+            return word
+    raise BadRequestError(f"{key} must be one of {', '.join(choices)}.", key)
+
+
+def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
+    """true or false, also as text."""
+    return _checked(lambda: values.boolean(value.get(key, default), key))
+
+
+def number(value: Mapping[str, object], key: str, default: float) -> float:
+    """A number, also as text. It may be out of any range, or not a number at all (NaN): compare so that NaN fails."""
+    return _checked(lambda: values.number(value.get(key, default), key))
+
+
+def whole_number(value: Mapping[str, object], key: str, most: int, default: int = 0) -> int:
+    """A whole number from 0 to `most`, also as text or with a fraction of zero."""
+    return _checked(lambda: values.whole_number(value.get(key, default), key, 0, most))
+
+
+def shown(key: str) -> str:
+    """A caller's own key as an error may show it: cut, without line breaks and control characters."""
+    return cut(repr(key)[1:-1], 64)
+
+
+def _checked(read: Callable[[], T]) -> T:
     try:
-        found = float(value)
-    except OverflowError:
-        found = math.inf
-    return found
-
-
-def boolean(value: object, target: str) -> bool:
-    """True or false. Raises OptionError."""
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise OptionError(target, f"{target} must be true or false.")
+        return read()
+    except OptionError as error:
+        raise BadRequestError(error.message, error.target) from None

@@ -1,132 +1,277 @@
-"""All that a run knows: the input of each generation of its orchestration, so plain JSON and small."""
+"""All that a run knows between two steps: the input of each of its orchestrations, so plain values and small.
 
-from dataclasses import asdict, dataclass, field
+A run is in one phase at a time; what only that phase needs is in the phase. The list of phases is `Phase`.
+"""
+
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Self, TypeAlias
 
-from refresh.history.rows import instant
-from refresh.polling.schedule import Limits, expectation
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.outcome import Outcome
+from refresh.history.progress import Progress
+from refresh.messages import Message, replace
+from refresh.polling.limits import Limits
+from refresh.polling.schedule import expectation
+from refresh.queue.answers import Holder, Turn, WakeUp
+from refresh.run.orders import ModelRef
+from refresh.scope.scope import Scope
+from refresh.times import instant, time_of
 
-SCHEMA = 1
-
-Json = dict[str, Any]
+# ---- the phases -----------------------------------------------------------------------------------------------------
 
 
-def run_instance(run: str, generation: int) -> str:
-    """The instance id of a generation of a run: every repair has an id of its own."""
-    return f"{run}-g{generation}"
+class PhaseBase(Message, frozen=True, kw_only=True, tag_field="phase"):
+    """What a run does next. Each phase has a module of its name in `refresh.run.phases`."""
 
 
-@dataclass(frozen=True)
-class RunState:
+class Claiming(PhaseBase, frozen=True, kw_only=True, tag="claiming"):
+    """Asks the queue whether this orchestration holds the run. `then`: the phase to go on with (None: as it says)."""
+
+    then: "Phase | None" = None
+
+
+class Looking(PhaseBase, frozen=True, kw_only=True, tag="looking"):
+    """Reads the history until the model is idle."""
+
+
+class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_blocker"):
+    """Tells the queue which external refresh the run waits for."""
+
+
+class Closing(PhaseBase, frozen=True, kw_only=True, tag="closing"):
+    """Asks the queue for the permit to POST; from then on no request joins."""
+
+
+class Posting(PhaseBase, frozen=True, kw_only=True, tag="posting"):
+    """Starts the refresh."""
+
+
+class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
+    """Searches the history after a POST without a clear answer.
+
+    `reason`: the answer was lost, or Power BI was busy. `since`: when the search began. `until`: the end of the grace
+    in which a refresh may not be visible yet. `window`: when ours began, if it was accepted.
+    """
+
+    reason: Literal["lost", "busy"]
+    since: str
+    until: str
+    window: LostWindow = LostWindow()
+    error: str | None = None
+    broke: bool = False
+    """An exception of ours lost the answer."""
+
+
+class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
+    """Gives the permit back: requests may join again. `pause`: seconds until the next look at the model.
+
+    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    """
+
+    pause: float = 0
+    execution: str | None = None
+
+
+class Dropping(PhaseBase, frozen=True, kw_only=True, tag="dropping"):
+    """Takes requests out whose orchestrations have ended, and gives the permit back."""
+
+    requests: tuple[str, ...]
+    execution: str | None = None
+
+
+class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
+    """Tells the queue which refresh the run follows."""
+
+
+class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
+    """Asks Power BI to cancel the refresh, which no request wants any more."""
+
+
+class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):
+    """Reads the refresh until it has ended."""
+
+
+class Finishing(PhaseBase, frozen=True, kw_only=True, tag="finishing"):
+    """Hands the outcome to the queue. `execution`: as in `Reopening`."""
+
+    execution: str | None = None
+
+
+class StartingNext(PhaseBase, frozen=True, kw_only=True, tag="starting_next"):
+    """Starts the next run of the queue, before the members of this one are notified."""
+
+    next: Turn
+    wake: tuple[WakeUp, ...] = ()
+
+
+class Notifying(PhaseBase, frozen=True, kw_only=True, tag="notifying"):
+    """Notifies the members that the run has ended."""
+
+    wake: tuple[WakeUp, ...]
+
+
+class Over(PhaseBase, frozen=True, kw_only=True, tag="over"):
+    """The orchestration ends."""
+
+
+Phase: TypeAlias = (
+    Claiming
+    | Looking
+    | ReportingBlocker
+    | Closing
+    | Posting
+    | Reconciling
+    | Reopening
+    | Dropping
+    | Recording
+    | Cancelling
+    | Polling
+    | Finishing
+    | StartingNext
+    | Notifying
+    | Over
+)
+
+
+# ---- the parts ------------------------------------------------------------------------------------------------------
+
+
+class Calls(Message, frozen=True, kw_only=True):
+    """How calls to Power BI have gone lately: failures in a row, since when, and the last error.
+
+    `broken`: how many of the last failures in a row were exceptions of ours.
+    """
+
+    failures: int = 0
+    broken: int = 0
+    failing_since: str | None = None
+    last_error: str | None = None
+
+
+class Posts(Message, frozen=True, kw_only=True):
+    """What became of the POSTs of this run: the budgets for trying again.
+
+    `failing_since`: POSTs have been refused as unavailable since then; the history may be readable all the while.
+    `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
+    `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
+    """
+
+    failing_since: str | None = None
+    lost: int = 0
+    lost_since: str | None = None
+    drops: int = 0
+    unproven: int = 0
+
+
+class Blocked(Message, frozen=True, kw_only=True):
+    """The refresh that keeps the model busy, and since when the run has waited for it."""
+
+    by: ExternalRefresh
+    since: str
+
+
+class Followed(Message, frozen=True, kw_only=True):
+    """The refresh that the run follows.
+
+    `posted_at`: by our clock. `began_at`: when it began, as far as known; an adopted one began before it was found.
+    `visible_by`: the end of the grace in which it may be missing in the history; `seen`: it was there. `after_loss`: it
+    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took.
+    `objects`: digest of its tables and partitions.
+    """
+
+    id: str
+    posted_at: str
+    began_at: str
+    visible_by: str
+    adopted: bool = False
+    after_loss: bool = False
+    seen: bool = False
+    durations: tuple[float, ...] = ()
+    progress: Progress | None = None
+    objects: str | None = None
+
+
+# ---- the whole ------------------------------------------------------------------------------------------------------
+
+
+class RunState(Message, frozen=True, kw_only=True):
     """A run between two steps. Times are ISO 8601 UTC, waits are seconds."""
 
     run: str
     dataset_id: str
-    generation: int
+    incarnation: int
     token: str
-    limits: Limits = field(default_factory=Limits)
-    phase: str = "claim"
-    after_claim: str | None = None
-    """Where to go on after a claim that only asks whether the run is still wanted."""
-    scope: Json = field(default_factory=dict)
-
+    limits: Limits = Limits()
+    phase: Phase = Claiming()
     wait: float = 0
-    """Seconds to wait before the phase's step."""
-    pause: float = 0
-    """Seconds to wait once the queue is open again."""
-    blocked_by: Json | None = None
-    """The refresh that keeps the model busy: `refreshId`, `refreshType`, `startedAt`."""
-    blocked_since: str | None = None
-    outage_since: str | None = None
-    post_failing_since: str | None = None
-    failures: int = 0
-    last_error: str | None = None
-
+    """Seconds to wait before the step of the phase."""
+    scope: Scope | None = None
+    """Known once the run is claimed."""
     permit: int = 0
-    before: Json | None = None
-    """What the history held before the POST: `known` ids, the service's own clock, and when we read it."""
+    """The number of the last permit that the queue gave."""
+    objects: str | None = None
+    """Digest of the objects of our last refresh with this scope."""
+    look: Look | None = None
+    """What the history held before the POST."""
     late_after: str | None = None
-    """Members enrolled later than this may have come too late for a refresh that is not proven ours."""
-    reason: str | None = None
-    """Why the history is searched for a refresh of ours: `lost` or `busy`."""
-    until: str | None = None
-    """The end of the grace in which a refresh may not be visible yet."""
-    phase_since: str | None = None
-    lost_answers: int = 0
-    lost_since: str | None = None
-    lost: Json | None = None
-    """`since` and `until`: when our refresh began, by the service's clock, if it was accepted; None if not known."""
-    lost_error: str | None = None
-    drops: int = 0
-    unproven: int = 0
-    """How many refreshes failed that were found after our POST had no clear answer: probably ours, but who knows."""
+    """Members enrolled later than this came too late for a refresh that is not known to be ours."""
+    blocked: Blocked | None = None
+    calls: Calls = Calls()
+    posts: Posts = Posts()
+    refresh: Followed | None = None
+    outcome: Outcome | None = None
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as they are known."""
 
-    refresh_id: str | None = None
-    adopted: bool = False
-    posted_at: str | None = None
-    began_at: str | None = None
-    """When the refresh began, as far as we know: one that was adopted had begun before it was found."""
-    usual: list[float] = field(default_factory=list)
-    """Seconds that earlier refreshes of the kind took, see `refresh.polling.estimate`; empty: nobody knows."""
-    progress: Json | None = None
-    """How far the refresh is, see `refresh.history.progress`."""
-    seen: bool = False
-    cancel: bool = False
+    def to(self, phase: Phase, **changes: Any) -> Self:
+        """The run in another phase, with further changes."""
+        return replace(self, phase=phase, **changes)
 
-    gone: list[str] = field(default_factory=list)
-    wake: list[list[str]] = field(default_factory=list)
-    next: Json | None = None
-    outcome: Json | None = None
+    def but(self, **changes: Any) -> Self:
+        """The run with some changes."""
+        return replace(self, **changes)
 
-    def to_json(self) -> Json:
-        """The input of the run's next generation."""
-        # what is in it is plain JSON but for the limits, and nobody changes it: a deep copy would be made for nothing
-        return {"schema": SCHEMA, **vars(self), "limits": asdict(self.limits)}
+    @property
+    def holder(self) -> Holder:
+        """What proves to the queue which orchestration of which run asks."""
+        return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
-    @classmethod
-    def from_json(cls, value: Json) -> "RunState":
-        """The state that `to_json` or a start wrote. Keys of a newer code are left out."""
-        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
-        return cls(**{**known, "limits": Limits(**value["limits"])})
+    @property
+    def turn(self) -> Turn:
+        """The incarnation of the run."""
+        return Turn(run=self.run, incarnation=self.incarnation)
 
-    def identity(self, at: str) -> Json:
-        """What proves to the queue which life of which run speaks."""
-        return {"run": self.run, "generation": self.generation, "token": self.token, "at": at}
+    @property
+    def known_scope(self) -> Scope:
+        """The scope; every phase after the claim has it."""
+        assert self.scope is not None  # noqa: S101 - set by the claim
+        return self.scope
+
+    @property
+    def model(self) -> ModelRef:
+        """The model to refresh."""
+        return ModelRef(workspace_id=self.known_scope.workspace_id, dataset_id=self.dataset_id)
+
+    @property
+    def followed(self) -> Followed:
+        """The refresh that the run follows; the phases after the POST have it."""
+        assert self.refresh is not None  # noqa: S101 - set before those phases
+        return self.refresh
+
+    @property
+    def refresh_id(self) -> str | None:
+        """The id of the refresh that the run follows."""
+        return self.refresh.id if self.refresh else None
 
     @property
     def expected_end(self) -> str | None:
-        """When the refresh ends if it takes as long as usual; in the past if it takes longer. None: nobody knows."""
-        expected = expectation(self.usual)
-        began = self.began_at or self.posted_at
-        if expected is None or began is None or self.refresh_id is None:
+        """When the refresh ends if it takes as long as estimated; in the past if it takes longer. None: no estimate."""
+        if self.refresh is None:
             return None
-        return instant(datetime.fromisoformat(began) + timedelta(seconds=expected.usual))
+        expected = expectation(self.refresh.durations)
+        return instant(time_of(self.refresh.began_at) + timedelta(seconds=expected.usual)) if expected else None
 
-    def status(self, now: datetime) -> Json:
-        """The custom status of the orchestration: what a person may want to know of a run, far below 4 KB."""
-        return {
-            "phase": "refreshing" if self.refresh_id else "waiting" if self.phase in ("claim", "look") else self.phase,
-            "refreshId": self.refresh_id,
-            "adopted": self.adopted,
-            "postedAt": self.posted_at,
-            "progress": self.progress,
-            "waitsFor": self.blocked_by,
-            "waitsSince": self.blocked_since,
-            "expectedEnd": self.expected_end,
-            "lastReadError": self.last_error,
-            "nextLookAt": instant(now + timedelta(seconds=self.wait)) if self.wait else None,
-        }
-
-
-if TYPE_CHECKING:
-    from dataclasses import replace as replace
-else:
-
-    def replace(state: RunState, **changes: Any) -> RunState:
-        """`dataclasses.replace`, without setting all fields one by one: each replay of a run makes dozens of states."""
-        if not changes.keys() <= RunState.__dataclass_fields__.keys():
-            raise TypeError(f"a run has no {', '.join(changes.keys() - RunState.__dataclass_fields__.keys())}")
-        changed = object.__new__(RunState)
-        changed.__dict__.update(state.__dict__, **changes)
-        return changed
+    def grace_ends(self, now: datetime) -> str:
+        """The end of the grace in which a refresh that begins now may not be visible."""
+        return instant(now + timedelta(seconds=self.limits.grace))

@@ -1,1 +1,1 @@
-"""What users import, run by callers that obey the rules of the services they stand for."""
+"""The files that users import, run by clients that implement the rules of the calling services."""

@@ -1,4 +1,4 @@
-"""One Power BI service for each test process, and an app for each way to prove who one is, when it is first needed."""
+"""One Power BI service per test process, and one app per kind of access, started when it is first needed."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from tests.callers.estate import FACTORY, App, Factory, sign_in
+from tests.callers.adf_estate import FACTORY, App, Factory, sign_in
 from tests.callers.servers import post_office, serving, vault
 from tests.e2e.world import World
 
@@ -19,18 +19,18 @@ SETTINGS: dict[str, dict[str, str]] = {
     "key": {},
     "key, Durable's own addresses": {"EXPOSE_MANAGEMENT_URIS": "true"},
 }
-"""The apps that there are, by what their callers need."""
+"""App settings by kind of access."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips where the evaluator of expressions, data-factory-testing-framework 0.2.17, cannot be installed."""
+    """Skips tests that need data-factory-testing-framework 0.2.17 on a Python for which it cannot be installed."""
     if sys.version_info >= (3, 13) and item.path.name.startswith("test_adf_"):
-        pytest.skip("data-factory-testing-framework 0.2.17 does not run on Python 3.13")
+        pytest.skip("data-factory-testing-framework 0.2.17 needs Python before 3.13")
 
 
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Factory]]:
-    """Gives a factory by one of SETTINGS, with an app that has these settings."""
+    """Makes the factory for one of SETTINGS, with an app that has these settings."""
     if os.environ.get("E2E_BASE_URL"):
         pytest.skip("the app under test runs elsewhere: it cannot be killed or given other settings")
     made: dict[str, Factory] = {}

@@ -1,4 +1,4 @@
-"""What stands around the app in a tenant: a key vault, the address of callbacks, the platform's sign-in."""
+"""The surroundings of the app in a tenant: a key vault, callback addresses, tokens."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from tests.callers.clients.adf_http import Answer, Call
 Respond = Callable[[Call], Answer]
 
 SILENT = Answer(0)
-"""For `serving`: the connection is closed without an answer."""
+"""An answer for `serving`: the connection is closed without one."""
 VAULT_AUDIENCE = "https://vault.azure.net"
 SECRET_NAME = "refresh-service-key"
 
@@ -26,20 +26,20 @@ def serving(respond: Respond) -> Iterator[str]:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length).decode() if length else None
             headers = {name.lower(): value for name, value in self.headers.items()}
-            said = respond(Call(self.command, self.path, 0.0, headers, body))
+            answer = respond(Call(self.command, self.path, 0.0, headers, body))
             self.close_connection = True
-            if said == SILENT:
+            if answer == SILENT:
                 return
-            self.send_response(said.status)
-            for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
+            self.send_response(answer.status)
+            for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said.body)
+            self.wfile.write(answer.body)
 
         do_GET = do_POST = do_DELETE = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -54,18 +54,18 @@ def serving(respond: Respond) -> Iterator[str]:
 
 
 def json_answer(value: object, status: int = 200, **headers: str) -> Answer:
-    """JSON; names of headers with underscores for hyphens."""
+    """A JSON answer. Names of headers are written with underscores instead of hyphens."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 
 
 def token_for(resource: str) -> str:
-    """What a managed identity gets as the token for a resource in this world."""
+    """The token of a managed identity for a resource."""
     return f"token for {resource}"
 
 
 def vault(secret: str) -> Respond:
-    """A key vault with one secret, open to whoever has a token for vaults."""
+    """A key vault with one secret, readable with a token for key vaults."""
 
     def respond(call: Call) -> Answer:
         if call.headers.get("authorization") != f"Bearer {token_for(VAULT_AUDIENCE)}":
@@ -79,7 +79,7 @@ def vault(secret: str) -> Respond:
 
 @dataclass
 class Post:
-    """The service's side of callbacks: each address takes one call, any further one is refused."""
+    """The callback addresses of the data factory service. Each accepts one call and refuses further ones."""
 
     base: str = ""
     refused: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Post:
         return f"{self.base}/callback/{name}?sig=0123456789"
 
     def take(self, name: str, seconds: float) -> bytes | None:
-        """The body of the one call to an address, waiting for it; None if there was none."""
+        """Waits for the call to an address; its body, or None if there was none."""
         with self._changed:
             self._changed.wait_for(lambda: name in self._calls, seconds)
             return self._calls.get(name)
@@ -113,7 +113,7 @@ class Post:
 
 @contextmanager
 def post_office() -> Iterator[Post]:
-    """A place where callbacks arrive."""
+    """A server for callback addresses."""
     post = Post()
     with serving(post.respond) as base:
         post.base = base

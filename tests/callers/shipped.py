@@ -1,4 +1,4 @@
-"""The shipped files as tests read them: from the disk, as they are committed."""
+"""The shipped files, read from the disk as they are committed."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 ADF, OF_SYNAPSE = ROOT / "integrations" / "adf", ROOT / "integrations" / "synapse"
 PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("*.json"))
-"""Those for Data Factory."""
+"""Names of the pipelines for Data Factory."""
 SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("*.json"))
 
 Json = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The clients keep the rules of the activities that they stand for: each rule is shown on an answer that breaks it."""
+"""The clients follow the rules of the activities; each rule is tested with an answer that needs it."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ AUDIENCE = {"type": "MSI", "resource": "api://app"}
 
 
 class Script:
-    """Gives answers in turn, the last one for ever, and keeps the calls."""
+    """Gives answers in order, repeats the last one, and records the calls."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.calls = list(answers), list[Call]()
@@ -37,7 +37,7 @@ class Script:
 
 
 def moved(seconds: int | None = 5) -> Answer:
-    """A 202 that says where to look."""
+    """A 202 with a Location."""
     headers = {"location": "https://app/status"} | ({"retry-after": str(seconds)} if seconds else {})
     return Answer(202, b"{}", headers)
 
@@ -55,8 +55,8 @@ def red(act: Callable[[], Any]) -> ActivityFailed:
 # ---- Web ----
 
 
-def test_web_looks_at_the_location_until_it_is_not_202() -> None:
-    """At the pace of Retry-After, without the headers of the first call."""
+def test_web_polls_the_location_while_the_answer_is_202() -> None:
+    """As often as Retry-After says, without the headers of the first call."""
     script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
     assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
     assert pace.seconds == 7 + 15
@@ -65,22 +65,22 @@ def test_web_looks_at_the_location_until_it_is_not_202() -> None:
     assert script.calls[1].headers == {}
 
 
-def test_web_takes_a_202_if_it_is_told_to() -> None:
-    """turnOffAsync."""
+def test_web_accepts_a_202_without_polling() -> None:
+    """With turnOffAsync."""
     script = Script(Answer(202, b'{"b": 2}', moved().headers))
     assert web(script)({**GET, "turnOffAsync": True}, DAY) == {"b": 2}
 
 
 def test_web_ends_at_its_timeout() -> None:
-    """However willing the other side is to go on."""
+    """Even if the answers are still 202."""
     pace = Virtual()
     assert "timeout" in red(lambda: web(Script(moved(60)), pace)(GET, 600)).message
     assert 600 < pace.seconds <= 660
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 424, 429, 500, 503])
-def test_web_is_red_on_an_error(status: int) -> None:
-    """With status and body in the message, at the first call and at a later look."""
+def test_web_fails_on_an_error(status: int) -> None:
+    """Status and body are in the message, for the first call and for a later poll."""
     answer = json_answer({"error": {"message": "why"}}, status)
     for script in (Script(answer), Script(moved(), answer)):
         failed = red(partial(web(script), GET, DAY))
@@ -90,28 +90,28 @@ def test_web_is_red_on_an_error(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b'"text"', b"<html>"])
-def test_web_takes_objects_only(body: bytes) -> None:
-    """Anything else makes it red, also with 200."""
+def test_web_accepts_json_objects_only(body: bytes) -> None:
+    """Any other body fails the activity, even with 200."""
     assert "JSON object" in red(lambda: web(Script(Answer(200, body)))(GET, DAY)).message
 
 
-def test_web_takes_four_megabytes() -> None:
-    """Not a byte more."""
+def test_web_accepts_four_megabytes() -> None:
+    """One byte more fails the activity."""
     fits = b'{"a":"' + b"x" * (4 * 1024 * 1024 - 8) + b'"}'
     assert web(Script(Answer(200, fits)))(GET, DAY)
     assert "4 MB" in red(lambda: web(Script(Answer(200, fits + b" ")))(GET, DAY)).message
 
 
-def test_web_gives_an_answer_a_minute_or_what_it_is_told() -> None:
-    """And never more than the 230 s after which Azure cuts the call."""
+def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
+    """Never longer than the 230 s after which Azure ends the call."""
     script = Script(json_answer({}))
     for more in ({}, {"httpRequestTimeout": "00:02:00"}, {"httpRequestTimeout": "00:10:00"}):
         web(script)({**GET, **more}, DAY)
     assert [call.seconds for call in script.calls] == [60, 120, 230]
 
 
-def test_no_answer_is_red() -> None:
-    """One that does not come in time, one that never comes, and nobody there."""
+def test_a_missing_answer_fails_the_activity() -> None:
+    """An answer that is late, a closed connection, and an unreachable host."""
 
     def slow(call: Call) -> Answer:
         late.wait(5)
@@ -140,7 +140,7 @@ START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
 
 
 def test_function_takes_a_202_for_the_end() -> None:
-    """It does not look at the Location; the key goes in a header; 230 s for the answer."""
+    """It does not poll the Location. The key is sent in a header; the answer may take 230 s."""
     script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
     assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
     [call] = script.calls
@@ -148,8 +148,8 @@ def test_function_takes_a_202_for_the_end() -> None:
     assert call.headers == {"x-functions-key": "k-1"}
 
 
-def test_function_signs_in() -> None:
-    """With the audience of its linked service."""
+def test_function_authenticates_with_an_identity() -> None:
+    """For the audience of its linked service."""
     script = Script(json_answer({}))
     function(script, {"functionAppUrl": "https://app", "authentication": "MSI", "resourceId": "api://app"})(
         START, "Service"
@@ -157,8 +157,8 @@ def test_function_signs_in() -> None:
     assert script.calls[0].headers == {"Authorization": "Bearer token for api://app"}
 
 
-def test_function_is_red_on_errors_and_on_what_is_no_object() -> None:
-    """3608 with status and body, 3603."""
+def test_function_fails_on_errors_and_on_other_bodies() -> None:
+    """Code 3608 with status and body, code 3603 for a body that is not a JSON object."""
     failed = red(lambda: function(Script(json_answer({"error": "why"}, 424)), KEYED)(START, "Service"))
     assert failed.code == "3608"
     assert "status-'424'" in failed.message
@@ -190,8 +190,8 @@ def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
     assert call.seconds == 60
 
 
-def test_webhook_is_red_if_it_is_told_so() -> None:
-    """With code and message, but only with reportStatusOnCallBack."""
+def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
+    """Only with reportStatusOnCallBack."""
     told = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
     activity, properties = hook(Script(json_answer({})), told)
     failed = red(lambda: activity(properties))
@@ -200,8 +200,8 @@ def test_webhook_is_red_if_it_is_told_so() -> None:
     assert activity(properties)["StatusCode"] == "424"
 
 
-def test_webhook_is_red_without_a_good_call() -> None:
-    """A refused first call, none back, and one that is no JSON."""
+def test_webhook_fails_without_a_valid_callback() -> None:
+    """A refused first call, no callback, and a callback that is not JSON."""
     for answer, told, said in (
         (json_answer({}, 503), None, "503"),
         (json_answer({}), None, "not called back"),
@@ -213,14 +213,14 @@ def test_webhook_is_red_without_a_good_call() -> None:
 
 
 def test_webhook_must_not_be_answered_202_with_a_location() -> None:
-    """It might poll, and be called back."""
+    """Otherwise the activity might both poll and be called back."""
     activity, properties = hook(Script(moved()), b"{}")
     with pytest.raises(AssertionError, match="202 with Location"):
         activity(properties)
 
 
-def test_an_address_takes_one_call() -> None:
-    """The second is refused, and so is one to an address that nobody gave out."""
+def test_an_address_accepts_one_call() -> None:
+    """A second call and a call to an unknown address are refused."""
     with post_office() as post:
         uri = post.address("a")
         assert [send(Call("POST", uri, 5, body='{"n": 1}')).status for _ in range(2)] == [200, 404]
@@ -230,7 +230,7 @@ def test_an_address_takes_one_call() -> None:
         assert post.take("b", 0.01) is None
 
 
-# ---- the pipeline around them ----
+# ---- pipelines ----
 
 
 def step(name: str, *after: tuple[str, str], kind: str = "WebActivity", **more: Any) -> Json:
@@ -239,7 +239,7 @@ def step(name: str, *after: tuple[str, str], kind: str = "WebActivity", **more: 
 
 
 def ran(activities: list[Json], *failing: str, **properties: Any) -> PipelineRun:
-    """Runs a pipeline whose activities do nothing; those named fail."""
+    """Runs a pipeline whose activities do nothing; the named ones fail."""
     pace = Virtual()
 
     def act(given: Json, policy: Json, timeout: float) -> Json:
@@ -256,7 +256,7 @@ def statuses(run: PipelineRun) -> dict[str, str]:
 
 
 def test_dependencies_decide_what_runs() -> None:
-    """On success, on failure, on both, and what is skipped."""
+    """On success, on failure, on completion, on skipped."""
     activities = [
         step("after success", ("first", "Succeeded")),
         step("after failure", ("first", "Failed")),
@@ -284,14 +284,14 @@ def test_dependencies_decide_what_runs() -> None:
     ],
 )
 def test_the_last_activities_decide_how_a_pipeline_ends(branches: list[tuple[str, str]], status: str) -> None:
-    """A skipped one hands the question on to those before it."""
+    """A skipped one counts as the activities before it."""
     activities = [step("first"), *(step(name, ("first", condition)) for condition, name in branches)]
     assert ran(activities, "first").status == status
     assert ran(activities).status == SUCCEEDED
 
 
 def test_retries_wait_and_are_counted() -> None:
-    """The whole activity again, for as often as the policy says."""
+    """The whole activity is repeated as often as its policy allows."""
     policy = {"timeout": "0.00:10:00", "retry": 3, "retryIntervalInSeconds": 60}
     run = ran([step("first", policy=policy)], "first")
     [line] = run.history
@@ -300,8 +300,8 @@ def test_retries_wait_and_are_counted() -> None:
     assert (line.tries, line.output["timeout"]) == (1, 600)
 
 
-def test_what_is_secure_is_not_in_the_history() -> None:
-    """Input and output each by their own switch; the next activity can still use the output."""
+def test_secure_input_and_output_are_not_in_the_history() -> None:
+    """Independently of each other; the next activity can still use the output."""
     second = step("second", ("first", "Succeeded"))
     second["typeProperties"]["name"] = {"value": "@activity('first').output.is", "type": "Expression"}
     run = ran([step("first", policy={"secureInput": True, "secureOutput": True}), second])
@@ -310,8 +310,8 @@ def test_what_is_secure_is_not_in_the_history() -> None:
     assert then.input == {"name": "first"}
 
 
-def test_an_expression_that_cannot_be_evaluated_makes_an_activity_red() -> None:
-    """With what is wrong with it."""
+def test_an_invalid_expression_fails_the_activity() -> None:
+    """The message names the fault."""
     lost = step("first")
     lost["typeProperties"]["name"] = {"value": "@activity('none').output", "type": "Expression"}
     assert "KeyError: 'none'" in ran([lost]).message
@@ -323,8 +323,8 @@ def loop(*inner: Json, condition: str, timeout: str = "0.12:00:00") -> Json:
     return {"name": "loop", "type": "Until", "dependsOn": [], "typeProperties": properties}
 
 
-def test_a_loop_goes_on_after_a_failed_turn_and_is_as_its_last_one() -> None:
-    """Until the condition holds."""
+def test_a_loop_continues_after_a_failed_iteration() -> None:
+    """Until its condition is true; its status is that of the last iteration."""
     keep = {"variableName": "v", "value": {"value": "@activity('look').error.message", "type": "Expression"}}
     inner = [step("look"), {**step("keep", ("look", "Failed"), kind="SetVariable"), "typeProperties": keep}]
     variables = {"v": {"type": "String", "defaultValue": ""}}
@@ -335,7 +335,7 @@ def test_a_loop_goes_on_after_a_failed_turn_and_is_as_its_last_one() -> None:
 
 
 def test_a_loop_ends_at_its_timeout() -> None:
-    """Red, whatever its turns were."""
+    """It fails whatever its iterations did."""
     pause = {**step("pause", kind="Wait"), "typeProperties": {"waitTimeInSeconds": 30}}
     run = ran([loop(pause, condition="@equals('a', 'b')", timeout="0.00:10:00")])
     assert run.status == FAILED

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.callers.adf_check import problems
 from tests.callers.clients.adf_function import FunctionActivity
 from tests.callers.clients.adf_http import Answer, Call
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.adf_webhook import WebHookActivity
 from tests.callers.clients.pace import Virtual
-from tests.callers.lint import problems
 from tests.callers.servers import SECRET_NAME, json_answer, token_for
 from tests.callers.shipped import PIPELINES, ROOT, pipeline
 
@@ -31,14 +31,14 @@ RUN = {"RunId": "r", "Pipeline": "p", "DataFactory": "f"}
 
 
 class TenMinutes:
-    """The app, the key vault and Power BI as a pipeline meets them when a refresh takes ten minutes and works."""
+    """The app, the key vault and Power BI during a refresh that takes ten minutes and completes."""
 
     def __init__(self, pace: Virtual, outcome: str = "Completed", busy_seconds: float = 0.0) -> None:
         self.pace, self.outcome, self.free_at = pace, outcome, busy_seconds
         self.ends_at: float | None = None
 
     def __call__(self, call: Call) -> Answer:
-        """Any call to any of them."""
+        """The answer to any call."""
         path = call.url.removeprefix(BASE).split("?")[0]
         if path.startswith("/secrets"):
             return json_answer({"value": "k"})
@@ -57,11 +57,11 @@ class TenMinutes:
         return json_answer({"runtimeStatus": "Running" if running else "Completed"}, 202 if running else 200, **where)
 
     def address(self, name: str) -> str:
-        """Of a callback."""
+        """The URI of a callback."""
         return f"{BASE}/callback/{name}"
 
     def take(self, name: str, seconds: float) -> bytes:
-        """The callback, at the end."""
+        """The body of the callback at the end of the refresh."""
         self.pace.wait(REFRESH_SECONDS)
         return b'{"StatusCode": "200", "Output": {}}'
 
@@ -77,7 +77,7 @@ class TenMinutes:
 
 
 def run(file: Json, world: TenMinutes, **parameters: str) -> PipelineRun:
-    """One run of a pipeline in that world."""
+    """Runs a pipeline."""
     web, hook = WebActivity(world, token_for, world.pace), WebHookActivity(world, token_for, world.pace, world)
     function = FunctionActivity(
         world,
@@ -122,13 +122,13 @@ def polling(**more: Any) -> PipelineRun:
 
 
 def documented() -> dict[str, int]:
-    """Activity runs by pipeline, as the document has them."""
+    """Activity runs by pipeline according to the document."""
     rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", DOCUMENT, re.M)
     return {name: int(count) for name, count in rows}
 
 
-def test_the_polling_pipeline_does_what_it_is_meant_to() -> None:
-    """It waits for an idle model, refreshes, and is green or red as the refresh was: a fair comparison."""
+def test_the_polling_pipeline_works() -> None:
+    """It waits for an idle model, refreshes it, and succeeds or fails with the refresh: the comparison is fair."""
     assert problems(POLLING) == []
     assert polling().status == SUCCEEDED
     assert polling(busy_seconds=120).count > polling().count
@@ -138,7 +138,7 @@ def test_the_polling_pipeline_does_what_it_is_meant_to() -> None:
 
 @pytest.mark.parametrize("name", [*PIPELINES, "poll-power-bi"])
 def test_activity_runs_are_documented(name: str, record_property: Callable[[str, object], None]) -> None:
-    """Counted, and the same in the document."""
+    """The counted numbers are those in the document."""
     ended = polling() if name == "poll-power-bi" else shipped(name)
     assert ended.status == SUCCEEDED, ended.history
     assert ended.pace.now() >= REFRESH_SECONDS
@@ -146,8 +146,8 @@ def test_activity_runs_are_documented(name: str, record_property: Callable[[str,
     assert documented().get(name) == ended.count
 
 
-def test_the_document_shows_our_activity_as_it_is() -> None:
-    """The JSON in the document is that of the files."""
+def test_the_document_shows_the_real_activities() -> None:
+    """The JSON in the document equals that of the files."""
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)]
     [ours] = pipeline("refresh-with-web-identity")["properties"]["activities"]
     loop = next(one for one in POLLING["properties"]["activities"] if one["name"] == "Until done")

@@ -1,9 +1,8 @@
-"""The shipped files: that they are what the generator makes, in which forms they come, and what they send."""
+"""The shipped files match their sources, their formats agree with each other, and they send what is documented."""
 
 import io
 import json
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import Any
 
 import pytest
 
-from dev.integrations import files
 from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
+from tests.callers.adf_check import linked_service_problems
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
-from tests.callers.lint import linked_service_problems
 from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read
 
 Json = dict[str, Any]
 
 SERVICES = sorted(path.stem for path in (ADF / "linkedService").glob("*.json"))
-WAITING = {"Refresh", "Refresh, try 2", "Refresh, try 3", "Refresh, try 4", "Until it has ended"}
+WAITING = {"Refresh", "Refresh, attempt 2", "Refresh, attempt 3", "Refresh, attempt 4", "Until ended"}
 RUN = {"RunId": "run-1", "Pipeline": "refresh-with-web-key", "DataFactory": "contoso-factory"}
 PARENT = {"TriggeredByPipelineName": "Load sales", "TriggeredByPipelineRunId": "run-0"}
 NO_PARENT = dict.fromkeys(PARENT)
@@ -49,7 +47,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def starts(name: str) -> list[Json]:
-    """The activities of a pipeline that ask for a refresh."""
+    """The activities of a pipeline that request a refresh."""
     return [one for one in activities(pipeline(name)) if one["typeProperties"].get("method") == "POST"]
 
 
@@ -58,31 +56,6 @@ def body(start: Json, system: Json, options: Json) -> Json:
     parameters = {"WorkspaceId": "w", "DatasetId": "d", "Options": options}
     sent: Json = json.loads(evaluate(start["typeProperties"]["body"]["value"], State(parameters, {**RUN, **system})))
     return sent
-
-
-def test_the_files_are_what_the_generator_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever changes dev/integrations runs `python3 dev.py integrations`; with --check it only looks."""
-    assert files.stale() == []
-    assert files.run(check=True) == 0
-    assert capsys.readouterr().out == f"{len(files.files())} files, 0 not up to date\n"
-
-
-def test_the_generator_mends_its_files(tmp_path: Path) -> None:
-    """One that was changed, one that is missing, one too many: found, and put right."""
-    folder = tmp_path / "integrations"
-    shutil.copytree(ADF.parent, folder)
-    (folder / "adf/arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
-    (folder / "synapse/pipeline/refresh-with-web-key.json").unlink()
-    (folder / "adf/template/of-old.zip").write_bytes(b"")
-    wrong = [
-        "adf/arm/refresh-with-web-key.json",
-        "adf/template/of-old.zip",
-        "synapse/pipeline/refresh-with-web-key.json",
-    ]
-    assert files.stale(folder) == wrong
-    assert files.write(folder) == wrong
-    assert files.stale(folder) == []
-    assert (folder / "adf/README.md").exists()
 
 
 def test_each_way_comes_in_both_forms() -> None:
@@ -94,8 +67,8 @@ def test_each_way_comes_in_both_forms() -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
-    """With the name of the linked service filled in, its resource is the pipeline; nothing in it is read as a formula
-    of the template that is none."""
+    """Apart from the name of the linked service, its resource is the pipeline; no string in it is mistaken for a
+    template expression."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
     [resource] = template["resources"]
     service = next((one for one in SERVICES if one in template["parameters"]), None)
@@ -110,7 +83,7 @@ def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
-    """It holds the template and a manifest that asks for just the linked service that the pipeline needs."""
+    """It contains the template and a manifest that requires exactly the linked service of the pipeline."""
     with zipfile.ZipFile(io.BytesIO((ADF / f"template/{name}.zip").read_bytes())) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [f"{name}.json", "manifest.json"]
@@ -125,7 +98,7 @@ def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_linked_services_are_clean(name: str) -> None:
-    """Not one remark, and a fault in one is seen."""
+    """No fault is found, but a fault put into one is."""
     service = read(f"linkedService/{name}.json")
     assert linked_service_problems(service) == []
     assert service["name"] == name
@@ -148,7 +121,7 @@ def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_what_is_sent(name: str) -> None:
-    """Each try sends the same: Options, over them the ids, a key for this run, and the pipeline that somebody knows."""
+    """Each attempt sends the same: Options, overridden by the ids, the key of this run, and the parent pipeline."""
     options = {"refresh": {"type": "full"}, "timeoutMinutes": 90, "waitSeconds": 45, "datasetId": "another"}
     sent = [body(start, PARENT, options) for start in starts(name)]
     assert sent == [sent[0]] * (4 if "webhook" in name else 1)
@@ -159,22 +132,22 @@ def test_what_is_sent(name: str) -> None:
         "datasetId": "d",
         "idempotencyKey": "run-1/Refresh",
         "caller": {"factory": "contoso-factory", "pipeline": "Load sales", "runId": "run-0"},
-        # an activity that must learn where the status is cannot wait for the verdict
+        # an activity that needs the address of the status cannot wait for the outcome
         "waitSeconds": 45 if "with-web-" in name else 0,
     }
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_what_is_sent_without_a_parent(name: str) -> None:
-    """A pipeline that was started by hand names itself; a quotation mark in a name does no harm."""
+    """A pipeline that was started by hand is the caller itself; a quotation mark in its name is harmless."""
     [sent, *_] = [body(start, {**NO_PARENT, "Pipeline": 'the "big" one'}, {}) for start in starts(name)]
     assert sent["caller"] == {"factory": "contoso-factory", "pipeline": "the big one", "runId": "run-1"}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_times_and_retries(name: str) -> None:
-    """Whatever goes out is tried four times with a minute between; what waits for the verdict outlives its deadline by
-    an hour."""
+    """Each call is attempted four times, a minute apart; activities that wait for the outcome have a timeout of an hour
+    more than the deadline."""
     hours = DEFAULT_TIMEOUT_MINUTES / 60 + 1
     for activity in activities(pipeline(name)):
         policy, properties = activity.get("policy", {}), activity["typeProperties"]
@@ -188,8 +161,8 @@ def test_times_and_retries(name: str) -> None:
             assert (seconds_of(properties["timeout"]), properties["reportStatusOnCallBack"]) == (hours * 3600, True)
 
 
-def test_the_webhook_is_tried_four_times() -> None:
-    """It has no retry of its own: each further try begins a minute after the one before has failed."""
+def test_the_webhook_has_four_attempts() -> None:
+    """It has no retry policy: each further attempt starts a minute after the previous one has failed."""
     [first, *others] = activities(pipeline("refresh-with-webhook-identity"))
     tries = [first["name"]]
     for pause, again in zip(others[::2], others[1::2], strict=True):
@@ -203,7 +176,7 @@ def test_the_webhook_is_tried_four_times() -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
-    """Where waitSeconds goes through, the answer may take longer than the 200 s it may be set to, and Azure's 230 s."""
+    """The answer may take longer than the maximum of waitSeconds (200) and Azure's limit of 230 s."""
     for start in starts(name):
         if start["type"] == "WebActivity":
             assert seconds_of(start["typeProperties"]["httpRequestTimeout"]) > 230
@@ -217,12 +190,12 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
-    """Every relative link of the documents is a file."""
+    """Every relative link in the documents is a file."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-def test_the_documents_name_what_there_is() -> None:
+def test_the_documents_are_complete() -> None:
     """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
     of the files."""
     readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Each shipped pipeline lives through the whole story, against the app as its users have it."""
+"""Each shipped pipeline against the app: outcomes, retries, lost answers and a restart."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,48 +10,48 @@ import pytest
 import requests
 
 from devhost_tests.process import until
+from tests.callers.adf_estate import Factory, StartedRun
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
-from tests.callers.estate import Factory, Going
 from tests.callers.shipped import ADF, OF_SYNAPSE, PIPELINES, ROOT, SYNAPSE_PIPELINES
 
 Json = dict[str, Any]
 
 SENTENCE = """Invoking Web Activity failed with HttpStatusCode - '424', message - '{"error": {"code": """
-"""How docs/callers.md says that the message of a Web activity begins."""
+"""The beginning of the message of a failed Web activity, as in docs/callers.md."""
 SLOW = {"seconds": 60}
 PATIENT = 1 / 20
-"""A minute of the factory is three seconds: its retries then outlast a restart."""
+"""Real seconds per second of the factory: its retries then outlast a restart."""
 
 FILES = [(ADF, name) for name in PIPELINES] + [(OF_SYNAPSE, name) for name in SYNAPSE_PIPELINES]
 
 Chapter = Callable[[Factory, str], None]
 CHAPTERS: list[Chapter] = []
-"""What happens to each shipped pipeline; all at the same time, with a model each, because most of it is waiting."""
+"""The stories of each shipped pipeline. They mostly wait, so they run at the same time, each with its own model."""
 
 
-def chapter(told: Chapter) -> Chapter:
-    """Adds one."""
-    CHAPTERS.append(told)
-    return told
+def chapter(story: Chapter) -> Chapter:
+    """Adds a story."""
+    CHAPTERS.append(story)
+    return story
 
 
 def form_of(name: str) -> str:
-    """How a file proves who it is."""
+    """The kind of access of a file."""
     return name.rsplit("-", 1)[-1]
 
 
 def own(caller: Factory, model: str) -> list[Json]:
-    """The refreshes that we made."""
+    """The refreshes that the app started."""
     return caller.world.own(model)
 
 
 def running(caller: Factory, model: str) -> None:
-    """Waits until our refresh of a model runs."""
+    """Waits until a refresh of the app runs."""
     until(lambda: own(caller, model), 30)
 
 
-def seen(run: PipelineRun, going: Going, caller: Factory) -> None:
-    """Neither the key nor a token can be read in the run history, nor do keys stand in addresses."""
+def seen(run: PipelineRun, going: StartedRun, caller: Factory) -> None:
+    """The run history contains neither the key nor a token, and no URL contains a key."""
     history = " ".join(f"{line.input} {line.output} {line.message}" for line in run.history)
     tokens = [
         body[uri].split("token=")[1]
@@ -64,10 +64,12 @@ def seen(run: PipelineRun, going: Going, caller: Factory) -> None:
 
 
 def red(run: PipelineRun, *words: str) -> None:
-    """It failed where docs/callers.md says, in words that begin as it says, and all these words are in the message."""
+    """It failed in the activity and with the message of docs/callers.md; the message has all these words."""
     assert run.status == FAILED
     [*_, last] = [line for line in run.history if line.status == FAILED and line.kind not in ("Until", "IfCondition")]
-    assert last.name == {"WebActivity": "Refresh", "WebHook": "Refresh, try 4", "Fail": "Not refreshed"}[last.kind]
+    assert (
+        last.name == {"WebActivity": "Refresh", "WebHook": "Refresh, attempt 4", "Fail": "Fail with reason"}[last.kind]
+    )
     if last.kind == "WebActivity":
         assert last.message.startswith(SENTENCE)
     assert [word for word in words if word not in last.message] == [], last.message
@@ -75,7 +77,7 @@ def red(run: PipelineRun, *words: str) -> None:
 
 @chapter
 def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
-    """Red with what failed and what to do, and tried again by the factory, but not in Power BI."""
+    """The message names failure and remedy. The factory retries, but Power BI runs no second refresh."""
     model = caller.world.model(outcome="Failed")
     going = caller.begin(name, model)
     run = going.ended()
@@ -86,7 +88,7 @@ def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> No
 
 @chapter
 def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
-    """Somebody takes the request back while its refresh runs."""
+    """The request is cancelled while its refresh runs."""
     model = caller.world.model(**SLOW)
     going = caller.begin(name, model, {"refresh": {"type": "full"}})
     running(caller, model)
@@ -97,7 +99,7 @@ def red_when_the_request_is_cancelled(caller: Factory, name: str) -> None:
 
 @chapter
 def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
-    """In the words of the app, before any timeout of the factory."""
+    """With the message of the app, before any timeout of the factory."""
     model = caller.world.model(**SLOW)
     red(caller.begin(name, model, {"timeoutMinutes": 0.02}).ended(), model, "deadline")
     assert len(own(caller, model)) <= 1
@@ -105,7 +107,7 @@ def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
 
 @chapter
 def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
-    """The answer to the start is lost, the factory asks again, and is given the same request."""
+    """The answer to the start is lost; the retry receives the same request."""
     model = caller.world.model(seconds=2)
     going = caller.begin(name, model, lost=1)
     run = going.ended()
@@ -115,24 +117,24 @@ def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
     assert len(own(caller, model)) == 1
 
 
-def test_the_sentence_is_documented() -> None:
-    """As it is checked here."""
+def test_the_message_is_documented() -> None:
+    """With the beginning that is checked here."""
     assert SENTENCE in (ROOT / "docs/callers.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("folder", "name"), FILES)
 def test_the_whole_story(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """Every chapter, for every file that we ship."""
+    """Every story for every shipped file."""
     caller = replace(factory(form_of(name)), folder=folder)
     with ThreadPoolExecutor(len(CHAPTERS)) as pool:
-        told = [pool.submit(one, caller, name) for one in CHAPTERS]
-    if problems := [problem for one in told if (problem := one.exception())]:
+        stories = [pool.submit(one, caller, name) for one in CHAPTERS]
+    if problems := [problem for one in stories if (problem := one.exception())]:
         raise BaseExceptionGroup(name, problems)
 
 
 @pytest.mark.parametrize(("folder", "name"), FILES)
 def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """The answer is lost, and when the factory asks again all is over: still green, still one refresh."""
+    """The answer is lost and the refresh ends before the retry: the pipeline succeeds after one refresh."""
     caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
     going = caller.begin(name, model, lost=1, waits=1 / 12)
@@ -144,7 +146,7 @@ def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Fact
 
 @pytest.mark.parametrize("form", ["identity", "key"])
 def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> None:
-    """The app is killed while the refreshes run; the pipelines notice at most that they have to ask again."""
+    """The app is killed while the refreshes run; the pipelines succeed after one refresh each."""
     caller = factory(form)
     going = {}
     for folder, name in FILES:
@@ -161,7 +163,7 @@ def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> N
 
 
 def test_the_loop_understands_durables_own_status(factory: Callable[[str], Factory]) -> None:
-    """With EXPOSE_MANAGEMENT_URIS it looks there: green, red with the reason, and red where Durable answers 200."""
+    """With EXPOSE_MANAGEMENT_URIS it polls that: success, failure with the reason, and failure for Terminated (200)."""
     caller, name = factory("key, Durable's own addresses"), "refresh-and-poll-key"
     models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
     good, failed, terminated = (caller.begin(name, model) for model in models)

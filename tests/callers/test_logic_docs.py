@@ -1,4 +1,4 @@
-"""What the two pages for users of Logic Apps say is what the files do."""
+"""The two pages for users of Logic Apps agree with the files."""
 
 import json
 import re
@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from dev.logic_apps.durations import seconds_of
-from dev.logic_apps.write import FOLDER, LIMIT, RETRIES, TIMEOUT_MINUTES, consumption, standard_parameters
+from dev.integrations.logic_apps import LIMIT, RETRIES, TIMEOUT_MINUTES, consumption, standard_parameters
 from devhost_tests.process import ROOT
+from tests.callers.clients.logic_durations import seconds_of
+from tests.callers.logic_estate import FOLDER
 
 README = FOLDER / "README.md"
 PAGE = ROOT / "docs" / "logic-apps.md"
@@ -76,9 +77,9 @@ def test_numbers_and_sentences_are_those_of_the_files(readme: str, page: str) ->
     assert "up to ten times, 30 seconds apart" in page
     definition = json.dumps(consumption("http", "key"))
     for words in (
-        "The loop over the models did not end well; look at its action Refresh.",
+        "The loop over the models failed; see its action Refresh.",
         "the refresh service answered with status ",
-        " and no verdict.",
+        " and no outcome.",
     ):
         assert words in page
         assert words in definition

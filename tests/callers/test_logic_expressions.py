@@ -4,11 +4,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from dev.logic_apps.expressions import Access, Call, ExpressionError, Literal, Template, parse_text, walk
-from dev.logic_apps.functions import FUNCTIONS
-from dev.logic_apps.tree import texts_of
-from dev.logic_apps.write import consumption
-from tests.callers.logic_expressions import InvalidTemplateError, evaluate, holds, is_reference
+from tests.callers.clients.logic_evaluate import InvalidTemplateError, evaluate, holds
+from tests.callers.clients.logic_syntax import Access, Call, ExpressionError, Literal, Template, parse_text, walk
 
 
 class Known:
@@ -109,19 +106,3 @@ def test_conditions() -> None:
     assert holds({"or": [no, yes]}, scope)
     assert holds({"not": no}, scope)
     assert holds("@equals(1, 1)", scope)
-
-
-def test_the_evaluator_knows_what_is_shipped() -> None:
-    """Every function in the files is computed, or refers to something of the run that is documented."""
-    used = {
-        node.name: node
-        for way in ("http", "webhook")
-        for _, text in texts_of(consumption(way, "key")["resources"][0]["properties"]["definition"])
-        for node in walk(parse_text(text))
-        if isinstance(node, Call)
-    }
-    references = {name for name, node in used.items() if is_reference(node)}
-    assert used.keys() <= FUNCTIONS.keys()
-    assert references == {
-        "actions", "body", "items", "listcallbackurl", "outputs", "parameters", "triggerbody", "variables", "workflow",
-    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The caller of the stories obeys the rules of Logic Apps; the shipped files survive answers that are no verdict."""
+"""The runner follows the rules of Logic Apps; the shipped files handle answers that contain no outcome."""
 
 import json
 import threading
@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from devhost_tests.process import until
-from tests.callers.logic_http import Answer, Callbacks, Network, callbacks
-from tests.callers.logic_run import HIDDEN, Run, Workflow
-from tests.callers.logic_world import FILES, calls_back, load, model_of
+from tests.callers.clients.logic_http import Answer, Callbacks, Network, callbacks
+from tests.callers.clients.logic_run import HIDDEN, Run, Workflow
+from tests.callers.logic_estate import FILES, calls_back, load, model_of
 
 Json = dict[str, Any]
 
@@ -59,8 +59,8 @@ def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more
     return Run(workflow, {"models": list(models)}, network, served, name="0858CU01", **more)
 
 
-def told(run: Run) -> str:
-    """The sentence that the run ended with; the answer to a caller holds the same."""
+def failure(run: Run) -> str:
+    """The message of a failed run; the answer to its caller has the same."""
     assert run.status == "Failed"
     assert run.error is not None
     assert run.error["code"] == "RefreshFailed"
@@ -70,7 +70,7 @@ def told(run: Run) -> str:
 
 @pytest.mark.parametrize("name", POLLERS)
 def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
-    """Location is asked until it answers something else; its 200 is a success."""
+    """Location is polled until its answer is not a 202; a 200 is a success."""
     going_on = answer(202, {}, Location="https://refresher.example/api/refreshes/1?token=t", Retry_After="5")
     network = Scripted(going_on, going_on, answer(200, {"status": "Completed"}))
     run = run_of(name, network, served, model_of(SALES)).to_the_end()
@@ -85,42 +85,42 @@ def test_a_202_is_followed_to_the_end(name: str, served: Callbacks) -> None:
 @pytest.mark.parametrize("name", POLLERS)
 @pytest.mark.parametrize("timed_out", ["Cancelled", "TimedOut"])
 def test_a_202_that_leads_nowhere_ends_with_the_limit(name: str, timed_out: str, served: Callbacks) -> None:
-    """Whichever of the two documented statuses that gives the action, the run ends red and says something."""
+    """With either of the two documented statuses of the action, the run fails with a message."""
     run = run_of(
         name, Scripted(answer(202, {})), served, model_of(SALES), scale=HASTY, timed_out=timed_out
     ).to_the_end()
-    assert told(run) == f"Semantic model {SALES}: The action took longer than its limit."
+    assert failure(run) == f"Semantic model {SALES}: The action took longer than its limit."
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_refused_start_is_told_and_not_repeated(name: str, served: Callbacks) -> None:
-    """4xx is final: one call, and its sentence."""
+def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbacks) -> None:
+    """4xx is final: one call, and its message."""
     network = Scripted(answer(400, {"error": {"code": "InvalidRequest", "message": SENTENCE}}))
-    assert told(run_of(name, network, served, model_of(SALES)).to_the_end()) == SENTENCE
+    assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()) == SENTENCE
     assert [status for *_, status in network.calls] == [400]
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("status", [0, 408, 429, 503])
 def test_a_passing_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
-    """Eleven calls with one and the same body; then the run ends red."""
+    """Eleven calls with the same body; then the run fails."""
     network = Scripted(Answer(status))
-    assert told(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")
+    assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")
     assert len(network.calls) == 11
     assert len({json.dumps(body) for body in network.bodies}) == 1
     assert network.bodies[0]["idempotencyKey"] == f"0858CU01-{SALES}"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_answer_that_is_no_json_is_told_as_that(name: str, served: Callbacks) -> None:
-    """A page of a gateway has no properties to ask for."""
+def test_an_answer_that_is_not_json_is_reported(name: str, served: Callbacks) -> None:
+    """Reading a property of a gateway's HTML page would be an error."""
     page = Answer(403, {"Content-Type": "text/html"}, "<html>Forbidden</html>")
-    sentence = told(run_of(name, Scripted(page), served, model_of(SALES)).to_the_end())
-    assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no verdict."
+    sentence = failure(run_of(name, Scripted(page), served, model_of(SALES)).to_the_end())
+    assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no outcome."
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_one_call_back_ends_the_wait(name: str, served: Callbacks) -> None:
+def test_one_callback_ends_the_wait(name: str, served: Callbacks) -> None:
     """A wrong signature and a second call are refused; unsubscribe follows, with the same key as subscribe."""
     network = Scripted(answer(200, {"id": "1"}))
     run = run_of(name, network, served, model_of(SALES))
@@ -139,28 +139,28 @@ def test_one_call_back_ends_the_wait(name: str, served: Callbacks) -> None:
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_a_call_back_that_never_comes_is_given_up(name: str, served: Callbacks) -> None:
-    """At the limit the action unsubscribes, and the run ends red."""
+def test_a_missing_callback_ends_at_the_limit(name: str, served: Callbacks) -> None:
+    """The action unsubscribes, and the run fails."""
     network = Scripted(answer(200, {"id": "1"}))
-    sentence = told(run_of(name, network, served, model_of(SALES), scale=HASTY).to_the_end())
+    sentence = failure(run_of(name, network, served, model_of(SALES), scale=HASTY).to_the_end())
     assert sentence == f"Semantic model {SALES}: The action took longer than its limit."
     assert [path for _, path, _ in network.calls] == ["/api/refreshes", "/api/refreshes/cancel"]
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": "x"}])
-def test_a_trigger_without_models_ends_red(name: str, body: Json, served: Callbacks) -> None:
-    """Nothing was refreshed, so nothing is green."""
+def test_a_trigger_without_models_fails(name: str, body: Json, served: Callbacks) -> None:
+    """Nothing was refreshed, so the run must not succeed."""
     network = Scripted(answer(200, {"status": "Completed"}))
     run = run_of(name, network, served)
     run.body = body
-    assert "did not end well" in told(run.to_the_end())
+    assert "The loop over the models failed" in failure(run.to_the_end())
     assert network.calls == []
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
-    """Neither the key nor the address to call back."""
+    """Neither the key nor the callback address."""
     run = run_of(name, Scripted(Answer(403)), served, model_of(SALES)).to_the_end()
     shown = json.dumps(run.history)
     assert "the-key" not in shown
@@ -168,8 +168,8 @@ def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
     assert (HIDDEN in shown) == (calls_back(name) or "key" in name)
 
 
-def test_a_group_is_judged_by_its_leaves(served: Callbacks) -> None:
-    """Failed and handled is well; failed with a skipped end is not, whatever another branch did."""
+def test_the_status_of_a_group_is_that_of_its_leaves(served: Callbacks) -> None:
+    """A handled failure succeeds; a failure with a skipped leaf fails, whatever another branch did."""
 
     def note(after: Json, value: str = "x") -> Json:
         return {"type": "AppendToArrayVariable", "inputs": {"name": "a", "value": value}, "runAfter": after}

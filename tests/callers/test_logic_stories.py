@@ -1,4 +1,4 @@
-"""Each shipped Logic Apps file against the app: how its run ends, with which sentence, after how many refreshes.
+"""Each shipped Logic Apps file against the app: status and message of its run, and number of refreshes.
 
 A story is played with all files at the same time. One test for a story, not one for a file: so each is played once,
 whichever way the tests are shared out among processes.
@@ -15,9 +15,9 @@ import pytest
 
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import ROOT
-from tests.callers.logic_http import callbacks
-from tests.callers.logic_run import Run
-from tests.callers.logic_world import (
+from tests.callers.clients.logic_http import callbacks
+from tests.callers.clients.logic_run import Run
+from tests.callers.logic_estate import (
     FILES,
     SETTINGS,
     STRANGER,
@@ -42,7 +42,7 @@ START, CANCEL = "/api/refreshes", "/api/refreshes/cancel"
 
 @dataclass
 class Ending:
-    """How a run ended, what the app says of its requests, and what Power BI saw of the model."""
+    """A run that has ended, with the app's requests for the model."""
 
     run: Run
     place: Place
@@ -54,12 +54,12 @@ class Ending:
 
     @property
     def made(self) -> int:
-        """How many refreshes there were."""
+        """Number of refreshes that the app started."""
         return len(self.place.world.own(self.dataset_id))
 
     @property
-    def sentence(self) -> str:
-        """What the run history shows of a failed run; whoever called the workflow is told the same."""
+    def message(self) -> str:
+        """The message of a failed run; the answer to its caller has the same."""
         assert self.run.status == "Failed", (self.run.status, self.run.history)
         assert self.run.error is not None
         assert self.run.response == (424, {"status": "Failed", "error": self.run.error})
@@ -75,7 +75,7 @@ T = TypeVar("T")
 
 
 def refreshed(name: str, place: Place) -> Ending:
-    """Nothing special happens."""
+    """The refresh completes."""
     model = place.world.model()
     return Ending(place.run(place.workflow(name), model_of(model)).to_the_end(), place, model)
 
@@ -87,7 +87,7 @@ def failed(name: str, place: Place) -> Ending:
 
 
 def cancelled(name: str, place: Place) -> Ending:
-    """Somebody cancels the refresh in Power BI."""
+    """The refresh is cancelled in Power BI."""
     model = place.world.model(seconds=60)
     run = place.run(place.workflow(name), model_of(model, **ENHANCED))
     with going_on(run):
@@ -104,7 +104,7 @@ def timed_out(name: str, place: Place) -> Ending:
 
 
 def retried(name: str, place: Place) -> Ending:
-    """A gateway breaks the first call, and the answer to the second is lost after the app has accepted it."""
+    """A gateway answers the first call with 502; the answer to the second, which the app accepted, is lost."""
     model = place.world.model()
     network = place.network()
     network.broken, network.lost = 1, 1
@@ -112,7 +112,7 @@ def retried(name: str, place: Place) -> Ending:
 
 
 def run_cancelled(name: str, place: Place) -> Ending:
-    """Somebody cancels the run of the logic app while the model is refreshed."""
+    """The run of the logic app is cancelled while the model is refreshed."""
     model = place.world.model(seconds=60 if calls_back(name) else 3)
     run = place.run(place.workflow(name), model_of(model, **ENHANCED))
     with going_on(run):
@@ -123,7 +123,7 @@ def run_cancelled(name: str, place: Place) -> Ending:
 
 
 def not_allowed(name: str, place: Place) -> Ending:
-    """The key is wrong, or the identity is not among those who may call."""
+    """The key is wrong, or the identity is not an allowed caller."""
     model = place.world.model()
     workflow = place.workflow(name)
     if not signs_in(name):
@@ -133,11 +133,11 @@ def not_allowed(name: str, place: Place) -> Ending:
 
 
 def many(name: str, place: Place) -> tuple[Run, set[str], str]:
-    """Three models in one run, two of which fail: the sentences for those, and how the third one ended."""
+    """Three models in one run, two of which fail: the messages of those, and the status of the third."""
     good, bad, worse = (place.world.model(outcome=how) for how in ("Completed", "Failed", "Disabled"))
     run = place.run(place.workflow(name), *map(model_of, (good, bad, worse))).to_the_end()
-    sentences = {place.listed(model)[0]["error"]["message"] for model in (bad, worse)}
-    return run, sentences, place.listed(good)[0]["status"]
+    messages = {place.listed(model)[0]["error"]["message"] for model in (bad, worse)}
+    return run, messages, place.listed(good)[0]["status"]
 
 
 def twice(name: str, place: Place) -> Ending:
@@ -161,7 +161,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
 
 def played(apps: Places, *stories: Callable[[str, Place], T], files: Iterable[str] = FILES) -> Iterator[tuple[str, T]]:
-    """How stories ended with each file, file by file; all are played at the same time."""
+    """The results of stories for each file; all run at the same time."""
     pairs = [(story, name) for story in stories for name in files]
     with ThreadPoolExecutor(len(pairs)) as pool:
         ends = [(name, pool.submit(story, name, apps.of(name))) for story, name in pairs]
@@ -169,8 +169,8 @@ def played(apps: Places, *stories: Callable[[str, Place], T], files: Iterable[st
             yield name, end.result(END_SECONDS)
 
 
-def test_a_refreshed_model_is_green(apps: Places) -> None:
-    """Succeeded after one refresh; the app knows who asked. Unsubscribing after the end changes nothing."""
+def test_a_completed_refresh_succeeds(apps: Places) -> None:
+    """After one refresh, and the app knows the caller. Unsubscribing after the end has no effect."""
     for name, ending in played(apps, refreshed):
         run, (row,) = ending.run, ending.rows
         assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"})), name
@@ -183,34 +183,34 @@ def test_a_refreshed_model_is_green(apps: Places) -> None:
             assert ending.calls == [("POST", START, 202)], name
 
 
-def test_a_failed_refresh_is_red_and_says_why(apps: Places) -> None:
-    """The run ends Failed with the sentence of the app: model, code and what to do."""
+def test_a_failed_refresh_fails_with_its_message(apps: Places) -> None:
+    """The message is that of the app: model, code and remedy."""
     for name, ending in played(apps, failed):
         (row,) = ending.rows
-        assert ending.sentence == row["error"]["message"], name
-        assert "ModelRefreshFailed_CredentialsNotSpecified" in ending.sentence, name
-        assert ending.dataset_id in ending.sentence, name
+        assert ending.message == row["error"]["message"], name
+        assert "ModelRefreshFailed_CredentialsNotSpecified" in ending.message, name
+        assert ending.dataset_id in ending.message, name
         assert ending.made == 1, name
 
 
-def test_a_cancelled_refresh_is_red(apps: Places) -> None:
-    """With the sentence for it."""
+def test_a_cancelled_refresh_fails(apps: Places) -> None:
+    """The message is that of the app."""
     for name, ending in played(apps, cancelled):
         (row,) = ending.rows
         assert (row["status"], row["error"]["code"]) == ("Cancelled", "RefreshCancelled"), name
-        assert ending.sentence == row["error"]["message"], name
+        assert ending.message == row["error"]["message"], name
 
 
-def test_a_deadline_is_red_in_our_words(apps: Places) -> None:
-    """Not the action's own time-out, which names nothing."""
+def test_a_passed_deadline_fails_with_the_message_of_the_app(apps: Places) -> None:
+    """Not with the action's own timeout, which has no details."""
     for name, ending in played(apps, timed_out):
         (row,) = ending.rows
         assert row["status"] == "TimedOut", name
-        assert ending.sentence == row["error"]["message"], name
+        assert ending.message == row["error"]["message"], name
 
 
 def test_a_retried_action_is_one_request(apps: Places) -> None:
-    """Three calls, one request, one refresh, green."""
+    """Three calls, one request, one refresh."""
     for name, ending in played(apps, retried):
         starts = [status for _, path, status in ending.calls if path == START]
         assert (len(starts), starts[:2]) == (3, [502, 0]), name
@@ -219,28 +219,28 @@ def test_a_retried_action_is_one_request(apps: Places) -> None:
 
 
 def test_a_cancelled_run(apps: Places) -> None:
-    """A webhook action takes its request back, and with it the refresh; an HTTP action can only stop asking."""
+    """A webhook action cancels its request and so the refresh; an HTTP action only stops polling."""
     for name, ending in played(apps, run_cancelled):
         assert (ending.run.status, ending.run.response) == ("Cancelled", None), name
         (refresh,) = ending.place.world.own(ending.dataset_id)
         assert refresh["cancelRequested"] == calls_back(name), name
 
 
-def test_who_may_not_call_is_red_and_starts_nothing(apps: Places) -> None:
-    """Refused once, not retried; the platform says nothing of a wrong key, the app names a principal that may not."""
+def test_a_caller_without_access_fails_and_starts_nothing(apps: Places) -> None:
+    """The call is not retried. The platform has no message for a wrong key; the app names the principal."""
     for name, ending in played(apps, not_allowed):
         if signs_in(name):
             expected = f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
         else:
-            words = "the refresh service answered with status 401 and no verdict."
+            words = "the refresh service answered with status 401 and no outcome."
             expected = f"Semantic model {ending.dataset_id}: {words}"
-        assert ending.sentence == expected, name
+        assert ending.message == expected, name
         assert len([path for _, path, _ in ending.calls if path == START]) == 1, name
         assert (ending.rows, ending.made) == ([], 0), name
 
 
-def test_each_model_of_a_list_has_its_own_verdict(apps: Places) -> None:
-    """All are tried; the run is red with the sentences of those that failed."""
+def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
+    """All are refreshed; the run fails with the messages of the models that failed."""
     for name, (run, (one, two), other) in played(apps, many, files=BOTH):
         assert run.error is not None
         assert run.error["message"] in (f"{one} {two}", f"{two} {one}"), name
@@ -248,17 +248,17 @@ def test_each_model_of_a_list_has_its_own_verdict(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """With the same options; with others the second is refused and says so."""
+    """If the options are the same; otherwise the second is refused with a message."""
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
         assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
     for ending in (other, other_too):
-        assert "idempotency key, with another refresh" in ending.sentence
+        assert "idempotency key, with another refresh" in ending.message
         assert len(ending.rows) == 1
 
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:
-    """kill -9 while all models are refreshed: every file ends green, after one refresh each."""
+    """kill -9 while all models are refreshed: every run succeeds after one refresh."""
     with callbacks() as served, mortal(tmp_path, PowerBiService(), ROOT, **SETTINGS) as (world, victim):
         place = Place(world, "", served)
         models = {name: world.model(seconds=7) for name in FILES}

@@ -1,4 +1,4 @@
-"""`dev.py simulate` as a person gives it, with its processes."""
+"""`dev.py simulate` with its processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
-    # dev.py would make the project's environment; the tests must run in it already
-    pytest.skip("not run by dev.py test: this Python is not that of .venv", allow_module_level=True)
+    # dev.py would create the project's environment; these tests must run in it already
+    reason = "this Python is not that of .venv, so dev.py would create and install .venv first"
+    pytest.skip(reason, allow_module_level=True)
 
 
 def simulate(*arguments: str) -> list[str]:
@@ -22,17 +23,17 @@ def simulate(*arguments: str) -> list[str]:
 
 
 def test_days_from_anywhere(tmp_path: Path) -> None:
-    """Also when it is started in another folder."""
+    """It can be started in any folder."""
     command = simulate("--seeds", "4", "--from", "20", "--faults", "light", "--jobs", "2")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "4 of the seeds 20 to 23 in " in done.stdout
-    assert done.stdout.endswith("All invariants held in 4 days.\n")
+    assert "4 days of the seeds 20 to 23 in " in done.stdout
+    assert done.stdout.endswith("No invariant was violated in 4 days.\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_ends_it_and_its_processes() -> None:
-    """A terminal sends it to all of them: no traceback of any, and what was done so far is shown."""
+    """A terminal sends it to all of them: none prints a traceback, and the counts so far are shown."""
     with subprocess.Popen(
         simulate("--seeds", "1000000", "--jobs", "2"),
         stdout=subprocess.PIPE,
@@ -43,13 +44,13 @@ def test_ctrl_c_ends_it_and_its_processes() -> None:
         try:
             assert running.stdout
             assert running.stderr
-            assert " of 1,000,000 seeds, " in running.stdout.readline()
+            assert " of 1,000,000 days, " in running.stdout.readline()
             os.killpg(running.pid, signal.SIGINT)
-            # the ends of both pipes come when the last process has gone
+            # both pipes are closed when the last process has ended
             text, errors = running.stdout.read(), running.stderr.read()
             assert running.wait(60) == 130
             assert errors == ""
-            assert "callers were told" in text
+            assert "outcomes" in text
             assert text.splitlines()[-1].startswith("Interrupted. None of the ")
         finally:
             running.kill()

@@ -1,23 +1,34 @@
-"""One app and one Power BI service for each test process; or those that E2E_BASE_URL and E2E_POWER_BI_URL name."""
+"""One app and one Power BI service for each test process; or those of the environment, see `tests.e2e.world`."""
 
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Devhost
+from devhost_tests.process import KEY, ROOT, Client, Devhost, Elsewhere
 from tests.e2e.world import FAST, World
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The app as its callers have it. An app elsewhere needs the settings `tests.e2e.world.FAST`."""
+def elsewhere_of_environment() -> tuple[World, str] | None:
+    """The app elsewhere and the key of its management API (empty if it is not given); None to start one here."""
     base = os.environ.get("E2E_BASE_URL")
-    if base:
-        yield World(base, os.environ["E2E_POWER_BI_URL"], os.environ.get("E2E_FUNCTION_KEY"))
+    if not base:
+        return None
+    world = World(base.rstrip("/"), os.environ["E2E_POWER_BI_URL"], os.environ.get("E2E_FUNCTION_KEY"))
+    return world, os.environ.get("E2E_MANAGEMENT_KEY", "")
+
+
+@pytest.fixture(scope="session")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Client | None]]:
+    """The app and its host; no host if it runs elsewhere and its management key is not given."""
+    elsewhere = elsewhere_of_environment()
+    if elsewhere:
+        world, key = elsewhere
+        yield world, Elsewhere(world.app, key) if key else None
         return
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
@@ -25,11 +36,35 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         arguments = ("--key", KEY, "--exact-timers")
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         app = stack.enter_context(Devhost(ROOT, state, *arguments, env=env))
-        yield World(app.base, service.base_url)
+        yield World(app.base, service.base_url), app
+
+
+@pytest.fixture(scope="session")
+def world(hosted: tuple[World, Client | None]) -> World:
+    """The app as its callers have it."""
+    return hosted[0]
+
+
+@pytest.fixture
+def managed(hosted: tuple[World, Client | None]) -> tuple[World, Client]:
+    """The app with the management API of its engine."""
+    world, host = hosted
+    if host is None:
+        pytest.skip("the app under test runs elsewhere, and E2E_MANAGEMENT_KEY does not open its engine")
+    return world, host
+
+
+@pytest.fixture
+def calling_back(managed: tuple[World, Client]) -> tuple[World, Client]:
+    """An app that can call this machine."""
+    name = urlsplit(managed[0].app).hostname
+    if name not in ("127.0.0.1", "localhost"):
+        pytest.skip("the app under test runs on another machine: it cannot call this one")
+    return managed
 
 
 @pytest.fixture
 def local() -> None:
     """Skips where the app is not ours to stop and start."""
     if os.environ.get("E2E_BASE_URL"):
-        pytest.skip("the app under test runs elsewhere: it cannot be killed or given other settings")
+        pytest.skip("the app under test runs elsewhere: it cannot be given other settings")

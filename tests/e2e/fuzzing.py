@@ -13,8 +13,8 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
 
-from refresh.reporting.callback import MOST_URI_CHARACTERS
-from refresh.request.reply import MOST_WAIT_SECONDS
+from refresh.request.callback_uri import MAX_URI_CHARACTERS
+from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import MAX_KEY
 from triggers.openapi.asking import CONTINUATION_PATTERN
 from triggers.openapi.description import FUNCTION_KEY, describe
@@ -149,9 +149,9 @@ def _body_is_bad(case: schemathesis.Case[Any]) -> bool:
 
 def _soften(body: Json, name: str, *, by_header: bool) -> None:
     wait, uri, key = body.get("waitSeconds"), body.get("callBackUri"), body.get("idempotencyKey")
-    if isinstance(wait, int | float) and 0 < wait <= MOST_WAIT_SECONDS:
+    if isinstance(wait, int | float) and 0 < wait <= MAX_WAIT_SECONDS:
         body["waitSeconds"] = 0
-    if isinstance(uri, str) and "://" in uri and len(uri) <= MOST_URI_CHARACTERS:
+    if isinstance(uri, str) and "://" in uri and len(uri) <= MAX_URI_CHARACTERS:
         del body["callBackUri"]
     if isinstance(key, str) and 1 <= len(key) <= MAX_KEY:
         if by_header:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from devhost_tests.process import until
+from tests.e2e.world import END_SECONDS
 
 SECRET = "capability-0123456789"
 """In every URI of a receiver; whatever shows it has shown a capability."""
@@ -40,7 +41,7 @@ class Receiver:
         """A capability of this receiver."""
         return f"{self.base}/workflows/1/callback?sp=%2Frun&sv=1.0&sig={SECRET}"
 
-    def called(self, times: int = 1, seconds: float = 60) -> Call:
+    def called(self, times: int = 1, seconds: float = END_SECONDS) -> Call:
         """The last call, once there have been so many."""
         until(lambda: len(self.calls) >= times, seconds, lambda: str(self.calls))
         return self.calls[times - 1]

@@ -1,22 +1,24 @@
-"""The app killed with -9 and started again on the same state: the right verdict, and no more refreshes than needed."""
+"""The app killed with -9 and started again on the same state: the right outcome, and no more refreshes than needed."""
 
+import os
 import re
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import pytest
+import requests
 
-from dev.power_bi.messages import Request, Response
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Devhost, until
-from tests.e2e.world import FAST, World
+from devhost_tests.process import KEY, ROOT, Client, Devhost, Elsewhere, until
+from tests.e2e.conftest import elsewhere_of_environment
+from tests.e2e.world import CALL_SECONDS, END_SECONDS, FAST, LONG, World
 
-pytestmark = pytest.mark.usefixtures("local")
+RESTART_SECONDS = 120.0
 
 
 class Mortal:
@@ -45,18 +47,28 @@ class Mortal:
         return Devhost(self._app, self._state, "--key", KEY, "--exact-timers", "--port", port, env=self._env)
 
 
-class DeadlyService(PowerBiService):
-    """Kills its caller when a POST has been accepted and before it is answered."""
+class MortalElsewhere:
+    """An app elsewhere that a command kills, and that is started again by what runs it."""
 
-    victim: Mortal | None = None
+    def __init__(self, base: str, management_key: str, command: str) -> None:
+        self.base, self.host, self._command = base, Elsewhere(base, management_key), command
+        self.killed = threading.Event()
 
-    def handle(self, request: Request, now: datetime) -> Response:
-        """The answer, which nobody may be there to hear."""
-        response = super().handle(request, now)
-        if request.method == "POST" and request.path.endswith("/refreshes") and response.status == 202 and self.victim:
-            victim, self.victim = self.victim, None
-            victim.kill()
-        return response
+    def kill(self) -> None:
+        """kill -9."""
+        subprocess.run(["/bin/sh", "-c", self._command], check=True, timeout=60)
+        self.killed.set()
+
+    def start_again(self) -> None:
+        """Waits until it answers again."""
+
+        def answers() -> bool:
+            try:
+                return requests.get(f"{self.base}/api/openapi.json", timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+        until(answers, RESTART_SECONDS)
 
 
 @contextmanager
@@ -72,14 +84,30 @@ def mortal(
             victim.host.stop()
 
 
+@contextmanager
+def killable(tmp_path: Path) -> Iterator[tuple[World, Mortal | MortalElsewhere]]:
+    """An app that may be killed: one of its own, or the one elsewhere if a command for that is given."""
+    elsewhere = elsewhere_of_environment()
+    if elsewhere is None:
+        with mortal(tmp_path, PowerBiService()) as own:
+            yield own
+        return
+    command = os.environ.get("E2E_KILL_COMMAND")
+    if not command:
+        pytest.skip("the app under test runs elsewhere, and E2E_KILL_COMMAND does not say how to kill it")
+    world, management_key = elsewhere
+    yield world, MortalElsewhere(world.app, management_key, command)
+
+
 def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
     """One POST, after the other refresh has ended."""
-    with mortal(tmp_path, PowerBiService()) as (world, victim):
+    with killable(tmp_path) as (world, victim):
         model = world.model()
-        world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 5, "visibilitySeconds": 0})
+        world.external(model)
         uri = world.ask(model)["statusUri"]
-        world.until(uri, lambda status: status["waitsFor"])
+        world.until(uri, lambda status: status.get("waitsFor"))
         victim.kill()
+        world.end(model)
         victim.start_again()
         assert world.follow(uri).code == 200
         other, ours = world.truth(model)["refreshes"]
@@ -90,12 +118,13 @@ def test_killed_while_it_waits_for_an_idle_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("visible", [0, 2])
 def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
     """The answer is lost with the process. At most two POSTs, and one refresh even if the history shows it late."""
-    service = DeadlyService()
-    with mortal(tmp_path, service) as (world, victim):
+    with killable(tmp_path) as (world, victim):
         model = world.model(seconds=4, visibilitySeconds=visible)
-        service.victim = victim
+        # accepted, and no answer comes before the process is dead
+        world.fault(model, "hang", "start", afterEffect=True, seconds=CALL_SECONDS)
         uri = world.ask(model)["statusUri"]
-        assert victim.killed.wait(30)
+        until(lambda: world.own(model), END_SECONDS)
+        victim.kill()
         victim.start_again()
         told = world.follow(uri)
         (refresh,) = world.own(model)
@@ -105,13 +134,14 @@ def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
 
 def test_killed_while_it_polls(tmp_path: Path) -> None:
     """The recorded refresh is followed to its end."""
-    with mortal(tmp_path, PowerBiService()) as (world, victim):
-        model = world.model(seconds=5)
+    with killable(tmp_path) as (world, victim):
+        model = world.model(seconds=LONG)
         uri = world.ask(model)["statusUri"]
         world.until(uri, lambda status: status["status"] == "Refreshing")
         looked = world.truth(model)["calls"]["history"]
-        until(lambda: world.truth(model)["calls"]["history"] > looked + 2, 20)
+        until(lambda: world.truth(model)["calls"]["history"] > looked + 2, END_SECONDS)
         victim.kill()
+        world.end(model)
         victim.start_again()
         told = world.follow(uri)
         (refresh,) = world.own(model)
@@ -119,31 +149,46 @@ def test_killed_while_it_polls(tmp_path: Path) -> None:
         assert world.truth(model)["calls"]["start"] == 1
 
 
-def test_a_terminated_run_is_repaired(tmp_path: Path) -> None:
-    """Terminated by hand: the request starts it anew on its slow tick, and the refresh in flight is adopted."""
-    with mortal(tmp_path, PowerBiService()) as (world, victim):
-        model = world.model(seconds=5)
-        uri = world.ask(model)["statusUri"]
-        run = world.until(uri, lambda status: status["status"] == "Refreshing")["runId"]
-        instance = f"{victim.base}/runtime/webhooks/durabletask/instances/{run}-g1"
-        assert victim.host.post(f"{instance.removeprefix(victim.base)}/terminate?code={KEY}").status_code == 202
-        assert world.follow(uri).code == 200
-        assert len(world.own(model)) == 1
-        assert world.truth(model)["calls"]["start"] == 1
+def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
+    """Terminated by hand: the request starts it anew on a recheck, and the refresh in flight is followed."""
+    world, host = managed
+    model = world.model(seconds=LONG)
+    uri = world.ask(model)["statusUri"]
+    run = world.until(uri, lambda status: status["status"] == "Refreshing")["runId"]
+    assert host.manage("POST", f"/instances/{run}-g1/terminate").status_code == 202
+    host.becomes(f"{run}-g1", "Terminated", END_SECONDS)
+    host.becomes(f"{run}-g2", "Running", END_SECONDS)
+    world.end(model)
+    assert world.follow(uri).code == 200
+    assert len(world.own(model)) == 1
+    assert world.truth(model)["calls"]["start"] == 1
 
 
-def test_a_terminated_request_is_told_so(tmp_path: Path) -> None:
+def test_a_terminated_request_says_so(managed: tuple[World, Client]) -> None:
     """Its status is Terminated, and the run of the others is not hurt."""
-    with mortal(tmp_path, PowerBiService()) as (world, victim):
-        model = world.model(seconds=3)
-        dying, living = world.ask(model), world.ask(model)
-        world.until(dying["statusUri"], lambda status: status["status"] == "Refreshing")
-        path = f"/runtime/webhooks/durabletask/instances/{dying['id']}/terminate?code={KEY}&reason=by+hand"
-        assert victim.host.post(path).status_code == 202
-        told = world.follow(dying["statusUri"])
-        assert (told.code, told.body["status"], told.body["runtimeStatus"]) == (424, "Terminated", "Terminated")
-        assert "by hand" in told.body["error"]["message"]
-        assert world.follow(living["statusUri"]).code == 200
+    world, host = managed
+    model = world.model(seconds=LONG)
+    terminated, other = world.ask(model), world.ask(model)
+    for started in (terminated, other):
+        world.until(started["statusUri"], lambda status: status["status"] == "Refreshing" or "position" in status)
+    answer = host.manage("POST", f"/instances/{terminated['id']}/terminate?reason=by+hand")
+    assert answer.status_code == 202
+    told = world.follow(terminated["statusUri"])
+    assert (told.code, told.body["status"], told.body["runtimeStatus"]) == (424, "Terminated", "Terminated")
+    assert "by hand" in told.body["error"]["message"]
+    ends(world, model, other["statusUri"])
+
+
+def ends(world: World, model: str, uri: str) -> None:
+    """Ends the refresh that a request shares, or those before it; the request completes."""
+
+    def over() -> bool:
+        if any(refresh["state"] == "InProgress" for refresh in world.own(model)):
+            world.end(model)
+        return requests.get(uri, timeout=CALL_SECONDS).status_code != 202
+
+    until(over, END_SECONDS)
+    assert world.follow(uri).code == 200
 
 
 COUNTING = """
@@ -165,6 +210,7 @@ app = real.app
 """The real app, with the size of the history of each episode written down."""
 
 
+@pytest.mark.usefixtures("local")
 def test_a_thousand_polls_stay_small(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """However long a refresh lasts, no episode has more than 150 events of history to replay."""
     sizes, app = tmp_path / "sizes", tmp_path / "app"
@@ -174,7 +220,7 @@ def test_a_thousand_polls_stay_small(tmp_path: Path, record_property: Callable[[
     (app / "function_app.py").write_text(text, encoding="utf-8")
     fast = {"POLL_MIN_SECONDS": "0.001", "POLL_MAX_SECONDS": "0.001"}
     with mortal(tmp_path, PowerBiService(), app, **fast) as (world, _):
-        model = world.model(seconds=3000)
+        model = world.model(seconds=LONG)
         uri = world.ask(model)["statusUri"]
         until(lambda: world.truth(model)["calls"]["history"] >= 1002, 100)
         world.control(model, "/end")

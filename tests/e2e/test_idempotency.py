@@ -1,12 +1,13 @@
 """Asking again under a key is the same request, whatever has become of it."""
 
-from collections import Counter
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
-from tests.e2e.world import WORKSPACE, World
+from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
 
 URIS = ("id", "statusUri", "cancelUri", "statusQueryGetUri")
 TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
@@ -14,14 +15,17 @@ TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription":
 
 def test_a_repeat_while_it_goes_on_is_the_same_request(world: World) -> None:
     """The same URIs, one refresh; the header says the same as the key in the body."""
-    model = world.model(seconds=3)
+    model = world.model(seconds=LONG)
     first = world.ask(model, idempotencyKey="load 1")
     again = world.ask(model, idempotencyKey="load 1")
     url, body = f"{world.app}/api/refreshes", {"workspaceId": WORKSPACE, "datasetId": model}
-    by_header = requests.post(url, json=body, headers={"Idempotency-Key": "load 1"}, timeout=30).json()
+    headers = {"Idempotency-Key": "load 1", **world.headers}
+    by_header = requests.post(url, json=body, headers=headers, timeout=CALL_SECONDS).json()
     for name in URIS:
         assert first[name] == again[name] == by_header[name]
     assert ("repeated" in first, again["repeated"], by_header["repeated"]) == (False, True, True)
+    world.until(first["statusUri"], lambda status: status["status"] == "Refreshing")
+    world.end(model)
     assert world.follow(first["statusUri"]).code == 200
     assert len(world.own(model)) == 1
 
@@ -51,7 +55,8 @@ def test_a_repeat_after_a_failure_for_good_is_told_so(world: World) -> None:
 def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end: str) -> None:
     """A pipeline that runs its activity again sends the same key, and means it."""
     if end == "timed out":
-        model = world.model(seconds=4)
+        model = world.model()
+        world.external(model)
         first = world.refreshed(model, idempotencyKey="k", timeoutMinutes=0.02)
     else:
         model = world.model(outcome=[TRANSIENT, "Completed"])
@@ -60,11 +65,13 @@ def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end:
     second = world.ask(model, idempotencyKey="k")
     assert second["id"] != first.body["id"]
     assert "repeated" not in second
+    if end == "timed out":
+        world.end(model)
     assert world.follow(second["statusUri"]).code == 200
 
 
 @pytest.mark.parametrize("key", ["refresh", "workspaceId"])
-def test_another_wish_under_the_key_is_a_conflict(world: World, key: str) -> None:
+def test_other_options_under_the_key_are_a_conflict(world: World, key: str) -> None:
     """409 that names what differs; the request that has the key goes on."""
     model = world.model(seconds=1)
     first = world.ask(model, idempotencyKey="k")
@@ -75,22 +82,59 @@ def test_another_wish_under_the_key_is_a_conflict(world: World, key: str) -> Non
     assert world.follow(first["statusUri"]).code == 200
 
 
-def test_of_many_at_the_same_instant_one_wins(world: World) -> None:
-    """Two wishes, ten callers: one wish gets the key, its callers one request, and the others are told 409."""
-    model = world.model(seconds=1)
+def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]:
+    """The answers to starts that come at the same instant."""
+    ready = threading.Barrier(len(starts))
 
-    def start(kind: str) -> requests.Response:
-        wish = {"datasetId": model, "idempotencyKey": "k", "refresh": {"type": kind}}
-        return world.post({"workspaceId": WORKSPACE, **wish})
+    def go(start: Callable[[], requests.Response]) -> requests.Response:
+        ready.wait(CALL_SECONDS)
+        return start()
 
-    with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(start, ["Full", "DataOnly"] * 5))
-    assert Counter(answer.status_code for answer in answers) == {202: 5, 409: 5}
-    accepted = [answer.json() for answer in answers if answer.status_code == 202]
-    assert len({(told["id"], told["statusUri"], told["cancelUri"]) for told in accepted}) == 1
-    assert world.follow(accepted[0]["statusUri"]).code == 200
+    with ThreadPoolExecutor(len(starts)) as pool:
+        return list(pool.map(go, starts))
+
+
+def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
+    """Ten callers at the same instant hold the same URIs, whichever of them the engine took, and one refresh is made."""
+    model = world.model(seconds=LONG)
+    answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
+    assert [answer.status_code for answer in answers] == [202] * 10
+    (uris,) = {tuple(answer.json()[name] for name in URIS) for answer in answers}
+    started = dict(zip(URIS, uris, strict=True))
+    world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
+    world.end(model)
+    assert world.follow(started["statusUri"]).code == 200
+    assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 200
     assert len(world.own(model)) == 1
-    assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
+    assert [row["id"] for row in world.listing(datasetId=model).json()["refreshes"]] == [started["id"]]
+
+
+def test_racing_starts_with_different_options_each_hear_their_own_outcome(world: World) -> None:
+    """Two kinds of refresh under one key: two requests, or 409 for one; each caller gets the outcome of its own."""
+    model = world.model()
+    kinds = ("Full", "DataOnly") * 5
+
+    def start(kind: str) -> Callable[[], requests.Response]:
+        return lambda: world.start(model, idempotencyKey="k", refresh={"type": kind})
+
+    answers = at_once(*(start(kind) for kind in kinds))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    accepted: dict[str, set[str]] = {}
+    for kind, answer in zip(kinds, answers, strict=True):
+        if answer.status_code == 202:
+            accepted.setdefault(kind, set()).add(answer.json()["statusUri"])
+        else:
+            assert answer.json()["error"]["code"] == "IdempotencyKeyInUse"
+    assert accepted
+    for kind, uris in accepted.items():
+        (uri,) = uris
+        told = world.follow(uri)
+        made = {refresh["requestId"]: refresh["body"]["type"] for refresh in world.own(model)}
+        assert (told.code, made[told.body["refreshId"]]) == (200, kind)
+    assert len(world.own(model)) == len(accepted)
+    # now the key belongs to one of them
+    later = {kind: start(kind)() for kind in ("Full", "DataOnly")}
+    assert sorted(answer.status_code for answer in later.values()) == [200, 409]
 
 
 def test_keys_belong_to_a_model(world: World) -> None:
@@ -101,11 +145,12 @@ def test_keys_belong_to_a_model(world: World) -> None:
 
 
 def test_a_request_is_cancelled_by_its_key(world: World) -> None:
-    """202 while it takes effect; 200 with the status once it is over; 404 for a key that nobody used."""
+    """202 while it takes effect; 200 with the status once it is over; 404 for an unused key."""
     model = world.model(outcome="Stuck")
     first = world.ask(model, idempotencyKey="k", refresh={"type": "Full"})
-    world.until(first["statusUri"], lambda status: status["refreshId"])
-    assert world.cancel_by_key(model, "k").status_code == 202
+    world.until(first["statusUri"], lambda status: status.get("refreshId"))
+    answer = world.cancel_by_key(model, "k")
+    assert (answer.status_code, answer.json()["cancelling"]) == (202, True)
     told = world.follow(first["statusUri"])
     assert (told.code, told.body["status"]) == (424, "Cancelled")
     again = world.cancel_by_key(model, "k")
@@ -118,11 +163,13 @@ def test_a_transient_failure_is_tried_again(world: World) -> None:
     """By the request itself, which says meanwhile what it waits for; and not more often than it may."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     started = world.ask(model, retries=2)
-    resting = world.until(started["statusUri"], lambda status: status["retry"])
-    assert resting["status"] == "Queued"
-    assert (resting["retry"]["round"], resting["retry"]["after"]) == (2, "0xC11C0020")
+    backing_off = world.until(started["statusUri"], lambda status: status.get("retry"))
+    assert backing_off["status"] == "Queued"
+    assert backing_off["retry"]["attempt"] in (2, 3)
+    assert backing_off["retry"]["after"] in ("0xC11C0020", "ModelEvicted")
     told = world.follow(started["statusUri"])
     assert (told.code, len(world.own(model))) == (200, 3)
+    assert "retry" not in told.body
 
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     told = world.refreshed(model, retries=1)
@@ -136,11 +183,11 @@ def test_a_failure_for_good_is_not_tried_again(world: World) -> None:
     assert (told.code, len(world.own(model))) == (424, 1)
 
 
-def test_a_request_at_rest_can_be_cancelled(world: World) -> None:
+def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
     """It ends at once, and no refresh is made any more."""
     model = world.model(outcome=[TRANSIENT])
     started = world.ask(model, retries=10)
-    world.until(started["statusUri"], lambda status: (status["retry"] or {}).get("round") == 4)
+    world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
     requests.delete(started["cancelUri"], timeout=30)
     told = world.follow(started["statusUri"])
     assert (told.body["status"], told.body["error"]["code"]) == ("Cancelled", "RequestCancelled")

@@ -1,11 +1,16 @@
-"""Callers that wait inside the start: the verdict itself if it comes in time, the ordinary answer if not."""
+"""Callers that wait inside the start: the outcome itself if it comes in time, the ordinary answer if not."""
 
 import threading
 import time
 
 import pytest
+import requests
 
-from tests.e2e.world import WORKSPACE, World
+from devhost_tests.process import until
+from refresh.request.reply import MAX_WAIT_SECONDS
+from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, World
+
+LONGEST = min(MAX_WAIT_SECONDS, END_SECONDS)
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", 200), ("Failed", 424)])
@@ -13,12 +18,12 @@ def test_an_end_in_time_is_the_answer(world: World, outcome: str, code: int) -> 
     """The same status that a poller sees at the end, as soon as it is known, and no Location to poll."""
     model = world.model(outcome=outcome)
     began = time.monotonic()
-    answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60})
+    answer = world.start(model, waitSeconds=LONGEST, timeout=LONGEST + CALL_SECONDS)
     took = time.monotonic() - began
     body = answer.json()
     assert (answer.status_code, body["status"]) == (code, outcome)
     assert "Location" not in answer.headers
-    assert took < 40
+    assert took < LONGEST
     assert body["refreshId"] == world.own(model)[0]["requestId"]
     assert next(iter(body)) == ("error" if outcome == "Failed" else "id")
     (row,) = world.listing(datasetId=model).json()["refreshes"]
@@ -27,28 +32,34 @@ def test_an_end_in_time_is_the_answer(world: World, outcome: str, code: int) -> 
 
 def test_an_end_that_does_not_come_in_time(world: World) -> None:
     """The ordinary 202 after the wait, and the request goes on to its end."""
+    model = world.model(seconds=LONG)
     began = time.monotonic()
-    answer = world.post({"workspaceId": WORKSPACE, "datasetId": world.model(seconds=4), "waitSeconds": 1})
-    took = time.monotonic() - began
+    answer = world.start(model, waitSeconds=1)
+    assert time.monotonic() - began >= 1
     assert answer.status_code == 202
-    assert 1 <= took < 1 + 2
-    assert answer.headers["Location"] == answer.json()["statusUri"]
-    assert world.follow(answer.json()["statusUri"]).code == 200
+    uri = answer.json()["statusUri"]
+    assert answer.headers["Location"] == uri
+    world.until(uri, lambda status: status["status"] == "Refreshing")
+    world.end(model)
+    assert world.follow(uri).code == 200
 
 
-def test_a_wait_blocks_nobody_else(world: World) -> None:
-    """While some wait, others are answered at once."""
+def test_a_wait_blocks_no_other_caller(world: World) -> None:
+    """While some wait, another is answered and served to its end."""
+    models = [world.model(seconds=LONG) for _ in range(10)]
+    answers: list[requests.Response] = []
 
-    def wait() -> None:
-        world.post({"workspaceId": WORKSPACE, "datasetId": world.model(seconds=30), "waitSeconds": 8})
+    def wait(model: str) -> None:
+        answers.append(world.start(model, waitSeconds=LONGEST, timeout=LONGEST + CALL_SECONDS))
 
-    waiting = [threading.Thread(target=wait) for _ in range(10)]
+    waiting = [threading.Thread(target=wait, args=(model,)) for model in models]
     for thread in waiting:
         thread.start()
-    quick = world.model()
-    began = time.monotonic()
-    started = world.ask(quick)
-    assert time.monotonic() - began < 2
-    assert world.follow(started["statusUri"], 30).code == 200
+    assert world.refreshed(world.model()).code == 200
+    assert answers == []
+    for model in models:
+        until(lambda model=model: world.own(model), END_SECONDS)
+        world.end(model)
     for thread in waiting:
-        thread.join(30)
+        thread.join(LONGEST)
+    assert [answer.status_code for answer in answers] == [200] * len(models)

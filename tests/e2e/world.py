@@ -1,5 +1,22 @@
-"""The app as a caller sees it, and the Power BI service behind it as its controls show it. Everything over HTTP."""
+"""The app as a caller sees it, and the Power BI service behind it as its controls show it. Everything over HTTP.
 
+By default each test process starts an app on the devhost. Against an app that runs elsewhere, for example on the real
+durable engine, set
+
+    E2E_BASE_URL         where it is, without /api, such as http://127.0.0.1:7171; it needs the settings `FAST`
+    E2E_POWER_BI_URL     the Power BI service for development that it uses (`dev.py power-bi`)
+    E2E_FUNCTION_KEY     a function key, if the app wants one
+    E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): for tests that purge, terminate or look inside
+    E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); what runs the
+                         host has to start it again. For the tests of crashes
+    E2E_END_SECONDS      how long a request may take to end before a test fails (default 90); with a longer one, also
+                         give pytest a longer --timeout
+
+Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
+settings of its own, or read its log, need the devhost; each says so when it is skipped.
+"""
+
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -10,7 +27,7 @@ import requests
 
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 CALL_SECONDS = 30.0
-END_SECONDS = 60.0
+END_SECONDS = float(os.environ.get("E2E_END_SECONDS", "90"))
 LOOK_SECONDS = 0.1
 
 Json = dict[str, Any]
@@ -20,10 +37,14 @@ FAST = {
     "POLL_MAX_SECONDS": "0.5",
     "VISIBILITY_GRACE_SECONDS": "4",
     "RECHECK_SECONDS": "3",
+    "EXACT_TIMERS": "true",
     "OUTAGE_BUDGET_SECONDS": "5",
     "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
-"""App settings that make the same things happen sooner."""
+"""App settings that make the same things happen sooner. EXACT_TIMERS goes with the devhost's --exact-timers; on another
+engine leave it out, and the pauses are two seconds."""
+LONG = 3600.0
+"""Seconds of a refresh that a test ends itself (`World.end`), so that what is in between is seen at any speed."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
 """Knobs of the Power BI service with the same purpose."""
 
@@ -56,15 +77,19 @@ class World:
     power_bi: str
     key: str | None = None
 
-    def post(self, body: object, **more: Any) -> requests.Response:
+    def post(self, body: object, timeout: float = CALL_SECONDS) -> requests.Response:
         """POST /api/refreshes."""
-        return requests.post(f"{self.app}/api/refreshes", json=body, headers=self._headers(), timeout=30, **more)
+        return requests.post(f"{self.app}/api/refreshes", json=body, headers=self.headers, timeout=timeout)
 
     def ask(self, dataset_id: str, **wish: Any) -> Json:
         """A request that is accepted: the body of the 202."""
-        answer = self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish})
+        answer = self.start(dataset_id, **wish)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
+
+    def start(self, dataset_id: str, timeout: float = CALL_SECONDS, **wish: Any) -> requests.Response:
+        """The answer to a start for a model."""
+        return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish}, timeout)
 
     def follow(self, uri: str, seconds: float = END_SECONDS) -> Told:
         """Polls a status URI to the end."""
@@ -90,21 +115,32 @@ class World:
             status: Json = requests.get(uri, timeout=CALL_SECONDS).json()
             if condition(status):
                 return status
+            assert "endedAt" not in status, f"ended before that: {status}"
             assert time.monotonic() < end, f"not so within {seconds} s: {status}"
             time.sleep(LOOK_SECONDS)
 
     def listing(self, **filters: str) -> requests.Response:
         """GET /api/refreshes."""
-        return requests.get(f"{self.app}/api/refreshes", params=filters, headers=self._headers(), timeout=30)
+        return requests.get(f"{self.app}/api/refreshes", params=filters, headers=self.headers, timeout=30)
 
     def queue(self, dataset_id: str) -> requests.Response:
         """GET /api/queues/{datasetId}."""
-        return requests.get(f"{self.app}/api/queues/{dataset_id}", headers=self._headers(), timeout=30)
+        return requests.get(f"{self.app}/api/queues/{dataset_id}", headers=self.headers, timeout=30)
+
+    def queue_when(self, dataset_id: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
+        """The queue of a model, once it fulfils a condition: what is shown may be a second old."""
+        end = time.monotonic() + seconds
+        while True:
+            queue: Json = self.queue(dataset_id).json()
+            if condition(queue):
+                return queue
+            assert time.monotonic() < end, f"not so within {seconds} s: {queue}"
+            time.sleep(LOOK_SECONDS)
 
     def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
         """POST /api/refreshes/cancel."""
         url, body = f"{self.app}/api/refreshes/cancel", {"datasetId": dataset_id, "idempotencyKey": key}
-        return requests.post(url, json=body, headers=self._headers(), timeout=CALL_SECONDS)
+        return requests.post(url, json=body, headers=self.headers, timeout=CALL_SECONDS)
 
     # ---- the other side ----
 
@@ -120,6 +156,15 @@ class World:
         answer = requests.post(url, json=body or {}, timeout=CALL_SECONDS)
         assert answer.ok, answer.text
         return dict(answer.json())
+
+    def external(self, dataset_id: str, refresh_type: str = "Scheduled", seconds: float = LONG, **more: Any) -> None:
+        """A refresh that others start, known at once."""
+        body = {"refreshType": refresh_type, "seconds": seconds, "visibilitySeconds": 0, **more}
+        self.control(dataset_id, "/external", body)
+
+    def end(self, dataset_id: str) -> None:
+        """Ends the refresh that is running, well."""
+        self.control(dataset_id, "/end")
 
     def fault(self, dataset_id: str, name: str, route: str, **more: Any) -> None:
         """Adds a fault for a model."""
@@ -137,5 +182,7 @@ class World:
         """The refreshes of a model that we made."""
         return [refresh for refresh in self.truth(dataset_id)["refreshes"] if not refresh["external"]]
 
-    def _headers(self) -> dict[str, str]:
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a call is opened with."""
         return {"x-functions-key": self.key} if self.key else {}

@@ -1,18 +1,17 @@
-"""A service with a clock that is moved by hand, called in-process: by its routes, or as a transport of requests."""
+"""A service with a clock that is moved by hand, called in-process: by its routes, or as a transport of the client."""
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
+from multidict import CIMultiDict
 
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
+from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
 
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 DATASET = "22222222-aaaa-bbbb-cccc-000000000002"
@@ -79,31 +78,21 @@ class World:
         return [entry["state"] for entry in self.service.seen(DATASET, self.now)["refreshes"]]
 
 
-class InProcess(BaseAdapter):
-    """A transport of requests that calls the service of a world; waiting for an answer moves its time."""
+class InProcess:
+    """A transport that calls the service of a world; waiting for an answer moves its time."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
         self._world = world
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """The service's answer; what it drops or gives too late is an error of requests."""
-        world, body = self._world, request.body or b""
-        content = body.encode() if isinstance(body, str) else body
-        headers = dict(request.headers)
-        answer = world.service.handle(Request(request.method or "", request.path_url, headers, content), world.now)
-        patience = kwargs["timeout"][1]
-        world.tick(min(answer.delay_seconds, patience))
-        if answer.delay_seconds >= patience:
-            raise requests.ReadTimeout
+    def __call__(self, request: Outgoing, limits: Limits) -> Received:
+        """The service's answer; no answer for what it drops or gives too late."""
+        world, parts = self._world, urlsplit(request.url)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        sent = Request(request.method, path, dict(request.headers), request.body or b"")
+        answer = world.service.handle(sent, world.now)
+        world.tick(min(answer.delay_seconds, limits.silence_seconds))
+        if answer.delay_seconds >= limits.silence_seconds:
+            raise NoAnswerError("SocketTimeoutError")
         if answer.dropped:
-            raise requests.ConnectionError
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(answer.headers)
-        response.raw = io.BytesIO(answer.body)
-        response.request, response.url = request, request.url or ""
-        return response
-
-    def close(self) -> None:
-        """Nothing to close."""
+            raise NoAnswerError("ServerDisconnectedError")
+        return Received(answer.status, CIMultiDict(answer.headers), answer.body)

@@ -1,7 +1,8 @@
-"""Those who wait to be called back in the simulated world: what they were told, and how badly they listen."""
+"""Receivers of callbacks in the simulated world: what they are called with, and how badly they listen."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dev.power_bi.messages import Request, Response
-from tests.simulation.platform import at_once, durable_client, run_timer
+from durable.engine import EngineError
+from tests.simulation.platform import durable_engine, run_timer
 from triggers.callbacks import add_callback
 
 if TYPE_CHECKING:
@@ -23,11 +25,14 @@ Json = dict[str, Any]
 
 @dataclass
 class Callback:
-    """A URI that was handed in for a request (None: which was refused), and each call of it: when, with what, and
-    whether it was answered 200."""
+    """A URI that was handed in for a request, and each call of it: when, with what, and whether it was answered 200.
+
+    `request` is None if that was refused, or if it is not known (`unknown`): the answer to the start was lost.
+    """
 
     request: str | None
     added_at: datetime
+    unknown: bool = True
     calls: list[tuple[datetime, Json, bool]] = field(default_factory=list)
 
 
@@ -43,29 +48,27 @@ class Receivers:
         self.callbacks: list[Callback] = []
 
     def new_uri(self) -> str:
-        """A URI that nobody else has; its callback waits for the end of no request yet."""
+        """A URI that no other receiver has; its callback waits for the end of no request yet."""
         self.callbacks.append(Callback(None, self._world.now))
+        self._run_timer()
         return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"
 
     def wait(self, uri: str, request_id: str | None) -> None:
         """From now on the URI waits for the end of a request; None if that was refused."""
-        number = int(uri.split("/")[4])
-        self.callbacks[number].request = request_id
-        self.callbacks[number].added_at = self._world.now
-        if not self._timer_runs:
-            self._timer_runs = True
-            self._world.after(TIMER_SECONDS, self._deliver)
+        callback = self.callbacks[int(uri.split("/")[4])]
+        callback.request, callback.added_at, callback.unknown = request_id, self._world.now, False
 
-    def another(self, request_id: str) -> None:
-        """A second caller of the same request waits, too, which may be over."""
+    async def another(self, request_id: str) -> None:
+        """A second receiver of the same request, which may be over."""
         uri = self.new_uri()
-        at_once(add_callback(durable_client(), request_id, uri))
-        self.wait(uri, request_id)
+        with contextlib.suppress(EngineError):
+            if await self._world.call(_added(request_id, uri)):
+                self.wait(uri, request_id)
 
     def answer(self, request: Request) -> Response:
         """The answer to a call, which may be none."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
-        self._world.told(self._world.now, f"callback {number} is told {body['status']}")
+        self._world.told(self._world.now, f"callback {number} is called: {body['status']}")
         unwell = self._random.random() < self._unwell
         self.callbacks[number].calls.append((self._world.now, body, not unwell))
         bad = [
@@ -76,10 +79,20 @@ class Receivers:
         ]
         return self._random.choice(bad) if unwell else Response(200)
 
-    def _deliver(self) -> None:
-        """The timer. It rests while nobody waits, or the world would never be quiet."""
-        run_timer("deliver_callbacks")
+    def _run_timer(self) -> None:
+        if not self._timer_runs:
+            self._timer_runs = True
+            self._world.after(TIMER_SECONDS, lambda: self._world.spawn(self._deliver()))
+
+    async def _deliver(self) -> None:
+        """The timer. It rests while no callback waits, or the world would never be quiet."""
+        await self._world.call(run_timer("deliver_callbacks"))
         instances = self._world.engine.instances.values()
-        self._timer_runs = any(i.name == "deliver_callback" and not i.terminal for i in instances)
-        if self._timer_runs:
-            self._world.after(TIMER_SECONDS, self._deliver)
+        self._timer_runs = False
+        if any(i.name == "deliver_callback" and not i.terminal for i in instances):
+            self._run_timer()
+
+
+async def _added(request_id: str, uri: str) -> bool:
+    await add_callback(durable_engine(), request_id, uri, to_running=True)
+    return True

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,45 +19,68 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MOST_TRIES = 4
+MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
+FRESH = timedelta(seconds=15)
+"""How old a status may be: what it is made of is read within a second, and read again while the engine refuses."""
 
 
 @dataclass
 class Accepted:
-    """A request that was answered with 202, and each different status its caller has seen, with the time."""
+    """A request that was accepted, and each different status its caller has seen, with the time.
+
+    `at`: when it was accepted, by the app's own word.
+    """
 
     caller: Caller
     id: str
     at: datetime
     status_token: str
-    cancel_token: str
+    cancel_token: str | None
     cancelled_at: datetime | None = None
     terminated_at: datetime | None = None
+    purged_at: datetime | None = None
     seen: list[tuple[datetime, int, Json]] = field(default_factory=list)
 
     @property
     def deadline(self) -> datetime:
         """When the request has to be over."""
-        return self.at + timedelta(minutes=self.caller.wish.get("timeoutMinutes", 660))
+        return self.at + timedelta(minutes=self.caller.spec.get("timeoutMinutes", 660))
 
 
 @dataclass
 class Asked:
-    """One POST under a key. `id` is None where the answer names no request (409, 503)."""
+    """One POST. `id` is None where the answer names no request (409, 503), `code` 0 where there was no answer.
 
+    `begun` and `at`: when it was sent, and when the answer came.
+    """
+
+    begun: datetime
     at: datetime
     dataset_id: str
-    key: str
+    key: str | None
     scope: Json
+    starter: str
     code: int
     id: str | None
     repeated: bool
+    may_cancel: bool
+    refused_starts: int = 0
+    """How many starts the engine refused meanwhile."""
 
 
-def scope_of(wish: Json) -> Json:
-    """The part of a wish that a key stands for; Power BI's default is written down, as the app does it."""
-    refresh = wish.get("refresh")
+@dataclass
+class Answered:
+    """Any other call, with the answer's HTTP status: reading a status, cancelling."""
+
+    at: datetime
+    function: str
+    code: int
+
+
+def scope_of(spec: Json) -> Json:
+    """The part of a request that a key stands for; Power BI's default is written down, as the app does it."""
+    refresh = spec.get("refresh")
     return {"refresh": refresh and {"type": "full", **refresh}}
 
 
@@ -70,93 +91,159 @@ class Callers:
         self._world = world
         self.requests: list[Accepted] = []
         self.asked: list[Asked] = []
-        """Every POST under an idempotency key."""
-        self._racing: list[Callable[[], None]] = []
-        """Callers who ask at the same instant as the one whose POST is under way."""
-
-    def race(self) -> None:
-        """While one POST is under way another one may come in."""
-        if self._racing and self._world.random.random() < 0.5:
-            self._racing.pop()()
+        self.answered: list[Answered] = []
+        self.stale: list[str] = []
+        """Statuses that were older than they may be."""
+        self.wrong_cancels: list[str] = []
+        """Cancellations by a key that hit another request than its newest."""
 
     def arrive(self, caller: Caller) -> None:
-        """Somebody comes, perhaps with others who ask for the same at the same instant."""
-        for seconds, other in caller.repeats:
-            again = functools.partial(self._ask, caller, {**caller.wish, **other})
-            if seconds:
-                self._world.after(seconds, again)
-            else:
-                self._racing.append(again)
-        self._ask(caller, caller.wish)
-        while self._racing:
-            self._racing.pop()()
+        """A caller asks, perhaps with others that ask for the same at the same instant."""
+        world = self._world
+        world.spawn(self._ask(caller, caller.spec))
+        for again in caller.repeats:
+            spec = {**caller.spec, **again.other}
+            world.after(again.after, lambda spec=spec, who=again.starter: world.spawn(self._ask(caller, spec, who)))
 
-    def _ask(self, caller: Caller, wish: Json, tries: int = 1) -> None:
+    async def _ask(self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1) -> None:
         """A POST; under a key perhaps not the first one, and perhaps without an answer that helps."""
-        begun = self._world.now
-        uri = self._world.receivers.new_uri() if caller.called_back else None
-        body = json.dumps({**wish, "callBackUri": uri}).encode()
-        request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers={}, params={}, body=body)
-        answer = call_http("http_start", request)
-        told = json.loads(answer.get_body())
-        code, key = answer.status_code, wish.get("idempotencyKey")
-        if uri:
-            # a URI that came to nothing is dropped, one of a request that has ended is called
-            self._world.receivers.wait(uri, told.get("id"))
-        if key is not None:
-            scope, again = scope_of(wish), told.get("repeated", False)
-            self.asked.append(Asked(begun, caller.dataset_id, key, scope, code, told.get("id"), again))
-            self._world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
-            self._world.counts["key in use"] += code == 409
-            if code == 503 and tries < MOST_TRIES:
-                self._world.after(TRY_AGAIN_SECONDS, lambda: self._ask(caller, wish, tries + 1))
-            if code in (409, 424, 503) or told.get("status") == "Completed":
-                self._world.told(self._world.now, f"key {key!r} is answered {code}")
-                return
-        assert code == (200 if uri else 202), answer.get_body()
-        if any(known.id == told["id"] for known in self.requests):
-            return
-        tokens = [told[name].split("token=")[1] for name in ("statusUri", "cancelUri")]
-        accepted = Accepted(replace(caller, wish=wish), told["id"], self._world.now, *tokens)
-        if key is not None:
-            # the clock of whoever reserved the key first
-            accepted.at = datetime.fromisoformat(
-                self._status(accepted, "GET", tokens[0], "http_status")[1]["requestedAt"]
+        world, begun = self._world, self._world.now
+        refused = len(world.client.refused_starts)
+        uri = world.receivers.new_uri() if caller.called_back else None
+        body = json.dumps({**spec, "callBackUri": uri}).encode()
+        headers = {"x-functions-key": f"key of the {starter}"}
+        request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers=headers, params={}, body=body)
+        answer = await world.call(call_http("http_start", request))
+        code = answer.status_code if answer else 0
+        told: Json = json.loads(answer.get_body()) if answer else {}
+        key = spec.get("idempotencyKey")
+        self.asked.append(
+            Asked(
+                begun=begun,
+                at=world.now,
+                dataset_id=caller.dataset_id,
+                key=key,
+                scope=scope_of(spec),
+                starter=starter,
+                code=code,
+                id=told.get("id"),
+                repeated=told.get("repeated", False),
+                may_cancel="cancelUri" in told,
+                refused_starts=len(world.client.refused_starts) - refused,
             )
+        )
+        if uri and answer:
+            # a URI that came to nothing is dropped, one of a request that has ended is called
+            world.receivers.wait(uri, told.get("id"))
+        if key is not None:
+            world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
+            world.counts["key in use"] += code == 409
+        if code not in (200, 202) or told["status"] == "Completed":
+            world.told(world.now, f"a start under key {key!r} is answered {code or 'not at all'}")
+            if code in (0, 503) and tries < MAX_TRIES and key is not None:
+                world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
+            return
+        if any(known.id == told["id"] and not known.purged_at for known in self.requests):
+            return
+        self._accept(replace(caller, spec=spec), told, begun)
+
+    def _accept(self, caller: Caller, told: Json, begun: datetime) -> None:
+        world = self._world
+        token, cancel = (told.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
+        accepted = Accepted(caller, told["id"], begun, token, cancel or None)
         self.requests.append(accepted)
         if caller.another_after is not None:
-            self._world.after(caller.another_after, lambda: self._world.receivers.another(accepted.id))
-        self._world.told(self._world.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {wish}")
+            world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id)))
+        world.told(world.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.spec}")
         if caller.cancel_after is not None:
-            self._world.after(caller.cancel_after, lambda: self._cancel(accepted))
-        for _ in range(self._world.random.randint(0, 3)):
-            self._world.after(self._world.random.uniform(0, 2 * 3600), lambda: self.look(accepted))
+            world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
+        for _ in range(world.random.randint(0, 3)):
+            world.after(world.random.uniform(0, 2 * 3600), lambda: world.spawn(self.look(accepted)))
 
-    def _cancel(self, accepted: Accepted) -> None:
-        accepted.cancelled_at = self._world.now
-        self._world.counts["cancels asked"] += 1
-        self._world.told(self._world.now, f"{accepted.id} is cancelled by its caller")
-        if self._world.random.random() < 0.2:
+    async def _cancel(self, accepted: Accepted) -> None:
+        world = self._world
+        if accepted.purged_at:
+            return
+        accepted.cancelled_at = world.now
+        world.counts["cancels asked"] += 1
+        world.told(world.now, f"{accepted.id} is cancelled by its caller")
+        way = world.random.random()
+        key = accepted.caller.spec.get("idempotencyKey")
+        if way < 0.2:
             # not by our route: through the engine's own API
             with contextlib.suppress(Refused):
-                self._world.hub.raise_event(accepted.id, "Cancel", "null", self._world.now)
-        else:
-            self._status(accepted, "DELETE", accepted.cancel_token, "http_cancel")
+                world.hub.raise_event(accepted.id, "Cancel", "null", world.now)
+        elif key is not None and (way < 0.6 or accepted.cancel_token is None):
+            await self._cancel_by_key(accepted.caller.dataset_id, key)
+        elif accepted.cancel_token is not None:
+            await self._call("DELETE", accepted.id, accepted.cancel_token, "http_cancel")
 
-    def look(self, accepted: Accepted) -> tuple[int, Json]:
-        """The caller asks for the status."""
-        code, body = self._status(accepted, "GET", accepted.status_token, "http_status")
-        accepted.seen.append((self._world.now, code, body))
+    async def _cancel_by_key(self, dataset_id: str, key: str) -> None:
+        """Cancels the newest request of the key, which may be another one than the caller had in mind."""
+        world = self._world
+        known = [asked for asked in self.asked if (asked.dataset_id, asked.key) == (dataset_id, key) and asked.id]
+        body = json.dumps({"datasetId": dataset_id, "idempotencyKey": key}).encode()
+        request = func.HttpRequest("POST", "http://localhost/api/refreshes/cancel", headers={}, params={}, body=body)
+        for accepted in self.requests:
+            if any(accepted.id == asked.id for asked in known):
+                # whichever of them it is, from now on its end may be this
+                accepted.cancelled_at = accepted.cancelled_at or world.now
+        answer = await world.call(call_http("http_cancel_by_key", request))
+        if answer is None:
+            return
+        self.answered.append(Answered(world.now, "http_cancel_by_key", answer.status_code))
+        hit = json.loads(answer.get_body()).get("id")
+        living = [asked.id for asked in known if asked.id and not self.purged(asked.id)]
+        newest = max(living, key=submission, default=None)
+        if newest is not None and (hit is None or submission(hit) < submission(newest)):
+            self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, and the newest was {newest}")
+
+    def purged(self, request_id: str) -> bool:
+        """Whether the purge took this request, and no later start made it again."""
+        found = [request for request in self.requests if request.id == request_id]
+        return bool(found) and all(request.purged_at for request in found)
+
+    async def look(self, accepted: Accepted) -> tuple[int, Json]:
+        """The caller asks for the status. What it saw last, if the request was purged; 0 if there was no answer."""
+        if accepted.purged_at:
+            return accepted.seen[-1][1:]
+        code, body = await self._call("GET", accepted.id, accepted.status_token, "http_status")
+        if code in (200, 202, 424) and not accepted.purged_at:
+            self._compare(accepted, body)
+            accepted.seen.append((self._world.now, code, body))
+            accepted.at = datetime.fromisoformat(body["requestedAt"])
         return code, body
 
-    def _status(self, accepted: Accepted, method: str, token: str, function: str) -> tuple[int, Json]:
+    def _compare(self, accepted: Accepted, body: Json) -> None:
+        """What a status says of a refresh that goes on is at most a moment old."""
+        run_id, incarnation = body.get("runId"), None
+        request = self._world.engine.instances.get(accepted.id)
+        if request is not None and request.custom_status:
+            incarnation = json.loads(request.custom_status).get("incarnation", 1)
+        run = self._world.engine.instances.get(f"{run_id}-g{incarnation}")
+        if body["runtimeStatus"] != "Running" or body.get("position") != 0 or run is None or not run.custom_status:
+            return
+        known = json.loads(run.custom_status).get("refreshId")
+        if known and self._world.now - run.updated > FRESH and body.get("refreshId") != known:
+            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, and its run has followed {known}")
+
+    async def _call(self, method: str, request_id: str, token: str, function: str) -> tuple[int, Json]:
         request = func.HttpRequest(
             method,
-            f"http://localhost/api/refreshes/{accepted.id}",
+            f"http://localhost/api/refreshes/{request_id}",
             headers={},
             params={"token": token},
-            route_params={"id": accepted.id},
+            route_params={"id": request_id},
             body=b"",
         )
-        answer = call_http(function, request)
+        answer = await self._world.call(call_http(function, request))
+        if answer is None:
+            return 0, {}
+        if not self.purged(request_id):
+            self.answered.append(Answered(self._world.now, f"{function} of {request_id}", answer.status_code))
         return answer.status_code, json.loads(answer.get_body())
+
+
+def submission(request_id: str) -> int:
+    """Which submission under its key a request is."""
+    return int(request_id.split("-")[2])

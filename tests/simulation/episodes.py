@@ -32,7 +32,7 @@ class NotDeterministicError(AssertionError):
 
 @dataclass
 class Session:
-    """A life of an instance that can go on: what it was fed, by how many events and the last of them."""
+    """An execution of an instance that can go on: what it was fed, by how many events and the last of them."""
 
     execution_id: str
     executor: Any
@@ -62,8 +62,8 @@ class Episodes:
         if self._chance.random() >= REPLAYED:
             return self._go_on(session, instance, history)
         replayed = self._begin(call, instance, history)
-        log = logging.getLogger("refresh")
-        log.disabled = True  # what it says has been said by the other one
+        log = logging.getLogger("durable.calls")
+        log.disabled = True  # its events have been logged by the other one
         try:
             gone_on = self._go_on(session, instance, history)
         finally:

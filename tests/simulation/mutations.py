@@ -1,30 +1,36 @@
 """Deliberate mistakes in the app, each of which the simulation has to find: a world that cannot fail proves nothing."""
 
 import importlib
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from activities import callback, model, post, report
+from activities import callback, model, orchestrations, post
+from durable.engine import Engine
 from refresh import clock
-from refresh.failure import outcome as verdict
 from refresh.history import adoption
-from refresh.history.rows import RefreshRow, instant
-from refresh.queue import machine as queue
-from refresh.queue import requests as queue_requests
+from refresh.history.outcome import Outcome, judge
+from refresh.history.rows import RefreshRow
+from refresh.ids import key_prefix
+from refresh.messages import replace as changed
+from refresh.queue import machine as queue_machine
+from refresh.queue import members as queue_members
+from refresh.queue import operations as op
 from refresh.queue import runs as queue_runs
 from refresh.queue import sharing
-from refresh.queue.state import Member, Queue, Run
-from refresh.reporting.status import Report
-from refresh.reporting.status import report as report_of
-from refresh.reporting.stored import parse
-from refresh.run import machine as run
-from refresh.run import ways as run_ways
-from triggers import idempotency
+from refresh.queue.state import Queue, Run
+from refresh.reporting.status import report
+from refresh.request import decision
+from refresh.run import orders
+from refresh.run.phases import finishing, polling, posting
+from refresh.run.state import Over
+from refresh.run.transitions import ended, reopening
+from refresh.times import instant
+from triggers import http_start, looks
 
-Json = dict[str, Any]
 Patch = tuple[Any, str, Any]
 MUTATIONS: dict[str, Callable[[], list[Patch]]] = {}
 
@@ -44,145 +50,256 @@ def mutated(name: str) -> Iterator[None]:
     before: list[Patch] = []
     try:
         for owner, attribute, value in MUTATIONS[name]():
-            if isinstance(owner, dict):
-                before.append((owner, attribute, owner[attribute]))
-                owner[attribute] = value
-            else:
-                before.append((owner, attribute, owner.__dict__[attribute]))
-                setattr(owner, attribute, value)
+            before.append((owner, attribute, owner.__dict__[attribute]))
+            setattr(owner, attribute, value)
         yield
     finally:
         for owner, attribute, value in reversed(before):
-            if isinstance(owner, dict):
-                owner[attribute] = value
-            else:
-                setattr(owner, attribute, value)
+            setattr(owner, attribute, value)
+
+
+# ---- the queue -------------------------------------------------------------------------------------------------------
 
 
 @mutation
 def skip_the_close() -> list[Patch]:
-    """Newcomers join a run that has been posted."""
-
+    """Newcomers join a run that has posted."""
     return [(Run, "joinable", property(lambda self: self.share))]
 
 
 @mutation
-def drop_the_adoption() -> list[Patch]:
-    """A lost answer is taken for a refusal: nobody looks for the refresh."""
-    return [(model.Model, "adoptable", lambda *_, **__: None)]
-
-
-@mutation
-def lost_is_refused() -> list[Patch]:
-    """After a lost answer the run goes straight back to waiting, and posts again."""
-
-    def posted(state: Any, answer: Json, now: Any) -> Any:
-        return original(state, {"kind": "blocked"} if answer["kind"] == "lost" else answer, now)
-
-    original = run.HANDLERS["post"]
-    return [(run.HANDLERS, "post", posted)]
-
-
-@mutation
-def post_twice() -> list[Patch]:
-    """Every execution of the activity takes itself for the holder of the permit, and looks at nothing."""
-
-    async def take(client: Any, order: Json, attempt: str) -> str:
-        return attempt
-
-    return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: None)]
-
-
-@mutation
-def forget_to_wake() -> list[Patch]:
-    """A run ends and tells nobody."""
-    return [(run.HANDLERS, "finish", _without_wake(run.HANDLERS["finish"]))]
-
-
-def _without_wake(original: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda state, answer, now: original(state, {**answer, "wake": []}, now)
-
-
-@mutation
-def ignore_a_dead_run() -> list[Patch]:
-    """A request never looks whether the run it waits for is alive."""
-    return [(request_orchestrator, "_look_after", _only_start)]
-
-
-def _only_start(context: Any, state: Any, answer: Json) -> Any:
-    if answer["start"]:
-        yield from request_orchestrator._start(context, state, answer["active"])
-
-
-@mutation
-def trust_position() -> list[Patch]:
-    """The newest row of the history is taken for ours."""
-
-    class First(model.Model):
-        def by_id(self, refresh_id: str) -> RefreshRow | None:
-            row = self.history().rows[0]
-            return replace(row, request_id=refresh_id)
-
-    return [(read, "Model", First), (run, "next_step", _always_by_id)]
-
-
-def _always_by_id(state: Any) -> Any:
-    step = _next_step(state)
-    return replace(step, input={**(step.input or {}), "enhanced": True}) if step.name == "read_refresh" else step
-
-
-_next_step = run.next_step
-
-
-@mutation
 def finish_without_outcome() -> list[Patch]:
-    """The verdict is not kept for those who have not collected it."""
-
-    def finish(state: Queue, args: Json) -> Json:
-        answer = original(state, args)
-        state.ended.pop(args["run"], None)
-        return answer
-
-    original = queue.OPERATIONS["finish"]
-    return [(queue.OPERATIONS, "finish", finish)]
+    """The outcome of a run is not kept for the members that have not collected it."""
+    return [(queue_runs, "_keep_outcome", lambda *_: None)]
 
 
 @mutation
 def enrol_twice() -> list[Patch]:
     """A repeated enrolment counts again."""
 
-    def enroll(state: Queue, args: Json) -> Json:
-        if state.run_of(args["request"]) and args["request"] not in state.gone:
-            member = state.run_of(args["request"]).members[0]  # type: ignore[union-attr]
-            state.runs.append(Run(member.new_run_id(), args["scope"], False, [member]))
-        return original(state, args)
+    def enroll(queue: Queue, operation: op.Enroll) -> op.EnrollAnswer:
+        run = queue.run_of(operation.request)
+        if run is not None and operation.request not in queue.departed:
+            name, member = queue_members.named_run(operation.request, run.members[operation.request])
+            scope = queue.scopes.put(queue.scopes.take_in(operation.scope))
+            queue.runs.append(Run(id=name, scope=scope, share=False, members={operation.request: member}))
+        return original(queue, operation)
 
-    original = queue.OPERATIONS["enroll"]
-    return [(queue.OPERATIONS, "enroll", enroll)]
+    original = queue_members.enroll
+    return [(queue_members, "enroll", enroll)]
 
 
 @mutation
 def forget_at_once() -> list[Patch]:
-    """The queue does not remember who has ended, so a late duplicate brings a ghost."""
+    """The queue does not remember which requests have ended, so a late duplicate enrols one again."""
 
-    def forget(state: Queue) -> None:
-        state.gone.clear()
-        state.ended = {key: ended for key, ended in state.ended.items() if ended.uncollected}
+    def forget(queue: Queue) -> None:
+        queue.departed.clear()
+        queue.ended = [ended_run for ended_run in queue.ended if ended_run.uncollected]
+        original(queue)
 
-    return [(Queue, "forget", forget)]
+    original = queue_machine.forget
+    return [(queue_machine, "forget", forget)]
 
 
 @mutation
 def no_claim() -> list[Patch]:
-    """A second life of a run is taken for the first, and any execution may post for it."""
+    """A second execution of a run is taken for the first, and each may post."""
+    return [(Queue, "held", lambda self, holder: self.runs[0] if self.runs else None)]
 
-    def held(state: Queue, args: Json) -> Run | None:
-        return state.runs[0] if state.runs else None
 
-    def holder_of(state: Queue, identity: Json) -> Run | None:
-        return state.runs[0] if state.runs and not state.runs[0].refresh_id else None
+@mutation
+def adopted_serves_all() -> list[Patch]:
+    """Members that came after the look are served by an adopted refresh, too."""
 
-    return [(queue_runs, "held", held), (Queue, "holder_of", holder_of)]
+    def finish(queue: Queue, operation: op.Finish) -> op.FinishAnswer:
+        return original(queue, changed(operation, late_after=None))
+
+    original = queue_runs.finish
+    return [(queue_runs, "finish", finish), (adoption, "CLOCK_STEP", timedelta(0))]
+
+
+@mutation
+def one_cancels_for_all() -> list[Patch]:
+    """A request that leaves cancels the refresh of the others."""
+
+    def leave(queue: Queue, operation: op.Leave) -> op.LeaveAnswer:
+        mine = queue.run_of(operation.request)
+        answer = original(queue, operation)
+        if mine is None or not isinstance(answer, op.Left) or not operation.cancel or mine.adopted:
+            return answer
+        return changed(answer, cancel_refresh_id=mine.refresh_id)
+
+    original = queue_members.leave
+    return [(queue_members, "leave", leave)]
+
+
+@mutation
+def last_come_first_served() -> list[Patch]:
+    """A newcomer's run goes right behind the active one."""
+
+    def join(queue: Queue, operation: op.Enroll) -> Run | op.QueueFull:
+        before = len(queue.runs)
+        joined = original(queue, operation)
+        if len(queue.runs) > before > 1:
+            queue.runs.insert(1, queue.runs.pop())
+        return joined
+
+    original = queue_members._join
+    return [(queue_members, "_join", join)]
+
+
+@mutation
+def never_start_the_next() -> list[Patch]:
+    """A run that ends does not start the next one, and its requests are not asked to start it either."""
+
+    def only_the_first(queue: Queue, operation: op.Enroll) -> bool:
+        active = queue.runs[0]
+        return active.token is None and active.id.startswith(operation.request) and not queue.ended
+
+    return [(Queue, "next_turn", lambda self: None), (queue_members, "_ask_to_start", only_the_first)]
+
+
+@mutation
+def merging_loses_objects() -> list[Patch]:
+    """A request that is merged into a run gets the objects of those that were there before."""
+    original = sharing.merged
+    return [(sharing, "merged", lambda table, first, second: first if original(table, first, second) else None)]
+
+
+@mutation
+def all_fail_together() -> list[Patch]:
+    """A shared refresh fails all its members, whichever table it was."""
+    return [(queue_runs, "_spared", lambda *_: {})]
+
+
+@mutation
+def attempts_are_all_one() -> list[Patch]:
+    """A request that tries again gets the failure of its first attempt."""
+
+    def comes_again(departed: Any, operation: op.Enroll) -> bool:
+        return bool(departed.dropped and operation.at > departed.at)
+
+    return [(queue_members, "_comes_again", comes_again)]
+
+
+@mutation
+def give_back_a_taken_permit() -> list[Patch]:
+    """The queue gives a permit back although another execution took it."""
+    return [(queue_runs, "_taken", lambda run, execution: None)]
+
+
+# ---- the run ---------------------------------------------------------------------------------------------------------
+
+
+@mutation
+def drop_the_adoption() -> list[Patch]:
+    """A lost answer is taken for a refusal: the refresh is not searched for."""
+    return [(model.Model, "adoptable", lambda *_, **__: None)]
+
+
+@mutation
+def lost_is_refused() -> list[Patch]:
+    """After a lost answer the run goes straight back to waiting, and posts again."""
+    return [(posting, "searching", lambda run, *_, **__: reopening(run, run.limits.poll_min))]
+
+
+@mutation
+def post_twice() -> list[Patch]:
+    """Every execution of the activity takes itself for the holder of the permit, and looks at nothing."""
+
+    async def take(engine: Engine, asked: orders.PostRefresh, execution: str) -> Run | None:
+        run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
+        return changed(run, execution=execution) if run else None
+
+    return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: None)]
+
+
+@mutation
+def look_after_the_permit() -> list[Patch]:
+    """An activity takes the permit before its last look, which may find that nothing is to be posted."""
+
+    async def result(engine: Engine, asked: orders.PostRefresh, execution: str) -> orders.PostAnswer:
+        await take(engine, asked, execution)
+        return await original(engine, asked, execution)
+
+    take, original = post._take_permit, post._result
+    return [(post, "_result", result)]
+
+
+@mutation
+def forget_to_wake() -> list[Patch]:
+    """A run ends and notifies no request."""
+    return [(finishing, "_notifying", lambda run, wake: run.to(Over()))]
+
+
+@mutation
+def trust_position() -> list[Patch]:
+    """The newest row of the history is taken for ours."""
+
+    def refresh(found: model.Model, asked: orders.ReadRefresh, read_at: datetime) -> Any:
+        rows = found.history().rows
+        return read._read(rows[0], asked) if rows else original(found, asked, read_at)
+
+    original = read._refresh
+    return [(read, "_refresh", refresh)]
+
+
+@mutation
+def adopt_anything() -> list[Patch]:
+    """An external refresh is adopted whatever its scope."""
+    return [(adoption, "may_cover", lambda *_, **__: True), (model, "covers", lambda *_, **__: True)]
+
+
+@mutation
+def adopt_a_part_for_the_whole() -> list[Patch]:
+    """After a lost answer a refresh of a part is adopted for the whole model: its objects are not compared."""
+
+    def covers(details: RefreshRow, options: Any, *, ours: bool, known: str | None) -> bool:
+        return original(details, options, ours=ours, known=adoption.digest_of(details.objects))
+
+    original = adoption.covers
+    return [(model, "covers", covers)]
+
+
+@mutation
+def adopted_may_fail() -> list[Patch]:
+    """A refresh that is not ours fails the request that adopted it."""
+    return [(polling, "_ended", lambda run, outcome: ended(run, changed(outcome, adopted=run.followed.adopted)))]
+
+
+@mutation
+def unknown_is_completed() -> list[Patch]:
+    """What is still running counts as a success."""
+
+    def completed(row: RefreshRow, dataset_id: str) -> Outcome | None:
+        return judge(replace(row, status="Completed", extended_status=None), dataset_id)
+
+    return [(read, "judge", completed)]
+
+
+@mutation
+def post_for_the_dead() -> list[Patch]:
+    """An activity does not look whether the requests of a run are alive."""
+
+    async def first_alive(self: Engine, names: Any) -> str:
+        return str(next(iter(names)))
+
+    return [(Engine, "first_alive", first_alive)]
+
+
+# ---- the request -----------------------------------------------------------------------------------------------------
+
+
+@mutation
+def ignore_a_dead_run() -> list[Patch]:
+    """A request never looks whether the run it waits for is alive."""
+
+    def only_start(context: Any, state: Any, answer: op.Enrolled) -> Any:
+        if answer.start:
+            yield from request_orchestrator._start(context, state, answer.active)
+
+    return [(request_orchestrator, "_look_after", only_start)]
 
 
 @mutation
@@ -200,144 +317,64 @@ def loop_on_the_clock() -> list[Patch]:
 
 
 @mutation
-def adopt_anything() -> list[Patch]:
-    """A external refresh is adopted whatever its scope."""
-    return [(adoption, "may_cover", lambda *_: True), (adoption, "covers", lambda *_, **__: True)]
-
-
-@mutation
-def adopted_may_fail() -> list[Patch]:
-    """A refresh that is not ours fails the request that adopted it."""
-    return [
-        (run, "_judged", lambda state, outcome: run_ways.over(state, {**outcome.to_json(), "adopted": state.adopted}))
-    ]
-
-
-@mutation
-def adopted_serves_everybody() -> list[Patch]:
-    """Members who came after the look are served by an adopted refresh too."""
-
-    def finish(state: Queue, args: Json) -> Json:
-        return original(state, {**args, "late_after": None})
-
-    original = queue.OPERATIONS["finish"]
-    return [(queue.OPERATIONS, "finish", finish), (adoption, "CLOCK_STEP", timedelta(0))]
-
-
-@mutation
-def unknown_is_completed() -> list[Patch]:
-    """What is still running counts as a success."""
-
-    def judge_json(row: Json, dataset_id: str) -> Any:
-        return verdict.judge_json({**row, "status": "Completed", "extendedStatus": None}, dataset_id)
-
-    return [(run, "judge_json", judge_json)]
-
-
-@mutation
-def one_cancels_for_all() -> list[Patch]:
-    """Whoever leaves cancels the refresh of the others."""
-
-    def leave(state: Queue, args: Json) -> Json:
-        mine = state.run_of(args["request"])
-        answer = original(state, args)
-        if mine is not None and args["cancel"] and mine.refresh_id and not mine.adopted:
-            answer = {**answer, "cancel_refresh_id": mine.refresh_id}
-        return answer
-
-    original = queue.OPERATIONS["leave"]
-    return [(queue.OPERATIONS, "leave", leave)]
-
-
-@mutation
-def post_for_the_dead() -> list[Patch]:
-    """Nobody looks whether the requests of a run are alive."""
-
-    async def first_alive(client: Any, names: Any) -> str:
-        return str(names[0])
-
-    return [(post, "first_alive", first_alive)]
-
-
-@mutation
-def last_come_first_served() -> list[Patch]:
-    """A newcomer's run goes right behind the active one."""
-
-    def join(state: Queue, args: Json, member: Member) -> None:
-        before = len(state.runs)
-        original(state, args, member)
-        if len(state.runs) > before > 1:
-            state.runs.insert(1, state.runs.pop())
-
-    original = queue_requests._join
-    return [(queue_requests, "_join", join)]
-
-
-@mutation
-def never_start_the_next() -> list[Patch]:
-    """A run that ends leaves the next one to itself, and its requests are not asked to start it either."""
-    return [(Queue, "next_turn", lambda self: None), (queue_requests, "_ask_to_start", _only_the_first)]
-
-
-def _only_the_first(state: Queue, args: Json) -> bool:
-    active = state.runs[0]
-    return active.token is None and active.id.startswith(args["request"]) and not state.ended
-
-
-@mutation
-def end_without_a_word() -> list[Patch]:
-    """A request that ends does not tell its callbacks; the timer finds them minutes later."""
-    return [(report, "prefix_of", lambda request_id: "nobody-")]
-
-
-@mutation
-def call_back_too_early() -> list[Patch]:
-    """A callback does not look whether its request has ended."""
-
-    def verdict_at_once(found: Any) -> Report:
-        instance, state = found
-        return report_of(instance, state, Queue(), {}, state.deadline)
-
-    return [(callback, "verdict", verdict_at_once)]
-
-
-@mutation
-def any_answer_is_an_answer() -> list[Patch]:
-    """A receiver that is unwell is not called again."""
-    return [(callback, "kind_of", lambda status: "delivered")]
-
-
-@mutation
-def nobody_speaks_for_the_dead() -> list[Patch]:
-    """A terminated request's callback is dropped as if the request had never been."""
-    return [(callback, "parse", lambda status: None if status["runtimeStatus"] == "Terminated" else parse(status))]
-
-
-@mutation
 def another_clock() -> list[Patch]:
     """An orchestrator asks the machine what time it is: its replay gives another answer."""
     return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]
 
 
+# ---- callbacks -------------------------------------------------------------------------------------------------------
+
+
+@mutation
+def end_without_a_word() -> list[Patch]:
+    """A request that ends does not notify its callbacks; the timer finds them minutes later."""
+    return [(orchestrations, "callback_prefix", lambda request_id: "no such callback-")]
+
+
+@mutation
+def call_back_too_early() -> list[Patch]:
+    """A callback does not look whether its request has ended."""
+    return [(callback, "final_report", lambda request: report(request, request.state.deadline))]
+
+
+@mutation
+def any_answer_is_an_answer() -> list[Patch]:
+    """A receiver that answers an error is not called again."""
+    return [(callback, "kind_of", lambda status: "delivered")]
+
+
+@mutation
+def no_callback_of_the_dead() -> list[Patch]:
+    """A terminated request's callback is dropped as if the request had never been."""
+
+    async def find(engine: Engine, request_id: str) -> Any:
+        found = await original(engine, request_id)
+        return None if found is not None and found.engine_status == "Terminated" else found
+
+    original = callback.find_request
+    return [(callback, "find_request", find)]
+
+
+# ---- starts and statuses ---------------------------------------------------------------------------------------------
+
+
 @mutation
 def a_key_is_never_used_up() -> list[Patch]:
     """Whatever became of the request, its key is free again."""
-    return [(idempotency, "may_start_again", lambda told: True)]
+    return [(decision, "may_start_again", lambda outcome: True)]
 
 
 @mutation
-def merging_loses_objects() -> list[Patch]:
-    """Whoever is merged into a run gets the objects of those who were there before."""
-    return [(sharing, "merged", lambda first, second: first if first["refresh"] and second["refresh"] else None)]
+def a_key_names_nothing() -> list[Patch]:
+    """A start with a key gets a random id, so starts that race become several requests."""
+
+    def random_id(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
+        return f"{key_prefix(dataset_id, key)}{submission}-{secrets.token_hex(4)}"
+
+    return [(http_start, "keyed_request", random_id)]
 
 
 @mutation
-def all_fail_together() -> list[Patch]:
-    """A shared refresh fails everybody, whosever table it was."""
-    return [(sharing, "spared", lambda narrow, outcome: False)]
-
-
-@mutation
-def rounds_are_all_one() -> list[Patch]:
-    """A request that tries again is told the failure of its first try."""
-    return [(queue_requests, "_comes_again", lambda gone, args: gone.dropped and args["at"] > gone.at)]
+def a_look_is_kept_for_ever() -> list[Patch]:
+    """A status is answered from a cache that never expires."""
+    return [(looks, "KEPT_SECONDS", 1e9)]

@@ -1,34 +1,35 @@
 """The platform under the real app, in one thread: its functions, a durable client and a transport without sockets.
 
-What the app imports is replaced only where it would leave the process: the SDK's two HTTP calls, the clock, the random
-tokens, and the way to Power BI. Everything else is the deployed code.
+What the app imports is replaced only where it would leave the process or ask what time it is: the SDK's HTTP calls, the
+page of the engine's list, threads, clocks, the random tokens, and the way to Power BI and to callbacks. Everything else
+is the deployed code.
 """
 
 import functools
 import importlib
-import io
 import json
-import logging
 import os
 import secrets
 import types
 import warnings
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import ContextVar
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import azure.durable_functions as df
-import requests
 from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
-from requests.structures import CaseInsensitiveDict
+from multidict import CIMultiDict
 
-from dev.power_bi.messages import Request
+from dev.power_bi.messages import Request, Response
 from devhost.app.index import Function, durable_functions, index
 from devhost.app.invoke import handle
 from devhost.app.sdk import make_faster
 from devhost.engine import Call, Functions, Outcome, Raised, Refused, Returned
 from devhost.engine.store import Changes, Loaded
+from durable.engine import Engine
+from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
+from outbound.pools import Pool
 from power_bi.client import PowerBiClient
 from power_bi.credentials import CachedTokens
 from refresh import clock
@@ -36,14 +37,53 @@ from refresh.settings import current_settings
 
 Json = dict[str, Any]
 RPC = "http://rpc/durabletask/"
-CLIENT = json.dumps(
+BINDING = json.dumps(
     {
         "taskHubName": "Simulation",
         "creationUrls": {"createNewInstancePostUri": RPC, "createAndWaitOnNewInstancePostUri": RPC},
         "managementUrls": {"id": "INSTANCEID", "statusQueryGetUri": f"{RPC}instances/INSTANCEID"},
+        "requiredQueryStringParameters": "code=secret of the simulated app",
         "rpcBaseUrl": RPC,
     }
 )
+"""The text of the durable client binding, as functions are given it."""
+PROCESSES = 2
+"""Worker processes of the app: each has its own caches and its own memory of throttling."""
+PROCESS: ContextVar[int] = ContextVar("process", default=0)
+"""The worker process that the present function call runs in."""
+
+
+class World(Protocol):
+    """What is under the app: see `tests.simulation.world.World`. A smaller one is in `dev.polling`."""
+
+    @property
+    def random(self) -> Any:
+        """The dice."""
+
+    @property
+    def now(self) -> Any:
+        """The time (UTC)."""
+
+    def seconds(self) -> float:
+        """A monotonic clock."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets time pass."""
+
+    async def turn(self) -> None:
+        """A call is on its way: other code may run meanwhile."""
+
+    async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
+        """The engine's answer to a call of the durable client: HTTP status and body."""
+
+    def page(self, query: dict[str, str | None], continuation: str) -> tuple[list[Json], str]:
+        """A page of the engine's list."""
+
+    def power_bi(self, request: Request) -> Response:
+        """Power BI's answer."""
+
+    def callback(self, request: Request) -> Response:
+        """The answer of a receiver of callbacks."""
 
 
 @functools.cache
@@ -65,17 +105,17 @@ def durable_names() -> Functions:
     return durable_functions(tuple(app_functions().values()))
 
 
-def run_function(call: Call) -> Outcome:
-    """Runs what the engine asks for."""
-    kind = "orchestration" if call.kind == "episode" else call.kind
-    function = app_functions()[kind, call.function.lower()]
-    if kind != "activity":
-        return handle(function.handler, call.value)
-    arguments = {function.trigger["name"]: _decoded(call.value)}
-    arguments.update(dict.fromkeys(function.clients, CLIENT))
+def run_entity(call: Call) -> Outcome:
+    """Runs a batch of operations of an entity."""
+    return handle(app_functions()["entity", call.function.lower()].handler, call.value)
+
+
+async def run_activity(call: Call) -> Outcome:
+    """Runs an activity."""
+    function = app_functions()["activity", call.function.lower()]
+    arguments = {function.trigger["name"]: _decoded(call.value), **dict.fromkeys(function.clients, BINDING)}
     try:
-        value = function.handler(**arguments)
-        value = at_once(value) if function.is_async else value
+        value = await function.handler(**arguments)
         return Returned(ActivityTriggerConverter.encode(value, expected_type=None).value)
     except Exception as problem:
         return Raised(f"{type(problem).__name__}: {problem}", str(problem))
@@ -87,23 +127,23 @@ def orchestrator(name: str) -> tuple[Callable[..., Any], type | None]:
     return handler.orchestrator_function, getattr(handler, "_df_input_type", None)
 
 
-def call_http(name: str, request: Any) -> Any:
+async def call_http(name: str, request: Any) -> Any:
     """Runs an HTTP function."""
-    return at_once(app_functions()["http", name].handler(req=request, client=CLIENT))
+    return await app_functions()["http", name].handler(req=request, engine=BINDING)
 
 
-def durable_client() -> df.DurableOrchestrationClient:
-    """A client such as functions are given."""
-    return df.DurableOrchestrationClient(CLIENT)
-
-
-def run_timer(name: str) -> None:
+async def run_timer(name: str) -> None:
     """Runs a timer function."""
-    at_once(app_functions()["http", name].handler(timer=None, client=CLIENT))
+    await app_functions()["http", name].handler(timer=None, engine=BINDING)
+
+
+def durable_engine() -> Engine:
+    """The door to the engine, such as functions are given."""
+    return Engine(BINDING)
 
 
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that never really waits, because nothing here does."""
+    """What a coroutine returns that never really waits."""
     try:
         running.send(None)
     except StopIteration as end:
@@ -113,51 +153,6 @@ def at_once(running: Coroutine[Any, Any, Any]) -> Any:
 
 def _decoded(text: str) -> Any:
     return ActivityTriggerConverter.decode(meta.Datum(text, "json"), trigger_metadata={})
-
-
-class Session:
-    """Instead of the session of requests: hands each call to `answer`, without what requests does for a network."""
-
-    def __init__(self, answer: Callable[[Request], Any]) -> None:
-        self._answer = answer
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        data: bytes | None,
-        headers: dict[str, str],
-        auth: Any,
-        timeout: tuple[float, float],
-        **_: Any,
-    ) -> requests.Response:
-        """The service's answer; what it drops or gives too late is an error of requests."""
-        prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = method, url, data
-        prepared.headers = CaseInsensitiveDict(headers)
-        sent = auth(prepared)
-        answer = self._answer(Request(method, sent.path_url, dict(sent.headers), data or b""))
-        if answer.delay_seconds >= timeout[1]:
-            raise requests.ReadTimeout
-        if answer.dropped:
-            raise requests.ConnectionError
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(answer.headers)
-        response.raw = io.BytesIO(answer.body)
-        response.request, response.url = sent, url
-        return response
-
-    def post(self, url: str, **more: Any) -> requests.Response:
-        """A POST."""
-        return self.request("POST", url, **more)
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        pass
 
 
 class Histories:
@@ -185,43 +180,96 @@ class Histories:
         """Nothing to close."""
 
 
-class Installed:
-    """Puts a world under the app for as long as the block lasts. `world` has `now`, `random`, `rpc_post`,
-    `rpc_get`, `page`, `power_bi`, `receivers` and `sleep`."""
+class OfEachProcess:
+    """Stands for an object of which each worker process has its own."""
 
-    def __init__(self, world: Any, settings: dict[str, str]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.renew()
+
+    def renew(self) -> None:
+        """All processes end and new ones begin."""
+        self._each: Sequence[Any] = [self._make() for _ in range(PROCESSES)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._each[PROCESS.get()], name)
+
+
+class Installed:
+    """Puts a world under the app for as long as the block lasts."""
+
+    def __init__(self, world: World, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings
         self._undo: list[Callable[[], None]] = []
+        self._processes: list[OfEachProcess] = []
 
-    def __enter__(self) -> None:
-        world = self._world
+    def __enter__(self) -> "Installed":
         app_functions()
-        sdk = importlib.import_module("azure.durable_functions.models.DurableOrchestrationClient")
-        self._set(sdk, "post_async_request", _answers(world.rpc_post))
-        self._set(sdk, "get_async_request", _answers(world.rpc_get))
-        self._set(clock, "now", lambda: world.now)
-        self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
-        self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")
-        token = f"development-{world.random.getrandbits(64):x}"
-        client = PowerBiClient("http://127.0.0.1:1", CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0))
-        self._set(client._wire, "_session", Session(world.power_bi))
-        self._set(importlib.import_module("activities.model"), "configured_client", lambda: client)
-        post = importlib.import_module("activities.post")
-        waiting = types.SimpleNamespace(to_thread=_inline, sleep=world.sleep)
-        self._set(post, "asyncio", waiting)
-        self._set(importlib.import_module("triggers.idempotency"), "asyncio", waiting)
-        threads = types.SimpleNamespace(to_thread=_inline)
-        calling, listing = (importlib.import_module(name) for name in ("activities.callback", "triggers.instances"))
-        self._set(calling, "asyncio", threads)
-        self._set(calling, "_session", lambda uri: Session(world.receivers.answer))
-        self._set(listing, "asyncio", threads)
-        self._set(listing, "_page", lambda client, query, token: world.page(query, token))
         for name, value in self._settings.items():
             os.environ[name] = value
         current_settings.cache_clear()
+        self._install_clocks()
+        self._install_engine()
+        self._install_network()
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
         warnings.simplefilter("ignore")  # the SDK warns of its own future
+        return self
+
+    def new_processes(self) -> None:
+        """All worker processes end, and with them what they kept."""
+        for each in self._processes:
+            each.renew()
+
+    def _install_clocks(self) -> None:
+        world = self._world
+        monotonic = types.SimpleNamespace(monotonic=world.seconds)
+        self._set(clock, "now", lambda: world.now)
+        for module in ("durable.waits", "activities.post"):
+            self._set(importlib.import_module(module), "time", monotonic)
+        self._set(importlib.import_module("durable.waits"), "sleep", world.sleep)
+        looks = importlib.import_module("triggers.looks")
+        for cache in ("_QUEUES", "_RUNS"):
+            self._set(looks, cache, self._each(lambda: looks.Looks(world.seconds)))
+        self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
+        self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")
+
+    def _install_engine(self) -> None:
+        world = self._world
+        sdk = importlib.import_module("azure.durable_functions.models.DurableOrchestrationClient")
+        for method in ("get", "post", "delete"):
+            self._set(sdk, f"{method}_async_request", _answers(world, method.upper()))
+        engine = importlib.import_module("durable.engine")
+        self._set(engine, "fetch_page", lambda url, query, continuation: world.page(query, continuation))
+
+    def _install_network(self) -> None:
+        world = self._world
+
+        async def run(_pool: Pool, function: Callable[..., Any], *arguments: Any, **_limits: Any) -> Any:
+            """On no thread: the call is on its way, takes effect at one moment, and its answer comes back."""
+            await world.turn()
+            value = function(*arguments)
+            await world.turn()
+            return value
+
+        token = f"development-{world.random.getrandbits(64):x}"
+        transport = _transport(world.power_bi)
+
+        def client() -> PowerBiClient:
+            return PowerBiClient(
+                "http://127.0.0.1:1",
+                CachedTokens(lambda: (token, 3600.0), clock=lambda: 0.0),
+                transport=transport,
+            )
+
+        clients = self._each(client)
+        self._set(Pool, "run", run)
+        self._set(importlib.import_module("activities.model"), "configured_client", lambda: clients)
+        self._set(importlib.import_module("activities.callback"), "exchange", _transport(world.callback))
+
+    def _each(self, make: Callable[[], Any]) -> OfEachProcess:
+        self._processes.append(OfEachProcess(make))
+        return self._processes[-1]
 
     def __exit__(self, *problem: object) -> None:
         self._warnings.__exit__(None, None, None)
@@ -237,13 +285,21 @@ class Installed:
         setattr(owner, name, value)
 
 
-async def _inline(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    return function(*arguments, **more)
+def _transport(serve: Callable[[Request], Response]) -> Callable[[Outgoing, Limits], Received]:
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        parts = urlsplit(request.url)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        answer = serve(Request(request.method, path, dict(request.headers), request.body or b""))
+        if answer.delay_seconds >= limits.silence_seconds or answer.dropped:
+            raise NoAnswerError("ServerDisconnectedError")
+        return Received(answer.status, CIMultiDict(answer.headers), answer.body)
+
+    return transport
 
 
-def _answers(serve: Callable[..., list[Any]]) -> Callable[..., Coroutine[Any, Any, list[Any]]]:
+def _answers(world: World, method: str) -> Callable[..., Coroutine[Any, Any, list[Any]]]:
     async def request(url: str, data: Any = None, *_: Any, **__: Any) -> list[Any]:
-        return serve(url, data)
+        return await world.rpc(method, url, data)
 
     return request
 
@@ -257,15 +313,3 @@ def route(url: str) -> tuple[list[str], dict[str, str]]:
 def refused(problem: Refused) -> list[Any]:
     """How the RPC tells of a refusal."""
     return [problem.status, problem.body]
-
-
-class LogLines(logging.Handler):
-    """Hands the app's own log lines to the timeline."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__()
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """One line."""
-        self._tell(record.getMessage())

@@ -3,17 +3,24 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.simulation.episodes import NotDeterministicError
-from tests.simulation.invariants import QUIET, STEPS, Violation
-from tests.simulation.platform import Installed, LogLines
-from tests.simulation.scenario import Level, Scenario, scenario
-from tests.simulation.world import MOST_STEPS, START, World
+from tests.simulation.invariants import QUIET, STEPS
+from tests.simulation.loop import running
+from tests.simulation.platform import Installed
+from tests.simulation.rules import Violation
+from tests.simulation.scenario import START, Level, Scenario, scenario
+from tests.simulation.world import MOST_STEPS, World
 
 TIMELINE = 80
 """Lines of a timeline that are shown: enough to see what led to it, short enough to be read."""
+
+LOGGERS = ("activities", "durable", "entities", "triggers")
+"""Of the app, by its packages."""
 
 
 @dataclass
@@ -50,25 +57,50 @@ def run_day(day: Scenario) -> Result:
         result.timeline.append(f"{str(now - START)[:12]:>12}  {line}")
 
     world = World(day, told)
-    logger = logging.getLogger("refresh")
-    lines = LogLines(lambda line: told(world.now, line))
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(lines)
     began = time.process_time()
     try:
-        with Installed(world, day.settings):
+        with (
+            _logged(lambda line: told(world.now, line)),
+            Installed(world, day.settings) as installed,
+            running(world.loop),
+        ):
+            world.new_processes = installed.new_processes
             _play(world)
     except (Violation, NotDeterministicError) as violation:
         result.violation = str(violation)
-    finally:
-        logger.removeHandler(lines)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
     result.seconds = time.process_time() - began
     result.counts = world.happened()
     return result
+
+
+class _Lines(logging.Handler):
+    """Hands the app's own log lines on."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        self._tell(record.getMessage())
+
+
+@contextmanager
+def _logged(tell: Callable[[str], None]) -> Iterator[None]:
+    handler, before = _Lines(tell), []
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        before.append((logger, logger.level, logger.propagate))
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, level, propagate in before:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def _play(world: World) -> None:
@@ -77,10 +109,12 @@ def _play(world: World) -> None:
             for invariant in STEPS:
                 invariant(world)
             world.checked_posts = len(world.posts)
+        if world.loop.problems:
+            raise Violation(f"9: an exception that nothing awaited: {world.loop.problems[0]}")
         if world.steps > MOST_STEPS:
             raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
     for request in world.requests:
-        code, body = world.callers.look(request)
+        code, body = world.finish(world.callers.look(request))
         world.counts[f"told {body['status']}"] += 1
         world.counts["callers who shared"] += bool(body.get("sharedWith"))
         world.counts["adopted"] += body.get("servedBy") == "adopted"

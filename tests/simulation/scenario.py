@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from tests.simulation.quirks import direct_lake, imported_tables, other_words
@@ -11,6 +12,7 @@ Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 MINUTE, HOUR = 60.0, 3600.0
+START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
 
 Json = dict[str, Any]
 
@@ -21,6 +23,7 @@ class Rates:
 
     activity_dies_before: float = 0.0
     activity_dies_after: float = 0.0
+    activity_dies_midway: float = 0.0
     activity_twice: float = 0.0
     episode_lost: float = 0.0
     episode_sent_twice: float = 0.0
@@ -32,6 +35,10 @@ class Rates:
     runs_terminated: int = 0
     requests_terminated: int = 0
     timers_late: float = 0.0
+    signals_late: float = 0.0
+    reads_fail: float = 0.0
+    starts_refused: float = 0.0
+    purges: int = 0
     start_answer_lost: float = 0.0
     start_dropped: float = 0.0
     start_unavailable: float = 0.0
@@ -44,6 +51,7 @@ class Rates:
 LIGHT = Rates(
     activity_dies_before=0.01,
     activity_dies_after=0.01,
+    activity_dies_midway=0.01,
     activity_twice=0.01,
     episode_lost=0.01,
     episode_sent_twice=0.01,
@@ -55,6 +63,10 @@ LIGHT = Rates(
     runs_terminated=1,
     requests_terminated=1,
     timers_late=0.1,
+    signals_late=0.1,
+    reads_fail=0.01,
+    starts_refused=0.02,
+    purges=2,
     start_answer_lost=0.05,
     start_dropped=0.03,
     start_unavailable=0.05,
@@ -64,6 +76,8 @@ LIGHT = Rates(
     token_expired=0.01,
 )
 """A day on which everything may happen, most of it does not. A heavy day is six times worse."""
+LATE_ALL_DAY = 0.3
+"""On so many of the days with late messages all of them are late: HTTP and durable functions run on different hosts."""
 SERVICE_FAULTS = frozenset(
     {"start_answer_lost", "start_dropped", "start_unavailable", "read_unavailable", "read_drop", "throttled"}
     | {"token_expired"}
@@ -71,20 +85,28 @@ SERVICE_FAULTS = frozenset(
 
 
 @dataclass
-class Caller:
-    """One request: when it comes (seconds), what it wishes, and when it is cancelled (seconds after it came).
+class Repeat:
+    """A further POST under the same key: how many seconds after the first, what is different, and who sends it."""
 
-    `called_back`: waits to be; `another_after`: hands in another URI so many seconds after it came.
+    after: float
+    other: Json = field(default_factory=dict)
+    starter: str = "pipeline"
+
+
+@dataclass
+class Caller:
+    """One request: when it comes (seconds), what it asks for, and when it is cancelled (seconds after it came).
+
+    `called_back`: a receiver waits for a callback; `another_after`: another one does so many seconds after it came.
     """
 
     at: float
     dataset_id: str
-    wish: Json
+    spec: Json
     cancel_after: float | None = None
     called_back: bool = False
     another_after: float | None = None
-    repeats: list[tuple[float, Json]] = field(default_factory=list)
-    """The caller asks again under its key: how many seconds later, and what is different in its wish then."""
+    repeats: list[Repeat] = field(default_factory=list)
 
 
 @dataclass
@@ -105,6 +127,7 @@ class Scenario:
     words: Json = field(default_factory=dict)
     """What some faults are called today."""
     crash_times: list[float] = field(default_factory=list)
+    purge_times: list[float] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model is what fails: which."""
 
@@ -163,7 +186,7 @@ def _never_ends(day: Scenario, chance: random.Random) -> None:
     """Power BI never ends the first refresh of a model, and the caller who asked for it has a lot of patience."""
     first = day.callers[0]
     first.cancel_after = None
-    first.wish["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
+    first.spec["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
     day.knobs[first.dataset_id]["outcome"][0] = "Stuck"
     day.settings["POLL_MAX_SECONDS"] = str(max(float(day.settings["POLL_MAX_SECONDS"]), HOUR))
     day.settings["RECHECK_SECONDS"] = "1200.0"
@@ -224,15 +247,17 @@ def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
 
 
 def _have_keys(day: Scenario, chance: random.Random) -> None:
-    """Callers name their requests and ask again under the name: at once, soon, after the end, or for something else."""
+    """Callers use keys and ask again under them: at once, soon, after the end, for something else, or as another one."""
     for number, caller in enumerate(day.callers):
         if chance.random() < 0.3:
             continue
-        caller.wish["idempotencyKey"] = f"load {number}"
+        caller.spec["idempotencyKey"] = f"load {number}"
         for _ in range(chance.choice([0, 1, 1, 2, 4])):
             after = chance.choice([0.0, 0.0, chance.uniform(0, MINUTE), chance.uniform(0, 4 * HOUR)])
             other = {"refresh": {"type": "dataOnly"}} if chance.random() < 0.15 else {}
-            caller.repeats.append((after, other))
+            starter = "other team" if chance.random() < 0.15 else "pipeline"
+            caller.repeats.append(Repeat(after, other, starter))
+    day.purge_times = [chance.uniform(HOUR, 5 * HOUR) for _ in range(chance.randint(0, day.rates.purges))]
 
 
 def _try_again(day: Scenario, chance: random.Random) -> None:
@@ -242,11 +267,11 @@ def _try_again(day: Scenario, chance: random.Random) -> None:
         knobs["outcome"].append(chance.choice(["Completed", EVICTED]))
     for caller in day.callers:
         if chance.random() < 0.7:
-            caller.wish["retries"] = chance.choice([1, 2, 3, 10])
+            caller.spec["retries"] = chance.choice([1, 2, 3, 10])
 
 
 def _one_table_fails(day: Scenario, chance: random.Random) -> None:
-    """Callers wish for parts of the models, and now and then one table is what fails."""
+    """Callers ask for parts of the models, and now and then one table is what fails."""
     for model, knobs in day.knobs.items():
         day.failing[model] = table = chance.choice(["Sales", "DimDate"])
         objects = [
@@ -259,9 +284,9 @@ def _one_table_fails(day: Scenario, chance: random.Random) -> None:
     for caller in day.callers:
         if chance.random() < 0.8:
             objects = [{"table": name} for name in chance.sample(["Sales", "DimDate"], chance.randint(1, 2))]
-            caller.wish["refresh"] = {"objects": objects, "maxParallelism": 2}
+            caller.spec["refresh"] = {"objects": objects, "maxParallelism": 2}
             if chance.random() < 0.15:
-                caller.wish["refresh"] = {"type": "full"}
+                caller.spec["refresh"] = {"type": "full"}
 
 
 EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
@@ -298,26 +323,28 @@ def _rates(chance: random.Random, level: Level) -> Rates:
             if level == "heavy":
                 value = value * 3 if isinstance(value, int) else min(value * 6, 0.4)
             setattr(rates, entry.name, value)
+    if rates.signals_late and chance.random() < LATE_ALL_DAY:
+        rates.signals_late = 1.0
     return rates
 
 
 def _caller(chance: random.Random, model: str, span: float) -> Caller:
-    wish: Json = {"workspaceId": WORKSPACE, "datasetId": model}
+    spec: Json = {"workspaceId": WORKSPACE, "datasetId": model}
     kind = chance.random()
     if kind < 0.2:
-        wish["refresh"] = {"type": "full"}
+        spec["refresh"] = {"type": "full"}
     elif kind < 0.35:
-        wish["refresh"] = {"objects": [{"table": chance.choice(["Sales", "DimDate"])}], "maxParallelism": 2}
+        spec["refresh"] = {"objects": [{"table": chance.choice(["Sales", "DimDate"])}], "maxParallelism": 2}
     if chance.random() < 0.1:
-        wish["share"] = False
+        spec["share"] = False
     if chance.random() < 0.25:
-        wish["timeoutMinutes"] = chance.choice([0.5, 2, 10, 45])
-        if "refresh" in wish and chance.random() < 0.5:
-            wish["onTimeout"] = "cancel"
+        spec["timeoutMinutes"] = chance.choice([0.5, 2, 10, 45])
+        if "refresh" in spec and chance.random() < 0.5:
+            spec["onTimeout"] = "cancel"
     cancel_after = chance.choice([chance.uniform(0, MINUTE), chance.uniform(0, 20 * MINUTE)])
     # callers of one schedule come at the same moment
     at = chance.choice([0.0, span / 2, chance.uniform(0, span), chance.uniform(0, span)])
-    return Caller(at, model, wish, cancel_after if chance.random() < 0.2 else None)
+    return Caller(at, model, spec, cancel_after if chance.random() < 0.2 else None)
 
 
 def _callbacks(chance: random.Random, callers: list[Caller]) -> None:

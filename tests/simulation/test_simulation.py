@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.tally import Tally, words
+from dev.simulate.tally import Tally, label
 from tests.simulation import episodes
 from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import LEVELS, Level
@@ -70,7 +70,7 @@ def test_bad_days_are_bad(record_property: Record) -> None:
     for seed in range(BUSY_DAYS):
         tally.add(play(seed, "heavy"))
     seconds = f"{tally.seeds / tally.seconds:.1f} seeds a second and core"
-    counts = ", ".join(f"{words(name)} {tally.times[name]:,}" for name in sorted(tally.times) if tally.times[name])
+    counts = ", ".join(f"{label(name)} {tally.times[name]:,}" for name in sorted(tally.times) if tally.times[name])
     record_property("measured", f"simulation: {BUSY_DAYS} bad days, {seconds}: {counts}")
     assert tally.never(faults=True) == []
 

@@ -1,57 +1,66 @@
 """The world of one seed: the real app on the real engine, a Power BI service, callers, and an unkind scheduler.
 
-One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses.
+One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses. Function
+calls are coroutines on a loop of this world: whenever one waits for the engine, for Power BI or for time, all others
+may go on.
 """
 
+import asyncio
 import heapq
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from dev.power_bi.messages import Request, Response
-from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
-from devhost.engine.hub import Query
 from devhost.engine.model import Instance
-from refresh.history.rows import instant
+from durable.codec import unwrapped
+from refresh.queue.operations import Tidy
 from refresh.queue.state import Queue
+from refresh.queue.stored import load
+from refresh.times import instant
 from tests.simulation.callbacks import Receivers
 from tests.simulation.callers import Callers
+from tests.simulation.client import Client
 from tests.simulation.episodes import Episodes
-from tests.simulation.platform import Histories, durable_names, refused, route, run_function
-from tests.simulation.scenario import Scenario
+from tests.simulation.loop import Loop
+from tests.simulation.platform import (
+    PROCESS,
+    PROCESSES,
+    Histories,
+    durable_engine,
+    durable_names,
+    run_activity,
+    run_entity,
+)
+from tests.simulation.power_bi import ASKED_FOR_PERMIT, ORDER, PowerBi
+from tests.simulation.purge import Purge
+from tests.simulation.scenario import START, Scenario
 
-START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
-MOST_STEPS = 150_000
+MOST_STEPS = 200_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long work stays out of sight whose worker died, with the visibility time-outs of host.json."""
 TERMINATED = 0.05
 """How likely an episode's instance is terminated soon, as long as some are to be."""
 LATE_SECONDS = 20 * 60.0
 """How late a duplicate may come."""
+MIDWAY_SECONDS = 3.0
+"""Within how many seconds of its beginning an activity's worker dies that dies midway."""
+HTTP_DIES = 0.5
+"""How likely a crash ends the HTTP calls, too: they may run on another host than the durable functions."""
+TURNS = 0.4
+"""How likely a call lets others run before it takes effect, or before its answer is there."""
 
+T = TypeVar("T")
 Json = dict[str, Any]
 
 
-@dataclass
-class Post:
-    """A call that started or cancelled a refresh, or tried to: by which run, and the queue at that moment."""
-
-    at: datetime
-    dataset_id: str
-    run: str
-    accepted: str | None
-    members: list[str]
-    recorded: str | None
-
-
 class World:
-    """Runs a scenario. `told` gets a line for everything that happens; `after_step` is called after every step."""
+    """Runs a scenario. `told` gets a line for everything that happens."""
 
     def __init__(self, day: Scenario, told: Callable[[datetime, str], None] = lambda now, line: None) -> None:
         self.day, self.rates, self.told = day, day.rates, told
@@ -68,32 +77,36 @@ class World:
         )
         self.hub = Hub(self.engine)
         self._episodes = Episodes(day.seed)
-        self.service = PowerBiService(day.seed)
-        for model, knobs in day.knobs.items():
-            self.service.set_knobs(model, knobs)
-        for model, external in day.external:
-            self.service.add_external(model, external, START)
-        self._fault_rates: list[str] = []
-        """Which rate each of the service's fault rules comes from."""
-        self._faults()
+        self._numbers = count()
+        self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
+        self.loop = Loop(self.seconds, self.after)
+        self.client = Client(self)
+        self.service_side = PowerBi(self)
+        self.service, self.posts, self.cancels = (
+            self.service_side.service,
+            self.service_side.posts,
+            self.service_side.cancels,
+        )
+        self.truth, self.page, self.rpc = self.service_side.truth, self.client.page, self.client.rpc
         self.receivers = Receivers(self)
         self.callers = Callers(self)
         self.requests = self.callers.requests
-        self.posts: list[Post] = []
-        self.cancels: list[Post] = []
         self.checked_posts = 0
-        self.runs: dict[str, datetime] = {}
-        """Each run's first start, in the order of their first starts."""
         self.second_lives: set[str] = set()
-        self._order = "{}"
-        """What the activity was told that is at work now."""
-        self._numbers = count()
-        self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
-        self._flying: dict[Item, Callable[[], None]] = {}
+        self.terminated: set[str] = set()
+        """Instances that were terminated by hand."""
+        self.recorded: set[str] = set()
+        """Refreshes that a run told its queue of."""
+        self._activities: dict[Item, asyncio.Task[None]] = {}
+        self._calls: dict[asyncio.Task[Any], None] = {}
+        """HTTP calls on their way."""
+        self.new_processes: Callable[[], None] = lambda: None
         for caller in day.callers:
             self._at(caller.at, lambda caller=caller: self.callers.arrive(caller))  # type: ignore[misc]
         for seconds in day.crash_times:
             self._at(seconds, self._crash)
+        for seconds in day.purge_times:
+            self._at(seconds, lambda: self.spawn(Purge(self).run()))
         self._to_terminate = {
             "refresh_run": self.random.randint(0, day.rates.runs_terminated),
             "refresh_request": self.random.randint(0, day.rates.requests_terminated),
@@ -109,23 +122,26 @@ class World:
         if due_at is not None and due_at <= self.now:
             self.engine.ready(self.now)  # delivers what is due
             self.engine.commit()
-        items = self.engine.ready(self.now)
+        items, handles = self.engine.ready(self.now), self.loop.ready
         due = [entry for entry in self._agenda if entry[0] <= self.now]
-        pick = self.random.randrange(len(items) + len(due)) if items or due else -1
-        if pick >= len(items):
-            entry = due[pick - len(items)]
-            self._agenda.remove(entry)
-            heapq.heapify(self._agenda)
-            entry[2]()
-        elif pick >= 0:
-            self._begin(items[pick])
-        else:
+        choices = len(items) + len(due) + len(handles)
+        pick = self.random.randrange(choices) if choices > 1 else choices - 1
+        if pick < 0:
             times = [self.engine.next_due(), self._agenda[0][0] if self._agenda else None]
             known = [time for time in times if time is not None]
             if not known:
                 return False
             self.now = max(self.now, min(known))
             return True
+        if pick < len(handles):
+            self.loop.run(handles.pop(pick))
+        elif pick < len(handles) + len(due):
+            entry = due[pick - len(handles)]
+            self._agenda.remove(entry)
+            heapq.heapify(self._agenda)
+            entry[2]()
+        else:
+            self._begin(items[pick - len(handles) - len(due)])
         self.engine.commit()
         return True
 
@@ -136,18 +152,60 @@ class World:
         """Has something happen so many seconds from now."""
         heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._numbers), act))
 
-    def chance(self, name: str) -> bool:
+    def later(self, least: float, most: float) -> datetime:
+        """A time to come."""
+        return self.now + timedelta(seconds=self.random.uniform(least, most))
+
+    def seconds(self) -> float:
+        """Seconds since the day began."""
+        return (self.now - START).total_seconds()
+
+    def chance(self, name: str, factor: float = 1.0) -> bool:
         """Whether a fault strikes now; counted."""
         rate = getattr(self.rates, name)
-        struck = bool(rate > 0 and self.random.random() < rate)
+        struck = bool(rate > 0 and self.random.random() < rate * factor)
         self.counts[name] += struck
         return struck
+
+    # ---- function calls -----------------------------------------------------------------------------------------
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets virtual time pass."""
+        await asyncio.sleep(seconds)
+
+    async def turn(self) -> None:
+        """A call is on its way: what else is under way may come first."""
+        if self.random.random() < TURNS:
+            await asyncio.sleep(self.random.choice([0, 0, 0.01, 0.3]))
+
+    def spawn(self, running: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Begins something that goes on beside all else."""
+        return self.loop.create_task(running)
+
+    async def call(self, running: Coroutine[Any, Any, T]) -> T | None:
+        """The answer of an HTTP function, or that of a timer, in one of the worker processes; None if its host died."""
+        PROCESS.set(self.random.randrange(PROCESSES))
+        task = self.loop.create_task(running)
+        self._calls[task] = None
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return None
+        finally:
+            self._calls.pop(task, None)
+
+    def finish(self, running: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine returns; meanwhile the day goes on."""
+        task = self.spawn(running)
+        while not task.done():
+            self.step()
+        return task.result()
 
     # ---- the engine's work ----------------------------------------------------------------------------------------
 
     def _begin(self, item: Item) -> None:
         if self.chance("work_hidden"):
-            self.engine.hide(item, self._later(*HIDDEN_SECONDS))
+            self.engine.hide(item, self.later(*HIDDEN_SECONDS))
             return
         if item.kind == "activity" and self.chance("activity_twice"):
             self.engine.duplicate(item)
@@ -157,14 +215,16 @@ class World:
         # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
         self.now += timedelta(milliseconds=self.random.randint(1, 20))
         if item.kind == "activity":
-            self._activity(item, call)
+            self._activities[item] = self.spawn(self._activity(item, call))
+            if self.chance("activity_dies_midway"):
+                self.after(self.random.uniform(0, MIDWAY_SECONDS), lambda: self._kill(item))
         elif item.kind == "episode":
             instance = self.engine.instances[item.key]
             self._watch(instance)
             self._finish(item, self._episodes.run(call, instance, self.engine.agenda.flying[item]))
         else:
             self._remember_operations(item, call)
-            self._finish(item, run_function(call))
+            self._finish(item, run_entity(call))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         if self.chance("episode_lost"):
@@ -174,47 +234,44 @@ class World:
         else:
             self.engine.complete(item, outcome, self.now)
 
-    def _activity(self, item: Item, call: Call) -> None:
-        """It takes a while; its effect comes at its beginning or at its end, and its worker may die before or after."""
-        early = self.random.random() < 0.5
-        outcome = self._effect(call) if early else None
-
-        def land() -> None:
-            if self._flying.pop(item, None) is None:
+    async def _activity(self, item: Item, call: Call) -> None:
+        """It takes a while; its worker may die before it, in it, or before its answer is kept."""
+        ORDER.set(call.value)
+        ASKED_FOR_PERMIT.set(False)
+        PROCESS.set(self.random.randrange(PROCESSES))
+        seconds, early = self.random.choice([0.0, 0.05, 0.3, 2.0]), self.random.random() < 0.5
+        if not early:
+            await self.sleep(seconds)
+            if self.chance("activity_dies_before"):
+                self._abandon(item)
                 return
-            if not early and self.chance("activity_dies_before"):
-                self.engine.abandon(item, self._later(*HIDDEN_SECONDS))
-                return
-            result = outcome or self._effect(call)
-            if self.chance("activity_dies_after"):
-                self.engine.abandon(item, self._later(*HIDDEN_SECONDS))
-            else:
-                self.engine.complete(item, result, self.now)
+        outcome = await run_activity(call)
+        if early:
+            await self.sleep(seconds)
+        if self.chance("activity_dies_after"):
+            self._abandon(item)
+            return
+        del self._activities[item]
+        self.engine.complete(item, outcome, self.now)
 
-        self._flying[item] = land
-        self.after(self.random.choice([0.0, 0.05, 0.3, 2.0]), land)
+    def _kill(self, item: Item) -> None:
+        task = self._activities.get(item)
+        if task is not None:
+            task.cancel()
+            self._abandon(item)
 
-    async def sleep(self, seconds: float) -> None:
-        """Somebody waits a moment: what is under way to entities may arrive, and twins may come in between."""
-        self.engine.commit()
-        order = self._order
-        self.callers.race()
-        items = [item for item in self.engine.ready(self.now) if item.kind != "episode"]
-        for item in self.random.sample(items, min(len(items), self.random.randint(0, 3))):
-            if item in self.engine.ready(self.now):
-                self._begin(item)
-                self.engine.commit()
-        self._order = order
-
-    def _effect(self, call: Call) -> Outcome:
-        self._order = call.value
-        return run_function(call)
+    def _abandon(self, item: Item) -> None:
+        del self._activities[item]
+        self.engine.abandon(item, self.later(*HIDDEN_SECONDS))
 
     def _remember_operations(self, item: Item, call: Call) -> None:
         """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
-        if not self.rates.operation_again_late:
+        again = self.rates.operation_again_late
+        if not again and '"record"' not in call.value:
             return
         for operation in json.loads(call.value)["batch"]:
+            if operation["name"] == "record":
+                self.recorded.add(json.loads(json.loads(operation["input"]))["refresh_id"])
             if self.chance("operation_again_late"):
                 body = {
                     "op": operation["name"],
@@ -229,9 +286,6 @@ class World:
         fires = now + timedelta(seconds=max(0, int((due - now).total_seconds())))
         return fires + timedelta(seconds=self.random.uniform(0, 12)) if self.chance("timers_late") else fires
 
-    def _later(self, least: float, most: float) -> datetime:
-        return self.now + timedelta(seconds=self.random.uniform(least, most))
-
     def _delay(self) -> float:
         return self.random.choice([0.0, self.random.uniform(0, 60), self.random.uniform(0, LATE_SECONDS)])
 
@@ -239,8 +293,14 @@ class World:
         """The host dies: what was in flight is seen again only after a while."""
         self.counts["crashes"] += 1
         self.told(self.now, "the host dies")
-        self._flying.clear()
-        self.engine.crash(self._later(*HIDDEN_SECONDS))
+        for task in self._activities.values():
+            task.cancel()
+        self._activities.clear()
+        if self.random.random() < HTTP_DIES:
+            for call in self._calls:
+                call.cancel()
+        self.new_processes()
+        self.engine.crash(self.later(*HIDDEN_SECONDS))
 
     def _watch(self, instance: Instance) -> None:
         self.longest_history = max(self.longest_history, len(instance.history or ()))
@@ -249,10 +309,11 @@ class World:
             self.after(self.random.uniform(0, 60), lambda: self._terminate(instance.name, instance.id))
 
     def _terminate(self, kind: str, victim: str) -> None:
-        if self.engine.instances[victim].terminal:
+        if victim not in self.engine.instances or self.engine.instances[victim].terminal:
             return
         self.counts[f"{kind} terminated"] += 1
         self.told(self.now, f"{victim} is terminated by hand")
+        self.terminated.add(victim)
         self.hub.terminate(victim, "by hand", self.now)
         for request in self.requests:
             if request.id == victim:
@@ -262,58 +323,10 @@ class World:
         """A day later the hourly timer comes by."""
         self.now += timedelta(hours=25)
         for dataset_id in self.day.knobs:
-            text = json.dumps(json.dumps({"at": instant(self.now)}))
-            self.hub.signal("dataset_queue", dataset_id, "tidy", text, self.now)
-        self.engine.commit()
+            self.spawn(durable_engine().tell_queue(dataset_id, Tidy(at=instant(self.now))))
 
-    # ---- the durable client ---------------------------------------------------------------------------------------
-
-    def rpc_post(self, url: str, data: Any) -> list[Any]:
-        """POST of the durable client."""
-        parts, query = route(url)
-        text = None if data is None else json.dumps(data)
-        try:
-            match parts:
-                case ["orchestrators", name, instance]:
-                    self.hub.start(name, instance, text, self.now)
-                    self._started(name, instance, text)
-                    return [202, {"id": instance}]
-                case ["instances", instance, "raiseEvent", event]:
-                    self.hub.must_live(instance)
-                    if not (event.startswith("wake") and self.chance("wake_lost")):
-                        self.hub.raise_event(instance, event, text, self.now)
-                    return [202, None]
-                case ["entities", name, key]:
-                    self.hub.signal(name, key, query["op"], text, self.now)
-                    return [202, None]
-        except Refused as problem:
-            return refused(problem)
-        raise AssertionError(f"the simulation has no {url}")
-
-    def rpc_get(self, url: str, _: Any = None) -> list[Any]:
-        """GET of the durable client."""
-        parts, query = route(url)
-        try:
-            match parts:
-                case ["instances"]:
-                    return [200, self.page(query, "")[0]]
-                case ["instances", instance]:
-                    status = self.hub.status(instance)
-                    return [404, ""] if status is None else [200, status]
-                case ["entities", name, key]:
-                    return [200, self.hub.entity_state(name, key)]
-        except Refused as problem:
-            return refused(problem)
-        raise AssertionError(f"the simulation has no {url}")
-
-    def page(self, query: dict[str, str], token: str) -> tuple[list[Json], str]:
-        """A page of the engine's list."""
-        statuses = frozenset(filter(None, query.get("runtimeStatus", "").split(",")))
-        return self.hub.query(Query(query.get("instanceIdPrefix", ""), statuses=statuses, after=token))
-
-    def _started(self, name: str, instance: str, text: str | None) -> None:
-        if name == "refresh_run":
-            self.runs.setdefault(instance.rsplit("-g", 1)[0], self.now)
+    def started(self, name: str, instance: str, text: str | None) -> None:
+        """The engine took a start, which may come a second time."""
         if self.chance("start_again_late"):
 
             def again() -> None:
@@ -326,71 +339,22 @@ class World:
 
             self.after(self._delay(), again)
 
-    # ---- Power BI -------------------------------------------------------------------------------------------------
+    # ---- what the app reaches -------------------------------------------------------------------------------------
 
-    def _faults(self) -> None:
-        seconds = self.random.choice([1, 30, 600, 3600])
-        rules: list[tuple[str, float, Json]] = [
-            ("start_answer_lost", 0.5, {"fault": "drop", "route": "start", "afterEffect": True}),
-            ("start_answer_lost", 0.5, {"fault": "gatewayTimeout", "route": "start", "afterEffect": True}),
-            ("start_dropped", 1, {"fault": "acceptedButDropped", "route": "start"}),
-            ("start_unavailable", 0.5, {"fault": "unavailable", "route": "start"}),
-            ("start_unavailable", 0.5, {"fault": "drop", "route": "start"}),
-            ("read_unavailable", 1, {"fault": "serverError"}),
-            ("read_drop", 1, {"fault": "drop"}),
-            ("throttled", 1, {"fault": "throttled", "seconds": seconds}),
-            ("token_expired", 1, {"fault": "tokenExpired"}),
-        ]
-        for rate, share, rule in rules:
-            probability = getattr(self.rates, rate) * share
-            if probability > 0:
-                self._fault_rates.append(rate)
-                name = self.day.words.get(rule["fault"], rule["fault"])
-                self.service.add_fault({"probability": probability, **rule, "fault": name})
+    def power_bi(self, request: Request) -> Response:
+        """Power BI's answer."""
+        return self.service_side.answer(request)
+
+    def callback(self, request: Request) -> Response:
+        """The answer of a receiver of callbacks."""
+        return self.receivers.answer(request)
 
     def happened(self) -> Counter[str]:
         """How often each thing happened, of the service's faults how many calls they hit."""
-        struck: Counter[str] = Counter()
-        for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
-            struck[rate] += rule["struck"]
-        return self.counts + struck
-
-    def power_bi(self, request: Request) -> Response:
-        """The service's answer, and a note of every refresh that was asked for or cancelled."""
-        response = self.service.handle(request, self.now)
-        if request.method == "GET":
-            return response
-        dataset_id = request.path.split("/")[6]
-        queue = self.queue(dataset_id)
-        active = queue.runs[0] if queue.runs else None
-        posted = request.method == "POST"
-        made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
-        known = {post.accepted for post in self.posts} if posted else set()
-        note = Post(
-            self.now,
-            dataset_id,
-            str(json.loads(self._order).get("run", "")),
-            made if made not in known else None,
-            [member.id for member in active.members] if active else [],
-            active.refresh_id if active else None,
-        )
-        (self.posts if posted else self.cancels).append(note)
-        result = "no answer" if response.dropped else f"HTTP {response.status}"
-        self.told(self.now, f"power bi: {request.method} for {note.run or '?'}: {result}, made {note.accepted}")
-        return response
-
-    def _newest_own(self, dataset_id: str) -> str | None:
-        own = [entry for entry in self.truth(dataset_id) if not entry["external"]]
-        dropped = self.service.seen(dataset_id, self.now)["dropped"]
-        return own[-1]["requestId"] if own else dropped[-1] if dropped else None
-
-    def truth(self, dataset_id: str) -> list[Json]:
-        """The true state of a model's refreshes, oldest first."""
-        found: list[Json] = self.service.seen(dataset_id, self.now)["refreshes"]
-        return found
+        return self.counts + self.service_side.struck()
 
     def queue(self, dataset_id: str) -> Queue:
         """The queue of a dataset as it is kept."""
         entity = self.engine.entities.get(f"@dataset_queue@{dataset_id}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
-        return Queue.from_json(json.loads(state) if isinstance(state, str) and state else state or None)
+        return load(unwrapped(state))

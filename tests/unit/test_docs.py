@@ -1,4 +1,4 @@
-"""The operator's documentation says what is there."""
+"""The documentation for operators and callers agrees with the code."""
 
 import ast
 import json
@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+APP = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
+"""The packages that are deployed; a name without a folder is skipped."""
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def sources(pattern: str = "*.py") -> Iterator[str]:
+    """The source of every module of the app whose file name fits."""
+    for package in APP:
+        for file in sorted((ROOT / package).rglob(pattern)):
+            yield file.read_text(encoding="utf-8")
 
 
 def rows(head: str) -> list[list[str]]:
@@ -28,35 +37,34 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def events(source: str) -> Iterator[str]:
-    """The first arguments of all calls of `entry`; of a conditional one both of its values."""
+    """The event names: the first arguments of all calls of `Event`; both values of a conditional one."""
     for call in ast.walk(ast.parse(source)):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "entry":
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Event":
             first = call.args[0]
+            if isinstance(first, ast.Attribute):
+                continue  # the event copies itself
             for value in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
-                assert isinstance(value, ast.Constant), "an event is a text that can be looked up"
+                assert isinstance(value, ast.Constant), "an event has a constant name, so that it can be looked up"
                 yield str(value.value)
 
 
 def test_every_setting_of_host_json_is_explained() -> None:
-    """Same settings, same values, in the same order."""
+    """The same settings with the same values in the same order."""
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     documented = [(name.strip("`"), value.strip("`")) for name, value, *_ in rows("setting | value")]
     assert documented == list(leaves(host))
 
 
 def test_every_log_event_is_explained() -> None:
-    """What the code writes as `event`, the operator finds in the table, and nothing else."""
-    written: set[str] = set()
-    for folder in ("activities", "orchestrators", "refresh", "triggers"):
-        for file in (ROOT / folder).glob("*.py"):
-            written |= set(events(file.read_text(encoding="utf-8")))
+    """The table lists every event that the code logs, and no other."""
+    written = {event for source in sources() for event in events(source)}
     documented = {name.strip("` ") for cell, *_ in rows("event") for name in cell.split(",")}
     assert len(written) > 15
     assert documented == written
 
 
 def refusals(source: str) -> Iterator[str]:
-    """The codes of all calls of `error` and of all refusals that are raised."""
+    """The codes in all calls of `error` and in all refusals that are raised."""
     places = {"error": 1, "BadRequestError": 2, "UriError": 1}
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:
@@ -66,11 +74,8 @@ def refusals(source: str) -> Iterator[str]:
 
 
 def test_every_refusal_of_a_call_is_explained() -> None:
-    """What the routes answer as `code` beside the failures of a refresh is in the last table of errors.md."""
-    written = {"InvalidRequest"}
-    for folder in ("refresh", "triggers"):
-        for file in (ROOT / folder).glob("*.py"):
-            written |= set(refusals(file.read_text(encoding="utf-8")))
+    """The last table of errors.md lists every `code` of an answer that is not the outcome of a refresh."""
+    written = {"InvalidRequest", *(code for source in sources() for code in refusals(source))}
     table = (ROOT / "docs/errors.md").read_text(encoding="utf-8").split("| code | status | meaning |", 1)[1]
     documented = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
     assert len(written) > 5
@@ -78,7 +83,7 @@ def test_every_refusal_of_a_call_is_explained() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    """Method and path of each HTTP function, and no others; the two URIs that are handed out go by their names."""
+    """Method and path of each HTTP function, and no others; statusUri and cancelUri are documented by name."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").split("| route | who may |", 1)[1].split("\n\n", 1)[0]
     documented = set(re.findall(r"^\| `(\w+) /api/([^?`]+)", table, re.MULTILINE))
     by_name = {"statusUri": "refreshes/{id}", "cancelUri": "refreshes/{id}"}
@@ -86,10 +91,8 @@ def test_every_route_is_documented() -> None:
         (method, by_name[name]) for method, name in re.findall(r"^\| `(\w+)` on the `(\w+)`", table, re.MULTILINE)
     }
     served = set()
-    for file in (ROOT / "triggers").glob("http_*.py"):
-        for route, methods in re.findall(
-            r'route\(route="([^"]+)", methods=\[([^\]]+)\]', file.read_text(encoding="utf-8")
-        ):
+    for source in sources("http_*.py"):
+        for route, methods in re.findall(r'http_function\(bp, route="([^"]+)", methods=\[([^\]]+)\]', source):
             served |= {(method.strip('" '), route) for method in methods.split(",")}
     assert len(served) > 6
     assert documented == served

@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from refresh.request.options import WITHOUT_POLICY, check_options
-from refresh.request.spec import parse_wish
+from refresh.request.spec import parse_spec
+from refresh.scope.options import WITHOUT_POLICY, check_options
+from refresh.scope.scope import RefreshOptions, canonical_objects
 from refresh.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
@@ -19,8 +21,9 @@ IDS = {"workspaceId": "01234567-89ab-cdef-0123-456789abcdef", "datasetId": "fedc
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_a_recipe_is_accepted(body: dict[str, Any]) -> None:
     """As it stands on the page, with the ids of a model."""
-    wish = parse_wish(json.dumps({**IDS, **body}).encode(), Settings())
-    assert wish.scope.refresh == check_options(body["refresh"])
+    spec = parse_spec(json.dumps({**IDS, **body}).encode(), Settings())
+    expected = msgspec.convert(check_options(body["refresh"]), RefreshOptions)
+    assert spec.scope.refresh == msgspec.structs.replace(expected, objects=canonical_objects(expected.objects))
 
 
 def test_the_recipes_are_all_there() -> None:

@@ -1,11 +1,11 @@
 """What we answer, as JSON Schema. Callers should expect further keys of later versions."""
 
-from typing import Any
+from typing import Any, get_args
 
 from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
+from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
-from refresh.request.state import SERVERS
 
 Json = dict[str, Any]
 
@@ -178,12 +178,13 @@ def schemas() -> Json:
             {
                 "error": ref("Failure"),
                 **identity,
+                **_names(),
                 **repeated,
                 **to_look_at,
                 "position": maybe(_count("Runs ahead of this one.")),
                 **run,
                 "sharedWith": maybe(_count("Other requests in the run.")),
-                "servedBy": maybe(text(_SERVED_BY, enum=[*SERVERS, None])),
+                "servedBy": maybe(text(_SERVED_BY, enum=[*get_args(ServedBy), None])),
                 **asked,
                 "startedAt": maybe(time("When the refresh started.")),
                 **ended,
@@ -216,7 +217,7 @@ def schemas() -> Json:
                             "runId": text("As above."),
                             "refreshId": text("As above."),
                             "sharedWith": _count("As above."),
-                            "servedBy": text("As above.", enum=list(SERVERS)),
+                            "servedBy": text("As above.", enum=list(get_args(ServedBy))),
                             "startedAt": time("As above."),
                             "endedAt": time("As above."),
                         },
@@ -226,10 +227,12 @@ def schemas() -> Json:
                 "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
             },
             "The status of a request.",
-            optional=("error", "repeated", *to_look_at),
+            optional=("error", "repeated", *to_look_at, *_names()),
         ),
         "Summary": record(
-            {**identity, **run, **asked, **ended, "error": maybe(ref("Failure"))}, "A request in the list."
+            {**identity, **_names(), **run, **asked, **ended, "error": maybe(ref("Failure"))},
+            "A request in the list.",
+            optional=tuple(_names()),
         ),
         "Requests": record(
             {
@@ -254,6 +257,7 @@ def schemas() -> Json:
         "Queue": record(
             {
                 "datasetId": identity["datasetId"],
+                **_names(),
                 "waiting": _count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
@@ -285,10 +289,18 @@ def _finding(identity: Json) -> Json:
             "notChecked": text("What only a refresh shows."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
+            **_names(),
         },
         "What stands in the way of a refresh.",
         optional=("error",),
     )
+
+
+def _names() -> Json:
+    return {
+        "modelName": maybe(text("The name of the model, if it is known.")),
+        "workspaceName": maybe(text("The name of the workspace, if it is known.")),
+    }
 
 
 def _run() -> Json:

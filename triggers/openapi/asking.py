@@ -5,10 +5,8 @@ It says how to send it; the app also takes other letter case, and numbers and bo
 
 from typing import Any
 
-from refresh.reporting.callback import MOST_URI_CHARACTERS
-from refresh.request.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
-from refresh.request.options import MAX_RETRIES as MAX_RETRY_COUNT
-from refresh.request.reply import MOST_WAIT_SECONDS
+from refresh.request.callback_uri import MAX_URI_CHARACTERS
+from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import (
     CALLER_KEY,
     DEFAULT_TIMEOUT_MINUTES,
@@ -18,6 +16,8 @@ from refresh.request.spec import (
     MAX_TIMEOUT_MINUTES,
     NOTIFY_OPTIONS,
 )
+from refresh.scope.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
+from refresh.scope.options import MAX_RETRIES as MAX_RETRY_COUNT
 
 Json = dict[str, Any]
 
@@ -172,14 +172,14 @@ def request() -> Json:
             "waitSeconds": {
                 "type": "number",
                 "minimum": 0,
-                "maximum": MOST_WAIT_SECONDS,
+                "maximum": MAX_WAIT_SECONDS,
                 "default": 0,
                 "description": "How long the answer may wait for the end of the request; not with callBackUri.",
             },
             "callBackUri": {
                 "type": ["string", "null"],
                 "format": "uri",
-                "maxLength": MOST_URI_CHARACTERS,
+                "maxLength": MAX_URI_CHARACTERS,
                 "description": "Called once at the end, as the WebHook activity of Data Factory wants it. https, a "
                 "host that the app allows, no user and no fragment.",
             },

@@ -1,4 +1,7 @@
-"""`python -m devhost --app DIR --port P --state PATH`: hosts a function app on this machine."""
+"""`python -m devhost --app DIR --port P --state PATH`: hosts a function app on this machine.
+
+`python -m devhost histories --help`: writes the histories in a state to files.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,19 @@ import socket
 import sys
 from pathlib import Path
 
+from devhost import histories
 from devhost.app.index import IndexingError
 from devhost.app.settings import BadSettings
 from devhost.engine import StateInUse
 from devhost.engine.sqlite_store import StateTooNew
+from devhost.faults import BadFaults, Faults
 from devhost.host import Host, Options
+from devhost.http_only import HttpOnlyHost, NoEngine
+from devhost.logs import LostLines, host_thread
 from devhost.web.server import PortTaken
 
 
-def _options(arguments: list[str] | None) -> Options:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devhost", description=__doc__)
     parser.add_argument("--app", type=Path, required=True, help="folder with function_app.py and host.json")
     parser.add_argument("--port", type=int, default=7071, help="port on 127.0.0.1 (default 7071; 0: any free one)")
@@ -30,40 +37,92 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument(
         "--exact-timers", action="store_true", help="do not cut timers to whole seconds as Azure Storage does"
     )
-    a = parser.parse_args(arguments)
-    return Options(a.app, a.state, a.port, a.key, a.keys, a.exact_timers)
+    parser.add_argument(
+        "--http-only",
+        action="store_true",
+        help="serve only the app's HTTP functions, beside the devhost that has the state open",
+    )
+    parser.add_argument("--record", type=Path, metavar="DIR", help="write the history of each generation that ends")
+    faults = parser.add_argument_group("faults of the platform (off by default)")
+    faults.add_argument(
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="starts, signals and events of clients arrive after up to SECONDS, in any order",
+    )
+    faults.add_argument(
+        "--internal-latency",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="so do messages between orchestrations, entities and activities",
+    )
+    faults.add_argument(
+        "--blob-reads-fail",
+        type=float,
+        default=0.0,
+        metavar="RATE",
+        help="the first read after the rewrite of a large value is a 500, with this probability (0 to 1)",
+    )
+    faults.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs until Ctrl-C or SIGTERM. Exit code 2: the app or the settings cannot be used; stderr says why."""
-    options = _options(arguments)
+    """Runs until Ctrl-C or SIGTERM. Exit code 2: the app or the settings cannot be used; stderr has the reason."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["histories"]:
+        return histories.main(arguments[1:])
+    a = _parser().parse_args(arguments)
+    lost = _log()
+    ended = _Ended()
+    try:
+        host = _host(a, lost, ended)
+    except (IndexingError, BadSettings, BadFaults, NoEngine, StateInUse, StateTooNew, PortTaken) as problem:
+        print(f"devhost: {problem}", file=sys.stderr)
+        return 2
+    print(f"devhost ready: {host.base} (app {a.app}, {len(host.functions)} functions)", flush=True)
+    if host.keys.checked:
+        print(f"devhost keys: host key {host.keys.host}, master key {host.keys.master}", file=sys.stderr, flush=True)
+    ended.wait()
+    with contextlib.suppress(TimeoutError):
+        host.stop()
+    if lost.summary():
+        print(f"devhost: {lost.summary()}", file=sys.stderr, flush=True)
+    return 1 if ended.broken is not None else 0
+
+
+def _host(a: argparse.Namespace, lost: LostLines, ended: _Ended) -> Host | HttpOnlyHost:
+    if a.http_only:
+        return HttpOnlyHost(a.app, a.state, a.port, lost)
+    faults = Faults(a.latency, a.internal_latency, a.blob_reads_fail, a.seed)
+    options = Options(a.app, a.state, a.port, a.key, a.keys, a.exact_timers, faults, a.record)
+    host = Host(options, lost=lost)
+    host.runner.failed = ended.because
+    return host
+
+
+def _log() -> LostLines:
+    """Configures logging to stderr, without the lines that Azure would lose."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     # The SDK's HTTP client and the token library log every request at INFO.
     for noisy in ("azure.core", "azure.identity", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    ended = _Ended()
-    try:
-        host = Host(options)
-    except (IndexingError, BadSettings, StateInUse, StateTooNew, PortTaken) as problem:
-        print(f"devhost: {problem}", file=sys.stderr)
-        return 2
-    host.runner.failed = ended.because
-    print(f"devhost ready: {host.base} (app {options.app}, {len(host.functions)} functions)", flush=True)
-    if options.check_keys:
-        print(f"devhost keys: host key {host.keys.host}, master key {host.keys.master}", file=sys.stderr, flush=True)
-    ended.wait()
-    with contextlib.suppress(TimeoutError):
-        host.stop()
-    return 1 if ended.broken is not None else 0
+    lost = LostLines()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lost)
+    host_thread()
+    return lost
 
 
 class _Ended:
-    """The wish that the process end: Ctrl-C, SIGTERM, or the engine has failed.
+    """What ends the process: Ctrl-C, SIGTERM, or a failure of the engine.
 
-    A signal that arrives just before a lock or an event is waited for is only seen after that wait, which may be for
-    ever. So what is waited for is a byte that Python's own signal handler writes.
+    A signal that arrives just before the main thread waits for a lock or an event is only handled after that wait,
+    which may never end. So the main thread waits for a byte that Python's own signal handler writes.
     """
 
     def __init__(self) -> None:

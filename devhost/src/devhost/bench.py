@@ -1,6 +1,6 @@
-"""`python -m devhost.bench`: how many orchestrations of five sequential activities a second, with the state on disk.
+"""`python -m devhost.bench`: orchestrations of five sequential activities a second, with the state on disk.
 
-Runs in this process what the devhost runs (engine, SQLite, pool threads, the real SDK), without HTTP in front.
+Runs the parts of the devhost without HTTP in this process: engine, SQLite, pool threads, the real SDK.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACTIVITIES = 5
 
 
 def measure(count: int, state: Path) -> float:
-    """Seconds for `count` orchestrations, all started at once. Raises RuntimeError when one does not end right."""
+    """Seconds for `count` orchestrations that start together. Raises RuntimeError for a wrong output."""
     functions = load(Path(__file__).parent / "bench_app")
     invoker = Invoker(functions, lambda binding: "{}")
     store = SqliteStore(state)
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     count: int = parser.parse_args().count
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the promise is for one core
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the number is for one core
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         seconds = measure(count, Path(directory))
     cpu = time.process_time()

@@ -1,37 +1,38 @@
-"""One hosted app: its functions, engine and ports put together."""
+"""One hosted app with its functions, engine and ports."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devhost.app.index import Function, IndexingError, durable_functions, load
+from devhost.app.index import durable_functions, load
 from devhost.app.invoke import Invoker
 from devhost.app.settings import HostSettings, load_app_settings, load_host_settings
 from devhost.app.timers import Timers
 from devhost.engine import Call, Engine, Outcome, SqliteStore, exact, whole_seconds
+from devhost.faults import FaultControl, Faults
+from devhost.histories import Recorder
+from devhost.http_only import Running
+from devhost.logs import LostLines
 from devhost.runner import Runner
-from devhost.web.constraints import BadTemplate
+from devhost.web.admin import ADMIN, Admin
 from devhost.web.keys import Keys
 from devhost.web.management import Management
 from devhost.web.messages import Answer, Request
 from devhost.web.payloads import RPC, WEBHOOKS, Links
 from devhost.web.server import Server, bind, bind_rpc
-from devhost.web.triggers import HttpTriggers
+from devhost.web.triggers import triggers
 
 log = logging.getLogger("devhost")
 
 
-_ADMIN = "/admin/functions/"
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     app: Path
     state: Path
@@ -39,15 +40,21 @@ class Options:
     key: str | None = None
     check_keys: bool = False
     exact_timers: bool = False
+    faults: Faults = field(default_factory=Faults)
+    record: Path | None = None
+    """Folder for the history of each generation that ends; None: no recording."""
 
 
 class Host:
-    """Hosts one app until stop(). Raises IndexingError, BadSettings, StateInUse or PortTaken at once.
+    """Hosts one app until stop(). The constructor raises IndexingError, BadSettings, StateInUse or PortTaken.
 
-    `seen` is told of every piece of work that goes to the app, on the engine's thread.
+    `seen` is called with every call of the app's durable functions, on the thread of the engine. `lost` is the filter
+    of the log handlers, if they have one.
     """
 
-    def __init__(self, options: Options, seen: Callable[[Call], None] | None = None) -> None:
+    def __init__(
+        self, options: Options, seen: Callable[[Call], None] | None = None, lost: LostLines | None = None
+    ) -> None:
         app, state = options.app.resolve(), options.state.resolve()
         self.store = SqliteStore(state)
         self.socket = bind(options.port)
@@ -56,9 +63,11 @@ class Host:
         settings = load_host_settings(app)
         self.keys = Keys.load(self.store.value, self.store.keep, system=options.key, checked=options.check_keys)
         self.functions = load(app)
-        self._start(options, settings, seen)
+        self._start(options, settings, seen, lost or LostLines())
 
-    def _start(self, options: Options, settings: HostSettings, seen: Callable[[Call], None] | None) -> None:
+    def _start(
+        self, options: Options, settings: HostSettings, seen: Callable[[Call], None] | None, lost: LostLines
+    ) -> None:
         self.base = f"http://127.0.0.1:{self.port}"
         rpc = bind_rpc()
         rpc_base = f"http://127.0.0.1:{rpc.getsockname()[1]}"
@@ -67,14 +76,19 @@ class Host:
         def client_text(binding: Mapping[str, Any]) -> str:
             return links.client_text(self.base, rpc_base, binding)
 
-        invoker = Invoker(self.functions, client_text)
+        invoker = Invoker(self.functions, client_text, lost.invocations)
+        self._faults = FaultControl(options.faults)
         engine = Engine(
             self.store,
             durable_functions(self.functions),
             timers=exact if options.exact_timers else whole_seconds,
             batch_size=settings.entity_batch_size,
-            default_version=settings.default_version,
+            versioning=settings.versioning,
+            latency=self._faults.latency,
+            blob_reads=self._faults.blob_reads,
         )
+        if options.record is not None:
+            engine.recorder = Recorder(options.record)
 
         def run(call: Call, done: Callable[[Outcome], None]) -> None:
             if seen:
@@ -83,8 +97,10 @@ class Host:
 
         self.runner = Runner(engine, run)
         self._management = Management(self.runner, links)
-        self._triggers = _triggers(self.functions, settings.route_prefix, invoker, self.keys)
+        self._triggers = triggers(self.functions, settings.route_prefix, invoker, self.keys)
         self._timers = Timers(self.functions, invoker, self.store.value, self._remember)
+        self._admin = Admin(self.keys, lost, self._timers, self._with_faults)
+        self.store.keep(*Running(self.base, rpc_base, self.keys.system, options.check_keys).text())
         self.server = Server()
         self.server.serve(rpc, self._answer_rpc)
         self.runner.start()
@@ -92,27 +108,21 @@ class Host:
         self.server.run(self._timers.start)
 
     def _remember(self, key: str, value: str) -> None:
-        # On the engine's thread, because its store is.
+        # The store belongs to the thread of the engine.
         self.runner.submit(lambda hub, now: self.store.keep(key, value))
 
+    def _with_faults(self, operation: Callable[[FaultControl], dict[str, float]]) -> Future[dict[str, float]]:
+        return self.runner.submit(lambda hub, now: operation(self._faults))
+
     async def _answer(self, request: Request) -> Answer:
-        if request.raw_path.lower().startswith(WEBHOOKS):
+        path = request.raw_path.lower()
+        if path.startswith(WEBHOOKS):
             if not self.keys.may_manage(request.headers, request.query):
                 return Answer(401)
             return await self._management.answer(request, request.raw_path[len(WEBHOOKS) :])
-        if request.method == "POST" and request.raw_path.lower().startswith(_ADMIN):
-            return await self._run_by_hand(request)
+        if path.startswith(ADMIN):
+            return await self._admin.answer(request)
         return await self._triggers.answer(request)
-
-    async def _run_by_hand(self, request: Request) -> Answer:
-        """`POST /admin/functions/NAME` runs a timer function now, as the real host's admin API does."""
-        if not self.keys.may_call("ADMIN", request.headers, request.query):
-            return Answer(401)
-        function = self._timers.named(request.raw_path[len(_ADMIN) :])
-        if function is None:
-            return Answer(404)
-        self._by_hand = asyncio.create_task(self._timers.run(function))
-        return Answer(202)
 
     async def _answer_rpc(self, request: Request) -> Answer:
         if not request.raw_path.lower().startswith(RPC + "/"):
@@ -120,14 +130,7 @@ class Host:
         return await self._management.answer(request, request.raw_path[len(RPC) :])
 
     def stop(self) -> None:
-        """Answers no more, keeps what is done; work in flight is handed out again at the next start."""
+        """Stops serving. Completed work is stored; work in flight is handed out again at the next start."""
         self.server.stop()
         self.runner.stop()
         self.store.close()
-
-
-def _triggers(functions: list[Function], prefix: str, invoker: Invoker, keys: Keys) -> HttpTriggers:
-    try:
-        return HttpTriggers(functions, prefix, invoker, keys)
-    except BadTemplate as problem:
-        raise IndexingError(str(problem)) from problem

@@ -1,7 +1,7 @@
-"""The engine in real time: one thread owns it; everybody else sends it jobs and gets answers after the commit.
+"""The engine in real time: one thread owns it, other threads send it jobs and get results after the commit.
 
-All jobs that wait are done together and committed in one transaction (a group commit). Answers and new work go out
-only after it, so nothing is seen outside that a crash could take back.
+All waiting jobs share one transaction (a group commit). Results and new work are released only after it, so a crash
+cannot revoke what another thread has seen.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from devhost.engine import Call, Engine, Hub, Item, Outcome
+from devhost.logs import host_thread
 
 log = logging.getLogger("devhost")
 
 T = TypeVar("T")
 Job = Callable[[datetime], Callable[[], None] | None]
-"""Runs on the engine's thread; returns what to do after the commit."""
+"""Runs on the thread of the engine; returns what to do after the commit."""
 
 
 class Runner:
-    """Drives an engine. `run` is called for every piece of work and must come back at once."""
+    """Drives an engine. `run` is called for every work item and must return at once."""
 
     def __init__(self, engine: Engine, run: Callable[[Call, Callable[[Outcome], None]], None]) -> None:
         self._engine = engine
@@ -40,13 +41,13 @@ class Runner:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the transaction under way; work in flight is handed out again at the next start."""
+        """Stops after the current transaction. Work in flight is handed out again at the next start."""
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join(10)
 
     def submit(self, operation: Callable[[Hub, datetime], T]) -> Future[T]:
-        """Runs a management operation on the engine's thread; its result is there once it is kept."""
+        """Runs a management operation on the thread of the engine; the result is set after the commit."""
         future: Future[T] = Future()
 
         def job(now: datetime) -> Callable[[], None]:
@@ -61,6 +62,7 @@ class Runner:
         return future
 
     def _loop(self) -> None:
+        host_thread()
         try:
             self._hand_out()
             while not self._stopping:
@@ -70,7 +72,7 @@ class Runner:
             self.failed(problem)
 
     def _wait(self) -> list[Job]:
-        """All jobs that are there; waits for the first one or until a timer is due, without using the CPU."""
+        """All queued jobs. Blocks until there is one or a message is due."""
         due = self._engine.next_due()
         timeout = None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
         jobs: list[Job] = []
@@ -102,7 +104,7 @@ class Runner:
                 call = self._engine.begin(item, now)
                 if call is not None:
                     self._run(call, self._completion(item))
-            # Some items end without the app (a termination): what they caused is ready only after a commit.
+            # Some items end without the app (a termination). What follows from them is ready only after a commit.
             self._engine.commit()
             if not self._engine.ready(now):
                 return

@@ -19,7 +19,17 @@ from typing import Any, Self
 import pytest
 import requests
 
+import devhost
+
 ROOT = Path(__file__).resolve().parents[3]
+SOURCE = str(Path(devhost.__file__).resolve().parents[1])
+"""Where the devhost that is tested is imported from: its processes run the same one, whatever else is installed."""
+README = Path(__file__).resolve().parents[2] / "README.md"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    "PYTHONUNBUFFERED": "1",
+}
 RECORDED = Path(__file__).resolve().parent / "data" / "conformance"
 APP = Path(__file__).parent / "app"
 START_SECONDS = 120  # for other hosts' commands; the devhost says when it is ready
@@ -41,6 +51,9 @@ class Client:
 
     def post(self, path: str, **more: Any) -> requests.Response:
         return requests.post(self.base + path, timeout=30, **more)
+
+    def delete(self, path: str, **more: Any) -> requests.Response:
+        return requests.delete(self.base + path, timeout=30, **more)
 
     def manage(self, method: str, path: str, **more: Any) -> requests.Response:
         """A request to the management API; `path` begins behind /runtime/webhooks/durabletask."""
@@ -102,7 +115,7 @@ class Devhost(Client):
         self.process = subprocess.Popen(
             words,
             cwd=app if command else ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             stdout=subprocess.DEVNULL if command else subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

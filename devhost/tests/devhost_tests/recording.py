@@ -24,6 +24,9 @@ _KEPT_HEADERS = ("Location", "Retry-After", "Content-Type", "x-ms-continuation-t
 
 _POLL = 0.05
 """Seconds between two looks."""
+_FLAKY = ("retries", "rewind_codes")
+_SECONDS = re.compile(r"/(Result|output)/\d+$")
+"""In these scenarios an activity returns the seconds between its calls, which depend on the machine: not compared."""
 
 Scenario = Callable[["World"], None]
 Record = dict[str, Any]
@@ -112,8 +115,16 @@ class World:
         self.until(instance, delivered, query="?showHistory=true")
 
     def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
-        """Keeps the status of an instance that never ends, once there was time enough for it to end."""
-        return self.end(instance, self.patience, label, history)
+        """Keeps the status of an instance that never ends, once there was time enough for it to end.
+
+        That is `patience`, and the time in which the host does other work that came later. A host takes work in the
+        order it comes, so the slowness of a machine cannot make an instance look as if it hung.
+        """
+        self.until(instance, timeout=self.patience)
+        probe = f"probe-{uuid.uuid4().hex}"
+        self.call("POST", f"/api/start/Chain/{probe}", keep=False)
+        self.until(probe)
+        return self.end(instance, 0, label, history)
 
     def end(self, instance: str, timeout: float = 60, label: str | None = None, history: bool = False) -> Any:
         """Waits for the end and keeps the final status."""
@@ -169,8 +180,8 @@ def record(base: str, code: str, names: list[str], patience: float) -> dict[str,
         return dict(pool.map(one, names))
 
 
-def differences(want: list[Record], got: list[Record]) -> list[str]:
-    """Where `got` is not what the real engine answered, a line each.
+def differences(name: str, want: list[Record], got: list[Record]) -> list[str]:
+    """Where `got` is not what the real engine answered in a scenario, a line each.
 
     Headers of /api/ answers are not compared: the recordings had a stand-in for HTTP triggers.
     """
@@ -178,7 +189,8 @@ def differences(want: list[Record], got: list[Record]) -> list[str]:
         do = entry.get("do", "")
         if do.split(" ")[-1].startswith("/api/") or do.startswith("client.") or "(client)" in do:
             entry["headers"] = {}
-    return list(_differences(want, got, ""))
+    found = list(_differences(want, got, ""))
+    return [d for d in found if name not in _FLAKY or not _SECONDS.search(d.partition(":")[0])]
 
 
 def _differences(a: Any, b: Any, where: str) -> Iterator[str]:

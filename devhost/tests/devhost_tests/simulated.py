@@ -45,7 +45,7 @@ class Simulation:
     It answers "" (all goes well), "lost" (whoever worked on it died), "hidden" (the same, and nobody sees the work for
     a minute), "sent" (its messages went out, its state was not kept), "twice" (a second copy of the activity is under
     way) or "restart" (the whole host died with all it worked on, and starts again from what was committed). `cut`:
-    messages arrive in pieces of any size.
+    messages arrive in pieces of any size. `settings` go to the Engine.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Simulation:
         *,
         together: int = 1,
         cut: bool = False,
+        **settings: Any,
     ) -> None:
         self.functions = {(f.kind, f.durable_name.lower()): f for f in functions_of(app)}
         self.names = durable_functions(functions_of(app))
@@ -66,11 +67,16 @@ class Simulation:
         self.store = MemoryStore()
         self.ids = count(1)
         self.calls: list[Call] = []
+        self.settings = settings
         self._open()
 
     def _open(self) -> None:
         self.engine = Engine(
-            self.store, self.names, timers=whole_seconds, new_id=lambda: f"00000000-0000-0000-0000-{next(self.ids):012}"
+            self.store,
+            self.names,
+            timers=whole_seconds,
+            new_id=lambda: f"00000000-0000-0000-0000-{next(self.ids):012}",
+            **self.settings,
         )
         self.hub = Hub(self.engine)
         self.flying: list[tuple[Item, Outcome]] = []

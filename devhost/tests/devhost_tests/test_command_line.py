@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from devhost_tests.conftest import Start
-from devhost_tests.process import APP, KEY, ROOT, Client, Devhost
+from devhost_tests.process import APP, ENVIRONMENT, KEY, README, Client, Devhost
 
 HOOK = "/runtime/webhooks/durabletask/instances"
 
 
 def test_every_option_is_documented() -> None:
     """The table of the README and the parser name the same options."""
-    table = re.findall(r"^\| `(--[a-z-]+)` \|", (ROOT / "devhost" / "README.md").read_text("utf-8"), re.MULTILINE)
+    table = re.findall(r"^\| `(--[a-z-]+)` \|", README.read_text("utf-8"), re.MULTILINE)
     usage = subprocess.run(
-        [sys.executable, "-m", "devhost", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "devhost", "--help"], env=ENVIRONMENT, capture_output=True, text=True, check=True
     ).stdout
     assert set(table) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
 

@@ -170,7 +170,7 @@ def test_terminating_a_suspended_instance(world: Simulation) -> None:
 
 def test_versions_reach_the_orchestration(world: Simulation) -> None:
     """The version of a start, of a child, and the host's default for those without one."""
-    world.engine.default_version = "default"
+    world.engine.versioning.default = "default"
     world.hub.start("versions", "i", text(True), world.now, "1.5")
     world.engine.commit()
     world.run()

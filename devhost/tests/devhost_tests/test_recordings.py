@@ -22,7 +22,7 @@ def test_all_scenarios_come_out_as_recorded(reach: Reach) -> None:
     recorded = json.loads((RECORDED / "recorded.json").read_text("utf-8"))
     patience = _PATIENCE if isinstance(host, Devhost) and host.ready else _PATIENCE_WITH_OTHERS
     got = record(host.base, host.key, list(SCENARIOS), patience)
-    different = {n: d for n in SCENARIOS if (d := differences(recorded[n], got[n]))}
+    different = {n: d for n in SCENARIOS if (d := differences(n, recorded[n], got[n]))}
     assert not different, json.dumps(different, indent=1, ensure_ascii=False)
 
 

@@ -1,1 +1,1 @@
-"""Clients that keep to the documented rules of those who call us: what they send, wait for, retry, take for failed."""
+"""Clients that implement the documented rules of the calling services: sending, waiting, retrying, failing."""

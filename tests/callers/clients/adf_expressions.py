@@ -16,7 +16,7 @@ _STUB = "data_factory_testing_framework._pythonnet"
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read, or not be evaluated with what there is."""
+    """An expression that cannot be parsed or evaluated."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ def evaluate(text: str, state: State) -> Any:
 
 
 def check_syntax(text: str) -> None:
-    """Raises ExpressionError if it is no expression of the language, or calls a function that there is not."""
+    """Raises ExpressionError for a syntax error or an unknown function."""
     framework = _framework()
     try:
         framework.evaluator._parse(_plain(text))
@@ -62,7 +62,7 @@ def check_syntax(text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without the null-safe access to a system variable, whose value is there, if only as null."""
+    """Without `?.` on a system variable, which always has a value, if only null."""
     return text.replace("pipeline()?.", "pipeline().")
 
 
@@ -126,7 +126,7 @@ def _framework() -> _Framework:
 
 
 def _merged(*objects: Json) -> Json:
-    """`union` of objects: of equal names the last one stays."""
+    """`union` of objects: of equal names the last one wins."""
     result: Json = {}
     for one in objects:
         result |= one
@@ -134,7 +134,7 @@ def _merged(*objects: Json) -> Json:
 
 
 def _leave_out_dotnet() -> None:
-    """Puts empty modules in the place of those that would load .NET for the date functions."""
+    """Replaces the modules that would load .NET for the date functions by empty ones."""
     if _STUB not in sys.modules:
         package, module = types.ModuleType(_STUB), types.ModuleType(f"{_STUB}.csharp_datetime")
         package.__path__ = []

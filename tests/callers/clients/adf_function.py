@@ -1,4 +1,4 @@
-"""The Azure Function activity: one call to a function. A 202 is an end like any other: it does not look again."""
+"""The Azure Function activity: one call to a function. It does not poll: a 202 is a success."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the activities of Data Factory have in common that send HTTP."""
+"""HTTP as the activities of Data Factory use it."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import requests
 Json = dict[str, Any]
 
 CUT_SECONDS = 230.0
-"""After so long without an answer Azure's load balancer cuts a call to a function app."""
+"""Seconds after which Azure's load balancer ends a call to a function app without an answer."""
 WEB_BYTES = 4 * 1024 * 1024
-"""The largest answer that a Web activity takes."""
+"""The largest answer that a Web activity accepts."""
 
 
 class ActivityFailed(Exception):  # noqa: N818
-    """An activity is red. `code` is the service's error code, `message` what a person reads in the run history."""
+    """An activity has failed. `code` is the service's error code, `message` the text in the run history."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; names of headers in lower case."""
+    """An answer; names of headers are in lower case."""
 
     status: int
     body: bytes = b""
@@ -55,7 +55,7 @@ Token = Callable[[str], str]
 
 
 def send(call: Call) -> Answer:
-    """Over the network. Redirects are not followed: nothing says that the activities do."""
+    """Over the network. Redirects are not followed: that activities do so is not documented."""
     try:
         answer = requests.request(
             call.method,
@@ -83,7 +83,7 @@ def proof(authentication: Json | None, token: Token) -> dict[str, str]:
 
 
 def json_object(answer: Answer, code: str, problem: str) -> Json:
-    """The body, which every activity takes only as a JSON object. Raises ActivityFailed."""
+    """The body, which must be a JSON object. Raises ActivityFailed."""
     try:
         value = json.loads(answer.body)
     except ValueError:

@@ -21,7 +21,7 @@ Runner = Callable[[Json, Json, float], Json]
 
 @dataclass(frozen=True)
 class ActivityRun:
-    """A line of the run history. `tries` says how often it was run; input and output are as far as they may be seen."""
+    """A line of the run history. `tries` is the number of attempts; secure input and output are hidden."""
 
     name: str
     kind: str
@@ -59,13 +59,13 @@ class PipelineRun:
 
     @property
     def message(self) -> str:
-        """What the last red activity says."""
+        """The message of the last activity that failed."""
         red = [line.message for line in self.history if line.status == FAILED and line.kind not in ("Until",)]
         return red[-1] if red else ""
 
     @property
     def count(self) -> int:
-        """Activity runs, which are what is paid for."""
+        """Number of activity runs, which Data Factory bills."""
         return sum(1 for line in self.history if line.status != SKIPPED)
 
     def _scope(self, activities: list[Json], state: State) -> str:
@@ -76,7 +76,7 @@ class PipelineRun:
             statuses[name] = self._one(activity, state) if _may_run(activity, statuses) else SKIPPED
             if statuses[name] == SKIPPED:
                 self.history.append(ActivityRun(name, activity["type"], SKIPPED, 0, None, None))
-        # the last activities of each branch decide; for a skipped one those before it do
+        # the status is that of the last activities of each branch; for a skipped one that of those before it
         named = {dependency["activity"] for activity in activities for dependency in activity.get("dependsOn", [])}
         by_name = {activity["name"]: activity for activity in activities}
         leaves = [name for name in by_name if name not in named]
@@ -147,7 +147,7 @@ class PipelineRun:
         return {}
 
     def _until(self, properties: Json, state: State) -> None:
-        """A failed turn does not end the loop, but the last turn's status is that of the loop."""
+        """A failed iteration does not end the loop; the status of the last iteration is that of the loop."""
         end = self.pace.now() + seconds_of(properties.get("timeout", LONGEST))
         while True:
             status = self._scope(properties["activities"], state)
@@ -185,7 +185,7 @@ def _good(name: str, activities: dict[str, Json], statuses: dict[str, str]) -> b
 
 
 def _in_order(activities: list[Json]) -> Iterator[Json]:
-    """Each activity after those it depends on. Raises KeyError for one that there is not, ValueError for a circle."""
+    """Each activity after those it depends on. Raises ValueError for an unknown activity or a cycle."""
     waiting, done = {activity["name"]: activity for activity in activities}, set[str]()
     while waiting:
         ready = [a for a in waiting.values() if {d["activity"] for d in a.get("dependsOn", [])} <= done]

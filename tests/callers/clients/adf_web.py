@@ -1,4 +1,4 @@
-"""The Web activity: one call, and if it is answered 202 with a Location, looks there until it is not."""
+"""The Web activity: one call; after a 202 with a Location it polls that until the answer is not a 202."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 DEFAULT_ANSWER = "00:01:00"
 MOST_ANSWER = 600.0
 DEFAULT_LOOK_SECONDS = 15.0
-"""Between two looks if the answer has no Retry-After. Not documented."""
+"""Between two polls if the answer has no Retry-After. Not documented."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WebActivity:
             self.pace.wait(float(answer.headers.get("retry-after", DEFAULT_LOOK_SECONDS)))
             if self.pace.now() > end:
                 raise ActivityFailed("2001", "The activity ran into its timeout.")
-            # nothing says that the headers go along, so they do not: what is polled must be open by itself
+            # it is not documented that the headers are sent again, so they are not: the address must suffice
             answer = self._ask(Call("GET", answer.headers["location"], self._limit(properties)))
         return json_object(answer, "2001", "The response is not a JSON object.")
 

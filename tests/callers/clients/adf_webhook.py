@@ -1,4 +1,4 @@
-"""The WebHook activity: one call that carries an address, and then the wait for one call to that address."""
+"""The WebHook activity: one call with a callback address, then waiting for one call to that address."""
 
 import json
 import secrets
@@ -11,18 +11,18 @@ from tests.callers.clients.pace import Pace
 Json = dict[str, Any]
 
 ANSWER_SECONDS = 60.0
-"""For the first call, whatever `timeout` says."""
+"""For the first call, independently of `timeout`."""
 DEFAULT_TIMEOUT = "00:10:00"
 
 
 class Mailbox(Protocol):
-    """Where the service takes the calls back."""
+    """The callback addresses of the service."""
 
     def address(self, name: str) -> str:
         """The URI of a new address."""
 
     def take(self, name: str, seconds: float) -> bytes | None:
-        """The body of the one call to an address, waiting for it; None if there was none. Later calls are refused."""
+        """Waits for the call to an address; its body, or None if there was none. Later calls are refused."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class WebHookActivity:
     """Seconds of this machine that the timeout lasts: hours cannot be waited for."""
 
     def __call__(self, properties: Json) -> Json:
-        """The output. Raises ActivityFailed if the call is not answered well or what is called back says so."""
+        """The output. Raises ActivityFailed if the call fails or the callback reports a failure."""
         assert properties["method"] == "POST"
         assert "Content-Type" in properties["headers"]
         seconds_of(properties.get("timeout", DEFAULT_TIMEOUT))
@@ -49,7 +49,7 @@ class WebHookActivity:
         answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
         if not 200 <= answer.status < 300:
             raise ActivityFailed("2108", f"The webhook was answered with '{answer.status}': '{answer.text}'")
-        # the page says that a 202 is polled, which would make the activity wait twice
+        # according to the documentation a 202 is polled: the activity would wait twice
         assert not (answer.status == 202 and "location" in answer.headers), "a 202 with Location on the webhook route"
         called = self.mailbox.take(name, self.wait_seconds)
         if called is None:

@@ -1,10 +1,10 @@
-"""The time of a caller, which need not be ours: an hour of a pipeline may pass in seconds, or in none."""
+"""The time of a caller, scaled or virtual: an hour of a pipeline may take seconds, or no time at all."""
 
 import time
 from typing import Protocol
 
 LEAST_SECONDS = 0.05
-"""A scaled wait is no shorter, or a caller that polls would keep the machine busy."""
+"""Minimum of a scaled wait, so that polling does not keep the machine busy."""
 
 
 class Pace(Protocol):
@@ -14,10 +14,10 @@ class Pace(Protocol):
         """Seconds since some moment."""
 
     def wait(self, seconds: float) -> None:
-        """Lets them pass."""
+        """Waits."""
 
     def limit(self, seconds: float) -> float:
-        """The seconds of this machine after which a single HTTP call is given up."""
+        """Real seconds after which a single HTTP call times out."""
 
 
 class Scaled:
@@ -40,7 +40,7 @@ class Scaled:
 
 
 class Virtual:
-    """Time that passes only by waiting."""
+    """Virtual time that advances only by waiting."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -50,9 +50,9 @@ class Virtual:
         return self.seconds
 
     def wait(self, seconds: float) -> None:
-        """Passes at once."""
+        """Advances the time at once."""
         self.seconds += seconds
 
     def limit(self, seconds: float) -> float:
-        """Nothing takes time but waiting."""
+        """Unchanged."""
         return seconds

@@ -1,4 +1,4 @@
-"""`dev.py test` runs every step and tells the truth about them."""
+"""`dev.py test` runs every check and reports the results correctly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.checks import Result, Step, run_steps, steps, summary
 
 
 def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each has a heading with its command, and a line with its time."""
+    """Each has a heading with its command and a line with its duration."""
     clock = itertools.count(step=2).__next__
     todo = [Step("lint", ["/x/ruff", "check"]), Step("tests", ["/x/pytest"])]
     results = run_steps(todo, lambda command: 1 if command[0] == "/x/ruff" else 0, lambda: float(clock()))
@@ -22,22 +22,30 @@ def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_summary_names_what_failed() -> None:
-    """The last line can be read alone."""
+    """In its last line."""
     assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
-    assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All right, 2 s"
+    assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All checks passed, 2 s"
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (5, 1), (-9, 1)])
 def test_exit_code(monkeypatch: pytest.MonkeyPatch, code: int, expected: int) -> None:
-    """1 if any step failed, in whatever way."""
+    """1 if any check failed, for whatever reason."""
     monkeypatch.setattr(checks, "_run", lambda command: code if "pytest" in command else 0)
     assert checks.run(fast=False, pytest_arguments=[]) == expected
 
 
 def test_fast_runs_the_unit_tests_only() -> None:
-    """Unless the person names the tests to be run."""
+    """Unless arguments name the tests to run."""
     assert steps(fast=True)[-1].command[-1] == "tests/unit"
     assert steps(fast=False)[-1].command[-1] != "tests/unit"
     chosen = ["-x", "tests/unit/test_repository.py::test_only_the_app_is_deployed"]
     assert steps(fast=True, pytest_arguments=chosen)[-1].command[-2:] == chosen
     assert steps(fast=True, pytest_arguments=["-k", "queue"])[-1].command[-3:] == ["-k", "queue", "tests/unit"]
+
+
+def test_output_of_failures_is_short_unless_arguments_ask_for_more() -> None:
+    """Options of the command line come after ours, so they win; the summary says how to get details."""
+    command = steps(fast=True, pytest_arguments=["--tb=long"])[-1].command
+    assert command.index("--tb=short") < command.index("--tb=long")
+    assert "--last-failed" in summary([Result("tests", 1, 2)])
+    assert "--last-failed" not in summary([Result("lint", 1, 2)])

@@ -1,4 +1,4 @@
-"""The environment is made once, and again only when it must be."""
+"""The environment is created once and updated only when its requirements have changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ runpy.run_path(%r, run_name="__main__")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the files that say what is installed."""
+    """A folder with the requirements files."""
     (tmp_path / "requirements.txt").write_text("requests\n")
     (tmp_path / "requirements-dev.txt").write_text("-r requirements.txt\npytest\n")
     (tmp_path / "devhost").mkdir()
@@ -39,7 +39,7 @@ def test_stamp_changes_with_requirements_and_python(project: Path) -> None:
     assert environment.stamp_text(project, "3.11") != first
 
 
-def test_stamp_tells_the_files_apart(project: Path) -> None:
+def test_stamp_distinguishes_the_files(project: Path) -> None:
     """A line that moves from one file to the other is a change."""
     first = environment.stamp_text(project, "3.11")
     (project / "requirements.txt").write_text("requests\npytest\n")
@@ -74,7 +74,7 @@ def test_nothing_is_installed_twice(project: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_failed_installation_is_tried_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pip could not install is not taken for installed the next time."""
+    """A failed installation leaves no stamp."""
     _stand_in(project, monkeypatch, fails=True)
     with pytest.raises(environment.EnvironmentFailed):
         environment.prepare()
@@ -84,30 +84,40 @@ def test_a_failed_installation_is_tried_again(project: Path, monkeypatch: pytest
 
 
 def test_a_failure_shows_the_end_of_the_output() -> None:
-    """The sentence says what failed, the last lines why, the first ones are left out."""
+    """The message says what failed; the last lines of the output follow, without the first ones."""
     code = "import sys; [print(f'line {n}') for n in range(50)]; sys.stdout.flush(); sys.exit('no such package')"
     with pytest.raises(environment.EnvironmentFailed) as failed:
-        environment._checked([sys.executable, "-c", code], "pip could not do it.")
+        environment._checked("Installing", [sys.executable, "-c", code], "pip could not do it.")
     assert str(failed.value).startswith("pip could not do it.\n")
     assert "no such package" in str(failed.value)
     assert "line 49" in str(failed.value)
     assert "line 2\n" not in str(failed.value)
 
 
-def test_an_old_python_gets_a_sentence() -> None:
-    """dev.py says which Python it needs, before it imports anything that an old one could not read."""
+def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal the latest line of the output; elsewhere a line at the start and one at the end."""
+    command = [sys.executable, "-c", "print('Collecting rich')"]
+    environment._checked("Installing", command, "failed")
+    assert capsys.readouterr().err == "Installing ...\n  done after 0 s\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    environment._checked("Installing", command, "failed")
+    assert "\r    0 s  Collecting rich\x1b[K" in capsys.readouterr().err
+
+
+def test_an_old_python_gets_a_message() -> None:
+    """Before dev.py imports anything that an old Python cannot parse."""
     code = OLD_PYTHON % str(ROOT / "dev.py")
     # nowhere to find a newer one
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "dev.py needs Python 3.11 or newer, and this is 3.9.1. Run it with a newer one.\n"
+    assert done.stderr == "dev.py needs Python 3.11 or newer; this is Python 3.9.1. Run it with a newer Python.\n"
 
 
 def _stand_in(project: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> list[list[str]]:
-    """Commands are kept instead of run; `venv` leaves a Python behind."""
+    """Commands are recorded instead of run; `venv` creates a Python."""
     commands: list[list[str]] = []
 
-    def checked(command: list[str], problem: str) -> None:
+    def checked(title: str, command: list[str], problem: str) -> None:
         commands.append(command)
         if "venv" in command:
             (project / ".venv").mkdir()

@@ -1,13 +1,17 @@
-"""Which Power BI a hosted app talks to."""
+"""The environment of a hosted app, and its local settings."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from dev.servers import HostOptions, local_settings
+from dev.environment import ROOT
+from dev.routes import routes
+from dev.servers import SAMPLE, SETTINGS, HostOptions, local_settings, make_local_settings
 
 GIVEN = "http://127.0.0.1:9999"
 DEVELOPMENT = "http://127.0.0.1:7072"
@@ -22,6 +26,7 @@ DEVELOPMENT = "http://127.0.0.1:7072"
         (None, {"POWER_BI_API_URL": "https://other"}, {}, "https://other"),
         (None, {"POWER_BI_API_URL": ""}, {}, DEVELOPMENT),
         (None, {"POWER_BI_CLOUD": "gcc"}, {}, None),
+        (None, {"POWER_BI_CLOUD": "gcc"}, {"POWER_BI_API_URL": DEVELOPMENT}, ""),
         (None, {}, {"POWER_BI_CLOUD": "gcc"}, None),
         (None, {}, {"POWER_BI_API_URL": "https://other"}, None),
         (None, {}, {"POWER_BI_CLOUD": "", "POWER_BI_API_URL": ""}, DEVELOPMENT),
@@ -30,7 +35,7 @@ DEVELOPMENT = "http://127.0.0.1:7072"
 def test_power_bi_url(
     tmp_path: Path, option: str | None, environ: dict[str, str], file: dict[str, str], expected: str | None
 ) -> None:
-    """The option wins, then what is set anywhere (None: left to local.settings.json), then the development service."""
+    """The option wins, then any setting (None: left to local.settings.json), then the service for development."""
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": file}))
     composed = HostOptions(app=tmp_path, power_bi=option).environment({"PATH": "/bin", **environ})
     assert composed.get("POWER_BI_API_URL") == expected
@@ -39,7 +44,27 @@ def test_power_bi_url(
 
 @pytest.mark.parametrize("text", ["", "[]", '{"Values": []}', '{"Values": null}', "{}"])
 def test_unusable_local_settings_are_left_to_the_host(tmp_path: Path, text: str) -> None:
-    """It says what is wrong with them; here they hold nothing."""
+    """The host reports the fault; here the settings are empty."""
     assert local_settings(tmp_path) == {}
     (tmp_path / "local.settings.json").write_text(text)
     assert local_settings(tmp_path) == {}
+
+
+def test_local_settings_are_created_from_the_sample(tmp_path: Path) -> None:
+    """Once: a file that exists is never changed, and an app without a sample needs none."""
+    assert not make_local_settings(tmp_path)
+    (tmp_path / SAMPLE).write_bytes((ROOT / SAMPLE).read_bytes())
+    assert make_local_settings(tmp_path)
+    assert local_settings(tmp_path) == local_settings(ROOT, SAMPLE)
+    (tmp_path / SETTINGS).write_text("{}")
+    assert not make_local_settings(tmp_path)
+    assert (tmp_path / SETTINGS).read_text() == "{}"
+
+
+def test_routes_of_the_app(tmp_path: Path) -> None:
+    """Method, path and function of each; nothing for a folder without an app, which the host reports itself."""
+    environ = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = routes(ROOT, environ).splitlines()
+    assert [line.split() for line in found if line.endswith("http_start")] == [["POST", "/api/refreshes", "http_start"]]
+    assert len(found) > 8
+    assert routes(tmp_path, environ) == ""

@@ -1,15 +1,13 @@
 """A Power BI service for the client's tests: in this process, no sockets, each answer as the test wants it."""
 
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import requests
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
+from multidict import CIMultiDict
 
+from outbound.exchange import Limits, Outgoing, Received
 from power_bi.client import PowerBiClient
 
 WORKSPACE = UUID("11111111-aaaa-bbbb-cccc-000000000001")
@@ -27,31 +25,25 @@ def reply(status: int, body: Any = b"", **headers: str) -> Reply:
     return status, {name.replace("_", "-"): value for name, value in headers.items()}, content
 
 
-class Service(BaseAdapter):
-    """Gives the answers in turn, raising those that are exceptions; keeps the requests."""
+class Service:
+    """A transport that gives the answers in turn, raising those that are exceptions; keeps the requests."""
 
-    def __init__(self, *answers: Reply | Exception) -> None:
-        super().__init__()
+    def __init__(self, *answers: Reply | Received | Exception) -> None:
         self.answers = list(answers)
-        self.requests: list[requests.PreparedRequest] = []
-        self.timeouts: list[object] = []
+        self.requests: list[Outgoing] = []
+        self.limits: list[Limits] = []
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def __call__(self, request: Outgoing, limits: Limits) -> Received:
         """The next answer."""
         self.requests.append(request)
-        self.timeouts.append(kwargs["timeout"])
+        self.limits.append(limits)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        response = requests.Response()
-        response.status_code = answer[0]
-        response.headers = CaseInsensitiveDict(answer[1])
-        response.raw = io.BytesIO(answer[2])
-        response.request, response.url = request, request.url or ""
-        return response
-
-    def close(self) -> None:
-        """Nothing to close."""
+        if isinstance(answer, Received):
+            return answer
+        status, headers, body = answer
+        return Received(status, CIMultiDict(headers), body)
 
 
 class Tokens:
@@ -70,7 +62,7 @@ class Tokens:
         return f"token-{len(self.renewed)}"
 
 
-def client(*answers: Reply | Exception, url: str = URL) -> tuple[PowerBiClient, Service]:
+def client(*answers: Reply | Received | Exception, url: str = URL) -> tuple[PowerBiClient, Service]:
     """A client of a service that gives these answers."""
     service = Service(*answers)
     return PowerBiClient(url, Tokens(), transport=service), service

@@ -9,20 +9,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
+from outbound import deadline
+from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
 from power_bi.client import PowerBiClient
 from power_bi.errors import (
     AnswerLost,
-    NoAnswer,
     PowerBiError,
     RefreshInProgress,
     Refused,
     ServiceUnavailable,
     Throttled,
 )
+from power_bi.wire import LIMITS, Wire
+from tests.unit.outbound.hostile import Peer, serving
 from tests.unit.power_bi.fake import DATASET, PATH, REFRESH, URL, WORKSPACE, Tokens, client, reply
 
 OTHER = "00000000-0000-0000-0000-00000000beef"
@@ -41,7 +44,7 @@ def test_history_reads_the_newest_rows() -> None:
     assert history.service_time == datetime(2026, 3, 23, 13, 48, 31, tzinfo=UTC)
     assert history.power_bi_request_id == OTHER
     assert service.requests[0].url == f"{URL}{PATH}?$top=5"
-    assert service.timeouts == [(10.0, 30.0)]
+    assert service.limits == [LIMITS]
 
 
 def test_an_empty_history_is_a_history() -> None:
@@ -90,27 +93,18 @@ def test_accepted_without_an_id_is_a_lost_answer() -> None:
 
 def test_an_acceptance_that_breaks_off_after_its_headers_is_an_acceptance() -> None:
     """The id was in the headers, the body is empty anyway."""
-    power_bi, service = client(reply(202, RequestId=REFRESH))
-    send = service.send
-
-    def breaking(request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        response = send(request, *args, **kwargs)
-        response.raw = Broken()
-        return response
-
-    service.send = breaking  # type: ignore[method-assign]
+    power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), broken="ClientPayloadError"))
     assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
 
 
-class Broken:
-    """A stream that ends in a reset."""
-
-    def read(self, size: int) -> bytes:
-        """Never a byte."""
-        raise ConnectionResetError
-
-    def close(self) -> None:
-        """Nothing to close."""
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_an_answer_that_breaks_off_is_lost(status: int) -> None:
+    """Half an answer is none, whatever its status; that status is still worth knowing."""
+    power_bi, _ = client(Received(status, CIMultiDict(), broken="TimeoutError"))
+    with pytest.raises(AnswerLost) as caught:
+        power_bi.history(WORKSPACE, DATASET)
+    assert caught.value.http_status == status
+    assert "TimeoutError" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [200, 202])
@@ -227,6 +221,21 @@ def test_only_guids_reach_a_path(bad: str) -> None:
     assert service.requests == []
 
 
+def test_a_call_may_have_less_time_than_others() -> None:
+    """What is nice to know is not waited for as long as what matters."""
+
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        left.append(deadline.remaining())
+        return Received(200, CIMultiDict())
+
+    left: list[float] = []
+    wire = Wire(URL, Tokens(), transport)
+    wire.exchange("GET", PATH, None, "read", str(DATASET), seconds=5)
+    wire.exchange("GET", PATH, None, "read", str(DATASET))
+    assert 0 < left[0] <= 5
+    assert left[1] == float("inf")
+
+
 def test_an_error_knows_its_facts() -> None:
     """What a log line and a support case need."""
     body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
@@ -254,8 +263,7 @@ def test_a_race_is_told_apart_from_a_lost_answer() -> None:
 def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> None:
     """Not even if the service or the network quotes it."""
     quoted = {"error": {"code": "x", "message": "Got Authorization: Bearer token-0 from you"}}
-    invalid = requests.exceptions.InvalidHeader("Invalid header value: 'Bearer token-0'")
-    power_bi, _ = client(reply(418, quoted), invalid, reply(200, {"value": []}))
+    power_bi, _ = client(reply(418, quoted), NoAnswerError("ServerDisconnectedError"), reply(200, {"value": []}))
     with caplog.at_level(logging.DEBUG):
         for _ in range(2):
             with pytest.raises(PowerBiError) as caught:
@@ -266,26 +274,32 @@ def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> 
     assert PATH in caplog.text
 
 
-def test_an_endless_answer_is_given_up() -> None:
-    """Neither memory nor a thread belongs to a service that never stops talking."""
-    power_bi, _ = client(reply(200, b" " * (17 * 1024 * 1024)))
-    with pytest.raises(NoAnswer):
-        power_bi.history(WORKSPACE, DATASET)
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536, id="an endless body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n" * 1000, id="endless headers"),
+        pytest.param(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b" " * 65536, id="an endless redirect"),
+    ],
+)
+def test_an_endless_answer_is_given_up(head: bytes, part: bytes) -> None:
+    """Neither memory nor a thread belongs to a service that never stops sending."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.forever(part)
+
+    with serving(script) as server:
+        with pytest.raises(PowerBiError):
+            PowerBiClient(server.url, Tokens()).history(WORKSPACE, DATASET)
+        assert server.connection_is_over()
 
 
-def test_cookies_are_not_kept() -> None:
-    """A cookie could pin us to a part of the service that is failing."""
-    power_bi, service = client(reply(200, {"value": []}, Set_Cookie="a=b; Path=/"), reply(200, {"value": []}))
-    power_bi.history(WORKSPACE, DATASET)
-    power_bi.history(WORKSPACE, DATASET)
-    assert "Cookie" not in service.requests[1].headers
-
-
-def test_the_identity_library_is_not_imported_with_the_client() -> None:
-    """Every cold start would pay for it, on a machine without Azure for nothing."""
-    program = (
-        "import sys, power_bi.client; sys.exit(any(name.split('.')[0] in ('azure', 'msal') for name in sys.modules))"
-    )
+def test_no_library_of_azure_is_imported_with_the_client() -> None:
+    """Every cold start would pay for azure.identity and requests, on a machine without Azure for nothing."""
+    heavy = ("azure", "msal", "requests")
+    program = f"import sys, power_bi.client; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 

@@ -1,15 +1,15 @@
 """Tokens: kept, renewed once for all threads, made up for this machine only."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from power_bi import credentials
 from power_bi.clouds import CLOUDS
 from power_bi.credentials import CachedTokens, token_source
-from power_bi.errors import Refused
+from power_bi.errors import Facts, NotSent, Refused
 from refresh.settings import CLOUDS as CLOUD_NAMES
-from tests.unit.power_bi.fake import URL
 
 SCOPE = CLOUDS["public"].scope
 
@@ -83,11 +83,113 @@ def test_the_clouds_are_those_of_the_settings() -> None:
     assert tuple(CLOUDS) == CLOUD_NAMES
 
 
-def test_an_identity_that_is_not_there_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service principal whose tenant is no tenant is refused by the real library before any connection."""
-    for name, value in {"AZURE_TENANT_ID": "not/a/tenant", "AZURE_CLIENT_ID": "x", "AZURE_CLIENT_SECRET": "s"}.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(Refused) as caught:
-        token_source(SCOPE, URL, "x", "login.microsoftonline.com").token()
-    assert caught.value.code == "TokenUnavailable"
-    assert "tenant" in str(caught.value)
+class Failing(Fetch):
+    """Fails as long as it is told to."""
+
+    error: Exception | None = None
+
+    def __call__(self) -> tuple[str, float]:
+        token, expires = super().__call__()
+        if self.error:
+            raise self.error
+        return token, expires
+
+
+UNAVAILABLE = NotSent(Facts(), "SignInUnavailable")
+
+
+def test_a_renewal_that_fails_is_not_felt_while_the_old_token_is_good() -> None:
+    """A hiccup of the sign-in within the last minutes of a token costs nothing; and it is not asked at each call."""
+    fetch = Failing()
+    tokens = CachedTokens(fetch, clock=lambda: fetch.now)
+    assert tokens.token() == "t1"
+    fetch.error = UNAVAILABLE
+    fetch.now += 3301
+    assert [tokens.token() for _ in range(5)] == ["t1"] * 5
+    assert fetch.count == 2
+    fetch.now += 31
+    assert tokens.token() == "t1"
+    assert fetch.count == 3
+    fetch.error = None
+    fetch.now += 31
+    assert tokens.token() == "t4"
+
+
+def test_a_token_is_not_used_in_its_last_seconds() -> None:
+    """It would expire on the way, and the error would blame it."""
+    fetch = Failing()
+    tokens = CachedTokens(fetch, clock=lambda: fetch.now)
+    tokens.token()
+    fetch.error = UNAVAILABLE
+    fetch.now += 3571
+    with pytest.raises(NotSent):
+        tokens.token()
+
+
+def test_a_rejected_token_is_nobodys_fallback() -> None:
+    """Power BI has said no to it."""
+    fetch = Failing()
+    tokens = CachedTokens(fetch, clock=lambda: fetch.now)
+    rejected = tokens.token()
+    fetch.error = UNAVAILABLE
+    for _ in range(2):
+        with pytest.raises(NotSent):
+            tokens.renew(rejected)
+    with pytest.raises(NotSent):
+        tokens.token()
+    fetch.error = None
+    assert tokens.token() == "t5"
+
+
+def test_a_refusal_counts_although_the_old_token_is_good() -> None:
+    """The identity was taken away: a person should hear of it before everything stops."""
+    fetch = Failing()
+    tokens = CachedTokens(fetch, clock=lambda: fetch.now)
+    tokens.token()
+    fetch.error = Refused(Facts(), "TokenUnavailable")
+    fetch.now += 3301
+    with pytest.raises(Refused):
+        tokens.token()
+
+
+def test_short_lives_are_used_half() -> None:
+    """A token of two minutes would otherwise be fetched anew for each call."""
+    now = 1000.0
+    fetched = iter(["t1", "t2"])
+    tokens = CachedTokens(lambda: (next(fetched), now + 120), clock=lambda: now)
+    assert tokens.token() == "t1"
+    now += 59
+    assert tokens.token() == "t1"
+    now += 2
+    assert tokens.token() == "t2"
+
+
+@pytest.mark.parametrize("error", [None, UNAVAILABLE])
+def test_all_who_wait_share_one_fetch_and_its_end(error: NotSent | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in that hangs costs each call one wait, not one for each call before it."""
+    joined, calls = threading.Semaphore(0), []
+
+    class Counted(Future[str]):
+        def result(self, timeout: float | None = None) -> str:
+            joined.release()
+            return super().result(timeout)
+
+    def fetch() -> tuple[str, float]:
+        calls.append(1)
+        for _ in range(7):
+            assert joined.acquire(timeout=60)
+        if error:
+            raise error
+        return "t", 9e9
+
+    def call(_: int) -> str:
+        try:
+            return tokens.token()
+        except NotSent as problem:
+            return problem.code
+
+    monkeypatch.setattr(credentials, "Future", Counted)
+    tokens = CachedTokens(fetch)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, range(8))) == [error.code if error else "t"] * 8
+    assert len(calls) == 1

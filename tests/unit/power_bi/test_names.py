@@ -1,15 +1,18 @@
 """Names are read once, best effort, and never in the way."""
 
+import math
 from uuid import UUID
 
 import pytest
-import requests
 
+from outbound import deadline
+from outbound.exchange import Limits, NoAnswerError, NotSentError, Outgoing, Received
+from power_bi.client import PowerBiClient
 from power_bi.errors import Throttled
 from power_bi.names import ASK_AGAIN
 from refresh import clock
 from refresh.failure.catalogue import ModelNames
-from tests.unit.power_bi.fake import DATASET, WORKSPACE, client, reply
+from tests.unit.power_bi.fake import DATASET, URL, WORKSPACE, Service, Tokens, client, reply
 from tests.unit.power_bi.test_throttle import Clock, time
 
 __all__ = ["time"]
@@ -26,8 +29,8 @@ def test_names_are_read_once() -> None:
     assert [power_bi.names(WORKSPACE, DATASET) for _ in range(3)] == [BOTH] * 3
     assert power_bi.known_names(WORKSPACE, DATASET) == BOTH
     assert power_bi.names(WORKSPACE, OTHER) == ModelNames(model="Costs", workspace="Finance")
-    paths = [request.path_url for request in service.requests]
-    root = f"/v1.0/myorg/groups/{WORKSPACE}"
+    paths = [request.url for request in service.requests]
+    root = f"{URL}/v1.0/myorg/groups/{WORKSPACE}"
     assert paths == [f"{root}/datasets/{DATASET}", root, f"{root}/datasets/{OTHER}"]
 
 
@@ -41,8 +44,8 @@ def test_names_are_read_once() -> None:
         reply(200, {"name": 5}),
         reply(200, {"name": "  "}),
         reply(200, ["name"]),
-        requests.ReadTimeout(),
-        requests.ConnectionError("refused"),
+        NoAnswerError("ReadTimeout"),
+        NotSentError("refused"),
     ],
 )
 def test_a_name_that_cannot_be_read_is_not_asked_for_again_soon(answer: object, time: Clock) -> None:
@@ -56,10 +59,18 @@ def test_a_name_that_cannot_be_read_is_not_asked_for_again_soon(answer: object, 
 
 
 def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
-    """A refresh does not wait for it."""
-    power_bi, service = client(MODEL, FINANCE)
+    """A refresh does not wait for it; and less where the work has less time left."""
+    service, left = Service(MODEL, FINANCE, MODEL), list[float]()
+
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        left.append(deadline.remaining())
+        return service(request, limits)
+
+    power_bi = PowerBiClient(URL, Tokens(), transport=transport)
     power_bi.names(WORKSPACE, DATASET)
-    assert service.timeouts == [(3.0, 3.0), (3.0, 3.0)]
+    with deadline.within(1):
+        power_bi.names(WORKSPACE, OTHER)
+    assert [math.ceil(seconds) for seconds in left] == [3, 3, 1]
 
 
 def test_no_name_is_asked_for_in_a_pause(time: Clock) -> None:

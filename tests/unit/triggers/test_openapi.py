@@ -17,14 +17,14 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
-from dev import openapi
+from dev.integrations import openapi
 from refresh.failure.catalogue import CATALOGUE, failure
 from refresh.queue.state import Queue
 from refresh.reporting.status import ENDS, STATUSES, Instance, report, summary
-from refresh.request.options import COMMIT_MODES, TYPES, check_options
 from refresh.request.reply import Answering
 from refresh.request.spec import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
 from refresh.request.state import RequestState, ending_of_outcome, ending_without_verdict, standing
+from refresh.scope.options import COMMIT_MODES, TYPES, check_options
 from refresh.settings import Settings
 from tests.simulation.platform import app_functions
 from triggers import http_list, http_openapi
@@ -213,26 +213,13 @@ def test_it_is_served_with_the_address_of_the_app(
     assert json.loads(answer.get_body()) == describe({"url": server}, (way,))
 
 
-@pytest.mark.parametrize("name", openapi.texts())
-def test_the_files_are_up_to_date(name: str) -> None:
-    """`python3 dev.py openapi` would change nothing."""
-    assert (ROOT / name).read_text("utf-8") == openapi.texts()[name]
-
-
-def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both, with the texts that the test above compares."""
-    assert openapi.run(tmp_path) == 0
-    assert {name: (tmp_path / name).read_text("utf-8") for name in openapi.texts()} == openapi.texts()
-    assert capsys.readouterr().out == "".join(f"wrote {name}\n" for name in openapi.texts())
-
-
 def test_the_yaml_is_the_description() -> None:
     """The same document, but for the server's address."""
-    document = yaml.safe_load((ROOT / openapi.OPENAPI).read_text("utf-8"))
+    document = yaml.safe_load((ROOT / "integrations" / openapi.OPENAPI).read_text("utf-8"))
     assert {**document, "servers": DOCUMENT["servers"]} == DOCUMENT
 
 
-SWAGGER = json.loads((ROOT / openapi.CONNECTOR).read_text("utf-8"))
+SWAGGER = json.loads((ROOT / "integrations" / openapi.CONNECTOR).read_text("utf-8"))
 
 
 def test_the_connector_is_swagger() -> None:

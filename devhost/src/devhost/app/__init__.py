@@ -1,1 +1,1 @@
-"""The function app that is hosted: its settings, its functions, and how they are called."""
+"""The hosted function app: its settings, its functions, and how they are called."""

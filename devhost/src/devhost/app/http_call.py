@@ -1,7 +1,7 @@
-"""The built-in activity behind `context.call_http`: one request, and its first answer.
+"""The built-in activity behind `context.call_http`: one request and its first response.
 
-The real host also polls a 202 with a Location by itself, which the Python SDK does not expect (its ids diverge then);
-the first answer is what the SDK makes sense of.
+The real host also polls a 202 with a Location by itself. The Python SDK does not expect that, so its task ids diverge
+from the host's. The devhost returns the first response, which the SDK handles.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 import requests
 
 _SECONDS = 100.0
-"""What .NET's HTTP client waits for an answer."""
+"""Seconds; the default time-out of the HTTP client of .NET."""
 
 
 def call_http(text: str) -> str:
-    """Does the request an action describes (JSON text); returns status, headers and content as JSON text."""
+    """Sends the request that an action describes (JSON text); returns status, headers and content as JSON text."""
     asked: dict[str, Any] = json.loads(text)
     if asked.get("tokenSource"):
         raise NotImplementedError("call_http with a token source: there is no managed identity on this machine")

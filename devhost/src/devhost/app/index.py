@@ -1,4 +1,4 @@
-"""Finding the functions of a v2 app as the platform's worker does, and refusing what it refuses."""
+"""Indexing the functions of a v2 app as the platform's worker does, with the same refusals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("devhost.app")
 
 
 class IndexingError(Exception):
-    """The app cannot be hosted, here or on Azure. The message says what to change."""
+    """The app cannot be hosted, neither here nor on Azure. The message says what to change."""
 
 
 @dataclass(slots=True)
@@ -31,13 +31,13 @@ class Function:
 
     name: str
     kind: str
-    """http, orchestration, entity, activity, timer; or the binding type of a trigger the devhost does not serve."""
+    """http, orchestration, entity, activity or timer; for other triggers, which are not served, the binding type."""
     handler: Callable[..., Any]
     trigger: dict[str, Any]
-    """The trigger's binding: `name` is the parameter it fills."""
+    """The binding of the trigger; `name` is its parameter."""
     durable_name: str = ""
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Parameters that receive a durable client, with their bindings."""
+    """The parameters for durable clients, with their bindings."""
     wants_context: bool = False
 
     @property
@@ -55,9 +55,9 @@ _KINDS = {
 
 
 def load(app: Path) -> list[Function]:
-    """Imports the app in `app` and returns its functions, in order of their names. Raises IndexingError.
+    """Imports the app in the folder `app` and returns its functions, sorted by name. Raises IndexingError.
 
-    Changes the working directory and sys.path of this process, as the worker does: one app a process.
+    Changes the working directory and sys.path of this process, as the worker does, so a process can load one app.
     """
     os.chdir(app)
     sys.path.insert(0, str(app))
@@ -91,7 +91,7 @@ def _the_app(names: dict[str, Any]) -> func.FunctionRegister:
 
 
 def index(app: func.FunctionRegister) -> list[Function]:
-    """The functions of an app object, checked. May be called once for an app: the SDK does not allow a second time."""
+    """The checked functions of an app object. Call it once per app: the SDK does not allow a second call."""
     make_faster()
     try:
         functions = [_function(f) for f in app.get_functions()]
@@ -100,13 +100,13 @@ def index(app: func.FunctionRegister) -> list[Function]:
     _unique((f.name for f in functions), "function")
     for function in functions:
         _check(function)
-    # The engine compares durable names without regard to case, across kinds.
+    # The engine compares durable names case-insensitively and across kinds.
     _unique((f.durable_name for f in functions if f.durable_name), "durable function")
     return functions
 
 
 def durable_functions(functions: Iterable[Function]) -> Functions:
-    """The names the engine has to know."""
+    """The durable names for the engine."""
     names: dict[str, list[str]] = {"orchestration": [], "activity": [], "entity": []}
     for function in functions:
         if function.kind in names:

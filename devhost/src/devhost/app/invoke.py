@@ -1,18 +1,19 @@
-"""Calling the app's functions: synchronous ones on pool threads, asynchronous ones on one loop for the host's life.
+"""Calling the app's functions on the threads the platform's worker has.
 
-The Durable SDK keeps one aiohttp session bound to the first loop it sees, so there must be only one; and user code may
-block it, so nothing of the host's own runs there.
+All synchronous functions (orchestrators, entities, activities, HTTP and timer functions) share one pool of threads, so
+a blocked one can hold up the others. All asynchronous ones share one loop; what they hand to `asyncio.to_thread` runs
+on another pool, the loop's own. The Durable SDK keeps an aiohttp session bound to the first loop it sees, so there is
+only one loop for the host's life. User code may block it, so nothing of the host's own runs there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import traceback
-import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from queue import SimpleQueue
 from typing import Any
 
 import azure.functions as func
@@ -20,25 +21,25 @@ from azure.functions import meta
 from azure.functions.durable_functions import ActivityTriggerConverter
 
 from devhost.app.index import Function
+from devhost.app.invocations import Invocations, new_id
+from devhost.app.threads import Executor, Pool, thread_count
 from devhost.engine import HTTP_ACTIVITY, Call, Outcome, Raised, Returned
 
 log = logging.getLogger("devhost.app")
 
 Done = Callable[[Outcome], None]
 
-# Pools of their own, so that slow activities cannot keep orchestrations or requests from being served.
-_HANDLER_THREADS = 8
-_ACTIVITY_THREADS = 32
-_OTHER_THREADS = 32
+_HTTP_CALLS = 32
+"""Most concurrent calls of `context.call_http`. On Azure the host makes them, so they use no threads of the worker."""
 
 
 class _Context(func.Context):
-    """What a function gets that declares an unbound parameter `context`."""
+    """The value of an unbound parameter `context`."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, invocation_id: str, local: threading.local) -> None:
         self._function = function
-        self._invocation_id = str(uuid.uuid4())
-        self._local = threading.local()
+        self._invocation_id = invocation_id
+        self._local = local
 
     @property
     def invocation_id(self) -> str:
@@ -65,43 +66,26 @@ class _Context(func.Context):
         return None
 
 
-class _Pool:
-    """Daemon threads, made as they are needed: a function that never ends must not keep the host from ending."""
-
-    def __init__(self, name: str, limit: int) -> None:
-        self._name = name
-        self._limit = limit
-        self._threads = 0
-        self._idle = 0
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._lock = threading.Lock()
-
-    def put(self, job: Callable[[], None]) -> None:
-        with self._lock:
-            if self._idle:
-                self._idle -= 1
-            elif self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
-        self._jobs.put(job)
-
-    def _work(self) -> None:
-        while True:
-            self._jobs.get()()
-            with self._lock:
-                self._idle += 1
-
-
 class Invoker:
-    """Runs functions of the app. `client_text` gives the JSON text of a durable client for a binding."""
+    """Runs functions of the app. `client_text` returns the JSON text of a durable client for a binding.
 
-    def __init__(self, functions: Sequence[Function], client_text: Callable[[Mapping[str, Any]], str]) -> None:
+    `invocations` is updated with the running invocations and their tasks or threads.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        client_text: Callable[[Mapping[str, Any]], str],
+        invocations: Invocations | None = None,
+    ) -> None:
         self._by_name = {(f.kind, f.durable_name.lower()): f for f in functions if f.durable_name}
         self._client_text = client_text
-        self._handlers = _Pool("durable", _HANDLER_THREADS)
-        self._activities = _Pool("activity", _ACTIVITY_THREADS)
-        self._others = _Pool("function", _OTHER_THREADS)
+        self.invocations = invocations or Invocations()
+        self._pool = Pool("function", thread_count())
+        self._http_calls = Pool("call-http", _HTTP_CALLS)
         self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(Executor("app-executor", min(32, (os.cpu_count() or 1) + 4)))
+        self.invocations.watch(self.loop)
         threading.Thread(target=self._run_loop, name="app-async", daemon=True).start()
 
     def _run_loop(self) -> None:
@@ -111,33 +95,42 @@ class Invoker:
     # ---- durable work -------------------------------------------------------------------------------------------
 
     def run(self, call: Call, done: Done) -> None:
-        """Runs an engine's call; `done` is called from another thread with what came of it."""
+        """Runs a call of the engine; another thread then calls `done` with the outcome."""
         if call.function == HTTP_ACTIVITY:
-            self._activities.put(lambda: done(handle(_call_http, call.value)))
+            self._http_calls.put(lambda: done(handle(_call_http, call.value)))
             return
         kind = "orchestration" if call.kind == "episode" else call.kind
         function = self._by_name.get((kind, call.function.lower()))
         if function is None:
-            # Asked for by an older version of the app, and still waiting in the state.
+            # An older version of the app scheduled it, and it is still in the state.
             problem = f"The function '{call.function}' doesn't exist, is disabled, or is not an {kind} function."
             log.error("instance %s: %s", call.instance_id, problem)
-            self._handlers.put(lambda: done(Raised(f"ArgumentException: {problem}", problem)))
+            self._pool.put(lambda: done(Raised(f"ArgumentException: {problem}", problem)))
         elif kind != "activity":
-            self._handlers.put(lambda: done(handle(function.handler, call.value)))
+            self._pool.put(lambda: done(self._durable(function, call)))
         elif function.is_async:
             asyncio.run_coroutine_threadsafe(self._activity_async(function, call, done), self.loop)
         else:
-            self._activities.put(lambda: done(self._activity(function, call)))
+            self._pool.put(lambda: done(self._activity(function, call)))
+
+    def _durable(self, function: Function, call: Call) -> Outcome:
+        with self.invocations.synchronous(new_id()):
+            return handle(function.handler, call.value)
 
     def _activity(self, function: Function, call: Call) -> Outcome:
-        try:
-            return _encoded(function.handler(**self._arguments(function, _decoded(call.value))))
-        except BaseException as problem:
-            return _raised(problem)
+        invocation_id = new_id()
+        with self.invocations.synchronous(invocation_id):
+            try:
+                return _encoded(function.handler(**self._arguments(function, _decoded(call.value), invocation_id)))
+            except BaseException as problem:
+                return _raised(problem)
 
     async def _activity_async(self, function: Function, call: Call, done: Done) -> None:
+        invocation_id = new_id()
         try:
-            outcome: Outcome = _encoded(await function.handler(**self._arguments(function, _decoded(call.value))))
+            arguments = self._arguments(function, _decoded(call.value), invocation_id)
+            value = await self.invocations.asynchronous(invocation_id, function.handler(**arguments))
+            outcome: Outcome = _encoded(value)
         except BaseException as problem:
             outcome = _raised(problem)
         done(outcome)
@@ -145,36 +138,39 @@ class Invoker:
     # ---- everything else ----------------------------------------------------------------------------------------
 
     async def call(self, function: Function, trigger_value: Any) -> Any:
-        """Runs an HTTP or timer function from any loop and returns (or raises) what it did."""
-        arguments = self._arguments(function, trigger_value)
+        """Runs an HTTP or timer function, called from any loop. Returns its result or raises its exception."""
+        invocation_id = new_id()
+        arguments = self._arguments(function, trigger_value, invocation_id)
         if function.is_async:
-            running = asyncio.run_coroutine_threadsafe(_contained(function.handler(**arguments)), self.loop)
+            invocation = self.invocations.asynchronous(invocation_id, function.handler(**arguments))
+            running = asyncio.run_coroutine_threadsafe(_contained(invocation), self.loop)
             return await asyncio.wrap_future(running)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
         def job() -> None:
             try:
-                value = function.handler(**arguments)
+                with self.invocations.synchronous(invocation_id):
+                    value = function.handler(**arguments)
             except BaseException as problem:
                 loop.call_soon_threadsafe(_fail, future, problem)
             else:
                 loop.call_soon_threadsafe(_answer, future, value)
 
-        self._others.put(job)
+        self._pool.put(job)
         return await future
 
-    def _arguments(self, function: Function, trigger_value: Any) -> dict[str, Any]:
+    def _arguments(self, function: Function, trigger_value: Any, invocation_id: str) -> dict[str, Any]:
         arguments = {function.trigger["name"]: trigger_value}
         for parameter, binding in function.clients.items():
             arguments[parameter] = self._client_text(binding)
         if function.wants_context:
-            arguments["context"] = _Context(function)
+            arguments["context"] = _Context(function, invocation_id, self.invocations.local)
         return arguments
 
 
 def handle(handler: Callable[..., Any], value: str) -> Outcome:
-    """Runs an orchestrator's or entity's handler on the trigger value (JSON text)."""
+    """Runs the handler of an orchestrator or entity with the trigger value (JSON text)."""
     try:
         return Returned(handler(value))
     except BaseException as problem:
@@ -182,7 +178,7 @@ def handle(handler: Callable[..., Any], value: str) -> Outcome:
 
 
 async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
-    """What would end the loop, and with it the host, is the function's failure and no more."""
+    """Turns exceptions that would end the loop, and with it the host, into a failure of the function."""
     try:
         return await running
     except (SystemExit, KeyboardInterrupt) as problem:
@@ -190,7 +186,7 @@ async def _contained(running: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _call_http(text: str) -> str:
-    from devhost.app.http_call import call_http  # the library behind it is only loaded by who uses it
+    from devhost.app.http_call import call_http  # imports requests, which most apps do not need here
 
     return call_http(text)
 
@@ -214,7 +210,7 @@ def _encoded(value: Any) -> Returned:
 
 
 def _raised(problem: BaseException) -> Raised:
-    """Also for SystemExit and its like: on Azure they end the worker, here they must not take a thread with them."""
+    """The outcome for any exception, also SystemExit: on Azure it ends the worker, here it must not end a thread."""
     text = str(problem)
     stack = "".join(traceback.format_tb(problem.__traceback__))
     return Raised(f"{type(problem).__name__}: {text}", text, stack)

@@ -1,8 +1,8 @@
 """Schedules of timer triggers: six fields `second minute hour day month weekday`, as NCrontab reads them.
 
-Unlike in Unix cron, day and weekday must both match, Sunday is 0 and never 7, there is no `?`, a name may be cut
-anywhere (`mo`), a range is read in either direction and a step of 0 counts as 1. Five fields mean second 0. A time span
-(`00:05:00`) is an interval. Times are UTC.
+Unlike in Unix cron, day and weekday must both match, Sunday is 0 and never 7, there is no `?`, a name may be shortened
+(`mo`), a range can go in either direction and a step of 0 is 1. Five fields mean second 0. A time span (`00:05:00`) is
+an interval. Times are UTC.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAMES = {
     "weekday": ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"),
 }
 _HORIZON_YEARS = 8
-"""A schedule that does not come in this time (30 February) never comes; 29 February comes within 8 years."""
+"""A schedule without a date within this time (30 February) has none; 29 February comes within 8 years."""
 
 
 class BadSchedule(Exception):  # noqa: N818
@@ -42,14 +42,14 @@ class BadSchedule(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a timer fires. `interval` is set for a time span, else the sets of allowed values."""
+    """A schedule: `interval` for a time span, else the allowed values of each field."""
 
     fields: tuple[frozenset[int], ...] = ()
     interval: timedelta | None = None
 
     @classmethod
     def read(cls, text: str) -> Schedule:
-        """Reads an expression. Raises BadSchedule."""
+        """Parses an expression. Raises BadSchedule."""
         span = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", text.strip())
         if span:
             days, hours, minutes, seconds = (int(n or 0) for n in span.groups())
@@ -68,7 +68,7 @@ class Schedule:
         return schedule
 
     def after(self, moment: datetime) -> datetime:
-        """The first time after `moment`. Raises BadSchedule when there is none."""
+        """The first time after `moment`. Raises BadSchedule if there is none."""
         if self.interval is not None:
             return moment + self.interval
         seconds, minutes, hours, days, months, weekdays = self.fields

@@ -1,9 +1,8 @@
-"""The things the devhost changes in the Durable SDK: only how fast it works.
+"""Changes to the Durable SDK that make it faster and leave its results the same.
 
-In every episode the SDK makes the whole history anew: it reads every timestamp with dateutil's free-form parser, asks
-the environment before each value it reads, walks through events that mean nothing to it. All of that gives the same
-again and again, and is most of an episode's time. What is put in its place gives the same values (tests hold them
-against the SDK's own), and whatever looks unusual still goes to the SDK.
+In every episode the SDK parses the whole history again: each timestamp with the free-form parser of dateutil, an
+environment variable before each value, and events that have no effect. That is most of the time of an episode. The
+replacements return the same values (tests compare them with the SDK's own); unusual input still goes to the SDK.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from devhost.engine.text import to_text
 
 _MODELS = "azure.durable_functions.models"
 _NOTHING_TO_DO = frozenset({ev.TASK_SCHEDULED, ev.SUB_CREATED, ev.TIMER_CREATED, ev.ORCHESTRATOR_COMPLETED})
-"""Events that the SDK's executor passes over."""
+"""Events that have no effect in the SDK's executor."""
 _REMEMBERED = 8192
-"""Texts whose values are kept, so that the next episode need not read them again."""
+"""Number of parsed texts that are cached for the next episodes."""
 
 
 def make_faster() -> None:
-    """Puts faster readers into the SDK; does nothing where the SDK no longer works that way."""
+    """Replaces parts of the SDK; leaves out a part that the SDK no longer has."""
     _replace(f"{_MODELS}.history.HistoryEvent", "dt_parse", _reader)
     _replace(f"{_MODELS}.history.HistoryEvent", "HistoryEvent.__init__", _history_event)
     _replace(
@@ -39,7 +38,7 @@ def make_faster() -> None:
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "json", _json_of_requests)
     _replace(f"{_MODELS}.TaskOrchestrationExecutor", "TaskOrchestrationExecutor.process_event", _process_event)
     _replace("azure.functions._durable_functions", "json", _json_of_values)
-    # a setting of the whole process, asked for before each value
+    # a setting of the process, read before each value
     _replace("azure.functions._durable_functions", "_is_strict_mode", functools.cache)
 
 
@@ -57,7 +56,7 @@ def _replace(module_name: str, path: str, make: Callable[[Any], Any]) -> None:
 
 
 def _reader(slow: Any) -> Any:
-    # dateutil tells UTC as tzutc() or, where the process runs in UTC, as tzlocal(): keep whichever it is here.
+    # dateutil returns tzutc() for UTC or, if the process runs in UTC, tzlocal(). Use the same.
     zone: tzinfo | None = slow("2026-01-01T00:00:00Z").tzinfo
 
     @functools.lru_cache(_REMEMBERED)
@@ -76,7 +75,7 @@ def _reader(slow: Any) -> Any:
 
 
 def _history_event(slow: Any) -> Any:
-    """The same attributes at once, not one by one."""
+    """Sets the same attributes in one step."""
     parse: Callable[[str], Any] = slow.__globals__["dt_parse"]
     absent = dict.fromkeys(("Name", "InstanceId", "TaskScheduledId", "Reason", "Details", "Input"))
 
@@ -95,7 +94,7 @@ def _history_event(slow: Any) -> Any:
 
 
 def _json_of_requests(slow: Any) -> Any:
-    """The executor reads whole requests of entities, only for their ids: once for each text is enough."""
+    """Caches the parsed requests of entities, of which the executor needs only the ids."""
 
     @functools.lru_cache(_REMEMBERED)
     def loads(text: str) -> Any:
@@ -105,7 +104,7 @@ def _json_of_requests(slow: Any) -> Any:
 
 
 def _json_of_values(slow: Any) -> Any:
-    """Plain values are written without a new encoder for each."""
+    """Encodes plain values without a new encoder for each."""
 
     def dumps(value: Any, **more: Any) -> Any:
         if more:
@@ -113,7 +112,7 @@ def _json_of_values(slow: Any) -> Any:
         try:
             return to_text(value)
         except RecursionError:
-            return slow.dumps(value)  # which knows a circle when it sees one
+            return slow.dumps(value)  # which reports a circular reference
 
     return types.SimpleNamespace(**{**vars(slow), "dumps": dumps})
 

@@ -6,28 +6,32 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
+
+from devhost.engine.versions import FailureStrategy, MatchStrategy, Versioning
+
+T = TypeVar("T", bound=str)
 
 
 class BadSettings(Exception):  # noqa: N818
-    """A file of the app cannot be used; the message names it."""
+    """A file of the app cannot be used; the message has its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What the devhost uses of host.json."""
+    """The settings of host.json that the devhost uses. All other keys are accepted and ignored."""
 
     route_prefix: str = "api"
     hub_name: str = "TestHubName"
     entity_batch_size: int = 50
-    default_version: str | None = None
-    """Of orchestrations that are started without one."""
+    versioning: Versioning = field(default_factory=Versioning)
+    """`defaultVersion`, `versionMatchStrategy` and `versionFailureStrategy`."""
 
 
 def load_app_settings(app: Path) -> None:
-    """Puts `Values` of local.settings.json into the process environment; what is set there already wins."""
+    """Copies `Values` of local.settings.json to the process environment. Variables that exist take precedence."""
     path = app / "local.settings.json"
     if path.exists():
         for key, value in _read(path).get("Values", {}).items():
@@ -47,8 +51,28 @@ def load_host_settings(app: Path, environment: Mapping[str, str] = os.environ) -
             str(durable.get("hubName") or environment.get("WEBSITE_SITE_NAME") or "TestHubName"), environment
         ),
         entity_batch_size=int(durable.get("maxEntityOperationBatchSize") or 50),
-        default_version=durable.get("defaultVersion"),
+        versioning=_versioning(durable),
     )
+
+
+def _versioning(durable: Mapping[str, Any]) -> Versioning:
+    version = durable.get("defaultVersion")
+    return Versioning(
+        default=None if version is None else str(version),
+        match=_word(durable, "versionMatchStrategy", get_args(MatchStrategy), "CurrentOrOlder"),
+        failure=_word(durable, "versionFailureStrategy", get_args(FailureStrategy), "Reject"),
+    )
+
+
+def _word(durable: Mapping[str, Any], key: str, known: tuple[T, ...], default: T) -> T:
+    """A value of a .NET enumeration, given by its name in any case or by its number."""
+    given = durable.get(key)
+    if given is None:
+        return default
+    for number, word in enumerate(known):
+        if str(given).lower() in (word.lower(), str(number)):
+            return word
+    raise BadSettings(f"host.json: {key} is {given!r}; it can be {', '.join(known)}")
 
 
 def _resolve(text: str, environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Timer-triggered functions: each sleeps until its schedule says so, runs, and remembers when."""
+"""Timer-triggered functions: each runs on its schedule, and its last run is stored."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from devhost.engine.times import iso, parse
 log = logging.getLogger("devhost.app")
 
 _MONITORED_FROM = timedelta(minutes=1)
-"""Schedules that fire oftener are not monitored: the platform does not make up for their missed runs."""
+"""More frequent schedules are not monitored: the platform does not catch up on their missed runs."""
 _LONGEST_SLEEP = 3600.0
-"""Seconds; the wall clock may be set meanwhile, or the machine have slept."""
+"""Seconds; the wall clock can be changed during a sleep, and the machine can be suspended."""
 
 
 class Timers:
-    """The timer functions of an app. `recall` and `remember` keep the last run of each between starts."""
+    """The timer functions of an app. `recall` and `remember` load and store the last run of each."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Timers:
         return self._functions.get(name.lower())
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Begins to wait for all of them, on the running loop."""
+        """Starts a task for each of them on the running loop."""
         return [asyncio.create_task(self._live(f)) for f in self._functions.values()]
 
     async def run(self, function: Function, *, past_due: bool = False) -> None:
-        """Runs one now. What it raises is logged, as on Azure."""
+        """Runs one now. Its exception is logged, as on Azure."""
         schedule = self._schedules[function.name]
         now = datetime.now(UTC)
         last = self._last[function.name]
@@ -79,7 +79,7 @@ class Timers:
             await self.run(function)
 
     def _missed(self, function: Function, schedule: Schedule) -> bool:
-        """Whether a run fell into the time the host was not there."""
+        """Whether a run was due while the host was not running."""
         last = self._last[function.name]
         if last is None or function.trigger.get("useMonitor") is False:
             return False

@@ -1,25 +1,30 @@
 """The durable engine of the devhost: rules and state, without a clock, a thread or a socket.
 
-`Engine` and `Hub` are what a driver uses; `MemoryStore` or `SqliteStore` keep the state. The real-time driver is
-`devhost.runner`; a simulation drives the same engine with a time and an order of its own.
+A driver uses `Engine` and `Hub`; `MemoryStore` or `SqliteStore` hold the state. `devhost.runner` drives the engine in
+real time. A simulation drives the same engine with its own time and order.
 """
 
 from devhost.engine.actions import HTTP_ACTIVITY
+from devhost.engine.blobs import BlobReads
 from devhost.engine.core import Engine
 from devhost.engine.hub import Hub, Query
+from devhost.engine.latency import Latency
 from devhost.engine.model import Call, Functions, Item, Outcome, Raised, Returned
 from devhost.engine.refusals import Refused
 from devhost.engine.sqlite_store import SqliteStore, StateInUse
 from devhost.engine.store import MemoryStore, Store
 from devhost.engine.times import exact, whole_seconds
+from devhost.engine.versions import Versioning
 
 __all__ = [
     "HTTP_ACTIVITY",
+    "BlobReads",
     "Call",
     "Engine",
     "Functions",
     "Hub",
     "Item",
+    "Latency",
     "MemoryStore",
     "Outcome",
     "Query",
@@ -29,6 +34,7 @@ __all__ = [
     "SqliteStore",
     "StateInUse",
     "Store",
+    "Versioning",
     "exact",
     "whole_seconds",
 ]

@@ -1,4 +1,4 @@
-"""The actions an orchestrator asks for, as the Durable extension invokes them: one by one, each as a task."""
+"""The actions that an orchestrator requests, invoked one by one as tasks, as the Durable extension does it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 
 class Broken(Exception):  # noqa: N818
-    """An action that makes the extension itself fail the orchestration."""
+    """An action for which the extension itself fails the orchestration."""
 
 
 class Actions:
-    """The list of an orchestrator's actions, and the tasks they become; `replay.Walker` tells what became of those.
+    """The list of an orchestrator's actions and the tasks they become. `replay.Walker` completes the tasks.
 
-    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` holds those
-    that are, by task id.
+    `new_request_id` makes the id of an entity request that is not in the history yet; `recorded_requests` has the ids
+    that are in the history, by task id.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Actions:
         self.buffered: dict[str, deque[Event]] = defaultdict(deque)
         self.walk = Walk()
         self.standing: Action | None = None
-        """What the walk stands at."""
+        """The action that the walk waits for."""
 
     def advance(self) -> None:
         while self.position < len(self.actions):
@@ -103,7 +103,7 @@ class Actions:
         return Task(done=True, failed=True)
 
     def _unknown(self, action: Action) -> str:
-        """The sentence about an activity or orchestrator that is not there; "" when it is."""
+        """The error message for an unknown activity or orchestrator; "" if it is known."""
         name, functions = action["functionName"], self.functions
         kind = "activity" if action["actionType"] == 0 else "orchestrator"
         known = functions.activities if kind == "activity" else functions.orchestrators
@@ -183,7 +183,7 @@ class Actions:
         return compound([self.invoke(child) for child in children], any_of=any_of)
 
     def _with_retry(self, action: Action) -> Task:
-        """Attempt, timer, attempt ...; after the last failure one more timer that is due at once."""
+        """Attempt, timer, attempt and so on; one more timer, due at once, follows the last failure."""
         options = action["retryOptions"]
         interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
         attempts = options["maxNumberOfAttempts"]
@@ -209,5 +209,5 @@ class Actions:
         return whole
 
     def _now(self) -> datetime:
-        """The orchestration's present time; it never goes back. Only retries need it, so it is read only for them."""
+        """The current time of the orchestration, which never goes back. Parsed on demand: only retries need it."""
         return max(parse(text) for text in self.started)

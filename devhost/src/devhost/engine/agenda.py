@@ -1,4 +1,4 @@
-"""What could be worked on: ready, staged until the next commit, in flight, hidden, or waiting for the clock."""
+"""The work items: ready, staged until the next commit, in flight, hidden, or due later."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from devhost.engine.model import Entity, Instance, Item, Message
 
 @dataclass(slots=True)
 class Flight:
-    """An item that is being worked on: whose it is, what it took, and so what to undo if it is abandoned."""
+    """An item in flight: its owner and the messages it took, which go back if the item is abandoned."""
 
     subject: Instance | Entity | None
-    """The life the item was begun for; None for an activity. It may be purged meanwhile."""
+    """The instance or entity of the item; None for an activity. It may be purged while the item is in flight."""
     messages: list[Message]
     arrived: list[Event] = field(default_factory=list)
-    """For an episode: its OrchestratorStarted and the events it received."""
+    """For an episode: its OrchestratorStarted and the events that it received."""
     texts: list[str] = field(default_factory=list)
     """`arrived` as JSON texts."""
 
 
 class Agenda:
-    """Items are staged when something arrives for them and become ready with the commit that keeps it.
+    """An item is staged when a message arrives for it and becomes ready with the commit that stores the message.
 
-    An item is in one place only: while it is in flight or hidden, what arrives for it waits.
+    An item has one state at a time: messages that arrive while it is in flight or hidden wait.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Agenda:
             self._staged[item] = None
 
     def release(self) -> None:
-        """Makes what was staged ready."""
+        """Makes the staged items ready."""
         if self._staged:
             self.ready.update(self._staged)
             self._staged.clear()
@@ -52,24 +52,24 @@ class Agenda:
         self.flying[item] = flight
 
     def forget(self, item: Item) -> None:
-        """Its instance or entity is gone. In flight it stays: whoever works on it will want to complete it."""
+        """Removes the item of a deleted instance or entity. In flight it stays until it is completed or abandoned."""
         self.ready.pop(item, None)
         self._staged.pop(item, None)
         self._hidden.discard(item)
 
     def hide(self, item: Item, until: datetime, number: int) -> None:
-        """Out of sight until a time; `number` orders what comes at the same time."""
+        """Hides an item until a time; `number` orders items and messages that are due at the same time."""
         self.ready.pop(item, None)
         self._staged.pop(item, None)
         self._hidden.add(item)
         heapq.heappush(self._later, (until, number, item))
 
     def wait(self, message: Message, due: datetime) -> None:
-        """A message that is delivered at a time."""
+        """Keeps a message for delivery at a time."""
         heapq.heappush(self._later, (due, message.number, message))
 
     def due(self, now: datetime) -> Iterator[Message]:
-        """The messages whose time has come; hidden items are staged again."""
+        """Yields the messages that are due and stages hidden items that are due."""
         while self._later and self._later[0][0] <= now:
             _, _, what = heapq.heappop(self._later)
             if isinstance(what, Message):

@@ -1,4 +1,4 @@
-"""Reading what an orchestrator answered, and the sentences in which the real extension reports its failures."""
+"""Parsing the answer of an orchestrator, and the failure messages of the real extension."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 
 @dataclass(slots=True)
 class Answer:
-    """One episode's answer. `error`: the orchestrator raised; `broken`: the answer itself is unusable."""
+    """The answer of one episode. `error`: the orchestrator raised; `broken`: the answer cannot be used."""
 
     actions: list[Action] = field(default_factory=list)
     done: bool = False
@@ -29,7 +29,7 @@ class Answer:
 
 
 def read(outcome: Outcome) -> Answer:
-    """Reads an orchestrator's outcome the way the extension does."""
+    """Parses the outcome of an orchestrator as the extension does."""
     if isinstance(outcome, Raised):
         message, marker, text = outcome.text.partition(_MARKER)
         if not marker:
@@ -71,10 +71,10 @@ def _read_state(text: str, message: str | None, stack: str) -> Answer:
 
 
 def dumps(value: Any) -> str:
-    """JSON as the extension stores it: compact, and characters as themselves.
+    """JSON as the extension stores it: compact, without escapes for non-ASCII characters.
 
-    Half of a surrogate pair becomes the replacement character, as everywhere .NET writes UTF-8, and NaN and the
-    infinities become texts, as Newtonsoft.Json writes them.
+    A lone surrogate becomes the replacement character, as .NET writes it. NaN and infinities become strings, as
+    Newtonsoft.Json writes them.
     """
     try:
         text = _compact(value)
@@ -94,7 +94,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def reference_problem(value: Any) -> str | None:
-    """Where Newtonsoft.Json stumbles over a value that begins with its own keys ($ref beside others)."""
+    """The path at which Newtonsoft.Json rejects a value with keys after `$ref`; None if it does not."""
     if not isinstance(value, dict):
         return None
     reference = False
@@ -109,7 +109,7 @@ def reference_problem(value: Any) -> str | None:
 
 
 def reads_as_reference(text: str | None) -> bool:
-    """Whether a stored JSON text would be taken for a reference object."""
+    """Whether Newtonsoft.Json would take a stored JSON text for a reference object."""
     if not text or '"$ref"' not in text:
         return False
     return _any_reference(json.loads(text))
@@ -122,19 +122,19 @@ def _any_reference(value: Any) -> bool:
 
 
 def failure_text(outcome: Raised) -> str:
-    """The worker's report of an exception, as it travels to the host."""
+    """The report of an exception that the worker sends to the host."""
     return f"Result: Failure\nException: {outcome.message}\nStack: {outcome.stack}"
 
 
 def activity_failure(name: str, outcome: Raised) -> tuple[str, str]:
-    """Reason and Details of a failed activity. Details has the outer shape people parse `Message` out of."""
+    """Reason and Details of a failed activity. Details has the outer shape from which apps parse `Message`."""
     details = {
         "$type": "System.Exception, System.Private.CoreLib",
         "ClassName": "System.Exception",
         "Message": f" {outcome.message}",
         "Data": None,
         "InnerException": {
-            # The recordings write <host> for the exception type of whichever host ran the function.
+            # The recordings have <host> in place of the exception type, which depends on the host.
             "$type": "RpcException, <host>",
             "Message": failure_text(outcome),
             "Data": {"$type": "System.Collections.ListDictionaryInternal, System.Private.CoreLib"},

@@ -1,16 +1,16 @@
-"""The durable engine: what is ready, what running it means, what it leaves behind.
+"""The durable engine: which work is ready, how it is run, and what follows from its result.
 
-It has no clock, thread or socket. Whoever drives it hands in the time, runs the functions and chooses what runs next:
+It has no clock, thread or socket. The driver passes the time, runs the functions and chooses what runs next:
 
     for item in engine.ready(now):          # choose one, or all
         call = engine.begin(item, now)      # what to run; None: the engine had nothing to ask the app
         engine.complete(item, outcome, now) # or engine.abandon(item): as if the process had died
     engine.commit()                         # one transaction; only now does new work become ready
 
-Nothing that is not committed is ever ready, so whatever acts upon an item acts upon something that is kept.
+Only committed work is ever ready, so every effect outside the engine follows from stored state.
 
-Faults of the real engine, for simulations and chaos tests, are arguments and methods of their own: the timer policy,
-`begin(limit=)`, `complete(keep=False)`, `abandon(hidden_until=)`, `hide`, `duplicate` and `crash`.
+Simulations and chaos tests play the faults of the real engine with arguments and methods: the timer policy, `latency`,
+`blob_reads`, `begin(limit=)`, `complete(keep=False)`, `abandon(hidden_until=)`, `hide`, `duplicate` and `crash`.
 """
 
 from __future__ import annotations
@@ -34,30 +34,29 @@ class Engine(State):
     # ---- driving ------------------------------------------------------------------------------------------------
 
     def ready(self, now: datetime) -> list[Item]:
-        """What can be begun at `now`, oldest first. Delivers the timers that are due."""
-        for message in self.agenda.due(now):
-            self._deliver(message)
+        """The items that can begin at `now`, oldest first. Delivers the messages that are due."""
+        self.deliver_due(now)
         if self.agenda.staged and not self.changes:
             self.agenda.release()
         return list(self.agenda.ready)
 
     def next_due(self) -> datetime | None:
-        """When the next timer (or hidden work) comes; None: nothing is waiting for the clock."""
+        """When the next timer, delayed message or hidden item is due; None: there is none."""
         return self.agenda.next_due()
 
     @property
     def idle(self) -> bool:
-        """Nothing ready, in flight or waiting for the clock."""
+        """Whether nothing is ready, in flight or due later."""
         return self.agenda.idle
 
     def in_flight(self) -> list[Item]:
         return list(self.agenda.flying)
 
     def begin(self, item: Item, now: datetime, *, limit: int | None = None) -> Call | None:
-        """Takes `item` and tells what to run. None: it is already done (a termination, nothing but stale messages).
+        """Takes `item` and returns what to run. None: nothing (a termination, or only stale messages); it is done.
 
-        `limit` hands over only so many of the messages that wait: the real queues cut anywhere. (Not the first episode,
-        which needs the start, wherever it stands among them.)
+        `limit` is the most waiting messages that are taken: the real queues split them anywhere. It does not apply to
+        the first episode, which needs the start message.
         """
         if item.kind == "episode":
             instance = self.instances[item.key]
@@ -83,10 +82,10 @@ class Engine(State):
         return call
 
     def complete(self, item: Item, outcome: Outcome, now: datetime, *, keep: bool = True) -> None:
-        """Applies what running `item` gave. Takes effect with the next commit().
+        """Applies the outcome of `item`. Takes effect with the next commit().
 
-        `keep=False` is a fault: the messages go out but history, state and consumption are not kept, as when the real
-        host dies between sending and committing; the item is ready again and will do it all a second time.
+        `keep=False` is a fault: the messages are sent, but history, state and the consumption of messages are not
+        stored, as when the real host dies between both steps. The item becomes ready again and sends a second time.
         """
         flight = self.agenda.flying[item]
         if item.kind == "activity":
@@ -94,7 +93,7 @@ class Engine(State):
             if keep:
                 self.activities.pop(item.key, None)
         elif not self._alive(item, flight):
-            keep = True  # purged meanwhile: nobody is left to be told, now or a second time
+            keep = True  # purged while in flight: nothing is left to apply the outcome to
         elif isinstance(flight.subject, Entity):
             if not complete_batch(self, flight.subject, flight.messages, outcome, now, keep=keep):
                 self.abandon(item, hidden_until=self.poison_until(item, now))
@@ -107,7 +106,7 @@ class Engine(State):
             self.abandon(item)
 
     def abandon(self, item: Item, hidden_until: datetime | None = None) -> None:
-        """Puts an item back as if whoever worked on it had died; with `hidden_until` it is seen again only then."""
+        """Puts an item back as if its worker had died; with `hidden_until` it is ready again only then."""
         flight = self.agenda.flying[item]
         if not self._alive(item, flight):
             self._settle(item)
@@ -115,53 +114,55 @@ class Engine(State):
         del self.agenda.flying[item]
         if flight.subject is not None:
             flight.subject.inbox.extendleft(reversed(flight.messages))
-        if hidden_until is None:
-            self.agenda.stage(item)
-        else:
+        if hidden_until is not None:
             self.agenda.hide(item, hidden_until, next(self._numbers))
+        elif isinstance(flight.subject, Instance):
+            self.stage(flight.subject)
+        else:
+            self.agenda.stage(item)
 
     def hide(self, item: Item, until: datetime) -> None:
-        """Takes a ready item out of sight until a time, as a message is that another host had locked when it died."""
+        """Hides a ready item until a time, like a message that another host had locked when it died."""
         self.agenda.hide(item, until, next(self._numbers))
 
     def duplicate(self, item: Item) -> Item:
-        """A second copy of an activity that is ready or in flight, as when its message was sent twice.
+        """Makes a second copy of an activity that is ready or in flight, as when its message was sent twice.
 
-        Both can be in flight at once, and both answer; it becomes ready with the next commit. Raises KeyError for an
-        activity that is over (and for anything but an activity: use complete(keep=False) for those).
+        The copy becomes ready with the next commit. Both can be in flight at once, and both answer. Raises KeyError for
+        an activity that has ended, and for other items: use complete(keep=False) for those.
         """
         message = self.activities[item.key]
         self.send("activity", message.target, message.body, message.execution_id)
         return Item("activity", next(reversed(self.activities)))
 
     def crash(self, hidden_until: datetime | None = None) -> list[Item]:
-        """All work in flight is lost, as when the host dies. Returns what it was."""
+        """Abandons all items in flight, as when the host dies. Returns them."""
         lost = self.in_flight()
         for item in lost:
             self.abandon(item, hidden_until)
         return lost
 
     def poison_until(self, item: Item, now: datetime) -> datetime:
-        """When a batch whose entity function crashed is tried again: the real host repeats it for ever."""
+        """When a batch whose entity function crashed is repeated: the real host repeats it for ever, without pause."""
         return now + times.POISON_DELAY
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
     def _alive(self, item: Item, flight: Flight) -> bool:
-        """Whether the life an item was begun for is still there."""
+        """Whether the instance or entity of an item still exists, and is the same."""
         subject = flight.subject
         if isinstance(subject, Instance):
             return self.instances.get(item.key) is subject
         return subject is None or self.entities.get(item.key) is subject
 
     def _settle(self, item: Item) -> None:
-        """The item is done: its messages are consumed, and what came in meanwhile makes it ready again."""
+        """Ends an item: consumes its messages, and stages it again if others have arrived."""
         flight = self.agenda.flying.pop(item)
         self.consume(flight.messages)
         if item.kind == "episode":
             instance = self.instances.get(item.key)
             if instance is not None and (instance.fresh or (instance.inbox and not instance.terminal)):
-                self.agenda.stage(item)
+                self.stage(instance)
             elif instance is not None and instance.inbox:
                 self.consume(instance.inbox)
                 instance.inbox.clear()
@@ -176,4 +177,4 @@ class Engine(State):
             event = ev.task_failed(now, task_id, *activity_failure(message.body["name"], outcome))
         else:
             event = ev.task_completed(now, task_id, None if outcome.value == "null" else outcome.value)
-        self.send("event", message.target, event, message.execution_id)
+        self.send("event", message.target, event, message.execution_id, sent=now)

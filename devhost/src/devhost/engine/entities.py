@@ -1,4 +1,4 @@
-"""One entity batch: what is handed to the entity function, and what its answer does."""
+"""One entity batch: the call of the entity function, and the effects of its answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def begin_batch(entity: Entity, messages: Sequence[Message]) -> Call:
 def complete_batch(
     state: State, entity: Entity, messages: Sequence[Message], outcome: Outcome, now: datetime, *, keep: bool
 ) -> bool:
-    """Applies an entity's answer: state and responses together. False: the function crashed and nothing happened."""
+    """Applies the answer of an entity: state and responses. False: the function crashed, nothing is applied."""
     if isinstance(outcome, Raised):
         log.error(
             "entity %s crashed outside its operations (%s): on Azure the batch of %d operations is repeated for ever "
@@ -58,7 +58,8 @@ def complete_batch(
                 log.warning("operation %s of entity %s failed: %s", body["op"], entity.id, result.get("result"))
             continue
         response = response_text(result.get("result"), error=bool(result.get("isError")))
-        state.send("event", body["parent"], ev.event_raised(now, body["id"], response), body["parentExecution"])
+        event = ev.event_raised(now, body["id"], response)
+        state.send("event", body["parent"], event, body["parentExecution"], sent=now)
     if keep:
         entity.exists = bool(answer["entityExists"])
         entity.state = answer["entityState"]

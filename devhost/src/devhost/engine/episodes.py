@@ -1,9 +1,10 @@
-"""One orchestration episode: what is handed to the orchestrator, and what its answer does to the instance."""
+"""One orchestration episode: the call of the orchestrator, and the effects of its answer on the instance."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from devhost.engine.sentences import Scheduled
 from devhost.engine.tasks import Walk
 from devhost.engine.text import to_text
 from devhost.engine.times import parse
+from devhost.engine.versions import MISMATCH
 
 if TYPE_CHECKING:
     from devhost.engine.agenda import Flight
@@ -33,16 +35,16 @@ _NOT_PLAYED, _PLAYED = '"IsPlayed": false', '"IsPlayed": true'
 
 
 def begin_episode(state: State, instance: Instance, flight: Flight, now: datetime) -> Call | None:
-    """The call for an episode; None when the engine could end it without the app."""
+    """The call for an episode; None if the engine ends it without the app."""
     history = state.history(instance)
     if not instance.fresh:
         messages = [m for m in flight.messages if m.execution_id in (None, instance.execution_id)]
         if not messages or instance.terminal:
             return None
-        # First of all comes the start itself, whatever arrived before it.
+        # The start comes first, even if other messages arrived before it.
         messages.sort(key=lambda m: m.body["EventType"] != ev.EXECUTION_STARTED)
         if not history and messages[0].body["EventType"] != ev.EXECUTION_STARTED:
-            return None  # messages for a life that never began
+            return None  # messages for an execution that never started
         started, arrived = ev.orchestrator_started(now), [m.body for m in messages]
         flight.arrived = [started, *arrived]
         flight.texts = [to_text(started), *(m.text for m in messages)]
@@ -51,6 +53,11 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
             state.append(instance, flight.arrived, flight.texts)
             _end(state, instance, "Terminated", terminated["Input"], None, now, len(history))
             return None
+    if not state.versioning.runs(instance.version):
+        log.error("instance %s: %s (%s)", instance.id, MISMATCH, instance.version)
+        state.append(instance, flight.arrived, flight.texts)
+        _end(state, instance, "Failed", MISMATCH, MISMATCH, now, len(history))
+        return None
     if instance.name.lower() not in state.functions.orchestrators:
         state.append(instance, flight.arrived, flight.texts)
         problem = state.functions.unknown(instance.name, "orchestrator", state.functions.orchestrators)
@@ -59,17 +66,24 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
         return None
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
-    given = instance.input if instance.input is not None else "null"
-    parent = to_text(instance.parent.instance_id) if instance.parent else "null"
+    given = instance.input
+    parent_id = instance.parent.instance_id if instance.parent else None
 
     def value() -> str:
-        return (
-            f'{{"history": [{",".join(texts)}], "input": {given}, '
-            f'"instanceId": {to_text(instance.id)}, "isReplaying": {"true" if replaying else "false"}, '
-            f'"parentInstanceId": {parent}, {_SETTINGS}}}'
-        )
+        return trigger_text(texts, given, instance.id, parent_id, replaying=replaying)
 
     return Call("episode", instance.name, value, instance.id)
+
+
+def trigger_text(
+    events: Iterable[str], input_text: str | None, instance_id: str, parent_id: str | None, *, replaying: bool
+) -> str:
+    """The JSON text for the trigger of an orchestrator; `events` and `input_text` are JSON texts."""
+    return (
+        f'{{"history": [{",".join(events)}], "input": {input_text if input_text is not None else "null"}, '
+        f'"instanceId": {to_text(instance_id)}, "isReplaying": {"true" if replaying else "false"}, '
+        f'"parentInstanceId": {"null" if parent_id is None else to_text(parent_id)}, {_SETTINGS}}}'
+    )
 
 
 def complete_episode(
@@ -81,7 +95,7 @@ def complete_episode(
     whole = [*history, *flight.arrived]
     result = _walk(state, instance, answer, whole)
     if not keep:
-        instance.walked = None  # what was walked did not happen
+        instance.walked = None  # the walk was not stored
         _dispatch(state, instance, result.scheduled, now)
         return
     fresh, instance.fresh = instance.fresh, False
@@ -113,7 +127,7 @@ def _walk(state: State, instance: Instance, answer: Answer, whole: list[Event]) 
     if any(reads_as_reference(a.get("input")) for a in answer.actions if a["actionType"] != 4) and any(
         e["EventType"] in ev.SCHEDULING for e in whole
     ):
-        # Newtonsoft.Json cannot read the kept input again, so the real engine's second episode schedules nothing.
+        # Newtonsoft.Json cannot parse the stored input, so the second episode of the real engine schedules nothing.
         answer.actions = []
     walker: Walker | None = instance.walked
     if walker is None or instance.fresh or not walker.can_go_on(instance.execution_id, answer.actions, whole):
@@ -133,7 +147,7 @@ def _failed(instance: Instance, problem: str) -> str:
 
 
 def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
-    """What fails the instance at once, whatever is still open."""
+    """The failure that ends the instance at once, whatever is still open; None: none."""
     if answer.broken is not None:
         return _failed(instance, answer.broken)
     if result.nondeterminism is not None:
@@ -145,7 +159,7 @@ def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
 
 
 def _mark_played(instance: Instance, events: list[Event]) -> None:
-    """After an episode the events it received count as played; the markers of its start do not."""
+    """Marks the events of an episode as played, except OrchestratorStarted."""
     offset = len(instance.texts) - len(events)
     for n, event in enumerate(events):
         if event["EventType"] != ev.ORCHESTRATOR_STARTED and not event["IsPlayed"]:
@@ -155,7 +169,7 @@ def _mark_played(instance: Instance, events: list[Event]) -> None:
 
 
 def _dispatch(state: State, instance: Instance, scheduled: list[Scheduled], now: datetime) -> list[Event]:
-    """Sends what was scheduled on its way; returns the events that record it."""
+    """Sends the messages of scheduled work; returns the events that record it."""
     return [_dispatch_one(state, instance, s, now) for s in scheduled]
 
 
@@ -163,7 +177,7 @@ def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: dateti
     execution_id = instance.execution_id
     if task.kind == ev.TASK_SCHEDULED:
         text = task.input if isinstance(task.input, str) else to_text(task.input)
-        state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id)
+        state.send("activity", instance.id, {"task": task.id, "name": task.name, "input": text}, execution_id, sent=now)
         return ev.task_scheduled(now, task.id, task.name)
     if task.kind == ev.TIMER_CREATED:
         fired = ev.timer_fired(now, task.id, task.fire_at)
@@ -183,8 +197,7 @@ def _dispatch_one(state: State, instance: Instance, task: Scheduled, now: dateti
         execution_id=execution_id,
         now=now,
     )
-    state.entity(task.target, now)
-    state.send("operation", task.target, json.loads(request))
+    state.send("operation", task.target, json.loads(request), sent=now)
     return ev.event_sent(now, task.id, task.target, request)
 
 
@@ -197,7 +210,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
             instance.execution_id,
             task.id,
         ):
-            return  # the same start sent a second time
+            return  # the same start, sent a second time
         log.error(
             "instance %s asks for a sub-orchestration with id %s, which is already running: "
             "on Azure its parent is never answered; the start is dropped here",
@@ -213,14 +226,16 @@ def _go_on(state: State, instance: Instance, arrived: list[Event], result: Walk,
     instance.status = "Suspended" if result.suspended else "Running"
     reasons = [e["Reason"] for e in arrived if e["EventType"] in (ev.EXECUTION_SUSPENDED, ev.EXECUTION_RESUMED)]
     if reasons:
-        instance.output = reasons[-1]  # a quirk of Azure Storage, and it stays after the resume
+        instance.output = reasons[-1]  # as Azure Storage does; it stays after the resume
     instance.updated = now
     state.append(instance, [ev.orchestrator_completed(now)])
     state.touch(instance)
 
 
 def _next_generation(state: State, instance: Instance, result: Walk, now: datetime) -> None:
-    """Continue-as-new: a new life under the same id, with the events nobody has seen."""
+    """Continue-as-new: a new execution under the same id, with the events that were not processed."""
+    if state.recorder is not None:
+        state.recorder(instance, "ContinuedAsNew")
     instance.execution_id = state.new_id()
     instance.input = dumps(result.continue_as_new)
     instance.output = None
@@ -244,7 +259,7 @@ def _end(
     now: datetime,
     event_id: int,
 ) -> None:
-    """The instance is over; its parent is told."""
+    """Ends the instance and sends the result to its parent."""
     state.append(instance, [ev.execution_completed(now, event_id, status, output), ev.orchestrator_completed(now)])
     instance.status, instance.output, instance.updated = status, output, now
     instance.fresh, instance.walked = False, None
@@ -255,12 +270,14 @@ def _end(
             event = ev.sub_completed(now, p.task_id, output)
         else:
             event = ev.sub_failed(now, p.task_id, output, details)
-        state.send("event", p.instance_id, event, p.execution_id)
+        state.send("event", p.instance_id, event, p.execution_id, sent=now)
+    if state.recorder is not None:
+        state.recorder(instance, status)
     state.forget_history(instance)
 
 
 def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
-    """One line for whatever would make an instance hang on Azure in silence."""
+    """Logs one line for each reason why the instance would hang on Azure, which logs nothing."""
     what = f"instance {instance.id} ({instance.name})"
     for problem in result.swallowed:
         _once(instance, f"{what} hangs: {problem}. Azure says nothing about it")

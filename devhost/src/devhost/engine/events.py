@@ -1,7 +1,7 @@
 """The events of an orchestration history, with the fields (and the nulls) the real engine hands to Python.
 
-An event is a plain dict, because it is stored and sent as JSON and the SDK reads it by key. Missing keys are not the
-same as nulls here: the SDK raises AttributeError for a field it touches and does not find.
+An event is a plain dict, because it is stored and sent as JSON and the SDK reads it by key. A missing key is not the
+same as a null: the SDK raises AttributeError if a field that it reads is missing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXECUTION_SUSPENDED = 19
 EXECUTION_RESUMED = 20
 
 SCHEDULING = (TASK_SCHEDULED, SUB_CREATED, TIMER_CREATED, EVENT_SENT)
-"""Events that record work an orchestrator asked for; their EventId is the task's id."""
+"""Events that record scheduled work; their EventId is the id of the task."""
 
 NAMES = {
     EXECUTION_STARTED: "ExecutionStarted",
@@ -71,7 +71,7 @@ def execution_started(
     parent: Event | None = None,
     version: str | None = None,
 ) -> Event:
-    """The first message of a life; `input_text` is the JSON text of the input token."""
+    """The first message of an execution; `input_text` is the JSON text of the input."""
     return _event(
         EXECUTION_STARTED,
         now,

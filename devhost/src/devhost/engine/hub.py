@@ -1,7 +1,7 @@
-"""The task hub's management: everything a client can ask for, over HTTP or through the durable client.
+"""The management operations of a task hub, for the HTTP API and the durable client.
 
-Methods that change something take effect with the engine's next commit(). Refusals carry the status code and the
-body of the real extension.
+Changes take effect with the next commit() of the engine. `Refused` has the status code and the body of the real
+extension.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ STATUSES = {
     for s in ("Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended")
 }
 
+WENT_WRONG = "Something went wrong while processing your request"
+BLOB_GONE = "The specified blob does not exist."
+STORAGE_EXCEPTION = "DurableTask.AzureStorage.Storage.DurableTaskStorageException"
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Filters of a list. Times are UTC; `statuses` empty means any."""
+    """Filters of a list. Times are UTC; empty `statuses` means any."""
 
     prefix: str = ""
     created_from: datetime | None = None
@@ -38,11 +42,11 @@ class Query:
     show_input: bool = True
     top: int = 100
     after: str = ""
-    """The id after which the page begins."""
+    """The page begins after this id."""
 
 
 class Hub:
-    """The management operations on one engine. Not safe for threads: called where the engine is."""
+    """The management operations of one engine. Not thread-safe: call them on the thread of the engine."""
 
     def __init__(self, engine: Engine, new_instance_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
         self.engine = engine
@@ -55,7 +59,8 @@ class Hub:
     ) -> str:
         """Starts an instance and returns its id. An unknown name is accepted and fails later, as on Azure.
 
-        A living instance refuses (409); one that has not run yet is replaced, because racing starts are all accepted.
+        Raises Refused (409) if the instance runs or is suspended. A pending instance is replaced: the real engine
+        accepts all racing starts.
         """
         instance_id = instance_id or self.new_instance_id()
         before = self.engine.instances.get(instance_id)
@@ -64,8 +69,8 @@ class Hub:
                 409, {"Message": f"An Orchestration instance with the status {before.status} already exists."}
             )
         if before is not None and before.status == "Pending" and self.engine.flying(Item("episode", instance_id)):
-            return instance_id  # its first episode is on the way: this start is the one that loses the race
-        self.engine.create(name, instance_id, input_text, now, version=version)
+            return instance_id  # its first episode is in flight: this start loses the race
+        self.engine.create(name, instance_id, input_text, now, version=version, from_client=True)
         return instance_id
 
     def restart(self, instance_id: str, *, new_id: bool, now: datetime) -> str:
@@ -90,35 +95,35 @@ class Hub:
                 ),
             )
         target = self.new_instance_id() if new_id else instance_id
-        self.engine.create(before.name, target, before.input, now, version=before.version)
+        self.engine.create(before.name, target, before.input, now, version=before.version, from_client=True)
         return target
 
-    # ---- talking to an instance ---------------------------------------------------------------------------------
+    # ---- messages to an instance --------------------------------------------------------------------------------
 
     def raise_event(self, instance_id: str, name: str, input_text: str | None, now: datetime) -> None:
         self.must_live(instance_id)
-        self.engine.send("event", instance_id, ev.event_raised(now, name, input_text))
+        self._send(instance_id, ev.event_raised(now, name, input_text), now)
 
     def terminate(self, instance_id: str, reason: str | None, now: datetime) -> None:
         self.must_live(instance_id)
-        self.engine.send("event", instance_id, ev.execution_terminated(now, reason))
+        self._send(instance_id, ev.execution_terminated(now, reason), now)
 
     def suspend(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.must_live(instance_id)
         if instance.status == "Suspended":
             raise self._wrong_state("suspend", instance)
-        self.engine.send("event", instance_id, ev.execution_suspended(now, reason))
+        self._send(instance_id, ev.execution_suspended(now, reason), now)
 
     def resume(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.must_live(instance_id)
         if instance.status != "Suspended":
             raise self._wrong_state("resume", instance)
-        self.engine.send("event", instance_id, ev.execution_resumed(now, reason))
+        self._send(instance_id, ev.execution_resumed(now, reason), now)
 
     def rewind(self, instance_id: str, reason: str | None, now: datetime) -> None:
         instance = self.engine.instances.get(instance_id)
         if instance is None:
-            # The stray $ is the real extension's.
+            # The $ is in the message of the real extension.
             raise Refused(404, f'No orchestration with instance ID "${instance_id}" found.')
         if instance.status != "Failed":
             raise Refused(
@@ -129,7 +134,7 @@ class Hub:
         rewind(self.engine, instance, reason, now)
 
     def must_live(self, instance_id: str) -> Instance:
-        """The instance; 404 unknown, 410 over."""
+        """The instance. Raises Refused: 404 if it is unknown, 410 if it has ended."""
         instance = self.engine.instances.get(instance_id)
         if instance is None:
             raise Refused(404)
@@ -137,24 +142,31 @@ class Hub:
             raise Refused(410)
         return instance
 
+    def _send(self, instance_id: str, event: ev.Event, now: datetime) -> None:
+        self.engine.send("event", instance_id, event, sent=now, from_client=True)
+
     @staticmethod
     def _wrong_state(verb: str, instance: Instance) -> Refused:
         return Refused(
             500,
             fault(
-                "Something went wrong while processing your request",
+                WENT_WRONG,
                 f"Cannot {verb} the orchestration instance {instance.id} "
                 f"because instance is in the {instance.status} state.",
                 "System.InvalidOperationException",
             ),
         )
 
-    # ---- looking ------------------------------------------------------------------------------------------------
+    # ---- reading ------------------------------------------------------------------------------------------------
 
     def status(
         self, instance_id: str, *, show_input: bool = True, show_history: bool = False, show_output: bool = False
     ) -> dict[str, Any] | None:
-        """The status body, of an entity too; None when there is no such instance."""
+        """The status body of an instance or entity; None if there is none.
+
+        Raises Refused (500) if the read of a rewritten large value fails (see `blobs`).
+        """
+        self._read(instance_id, with_input=show_input)
         entity = self.engine.entities.get(instance_id)
         if entity is not None:
             return views.entity_status(entity, show_input=show_input)
@@ -168,11 +180,18 @@ class Hub:
                 self.engine.forget_history(instance)
         return views.status(instance, show_input=show_input, history=history, show_output=show_output)
 
+    def _read(self, key: str, *, with_input: bool = True) -> None:
+        """Raises Refused if the blob was deleted between the read of the row and the read of the blob."""
+        if self.engine.blob_reads.fails(key, with_input=with_input):
+            raise Refused(500, fault(WENT_WRONG, BLOB_GONE, STORAGE_EXCEPTION))
+
     def query(self, query: Query) -> tuple[list[dict[str, Any]], str]:
-        """One page of instances and entities in order of their ids, and the token of the next page ("": last)."""
+        """One page of instances and entities, sorted by id, and the token of the next page ("" for the last)."""
         everything: list[Instance | Entity] = [*self.engine.instances.values(), *self.engine.entities.values()]
         found = sorted((t for t in everything if t.id > query.after and self._fits(t, query)), key=lambda t: t.id)
         page = found[: query.top]
+        for thing in page:
+            self._read(thing.id, with_input=query.show_input)
         token = page[-1].id if len(found) > len(page) else ""
         return [
             views.status(t, show_input=query.show_input)
@@ -194,30 +213,31 @@ class Hub:
     # ---- purging ------------------------------------------------------------------------------------------------
 
     def purge(self, instance_id: str) -> int:
-        """Deletes a finished instance (or an entity); 404 unknown, 412 not finished."""
+        """Deletes an ended instance or an entity. Raises Refused: 404 if unknown, 412 if not ended."""
         return purge_one(self.engine, instance_id)
 
     def purge_between(self, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
-        """Deletes what was created in a span; without a final status among `statuses` running things too."""
+        """Deletes what was created in a period; if `statuses` has no final one, running instances and entities too."""
         return purge_between(self.engine, start, end, statuses)
 
     # ---- entities -----------------------------------------------------------------------------------------------
 
     def signal(self, name: str, key: str, operation: str, input_text: str | None, now: datetime) -> None:
-        """Sends an operation without waiting for an answer; 400 for an unknown entity name."""
+        """Sends an operation without waiting for a result. Raises Refused (400) for an unknown entity name."""
         functions = self.engine.functions
         if name.lower() not in functions.entities:
             raise Refused(400, {"Message": functions.unknown(name, "entity", functions.entities)})
         target = entity_id(name, key)
-        self.engine.entity(target, now)
         body: dict[str, Any] = {"op": operation, "signal": True, "id": self.engine.new_id()}
         if input_text is not None:
             body["input"] = input_text
-        self.engine.send("operation", target, body)
+        self.engine.send("operation", target, body, sent=now, from_client=True)
 
     def entity_state(self, name: str, key: str) -> Any:
-        """The last committed state; 404 for an entity that never answered an operation."""
-        entity = self.engine.entities.get(entity_id(name, key))
+        """The last committed state. Raises Refused: 404 before the first operation, 500 (see `blobs`)."""
+        target = entity_id(name, key)
+        self._read(target)
+        entity = self.engine.entities.get(target)
         if entity is None or entity.state is None:
             raise Refused(404)
         return json.loads(entity.state)
@@ -225,7 +245,7 @@ class Hub:
     def entity_list(
         self, name: str, *, fetch_state: bool, since: datetime | None, until: datetime | None, top: int, after: str
     ) -> tuple[list[dict[str, Any]], str]:
-        """One page of entities, and the token of the next page."""
+        """One page of entities, and the token of the next page ("" for the last)."""
         found = sorted(
             (
                 e
@@ -239,4 +259,6 @@ class Hub:
             key=lambda e: e.id,
         )
         page = found[:top]
+        for entity in page:
+            self._read(entity.id, with_input=fetch_state)
         return [views.entity_item(e, fetch_state=fetch_state) for e in page], page[-1].id if len(found) > top else ""

@@ -1,4 +1,4 @@
-"""What the engine keeps: instances, entities, messages under way, and the names of the app's functions."""
+"""The data of the engine: instances, entities, messages, work items, and the names of the app's functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MessageKind = Literal["event", "operation", "activity"]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Item:
-    """A piece of work that can be begun now: an orchestration episode, an entity batch or one activity.
+    """A work item: an orchestration episode, an entity batch or one activity.
 
     `key` is the instance id, the entity id (`@name@key`) or the number of the activity's message.
     """
@@ -30,31 +30,31 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What has to be run for an item: the function's durable name and the JSON text to hand to it (`value`)."""
+    """The call for an item: the durable name of the function and its input as JSON text (`value`)."""
 
     kind: ItemKind
     function: str
     text: str | Callable[[], str]
-    """The value, or what makes it."""
+    """The value, or a function that makes it."""
     instance_id: str = ""
-    """For an activity the instance that asked for it, else the instance or entity itself."""
+    """The instance that scheduled the activity, or the instance or entity itself."""
 
     @property
     def value(self) -> str:
-        """The JSON text to hand to the function."""
+        """The input of the function as JSON text."""
         return self.text if isinstance(self.text, str) else self.text()
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function's answer, as JSON text."""
+    """The result of a function as JSON text."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The function raised. `message` is `Type: text`, `text` the exception's own text, `stack` the traceback."""
+    """The exception of a function. `message` is `Type: text`, `text` is str(exception), `stack` the traceback."""
 
     message: str
     text: str
@@ -66,20 +66,20 @@ Outcome = Returned | Raised
 
 @dataclass(slots=True)
 class Message:
-    """Something on its way: an event to an instance, an operation to an entity, or an activity to be run."""
+    """A message that is not consumed yet: an event for an instance, an operation for an entity, or an activity."""
 
     number: int
     kind: MessageKind
     target: str
     body: dict[str, Any]
     execution_id: str | None = None
-    """The life of the target (of the asking instance, for an activity) it belongs to; None: any life."""
+    """The execution of the target (for an activity: of the scheduling instance) it belongs to; None: any."""
     due: datetime | None = None
     _text: str = ""
 
     @property
     def text(self) -> str:
-        """The body as JSON text, made once: it is kept with the message and handed to the app again."""
+        """The body as JSON text, encoded once: it is stored and also passed to the app."""
         if not self._text:
             self._text = to_text(self.body)
         return self._text
@@ -95,7 +95,7 @@ class Parent:
 
 @dataclass(slots=True)
 class Instance:
-    """One orchestration. `history` is None when it is only in the store (finished, or not yet needed)."""
+    """One orchestration. `history` is None if it is only in the store (the instance has ended, or was not used yet)."""
 
     id: str
     name: str
@@ -109,14 +109,14 @@ class Instance:
     parent: Parent | None = None
     version: str | None = None
     fresh: bool = False
-    """A generation made by continue-as-new whose first episode has not run: its events are already in `history`."""
+    """Continue-as-new made a generation whose first episode has not run yet; its events are already in `history`."""
     history: list[Event] | None = None
     texts: list[str] = field(default_factory=list)
-    """`history` again, each event as JSON text, so that an episode need not write all of it anew."""
+    """The events of `history` as JSON texts, so that an episode does not encode all of them again."""
     inbox: deque[Message] = field(default_factory=deque)
     warned: set[str] = field(default_factory=set)
     walked: Any = None
-    """Where the walk of its actions stood after the last episode (see `replay.Walker`)."""
+    """The walk of its actions after the last episode (see `replay.Walker`)."""
 
     @property
     def terminal(self) -> bool:
@@ -125,7 +125,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Entity:
-    """One entity. `state` is JSON text; it stays after deletion, because the real engine keeps the row."""
+    """One entity. `state` is JSON text. It stays after a deletion, because the real engine keeps the row."""
 
     id: str
     created: datetime
@@ -144,7 +144,7 @@ class Entity:
 
 
 class Functions:
-    """The durable names of an app; activities and orchestrators are looked up without regard to case."""
+    """The durable names of an app by kind, keyed by their lower-case form: names match case-insensitively."""
 
     def __init__(
         self, orchestrators: Iterable[str] = (), activities: Iterable[str] = (), entities: Iterable[str] = ()
@@ -155,7 +155,7 @@ class Functions:
 
     @staticmethod
     def unknown(name: str, kind: str, known: dict[str, str]) -> str:
-        """The sentence of the real extension for a name it does not know."""
+        """The error message of the real extension for an unknown name."""
         article = {"activity": "an activity", "entity": "an entity", "orchestrator": "an orchestrator"}[kind]
         names = ", ".join(f"'{n}'" for n in known.values())
         return (

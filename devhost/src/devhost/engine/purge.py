@@ -1,4 +1,4 @@
-"""Deleting instances and entities, with the traps of Azure Storage."""
+"""Deleting instances and entities, with the peculiarities of Azure Storage."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger("devhost.engine")
 
 
 def purge_one(state: State, instance_id: str) -> int:
-    """Deletes a finished instance, or an entity whatever it does; 404 unknown, 412 not finished.
+    """Deletes an ended instance, or an entity in any state. Returns how many were deleted.
 
-    The real extension looks at the state only of ids that do not begin with @, and tells of an unknown one of those
-    as of nothing deleted.
+    Raises Refused: 404 if the instance is unknown, 412 if it has not ended. The real extension checks neither for ids
+    that begin with @; an unknown entity gives 0.
     """
     thing: Instance | Entity | None = state.instances.get(instance_id) or state.entities.get(instance_id)
     if instance_id.startswith("@"):
@@ -34,10 +34,10 @@ def purge_one(state: State, instance_id: str) -> int:
 
 
 def purge_between(state: State, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
-    """Deletes what was created in a span; 404 when there is nothing.
+    """Deletes what was created in a period. Returns how many were deleted. Raises Refused (404) if there are none.
 
-    Without a final status among `statuses` nothing is filtered by status: Azure Storage then deletes running instances
-    and entities too (its query drops an empty list of statuses), and so does this.
+    If `statuses` has no final status, Azure Storage does not filter by status (its query drops an empty list) and
+    deletes running instances and entities, too. So does this function.
     """
     final = statuses & TERMINAL
     gone: list[Instance | Entity] = [

@@ -1,4 +1,4 @@
-"""How the management operations say no: the status code and the body of the real extension."""
+"""Refusals of management operations: the status code and the body of the real extension."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Refused(Exception):  # noqa: N818
-    """The request cannot be done. `status` and `body` (None: empty) are the HTTP answer."""
+    """The request is refused. `status` and `body` (None: empty) are the HTTP response."""
 
     def __init__(self, status: int, body: Any = None) -> None:
         super().__init__(f"{status}: {body}")

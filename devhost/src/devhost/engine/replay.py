@@ -1,8 +1,8 @@
 """The walk of an orchestrator's actions against its history, as the Durable extension does it.
 
-The SDK's `isDone` does not end an orchestration: the extension replays the list of actions itself, one by one, and the
-instance ends when that walk is over and nothing it opened is still open. Where SDK and walk disagree an orchestration
-hangs on Azure; a walk that is copied faithfully hangs in the same places.
+The SDK's `isDone` does not end an orchestration. The extension replays the list of actions itself, one by one, and the
+instance ends when that walk has reached the end and no task is open. Where SDK and walk disagree, an orchestration
+hangs on Azure. This walk follows the same rules, so it hangs in the same places.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class NonDeterminism(Exception):  # noqa: N818  (the engine's own word)
 
 
 class Walker(Actions):
-    """Replays an orchestrator's actions against its history: all of it once, then what each episode adds.
+    """Replays the actions of an orchestrator against its history: all of it once, then what each episode adds.
 
-    It is made with what `Actions` needs.
+    The arguments are those of `Actions`.
     """
 
     def __init__(self, **about: Any) -> None:
@@ -33,11 +33,11 @@ class Walker(Actions):
         self.parked: dict[int, Scheduled] = {}
         self.while_suspended: deque[Event] = deque()
         self.walked = 0
-        """How many events of the history it has seen."""
+        """Number of events that were processed."""
         self.last: Event | None = None
 
     def can_go_on(self, execution_id: str, actions: Sequence[Action], history: Sequence[Event]) -> bool:
-        """Whether actions and history only add to what was walked."""
+        """Whether actions and history only extend those of the last walk."""
         walk, known = self.walk, len(self.actions)
         over = walk.finished or walk.suspended or walk.error is not None or walk.nondeterminism is not None
         return (
@@ -49,9 +49,9 @@ class Walker(Actions):
         )
 
     def go(self, actions: Sequence[Action], history: Sequence[Event]) -> Walk:
-        """What is new, what is open and whether the end was reached.
+        """Processes the new events; returns the new work, the open tasks and whether the end was reached.
 
-        Never raises for what an app can do: non-determinism and broken actions are in the result.
+        Does not raise for mistakes of an app: non-determinism and broken actions are in the result.
         """
         result, self.actions = self.walk, actions
         added = history[self.walked :]
@@ -65,7 +65,7 @@ class Walker(Actions):
         except Broken as problem:
             result.error = str(problem)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
-            # An action that says nonsense (a name that is no text, a time that is none) is the app's mistake, not ours.
+            # A malformed action (a name that is no string, an invalid time) is a mistake of the app.
             result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
         result.scheduled = [self.map[task_id] for task_id in sorted(self.map)]
         result.open = [what for _, what in self.tasks.values()]
@@ -114,7 +114,7 @@ class Walker(Actions):
             self.process(waiting)
 
     def _match(self, event: Event) -> None:
-        """Holds recorded work against the work the walk asked for under the same id."""
+        """Compares recorded work with the work that the walk scheduled under the same id."""
         task_id = event["EventId"]
         mine = self.map.pop(task_id, None)
         if mine is None:
@@ -139,4 +139,4 @@ _PROCESS: dict[int, Callable[[Walker, Event], None]] = {
     ev.EXECUTION_RESUMED: Walker._resume,
     ev.EXECUTION_TERMINATED: Walker._terminate,
 }
-"""What each kind of event means for a walk; the others mean nothing."""
+"""The effect of each kind of event on a walk; other kinds have none."""

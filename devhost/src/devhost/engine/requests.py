@@ -1,4 +1,4 @@
-"""The messages between orchestrations and entities, as they stand in histories."""
+"""The messages between orchestrations and entities, as histories contain them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJ
 def request_text(
     *, operation: str, signal: bool, input_text: str | None, number: str, parent: str, execution_id: str, now: datetime
 ) -> str:
-    """The JSON of a request as it is kept in EventSent."""
+    """The JSON text of a request, as EventSent contains it."""
     body: dict[str, Any] = {"$type": _TYPE.format("RequestMessage"), "op": operation}
     if signal:
         body["signal"] = True
@@ -35,13 +35,13 @@ def request_text(
 
 @functools.lru_cache(4096)
 def request_id(text: str) -> str:
-    """The id of a request that is kept in EventSent; every episode asks for all of them again."""
+    """The id of a request in EventSent. Cached, because every episode reads all of them again."""
     number: str = json.loads(text)["id"]
     return number
 
 
 def response_text(result: str | None, *, error: bool) -> str:
-    """The JSON of an entity's answer as it arrives in EventRaised. The SDK needs `result` to be a string."""
+    """The JSON text of an entity's response, as EventRaised contains it. The SDK needs `result` to be a string."""
     body: dict[str, Any] = {"$type": _TYPE.format("ResponseMessage"), "result": "null" if result is None else result}
     if error:
         body["exceptionType"] = "Error"

@@ -1,4 +1,4 @@
-"""Rewinding a failed instance: its failures become events that mean nothing, and it runs on from there."""
+"""Rewinding a failed instance: its failures become GenericEvents, and it continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def rewind(state: State, instance: Instance, reason: str | None, now: datetime) -> None:
-    """Takes the failures out of the history and wakes the instance; failed sub-orchestrations are rewound with it."""
+    """Removes the failures from the history and wakes the instance. Failed sub-orchestrations are rewound, too."""
     history = state.history(instance)
     failed = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.TASK_FAILED}
     failed_children = {e["TaskScheduledId"] for e in history if e["EventType"] == ev.SUB_FAILED}
@@ -36,7 +36,7 @@ def rewind(state: State, instance: Instance, reason: str | None, now: datetime) 
     state.append(instance, rewritten)
     instance.status, instance.output, instance.updated = "Running", None, now
     state.touch(instance)
-    state.send("event", instance.id, ev.generic(now, reason), instance.execution_id)
+    state.send("event", instance.id, ev.generic(now, reason), instance.execution_id, sent=now, from_client=True)
 
 
 def _emptied(event: Event) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an orchestrator scheduled, and the engine's sentences about it: non-determinism, and what is waited for."""
+"""Work that an orchestrator scheduled, and the messages about it: non-determinism, and what an instance waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHANGED = "Was a change made to the orchestrator code after this instance had al
 
 @dataclass(slots=True)
 class Scheduled:
-    """One piece of work the walk asked for. `kind` is the EventType that records it."""
+    """One task that the walk scheduled. `kind` is the EventType that records it."""
 
     id: int
     kind: int
@@ -28,7 +28,7 @@ class Scheduled:
 
     @property
     def action_class(self) -> str:
-        """The .NET class named in the sentences about non-determinism."""
+        """The .NET class in the messages about non-determinism."""
         return {
             ev.TASK_SCHEDULED: "ScheduleTaskOrchestratorAction",
             ev.SUB_CREATED: "CreateSubOrchestrationAction",
@@ -46,7 +46,7 @@ _KIND_WORDS = {
 
 
 def not_scheduled(event: Event) -> str:
-    """The history holds work that the walk has not asked for."""
+    """The message if the history has work that the walk did not schedule."""
     kind, task_id = event["EventType"], event["EventId"]
     name, target = event.get("Name"), event.get("InstanceId")
     detail = {
@@ -62,7 +62,7 @@ def not_scheduled(event: Event) -> str:
 
 
 def scheduled_otherwise(event: Event, mine: Scheduled) -> str:
-    """The walk asked for other work under the id that the history holds."""
+    """The message if the walk scheduled other work under the same id."""
     kind, task_id = event["EventType"], event["EventId"]
     named = f" named '{event['Name']}'" if event.get("Name") else ""
     head = (
@@ -81,7 +81,7 @@ def scheduled_otherwise(event: Event, mine: Scheduled) -> str:
 
 
 def describe(action: dict[str, Any]) -> str:
-    """An action in a few words, for log lines."""
+    """A short description of an action, for log lines."""
     kind = action["actionType"]
     if kind in (0, 1):
         return f"activity {action['functionName']}"

@@ -1,10 +1,11 @@
-"""The engine's state in one SQLite file (WAL), and the lock that keeps a second process off it."""
+"""The state of the engine in one SQLite file (WAL), and the lock that excludes a second process."""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
 
+from devhost.engine.model import Instance
 from devhost.engine.store import (
     Changes,
     Loaded,
@@ -30,11 +31,11 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID
 """
 _VERSION = "2"
 _UPGRADES = {"1": "ALTER TABLE instances ADD COLUMN version TEXT"}
-"""What makes the layout after it of an older one."""
+"""The statement that turns a layout into the next one."""
 
 
 class StateInUse(Exception):  # noqa: N818
-    """Another process holds the state directory."""
+    """Another process uses the state directory."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(
@@ -53,15 +54,15 @@ class StateTooNew(Exception):  # noqa: N818
 
 
 class SqliteStore:
-    """Opens `directory` (made if missing) for this process alone. Raises StateInUse."""
+    """Opens `directory` (created if missing) for this process alone. Raises StateInUse, StateTooNew."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(directory)
-        # The engine's thread writes, the thread that opened it closes: never both at once.
+        # Two threads use it, never at the same time: the engine's thread writes, the thread that opened it closes it.
         self._db = sqlite3.connect(directory / "state.db", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL in WAL mode survives kill -9 (the system has the pages); only a power cut can lose the last commits.
+        # NORMAL in WAL mode survives kill -9: the operating system has the pages. Only a power cut can lose commits.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint=4000")
         self._db.executescript(_SCHEMA)
@@ -126,11 +127,10 @@ class SqliteStore:
         db.execute("COMMIT")
 
     def history(self, instance_id: str) -> str:
-        rows = self._db.execute("SELECT events FROM history WHERE instance_id=? ORDER BY position", (instance_id,))
-        return "[" + ",".join(r[0] for r in rows) + "]"
+        return _history(self._db, instance_id)
 
     def value(self, key: str) -> str | None:
-        """A small fact kept beside the state (a generated key, a timer's last run)."""
+        """A value that is stored beside the state (a generated key, the last run of a timer)."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return row[0] if row else None
 
@@ -142,8 +142,38 @@ class SqliteStore:
         self._lock.close()
 
 
+class StateReader:
+    """Reads a state without changing it, also while a devhost uses it. Raises FileNotFoundError."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "state.db"
+        if not path.exists():
+            raise FileNotFoundError(path)
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+    def value(self, key: str) -> str | None:
+        """See SqliteStore.value."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def instances(self) -> list[Instance]:
+        return [instance_from(r) for r in self._db.execute("SELECT * FROM instances ORDER BY created, id")]
+
+    def history(self, instance_id: str) -> str:
+        """See Store.history."""
+        return _history(self._db, instance_id)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _history(db: sqlite3.Connection, instance_id: str) -> str:
+    rows = db.execute("SELECT events FROM history WHERE instance_id=? ORDER BY position", (instance_id,))
+    return "[" + ",".join(r[0] for r in rows) + "]"
+
+
 def _lock(directory: Path) -> sqlite3.Connection:
-    """An exclusive SQLite transaction held for the life of the process: the one lock that works on every system."""
+    """Holds an exclusive SQLite transaction until the process ends: a lock that works on every operating system."""
     lock = sqlite3.connect(directory / "lock.db", isolation_level=None, timeout=0, check_same_thread=False)
     try:
         lock.execute("BEGIN EXCLUSIVE")

@@ -1,8 +1,9 @@
-"""What the engine keeps, in memory and in its store: instances, entities, messages, and the changes to be kept."""
+"""The state of the engine, in memory and in its store: instances, entities, messages, and uncommitted changes."""
 
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -12,17 +13,24 @@ from typing import Any
 from devhost.engine import events as ev
 from devhost.engine import times
 from devhost.engine.agenda import Agenda
+from devhost.engine.blobs import BlobReads
 from devhost.engine.events import Event
+from devhost.engine.latency import Latency
 from devhost.engine.model import Entity, Functions, Instance, Item, Message, MessageKind, Parent
 from devhost.engine.store import Changes, Store
 from devhost.engine.text import to_text
+from devhost.engine.versions import Versioning
+
+log = logging.getLogger("devhost.engine")
 
 TimerPolicy = Callable[[datetime, datetime], datetime]
 """(due time, now) -> when the timer is delivered."""
+Recorder = Callable[[Instance, str], None]
+"""(instance, how its current generation ended); called while the instance still has the history of the generation."""
 
 
 class State:
-    """The task hub's contents, and the ways to change them. Changes are kept with the next commit()."""
+    """The contents of a task hub, and how they change. The next commit() stores the changes."""
 
     def __init__(
         self,
@@ -32,19 +40,26 @@ class State:
         timers: TimerPolicy = times.whole_seconds,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         batch_size: int = 50,
-        default_version: str | None = None,
+        versioning: Versioning | None = None,
+        latency: Latency | None = None,
+        blob_reads: BlobReads | None = None,
     ) -> None:
-        """Starts from what `store` holds: everything that was in flight is ready again.
+        """Loads the contents of `store`: everything that was in flight is ready again.
 
-        `timers` says when a timer is delivered, `new_id` makes the ids of executions and entity requests, `batch_size`
-        bounds an entity's batch, `default_version` is the version of orchestrations started without one.
+        `timers` decides when a timer is delivered, `new_id` makes the ids of executions and entity requests,
+        `batch_size` is the most operations in an entity batch. `versioning` has the version of the host, which is also
+        the default for new orchestrations, and the rule for other versions. `latency` delays messages and `blob_reads`
+        makes reads fail; by default neither does.
         """
         self.store = store
         self.functions = functions
         self.timers = timers
         self.new_id = new_id
         self.batch_size = batch_size
-        self.default_version = default_version
+        self.versioning = versioning or Versioning()
+        self.latency = latency or Latency()
+        self.blob_reads = blob_reads or BlobReads()
+        self.recorder: Recorder | None = None
         self.instances: dict[str, Instance] = {}
         self.entities: dict[str, Entity] = {}
         self.activities: dict[str, Message] = {}
@@ -52,6 +67,8 @@ class State:
         self.agenda = Agenda()
         self._numbers = count(1)
         self._over: list[Instance] = []
+        self._dropped: list[Message] = []
+        self._born: list[Entity] = []
         self._load()
 
     def _load(self) -> None:
@@ -68,14 +85,24 @@ class State:
         self._numbers = count(last + 1)
         for instance in self.instances.values():
             if instance.fresh:
-                self.agenda.stage(Item("episode", instance.id))
+                self.stage(instance)
+        self.blob_reads.loaded([*self.instances.values(), *self.entities.values()])
         self.agenda.release()
 
     def commit(self) -> None:
-        """Keeps everything since the last commit in one transaction and makes what it caused ready."""
+        """Stores all changes since the last commit in one transaction and makes the staged items ready."""
+        self.consume(self._dropped)
+        self._dropped.clear()
+        for entity in self._born:
+            if self.entities.get(entity.id) is entity:
+                self.touch(entity)
+        self._born.clear()
         if self.changes:
             changes, self.changes = self.changes, Changes()
             self.store.commit(changes)
+            for written in (changes.instances, changes.entities):
+                for key, thing in written.items():
+                    self.blob_reads.written(key, thing)
             for instance in self._over:
                 if instance.terminal:
                     instance.history, instance.texts = None, []
@@ -98,11 +125,21 @@ class State:
         body: dict[str, Any],
         execution_id: str | None = None,
         due: datetime | None = None,
+        *,
+        sent: datetime | None = None,
+        from_client: bool = False,
     ) -> None:
-        """Puts a message on its way; it arrives with the next commit, or at `due`."""
+        """Sends a message. It arrives at `due`; without `due`, after the latency; without `sent`, with the next commit.
+
+        `sent` is the current time. Latency applies only to messages that have it.
+        """
+        if due is None and sent is not None:
+            due = self.latency.due(target, sent, from_client=from_client, ordered=kind != "activity")
         message = Message(next(self._numbers), kind, target, body, execution_id, due)
         self.changes.sent[message.number] = message
         if due is None:
+            if kind == "operation" and sent is not None:
+                self.entity(target, sent)
             self._deliver(message)
         else:
             self.agenda.wait(message, due)
@@ -112,7 +149,7 @@ class State:
             self.changes.consume(message.number)
 
     def history(self, instance: Instance) -> list[Event]:
-        """The instance's history; read from the store when it is not in memory."""
+        """The history of an instance, read from the store if it is not in memory."""
         if instance.history is None:
             instance.history = json.loads(self.store.history(instance.id))
             for event in instance.history:
@@ -125,7 +162,7 @@ class State:
         return instance.history
 
     def append(self, instance: Instance, events: Sequence[Event], texts: Sequence[str] | None = None) -> None:
-        """Adds to an instance's history, in memory and in the next transaction. `texts`: the same as JSON."""
+        """Appends to the history of an instance, in memory and in the next transaction. `texts`: the events as JSON."""
         if not events:
             return
         history = self.history(instance)
@@ -143,15 +180,16 @@ class State:
         *,
         parent: Parent | None = None,
         version: str | None = None,
+        from_client: bool = False,
     ) -> Instance:
-        """A new life of `instance_id`, whatever was there before; its start message is on its way.
+        """Makes a new execution of `instance_id`, which replaces any other, and sends its start message.
 
-        Events for a life that had not begun yet are meant for the id, not for that life: they stay.
+        Events for an execution that had not started yet belong to the id, so the new execution gets them.
         """
         before = self.instances.get(instance_id)
         execution_id = self.new_id()
         if version is None:
-            version = self.default_version
+            version = self.versioning.default
         instance = Instance(
             instance_id, name, execution_id, input_text, "Pending", now, now, parent=parent, version=version, history=[]
         )
@@ -161,11 +199,12 @@ class State:
             self.changes.drop_history(instance_id)
         self.instances[instance_id] = instance
         self.touch(instance)
-        self.send("event", instance_id, self.start_event(instance, now), execution_id)
+        start = self.start_event(instance, now)
+        self.send("event", instance_id, start, execution_id, sent=now, from_client=from_client)
         return instance
 
     def start_event(self, instance: Instance, now: datetime) -> Event:
-        """The ExecutionStarted of the instance's present life."""
+        """The ExecutionStarted of the current execution of an instance."""
         parent = instance.parent
         parent_event: Event | None = (
             None
@@ -188,7 +227,7 @@ class State:
         )
 
     def forget_history(self, instance: Instance) -> None:
-        """A finished instance's history is read from the store when somebody asks, once it is there: most never do."""
+        """Frees the history of an ended instance with the next commit. It is read from the store on demand."""
         self._over.append(instance)
 
     def entity(self, entity_id: str, now: datetime) -> Entity:
@@ -197,8 +236,27 @@ class State:
             self.touch(self.entities[entity_id])
         return self.entities[entity_id]
 
+    def stage(self, instance: Instance) -> None:
+        """Stages the episode of an instance, unless this host leaves instances of its version alone."""
+        if self.versioning.runs(instance.version) or self.versioning.failure == "Fail":
+            self.agenda.stage(Item("episode", instance.id))
+        elif "version" not in instance.warned:
+            instance.warned.add("version")
+            log.warning(
+                "instance %s (%s) has version %s and is left alone: the host's version is %s, its rule %s",
+                instance.id, instance.name, instance.version, self.versioning.default, self.versioning.match,
+            )  # fmt: skip
+
+    def deliver_due(self, now: datetime) -> None:
+        """Delivers the messages that are due. They are stored already, so there is nothing to commit."""
+        for message in self.agenda.due(now):
+            if message.kind == "operation" and message.target not in self.entities:
+                entity = self.entities[message.target] = Entity(message.target, now, now)
+                self._born.append(entity)
+            self._deliver(message)
+
     def _deliver(self, message: Message) -> None:
-        """Puts a message where it belongs; drops it if its target is gone or over."""
+        """Puts a message into the inbox of its target; drops it if the target does not exist or has ended."""
         if message.kind == "activity":
             key = str(message.number)
             self.activities[key] = message
@@ -206,14 +264,19 @@ class State:
         elif message.kind == "operation":
             entity = self.entities.get(message.target)
             if entity is None:
-                self.changes.consume(message.number)
+                self._dropped.append(message)
                 return
             entity.inbox.append(message)
             self.agenda.stage(Item("entity", entity.id))
         else:
             instance = self.instances.get(message.target)
             if instance is None or instance.terminal or message.execution_id not in (None, instance.execution_id):
-                self.changes.consume(message.number)
+                self._dropped.append(message)
                 return
             instance.inbox.append(message)
-            self.agenda.stage(Item("episode", instance.id))
+            if instance.status != "Pending" or any(_is_start(m) for m in instance.inbox):
+                self.stage(instance)  # a message that overtakes the start waits for it
+
+
+def _is_start(message: Message) -> bool:
+    return bool(message.body["EventType"] == ev.EXECUTION_STARTED)

@@ -1,7 +1,7 @@
-"""Where the engine's state outlives the process: the interface, and a store in memory for tests and simulations.
+"""The persistence of the engine's state: the interface, and a store in memory for tests and simulations.
 
-Everything that changed since the last commit is handed over at once and must be kept in one transaction: an episode's
-history, the messages it sent and the messages it consumed are never torn apart.
+All changes since the last commit must be stored in one transaction: the history of an episode, the messages it sent and
+the messages it consumed belong together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Changes:
-    """What has to be kept. None in `instances` and `entities` deletes; `dropped` goes before `history`."""
+    """The changes of one transaction. None deletes an instance or entity; `dropped` applies before `history`."""
 
     instances: dict[str, Instance | None] = field(default_factory=dict)
     entities: dict[str, Entity | None] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Changes:
 
 @dataclass(slots=True)
 class Loaded:
-    """What a store held when it was opened; histories are read when they are needed."""
+    """The contents of a store when it is opened, without histories, which are read on demand."""
 
     instances: list[Instance]
     entities: list[Entity]
@@ -58,15 +58,15 @@ class Store(Protocol):
     def load(self) -> Loaded: ...
 
     def commit(self, changes: Changes) -> None:
-        """Keeps all of it or, if the process dies, nothing of it."""
+        """Stores all changes or, if the process dies, none."""
 
     def history(self, instance_id: str) -> str:
-        """The kept history of an instance as the text of a JSON array; `[]` if there is none."""
+        """The stored history of an instance as the text of a JSON array; `[]` if there is none."""
 
     def close(self) -> None: ...
 
 
-# ---- rows: what is kept of each thing -----------------------------------------------------------------------------
+# ---- rows ---------------------------------------------------------------------------------------------------------
 
 
 def instance_row(i: Instance) -> Row:
@@ -114,7 +114,7 @@ def message_from(row: Row) -> Message:
 
 
 class MemoryStore:
-    """Keeps rows, not objects, so that an engine opened on it again starts from what was committed and nothing else."""
+    """Holds rows, not objects, so that a second engine on it starts from the committed state only."""
 
     def __init__(self) -> None:
         self._instances: dict[str, Row] = {}

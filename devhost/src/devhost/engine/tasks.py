@@ -1,4 +1,4 @@
-"""What a walk of actions works with: tasks that end, and what came of the walk."""
+"""The tasks of a walk of actions, and its result."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Action = dict[str, Any]
 
 @dataclass(slots=True)
 class Walk:
-    """What came of a walk."""
+    """The result of a walk."""
 
     scheduled: list[Scheduled] = field(default_factory=list)
-    """New work in the order of its ids: not yet in the history."""
+    """New work, not yet in the history, in the order of its ids."""
     finished: bool = False
-    """The end of the list was reached."""
+    """Whether the end of the list of actions was reached."""
     open: list[str] = field(default_factory=list)
-    """Tasks (not event waits) still open, in words."""
+    """Descriptions of the open tasks, without waits for events."""
     waiting: str = ""
-    """What the walk stands at, in words, when it is not finished."""
+    """A description of the action that the walk waits for; "" at the end."""
     continue_as_new: str | None = None
     carried: list[Event] = field(default_factory=list)
-    """Events that arrived after continue_as_new and belong to the next generation."""
+    """Events after continue_as_new, which belong to the next generation."""
     suspended: bool = False
     terminated: Event | None = None
     swallowed: list[str] = field(default_factory=list)
-    """Errors the real extension keeps to itself: the instance will hang."""
+    """Errors that the real extension does not report; the instance hangs."""
     error: str | None = None
     nondeterminism: str | None = None
     next_id: int = 0
@@ -60,7 +60,7 @@ class Task:
 
 
 def compound(tasks: Sequence[Task], *, any_of: bool) -> Task:
-    """Ends with all of `tasks`, even after a failure; `any_of`: with the first, failed or not."""
+    """A task that ends with the last of `tasks`, even after a failure; `any_of`: with the first, failed or not."""
     whole = Task()
 
     def check() -> None:

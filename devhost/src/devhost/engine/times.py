@@ -6,10 +6,10 @@ import functools
 from datetime import UTC, datetime, timedelta
 
 
-@functools.lru_cache(256)  # all that an episode leaves behind has the same time
+@functools.lru_cache(256)  # all events of an episode have the same time
 def iso(moment: datetime) -> str:
-    """`moment` (UTC) as the engine writes it into history; trailing zeros of the fraction are dropped, as .NET does."""
-    text = moment.isoformat()  # with a zone at its end
+    """`moment` (UTC) as histories contain it, without trailing zeros of the fraction, as .NET writes it."""
+    text = moment.isoformat()  # ends with the zone
     return f"{text[:26].rstrip('0')}Z" if moment.microsecond else f"{text[:19]}Z"
 
 
@@ -19,18 +19,18 @@ def iso_seconds(moment: datetime) -> str:
 
 
 def iso_offset(moment: datetime) -> str:
-    """`moment` with an explicit +00:00 and seven digits, the form of `ScheduledTime` in history views."""
+    """`moment` with +00:00 and seven digits, as `ScheduledTime` in history views."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"
 
 
 def parse(text: str) -> datetime:
-    """Reads an ISO time of any precision; a time without zone counts as UTC. Raises ValueError."""
+    """Parses an ISO time of any precision; a time without zone is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(_six_digits(text.strip()))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _six_digits(text: str) -> str:
-    """Cuts the seventh digit of .NET times, which Python 3.11 reads but earlier callers may send with more."""
+    """Cuts the fraction to the six digits that a datetime has; .NET writes seven."""
     if "." not in text:
         return text
     head, tail = text.split(".", 1)
@@ -39,7 +39,7 @@ def _six_digits(text: str) -> str:
 
 
 def whole_seconds(fire_at: datetime, now: datetime) -> datetime:
-    """When Azure Storage delivers a timer: the wait is cut to whole seconds, so it may come up to a second early."""
+    """When Azure Storage delivers a timer: the delay is cut to whole seconds, so it can be up to a second early."""
     return now + timedelta(seconds=max(0, int((fire_at - now).total_seconds())))
 
 
@@ -49,4 +49,4 @@ def exact(fire_at: datetime, now: datetime) -> datetime:
 
 
 POISON_DELAY = timedelta(seconds=5)
-"""Between two tries of an entity batch whose function crashed; the real host does not wait, we spare the CPU."""
+"""The pause before a crashed entity batch is repeated. The real host does not pause; the devhost spares the CPU."""

@@ -1,4 +1,4 @@
-"""How the management API shows instances, their histories, and entities."""
+"""The bodies of the management API for instances, histories and entities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDS = {ev.TASK_COMPLETED, ev.TASK_FAILED, ev.SUB_COMPLETED, ev.SUB_FAILED}
 
 
 def loose(text: str | None) -> Any:
-    """A stored value: what looks like JSON is shown as JSON, anything else (a reason, a failure) as text."""
+    """A stored value for a body: parsed if it is JSON, else (a reason, a failure) as text."""
     if text is None:
         return None
     try:
@@ -36,7 +36,7 @@ def loose(text: str | None) -> Any:
 def status(
     instance: Instance, *, show_input: bool = True, history: list[Event] | None = None, show_output: bool = False
 ) -> dict[str, Any]:
-    """The status body. `history` adds `historyEvents`; results stand in it only with `show_output`."""
+    """The status body. `history` adds `historyEvents`, which have results only with `show_output`."""
     body = {
         "name": instance.name,
         "instanceId": instance.id,
@@ -53,7 +53,7 @@ def status(
 
 
 def entity_status(entity: Entity, *, show_input: bool = True) -> dict[str, Any]:
-    """An entity seen as the instance it is for the storage: it runs for ever, its state is its input."""
+    """The status body of an entity: for the storage it is an instance that always runs and has its state as input."""
     state: dict[str, Any] = {"exists": True} if entity.exists else {}
     return {
         "name": entity.id,
@@ -68,7 +68,7 @@ def entity_status(entity: Entity, *, show_input: bool = True) -> dict[str, Any]:
 
 
 def entity_item(entity: Entity, *, fetch_state: bool) -> dict[str, Any]:
-    """One line of the list of entities."""
+    """One item of the list of entities."""
     return {
         "entityId": {"name": entity.name, "key": entity.key},
         "lastOperationTime": iso_seconds(entity.updated),
@@ -77,7 +77,7 @@ def entity_item(entity: Entity, *, fetch_state: bool) -> dict[str, Any]:
 
 
 def history_view(history: list[Event], *, show_output: bool) -> list[dict[str, Any]]:
-    """The rewritten history: what was scheduled is folded into how it ended, bookkeeping is left out."""
+    """The history for a body: scheduling events are merged into completions, bookkeeping events are left out."""
     asked: dict[int, Event] = {}
     shown: list[dict[str, Any]] = []
     for event in history:

@@ -1,1 +1,1 @@
-"""HTTP in front of the app and the engine: routing, function requests, the management API, keys."""
+"""HTTP for the app and the engine: routing, function requests, the management API, admin routes, keys."""

@@ -1,4 +1,4 @@
-"""Reading JSON bodies, with the sentences of Newtonsoft.Json for the commonest mistakes."""
+"""Parsing JSON bodies, with the error messages of Newtonsoft.Json for the most common mistakes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class BadBody(Exception):  # noqa: N818
-    """The body is not JSON; the message is what the real extension would say."""
+    """The body is not JSON; the message is the one of the real extension."""
 
 
 def read_json(body: bytes) -> Any:

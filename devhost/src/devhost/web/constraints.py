@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 class BadTemplate(Exception):  # noqa: N818
-    """A route the platform refuses."""
+    """A route that the platform refuses."""
 
 
 def constraint(text: str, whole: str) -> Callable[[str], bool]:

@@ -1,4 +1,4 @@
-"""Function keys: none asked for by default, as under Core Tools; checked as on Azure with `--keys`."""
+"""Function keys: not checked by default, as in Core Tools; checked as on Azure with `--keys`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of this host. `checked` False: every request passes."""
+    """The keys of this host. If `checked` is False, every request is allowed."""
 
     host: str
     master: str
     system: str
-    """The key `durabletask_extension`, which stands in the URLs of the management API."""
+    """The key `durabletask_extension`, which is part of the URLs of the management API."""
     checked: bool
 
     @classmethod
     def load(
         cls, value: Callable[[str], str | None], keep: Callable[[str, str], None], *, system: str | None, checked: bool
     ) -> Keys:
-        """Keys kept from last time, made where there are none; `system` fixes the management key."""
+        """The stored keys; missing ones are generated and stored. `system` replaces the management key."""
 
         def key(name: str) -> str:
             kept = value(name)
@@ -39,7 +39,7 @@ class Keys:
         return not self.checked or allowed is None or self._has(allowed, headers, query)
 
     def may_manage(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
-        """Whether a request may use the management API; a function or host key may not."""
+        """Whether a request may use the management API; function and host keys do not allow it."""
         return not self.checked or self._has((self.system, self.master), headers, query)
 
     @staticmethod

@@ -1,5 +1,5 @@
-"""The management API of the Durable extension, served to people under /runtime/webhooks/durabletask and to the
-durable client as its RPC endpoint: the same handlers for both."""
+"""The management API of the Durable extension, under /runtime/webhooks/durabletask and as the RPC endpoint of the
+durable client, with the same handlers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PENDING = ("Running", "Pending", "Suspended", "ContinuedAsNew")
 
 
 class Management:
-    """Answers management requests. `tail` is the path behind the base, percent-encoded, without leading slash."""
+    """Answers management requests. `tail` is the percent-encoded path after the base, without a leading slash."""
 
     def __init__(self, runner: Runner, links: Links) -> None:
         self._runner = runner
         self._links = links
 
     async def answer(self, request: Request, tail: str) -> Answer:
-        # As the extension does it: the whole path is decoded (+ is a blank), then cut at its slashes.
+        # As in the extension, the whole path is decoded first (+ is a blank), then split at slashes.
         parts = unquote_plus(tail).strip("/").split("/")
         try:
             answer = await self._route(request, request.method, parts)
@@ -46,7 +46,7 @@ class Management:
         return answer or Answer(404)
 
     async def _route(self, request: Request, method: str, parts: list[str]) -> Answer | None:
-        # The fixed words of a path are found without regard to case, ids and names are not touched.
+        # The fixed segments of a path are case-insensitive; ids and names keep their case.
         parts = [parts[0].lower(), *parts[1:]]
         if parts[0] == "instances" and len(parts) > 2:
             parts[2] = parts[2].lower()
@@ -83,7 +83,7 @@ class Management:
         return None
 
     async def _entity(self, request: Request, method: str, name: str, key: str, more: int) -> Answer | None:
-        """One entity. `$` stands for the empty key where it is read; a signal takes it as it is, or no key at all."""
+        """One entity. `$` is the empty key in a read; a signal takes the key as it is, also an absent one."""
         if more > 1:
             return None
         if method == "GET":
@@ -104,7 +104,7 @@ class Management:
     async def _start(self, request: Request, name: str, instance_id: str | None) -> Answer:
         text = None
         if request.body:
-            read_json(request.body)  # only to refuse what is none: the input is kept as it was written
+            read_json(request.body)  # only to refuse invalid JSON: the input is stored as it is
             text = request.body.decode("utf-8-sig", "replace")
         version = _parameter(request, "version") or None
         return await self._started(
@@ -112,7 +112,7 @@ class Management:
         )
 
     async def _started(self, request: Request, instance_id: str) -> Answer:
-        """The answer to a start or restart: at once, or when it is over if the caller wants to wait."""
+        """The response to a start or restart: at once, or at the end if the caller asked to wait."""
         timeout, interval = _number(request, "timeout"), _number(request, "pollingInterval")
         if timeout is not None and interval is not None:
             if interval > timeout:
@@ -154,7 +154,9 @@ class Management:
         return Answer(404) if status is None else _status_answer(request, status)
 
     async def _raise_event(self, request: Request, instance_id: str, event: str) -> Answer:
-        await self._do(lambda hub, now: hub.must_live(instance_id))  # what is gone is told before a bad body is
+        await self._do(
+            lambda hub, now: hub.must_live(instance_id)
+        )  # a missing or ended instance has precedence over a bad body
         if request.content_type != "application/json":
             return json_answer(400, {"Message": "Only application/json request content is supported"})
         text = dumps(read_json(request.body))
@@ -223,7 +225,7 @@ def _flag(request: Request, name: str, *, default: bool) -> bool:
 
 
 def _parameter(request: Request, name: str) -> str:
-    """Query parameters of the extension are found without regard to case."""
+    """A query parameter of the extension; its name is case-insensitive."""
     return next((v for k, v in request.query.items() if k.lower() == name.lower()), "")
 
 
@@ -253,12 +255,12 @@ def _top(request: Request) -> int:
 
 
 def _token(last: str) -> str:
-    """The continuation token after an id: text that is safe in a header, whatever the id is."""
+    """The continuation token after an id, safe for a header."""
     return base64.urlsafe_b64encode(last.encode("utf-8", "surrogatepass")).decode()
 
 
 def _after(request: Request) -> str:
-    """The id a continuation token stands for. Raises Refused for one that was not ours."""
+    """The id of a continuation token. Raises Refused (400) for a token of another host."""
     try:
         return base64.urlsafe_b64decode(request.headers.get("x-ms-continuation-token", "")).decode()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Requests and answers inside the devhost, apart from the HTTP library."""
+"""Requests and answers inside the devhost, independent of the HTTP library."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request with its body read. Header names are lower-case, repeated values joined with a comma."""
+    """A request with its body. Header names are in lower case, repeated values are joined with a comma."""
 
     method: str
     base: str
-    """Scheme, host and port as the caller sees them."""
+    """Scheme, host and port of the URL that the caller used."""
     raw_path: str
     url: str
     query: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The URLs of the management API: in check-status answers, and in the text a durable client is made from."""
+"""The URLs of the management API, for check-status bodies and for the text of a durable client."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Links:
         }
 
     def check_status(self, base: str, instance_id: str) -> dict[str, str]:
-        """The body of a 202 of the management API, which leaves the rewind URL out."""
+        """The body of a 202 of the management API, which has no rewind URL."""
         links = self.of(base, instance_id)
         del links["rewindPostUri"]
         return links
 
     def client_text(self, base: str, rpc_base: str, binding: Mapping[str, Any]) -> str:
-        """The JSON text from which the SDK makes a durable client."""
+        """The JSON text from which the SDK creates a durable client."""
         hub, connection = binding.get("taskHub") or "", binding.get("connectionName") or ""
         create = f"{base}{WEBHOOKS}/orchestrators/{{functionName}}[/{{instanceId}}]?"
         return json.dumps(

@@ -1,4 +1,4 @@
-"""Route templates as the Functions host's router (ASP.NET) reads them. First match in order of registration wins."""
+"""Route templates of the Functions host's router (ASP.NET). The first match in order of registration is used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Template:
         self._segments = [_segment(s, text) for s in _split(text.strip("/"), text)]
 
     def match(self, path: list[str]) -> Values | None:
-        """The values for a path cut at its slashes (still percent-encoded); None if it does not match."""
+        """The values for a path, given as its percent-encoded segments; None if it does not match."""
         values: Values = {}
         for n, segment in enumerate(self._segments):
             first = segment[0]
@@ -60,7 +60,7 @@ class Template:
         return values if len(path) <= len(self._segments) else None
 
     def example_with(self, other: Template) -> str | None:
-        """A path that both match, made of their own words and of a few usual values; None when none was found."""
+        """A path that both match, made of their literals and a few sample values; None if none was found."""
         most = max(len(self._segments), len(other._segments))
         for length in range(most, -1, -1):
             path: list[str] = []
@@ -77,7 +77,7 @@ class Template:
 
 
 class Router(Generic[T]):
-    """Routes in the order they are added."""
+    """Routes in the order of registration."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = [p.lower() for p in prefix.strip("/").split("/") if p]
@@ -88,7 +88,7 @@ class Router(Generic[T]):
         self._routes.append((Template(template), frozenset(m.upper() for m in methods), target))
 
     def find(self, method: str, raw_path: str) -> tuple[T, Values] | None:
-        """The first route for a method and a percent-encoded path; None: 404, also for a wrong method."""
+        """The first route for a method and a percent-encoded path; None (404) also for a wrong method."""
         parts = raw_path.removeprefix("/").removesuffix("/").split("/")
         if [p.lower() for p in parts[: len(self._prefix)]] != self._prefix:
             return None
@@ -105,7 +105,7 @@ class Router(Generic[T]):
         return None
 
     def overlaps(self) -> Iterator[tuple[T, T, str]]:
-        """Pairs of targets whose routes a request can both fit, the one that gets it first, with such a path."""
+        """Pairs of targets whose routes match the same request, with an example path; the first of a pair gets it."""
         for n, (template, methods, target) in enumerate(self._routes):
             for later, other_methods, other in self._routes[n + 1 :]:
                 if methods and other_methods and not methods & other_methods:
@@ -119,7 +119,7 @@ _USUAL = ("x", "1", "true", "abc", "00000000-0000-0000-0000-000000000000", "2026
 
 
 def _samples(*segments: _Segment | None) -> Iterator[str]:
-    """Texts that could stand where these segments are, the most telling first: what is literal in one of them."""
+    """Sample texts for two segments; the literals of either come first."""
     for segment in segments:
         if segment and all(isinstance(part, str) for part in segment):
             yield "".join(part for part in segment if isinstance(part, str))
@@ -130,14 +130,14 @@ def _samples(*segments: _Segment | None) -> Iterator[str]:
 
 
 def _fits(segment: _Segment | None, text: str) -> bool:
-    """Whether a segment takes a text; beyond the last one only a catch-all could, and the whole match decides that."""
+    """Whether a segment matches a text. A missing segment does: a catch-all may match there, match() decides."""
     if segment is None or (isinstance(segment[0], _Parameter) and segment[0].catch_all):
         return True
     return _match_segment(segment, text, {})
 
 
 def decode(text: str) -> str:
-    """Percent-decoding as ASP.NET does it: an encoded slash stays encoded."""
+    """Percent-decoding as in ASP.NET: an encoded slash stays encoded."""
     return "".join(part if part.lower() == "%2f" else unquote(part) for part in re.split("(%2[fF])", text))
 
 
@@ -159,7 +159,7 @@ def _match_segment(segment: _Segment, text: str, values: Values) -> bool:
 
 
 def _split(text: str, whole: str) -> list[str]:
-    """Cuts at slashes outside braces."""
+    """Splits at slashes outside braces."""
     parts, depth, current = [], 0, ""
     for character in text:
         depth += {"{": 1, "}": -1}.get(character, 0)

@@ -1,4 +1,4 @@
-"""The sockets: one thread with a loop of its own serves both the app's port and the client's RPC port."""
+"""The sockets: one thread with its own loop serves the port of the app and the RPC port of the client."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from concurrent.futures import Future
 
 from aiohttp import hdrs, web
 
+from devhost.logs import host_thread
 from devhost.web.messages import Answer, Request
 
 log = logging.getLogger("devhost.web")
 
 Handler = Callable[[Request], Awaitable[Answer]]
 _LARGEST_BODY = 210_000_000
-"""Bytes; what the Functions host takes."""
+"""Bytes; the limit of the Functions host."""
 
 
 _OURS = frozenset({"transfer-encoding", "content-length", "connection"})
-"""Headers of the connection; a function that sets them does not know how its answer is sent."""
+"""Headers of the connection, which a function must not set."""
 
 
 class PortTaken(Exception):  # noqa: N818
@@ -33,7 +34,7 @@ class PortTaken(Exception):  # noqa: N818
 
 
 class _Response(web.Response):
-    """A response whose Content-Type is the answer's or none, as the real host's; aiohttp would invent one."""
+    """A response without a default Content-Type, as in the real host; aiohttp would add one."""
 
     typed = False
 
@@ -44,7 +45,7 @@ class _Response(web.Response):
 
 
 class Server:
-    """Serves handlers on loopback ports from a thread of its own."""
+    """Serves handlers on loopback ports on its own thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -54,11 +55,12 @@ class Server:
         self._thread.start()
 
     def _run(self) -> None:
+        host_thread()
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
     def serve(self, sock: socket.socket, handler: Handler) -> None:
-        """Starts serving; comes back when connections are accepted."""
+        """Starts serving; returns when connections are accepted."""
         started: Future[None] = asyncio.run_coroutine_threadsafe(self._serve(sock, handler), self._loop)
         started.result(30)
 
@@ -81,7 +83,7 @@ class Server:
             return response
 
         app = web.Application(client_max_size=_LARGEST_BODY)
-        # a dot would leave line ends out, which a path may hold (as %0A)
+        # a dot alone would not match line ends, which a path can contain (%0A)
         app.router.add_route("*", r"/{tail:(?s:.*)}", entry)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
@@ -89,20 +91,24 @@ class Server:
         self._runners.append(runner)
 
     def run(self, start: Callable[[], list[asyncio.Task[None]]]) -> None:
-        """Starts tasks on the server's loop; they end with it."""
+        """Starts tasks on the loop of the server; stop() cancels them."""
 
         async def begin() -> None:
             self._tasks += start()
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result(30)
 
-    def stop(self) -> None:
+    def stop(self, close: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Cancels the tasks, stops the servers, and awaits `close` on the loop of the server."""
+
         async def cleanup() -> None:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             for runner in self._runners:
                 await runner.cleanup()
+            if close is not None:
+                await close()
 
         asyncio.run_coroutine_threadsafe(cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,4 +1,4 @@
-"""HTTP-triggered functions: which one a request goes to, what it is handed, and how its answer is read."""
+"""HTTP-triggered functions: routing, the request object, and the response."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import azure.functions as func
 from azure.functions.http import HttpResponseConverter
 
-from devhost.app.index import Function
+from devhost.app.index import Function, IndexingError
 from devhost.app.invoke import Invoker
 from devhost.engine.answers import dumps
+from devhost.web.constraints import BadTemplate
 from devhost.web.keys import Keys
 from devhost.web.messages import JSON, Answer, Request
 from devhost.web.routes import Router, Values
@@ -27,7 +28,7 @@ class HttpTriggers:
         self._invoker = invoker
         self._keys = keys
         self._router: Router[Function] = Router(prefix)
-        # The host maps routes in order of function name, ignoring case: the first that matches wins.
+        # The host registers routes in case-insensitive order of function name; the first match is used.
         for function in sorted((f for f in functions if f.kind == "http"), key=lambda f: f.name.lower()):
             binding = function.trigger
             self._router.add(binding.get("route") or function.name, binding.get("methods") or (), function)
@@ -53,8 +54,16 @@ class HttpTriggers:
             return Answer(500)
 
 
+def triggers(functions: Sequence[Function], prefix: str, invoker: Invoker, keys: Keys) -> HttpTriggers:
+    """The HTTP functions of an app. Raises IndexingError for a route that the platform refuses."""
+    try:
+        return HttpTriggers(functions, prefix, invoker, keys)
+    except BadTemplate as problem:
+        raise IndexingError(str(problem)) from problem
+
+
 def http_request(request: Request, values: Values) -> func.HttpRequest:
-    """What the function gets. Query parameters without a value are left out, as the host does."""
+    """The request object for a function. As in the host, query parameters without a value are left out."""
     return func.HttpRequest(
         method=request.method,
         url=request.url,
@@ -66,7 +75,7 @@ def http_request(request: Request, values: Values) -> func.HttpRequest:
 
 
 def read_answer(value: Any) -> Answer:
-    """The answer for what a function returned. Raises TypeError for anything but HttpResponse and str."""
+    """The answer for the result of a function. Raises TypeError for anything but HttpResponse and str."""
     if isinstance(value, str):
         legacy = _response_object(value)
         if legacy is not None:
@@ -82,7 +91,7 @@ def read_answer(value: Any) -> Answer:
 
 
 def _response_object(text: str) -> Answer | None:
-    """A returned text that is a JSON object with a `body` is taken for a response: an old habit of the host."""
+    """The host takes a returned string that is a JSON object with a `body` for a response."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -3,7 +3,11 @@
 import asyncio
 import datetime
 import json
+import logging
+import os
+import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import azure.durable_functions as df
@@ -116,3 +120,111 @@ def waits(context: Any) -> Generator[Any, Any, Any]:
     context.set_custom_status("waiting")
     result = yield context.wait_for_external_event("go")
     return [context.version, context.get_input(), result]
+
+
+@blueprint.entity_trigger(context_name="context")
+def large(context: Any) -> None:
+    """Takes a state of as many characters as it is told."""
+    if context.operation_name == "fill":
+        context.set_state("x" * context.get_input())
+
+
+# ---- logging -----------------------------------------------------------------------------------------------------
+
+log = logging.getLogger("app")
+
+
+def log_as(invocation: func.Context | None, text: str) -> None:
+    """Logs a line, as an invocation if there is one."""
+    if invocation is not None:
+        local: Any = invocation.thread_local_storage
+        local.invocation_id = invocation.invocation_id
+    log.warning("%s", text)
+
+
+async def log_later(gate: asyncio.Event) -> None:
+    await gate.wait()
+    log.warning("after the end")
+
+
+_gates: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
+
+
+@blueprint.route(route="logs/{kind}", auth_level=func.AuthLevel.ANONYMOUS)
+async def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Logs the line `kind` from the place that it names."""
+    kind = req.route_params["kind"]
+    if kind == "task":
+        log.warning(kind)
+    elif kind == "child-task":
+        await asyncio.create_task(_log_in_task(kind))
+    elif kind == "to-thread":
+        await asyncio.to_thread(log_as, None, kind)
+    elif kind == "to-thread-with-id":
+        await asyncio.to_thread(log_as, context, kind)
+    elif kind == "own-thread":
+        thread = threading.Thread(target=log_as, args=(None, kind), name="of-the-app")
+        thread.start()
+        thread.join()
+    elif kind == "after-the-end":
+        gate = asyncio.Event()
+        _gates.append((gate, asyncio.create_task(log_later(gate))))
+    elif kind == "open-the-gate":
+        gate, task = _gates.pop()
+        gate.set()
+        await task
+    return func.HttpResponse(kind)
+
+
+async def _log_in_task(text: str) -> None:
+    log.warning("%s", text)
+
+
+@blueprint.route(route="sync-logs", auth_level=func.AuthLevel.ANONYMOUS)
+def sync_logs(req: func.HttpRequest) -> str:
+    log.warning("sync")
+    return "sync"
+
+
+@blueprint.activity_trigger(input_name="x")
+def logs_in_pool(x: str) -> str:
+    """An activity that does its work on threads of its own."""
+    log.warning("activity %s", x)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(log_as, None, f"pool {x}").result()
+    return x
+
+
+# ---- threads -----------------------------------------------------------------------------------------------------
+
+
+@blueprint.activity_trigger(input_name="x")
+def thread_name(x: Any) -> str:
+    return threading.current_thread().name
+
+
+@blueprint.activity_trigger(input_name="x")
+async def async_threads(x: Any) -> list[str]:
+    """The thread of an async function, and the one that asyncio.to_thread gives it."""
+    return [threading.current_thread().name, await asyncio.to_thread(lambda: threading.current_thread().name)]
+
+
+COUNTER = {"n": 0}
+"""What the app keeps in its process."""
+
+
+@blueprint.route(route="count", auth_level=func.AuthLevel.ANONYMOUS)
+def count(req: func.HttpRequest) -> str:
+    return f"{os.getpid()} {COUNTER['n']}"
+
+
+@blueprint.activity_trigger(input_name="x")
+def count_up(x: Any) -> str:
+    COUNTER["n"] += 1
+    return f"{os.getpid()} {COUNTER['n']}"
+
+
+@blueprint.activity_trigger(input_name="x")
+async def never_comes_back(x: Any) -> None:
+    log.warning("it is stuck")
+    await asyncio.to_thread(threading.Event().wait)

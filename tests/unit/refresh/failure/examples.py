@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from power_bi.answers import error_of, facts_of
 from power_bi.errors import AnswerLost, Facts, NotSent
 from refresh.failure.catalogue import Failure, ModelNames, failure
-from refresh.failure.outcome import judge
+from refresh.history.outcome import judge
 from refresh.history.rows import parse_details
 from tests.reports import REPORTS, text_of
 from tests.unit.power_bi.fake import reply

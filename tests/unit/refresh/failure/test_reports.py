@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from power_bi.errors import PowerBiError, Throttled
-from refresh.failure.blame import fails
-from refresh.failure.outcome import judge
+from refresh.history.blame import concerns
+from refresh.history.outcome import judge
 from refresh.history.rows import parse_details
-from refresh.request.scope import TableRef
+from refresh.scope.scope import TableRef
 from tests.reports import OF_CALLS, OF_REFRESHES, REPORTS, differences, first_expectation, text_of
 from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, client, reply
 from tests.unit.refresh.failure.wording import MODEL, told
@@ -65,7 +65,8 @@ def test_only_the_caller_whose_table_failed_is_failed() -> None:
     outcome = judge(details, MODEL)
     assert outcome is not None
     wanted = [[TableRef(entry["table"]) for entry in caller["refresh"]["objects"]] for caller in report["callers"]]
-    assert [fails(objects, outcome) for objects in wanted] == [want["http"] != 200 for want in report["expect"]]
+    concerned = concerns(outcome)
+    assert [any(map(concerned, objects)) for objects in wanted] == [want["http"] != 200 for want in report["expect"]]
 
 
 def test_all_kinds_are_there() -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from refresh.failure.catalogue import Failure
-from refresh.failure.outcome import judge
+from refresh.history.outcome import judge
 from refresh.history.rows import parse_details
 
 REFRESH = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"

@@ -1,24 +1,36 @@
-"""The history tells what keeps a model busy, what is new since we looked, and what is as good as our own refresh."""
+"""The history shows what keeps a model busy, what is new since a look, and what does the same as our own refresh."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from refresh.history.adoption import (
     blocker,
+    candidates,
     covers,
+    digest_of,
     is_direct_lake,
-    look_before,
+    look_at,
     may_be_lost_one,
     may_cover,
     new_rows,
-    pushed_out,
+    rolled_over,
     service_clock,
+    shown,
 )
-from refresh.history.rows import RefreshObject, RefreshRow, instant
+from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.rows import RefreshObject, RefreshRow
+from refresh.scope.scope import CommitMode, RefreshOptions, TableRef
+from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+ANY_TIME = LostWindow()
+"""Ours may have begun at any time since the look."""
+WHOLE = RefreshOptions()
+TABLE = RefreshOptions(objects=(TableRef("Sales"),))
 
 
 def row(name: str, start: datetime | None = NOON, status: str = "Unknown", kind: str = "ViaApi") -> RefreshRow:
@@ -26,29 +38,49 @@ def row(name: str, start: datetime | None = NOON, status: str = "Unknown", kind:
     return RefreshRow(name, kind, status, start=start)
 
 
-def details(*names: str, type_: str | None = "Full", mode: str | None = None) -> RefreshRow:
-    """A refresh read by its id, with objects such as `Sales/2025`."""
+def after(seconds: float, name: str = "r", status: str = "Unknown", kind: str = "ViaApi") -> RefreshRow:
+    """A row that began so many seconds after noon."""
+    return row(name, NOON + seconds * SECOND, status, kind)
+
+
+def objects(*names: str) -> tuple[RefreshObject, ...]:
+    """Objects such as `Sales/2025`."""
     pairs = [name.split("/") for name in names]
-    objects = tuple(RefreshObject(table, partition, "Completed") for table, partition in pairs)
-    return RefreshRow("r", "ViaEnhancedApi", "Completed", type=type_, commit_mode=mode, objects=objects)
+    return tuple(RefreshObject(table, partition, "Completed") for table, partition in pairs)
 
 
-def test_a_model_is_idle_if_nothing_runs() -> None:
-    """Whatever has ended does not matter."""
+def details(*names: str, type_: str | None = "Full", mode: str | None = None) -> RefreshRow:
+    """A refresh read by its id."""
+    return RefreshRow("r", "ViaEnhancedApi", "Completed", type=type_, commit_mode=mode, objects=objects(*names))
+
+
+def partition(name: str = "2025", mode: CommitMode | None = None) -> RefreshOptions:
+    """The options of a refresh of one partition of the table Sales."""
+    return RefreshOptions(commit_mode=mode, objects=(TableRef("Sales", name),))
+
+
+LOOK = look_at([], NOON, NOON)
+
+
+# ---- idle or busy ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_idle_if_no_refresh_runs() -> None:
+    """What has ended does not matter."""
     ended = [row(status, status=status) for status in ("Completed", "Failed", "Cancelled", "Disabled", "TimedOut")]
     assert blocker([], NOON) is None
     assert blocker(ended, NOON) is None
 
 
 def test_the_newest_running_refresh_is_the_blocker() -> None:
-    """Whoever started it, and whatever the service calls running."""
+    """Of any kind, and whatever word the service has for running."""
     rows = [row("done", status="Completed"), row("new", status="NotStarted"), row("old")]
     assert blocker(rows, NOON) == rows[1]
 
 
 @pytest.mark.parametrize(("age", "blocks"), [(0, True), (23.99, True), (24, False), (900, False)])
 def test_a_row_without_end_blocks_for_a_day(age: float, blocks: bool) -> None:
-    """Rows that nobody ends stay in the history for ever."""
+    """Rows that never get an end stay in the history."""
     found = row("stuck", NOON - timedelta(hours=age))
     assert (blocker([found], NOON) == found) is blocks
 
@@ -58,34 +90,71 @@ def test_a_running_row_without_start_blocks() -> None:
     assert blocker([row("queued", None)], NOON) is not None
 
 
+def test_a_blocker_is_shown_by_id_kind_and_start() -> None:
+    """As far as known."""
+    assert shown(row("a")) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi", started_at=instant(NOON))
+    assert shown(row("a", None)) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi")
+
+
+# ---- what is new ----------------------------------------------------------------------------------------------------
+
+
 def test_only_what_started_after_the_look_is_new() -> None:
     """By the service's clock in whole seconds, so the second of the look itself does not count."""
-    before = look_before([row("known", NOON + 5 * SECOND)], NOON, NOON)
+    look = look_at([after(5, "known")], NOON, NOON)
     rows = [
-        row("known", NOON + 5 * SECOND),
-        row("new", NOON + SECOND),
-        row("same second", NOON + 0.999 * SECOND),
+        after(5, "known"),
+        after(1, "new"),
+        after(0.999, "same second"),
         row("late row of an old refresh", NOON - timedelta(minutes=1)),
         row("no start", None),
     ]
-    assert new_rows(rows, before) == [rows[1]]
+    assert new_rows(rows, look) == [rows[1]]
 
 
 def test_only_rows_that_could_be_taken_for_new_are_kept() -> None:
     """What a run keeps stays small, however long the history is."""
-    old = [row(f"old-{number}", NOON - timedelta(minutes=number + 1)) for number in range(100)]
-    before = look_before([row("now", NOON), row("no start", None), *old], NOON, NOON - 2 * SECOND)
-    assert before == {
-        "known": ["now", "no start"],
-        "service_time": instant(NOON),
-        "read_at": instant(NOON - 2 * SECOND),
-    }
+    old = [row(f"old-{number}", NOON - timedelta(minutes=number + 1), "Completed") for number in range(100)]
+    ended = row("now", status="Completed")
+    look = look_at([ended, row("no start", None, "Completed"), *old], NOON, NOON - 2 * SECOND)
+    assert look == Look(
+        service_time=instant(NOON), read_at=instant(NOON - 2 * SECOND), known=("now", "no start"), running=None
+    )
+
+
+def test_a_look_names_the_refresh_that_keeps_the_model_busy() -> None:
+    """A run that posts all the same knows then what refuses it."""
+    assert look_at([row("done", status="Completed"), row("busy")], NOON, NOON).running == "busy"
+    assert look_at([row("stuck", NOON - timedelta(days=2))], NOON, NOON).running is None
 
 
 def test_a_row_that_was_there_before_is_never_new() -> None:
     """Even if it gets its start only later, or the service's clock goes back."""
-    before = look_before([row("queued", None), row("future", NOON + timedelta(hours=1))], NOON, NOON)
-    assert new_rows([row("queued", NOON + 3 * SECOND), row("future", NOON + timedelta(hours=1))], before) == []
+    look = look_at([row("queued", None), row("future", NOON + timedelta(hours=1))], NOON, NOON)
+    assert new_rows([after(3, "queued"), row("future", NOON + timedelta(hours=1))], look) == []
+
+
+def test_without_the_service_clock_no_row_is_new() -> None:
+    """A look that cannot be read proves nothing."""
+    assert new_rows([after(5)], Look(service_time="", read_at=instant(NOON))) == []
+
+
+times = st.integers(-100, 100).map(lambda seconds: NOON + seconds * SECOND)
+histories = st.lists(st.builds(row, st.sampled_from("abcdef"), times | st.none()), max_size=6)
+
+
+@settings(deadline=None)
+@given(histories, histories, times)
+def test_what_a_look_saw_is_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
+    """However the rows change: only ids that were not there, begun in a later second."""
+    look = look_at(before, now, now)
+    for found in new_rows(later, look):
+        assert found.start is not None
+        assert found.start > now
+        assert all(known.request_id != found.request_id or (known.start and known.start < now) for known in before)
+
+
+# ---- candidates -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -101,42 +170,72 @@ def test_a_row_that_was_there_before_is_never_new() -> None:
         ("Unknown", False, False),
     ],
 )
-def test_the_kind_of_a_refresh_tells_whether_it_may_be_as_good(kind: str, standard: bool, enhanced: bool) -> None:
+def test_the_kind_of_a_refresh_tells_whether_it_may_do_the_same(kind: str, standard: bool, enhanced: bool) -> None:
     """Refreshes through XMLA may be of anything."""
     assert may_cover(row("r", kind=kind), None) is standard
-    assert may_cover(row("r", kind=kind), {"type": "Full"}) is enhanced
+    assert may_cover(row("r", kind=kind), WHOLE) is enhanced
 
 
-TABLE = {"type": "Full", "objects": [{"table": "Sales"}]}
-PARTITION = {"type": "Full", "objects": [{"table": "Sales", "partition": "2025"}]}
+def test_candidates_are_new_and_run_or_completed() -> None:
+    """What failed satisfies no request."""
+    rows = [
+        after(5, "failed", "Failed"),
+        after(5, "cancelled", "Cancelled"),
+        after(5, "disabled", "Disabled"),
+        after(5, "enhanced", kind="ViaEnhancedApi"),
+        after(5, "xmla", kind="ViaXmlaEndpoint"),
+        after(5, "running"),
+        after(4, "completed", "Completed", kind="Scheduled"),
+        after(0, "old", "Completed"),
+    ]
+    assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["completed", "running"]
+    assert [found.request_id for found, _ in candidates(rows, LOOK, WHOLE, None)] == ["enhanced"]
+
+
+def test_the_completed_come_first_and_then_what_began_first() -> None:
+    """An external one can only have begun after ours; what has completed can disappoint no more."""
+    rows = [after(9, "d"), after(8, "c", "Completed"), after(7, "b"), after(6, "a", "Completed")]
+    assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["a", "c", "b", "d"]
+
+
+def test_a_candidate_may_be_ours_if_it_began_when_ours_can_have() -> None:
+    """And only if an answer was lost."""
+    window = LostWindow(since=instant(NOON + 5 * SECOND), until=instant(NOON + 8 * SECOND))
+    rows = [after(9, "c"), after(6, "b"), after(2, "a")]
+    assert [ours for _, ours in candidates(rows, LOOK, None, window)] == [False, True, False]
+    assert [ours for _, ours in candidates(rows, LOOK, None, ANY_TIME)] == [True, True, True]
+    assert [ours for _, ours in candidates(rows, LOOK, None, None)] == [False, False, False]
+
+
+FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectLakeFraming") for number in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("found", "options", "ours", "covered"),
+    ("rows", "known"),
     [
-        (details("Sales/2025"), {"type": "Full"}, True, True),
-        (details("Sales/2025"), {"type": "Full"}, False, False),
-        (details("Sales/2025", type_="full"), PARTITION, False, True),
-        (details("Sales/2025", "Sales/2024"), PARTITION, False, True),
-        (details("Sales/2024"), PARTITION, True, False),
-        (details("Stock/2025"), PARTITION, True, False),
-        (details("Sales/2025"), TABLE, True, True),
-        (details("Sales/2025"), TABLE, False, False),
-        (details("Stock/2025"), TABLE, True, False),
-        (details(), PARTITION, True, False),
-        (details("Sales/2025", type_="DataOnly"), PARTITION, True, False),
-        (details("Sales/2025", type_=None), PARTITION, True, False),
-        (details("Sales/2025", mode="PartialBatch"), PARTITION, True, False),
-        (details("Sales/2025", mode="transactional"), PARTITION, False, True),
-        (details("Sales/2025", mode="PartialBatch"), {**PARTITION, "commitMode": "PartialBatch"}, False, True),
-        (details("Sales/2025"), {**PARTITION, "commitMode": "PartialBatch"}, True, False),
+        (FRAMED, True),
+        ([after(5, "new"), *FRAMED], True),
+        ([*FRAMED, row("old", NOON - timedelta(hours=1))], False),
+        ([after(5, "new", kind="DirectLakeFraming")], False),
+        ([], False),
     ],
 )
-def test_an_enhanced_refresh_covers_a_wish(
-    found: RefreshRow, options: dict[str, str], ours: bool, covered: bool
-) -> None:
-    """Same type, same commit mode, and every wished object; what only its owner can know counts if it may be ours."""
-    assert covers(found, options, probably_ours=ours) is covered
+def test_a_direct_lake_model_is_known_by_what_its_history_held(rows: list[RefreshRow], known: bool) -> None:
+    """Nothing but framing before our POST; what is new proves nothing, it may be what was searched for."""
+    assert is_direct_lake(rows, look_at(FRAMED, NOON, NOON)) is known
+
+
+@pytest.mark.parametrize("options", [None, WHOLE])
+def test_a_framing_counts_where_it_may_be_ours(options: RefreshOptions | None) -> None:
+    """On a model that holds no data, after a lost answer, begun when ours can have."""
+    framing = after(5, "new", kind="DirectLakeFraming")
+    look = look_at(FRAMED, NOON, NOON)
+    assert candidates([framing, *FRAMED], look, options, ANY_TIME) == [(framing, True)]
+    assert candidates([framing, *FRAMED], look, options, None) == []
+    assert candidates([framing, *FRAMED], look, options, LostWindow(until=instant(NOON + SECOND))) == []
+    imported = row("old", NOON - timedelta(hours=1))
+    assert candidates([framing, *FRAMED, imported], look, options, ANY_TIME) == []
+    assert not may_cover(row("r", kind="ViaXmlaEndpoint"), options, framing=True)
 
 
 def test_a_refresh_is_the_lost_one_only_if_it_began_when_ours_can_have() -> None:
@@ -148,51 +247,111 @@ def test_a_refresh_is_the_lost_one_only_if_it_began_when_ours_can_have() -> None
         (40, True, True, True),
         (41, False, True, False),
     ):
-        found = row("r", NOON + second * SECOND)
-        assert may_be_lost_one(found, {"since": since, "until": until}) is both
-        assert may_be_lost_one(found, {"since": since, "until": None}) is only_since
-        assert may_be_lost_one(found, {"since": None, "until": until}) is only_until
-    assert not may_be_lost_one(row("r", None), {"since": None, "until": None})
+        found = after(second)
+        assert may_be_lost_one(found, LostWindow(since=since, until=until)) is both
+        assert may_be_lost_one(found, LostWindow(since=since)) is only_since
+        assert may_be_lost_one(found, LostWindow(until=until)) is only_until
+    assert not may_be_lost_one(row("r", None), ANY_TIME)
 
 
-def test_the_services_clock_is_told_from_the_look() -> None:
-    """It may be an hour ahead of ours."""
-    before = look_before([], NOON + timedelta(hours=1), NOON)
-    assert service_clock(before, instant(NOON + SECOND)) == instant(NOON + timedelta(hours=1) + SECOND)
-    assert service_clock(before, "") is None
-
-
-FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectLakeFraming") for number in range(3)]
+# ---- what an enhanced refresh covers --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("rows", "known"),
+    ("found", "options", "ours", "covered"),
     [
-        (FRAMED, True),
-        ([row("new", NOON + 5 * SECOND), *FRAMED], True),
-        ([*FRAMED, row("old", NOON - timedelta(hours=1))], False),
-        ([row("new", NOON + 5 * SECOND, kind="DirectLakeFraming")], False),
-        ([], False),
+        (details("Sales/2025", type_="full"), partition(), False, True),
+        (details("Sales/2025", "Sales/2024"), partition(), False, True),
+        (details("Sales/2024"), partition(), True, False),
+        (details("Stock/2025"), partition(), True, False),
+        (details("Sales/2025"), TABLE, False, False),
+        (details("Stock/2025"), TABLE, True, False),
+        (details(), partition(), True, False),
+        (details("Sales/2025", type_="DataOnly"), partition(), True, False),
+        (details("Sales/2025", type_=None), partition(), True, False),
+        (details("Sales/2025", mode="PartialBatch"), partition(), True, False),
+        (details("Sales/2025", mode="transactional"), partition(), False, True),
+        (details("Sales/2025", mode="PartialBatch"), partition(mode="PartialBatch"), False, True),
+        (details("Sales/2025"), partition(mode="PartialBatch"), True, False),
     ],
 )
-def test_a_direct_lake_model_is_known_by_what_its_history_held(rows: list[RefreshRow], known: bool) -> None:
-    """Nothing but framing before our POST; what is new proves nothing, it may be what was looked for."""
-    assert is_direct_lake(rows, look_before(FRAMED, NOON, NOON)) is known
+def test_an_enhanced_refresh_covers_a_scope(
+    found: RefreshRow, options: RefreshOptions, ours: bool, covered: bool
+) -> None:
+    """Same type, same commit mode, and every object of the scope."""
+    assert covers(found, options, ours=ours, known=None) is covered
 
 
-def test_a_framing_counts_where_it_may_be_ours() -> None:
-    """For wishes of both kinds; other refreshes are judged as ever."""
-    framing = row("r", kind="DirectLakeFraming")
-    for options in (None, {"type": "Full"}):
-        assert may_cover(framing, options, framing=True)
-        assert not may_cover(row("r", kind="ViaXmlaEndpoint"), options, framing=True)
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_what_lists_its_partitions_is_adopted_only_if_it_is_shown_to_do_the_same(options: RefreshOptions) -> None:
+    """A refresh of the whole model, or of a table, lists its partitions just as one of a part does.
+
+    So its objects have to be those of our last refresh with these options, no less and no more.
+    """
+    known = digest_of(objects("Sales/2025", "Sales/2026"))
+    assert covers(details("Sales/2026", "Sales/2025"), options, ours=True, known=known)
+    assert not covers(details("Sales/2025"), options, ours=True, known=known)
+    assert not covers(details("Sales/2025", "Sales/2026", "Sales/2027"), options, ours=True, known=known)
 
 
-def test_a_refresh_is_pushed_out_once_all_that_is_listed_is_newer() -> None:
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_an_external_refresh_is_not_taken_for_one_of_the_whole(options: RefreshOptions) -> None:
+    """Its caller may have listed the partitions that it knew: there may be others by now."""
+    known = digest_of(objects("Sales/2025"))
+    assert not covers(details("Sales/2025"), options, ours=False, known=known)
+
+
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(options: RefreshOptions) -> None:
+    """Not even one that lists no objects."""
+    assert not covers(details("Sales/2025"), options, ours=True, known=None)
+    assert not covers(details(), options, ours=True, known=None)
+    assert not covers(details(), options, ours=True, known=digest_of(objects("Sales/2025")))
+
+
+@pytest.mark.parametrize("options", [WHOLE, TABLE])
+@pytest.mark.parametrize(
+    "found", [details("Sales/2025", type_="Calculate"), details("Sales/2025", mode="PartialBatch")]
+)
+def test_a_refresh_of_another_type_or_commit_mode_does_not_do_the_same(
+    options: RefreshOptions, found: RefreshRow
+) -> None:
+    """Although its objects are the same."""
+    assert not covers(found, options, ours=True, known=digest_of(found.objects))
+
+
+def test_a_table_that_is_listed_as_such_is_covered() -> None:
+    """A table without partitions of its own has none in its row."""
+    found = RefreshRow("r", "ViaEnhancedApi", "Unknown", type="Full", objects=(RefreshObject("Sales", None, "x"),))
+    assert covers(found, TABLE, ours=False, known=None)
+
+
+def test_a_digest_names_a_set_of_objects() -> None:
+    """In any order, however far each is, and whatever their names."""
+    assert digest_of(objects("A/1", "B/2")) == digest_of(objects("B/2", "A/1", "A/1"))
+    assert digest_of([RefreshObject("A", "1", "Failed")]) == digest_of(objects("A/1"))
+    different = [objects("A/1"), objects("A/2"), objects("A/1", "B/2"), (RefreshObject("A", None, "Completed"),)]
+    assert len({digest_of(some) for some in different}) == len(different)
+    assert digest_of([]) is None
+    assert len(digest_of(objects("A\ud800/1")) or "") == 16
+
+
+# ---- clocks and the end of the history ------------------------------------------------------------------------------
+
+
+def test_the_clock_of_the_service_is_known_from_the_look() -> None:
+    """It may be an hour ahead of ours."""
+    look = look_at([], NOON + timedelta(hours=1), NOON)
+    assert service_clock(look, instant(NOON + SECOND)) == instant(NOON + timedelta(hours=1) + SECOND)
+    assert service_clock(look, "") is None
+    assert service_clock(Look(service_time="", read_at=""), instant(NOON)) is None
+
+
+def test_a_refresh_has_rolled_over_once_all_that_is_listed_is_newer() -> None:
     """A short history is whole, and one older row proves that ours is not too old."""
-    newer = [row(f"n-{number}", NOON + (number + 1) * SECOND) for number in range(20)]
-    assert pushed_out(newer, NOON)
-    assert not pushed_out(newer[1:], NOON)
-    assert not pushed_out([*newer, row("old", NOON - SECOND)], NOON)
-    assert not pushed_out([*newer, row("no start", None)], NOON)
-    assert not pushed_out([], NOON)
+    newer = [after(number + 1, f"n-{number}") for number in range(20)]
+    assert rolled_over(newer, NOON)
+    assert not rolled_over(newer[1:], NOON)
+    assert not rolled_over([*newer, row("old", NOON - SECOND)], NOON)
+    assert not rolled_over([*newer, row("no start", None)], NOON)
+    assert not rolled_over([], NOON)

@@ -2,16 +2,25 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refresh.history.progress import BAD, MOST_TABLES, progress
+from durable.codec import decode, encode
+from refresh.history.progress import BAD, MOST_TABLES, Progress, TableProgress, progress
 from refresh.history.rows import RefreshObject
 
 
 def objects(*entries: tuple[str, str]) -> list[RefreshObject]:
     """Partitions of tables with their statuses."""
     return [RefreshObject(table, f"p{number}", status) for number, (table, status) in enumerate(entries)]
+
+
+def shown(found: Progress | None) -> str:
+    """The progress as a status shows it, with escapes, after a round trip."""
+    assert found is not None
+    text = json.dumps(encode(found))
+    assert decode(json.loads(text), Progress) == found
+    return text
 
 
 def test_a_refresh_that_shows_no_objects_shows_no_progress() -> None:
@@ -34,48 +43,50 @@ def test_tables_at_work_and_failed_ones_are_named() -> None:
             ("Costs", "NotStarted"),
         )
     )
-    assert found == {
-        "objects": 9,
-        "byStatus": {"NotStarted": 3, "InProgress": 1, "Completed": 4, "Failed": 1},
-        "tables": [
-            {"table": "Stock", "status": "Failed", "completed": 1, "objects": 2},
-            {"table": "Sales", "status": "InProgress", "completed": 1, "objects": 3},
-            {"table": "Costs", "status": "InProgress", "completed": 1, "objects": 2},
-        ],
-        "moreTables": 0,
-    }
+    assert found == Progress(
+        objects=9,
+        by_status={"NotStarted": 3, "InProgress": 1, "Completed": 4, "Failed": 1},
+        tables=(
+            TableProgress(table="Stock", status="Failed", completed=1, objects=2),
+            TableProgress(table="Sales", status="InProgress", completed=1, objects=3),
+            TableProgress(table="Costs", status="InProgress", completed=1, objects=2),
+        ),
+        more_tables=0,
+    )
+    assert list(json.loads(shown(found))) == ["objects", "byStatus", "tables", "moreTables"]
 
 
-def test_words_that_nobody_documented_are_counted_as_unknown() -> None:
+def test_words_that_are_not_documented_are_counted_as_unknown() -> None:
     """However Power BI writes them."""
     found = progress(objects(("A", "inprogress"), ("B", "Canceled"), ("C", "Reticulating"), ("D", "$type")))
     assert found is not None
-    assert found["byStatus"] == {"InProgress": 1, "Cancelled": 1, "Unknown": 2}
-    assert [table["table"] for table in found["tables"]] == ["B", "A"]
+    assert found.by_status == {"InProgress": 1, "Cancelled": 1, "Unknown": 2}
+    assert [table.table for table in found.tables] == ["B", "A"]
 
 
 words = st.sampled_from(["NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "Unknown", "Other"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), words), min_size=1, max_size=300))
 def test_it_is_small_whatever_the_model(entries: list[tuple[str, str]]) -> None:
     """Under 4 KB as JSON with escapes, with the counts of all."""
     found = progress(objects(*entries))
     assert found is not None
-    assert len(json.dumps(found)) < 3_500
-    assert found["objects"] == len(entries) == sum(found["byStatus"].values())
-    assert len(found["tables"]) <= MOST_TABLES
-    named = len(found["tables"]) + found["moreTables"]
+    assert len(shown(found)) < 3_500
+    assert found.objects == len(entries) == sum(found.by_status.values())
+    assert len(found.tables) <= MOST_TABLES
+    named = len(found.tables) + found.more_tables
     assert named <= len({table for table, _ in entries})
-    assert all(table["completed"] <= table["objects"] for table in found["tables"])
-    bad = [table["status"] in BAD for table in found["tables"]]
+    assert all(table.completed <= table.objects for table in found.tables)
+    bad = [table.status in BAD for table in found.tables]
     assert bad == sorted(bad, reverse=True)
 
 
 def test_thousands_of_partitions_make_no_long_list() -> None:
-    """A custom status has 4 KB."""
+    """A custom status has little room."""
     many = [RefreshObject("\U0001f4c8売上" * 100 + str(n % 500), str(n), "InProgress") for n in range(5_000)]
     found = progress(many)
     assert found is not None
-    assert (found["objects"], found["moreTables"]) == (5_000, 500 - MOST_TABLES)
-    assert len(json.dumps(found)) < 3_500
+    assert (found.objects, found.more_tables) == (5_000, 500 - MOST_TABLES)
+    assert len(shown(found)) < 3_500

@@ -1,15 +1,30 @@
-"""Which earlier refreshes tell how long the next one takes."""
+"""Which earlier refreshes show how long the next one takes."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.polling.estimate import MOST, READ, Json, of_blocker, of_enhanced, of_standard, to_read
+from refresh.polling.estimate import (
+    LONGEST_SECONDS,
+    MAX_DURATIONS,
+    MAX_READ,
+    of_blocker,
+    of_enhanced,
+    of_standard,
+    seconds_of,
+    to_read,
+)
+from refresh.scope.scope import CommitMode, RefreshOptions, TableRef
+from tests.unit.refresh.run.incarnations import Incarnation
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
-FULL: Json = {"type": "full"}
-SALES: Json = {"type": "full", "objects": [{"table": "Sales"}]}
+FULL = RefreshOptions()
+
+
+def sales(partition: str | None = None, mode: CommitMode | None = None) -> RefreshOptions:
+    """The options of a refresh of the table Sales, or of one of its partitions."""
+    return RefreshOptions(commit_mode=mode, objects=(TableRef("Sales", partition),))
 
 
 def row(kind: str, seconds: float | None, status: str = "Completed", number: int = 0) -> RefreshRow:
@@ -30,9 +45,9 @@ def enhanced(*seconds: float) -> list[RefreshRow]:
 
 
 @pytest.mark.parametrize("kind", ["ViaApi", "Scheduled", "OnDemand", "onDemand"])
-def test_standard_refreshes_are_alike_whoever_asked_for_them(kind: str) -> None:
+def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> None:
     """All are of the whole model."""
-    assert of_standard([row(kind, 100), row("ViaApi", 200)]) == [100, 200]
+    assert of_standard([row(kind, 100), row("ViaApi", 200)]) == (100, 200)
 
 
 @pytest.mark.parametrize(
@@ -48,33 +63,38 @@ def test_standard_refreshes_are_alike_whoever_asked_for_them(kind: str) -> None:
         row("ViaApi", None),
         row("ViaApi", -5),
         row("ViaApi", 0),
+        row("ViaApi", LONGEST_SECONDS + 1),
         RefreshRow("x", "ViaApi", "Completed"),
+        RefreshRow("x", "ViaApi", "Completed", start=NOON),
+        RefreshRow("x", "ViaApi", "Completed", end=NOON),
+        RefreshRow("x", "ViaApi", "Completed", start=NOON, end=datetime(9998, 12, 31, tzinfo=UTC)),
+        RefreshRow("x", "ViaApi", "Completed", start=datetime(2, 1, 2, tzinfo=UTC), end=NOON),
     ],
 )
-def test_what_is_of_another_kind_or_did_not_complete_tells_nothing(other: RefreshRow) -> None:
+def test_what_is_of_another_kind_or_did_not_complete_does_not_count(other: RefreshRow) -> None:
     """Nor do times that cannot be."""
-    assert of_standard([other, row("ViaApi", 100)]) == [100]
+    assert of_standard([other, row("ViaApi", 100)]) == (100,)
 
 
 def test_no_more_durations_are_kept_than_the_plan_needs() -> None:
     """The newest; they travel in the state of the run."""
-    assert of_standard([row("ViaApi", n + 1) for n in range(60)]) == [n + 1 for n in range(MOST)]
+    assert of_standard([row("ViaApi", n + 1) for n in range(60)]) == tuple(n + 1 for n in range(MAX_DURATIONS))
 
 
 def test_of_a_refresh_in_the_way_the_kind_must_be_known() -> None:
     """Enhanced ones and those over XMLA may be of anything."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
-    assert of_blocker(rows, row("OnDemand", None, "Unknown")) == [50]
+    assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
     for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
-        assert of_blocker(rows, row(kind, None, "Unknown")) == []
+        assert of_blocker(rows, row(kind, None, "Unknown")) == ()
 
 
 def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_pays() -> None:
     """Short ones are followed with as few calls without."""
     rows = [row("ViaApi", 5_000), *enhanced(*[600.0] * 9)]
-    assert [entry.request_id for entry in to_read(rows, FULL)] == [f"r{n}" for n in range(READ)]
-    assert to_read(enhanced(20, 30, 299), FULL) == []
-    assert to_read([row("ViaEnhancedApi", 600, "Failed")], FULL) == []
+    assert [entry.request_id for entry in to_read(rows)] == [f"r{n}" for n in range(MAX_READ)]
+    assert to_read(enhanced(20, 30, 299)) == []
+    assert to_read([row("ViaEnhancedApi", 600, "Failed")]) == []
 
 
 def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
@@ -87,32 +107,48 @@ def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
         read(3, ("Sales", "2026"), commit="PartialBatch"),
         read(4, ("DimDate", "DimDate")),
     ]
-    assert of_enhanced(rows, SALES, details) == [600]
-    assert of_enhanced(rows, {**SALES, "commitMode": "partialBatch"}, details) == [630]
-    assert of_enhanced(rows, SALES, []) == []
+    assert of_enhanced(rows, sales(), details) == (600,)
+    assert of_enhanced(rows, sales(mode="PartialBatch"), details) == (630,)
+    assert of_enhanced(rows, sales(), []) == ()
 
 
-def test_a_wish_for_partitions_is_compared_by_partitions() -> None:
-    """A table that is wished as a whole may have any."""
+def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
+    """A table that is asked for as a whole may have any."""
     rows = enhanced(600, 700)
     details = [read(0, ("Sales", "2026")), read(1, ("Sales", "2025"), ("Sales", "2026"))]
-    one: Json = {"type": "full", "objects": [{"table": "Sales", "partition": "2026"}]}
-    both: Json = {"type": "full", "objects": [{"table": "Sales", "partition": "2026"}, {"table": "Sales"}]}
-    assert of_enhanced(rows, one, details) == [600]
-    assert of_enhanced(rows, both, details) == [600, 700]
+    both = RefreshOptions(objects=(TableRef("Sales"), TableRef("Sales", "2026")))
+    assert of_enhanced(rows, sales("2026"), details) == (600,)
+    assert of_enhanced(rows, both, details) == (600, 700)
 
 
 def test_refreshes_of_a_part_do_not_count_for_the_whole_model() -> None:
     """They are listed in the same way, so the widest ones are taken for whole."""
     rows = enhanced(60, 3_600, 50)
     details = [read(0, ("Sales", "a")), read(1, ("Sales", "a"), ("DimDate", "b")), read(2, ("DimDate", "b"))]
-    assert of_enhanced(rows, FULL, details) == [3_600]
+    assert of_enhanced(rows, FULL, details) == (3_600,)
 
 
 def test_if_all_that_were_read_are_alike_those_before_them_are_too() -> None:
     """But for what took far shorter or longer: that may have been something else."""
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)
-    details = [read(number, ("Sales", "a")) for number in range(READ)]
-    assert of_enhanced(rows, FULL, details) == [600, 610, 620, 630, 640, 700, 650]
+    details = [read(number, ("Sales", "a")) for number in range(MAX_READ)]
+    assert of_enhanced(rows, FULL, details) == (600, 610, 620, 630, 640, 700, 650)
     mixed = [*details[:4], read(4, ("Sales", "a"), kind="Calculate")]
-    assert of_enhanced(rows, FULL, mixed) == [600, 610, 620, 630]
+    assert of_enhanced(rows, FULL, mixed) == (600, 610, 620, 630)
+
+
+def test_a_duration_is_never_negative_nor_made_up() -> None:
+    """What has no start or end, or ends before it starts, took no time."""
+    assert seconds_of(row("ViaApi", 61.5)) == 61.5
+    assert seconds_of(row("ViaApi", -5)) == seconds_of(row("ViaApi", None)) == 0
+
+
+def test_whatever_times_a_history_has_an_end_can_be_estimated() -> None:
+    """An estimate is only shown: it must never end a run."""
+    odd = [
+        RefreshRow(f"r{n}", "ViaApi", "Completed", start=NOON, end=datetime(9998, 12, 31, tzinfo=UTC)) for n in range(5)
+    ]
+    longest = [row("ViaApi", LONGEST_SECONDS)] * 3
+    for rows in (odd, longest, [*odd, *longest]):
+        run = Incarnation().polling(estimate=of_standard(rows)).reads("Unknown")
+        assert (run.status.expected_end is None) is (rows is odd)

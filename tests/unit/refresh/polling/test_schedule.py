@@ -4,18 +4,19 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dev.polling import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
+from dev.bench.polling_run import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
+from refresh.polling.limits import Limits
 from refresh.polling.schedule import (
     ENOUGH,
     FAR_SHARE,
     NEAR_LOOKS,
-    Limits,
     backoff,
     expectation,
     next_wait,
+    pause_before_attempt,
     planned_wait,
     quantile,
 )
@@ -26,7 +27,9 @@ histories = st.lists(st.floats(min_value=0.1, max_value=86_400), max_size=20)
 alike = st.tuples(
     st.floats(min_value=20, max_value=86_400), st.lists(st.floats(0.9, 1.1), min_size=ENOUGH, max_size=20)
 ).map(lambda drawn: [drawn[0] * part for part in drawn[1]])
-limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(lambda drawn: Limits(drawn[0], drawn[0] * drawn[1]))
+limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(
+    lambda drawn: Limits(poll_min=drawn[0], poll_max=drawn[0] * drawn[1])
+)
 
 
 def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[float]:
@@ -47,6 +50,13 @@ def test_repeated_failures_double_the_wait() -> None:
     assert [backoff(failures, LIMITS) for failures in (1, 2, 3, 4, 5, 1_000_000)] == [5, 10, 20, 40, 60, 60]
 
 
+def test_a_request_that_failed_tries_again_after_ever_longer_pauses() -> None:
+    """From poll_max to fifteen times that: what evicted a model needs minutes to pass."""
+    pauses = [pause_before_attempt(failed, LIMITS) for failed in (1, 2, 3, 4, 5, 100)]
+    assert pauses == [60, 120, 240, 480, 900, 900]
+
+
+@settings(deadline=None)
 @given(spans, spans)
 def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
     """Also when clocks differ and the time spent is negative."""
@@ -63,13 +73,15 @@ def test_fractions_of_seconds_are_kept() -> None:
     assert planned_wait(1.0, [1.0, 1.0, 1.1], fast) == pytest.approx(0.0185)
 
 
+@settings(deadline=None)
 @given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
-def test_too_few_earlier_refreshes_tell_nothing(spent: float, durations: list[float], at: Limits) -> None:
-    """Two do not tell how much they differ."""
+def test_too_few_earlier_refreshes_show_nothing(spent: float, durations: list[float], at: Limits) -> None:
+    """Two do not show how much they differ."""
     assert expectation(durations) is None
     assert planned_wait(spent, durations, at) == next_wait(spent, at)
 
 
+@settings(deadline=None)
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
     """Between an early and a late one, whatever the order of the history."""
@@ -90,6 +102,7 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
     assert odd.late <= 1.3 * odd.usual
 
 
+@settings(deadline=None)
 @given(spans, histories, limits)
 def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
     """Never faster than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
@@ -99,6 +112,7 @@ def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], a
     assert wait <= max(usual * FAR_SHARE, at.poll_max) + at.poll_min + 1e-6
 
 
+@settings(deadline=None)
 @given(histories, limits)
 def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
     """However much earlier refreshes differ."""
@@ -110,6 +124,7 @@ def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float
         assert times[-1] - times[-2] <= at.poll_max + 1.001
 
 
+@settings(deadline=None)
 @given(alike, limits)
 def test_where_ends_are_usual_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
     """If they do not differ by more than fifteen of them."""
@@ -141,7 +156,7 @@ def test_an_overdue_refresh_is_looked_at_ever_more_rarely(usual: float) -> None:
 
 
 def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
-    """Calls from the POST on and lateness, as `dev.polling` measures them, but with the plan alone."""
+    """Calls from the POST on and lateness, as `dev.bench.polling_run` measures them, but with the schedule alone."""
     chance = random.Random(f"plan {seed} {usual}")  # noqa: S311
     durations = [duration(chance, usual) for _ in range(earlier)]
     ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
@@ -156,7 +171,7 @@ def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
 
 @pytest.mark.parametrize("earlier", [20, 10])
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
-def test_a_known_refresh_takes_few_calls_and_its_verdict_comes_in_time(usual: float, earlier: int) -> None:
+def test_a_known_refresh_takes_few_calls_and_its_outcome_comes_in_time(usual: float, earlier: int) -> None:
     """In 95 of 100 cases at most 30 calls and at most 5 seconds or 2 % late, with twenty earlier ones.
 
     With ten it may be a tenth more. The app as a whole is measured by `dev.py bench polling`.
@@ -170,6 +185,6 @@ def test_a_known_refresh_takes_few_calls_and_its_verdict_comes_in_time(usual: fl
 
 
 def test_without_history_it_takes_many_calls() -> None:
-    """What the plan saves: the measure can tell a good one from a bad one."""
+    """What the schedule saves: the measure can tell a good one from a bad one."""
     found = [polled(seed, 3_600, 0) for seed in range(20)]
     assert min(calls for calls, _ in found) > 60

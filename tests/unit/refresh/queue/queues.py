@@ -1,81 +1,346 @@
-"""A queue as the tests speak to it: short calls, its own clock, and what must hold after every operation."""
+"""A queue as the tests use it: short calls, a clock of its own, and what must hold after every operation."""
 
-import copy
+import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from refresh.history.rows import instant
+import msgspec
+
+from refresh.failure.catalogue import Failure
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import (
+    AnyAnswer,
+    Claimed,
+    Closed,
+    Ended,
+    EnrollAnswer,
+    Enrolled,
+    Finished,
+    HoldAnswer,
+    Holder,
+    LeaveAnswer,
+    LeaveReason,
+    Left,
+    Recorded,
+    ReopenAnswer,
+    Turn,
+)
 from refresh.queue.machine import apply
-from refresh.queue.state import Queue
+from refresh.queue.operations import (
+    AskToLeave,
+    Claim,
+    Close,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
+    Operation,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    Tidy,
+    WaitBehind,
+    name_of,
+)
+from refresh.queue.state import Queue, Run
+from refresh.queue.stored import dump, handle, load
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
+from refresh.times import instant
 
-Json = dict[str, Any]
+A = TypeVar("A")
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
-WHOLE = {"workspace_id": "w", "refresh": None, "notify_option": "NoNotification"}
-SALES = {"workspace_id": "w", "refresh": {"type": "Full", "objects": [{"table": "Sales"}]}, "notify_option": "N"}
-BEFORE = {"known": [], "service_time": instant(NOON), "read_at": instant(NOON)}
-COMPLETED = {"status": "Completed", "refreshId": "r", "error": None, "startedAt": None, "endedAt": None}
+WORKSPACE = "22222222-2222-4222-8222-222222222222"
+LOOK = Look(service_time=instant(NOON), read_at=instant(NOON))
+COMPLETED = Outcome(status="Completed", refresh_id="r")
+
+
+def enhanced(*objects: str | TableRef, workspace: str = WORKSPACE, **options: Any) -> Scope:
+    """The scope of an enhanced refresh of the whole model, or of tables and partitions."""
+    refs = tuple(TableRef(entry) if isinstance(entry, str) else entry for entry in objects)
+    return Scope(workspace_id=workspace, refresh=RefreshOptions(objects=refs, **options))
+
+
+WHOLE = Scope(workspace_id=WORKSPACE)
+"""A standard refresh."""
+MODEL = enhanced()
+SALES, DATES = enhanced("Sales"), enhanced("DimDate")
+BOTH = enhanced("DimDate", "Sales")
+
+
+def failed(*objects: TableRef, refresh_id: str | None = "r", code: str = "RefreshFailed", **error: Any) -> Outcome:
+    """A refresh in which these objects failed."""
+    failure = Failure(code=code, message="", **error)
+    return Outcome(status="Failed", refresh_id=refresh_id, error=failure, failed_objects=objects)
 
 
 class Desk:
-    """One queue. Each call applies an operation, checks that the state is plain JSON, and returns the answer."""
+    """A queue. Each call applies an operation as the entity does, and checks that nothing else was changed."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
-        self.state: Json | None = None
+        self.clock: datetime | None = None
+        """The clock of the queue's host, if it is not that of the senders."""
+        self.stored: Any = None
+
+    @property
+    def at(self) -> str:
+        """The time as senders write it."""
+        return instant(self.now)
 
     @property
     def queue(self) -> Queue:
         """The queue as it is now."""
-        return Queue.from_json(self.state)
+        return load(self.stored)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Its runs."""
+        return self.queue.runs
+
+    @property
+    def members(self) -> list[list[str]]:
+        """The requests of each run."""
+        return [[*run.members] for run in self.runs]
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """What each run does."""
+        queue = self.queue
+        return [queue.scope_of(run) for run in queue.runs]
 
     def later(self, **span: float) -> "Desk":
         """The same queue, some time later."""
         self.now += timedelta(**span)
         return self
 
-    def do(self, operation: str, **arguments: Any) -> Json:
-        """The answer of any operation."""
-        arguments = {"at": instant(self.now), **arguments}
-        given = copy.deepcopy((self.state, arguments))
-        state, answer = apply(self.state, operation, arguments)
-        assert (self.state, arguments) == given, "an operation changed what it was given"
-        assert json.loads(json.dumps([state, answer])) == [state, answer], "not plain JSON"
-        assert state is None or Queue.from_json(state).to_json() == state
-        self.state = state
+    def do(self, operation: Operation[A]) -> A:
+        """The answer to any operation."""
+        before, stored = self.queue, json.dumps(self.stored)
+        kept = msgspec.json.encode(before)
+        now = self.clock or self.now
+        after, expected = apply(before, operation, now)  # type: ignore[arg-type]
+        assert msgspec.json.encode(before) == kept, "an operation changed the queue that it was given"
+        handled = handle(self.stored, name_of(operation), msgspec.to_builtins(operation), now)
+        assert json.dumps(self.stored) == stored, "an operation changed the state that it was given"
+        assert handled.problem is None
+        assert handled.state == (None if after is None else dump(after))
+        self.stored = json.loads(json.dumps(handled.state))
+        assert self.queue == (after or Queue()), "not read as it was written"
+        answer = msgspec.convert(json.loads(json.dumps(handled.answer)), AnyAnswer)
+        assert answer == expected
+        return answer  # type: ignore[no-any-return]
+
+    # ---- requests ----
+
+    def enroll(self, request: str, *, scope: Scope = WHOLE, share: bool = True, **more: Any) -> EnrollAnswer:
+        """A request enrolls, or asks how it stands."""
+        told = {"at": self.at, "token": "t", "wake": "wake-1", **more}
+        return self.do(Enroll(request=request, scope=scope, share=share, **told))
+
+    def enrolled(self, request: str, **more: Any) -> Enrolled:
+        """How a request stands that is enrolled."""
+        answer = self.enroll(request, **more)
+        assert isinstance(answer, Enrolled)
         return answer
 
-    def enroll(self, request: str, *, scope: Json = WHOLE, share: bool = True, **more: Any) -> Json:
-        """A request enrolls, or asks how it stands."""
-        return self.do("enroll", request=request, scope=scope, share=share, **{"token": "t", "wake": "wake-1", **more})
+    def ended(self, request: str, **more: Any) -> Ended:
+        """What a request collects whose run has ended."""
+        answer = self.enroll(request, **more)
+        assert isinstance(answer, Ended)
+        return answer
 
-    def leave(self, request: str, *, cancel: bool = False, **more: Any) -> Json:
+    def leave(
+        self, request: str, *, cancel: bool = False, reason: LeaveReason = "TimedOut", **more: Any
+    ) -> LeaveAnswer:
         """A request leaves."""
-        return self.do("leave", request=request, cancel=cancel, **{"token": "t", "reason": "TimedOut", **more})
+        told = {"at": self.at, "token": "t", **more}
+        return self.do(Leave(request=request, cancel=cancel, reason=reason, **told))
 
-    def run(self, operation: str, run: str, *, generation: int = 1, **more: Any) -> Json:
-        """A life of a run speaks."""
-        return self.do(operation, run=run, generation=generation, **{"token": "life", **more})
+    def left(self, request: str, **more: Any) -> Left:
+        """The answer to a request that has left."""
+        answer = self.leave(request, **more)
+        assert isinstance(answer, Left)
+        return answer
 
-    def close(self, run: str, permit: int = 1, **more: Any) -> Json:
-        """A run asks for a permission to POST."""
-        return self.run("close", run, permit=permit, before=BEFORE, **more)
+    def ask_to_leave(self, request: str) -> None:
+        """A caller cancels a request."""
+        self.do(AskToLeave(at=self.at, request=request))
 
-    def record(self, run: str, permit: int = 1, *, adopted: bool = False, **more: Any) -> Json:
+    def tidy(self) -> None:
+        """The timer comes by."""
+        self.do(Tidy(at=self.at))
+
+    def sweep(self, *requests: str, dead: Turn | None = None) -> None:
+        """The timer takes out requests that have ended."""
+        self.do(Sweep(at=self.at, requests=requests, dead=dead))
+
+    # ---- runs ----
+
+    def holder(self, run: str, **more: Any) -> Holder:
+        """An orchestration of a run."""
+        return Holder(**{"run": run, "incarnation": 1, "token": "life", **more})
+
+    def restart(self, run: str, incarnation: int = 1) -> Turn | None:
+        """A request found an incarnation of a run dead: the one to start."""
+        return self.do(Restart(at=self.at, turn=Turn(run=run, incarnation=incarnation))).next
+
+    def claim(self, run: str, **holder: Any) -> bool:
+        """Whether an orchestration gets its run."""
+        return isinstance(self.do(Claim(at=self.at, holder=self.holder(run, **holder))), Claimed)
+
+    def claimed(self, run: str, **holder: Any) -> Claimed:
+        """How a run stands, as the orchestration that gets it is told."""
+        answer = self.do(Claim(at=self.at, holder=self.holder(run, **holder)))
+        assert isinstance(answer, Claimed)
+        return answer
+
+    def close(self, run: str, permit: int = 1, look: Look = LOOK, **holder: Any) -> bool:
+        """Whether a run gets the permit to POST."""
+        answer = self.do(Close(at=self.at, holder=self.holder(run, **holder), permit=permit, look=look))
+        return isinstance(answer, Closed)
+
+    def take(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
+        """An execution asks for the permit: the one that has it then."""
+        holding = self.holder(run, **holder)
+        self.do(TakePermit(at=self.at, holder=holding, permit=permit, execution=execution))
+        return self.runs[0].execution
+
+    def give_back(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
+        """An execution returns the permit: the one that has it then."""
+        holding = self.holder(run, **holder)
+        self.do(ReturnPermit(at=self.at, holder=holding, permit=permit, execution=execution))
+        return self.runs[0].execution
+
+    def record(self, run: str, permit: int = 1, *, adopted: bool = False, **holder: Any) -> Recorded:
         """A run tells which refresh it follows."""
-        posted_at = instant(self.now)
-        return self.run("record", run, permit=permit, refresh_id="r", adopted=adopted, posted_at=posted_at, **more)
+        answer = self.do(
+            Record(
+                at=self.at,
+                holder=self.holder(run, **holder),
+                permit=permit,
+                refresh_id="r",
+                posted_at=self.at,
+                adopted=adopted,
+            )
+        )
+        assert isinstance(answer, Recorded)
+        return answer
 
-    def finish(self, run: str, *, late_after: str | None = None, **more: Any) -> Json:
-        """A run tells its verdict."""
-        return self.run("finish", run, outcome=COMPLETED, late_after=late_after, **more)
+    def reopen(self, run: str, permit: int = 1, *, execution: str | None = None, **holder: Any) -> ReopenAnswer:
+        """A run gives its permit up."""
+        holding = self.holder(run, **holder)
+        return self.do(Reopen(at=self.at, holder=holding, permit=permit, execution=execution))
+
+    def drop(
+        self, run: str, *requests: str, permit: int = 1, execution: str | None = None, **holder: Any
+    ) -> ReopenAnswer:
+        """A run found no member alive."""
+        holding = self.holder(run, **holder)
+        return self.do(Drop(at=self.at, holder=holding, permit=permit, requests=requests, execution=execution))
+
+    def wait_behind(self, run: str, refresh: ExternalRefresh, **holder: Any) -> HoldAnswer:
+        """A run waits for an external refresh."""
+        return self.do(WaitBehind(at=self.at, holder=self.holder(run, **holder), refresh=refresh))
+
+    def finish(
+        self, run: str, outcome: Outcome = COMPLETED, *, late_after: str | None = None, **holder: Any
+    ) -> Finished:
+        """A run ends."""
+        holding = self.holder(run, **holder)
+        answer = self.do(Finish(at=self.at, holder=holding, outcome=outcome, late_after=late_after))
+        assert isinstance(answer, Finished)
+        return answer
+
+    def post(self, run: str) -> str:
+        """A run goes from its claim to its refresh."""
+        assert self.claim(run)
+        assert self.close(run)
+        self.record(run)
+        return run
 
     def posted(self, *requests: str) -> str:
         """The id of a run of these requests that has posted."""
-        runs = {self.enroll(request)["run"] for request in requests}
-        (run,) = runs
-        assert self.run("claim", run)["go"]
-        assert self.close(run)["go"]
-        assert self.record(run)["go"]
-        return str(run)
+        (run,) = {self.enrolled(request).run for request in requests}
+        return self.post(run)
+
+
+class Crowd:
+    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take long.
+
+    Their ids have 79 characters, 43 of which are their own, their tokens 32. Each operation comes a moment later.
+    """
+
+    def __init__(self, size: int, scope: Callable[[int], Scope] = lambda _: WHOLE) -> None:
+        self.queue = Queue()
+        self.now = NOON
+        self.size, self.scope = size, scope
+        self.names = [self.name(number) for number in range(size)]
+        for number in range(size):
+            self.do(self.enrolment(number))
+
+    @staticmethod
+    def name(number: int) -> str:
+        """The id of a request."""
+        return f"0123456789abcdef0123456789abcdef-k{_digest(f'key {number}')[:41]}-{number % 900 + 100}"
+
+    @staticmethod
+    def token(number: int) -> str:
+        """The token of a request."""
+        return _digest(f"token {number}")[:32]
+
+    @property
+    def at(self) -> str:
+        """The time as senders write it."""
+        return instant(self.now)
+
+    @property
+    def holder(self) -> Holder:
+        """The orchestration that holds, or will, the first run."""
+        return Holder(run=f"{self.names[0]}-r1", incarnation=1, token="life")
+
+    def do(self, operation: Operation[A]) -> A:
+        """The answer to any operation."""
+        after, answer = apply(self.queue, operation, self.now)  # type: ignore[arg-type]
+        self.queue = after or Queue()
+        self.now += timedelta(milliseconds=37)
+        return answer  # type: ignore[return-value]
+
+    def enrolment(self, number: int) -> Enroll:
+        """A request enrolls, or asks how it stands."""
+        name, token = self.name(number), self.token(number)
+        return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake="wake-12")
+
+    def leaving(self, number: int) -> Leave:
+        """A request leaves."""
+        return Leave(at=self.at, request=self.name(number), token=self.token(number), reason="TimedOut")
+
+    def post(self) -> None:
+        """The first run goes from its claim to its refresh."""
+        self.do(Claim(at=self.at, holder=self.holder))
+        self.do(Close(at=self.at, holder=self.holder, permit=1, look=LOOK))
+        self.do(Record(at=self.at, holder=self.holder, permit=1, refresh_id="r", posted_at=self.at))
+
+    def finish(self, outcome: Outcome) -> None:
+        """The first run ends."""
+        self.do(Finish(at=self.at, holder=self.holder, outcome=outcome))
+
+    def ask_again(self) -> None:
+        """Each request asks how it stands."""
+        for number in range(self.size):
+            self.do(self.enrolment(number))
+
+    def leave(self) -> None:
+        """Each request leaves."""
+        for number in range(self.size):
+            self.do(self.leaving(number))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

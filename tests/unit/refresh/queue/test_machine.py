@@ -1,22 +1,63 @@
 """Requests and runs play against a queue in any order, with every operation repeated at once and late."""
 
-import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from refresh.history.rows import instant
-from refresh.queue.sharing import serves
-from refresh.queue.state import REMEMBERED, UNCOLLECTED
-from tests.unit.refresh.queue.queues import BEFORE, NOON, SALES, WHOLE, Desk, Json
+from refresh.history.outcome import Outcome
+from refresh.messages import replace
+from refresh.queue.answers import (
+    Claimed,
+    Closed,
+    Done,
+    Ended,
+    Enrolled,
+    Finished,
+    Holder,
+    Left,
+    PermitTaken,
+    Recorded,
+    Superseded,
+    Taken,
+    Turn,
+)
+from refresh.queue.memory import REMEMBERED, UNCOLLECTED
+from refresh.queue.operations import (
+    AskToLeave,
+    Claim,
+    Close,
+    Drop,
+    Enroll,
+    Finish,
+    Leave,
+    Operation,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+)
+from refresh.scope.scope import Scope, TableRef
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import DATES, LOOK, MODEL, NOON, SALES, WHOLE, Desk, failed
 
-DATES = {**SALES, "refresh": {"type": "Full", "objects": [{"table": "DimDate"}]}}
-MODEL = {**SALES, "refresh": {"type": "Full"}}
-SCOPES: dict[str, Json] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "model": MODEL}
+A = TypeVar("A")
+
+SCOPES: dict[str, Scope] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "model": MODEL}
+
+
+def does(refresh: Scope, asked: Scope) -> bool:
+    """Whether a refresh does all that was asked for."""
+    if refresh.refresh is None or asked.refresh is None:
+        return refresh == asked
+    return refresh.refresh.whole_model or (
+        not asked.refresh.whole_model and set(asked.refresh.objects) <= set(refresh.refresh.objects)
+    )
 
 
 @dataclass
@@ -28,19 +69,20 @@ class Caller:
     share: bool
     since: str
     run: str = ""
-    outcome: Json | None = None
+    end: Ended | Left | None = None
     over: bool = False
-    """It has its verdict, has left, or has vanished."""
-    round: int = 1
+    """It has its outcome, has left, or has been terminated."""
+    attempt: int = 1
     """It may try again after a failure."""
+    ended_at: datetime = NOON
 
 
 @dataclass
-class RunLife:
-    """A life of a run as its orchestration sees it. `dead` lives keep their late duplicates."""
+class Incarnation:
+    """An orchestration of a run as it sees the run. Those that are `dead` keep their late duplicates."""
 
     run: str
-    generation: int
+    incarnation: int
     token: str
     claimed: bool = False
     permit: int = 0
@@ -49,78 +91,92 @@ class RunLife:
     adopted: bool = False
     dead: bool = False
     shared: set[str] = field(default_factory=set)
-    """Who was enrolled when it closed."""
-    scope: Json = field(default_factory=dict)
+    """The requests that were enrolled when it closed."""
+    scope: Scope = WHOLE
     """What it does, as the queue told it at the close."""
+
+    @property
+    def holder(self) -> Holder:
+        """Its name in operations."""
+        return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
 
 class Queue(RuleBasedStateMachine):
-    """A queue and everybody who speaks to it."""
+    """A queue and all that send it operations."""
 
     def __init__(self) -> None:
         super().__init__()
         self.desk = Desk()
         self.callers: list[Caller] = []
-        self.lives: list[RunLife] = []
-        self.told: list[Json] = []
-        self.sent: list[tuple[datetime, str, Json]] = []
-        self.verdicts: dict[str, tuple[RunLife, str | None]] = {}
+        self.lives: list[Incarnation] = []
+        self.to_start: list[Turn] = []
+        self.sent: list[tuple[datetime, Operation[Any]]] = []
+        self.outcomes: dict[str, tuple[Incarnation, str | None]] = {}
         self.order: list[str] = []
+        self.returned: set[str] = set()
 
-    # ---- how everybody speaks ----
+    # ---- how operations are sent ----
 
-    def say(self, operation: str, **arguments: Any) -> Json:
-        """Each operation twice in a row: same answer, same state."""
-        arguments = {"at": instant(self.desk.now), **arguments}
-        before = self.desk.state
-        answer = self.desk.do(operation, **arguments)
-        once = copy.deepcopy(self.desk.state)
-        assert self.desk.do(operation, **arguments) == answer
-        assert self.desk.state == once, (operation, before)
-        self.sent.append((self.desk.now, operation, arguments))
-        if answer.get("next"):
-            self.told.append(answer["next"])
+    def send(self, operation: Operation[A]) -> A:
+        """Each operation twice in a row: the same answer, the same state."""
+        answer = self.desk.do(operation)
+        once = self.desk.stored
+        assert self.desk.do(operation) == answer
+        assert self.desk.stored == once, operation
+        self.sent.append((self.desk.now, operation))
+        turn = getattr(answer, "next", None)
+        if turn is not None:
+            self.to_start.append(turn)
         return answer
 
     def ask(self, caller: Caller) -> None:
         """A caller enrolls or asks again."""
-        turn = {"token": caller.name, "wake": f"wake-{len(self.sent)}", "round": caller.round}
-        answer = self.say("enroll", request=caller.name, scope=SCOPES[caller.scope], share=caller.share, **turn)
-        if answer["state"] == "ended":
+        answer = self.send(
+            Enroll(
+                at=self.desk.at,
+                request=caller.name,
+                token=caller.name,
+                scope=SCOPES[caller.scope],
+                share=caller.share,
+                wake=f"wake-{len(self.sent)}",
+                attempt=caller.attempt,
+            )
+        )
+        if isinstance(answer, Ended):
             self.collected(caller, answer)
             return
-        assert answer["state"] == "enrolled"
-        caller.run = answer["run"]
+        assert isinstance(answer, Enrolled)
+        caller.run = answer.run
         if caller.run not in self.order:
             self.order.append(caller.run)
-        if answer["start"]:
-            self.told.append(answer["active"])
+        if answer.start:
+            self.to_start.append(answer.active)
 
-    def collected(self, caller: Caller, answer: Json) -> None:
+    def collected(self, caller: Caller, answer: Ended) -> None:
         """The outcome is one for which the caller was enrolled in time."""
-        assert caller.outcome is None
-        caller.outcome, caller.over = answer["outcome"], True
-        life, late_after = self.verdicts[answer["run"]]
-        assert answer["run"] == caller.run == life.run
+        assert caller.end is None
+        caller.end, caller.over, caller.ended_at = answer, True, self.desk.now
+        life, late_after = self.outcomes[answer.run]
+        assert answer.run == caller.run == life.run
         assert caller.name in life.shared
-        wish: Json = SCOPES[caller.scope]
-        assert serves(life.scope, wish), "a refresh of less than was wished"
-        table = (answer["outcome"].get("error") or {}).get("table")
-        if table and not serves(wish, life.scope):
-            assert wish["refresh"]["objects"] == [{"table": table}], "somebody else's mistake"
+        asked = SCOPES[caller.scope]
+        assert does(life.scope, asked), "a refresh of less than was asked for"
+        table = answer.outcome.error and answer.outcome.error.table
+        if table and not does(asked, life.scope):
+            assert asked.refresh is not None
+            assert asked.refresh.objects == (TableRef(table),), "another one's mistake"
         assert late_after is None or caller.since <= late_after
-        assert answer["outcome"]["refreshId"] == life.refresh
+        assert answer.outcome.refresh_id == life.refresh
 
-    def speak(self, life: RunLife, operation: str, **arguments: Any) -> Json:
-        """A life of a run; one that may not go on leaves."""
-        who = {"run": life.run, "generation": life.generation, "token": life.token}
-        answer = self.say(operation, **who, **arguments)
-        if answer.get("go") is False:
+    def tell(self, life: Incarnation, operation: Operation[A]) -> A:
+        """An operation of an orchestration of a run; one that is superseded ends."""
+        answer = self.send(operation)
+        if isinstance(answer, Superseded):
             life.dead = True
         return answer
 
-    def awake(self, *, claimed: bool = True) -> list[RunLife]:
-        """The lives that may speak now."""
+    def awake(self, *, claimed: bool = True) -> list[Incarnation]:
+        """The orchestrations that may act now."""
         return [life for life in self.lives if not life.dead and life.claimed is claimed]
 
     def waiting(self) -> list[Caller]:
@@ -131,76 +187,95 @@ class Queue(RuleBasedStateMachine):
 
     @rule(scope=st.sampled_from(sorted(SCOPES)), share=st.booleans() | st.just(True))
     def a_request_arrives(self, scope: str, share: bool) -> None:
-        """Like so many others."""
-        caller = Caller(f"q{len(self.callers)}", scope, share, instant(self.desk.now))
+        """And enrolls."""
+        caller = Caller(f"q{len(self.callers)}", scope, share, self.desk.at)
         self.callers.append(caller)
         self.ask(caller)
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def a_request_asks_again(self, data: st.DataObject) -> None:
-        """It was woken, or its tick came."""
+        """It was notified, or its recheck is due."""
         self.ask(data.draw(st.sampled_from(self.waiting())))
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data(), cancel=st.booleans())
     def a_request_leaves(self, data: st.DataObject, cancel: bool) -> None:
-        """Or gets its verdict, if that is there."""
+        """Or gets its outcome, if that is there."""
         caller = data.draw(st.sampled_from(self.waiting()))
-        answer = self.say("leave", request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
-        if answer["state"] == "ended":
+        answer = self.send(
+            Leave(at=self.desk.at, request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
+        )
+        if isinstance(answer, Ended):
             self.collected(caller, answer)
-        else:
-            assert answer["state"] == "left"
-            caller.over = True
-            assert not (answer["cancel_refresh_id"] and not answer["alone"])
+            return
+        assert isinstance(answer, Left)
+        caller.over, caller.end, caller.ended_at = True, answer, self.desk.now
+        assert answer.shared_with == 0 or answer.cancel_refresh_id is None
 
-    @precondition(lambda self: any(caller.outcome for caller in self.callers))
+    @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
     @rule(data=st.data())
     def a_request_tries_again(self, data: st.DataObject) -> None:
-        """In its next round, after a failure or not: that is its own business."""
-        caller = data.draw(st.sampled_from([caller for caller in self.callers if caller.outcome]))
-        caller.outcome, caller.over, caller.round = None, False, caller.round + 1
-        caller.since = instant(self.desk.now)
+        """In its next attempt, after a failure or not: that is for the request to decide."""
+        caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
+        caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
+        caller.since = self.desk.at
         self.ask(caller)
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
-    def a_request_vanishes(self, data: st.DataObject) -> None:
-        """Terminated by hand, it never speaks again."""
+    def a_request_is_terminated(self, data: st.DataObject) -> None:
+        """It sends nothing any more."""
         data.draw(st.sampled_from(self.waiting())).over = True
 
     @precondition(lambda self: self.callers)
     @rule(data=st.data())
-    def somebody_cancels(self, data: st.DataObject) -> None:
-        """Whether it has ended or not."""
+    def a_caller_cancels(self, data: st.DataObject) -> None:
+        """Whether its request has ended or not."""
         caller = data.draw(st.sampled_from(self.callers))
-        self.say("ask_to_leave", request=caller.name)
+        self.send(AskToLeave(at=self.desk.at, request=caller.name))
         if not caller.over:
             stands = self.desk.queue.run_of(caller.name)
-            assert stands is None or any(m.leaving for m in stands.members if m.id == caller.name)
+            assert stands is None or stands.members[caller.name].leaving
 
-    @precondition(lambda self: self.callers)
+    @precondition(lambda self: self.waiting())
     @rule(data=st.data())
-    def another_life_of_a_request_speaks(self, data: st.DataObject) -> None:
-        """It gets nothing but the verdict that is there already."""
-        caller = data.draw(st.sampled_from([caller for caller in self.callers if not caller.over] or self.callers))
-        if caller.over:
-            return
-        state = copy.deepcopy(self.desk.state)
+    def a_second_life_of_a_request_leaves(self, data: st.DataObject) -> None:
+        """It gets nothing but the outcome that is there already."""
+        caller = data.draw(st.sampled_from(self.waiting()))
+        queue = self.desk.queue
         answer = self.desk.leave(caller.name, token="twin")
-        assert answer["state"] in ("taken", "ended")
-        if answer["state"] == "taken":
-            assert {**(self.desk.state or {}), "at": ""} == {**(state or {}), "at": ""}
+        assert isinstance(answer, Taken | Ended)
+        if isinstance(answer, Taken):
+            assert without_time(self.desk.queue) == without_time(queue)
+
+    @precondition(lambda self: self.over_lately())
+    @rule(data=st.data(), attempt=st.integers(1, 3))
+    def a_second_life_of_a_request_that_has_ended(self, data: st.DataObject, attempt: int) -> None:
+        """It ends alike, and takes no place."""
+        caller = data.draw(st.sampled_from(self.over_lately()))
+        members = self.members()
+        answer = self.desk.enroll(caller.name, token="twin", scope=SCOPES[caller.scope], attempt=attempt)
+        assert isinstance(answer, Ended | Left)
+        assert without_next(answer) == without_next(caller.end)
+        assert self.members() == members
+
+    def over_lately(self) -> list[Caller]:
+        """The callers whose end the queue remembers."""
+        return [
+            caller
+            for caller in self.callers
+            if caller.over and caller.end and self.desk.now - caller.ended_at < REMEMBERED - timedelta(minutes=1)
+        ]
 
     # ---- runs ----
 
-    @precondition(lambda self: self.told)
+    @precondition(lambda self: self.to_start)
     @rule(data=st.data())
     def a_run_is_started(self, data: st.DataObject) -> None:
-        """By whoever was told to, perhaps again, perhaps after its end; each start has a token of its own."""
-        turn = data.draw(st.sampled_from(self.told))
-        self.lives.append(RunLife(turn["run"], turn["generation"], f"life-{len(self.lives)}"))
+        """By a request or run that was asked to, perhaps again, perhaps after its end; each start has its token."""
+        turn = data.draw(st.sampled_from(self.to_start))
+        self.lives.append(Incarnation(turn.run, turn.incarnation, f"life-{len(self.lives)}"))
 
     @rule(
         steps=st.integers(1, 5),
@@ -209,15 +284,15 @@ class Queue(RuleBasedStateMachine):
         table=st.sampled_from([None, None, "Sales", "DimDate"]),
     )
     def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool, table: str | None) -> None:
-        """Up to five steps of the way from its claim to its verdict, which ends them."""
+        """Up to five steps of the way from its claim to its outcome, which ends them."""
         for _ in range(steps):
-            if not self.desk.queue.runs:
+            if not self.desk.runs:
                 return
-            run = self.desk.queue.runs[0]
+            run = self.desk.runs[0]
             life = next((life for life in self.awake() if life.run == run.id), None)
             if life is None:
                 if run.token is None:
-                    self.claim(RunLife(run.id, run.generation, f"life-{len(self.lives)}"))
+                    self.claim(Incarnation(run.id, run.incarnation, f"life-{len(self.lives)}"))
                 return
             if not life.closed:
                 self.close(life)
@@ -232,200 +307,252 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: self.awake(claimed=False))
     @rule(data=st.data())
-    def a_started_life_claims_its_run(self, data: st.DataObject) -> None:
-        """Perhaps another has it, or it is over."""
+    def a_started_run_claims_its_turn(self, data: st.DataObject) -> None:
+        """Perhaps another orchestration has it, or it is over."""
         self.claim(data.draw(st.sampled_from(self.awake(claimed=False))))
 
-    def claim(self, life: RunLife) -> None:
-        """The only life of its generation gets the run, and is told what the queue knows."""
+    def claim(self, life: Incarnation) -> None:
+        """The only orchestration of its incarnation gets the run, and learns what the queue knows."""
         if life not in self.lives:
             self.lives.append(life)
-        answer = self.speak(life, "claim")
+        answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
         life.claimed = True
-        if answer["go"]:
+        if isinstance(answer, Claimed):
             rivals = [other for other in self.awake() if other is not life and other.run == life.run]
-            assert [rival for rival in rivals if rival.generation == life.generation] == []
-            assert self.desk.run("claim", life.run, generation=life.generation, token="twin") == {"go": False}
-            life.permit, life.closed = answer["permit"], answer["closed"]
-            life.refresh, life.adopted = answer["refresh_id"], answer["adopted"]
-            members = self.desk.queue.runs[0].members
-            life.shared = {member.id for member in members} if life.closed else set()
-            life.scope = answer["scope"]
+            assert [rival for rival in rivals if rival.incarnation == life.incarnation] == []
+            assert not self.desk.claim(life.run, incarnation=life.incarnation, token="twin")
+            life.permit, life.closed = answer.permit, answer.closed
+            life.refresh, life.adopted = answer.refresh_id, answer.adopted
+            life.shared = {*self.desk.runs[0].members} if life.closed else set()
+            life.scope = answer.scope
 
-    def close(self, life: RunLife) -> None:
-        """Nobody joins from now on."""
-        answer = self.speak(life, "close", permit=life.permit + 1, before=BEFORE)
-        if answer["go"]:
-            life.permit, life.closed, life.scope = life.permit + 1, True, answer["scope"]
-            life.shared = {member.id for member in self.desk.queue.runs[0].members}
+    def close(self, life: Incarnation) -> None:
+        """No request joins from now on."""
+        operation = Close(at=self.desk.at, holder=life.holder, permit=life.permit + 1, look=LOOK)
+        answer = self.tell(life, operation)
+        if isinstance(answer, Closed):
+            life.permit, life.closed, life.scope = life.permit + 1, True, answer.scope
+            life.shared = {*self.desk.runs[0].members}
             assert life.shared
 
-    def record(self, life: RunLife, *, adopted: bool) -> None:
+    def record(self, life: Incarnation, *, adopted: bool) -> None:
         """Its refresh is known."""
         name = f"refresh-{len(self.sent)}"
-        known = {"refresh_id": name, "adopted": adopted, "posted_at": instant(self.desk.now)}
-        if self.speak(life, "record", permit=life.permit, **known)["go"]:
+        operation = Record(
+            at=self.desk.at,
+            holder=life.holder,
+            permit=life.permit,
+            refresh_id=name,
+            adopted=adopted,
+            posted_at=self.desk.at,
+        )
+        if isinstance(self.tell(life, operation), Recorded):
             life.refresh, life.adopted = name, adopted
 
-    def drop(self, life: RunLife) -> None:
-        """Nobody lives who wants it."""
-        assert not self.speak(life, "drop", permit=life.permit, gone=sorted(life.shared))["go"]
+    def drop(self, life: Incarnation) -> None:
+        """No living request wants it."""
+        requests = tuple(sorted(life.shared))
+        operation = Drop(at=self.desk.at, holder=life.holder, permit=life.permit, requests=requests)
+        assert isinstance(self.tell(life, operation), Superseded)
 
     @precondition(lambda self: any(life.closed for life in self.awake()))
     @rule(data=st.data())
     def a_run_reopens(self, data: st.DataObject) -> None:
-        """Refused, dropped, or somebody else's refresh failed."""
+        """Refused, dropped, or an external refresh failed."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed]))
-        if self.speak(life, "reopen", permit=life.permit)["go"]:
+        if self.tell(life, Reopen(at=self.desk.at, holder=life.holder, permit=life.permit)) == Done():
             life.closed, life.refresh, life.adopted, life.shared = False, None, False, set()
 
-    def finish(self, life: RunLife, lateness: bool, table: str | None = None) -> None:
-        """`lateness`: an adopted refresh for which those who enrolled in the last minute are late; `table` failed."""
+    @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
+    @rule(data=st.data())
+    def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
+        """It knows that it posted nothing; if another one took the permit, the run has to search for its refresh."""
+        life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
+        execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
+        before = self.desk.runs[0]
+        operation = Reopen(at=self.desk.at, holder=life.holder, permit=life.permit, execution=execution)
+        answer = self.tell(life, operation)
+        if isinstance(answer, PermitTaken):
+            assert before.execution not in (None, execution)
+            assert self.desk.runs[0] == before
+        elif answer == Done():
+            life.closed, life.shared = False, set()
+
+    @precondition(lambda self: any(life.closed for life in self.lives))
+    @rule(data=st.data(), returns=st.booleans())
+    def an_execution_takes_or_returns_the_permit(self, data: st.DataObject, returns: bool) -> None:
+        """At most one has it, and never one that has returned it, whichever operation came first."""
+        life = data.draw(st.sampled_from([life for life in self.lives if life.closed]))
+        name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
+        unique = f"{life.run}/{life.permit}/{name}"
+        before = self.desk.runs[0].execution if self.desk.runs else None
+        told: dict[str, Any] = {"at": self.desk.at, "holder": life.holder, "permit": life.permit, "execution": name}
+        if returns:
+            self.send(ReturnPermit(**told))
+            self.returned.add(unique)
+        else:
+            self.send(TakePermit(**told))
+        if not self.desk.runs:
+            return
+        run = self.desk.runs[0]
+        assert run.execution is None or f"{run.id}/{run.permit}/{run.execution}" not in self.returned
+        assert run.execution in ({before, None} if returns else {before, name})
+        assert (run.execution is None) == (run.permit_taken_at is None)
+
+    def finish(self, life: Incarnation, lateness: bool, table: str | None = None) -> None:
+        """`lateness`: an adopted refresh for which those that enrolled in the last minute are late; `table` failed."""
         late_after = instant(self.desk.now - timedelta(minutes=1)) if lateness and life.adopted else None
-        outcome: Json = {"status": "Completed", "refreshId": life.refresh}
+        outcome = Outcome(status="Completed", refresh_id=life.refresh)
         if table:
-            error = {"code": "RefreshFailed", "table": table, "partition": None}
-            outcome = {"status": "Failed", "refreshId": life.refresh, "error": error}
-        if any(
-            (run.id, run.generation, run.token) == (life.run, life.generation, life.token)
-            for run in self.desk.queue.runs
-        ):
-            assert life.run not in self.verdicts
-            self.verdicts[life.run] = (life, late_after)
-        answer = self.speak(life, "finish", outcome=outcome, late_after=late_after)
+            outcome = failed(refresh_id=life.refresh, table=table)
+        if any(run.is_held_by(life.holder) for run in self.desk.runs):
+            assert life.run not in self.outcomes
+            self.outcomes[life.run] = (life, late_after)
+        answer = self.tell(life, Finish(at=self.desk.at, holder=life.holder, outcome=outcome, late_after=late_after))
+        assert isinstance(answer, Finished)
         life.dead = True
-        assert answer["next"] is None or answer["next"]["run"] == self.desk.queue.runs[0].id
+        assert answer.next is None or answer.next.run == self.desk.runs[0].id
         # runs that were made of members stand before all that came later
-        runs = self.desk.queue.runs
+        runs = self.desk.runs
         for place, run in enumerate(runs):
             if run.id not in self.order:
                 assert all(other.since <= run.since for other in runs[:place])
-                behind = next(
+                later = next(
                     (self.order.index(other.id) for other in runs[place + 1 :] if other.id in self.order), None
                 )
-                self.order.insert(len(self.order) if behind is None else behind, run.id)
+                self.order.insert(len(self.order) if later is None else later, run.id)
         for caller in self.waiting():
             stands = self.desk.queue.run_of(caller.name)
-            if stands is not None and caller.run == life.run and life.run in self.verdicts:
+            if stands is not None and caller.run == life.run and life.run in self.outcomes:
                 caller.run = stands.id
 
     @precondition(lambda self: self.awake())
     @rule(data=st.data())
-    def a_life_dies(self, data: st.DataObject) -> None:
-        """And is found dead by a request, or not."""
+    def a_run_dies(self, data: st.DataObject) -> None:
+        """And is found dead by a request."""
         life = data.draw(st.sampled_from(self.awake()))
         life.dead = True
-        self.say("restart", run=life.run, generation=life.generation)
+        self.send(Restart(at=self.desk.at, turn=Turn(run=life.run, incarnation=life.incarnation)))
 
-    @precondition(lambda self: not self.waiting() and self.desk.queue.runs)
+    @precondition(lambda self: not self.waiting() and self.desk.runs)
     @rule()
     def the_timer_sweeps(self) -> None:
-        """A queue that nobody living waits in, and whose active run has no life that could go on."""
-        active = self.desk.queue.runs[0]
-        if any((life.run, life.generation) == (active.id, active.generation) for life in self.awake()):
+        """A queue in which no living request waits, and whose active run has no orchestration that could go on."""
+        active = self.desk.runs[0]
+        if any((life.run, life.incarnation) == (active.id, active.incarnation) for life in self.awake()):
             return
-        members = [member.id for run in self.desk.queue.runs for member in run.members]
-        self.say("sweep", gone=members, dead=active.turn)
-        assert self.desk.queue.runs == []
+        members = tuple(request for run in self.desk.runs for request in run.members)
+        self.send(Sweep(at=self.desk.at, requests=members, dead=active.turn))
+        assert self.desk.runs == []
 
     # ---- time and the engine ----
 
     @rule(seconds=st.sampled_from([0.001, 1, 40, 61, 300]))
     def time_passes(self, seconds: float) -> None:
-        """Everybody's."""
+        """For all."""
         self.desk.later(seconds=seconds)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
-    def an_old_message_comes_again(self, data: st.DataObject) -> None:
-        """Up to half an hour late; its answer goes nowhere, and it brings nobody back."""
-        old = [entry for entry in self.sent if self.desk.now - entry[0] < REMEMBERED - timedelta(minutes=1)]
+    def an_old_operation_comes_again(self, data: st.DataObject) -> None:
+        """Up to half an hour late; its answer goes nowhere, and it brings no request back."""
+        old = [operation for at, operation in self.sent if self.desk.now - at < REMEMBERED - timedelta(minutes=1)]
         if not old:
             return
-        _, operation, arguments = data.draw(st.sampled_from(old))
-        runs = [run.id for run in self.desk.queue.runs]
-        members = self.members()
-        self.desk.do(operation, **arguments)
-        assert [run.id for run in self.desk.queue.runs] == runs
+        operation = data.draw(st.sampled_from(old))
+        runs, members = [run.id for run in self.desk.runs], self.members()
+        self.desk.do(operation)
+        assert [run.id for run in self.desk.runs] == runs
         assert self.members() == members
 
     def members(self) -> list[set[str]]:
-        """Who is enrolled, run by run."""
-        return [{member.id for member in run.members} for run in self.desk.queue.runs]
+        """The requests that are enrolled, run by run."""
+        return [{*run.members} for run in self.desk.runs]
 
     # ---- what must hold ----
 
     @invariant()
-    def at_most_one_life_may_post(self) -> None:
+    def at_most_one_orchestration_may_post(self) -> None:
         """Whatever tokens and permits are around."""
         queue = self.desk.queue
-        permitted = [
-            life
-            for life in self.lives
-            if queue.holder_of(
-                {"run": life.run, "generation": life.generation, "token": life.token, "permit": life.permit}
-            )
-        ]
+        permitted = [life for life in self.lives if queue.permitted(life.holder, life.permit)]
         assert len(permitted) <= 1
 
     @invariant()
-    def nobody_joins_a_closed_run(self) -> None:
-        """They came after it may have posted."""
+    def no_request_joins_a_closed_run(self) -> None:
+        """It would have come after the run may have posted."""
+        run = self.desk.runs[0] if self.desk.runs else None
         for life in self.awake():
-            run = self.desk.queue.runs[0] if self.desk.queue.runs else None
-            if run and life.closed and (run.id, run.token, run.permit) == (life.run, life.token, life.permit):
-                assert {member.id for member in run.members} <= life.shared
+            if run and life.closed and run.is_held_by(life.holder) and run.permit == life.permit:
+                assert {*run.members} <= life.shared
 
     @invariant()
     def runs_keep_their_order(self) -> None:
-        """First in, first out; only the late members of an adopted refresh go before."""
-        runs = [run.id for run in self.desk.queue.runs]
+        """First in, first out; only runs made of members of one that ended go before."""
+        runs = [run.id for run in self.desk.runs]
         assert runs == sorted(runs, key=self.order.index)
 
     @invariant()
     def every_living_request_has_a_place(self) -> None:
-        """In one run, or in the list of a verdict that it has not collected."""
+        """In one run, or among those that have not collected an outcome."""
         queue = self.desk.queue
-        places = [member.id for run in queue.runs for member in run.members]
-        places += [member.id for ended in queue.ended.values() for member in ended.uncollected]
-        # a late duplicate may have collected a verdict in the name of its request
-        places += [name for name, gone in queue.gone.items() if gone.run]
+        places = [request for run in queue.runs for request in run.members]
+        places += [request for ended in queue.ended for request in ended.uncollected]
+        # a late duplicate may have collected an outcome in the name of its request
+        places += [request for request, departed in queue.departed.items() if departed.run]
         assert len(places) == len(set(places))
         assert {caller.name for caller in self.waiting()} <= set(places)
 
+    @invariant()
+    def only_scopes_that_are_used_are_kept(self) -> None:
+        """And each once."""
+        queue = self.desk.queue
+        used = {run.scope for run in queue.runs}
+        used |= {member.scope for run in queue.runs for member in run.members.values() if member.scope is not None}
+        kept = [place for place, extent in enumerate(queue.scopes.extents) if extent is not None]
+        assert set(kept) == used
+        assert len({queue.scopes.extent(place) for place in kept}) == len(kept)
+
     def teardown(self) -> None:
-        """Nobody is stuck: whoever asks again comes to an end, and then the queue forgets."""
+        """No request is stuck: each comes to an end if it asks again, and then the queue forgets."""
         for _ in range(3 * len(self.callers) + 3):
             self.desk.later(minutes=5)
             for caller in self.waiting():
                 self.ask(caller)
-            if not self.desk.queue.runs:
+            if not self.desk.runs:
                 break
-            active = self.desk.queue.runs[0]
-            self.say("restart", run=active.id, generation=active.generation)
+            self.send(Restart(at=self.desk.at, turn=self.desk.runs[0].turn))
             self.carry_through()
         assert self.waiting() == []
-        if self.desk.state is not None:
-            self.desk.later(hours=UNCOLLECTED.total_seconds() / 3600 + 1).do("restart", run="", generation=0)
-            self.desk.later(hours=1).do("restart", run="", generation=0)
-        assert not self.desk.state
+        if self.desk.stored is not None:
+            self.desk.later(hours=UNCOLLECTED.total_seconds() / 3600 + 1).tidy()
+            self.desk.later(hours=1).tidy()
+        assert self.desk.stored is None
 
     def carry_through(self) -> None:
         """The active run lives to its end."""
-        active = self.desk.queue.runs[0]
-        life = RunLife(active.id, active.generation, f"last-{len(self.sent)}", claimed=True)
-        answer = self.speak(life, "claim")
-        assert answer["go"]
-        life.permit, life.refresh, life.scope = answer["permit"], answer["refresh_id"], answer["scope"]
-        life.shared = {member.id for member in active.members}
-        if not answer["closed"]:
-            assert self.speak(life, "close", permit=life.permit + 1, before=BEFORE)["go"]
-            life.permit += 1
+        active = self.desk.runs[0]
+        life = Incarnation(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
+        answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
+        assert isinstance(answer, Claimed)
+        life.permit, life.refresh, life.scope = answer.permit, answer.refresh_id, answer.scope
+        life.closed, life.shared = answer.closed, {*active.members}
+        if not life.closed:
+            self.close(life)
         if life.refresh is None:
-            life.refresh = "last"
-            known = {"refresh_id": "last", "adopted": False, "posted_at": instant(NOON)}
-            assert self.speak(life, "record", permit=life.permit, **known)["go"]
+            self.record(life, adopted=False)
         self.finish(life, lateness=False)
+
+
+def without_time(queue: Any) -> Any:
+    """A queue, to be compared with what it was at another time."""
+    queue.at = ""
+    return queue
+
+
+def without_next(answer: Ended | Left | None) -> Ended | Left | None:
+    """An answer, to be compared with what it was when another run was to be started."""
+    return replace(answer, next=None) if isinstance(answer, Left) else answer
 
 
 TestQueue = Queue.TestCase

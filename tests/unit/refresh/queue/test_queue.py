@@ -1,15 +1,16 @@
-"""A queue lets requests share a run until it may post, keeps the verdicts for them, and goes on in order."""
+"""A queue lets requests share a run until it may post, keeps the outcomes for them, and goes on in order."""
 
-import json
-import time
 from typing import Any
 
 import pytest
 
-from refresh.history.rows import instant
-from refresh.queue.machine import apply
+from refresh.history.look import ExternalRefresh, Look
+from refresh.queue.answers import Done, Ended, Enrolled, Finished, Superseded, Turn, WakeUp
+from refresh.queue.operations import Close, Drop, Operation, Record, Reopen, WaitBehind
 from refresh.queue.state import Queue
-from tests.unit.refresh.queue.queues import COMPLETED, NOON, SALES, WHOLE, Desk, Json
+from refresh.scope.scope import Scope
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, SALES, WHOLE, Desk
 
 
 @pytest.fixture
@@ -19,41 +20,29 @@ def desk() -> Desk:
 
 
 def test_the_first_request_gets_a_run_and_is_asked_to_start_it(desk: Desk) -> None:
-    """Nobody else would."""
-    answer = desk.enroll("a")
-    assert answer == {
-        "state": "enrolled",
-        "leaving": False,
-        "run": "a-r1",
-        "generation": 1,
-        "position": 0,
-        "shared_with": 0,
-        "refresh_id": None,
-        "posted_at": None,
-        "active": {"run": "a-r1", "generation": 1},
-        "behind": None,
-        "start": True,
-    }
+    """No other request would."""
+    turn = Turn(run="a-r1", incarnation=1)
+    assert desk.enroll("a") == Enrolled(run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True)
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
     """After the close its refresh may have started before the newcomer asked."""
-    run = desk.enroll("a")["run"]
-    assert desk.enroll("b")["run"] == run
-    desk.run("claim", run)
-    assert desk.enroll("c")["run"] == run
+    run = desk.enrolled("a").run
+    assert desk.enrolled("b").run == run
+    desk.claim(run)
+    assert desk.enrolled("c").run == run
     desk.close(run)
-    late = desk.enroll("d")
-    assert (late["run"], late["position"], late["shared_with"], late["start"]) == ("d-r1", 1, 0, False)
-    assert desk.enroll("b")["shared_with"] == 2
+    late = desk.enrolled("d")
+    assert (late.run, late.position, late.shared_with, late.start) == ("d-r1", 1, 0, False)
+    assert desk.enrolled("b").shared_with == 2
 
 
 @pytest.mark.parametrize(("scope", "share"), [(SALES, True), (WHOLE, False)])
-def test_another_scope_or_no_wish_to_share_makes_another_run(desk: Desk, scope: Json, share: bool) -> None:
-    """Nobody gets less than they asked for, nor company they refused."""
+def test_another_scope_or_share_false_makes_another_run(desk: Desk, scope: Scope, share: bool) -> None:
+    """No caller gets less than it asked for, nor company that it refused."""
     desk.enroll("a")
-    assert desk.enroll("b", scope=scope, share=share)["run"] == "b-r1"
-    assert desk.enroll("c")["run"] == "a-r1"
+    assert desk.enrolled("b", scope=scope, share=share).run == "b-r1"
+    assert desk.enrolled("c").run == "a-r1"
 
 
 def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
@@ -61,257 +50,225 @@ def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
     desk.posted("a")
     desk.enroll("b", scope=SALES)
     desk.enroll("c")
-    assert desk.enroll("d", scope=SALES)["run"] == "b-r1"
+    assert desk.enrolled("d", scope=SALES).run == "b-r1"
 
 
 def test_one_request_at_a_time_is_asked_to_start_a_run(desk: Desk) -> None:
     """The next is asked when the first has had its time, or when the first asks again."""
     desk.enroll("a")
-    assert not desk.later(seconds=29).enroll("b")["start"]
-    assert desk.enroll("a")["start"]
-    assert not desk.later(seconds=29).enroll("b")["start"]
-    assert desk.later(seconds=1).enroll("b")["start"]
-    desk.run("claim", "a-r1")
-    assert not desk.later(hours=1).enroll("b")["start"]
+    assert not desk.later(seconds=29).enrolled("b").start
+    assert desk.enrolled("a").start
+    assert not desk.later(seconds=29).enrolled("b").start
+    assert desk.later(seconds=1).enrolled("b").start
+    desk.claim("a-r1")
+    assert not desk.later(hours=1).enrolled("b").start
 
 
 def test_a_request_in_the_queue_is_asked_to_start_the_run_before_it(desk: Desk) -> None:
-    """If whoever should have started that one is gone, the queue would stand still."""
+    """If the request that should have started that one has ended, the queue would stand still."""
     desk.enroll("vanished")
-    answer = desk.later(minutes=5).enroll("b", scope=SALES)
-    assert (answer["start"], answer["active"]["run"], answer["run"]) == (True, "vanished-r1", "b-r1")
+    answer = desk.later(minutes=5).enrolled("b", scope=SALES)
+    assert (answer.start, answer.active.run, answer.run) == (True, "vanished-r1", "b-r1")
 
 
-def test_a_verdict_waits_for_each_member(desk: Desk) -> None:
-    """Whoever re-reads the queue is told; wake-ups are hints."""
+def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
+    """A request that asks again gets it; notifications are hints."""
     run = desk.posted("a", "b")
-    answer = desk.finish(run)
-    assert answer == {"next": None, "wake": [["a", "wake-1"], ["b", "wake-1"]]}
-    told = {"state": "ended", "run": run, "shared_with": 1, "outcome": COMPLETED, "served_by": None}
-    assert desk.later(hours=23).enroll("a", wake="wake-9") == told
-    assert desk.enroll("a", wake="wake-9") == told
-    assert desk.leave("b") == told
+    wake = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
+    assert desk.finish(run) == Finished(wake=wake)
+    ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
+    assert desk.later(hours=23).enroll("a", wake="wake-9") == ended
+    assert desk.enroll("a", wake="wake-9") == ended
+    assert desk.leave("b") == ended
 
 
-def test_a_verdict_that_nobody_collects_is_kept_for_a_day(desk: Desk) -> None:
+def test_an_outcome_that_is_not_collected_is_kept_for_a_day(desk: Desk) -> None:
     """Requests that were terminated by hand would fill the queue."""
     desk.finish(desk.posted("a"))
     desk.later(hours=24, seconds=1).enroll("z")
-    assert desk.queue.ended == {}
+    assert desk.queue.ended == []
 
 
 def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
-    """By its id and generation, so that whoever hears of it can start it."""
+    """By its id and incarnation, so that the receiver of the answer can start it."""
     run = desk.posted("a")
     desk.enroll("b")
-    turn = {"run": "b-r1", "generation": 1}
-    assert desk.finish(run)["next"] == turn
-    assert desk.finish(run)["next"] == turn
-    desk.run("claim", "b-r1", token="another")
-    assert desk.finish(run)["next"] is None
+    turn = Turn(run="b-r1", incarnation=1)
+    assert desk.finish(run).next == turn
+    assert desk.finish(run).next == turn
+    desk.claim("b-r1", token="another")
+    assert desk.finish(run).next is None
 
 
-def test_members_too_late_for_somebody_elses_refresh_go_before_who_came_later(desk: Desk) -> None:
-    """A refresh that is not proven ours may have started before they asked."""
+def test_members_too_late_for_an_external_refresh_go_before_those_that_came_later(desk: Desk) -> None:
+    """A refresh that is not known to be ours may have started before they asked."""
     desk.enroll("early")
     desk.later(seconds=2).enroll("late")
     desk.enroll("other", scope=SALES)
-    desk.run("claim", "early-r1")
+    desk.claim("early-r1")
     desk.close("early-r1")
     desk.record("early-r1", adopted=True)
     answer = desk.finish("early-r1", late_after=instant(NOON))
-    assert answer == {"next": {"run": "late-r1", "generation": 1}, "wake": [["early", "wake-1"]]}
-    assert desk.enroll("early")["shared_with"] == 0
-    late = desk.enroll("late")
-    assert (late["state"], late["position"], late["refresh_id"]) == ("enrolled", 0, None)
-    assert desk.enroll("other")["position"] == 1
+    assert answer == Finished(next=Turn(run="late-r1", incarnation=1), wake=(WakeUp(request="early", event="wake-1"),))
+    assert desk.ended("early").shared_with == 0
+    late = desk.enrolled("late")
+    assert (late.position, late.refresh_id) == (0, None)
+    assert desk.enrolled("other", scope=SALES).position == 1
 
 
 def test_a_late_member_whose_run_bore_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
     """A run id names one run: the orchestration of the old one may still be there."""
     desk.enroll("a")
-    desk.run("claim", "a-r1")
+    desk.claim("a-r1")
     desk.close("a-r1")
     desk.record("a-r1", adopted=True)
-    assert desk.finish("a-r1", late_after=instant(NOON.replace(hour=11)))["next"]["run"] == "a-r1-2"
+    next_turn = desk.finish("a-r1", late_after=instant(NOON.replace(hour=11))).next
+    assert next_turn == Turn(run="a-r1-2", incarnation=1)
 
 
-def test_the_first_life_to_claim_a_run_keeps_it(desk: Desk) -> None:
-    """Racing starts and second lives are refused, and so is all that they say."""
-    run = desk.enroll("a")["run"]
-    assert desk.run("claim", run, token="one")["go"]
-    assert desk.run("claim", run, token="two") == {"go": False}
-    assert desk.run("claim", run, token="one")["go"]
-    words: dict[str, Json] = {
-        "close": {"permit": 1, "before": {}},
-        "reopen": {"permit": 1},
-        "record": {"permit": 1, "refresh_id": "x", "adopted": False, "posted_at": "x"},
-        "drop": {"permit": 1, "gone": ["a"]},
-    }
-    for operation, more in words.items():
-        assert not desk.run(operation, run, token="two", **more)["go"]
-    assert desk.run("finish", run, token="two", outcome={}, late_after=None) == {"next": None, "wake": []}
-    assert desk.enroll("a")["refresh_id"] is None
+def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
+    """Racing starts and second lives are refused, and so are all their operations."""
+    run = desk.enrolled("a").run
+    assert desk.claim(run, token="one")
+    assert not desk.claim(run, token="two")
+    assert desk.claim(run, token="one")
+    told: Any = {"at": desk.at, "holder": desk.holder(run, token="two")}
+    refresh = ExternalRefresh(refresh_id="x")
+    operations: list[Operation[Any]] = [
+        Close(**told, permit=1, look=LOOK),
+        WaitBehind(**told, refresh=refresh),
+        Reopen(**told, permit=1),
+        Record(**told, permit=1, refresh_id="x", posted_at="x"),
+        Drop(**told, permit=1, requests=("a",)),
+    ]
+    for operation in operations:
+        assert isinstance(desk.do(operation), Superseded)
+    assert desk.finish(run, token="two") == Finished()
+    assert desk.take(run, "execution", token="two") is None
+    assert desk.enrolled("a").refresh_id is None
 
 
 def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
-    """Whoever starts a run early, or again after its end, starts nothing."""
+    """A run that is started early, or again after its end, does nothing."""
     run = desk.posted("a")
     desk.enroll("b")
-    assert not desk.run("claim", "b-r1")["go"]
+    assert not desk.claim("b-r1")
     desk.finish(run)
-    assert not desk.run("claim", run)["go"]
-    assert desk.run("claim", "b-r1")["go"]
+    assert not desk.claim(run)
+    assert desk.claim("b-r1")
 
 
-def test_a_dead_run_goes_on_in_its_next_generation(desk: Desk) -> None:
-    """It is told what the queue knows; the life before has nothing to say any more."""
+def test_a_dead_run_goes_on_in_its_next_incarnation(desk: Desk) -> None:
+    """It learns what the queue knows; the operations of the incarnation before have no effect any more."""
     run = desk.posted("a")
-    assert desk.do("restart", run=run, generation=1)["next"] == {"run": run, "generation": 2}
-    assert desk.do("restart", run=run, generation=1)["next"] == {"run": run, "generation": 2}
-    assert not desk.run("claim", run)["go"]
-    answer = desk.run("claim", run, generation=2, token="new")
-    assert answer["go"]
-    assert (answer["refresh_id"], answer["permit"], answer["closed"]) == ("r", 1, True)
-    assert desk.do("restart", run=run, generation=1)["next"] is None
-    assert desk.finish(run) == {"next": None, "wake": []}
-    assert desk.finish(run, generation=2, token="new")["wake"] == [["a", "wake-1"]]
+    assert desk.restart(run) == Turn(run=run, incarnation=2)
+    assert desk.restart(run) == Turn(run=run, incarnation=2)
+    assert not desk.claim(run)
+    answer = desk.claimed(run, incarnation=2, token="new")
+    assert (answer.refresh_id, answer.permit, answer.closed, answer.look) == ("r", 1, True, LOOK)
+    assert desk.restart(run) is None
+    assert desk.finish(run) == Finished()
+    assert desk.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1"),)
+
+
+def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:
+    """Also from its claim: the orchestration that should have started that one may have died."""
+    run = desk.posted("a")
+    turn = desk.restart(run)
+    answer = desk.reopen(run)
+    assert isinstance(answer, Superseded)
+    assert answer.next == turn
 
 
 def test_a_permit_that_came_to_nothing_opens_the_run_again(desk: Desk) -> None:
     """Newcomers may join until the next close."""
     run = desk.posted("a")
-    assert desk.run("reopen", run, permit=1) == {"go": True}
-    assert desk.enroll("b")["run"] == run
-    assert desk.close(run, permit=2)["go"]
-    assert desk.enroll("c")["run"] == "c-r1"
-    permitted = {"run": run, "generation": 1, "token": "life", "permit": 2}
-    assert desk.queue.holder_of(permitted)
-    assert not desk.queue.holder_of({**permitted, "permit": 1})
+    assert desk.reopen(run) == Done()
+    assert desk.enrolled("b").run == run
+    assert desk.close(run, permit=2)
+    assert desk.enrolled("c").run == "c-r1"
+    holder = desk.holder(run)
+    assert desk.queue.permitted(holder, 2)
+    assert not desk.queue.permitted(holder, 1)
 
 
-def test_late_words_about_an_old_permit_change_nothing(desk: Desk) -> None:
+def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
     """Neither while the run is open again nor under its next permit."""
     run = desk.posted("a")
-    desk.run("reopen", run, permit=1)
+    desk.take(run, "first")
+    desk.reopen(run)
+    old = Look(service_time=desk.at, read_at=desk.at, known=("old",))
     for permit in (1, 2):
         if permit == 2:
             desk.close(run, permit=2)
-        desk.run("close", run, permit=1, before={"known": ["old"]})
+        desk.close(run, permit=1, look=old)
         desk.record(run, permit=1)
-        stands = desk.queue.runs[0]
-        assert (stands.refresh_id, stands.closed, stands.permit) == (None, permit == 2, permit)
-        assert stands.before is None or stands.before["known"] == []
+        assert desk.take(run, "late", permit=1) is None
+        desk.give_back(run, "late", permit=1)
+        stands = desk.runs[0]
+        assert (stands.refresh_id, stands.closed, stands.permit, stands.returned) == (None, permit == 2, permit, [])
+        assert stands.look == (LOOK if permit == 2 else None)
 
 
 def test_a_permit_ends_with_the_record(desk: Desk) -> None:
-    """An activity that runs twice must find the door closed."""
-    run = desk.enroll("a")["run"]
-    permitted = {"run": run, "generation": 1, "token": "life", "permit": 1}
-    desk.run("claim", run)
-    assert not desk.queue.holder_of(permitted)
+    """An activity that runs twice must find the run posted."""
+    run = desk.enrolled("a").run
+    holder = desk.holder(run)
+    desk.claim(run)
+    assert not desk.queue.permitted(holder, 1)
     desk.close(run)
-    assert desk.queue.holder_of(permitted)
-    assert not desk.queue.holder_of({**permitted, "token": "twin"})
-    assert not desk.queue.holder_of({**permitted, "generation": 2})
+    assert desk.queue.permitted(holder, 1)
+    assert not desk.queue.permitted(desk.holder(run, token="twin"), 1)
+    assert not desk.queue.permitted(desk.holder(run, incarnation=2), 1)
     desk.record(run)
-    assert not desk.queue.holder_of(permitted)
-    assert not Queue().holder_of(permitted)
+    assert not desk.queue.permitted(holder, 1)
+    assert not Queue().permitted(holder, 1)
 
 
-def test_one_execution_gets_the_permit(desk: Desk) -> None:
-    """Its twins, at the same moment or later, learn who has it; the next permit is free again."""
-    run = desk.enroll("a")["run"]
-    desk.run("claim", run)
-    desk.close(run)
-
-    def take(permit: int, attempt: str, **life: Any) -> str | None:
-        desk.run("take_permit", run, permit=permit, attempt=attempt, **life)
-        return desk.queue.runs[0].attempt
-
-    assert take(1, "other life", token="other") is None
-    assert take(1, "first") == "first"
-    assert take(1, "twin") == "first"
-    desk.run("reopen", run, permit=1)
-    desk.close(run, permit=2)
-    assert take(1, "late") is None
-    assert take(2, "second") == "second"
-
-
-def test_members_that_are_gone_are_dropped_before_the_post(desk: Desk) -> None:
-    """A refresh is made for somebody who wants it."""
-    run = desk.enroll("a")["run"]
+def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None:
+    """A refresh is made for a living request that wants it."""
+    run = desk.enrolled("a").run
     desk.enroll("next", scope=SALES)
-    desk.run("claim", run)
+    desk.claim(run)
     desk.close(run)
-    turn = {"run": "next-r1", "generation": 1}
-    assert desk.run("drop", run, permit=1, gone=["a"]) == {"go": False, "next": turn}
-    assert desk.run("drop", run, permit=1, gone=["a"]) == {"go": False, "next": turn}
-    assert [run.id for run in desk.queue.runs] == ["next-r1"]
+    turn = Turn(run="next-r1", incarnation=1)
+    assert desk.drop(run, "a") == Superseded(next=turn)
+    assert desk.drop(run, "a") == Superseded(next=turn)
+    assert [run.id for run in desk.runs] == ["next-r1"]
 
 
 def test_a_dropped_request_that_lives_after_all_enrolls_again(desk: Desk) -> None:
-    """The engine's list of who is alive may be behind."""
-    run = desk.enroll("a")["run"]
-    desk.run("claim", run)
+    """The engine's list of what is alive may be behind."""
+    run = desk.enrolled("a").run
+    desk.claim(run)
     desk.close(run)
-    desk.run("drop", run, permit=1, gone=["a"])
-    assert desk.later(seconds=1).enroll("a")["state"] == "enrolled"
-
-
-def test_a_thousand_waiting_requests_cost_little(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reading, one operation and writing, as the entity does it; the worst of all operations is measured."""
-    run = desk.posted("active")
-    for number in range(1_000):
-        scope = {**WHOLE, "refresh": {"type": "Full", "objects": [{"table": f"Table {number % 50}"}]}}
-        desk.state, _ = apply(desk.state, "enroll", _enrolment(f"{number:032x}-{number:016x}", scope))
-    stored = json.dumps(desk.state)
-    slowest = 0.0
-    for operation, arguments in {
-        "enroll": _enrolment(f"{999:032x}-{999:016x}", scope),
-        "leave": {**_enrolment(f"{999:032x}-{999:016x}", scope), "cancel": False, "reason": "TimedOut"},
-        "finish": {"run": run, "generation": 1, "token": "life", "outcome": COMPLETED, "late_after": None},
-    }.items():
-        spent = []
-        for _ in range(3):
-            began = time.perf_counter()
-            state, _answer = apply(json.loads(stored), operation, {"at": instant(desk.now), **arguments})
-            json.dumps(state)
-            spent.append(time.perf_counter() - began)
-        slowest = max(slowest, min(spent))
-    with capsys.disabled():
-        print(f" [1,000 waiting: {len(stored) // 1024} KB, slowest operation {slowest * 1000:.0f} ms] ", end="")
-    assert slowest < 0.25
-
-
-def _enrolment(request: str, scope: Json) -> Json:
-    identity = {"request": request, "token": "0123456789abcdef", "at": instant(NOON), "wake": "wake-1"}
-    return {**identity, "scope": scope, "share": True}
+    desk.drop(run, "a")
+    assert desk.later(seconds=1).enrolled("a").run == "a-r1"
 
 
 def test_a_quiet_queue_is_tidied_away(desk: Desk) -> None:
     """Half an hour after its last request has collected; until then it keeps what it remembers."""
     run = desk.posted("a")
     desk.finish(run)
-    assert desk.enroll("a")["state"] == "ended"
-    desk.later(minutes=29).do("tidy")
-    assert desk.state is not None
-    desk.later(minutes=2).do("tidy")
-    assert desk.state is None
+    assert desk.ended("a")
+    desk.later(minutes=29).tidy()
+    assert desk.stored is not None
+    desk.later(minutes=2).tidy()
+    assert desk.stored is None
 
 
-def test_who_waits_is_told_behind_whose_refresh(desk: Desk) -> None:
-    """Somebody else's, until ours may be posted; ours, for whoever stands further back."""
-    theirs = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": instant(NOON)}
-    run = desk.enroll("a")["run"]
+def test_a_request_that_waits_learns_which_refresh_is_before_it(desk: Desk) -> None:
+    """An external one, until ours may be posted; ours, for requests of later runs."""
+    theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
+    run = desk.enrolled("a").run
     desk.enroll("b", share=False)
-    assert desk.run("wait_behind", run, behind=theirs) == {"go": False, "next": {"run": run, "generation": 1}}
-    desk.run("claim", run)
-    assert desk.run("wait_behind", run, behind=theirs) == {"go": True}
-    assert desk.enroll("a")["behind"] == desk.enroll("b", share=False)["behind"] == theirs
+    assert desk.wait_behind(run, theirs) == Superseded(next=Turn(run=run, incarnation=1))
+    desk.claim(run)
+    assert desk.wait_behind(run, theirs) == Done()
+    assert desk.enrolled("a").waits_for == desk.enrolled("b", share=False).waits_for == theirs
     desk.close(run)
-    assert desk.enroll("a")["behind"] is None
+    assert desk.enrolled("a").waits_for is None
     desk.record(run)
-    assert desk.enroll("a")["behind"] is None
-    ours = {"refreshId": "r", "refreshType": None, "startedAt": instant(NOON)}
-    assert desk.enroll("b", share=False)["behind"] == ours
+    assert desk.enrolled("a").waits_for is None
+    ours = ExternalRefresh(refresh_id="r", started_at=instant(NOON))
+    assert desk.enrolled("b", share=False).waits_for == ours

@@ -1,135 +1,251 @@
-"""Which refresh may serve which wish, case by case, and what failures are nothing to whom."""
+"""Which refresh may serve which request, case by case and against the rule written out, and which failures count."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresh.queue.sharing import merged, serves, spared, together
-from refresh.request.options import MAX_OBJECTS, check_options
+from refresh.history.outcome import Outcome
+from refresh.messages import replace
+from refresh.queue import sharing
+from refresh.queue.scopes import Extent, ScopeTable
+from refresh.scope.options import MAX_OBJECTS
+from refresh.scope.scope import Scope, TableRef, canonical_objects
+from tests.unit.refresh.queue.queues import BOTH, DATES, MODEL, SALES, WHOLE, Desk, enhanced, failed
 
-Json = dict[str, Any]
-
-SALES, DATES = {"table": "Sales"}, {"table": "DimDate"}
-SALES_2026 = {"table": "Sales", "partition": "2026"}
-PARTIAL_BATCH: Json = {"commitMode": "PartialBatch", "applyRefreshPolicy": False}
-
-
-def enhanced(*objects: Json, workspace: str = "w", **options: Any) -> Json:
-    """The scope of an enhanced wish."""
-    given = {"type": "full", **options, **({"objects": list(objects)} if objects else {})}
-    return {"workspace_id": workspace, "refresh": check_options(given), "notify_option": "NoNotification"}
+SALES_2026 = TableRef("Sales", "2026")
+ELSEWHERE = "33333333-3333-4333-8333-333333333333"
 
 
-STANDARD = {"workspace_id": "w", "refresh": None, "notify_option": "NoNotification"}
-WHOLE = enhanced()
+def serves(wide: Scope, narrow: Scope) -> bool:
+    """The rule, about scopes."""
+    table = ScopeTable()
+    return sharing.serves(table, table.take_in(wide), table.take_in(narrow))
+
+
+def together(scopes: Sequence[Scope]) -> Scope | None:
+    """The narrowest scope that serves all, about scopes."""
+    table = ScopeTable()
+    extent = sharing.together(table, [table.take_in(scope) for scope in scopes])
+    return None if extent is None else table.scope(extent)
+
+
+def merged(first: Scope, second: Scope) -> Scope | None:
+    """The scope with the objects of both, about scopes."""
+    table = ScopeTable()
+    extent = sharing.merged(table, table.take_in(first), table.take_in(second))
+    return None if extent is None else table.scope(extent)
+
 
 SERVES = {
-    "the same": (enhanced(SALES), enhanced(SALES), True),
-    "the same in another order": (enhanced(SALES, DATES), enhanced(DATES, SALES), True),
-    "a part of the model": (WHOLE, enhanced(SALES), True),
-    "a part, faster": (WHOLE, enhanced(SALES, maxParallelism=2, retryCount=1, timeout="01:00:00"), True),
+    "the same": (SALES, SALES, True),
+    "the same in another order": (enhanced("Sales", "DimDate"), enhanced("DimDate", "Sales"), True),
+    "the same, standard": (WHOLE, WHOLE, True),
+    "a part of the model": (MODEL, SALES, True),
+    "a part, faster": (MODEL, enhanced("Sales", max_parallelism=2, retry_count=1, timeout="01:00:00"), True),
     "defaults that are written down": (
-        WHOLE, enhanced(SALES, commitMode="transactional", applyRefreshPolicy=True), True
+        MODEL, enhanced("Sales", commit_mode="Transactional", apply_refresh_policy=True), True
     ),
-    "a partition of a table": (enhanced(SALES), enhanced(SALES_2026), True),
-    "a table by its partition": (enhanced(SALES_2026), enhanced(SALES), False),
-    "another table": (enhanced(SALES), enhanced(DATES), False),
-    "the whole by a part": (enhanced(SALES), WHOLE, False),
-    "a part by a slower part": (enhanced(SALES, DATES), enhanced(SALES, maxParallelism=2), False),
-    "the whole, faster": (WHOLE, enhanced(maxParallelism=2), False),
-    "another type": (WHOLE, enhanced(SALES, type="dataOnly"), False),
-    "another commit mode": (WHOLE, enhanced(SALES, **PARTIAL_BATCH), False),
-    "another policy": (WHOLE, enhanced(SALES, applyRefreshPolicy=False), False),
-    "another date": (WHOLE, enhanced(SALES, effectiveDate="2026-03-31"), False),
-    "another workspace": (WHOLE, enhanced(SALES, workspace="v"), False),
-    "an enhanced wish by a standard refresh": (STANDARD, enhanced(SALES), False),
-    "a standard wish by an enhanced refresh": (WHOLE, STANDARD, False),
+    "a partition of a table": (SALES, enhanced(SALES_2026), True),
+    "a partition and more of a table": (SALES, enhanced(SALES_2026, "DimDate"), False),
+    "a partition of another table": (SALES, enhanced(TableRef("DimDate", "2026")), False),
+    "another partition": (enhanced(SALES_2026), enhanced(TableRef("Sales", "2025")), False),
+    "a table by its partition": (enhanced(SALES_2026), SALES, False),
+    "another table": (SALES, DATES, False),
+    "the whole by a part": (SALES, MODEL, False),
+    "a part by a slower part": (BOTH, enhanced("Sales", max_parallelism=2), False),
+    "the whole, faster": (MODEL, enhanced(max_parallelism=2), False),
+    "another type": (MODEL, enhanced("Sales", type="DataOnly"), False),
+    "another commit mode": (
+        MODEL, enhanced("Sales", commit_mode="PartialBatch", apply_refresh_policy=False), False
+    ),
+    "another policy": (MODEL, enhanced("Sales", apply_refresh_policy=False), False),
+    "another date": (MODEL, enhanced("Sales", effective_date="2026-03-31"), False),
+    "another workspace": (MODEL, enhanced("Sales", workspace=ELSEWHERE), False),
+    "another notification": (MODEL, replace(SALES, notify_option="MailOnFailure"), False),
+    "an enhanced refresh by a standard one": (WHOLE, SALES, False),
+    "a standard refresh by an enhanced one": (MODEL, WHOLE, False),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", SERVES)
-def test_who_serves_whom(case: str) -> None:
+def test_which_refresh_serves_which_request(case: str) -> None:
     """The table of docs/architecture.md, and its edges."""
     wide, narrow, expected = SERVES[case]
     assert serves(wide, narrow) is expected
 
 
 MERGED = {
-    "two tables": (enhanced(SALES), enhanced(DATES), [SALES, DATES]),
-    "a table takes its partitions in": (enhanced(SALES_2026), enhanced(SALES), [SALES]),
-    "one more": (enhanced(SALES, DATES), enhanced(SALES_2026), [SALES, DATES]),
-    "the whole model": (WHOLE, enhanced(SALES), None),
-    "another speed": (enhanced(SALES), enhanced(DATES, maxParallelism=2), None),
-    "another commit mode": (enhanced(SALES), enhanced(DATES, **PARTIAL_BATCH), None),
-    "another workspace": (enhanced(SALES), enhanced(DATES, workspace="v"), None),
-    "a standard wish": (enhanced(SALES), STANDARD, None),
-}
+    "two tables": (SALES, DATES, BOTH),
+    "a table takes its partitions in": (enhanced(SALES_2026), SALES, SALES),
+    "a partition is taken in": (BOTH, enhanced(SALES_2026), BOTH),
+    "the whole model": (MODEL, SALES, None),
+    "another speed": (SALES, enhanced("DimDate", max_parallelism=2), None),
+    "another commit mode": (
+        SALES, enhanced("DimDate", commit_mode="PartialBatch", apply_refresh_policy=False), None
+    ),
+    "another workspace": (SALES, enhanced("DimDate", workspace=ELSEWHERE), None),
+    "a standard refresh": (SALES, WHOLE, None),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", MERGED)
-def test_who_is_merged_with_whom(case: str) -> None:
+def test_which_requests_are_merged(case: str) -> None:
     """The objects of both, or no run together."""
-    first, second, objects = MERGED[case]
-    both = merged(first, second)
-    assert (both and both["refresh"]["objects"]) == objects
-    assert both is None or (serves(both, first) and serves(both, second))
+    first, second, expected = MERGED[case]
+    assert merged(first, second) == merged(second, first) == expected
+    assert expected is None or (serves(expected, first) and serves(expected, second))
 
 
 def test_no_more_objects_than_one_request_may_have() -> None:
     """Power BI gets no body that a caller could not send."""
-    many = enhanced(*({"table": f"T{number}"} for number in range(MAX_OBJECTS)))
-    assert merged(many, enhanced(SALES)) is None
+    many = enhanced(*(f"T{number}" for number in range(MAX_OBJECTS)))
+    assert merged(many, SALES) is None
+    assert merged(many, enhanced("T7")) == enhanced(*sorted(f"T{number}" for number in range(MAX_OBJECTS)))
 
 
-objects = st.lists(
-    st.fixed_dictionaries({"table": st.sampled_from("ABC")}, optional={"partition": st.sampled_from("12")}),
-    min_size=1, max_size=5,
-)  # fmt: skip
+def test_partitions_of_a_whole_table_do_not_count() -> None:
+    """Power BI is asked for the table only."""
+    many = enhanced(*(TableRef("Sales", f"{number:04}") for number in range(MAX_OBJECTS)))
+    assert merged(many, SALES) == SALES
+    table = ScopeTable()
+    assert table.take_in(enhanced(SALES_2026, "Sales", "Sales")) == table.take_in(SALES)
 
 
-@given(st.lists(objects, min_size=1, max_size=5))
-def test_together_serves_all_and_no_more(wishes: list[list[Json]]) -> None:
-    """Every object of the union is one that somebody wished."""
-    scopes = [enhanced(*wish) for wish in wishes]
-    union = together(scopes)
-    assert union is not None
-    assert all(serves(union, scope) for scope in scopes)
-    assert all(entry in [wished for wish in wishes for wished in wish] for entry in union["refresh"]["objects"])
+# ---- against the rule written out -----------------------------------------------------------------------------------
+
+refs = st.builds(TableRef, st.sampled_from("ABCD"), st.none() | st.sampled_from("123"))
+parts = st.lists(refs, min_size=1, max_size=6)
+
+
+def covers(objects: Sequence[TableRef], ref: TableRef) -> bool:
+    """Whether one of these holds the object."""
+    return any(one.covers(ref) for one in objects)
+
+
+@given(st.lists(parts, min_size=2, max_size=5))
+def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[TableRef]]) -> None:
+    """Whatever else the table of the queue holds, and in whichever order it came to hold it."""
+    table = ScopeTable()
+    extents = [table.take_in(enhanced(*some)) for some in several]
+    for wide, ours in zip(extents, several, strict=True):
+        for narrow, theirs in zip(extents, several, strict=True):
+            expected = all(covers(ours, ref) for ref in theirs)
+            assert sharing.serves(table, wide, narrow) is expected
+
+
+@given(st.lists(parts, min_size=1, max_size=5))
+def test_together_has_the_objects_of_all_and_no_more(several: list[list[TableRef]]) -> None:
+    """As Power BI would be asked for them: sorted, and no partition beside its whole table."""
+    everything = canonical_objects(tuple(ref for some in several for ref in some))
+    assert together([enhanced(*some) for some in several]) == enhanced(*everything)
+
+
+@given(st.lists(parts, min_size=1, max_size=6), st.data())
+def test_scopes_stay_the_same_when_others_are_given_up(several: list[list[TableRef]], data: st.DataObject) -> None:
+    """The objects that only those had are left out of the table."""
+    table = ScopeTable()
+    scopes = [enhanced(*canonical_objects(tuple(some))) for some in several]
+    places = [table.put(table.take_in(scope)) for scope in scopes]
+    kept = data.draw(st.sets(st.sampled_from(range(len(scopes))), min_size=1))
+    table.give_up({places[number] for number in kept})
+    for number in kept:
+        assert table.scope(table.extent(places[number])) == scopes[number]
+    assert len(table.objects) <= 2 * table.used.bit_count()
+    again = [table.scope(table.extent(table.put(table.take_in(scope)))) for scope in scopes]
+    assert again == scopes
 
 
 def test_together_of_what_has_nothing_in_common() -> None:
     """No scope, so that the run keeps the one it has."""
-    assert together([enhanced(SALES), enhanced(DATES, maxParallelism=2)]) is None
+    assert together([SALES, enhanced("DimDate", max_parallelism=2)]) is None
+    assert together([MODEL, WHOLE]) is None
     assert together([]) is None
 
 
-def failed(*failed_objects: list[str | None], refresh_id: str | None = "r", **error: Any) -> Json:
-    """A failure of a run."""
-    outcome = {"status": "Failed", "refreshId": refresh_id, "failedObjects": list(failed_objects)}
-    return {**outcome, "error": {"code": "RefreshFailed", "table": None, "partition": None, **error}}
+def test_together_of_the_whole_and_its_parts_is_the_whole() -> None:
+    """If it does the same to them."""
+    assert together([SALES, MODEL, DATES]) == MODEL
+    assert together([SALES, MODEL, enhanced("Sales", type="DataOnly")]) is None
 
+
+def test_late_objects_move_to_the_places_of_those_that_are_given_up() -> None:
+    """And stay what they were."""
+    table = ScopeTable()
+    scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
+    places = [table.put(table.take_in(scope)) for scope in scopes]
+    table.give_up({places[0], places[2]})
+    assert len(table.objects) == 30
+    for number in (0, 2):
+        extent = table.extent(places[number])
+        assert set(refs_of(table.scope(extent))) == set(refs_of(scopes[number]))
+    assert table.extent(places[2]).objects.bit_length() == 30
+
+
+def test_partitions_are_known_by_their_new_places() -> None:
+    """The table is asked before and after objects have moved."""
+    table = ScopeTable()
+    early = table.put(table.take_in(enhanced("A", "B", "C", "D")))
+    sales, part = (table.put(table.take_in(scope)) for scope in (SALES, enhanced(SALES_2026)))
+    assert sharing.serves(table, table.extent(sales), table.extent(part))
+    table.give_up({sales, part})
+    assert table.extents[early] is None
+    assert table.objects == [("Sales",), ("Sales", "2026")]
+    assert sharing.serves(table, table.extent(sales), table.extent(part))
+
+
+def refs_of(scope: Scope) -> tuple[TableRef, ...]:
+    """The objects of an enhanced scope."""
+    assert scope.refresh is not None
+    return scope.refresh.objects
+
+
+def test_a_thousand_scattered_objects_take_little() -> None:
+    """An extent has a quarter of a character for each object of the table, and none for those before its first."""
+    table = ScopeTable()
+    table.take_in(enhanced(*(f"Early{number}" for number in range(50_000))))
+    late = table.take_in(enhanced(*(f"Late{number}" for number in range(1_000))))
+    assert len(late.digits) < 255
+    assert late == Extent(late.frame, late.digits, late.zeros)
+    assert late.objects.bit_count() == 1_000
+
+
+# ---- failures -------------------------------------------------------------------------------------------------------
 
 SPARED = {
-    "it was the whole of the run": (None, failed(), False),
-    "another table failed": (enhanced(SALES), failed(["DimDate", "DimDate"]), True),
-    "its table failed": (enhanced(SALES), failed(["Sales", "2026"]), False),
-    "another partition failed": (enhanced(SALES_2026), failed(["Sales", "2025"]), True),
-    "its partition failed": (enhanced(SALES_2026), failed(["Sales", "2026"]), False),
-    "the error names its table": (enhanced(SALES), failed(table="Sales"), False),
-    "the error names another table": (enhanced(SALES), failed(table="DimDate"), True),
-    "nobody says what failed": (enhanced(SALES), failed(), True),
-    "somebody cancelled it": (enhanced(SALES), {**failed(), "status": "Cancelled"}, True),
-    "it never ended": (enhanced(SALES), {**failed(), "status": "OutcomeUnknown"}, False),
-    "it completed": (enhanced(SALES), {**failed(), "status": "Completed"}, False),
-    "Power BI refused the options": (enhanced(SALES), failed(refresh_id=None, code="InvalidRefreshRequest"), True),
-    "the app may not": (enhanced(SALES), failed(refresh_id=None, code="NotAuthorized"), False),
+    "another table failed": (SALES, failed(TableRef("DimDate", "DimDate")), True),
+    "its table failed": (SALES, failed(TableRef("Sales", "2026")), False),
+    "its table failed as a whole": (enhanced(SALES_2026), failed(TableRef("Sales")), False),
+    "another partition failed": (enhanced(SALES_2026), failed(TableRef("Sales", "2025")), True),
+    "its partition failed": (enhanced(SALES_2026), failed(SALES_2026), False),
+    "the error names its table": (SALES, failed(table="Sales"), False),
+    "the error names another table": (SALES, failed(table="DimDate"), True),
+    "the error names another partition": (enhanced(SALES_2026), failed(table="Sales", partition="2025"), True),
+    "nothing says what failed": (SALES, failed(), True),
+    "it was cancelled": (SALES, Outcome(status="Cancelled", refresh_id="r"), True),
+    "it never ended": (SALES, Outcome(status="OutcomeUnknown", refresh_id="r"), False),
+    "it completed": (SALES, Outcome(status="Completed", refresh_id="r"), False),
+    "Power BI refused the options": (SALES, failed(refresh_id=None, code="InvalidRefreshRequest"), True),
+    "the app may not": (SALES, failed(refresh_id=None, code="NotAuthorized"), False),
 }
 
 
 @pytest.mark.parametrize("case", SPARED)
-def test_whom_a_failure_spares(case: str) -> None:
-    """Nobody turns red through somebody else's mistake, and nobody is spared his own."""
+def test_which_members_a_failure_spares(case: str) -> None:
+    """No request fails through another one's mistake, and none is spared its own."""
     narrow, outcome, expected = SPARED[case]
-    assert spared(narrow, outcome) is expected
+    desk = Desk()
+    for request, scope in (("all", MODEL), ("part", narrow)):
+        desk.enroll(request, scope=scope)
+    assert desk.members == [["all", "part"]]
+    desk.finish(desk.post("all-r1"), outcome)
+    assert desk.members == ([["part"]] if expected else [])
+
+
+def test_a_member_of_all_of_a_run_is_never_spared() -> None:
+    """Alone, it would have failed, too."""
+    desk = Desk()
+    desk.enroll("a", scope=SALES)
+    desk.finish(desk.post("a-r1"), failed(TableRef("DimDate")))
+    assert desk.ended("a", scope=SALES).outcome.status == "Failed"

@@ -1,157 +1,274 @@
-"""Members of a queue who wish for different things and share a run all the same; rounds; reservations."""
+"""Members of a queue that ask for different things and share a run all the same; attempts."""
+
+from datetime import timedelta
 
 import pytest
 
-from refresh.queue.state import REMEMBERED
-from tests.unit.refresh.queue.queues import COMPLETED, NOON, SALES, WHOLE, Desk, Json
+from refresh.history.look import ExternalRefresh
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import Claimed, Closed, Left, Taken, Turn, WakeUp
+from refresh.queue.operations import Close, Finish
+from refresh.queue.state import MAX_KNOWN_OBJECTS
+from refresh.scope.scope import TableRef
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import (
+    BOTH,
+    COMPLETED,
+    DATES,
+    LOOK,
+    MODEL,
+    NOON,
+    SALES,
+    WHOLE,
+    Desk,
+    enhanced,
+    failed,
+)
 
-DATES = {**SALES, "refresh": {"type": "Full", "objects": [{"table": "DimDate"}]}}
-BOTH = {**SALES, "refresh": {"type": "Full", "objects": [{"table": "Sales"}, {"table": "DimDate"}]}}
-MODEL = {**SALES, "refresh": {"type": "Full"}}
-
-
-def failed(*objects: list[str]) -> Json:
-    """A refresh in which these objects failed."""
-    error = {"code": "RefreshFailed", "retryable": False}
-    return {**COMPLETED, "status": "Failed", "error": error, "failedObjects": list(objects)}
+SALES_FAILED = failed(TableRef("Sales", "Sales"))
 
 
 @pytest.fixture
 def desk() -> Desk:
-    """A queue nobody has spoken to."""
+    """A queue without operations so far."""
     return Desk()
 
 
-def scopes(desk: Desk) -> list[Json]:
-    """What the runs of a queue do, in their order."""
-    return [run.scope for run in desk.queue.runs]
-
-
-def test_partial_wishes_are_merged_until_the_seal(desk: Desk) -> None:
+def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
     """Also into a run that looks whether the model is idle: the close tells it what it does."""
-    assert desk.enroll("a", scope=SALES)["run"] == "a-r1"
-    assert desk.run("claim", "a-r1")["scope"] == SALES
-    assert desk.enroll("b", scope=DATES)["run"] == "a-r1"
-    assert desk.close("a-r1")["scope"] == BOTH
-    assert desk.enroll("c", scope=DATES)["run"] == "c-r1"
-    assert scopes(desk) == [BOTH, DATES]
+    assert desk.enrolled("a", scope=SALES).run == "a-r1"
+    assert desk.claimed("a-r1").scope == SALES
+    assert desk.enrolled("b", scope=DATES).run == "a-r1"
+    closed = desk.do(Close(at=desk.at, holder=desk.holder("a-r1"), permit=1, look=LOOK))
+    assert isinstance(closed, Closed)
+    assert closed.scope == BOTH
+    assert desk.enrolled("c", scope=DATES).run == "c-r1"
+    assert desk.scopes == [BOTH, DATES]
 
 
-def test_each_is_told_what_served_it(desk: Desk) -> None:
-    """Nothing, if it was just what was wished."""
+def test_each_scope_is_kept_once(desk: Desk) -> None:
+    """However many members have it, and no longer than one has."""
+    for number in range(6):
+        desk.enroll(f"q{number}", scope=(SALES, DATES, BOTH)[number % 3])
+    assert (len(desk.queue.scopes.extents), len(desk.queue.scopes.objects)) == (3, 2)
+    for number in (1, 2, 4, 5):
+        desk.leave(f"q{number}")
+    assert desk.scopes == [SALES]
+    assert [extent is None for extent in desk.queue.scopes.extents] == [False]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Outcome(status="Completed", refresh_id="r"), ("own", "wider")),
+        (Outcome(status="Completed", refresh_id="r", adopted=True), ("adopted", "adopted")),
+        (failed(refresh_id=None, code="NotAuthorized"), (None, None)),
+    ],
+)
+def test_each_learns_what_served_it(desk: Desk, outcome: Outcome, expected: tuple[str | None, str | None]) -> None:
+    """A refresh of its own scope, or of more, or one that was adopted; none if there was no refresh."""
     desk.enroll("a", scope=MODEL)
     desk.enroll("b", scope=SALES)
-    assert [desk.run("claim", "a-r1")["go"], desk.close("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
-    desk.finish("a-r1")
-    assert [desk.enroll("a", scope=MODEL)["served_by"], desk.enroll("b", scope=SALES)["served_by"]] == [None, "wider"]
-    assert desk.enroll("b", scope=SALES)["served_by"] == "wider"
+    desk.finish(desk.post("a-r1"), outcome)
+    for _ in range(2):
+        assert (desk.ended("a").served_by, desk.ended("b").served_by) == expected
+
+
+def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
+    """No member asked for all that it did."""
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=DATES)
+    desk.finish(desk.post("a-r1"))
+    assert (desk.ended("a").served_by, desk.ended("b").served_by) == ("merged", "merged")
 
 
 def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
-    """It would make hours of minutes for who came first."""
+    """It would make hours of minutes for the member that came first."""
     desk.enroll("a", scope=SALES)
-    assert desk.enroll("b", scope=MODEL)["run"] == "b-r1"
-    assert desk.enroll("c", scope=DATES)["run"] == "b-r1"
-    assert scopes(desk) == [SALES, MODEL]
+    assert desk.enrolled("b", scope=MODEL).run == "b-r1"
+    assert desk.enrolled("c", scope=DATES).run == "b-r1"
+    assert desk.scopes == [SALES, MODEL]
 
 
 @pytest.mark.parametrize("share", [False, True])
-def test_who_does_not_share_stands_alone(desk: Desk, share: bool) -> None:
+def test_a_request_that_does_not_share_stands_alone(desk: Desk, share: bool) -> None:
     """On either side."""
     desk.enroll("a", scope=MODEL, share=share)
-    assert desk.enroll("b", scope=SALES, share=not share)["run"] == "b-r1"
+    assert desk.enrolled("b", scope=SALES, share=not share).run == "b-r1"
 
 
-def test_a_run_does_no_more_than_who_is_left_wishes(desk: Desk) -> None:
+def test_a_run_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
     """Whether it was merged or wider."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("a")
-    assert scopes(desk) == [DATES]
-    assert desk.queue.runs[0].members[0].scope is None
+    assert desk.scopes == [DATES]
+    assert desk.runs[0].members["b"].scope is None
     other = Desk()
     for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
         other.enroll(name, scope=scope)
     other.leave("a")
-    assert scopes(other) == [BOTH]
+    assert other.scopes == [BOTH]
+
+
+def test_a_run_goes_on_doing_what_one_member_asked_for(desk: Desk) -> None:
+    """Though another one that asked for less has left."""
+    for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
+        desk.enroll(name, scope=scope)
+    desk.leave("c")
+    assert desk.scopes == [MODEL]
+    desk.finish(desk.post("a-r1"))
+    assert (desk.ended("a").served_by, desk.ended("b").served_by) == ("own", "wider")
 
 
 def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
-    """In the place of its coming, with nobody joining; his own failure ends who made it."""
+    """In the order of enrolment, and no request joins; the member whose own objects failed ends."""
     for name, scope in (("a", SALES), ("b", DATES), ("c", DATES), ("z", WHOLE)):
         desk.later(seconds=1).enroll(name, scope=scope)
-    assert [desk.run("claim", "a-r1")["go"], desk.close("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
-    answer = desk.run("finish", "a-r1", outcome=failed(["Sales", "Sales"]), late_after=None)
-    assert answer == {"next": {"run": "b-r1", "generation": 1}, "wake": [["a", "wake-1"]]}
-    assert [(run.id, len(run.members), run.share) for run in desk.queue.runs] == [("b-r1", 2, False), ("z-r1", 1, True)]
-    assert desk.enroll("a", scope=SALES)["outcome"]["status"] == "Failed"
-    assert desk.enroll("b", scope=DATES)["state"] == "enrolled"
-    assert desk.enroll("d", scope=DATES)["run"] == "d-r1"
+    answer = desk.finish(desk.post("a-r1"), SALES_FAILED)
+    assert answer.next == Turn(run="b-r1", incarnation=1)
+    assert answer.wake == (WakeUp(request="a", event="wake-1"),)
+    assert [(run.id, len(run.members), run.share) for run in desk.runs] == [("b-r1", 2, False), ("z-r1", 1, True)]
+    assert desk.ended("a", scope=SALES).outcome.status == "Failed"
+    assert desk.enrolled("b", scope=DATES).run == "b-r1"
+    assert desk.enrolled("d", scope=DATES).run == "d-r1"
     # alone it is all of the run, so its failure counts
-    assert [desk.run("claim", "b-r1")["go"], desk.close("b-r1")["go"], desk.record("b-r1")["go"]] == [True] * 3
-    desk.run("finish", "b-r1", outcome=failed(), late_after=None)
-    assert [desk.enroll(name, scope=DATES)["state"] for name in "bc"] == ["ended", "ended"]
+    desk.finish(desk.post("b-r1"), failed())
+    assert [desk.ended(name, scope=DATES).run for name in "bc"] == ["b-r1", "b-r1"]
 
 
-def test_who_had_only_shared_goes_behind_who_came_before_him(desk: Desk) -> None:
-    """A run that was further ahead took him along; on his own he has come after the others."""
+def test_each_scope_that_is_spared_gets_a_run(desk: Desk) -> None:
+    """In the order of enrolment, between the runs that wait."""
+    scopes = {"a": SALES, "b": DATES, "y": WHOLE, "c": enhanced("Stores"), "d": DATES, "z": MODEL}
+    for name, scope in scopes.items():
+        desk.later(seconds=1).enroll(name, scope=scope)
+    assert desk.members == [["a", "b", "c", "d"], ["y"], ["z"]]
+    desk.finish(desk.post("a-r1"), SALES_FAILED)
+    assert desk.members == [["b", "d"], ["y"], ["c"], ["z"]]
+    assert desk.scopes == [DATES, WHOLE, enhanced("Stores"), MODEL]
+
+
+def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(desk: Desk) -> None:
+    """A run that was further ahead took it along; on its own it has come after the others."""
     for name, scope in (("a", SALES), ("y", WHOLE), ("b", DATES), ("z", MODEL)):
         desk.later(seconds=1).enroll(name, scope=scope)
-    assert [desk.run("claim", "a-r1")["go"], desk.close("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
-    desk.run("finish", "a-r1", outcome=failed(["Sales", "Sales"]), late_after=None)
-    assert [run.id for run in desk.queue.runs] == ["y-r1", "b-r1", "z-r1"]
+    desk.finish(desk.post("a-r1"), SALES_FAILED)
+    assert [run.id for run in desk.runs] == ["y-r1", "b-r1", "z-r1"]
+
+
+def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
+    """It is in one place."""
+    desk.enroll("a", scope=SALES)
+    desk.later(seconds=1).enroll("b", scope=DATES)
+    desk.finish(desk.post("a-r1"), SALES_FAILED, late_after=instant(NOON))
+    assert desk.members == [["b"]]
+    assert desk.scopes == [DATES]
+
+
+def test_runs_that_are_made_stand_in_the_order_of_enrolment(desk: Desk) -> None:
+    """Not in that in which the enrolments arrived."""
+    for name, scope, seconds in (("a", SALES, 0), ("b", DATES, 10), ("c", enhanced("Stores"), 5)):
+        desk.now = NOON + timedelta(seconds=seconds)
+        desk.enroll(name, scope=scope)
+    desk.finish(desk.post("a-r1"), SALES_FAILED)
+    assert desk.members == [["c"], ["b"]]
+
+
+def test_a_run_that_opens_again_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
+    """Those that left while it was closed could not change what it did."""
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=DATES)
+    desk.post("a-r1")
+    desk.leave("b")
+    assert desk.scopes == [BOTH]
+    desk.reopen("a-r1")
+    assert desk.scopes == [SALES]
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
-    """A run that is made for a member who had one before has another id, whatever the queue has forgotten."""
+    """A run that is made for a member that had one before has another id, whatever the queue has forgotten."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
-    assert [desk.run("claim", "a-r1")["go"], desk.close("a-r1")["go"], desk.record("a-r1")["go"]] == [True] * 3
-    desk.run("finish", "a-r1", outcome=failed(["DimDate", "DimDate"]), late_after=None)
-    assert desk.queue.runs[0].id == "a-r1-2"
+    desk.finish(desk.post("a-r1"), failed(TableRef("DimDate", "DimDate")))
+    assert desk.runs[0].id == "a-r1-2"
 
 
-def test_a_request_comes_again_in_its_next_round(desk: Desk) -> None:
-    """And only then: a late duplicate of the round before gets the verdict of that one."""
-    run = desk.posted("a")
-    desk.finish(run)
-    assert desk.enroll("a")["state"] == "ended"
-    assert desk.enroll("a", round=2, wake="wake-7")["run"] == "a-r2"
-    assert desk.enroll("a", round=1, wake="wake-1")["run"] == "a-r2"
-    assert desk.queue.runs[0].members[0].wake == "wake-7"
-    assert desk.enroll("a", round=2, token="twin")["state"] == "taken"
+def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
+    """And only then: a late duplicate of the attempt before changes nothing."""
+    desk.finish(desk.posted("a"))
+    assert desk.ended("a")
+    assert desk.enrolled("a", attempt=2, wake="wake-7").run == "a-r2"
+    assert desk.enrolled("a", attempt=1, wake="wake-1").run == "a-r2"
+    assert desk.runs[0].members["a"].wake == "wake-7"
+    assert desk.enroll("a", attempt=2, token="twin") == Taken()
     desk.leave("a")
-    assert desk.enroll("a", round=2)["state"] == "left"
-    assert desk.enroll("a", round=1)["state"] == "left"
+    assert isinstance(desk.enroll("a", attempt=2), Left)
+    assert isinstance(desk.enroll("a", attempt=1), Left)
 
 
-def test_a_request_that_rests_can_be_cancelled(desk: Desk) -> None:
-    """It is told when it enrols again."""
-    run = desk.posted("a")
-    desk.finish(run)
+def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
+    """It learns of it when it enrolls again."""
+    desk.finish(desk.posted("a"))
     desk.enroll("a")
-    desk.do("ask_to_leave", request="a")
-    assert desk.enroll("a", round=2)["leaving"]
+    desk.ask_to_leave("a")
+    assert desk.enrolled("a", attempt=2).leaving
 
 
-def test_the_first_to_reserve_is_the_one(desk: Desk) -> None:
-    """Until the request enrols, which shows that it was started; or until nobody can be on the way any more."""
-    desk.do("reserve", request="a", state={"token": "first"})
-    desk.do("reserve", request="a", state={"token": "second"})
-    assert desk.queue.reserved["a"].state == {"token": "first"}
-    desk.enroll("a")
-    assert desk.queue.reserved == {}
-    desk.do("reserve", request="b", state={"token": "first"})
-    desk.later(seconds=REMEMBERED.total_seconds() + 1).do("tidy")
-    assert desk.queue.reserved == {}
-
-
-def test_the_sweep_takes_out_who_is_gone(desk: Desk) -> None:
-    """And the run that is dead and wanted by nobody, posted or not; a living posted run is followed to its end."""
+def test_the_sweep_takes_out_requests_that_have_ended(desk: Desk) -> None:
+    """And the run that is dead and has no member, posted or not; a living posted run is followed to its end."""
     run = desk.posted("a")
     desk.enroll("b")
-    desk.do("sweep", gone=["a", "b"], dead=None)
-    assert [(each.id, len(each.members)) for each in desk.queue.runs] == [(run, 1)]
-    desk.do("sweep", gone=["a"], dead={"run": run, "generation": 1})
-    assert desk.queue.runs == []
-    assert desk.now == NOON
+    desk.sweep("a", "b")
+    assert [(each.id, [*each.members]) for each in desk.runs] == [(run, ["a"])]
+    desk.sweep("a", dead=Turn(run=run, incarnation=1))
+    assert desk.runs == []
+
+
+def test_the_sweep_narrows_the_runs_that_it_takes_members_out_of(desk: Desk) -> None:
+    """They do no more than the others asked for."""
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=DATES)
+    desk.sweep("a")
+    assert desk.scopes == [DATES]
+
+
+def test_a_claim_tells_how_the_run_stands(desk: Desk) -> None:
+    """All that the next incarnation needs to go on."""
+    desk.enroll("a", scope=SALES)
+    assert desk.claimed("a-r1") == Claimed(scope=SALES)
+    desk.wait_behind("a-r1", ExternalRefresh(refresh_id="theirs"))
+    desk.close("a-r1")
+    desk.take("a-r1", "execution")
+    closed = Claimed(scope=SALES, permit=1, closed=True, look=LOOK, permit_taken_at=desk.at)
+    assert desk.claimed("a-r1") == closed
+    desk.reopen("a-r1")
+    assert desk.claimed("a-r1") == Claimed(scope=SALES, permit=1)
+
+
+def test_what_our_last_refresh_with_a_scope_listed_is_told_to_the_next(desk: Desk) -> None:
+    """By a digest of its tables and partitions, which the run compares after a lost answer."""
+    desk.enroll("a", scope=MODEL)
+    assert desk.claimed("a-r1").objects is None
+    desk.post("a-r1")
+    finish = Finish(at=desk.at, holder=desk.holder("a-r1"), outcome=COMPLETED, objects="digest")
+    for _ in range(2):
+        desk.do(finish)
+    desk.enroll("b", scope=MODEL)
+    desk.enroll("c", scope=SALES, share=False)
+    assert desk.claimed("b-r1").objects == "digest"
+    closed = desk.do(Close(at=desk.at, holder=desk.holder("b-r1"), permit=1, look=LOOK))
+    assert closed == Closed(scope=MODEL, objects="digest")
+    desk.record("b-r1")
+    desk.finish("b-r1")
+    assert desk.claimed("c-r1").objects is None
+    assert [*desk.queue.known_objects.values()] == ["digest"]
+
+
+def test_objects_of_a_few_scopes_are_known(desk: Desk) -> None:
+    """The last ones."""
+    for number in range(MAX_KNOWN_OBJECTS + 2):
+        run = desk.enrolled(f"q{number}", scope=enhanced(f"Table {number}")).run
+        desk.post(run)
+        desk.do(Finish(at=desk.at, holder=desk.holder(run), outcome=COMPLETED, objects=f"digest {number}"))
+    assert next(iter(desk.queue.known_objects.values())) == "digest 2"
+    assert len(desk.queue.known_objects) == MAX_KNOWN_OBJECTS

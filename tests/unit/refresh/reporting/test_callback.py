@@ -14,18 +14,16 @@ from refresh.reporting.callback import (
     GIVEN_KEYS,
     LONGEST_PAUSE,
     CallbackState,
-    UriError,
     body_of,
-    check_uri,
-    host_of,
     instance_of,
     kind_of,
     prefix_of,
 )
 from refresh.reporting.status import Instance
-from refresh.reporting.stored import verdict
+from refresh.request.callback_uri import UriError, check_uri, host_of
 from refresh.request.spec import Scope, Wish
 from refresh.request.state import RequestState
+from refresh.request.stored import verdict
 from refresh.settings import Settings
 
 CLOUD = Settings(callback_allowed_hosts=("azure.com", "hooks.example"))

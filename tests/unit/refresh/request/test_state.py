@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refresh.failure.catalogue import failure
-from refresh.failure.outcome import Outcome
+from refresh.history.outcome import Outcome
 from refresh.polling.schedule import Limits
 from refresh.request.spec import Scope, Wish
 from refresh.request.state import (

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from orchestrators.steps import Steps
 
 from orchestrators.refresh_request import _turn
-from orchestrators.steps import Steps
 from refresh.request.spec import Scope, Wish
 from refresh.request.state import Reason, RequestState
 from tests.unit.refresh.queue.queues import NOON, Desk

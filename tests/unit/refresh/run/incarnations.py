@@ -1,117 +1,220 @@
-"""A life of a run as the tests speak to it: each call checks that the run asks for just that, and answers."""
+"""An incarnation of a run as the tests drive it: each call checks what the run asks for, and answers it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from refresh.history.rows import RefreshRow, instant
-from refresh.polling.schedule import Limits
-from refresh.run.machine import Step, advance, next_generation, next_step
-from refresh.run.state import RunState
-
-Json = dict[str, Any]
+from durable.codec import decode, encode
+from refresh.events import Event
+from refresh.failure.catalogue import failure
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome, judge
+from refresh.history.progress import Progress
+from refresh.history.rows import RefreshRow
+from refresh.polling.limits import Limits
+from refresh.queue.answers import Claimed, Closed, Done, Recorded, Superseded, Turn, WakeUp
+from refresh.queue.operations import Claim, Close, Finish, Operation, Record, Reopen, WaitBehind
+from refresh.run.machine import continued, next_step
+from refresh.run.orders import (
+    Accepted,
+    Appeared,
+    Broke,
+    HistoryRead,
+    Order,
+    PostAnswer,
+    PostRefresh,
+    PostResult,
+    ReadHistory,
+    ReadRefresh,
+    RefreshAbsent,
+    RefreshRead,
+    Refused,
+    Unavailable,
+)
+from refresh.run.state import Claiming, Phase, ReportingBlocker, RunState
+from refresh.run.status import RunStatus, status_of
+from refresh.run.step import Ask, Do, End, Moved, Step, Wait
+from refresh.scope.scope import RefreshOptions, Scope
+from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 MODEL = "00000000-1111-2222-3333-444444444444"
-STANDARD: Json = {"workspace_id": "w", "refresh": None, "notify_option": "NoNotification"}
-ENHANCED: Json = {"workspace_id": "w", "refresh": {"type": "Full"}, "notify_option": "NoNotification"}
+STANDARD = Scope(workspace_id="w")
+ENHANCED = Scope(workspace_id="w", refresh=RefreshOptions())
 LIMITS = Limits(poll_min=5, poll_max=60, grace=120, outage=900)
-BLOCKER = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": instant(NOON)}
-NEXT = {"run": "other-r1", "generation": 1}
+LOOK = Look(service_time=instant(NOON), read_at=instant(NOON), known=("old",))
+BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
+NEXT = Turn(run="other-r1", incarnation=1)
+WAKE = (WakeUp(request="a", event="wake-1"),)
+EXECUTION = "mine"
+"""The execution of the activity that posts whose answer the run gets."""
+REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
 NEVER = 1_000
+"""More steps than any run of these tests makes."""
 
 
-class Life:
-    """One life of a run and its clock."""
+class Incarnation:
+    """One incarnation of a run, its clock, and the events that it logged."""
 
-    def __init__(self, now: datetime = NOON, generation: int = 1) -> None:
+    def __init__(self, now: datetime = NOON, number: int = 1) -> None:
         self.now = now
-        self.state = RunState("a-r1", MODEL, generation, "life", LIMITS)
+        self.run = RunState(run="a-r1", dataset_id=MODEL, incarnation=number, token="secret", limits=LIMITS)
+        self.events: list[Event] = []
 
     @property
     def step(self) -> Step:
-        """What the run asks for now; a round trip through JSON, as between two generations, changes nothing."""
-        assert RunState.from_json(self.state.to_json()) == self.state
-        return next_step(self.state)
+        """What the run asks for now. A round trip through JSON, as between two histories, changes nothing."""
+        assert decode(encode(self.run), RunState) == self.run
+        return next_step(self.run, instant(self.now))
 
     @property
-    def phase(self) -> str:
-        """Where the run is, once it has waited."""
-        return self.state.phase
-
-    def answer(self, name: str, answer: Json, **expected: Any) -> "Life":
-        """Answers a step of this name whose input has these parts."""
+    def asks(self) -> Any:
+        """The order or operation of the step."""
         step = self.step
-        assert (step.name or step.kind) == name
-        assert {key: (step.input or {})[key] for key in expected} == expected
-        self.state = advance(self.state, answer, self.now)
+        if isinstance(step, Do):
+            return step.order
+        assert isinstance(step, Ask)
+        return step.operation
+
+    @property
+    def phase(self) -> type[Phase]:
+        """The class of the phase that the run is in, once it has waited."""
+        return type(self.run.phase)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run waits now."""
+        step = self.step
+        assert isinstance(step, Wait)
+        return step.seconds
+
+    @property
+    def status(self) -> RunStatus:
+        """What a person sees."""
+        return status_of(self.run, self.now)
+
+    @property
+    def over(self) -> bool:
+        """Whether the orchestration ends."""
+        return isinstance(self.step, End)
+
+    def answer(self, asked: type[Order[Any] | Operation[Any]], answer: object, **expected: Any) -> "Incarnation":
+        """Answers an order or operation of this class whose fields have these values."""
+        step = self.step
+        assert isinstance(step, Do | Ask)
+        message = step.order if isinstance(step, Do) else step.operation
+        assert type(message) is asked
+        assert {key: getattr(message, key) for key in expected} == expected
+        assert decode(encode(message), asked) == message
+        moved: Moved = step.then(answer, self.now)
+        self.run = moved.run
+        if moved.event:
+            self.events.append(moved.event)
         return self
 
-    def wait(self, seconds: float | None = None) -> "Life":
+    def wait(self, seconds: float | None = None) -> "Incarnation":
         """Lets a wait pass, of just so many seconds."""
         step = self.step
-        assert step.kind == "wait"
+        assert isinstance(step, Wait)
         assert step.seconds > 0
         assert seconds in (None, step.seconds)
         self.now += timedelta(seconds=step.seconds)
-        self.state = advance(self.state, {}, self.now)
+        self.run = step.then
         return self
 
-    def over_generations(self) -> "Life":
-        """Continues as new; the queue says that the run may go on."""
-        phase = self.state.phase
-        self.state = RunState.from_json(next_generation(self.state).to_json())
-        if self.state.phase == "claim":
-            while self.step.kind == "wait":
+    def continued(self) -> "Incarnation":
+        """Continues in a new history; the queue answers that the run may go on."""
+        phase = self.run.phase
+        self.run = decode(encode(continued(self.run)), RunState)
+        if isinstance(self.run.phase, Claiming):
+            while isinstance(self.step, Wait):
                 self.wait()
-            self.answer("claim", {"go": True})
-        assert self.state.phase == phase
+            self.claimed(self.run.scope or STANDARD)
+        assert self.run.phase == phase
         return self
 
-    def claimed(self, scope: Json = STANDARD, **facts: Any) -> "Life":
-        """The queue gives the run to this life."""
-        unsealed = {"permit": 0, "closed": False, "before": None, "attempt_at": None}
-        nothing = {"refresh_id": None, "adopted": False, "posted_at": None, "cancel": False}
-        return self.answer("claim", {"go": True, "scope": scope, **unsealed, **nothing, **facts})
+    def claimed(self, scope: Scope = STANDARD, **facts: Any) -> "Incarnation":
+        """The queue gives the run to this orchestration."""
+        return self.answer(Claim, Claimed(scope=scope, **facts), holder=self.run.holder)
 
-    def history(self, running: Json | None = None, adoptable: str | None = None, **expected: Any) -> "Life":
-        """The history is read well; of a refresh that is newly in the way the queue is told."""
+    def superseded(self, asked: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
+        """The queue answers that this orchestration may not go on."""
+        return self.answer(asked, Superseded(next=next_run))
+
+    def history(
+        self,
+        running: ExternalRefresh | None = None,
+        adoptable: str | None = None,
+        *,
+        changed: bool = False,
+        durations: tuple[float, ...] = (),
+        estimate: tuple[float, ...] = (),
+        **expected: Any,
+    ) -> "Incarnation":
+        """The history is read; a refresh that is newly in the way is reported to the queue.
+
+        `durations`: what refreshes like the running one took; `estimate`: what those like ours took.
+        """
         read_at = instant(self.now)
-        before = {"known": [], "service_time": read_at, "read_at": read_at}
-        found = {"kind": "history", "running": running, "before": before, "adoptable": adoptable}
-        self.answer("read_history", found, **expected)
-        return self.answer("wait_behind", {"go": True}, behind=running) if self.phase == "tell_queue" else self
+        running_id = running.refresh_id if running else None
+        look = Look(service_time=read_at, read_at=read_at, running=running_id, durations=estimate)
+        found = HistoryRead(look=look, running=running, adoptable=adoptable, durations=durations, changed=changed)
+        self.answer(ReadHistory, found, **expected)
+        if self.phase is ReportingBlocker:
+            self.answer(WaitBehind, Done(), refresh=running)
+        return self
 
-    def closed(self, scope: Json = STANDARD) -> "Life":
-        """As far as the permission to POST."""
-        return self.claimed(scope).history().wait(2.0).answer("close", {"go": True}, permit=1)
+    def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
+        """As far as the permit to POST."""
+        return self.claimed(scope).history(estimate=estimate).wait(2.0).permitted(permit=1)
 
-    def posted(self, kind: str, **facts: Any) -> "Life":
-        """The answer of the activity that posts."""
-        return self.answer("post_refresh", {"kind": kind, **facts})
+    def permitted(self, **expected: Any) -> "Incarnation":
+        """The queue gives the permit; no request has added to the scope."""
+        return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
-    def polling(self, scope: Json = STANDARD, *, adopted: bool = False) -> "Life":
-        """As far as the first look at a refresh that is known."""
-        self.closed(scope).posted("appeared" if adopted else "accepted", refresh_id="r")
-        return self.recorded().answer("wake_requests", {}).wait(5)
+    def posted(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
+        """What an execution of the activity that posts came to; an activity that raises has no result."""
+        answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
+        return self.answer(PostRefresh, answer, **expected)
 
-    def recorded(self, *, cancel: bool = False) -> "Life":
+    def recorded(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
         """The queue knows the refresh."""
-        return self.answer("record", {"go": True, "cancel": cancel, "wake": [["a", "wake-1"]]})
+        return self.answer(Record, Recorded(cancel=cancel), **expected)
 
-    def row(self, status: str) -> "Life":
-        """The refresh, read as it goes."""
-        row = RefreshRow("r", "ViaApi", status, start=NOON, end=None if status == "Unknown" else self.now)
-        return self.answer("read_refresh", {"kind": "row", "row": row.to_json()}, refresh_id="r")
+    def reopened(self, **expected: Any) -> "Incarnation":
+        """The queue takes the permit back."""
+        return self.answer(Reopen, Done(), **expected)
 
-    def unavailable(self, name: str, error: str = "HTTP 503") -> "Life":
-        """Power BI is unwell."""
-        return self.answer(name, {"kind": "unavailable", "error": error})
+    def polling(
+        self, scope: Scope = STANDARD, *, adopted: bool = False, estimate: tuple[float, ...] = ()
+    ) -> "Incarnation":
+        """As far as the first read of a refresh that is known."""
+        self.closed(scope, estimate).posted(Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r"))
+        return self.recorded().wait(5)
 
-    def ended(self, status: str, code: str | None = None) -> Json:
+    def reads(self, status: str, progress: Progress | None = None, start: datetime | None = NOON) -> "Incarnation":
+        """The refresh is read, with this status in Power BI's words."""
+        row = RefreshRow("r", "ViaApi", status, start=start, end=None if status == "Unknown" else self.now)
+        answer = RefreshRead(began_at=instant(start) if start else None, outcome=judge(row, MODEL), progress=progress)
+        return self.answer(ReadRefresh, answer, refresh_id="r")
+
+    def absent(self, read_at: datetime | None = None, *, rolled_over: bool = False, **expected: Any) -> "Incarnation":
+        """The refresh is read and is not there."""
+        answer = RefreshAbsent(read_at=instant(read_at or self.now), rolled_over=rolled_over)
+        return self.answer(ReadRefresh, answer, **expected)
+
+    def unavailable(self, asked: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
+        """Power BI could not be reached."""
+        answer = Unavailable(error=error)
+        return self.posted(answer) if asked is PostRefresh else self.answer(asked, answer)
+
+    def broke(self, asked: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
+        """The activity raised an exception of ours."""
+        return self.answer(asked, Broke(error=error))
+
+    def ended(self, status: str, code: str | None = None) -> Outcome:
         """The outcome that goes to the queue, checked for its status and the code of its error."""
-        step = self.step
-        assert step.name == "finish"
-        outcome: Json = (step.input or {})["outcome"]
-        assert outcome["status"] == status
-        assert (outcome["error"] or {}).get("code") == code
+        operation = self.asks
+        assert isinstance(operation, Finish)
+        outcome = operation.outcome
+        assert (outcome.status, outcome.error.code if outcome.error else None) == (status, code)
         return outcome

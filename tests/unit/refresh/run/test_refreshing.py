@@ -1,16 +1,51 @@
-"""A run follows its refresh to the end, over generations and restarts, and gives up only for good reasons."""
+"""A run follows its refresh to the end, over histories and incarnations, and gives up only for good reasons."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from refresh.failure.catalogue import failure
-from refresh.history.rows import RefreshRow, instant
-from refresh.run.machine import MAX_TRIES, next_generation
-from refresh.run.state import RunState
-from tests.unit.refresh.run.incarnations import BLOCKER, ENHANCED, MODEL, NEVER, NEXT, NOON, STANDARD, Json, Life
+from refresh.history.look import LostWindow
+from refresh.history.progress import Progress
+from refresh.queue.answers import Finished, Turn
+from refresh.queue.operations import Claim, Finish
+from refresh.run.machine import continued
+from refresh.run.orders import (
+    Accepted,
+    AlreadyEnded,
+    AnswerLost,
+    Appeared,
+    Blocked,
+    Broke,
+    CancelAccepted,
+    CancelRefresh,
+    HistoryRead,
+    ReadHistory,
+    ReadRefresh,
+    ReadRefreshAnswer,
+    Throttled,
+    Unavailable,
+    Unwanted,
+)
+from refresh.run.state import Cancelling, Claiming, Finishing, Polling, Reconciling, Reopening
+from refresh.run.step import Wait
+from refresh.run.transitions import MAX_BROKEN, MAX_TRIES
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import (
+    BLOCKER,
+    ENHANCED,
+    LOOK,
+    NEVER,
+    NEXT,
+    NOON,
+    REFUSED,
+    WAKE,
+    Incarnation,
+)
 
-BEFORE = {"known": ["old"], "service_time": instant(NOON), "read_at": instant(NOON)}
+RECORDED: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "refresh_id": "r", "posted_at": instant(NOON)}
+"""How the queue knows a run whose refresh was recorded."""
 
 
 @pytest.mark.parametrize(
@@ -24,271 +59,324 @@ BEFORE = {"known": ["old"], "service_time": instant(NOON), "read_at": instant(NO
     ],
 )
 def test_a_refresh_of_ours_ends_the_run(status: str, ends: str, code: str | None) -> None:
-    """With its own verdict."""
-    assert Life().polling().row(status).ended(ends, code)["refreshId"] == "r"
+    """With its own outcome."""
+    assert Incarnation().polling().reads(status).ended(ends, code).refresh_id == "r"
 
 
 @pytest.mark.parametrize("status", ["Unknown", "NotStarted", "Reticulating"])
 def test_what_has_not_ended_is_waited_for(status: str) -> None:
     """No end is made up."""
-    life = Life().polling()
+    run = Incarnation().polling()
     for _ in range(50):
-        life.row(status).wait()
-    assert life.now - NOON > timedelta(minutes=20)
+        run.reads(status).wait()
+    assert run.now - NOON > timedelta(minutes=20)
 
 
-def test_a_refresh_that_never_appears_is_posted_again_and_then_said_to_be_dropped() -> None:
+def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropped() -> None:
     """Within the grace it is only hidden."""
-    life = Life().closed()
+    run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
-        life.posted("accepted", refresh_id="r").recorded().answer("wake_requests", {})
-        posted = life.now
-        while life.wait().answer("read_refresh", {"kind": "absent"}).phase == "poll":
-            assert life.now - posted < timedelta(seconds=120)
-        assert life.now - posted >= timedelta(seconds=120)
+        run.posted(Accepted(refresh_id="r")).recorded()
+        posted = run.now
+        while run.wait().absent().phase is Polling:
+            assert run.now - posted < timedelta(seconds=120)
+        assert run.now - posted >= timedelta(seconds=120)
         if permit < MAX_TRIES:
-            life.answer("reopen", {"go": True}, permit=permit).wait(5).history().wait(2.0)
-            life.answer("close", {"go": True}, permit=permit + 1)
-    life.ended("Failed", "RefreshDropped")
+            run.reopened(permit=permit).wait(5).history().wait(2.0).permitted(permit=permit + 1)
+    assert run.ended("Failed", "RefreshDropped").refresh_id == "r"
 
 
-def test_a_refresh_that_was_seen_is_never_said_to_be_dropped() -> None:
+def test_a_refresh_that_was_seen_is_never_taken_for_dropped() -> None:
     """The history is short and may miss a row."""
-    life = Life().polling().row("Unknown")
+    run = Incarnation().polling().reads("Unknown")
     for _ in range(50):
-        life.wait().answer("read_refresh", {"kind": "absent"})
-    assert life.phase == "poll"
+        run.wait().absent()
+    assert run.phase is Polling
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_refresh_that_was_pushed_out_of_the_history_is_lost_and_not_run_again(seen: bool) -> None:
-    """Newer rows are no proof that it was dropped, nor of any end; the queue is told where it was posted."""
-    life = Life().polling()
+def test_a_refresh_that_the_history_has_no_room_for_is_not_run_again(seen: bool) -> None:
+    """Newer rows are no proof that it was dropped, nor of any end."""
+    run = Incarnation().polling()
     if seen:
-        life.row("Unknown").wait()
-    life.now += timedelta(hours=5)
-    gone = {"kind": "absent", "read_at": instant(life.now), "pushed_out": True}
-    life.answer("read_refresh", gone, posted_at=life.state.posted_at)
-    assert life.ended("OutcomeUnknown", "HistoryRolledOver")["refreshId"] == "r"
+        run.reads("Unknown").wait()
+    run.now += timedelta(hours=5)
+    run.absent(rolled_over=True, posted_at=run.run.followed.posted_at)
+    assert run.ended("OutcomeUnknown", "HistoryRolledOver").refresh_id == "r"
 
 
-@pytest.mark.parametrize("gone", [True, False])
-def test_somebody_elses_refresh_that_is_lost_fails_nobody(gone: bool) -> None:
-    """Out of sight, or without an end for thirty hours: the run goes back to waiting and makes one of its own."""
-    life = Life().polling(adopted=True)
-    life.now += timedelta(hours=30)
-    if gone:
-        life.answer("read_refresh", {"kind": "absent", "pushed_out": True})
+@pytest.mark.parametrize("rolled_over", [True, False])
+def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bool) -> None:
+    """Out of the history, or without an end for thirty hours: the run goes back to waiting and makes one of its own."""
+    run = Incarnation().polling(adopted=True)
+    run.now += timedelta(hours=30)
+    if rolled_over:
+        run.absent(rolled_over=True)
     else:
-        life.row("Unknown")
-    life.answer("reopen", {"go": True}, permit=1).history().wait().answer("close", {"go": True}, permit=2)
+        run.reads("Unknown")
+    run.reopened(permit=1).history().wait().permitted(permit=2)
 
 
-def test_refreshes_that_nobody_calls_ours_and_that_fail_end_the_run_in_the_end() -> None:
-    """Each is found after a POST without a clear answer: most probably all were ours, and one more would fail too."""
-    life = Life().closed()
+def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
+    """Each is found after a POST without a clear answer: most probably all were ours, and one more would fail, too."""
+    run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
-        life.posted("lost", error="no id in the answer").history(adoptable="r").recorded()
-        life.answer("wake_requests", {}).wait().row("Failed")
+        run.posted(AnswerLost(error="no id in the answer")).history(adoptable="r").recorded().wait().reads("Failed")
         if permit < MAX_TRIES:
-            life.answer("reopen", {"go": True}, permit=permit).history().wait().answer("close", {"go": True})
-    assert life.ended("Failed", "RefreshUnproven")["refreshId"] == "r"
+            run.reopened(permit=permit).history().wait().permitted()
+    assert run.ended("Failed", "RefreshUnproven").refresh_id == "r"
+
+
+def test_external_refreshes_that_fail_never_end_the_run() -> None:
+    """They were there before our POST."""
+    run = Incarnation().closed()
+    for permit in range(1, 4 * MAX_TRIES):
+        run.posted(Appeared(refresh_id="r")).recorded().wait().reads("Failed")
+        run.reopened(permit=permit).history().wait().permitted()
 
 
 def test_the_progress_of_a_refresh_is_shown_while_it_lasts() -> None:
-    """As it was read last; a new try begins without."""
-    done = {"total": 2, "completed": 1, "inProgress": ["DimDate"], "failed": []}
-    life = Life().polling(ENHANCED)
-    running = RefreshRow("r", "ViaEnhancedApi", "Unknown").to_json()
-    life.answer("read_refresh", {"kind": "row", "row": running, "progress": done})
-    assert life.state.status(life.now)["progress"] == done
-    life.wait().unavailable("read_refresh")
-    assert life.state.status(life.now)["progress"] == done
+    """As it was read last."""
+    half = Progress(objects=2, by_status={"Completed": 1, "InProgress": 1}, tables=(), more_tables=0)
+    run = Incarnation().polling(ENHANCED).reads("Unknown", half)
+    assert run.status.progress == half
+    run.wait().unavailable(ReadRefresh)
+    assert run.status.progress == half
 
 
-@pytest.mark.parametrize("kind", ["unavailable", "throttled", "refused", "broken"])
-def test_no_answer_about_a_running_refresh_ends_the_run(kind: str) -> None:
-    """It goes on without us, so its verdict is still worth waiting for; the status shows what was said."""
-    answer: Json = {"kind": kind, "seconds": 30.0, "error": "the reason"}
-    if kind == "refused":
-        answer["error"] = failure("NotAuthorized", MODEL)
-    life = Life().polling()
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (Unavailable(error="the reason"), "the reason"),
+        (Throttled(seconds=30, error="the reason"), "the reason"),
+        (REFUSED, REFUSED.failure.message),
+    ],
+)
+def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, shown: str) -> None:
+    """It goes on without us, so its outcome is still worth waiting for; the status shows the error."""
+    run = Incarnation().polling()
     for _ in range(60):
-        life.answer("read_refresh", answer).wait()
-    assert life.now - NOON > timedelta(minutes=20)
-    said = life.state.status(life.now)["lastReadError"]
-    assert said == (answer["error"]["message"] if kind == "refused" else "the reason")
-    life.row("Completed").ended("Completed")
+        run.answer(ReadRefresh, answer).wait()
+    assert run.now - NOON > timedelta(minutes=20)
+    assert run.status.last_read_error == shown
+    run.reads("Completed").ended("Completed")
+
+
+def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
+    """The refresh may have any end; a run that cannot read it would keep the queue for thirty hours."""
+    run = Incarnation().polling().reads("Unknown").wait()
+    reads = 0
+    while run.broke(ReadRefresh).phase is Polling:
+        reads += 1
+        assert reads <= MAX_BROKEN
+        run.wait()
+    assert reads >= MAX_BROKEN - 1
+    outcome = run.ended("OutcomeUnknown", "InternalError")
+    assert outcome.refresh_id == "r"
+    assert outcome.error is not None
+    assert "KeyError" in outcome.error.message
+
+
+def test_a_read_in_between_forgets_the_exceptions() -> None:
+    """They count only in a row."""
+    run = Incarnation().polling()
+    for _ in range(3 * MAX_BROKEN):
+        run.broke(ReadRefresh).wait().broke(ReadRefresh).wait().reads("Unknown").wait()
+    run.reads("Completed").ended("Completed")
+
+
+def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
+    """One exception after it does not end the run."""
+    run = Incarnation().polling()
+    for _ in range(2 * MAX_BROKEN):
+        run.unavailable(ReadRefresh).wait()
+    assert run.broke(ReadRefresh).phase is Polling
+    run.wait().reads("Completed").ended("Completed")
+
+
+@pytest.mark.parametrize("answer", [Appeared(refresh_id="r"), AnswerLost()])
+def test_exceptions_of_ours_make_no_second_refresh(answer: Appeared | AnswerLost) -> None:
+    """Not even where the refresh is not known to be ours: what fails is our reading of it."""
+    run = Incarnation().closed().posted(answer)
+    if isinstance(answer, AnswerLost):
+        run.history(adoptable="r")
+    run.recorded().wait()
+    while run.broke(ReadRefresh).phase is Polling:
+        run.wait()
+    outcome = run.ended("OutcomeUnknown", "InternalError")
+    assert (outcome.refresh_id, outcome.adopted) == ("r", True)
 
 
 @pytest.mark.parametrize("answer", ["running", "unavailable", "absent"])
-def test_a_refresh_without_end_is_lost_after_thirty_hours(answer: str) -> None:
+def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> None:
     """And the queue is free again."""
-    life = Life().polling().row("Unknown")
+    run = Incarnation().polling().reads("Unknown")
     for _ in range(10 * NEVER):
-        life.wait()
+        run.wait()
         if answer == "running":
-            life.row("Unknown")
+            run.reads("Unknown")
         elif answer == "absent":
-            life.answer("read_refresh", {"kind": "absent"})
+            run.absent()
         else:
-            life.unavailable("read_refresh")
-        if life.phase == "finish":
+            run.unavailable(ReadRefresh)
+        if run.phase is Finishing:
             break
-    assert life.ended("OutcomeUnknown", "RefreshNeverEnded")["refreshId"] == "r"
-    assert timedelta(hours=30) <= life.now - NOON <= timedelta(hours=30, minutes=2)
+    assert run.ended("OutcomeUnknown", "RefreshNeverEnded").refresh_id == "r"
+    assert timedelta(hours=30) <= run.now - NOON <= timedelta(hours=30, minutes=2)
 
 
-def test_a_refresh_that_nobody_wants_any_more_is_cancelled() -> None:
+def test_a_refresh_that_no_request_wants_any_more_is_cancelled() -> None:
     """And followed to its end, before which the next must not begin."""
-    life = Life().closed(ENHANCED).posted("accepted", refresh_id="r").recorded(cancel=True).answer("wake_requests", {})
-    life.wait(5).answer("cancel_refresh", {"kind": "cancelled"}, refresh_id="r").wait(5).row("Cancelled")
-    life.ended("Cancelled", "RefreshCancelled")
+    run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
+    run.wait(5).answer(CancelRefresh, CancelAccepted(), refresh_id="r").wait(5).reads("Cancelled")
+    run.ended("Cancelled", "RefreshCancelled")
 
 
-def test_a_cancel_that_power_bi_did_not_hear_is_sent_again() -> None:
+@pytest.mark.parametrize("answer", [AlreadyEnded(), REFUSED])
+def test_a_cancel_that_power_bi_refuses_is_not_sent_again(answer: AlreadyEnded) -> None:
+    """The refresh is followed to its end."""
+    run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True).wait(5)
+    assert run.answer(CancelRefresh, answer).phase is Polling
+
+
+@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
+def test_a_cancel_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
     """A few times: it is often unwell when things go wrong."""
-    life = Life().closed(ENHANCED).posted("accepted", refresh_id="r").recorded(cancel=True).answer("wake_requests", {})
+    run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     tries = 0
-    while life.wait().phase == "cancel":
+    while run.wait().phase is Cancelling:
         tries += 1
-        life.unavailable("cancel_refresh")
+        run.answer(CancelRefresh, answer)
     assert tries == MAX_TRIES + 1
-    assert life.phase == "poll"
+    assert run.phase is Polling
 
 
-@pytest.mark.parametrize("operation", ["record", "reopen"])
-def test_a_life_that_the_queue_knows_no_more_leaves(operation: str) -> None:
-    """Another generation has taken over; it must not finish what is not its own any more."""
-    life = Life().closed().posted("accepted" if operation == "record" else "blocked", refresh_id="r")
-    life.answer(operation, {"go": False, "next": NEXT}).answer("start_run", {}, **NEXT)
-    assert life.step.kind == "end"
+def test_a_new_history_first_asks_whether_the_run_is_still_wanted() -> None:
+    """A run is not polled for no request."""
+    run = Incarnation().polling().reads("Unknown")
+    run.run = continued(run.run)
+    run.wait()
+    assert isinstance(run.asks, Claim)
+    assert run.superseded(Claim).over
 
 
-def test_a_new_generation_first_asks_whether_the_run_is_still_wanted() -> None:
-    """A run is not polled for nobody."""
-    life = Life().polling().row("Unknown")
-    life.state = next_generation(life.state)
-    life.wait()
-    assert life.step.name == "claim"
-    assert life.answer("claim", {"go": False}).step.kind == "end"
+def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
+    """The queue does not have it any more, and the next run and the members still have to hear of that."""
+    starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
+    notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE))
+    for run in (starting, notifying, Incarnation(), Incarnation().superseded(Claim)):
+        assert continued(run.run) == run.run
+    finishing = Incarnation().polling().reads("Completed").run
+    assert continued(finishing).phase == Claiming(then=finishing.phase)
 
 
-def _lives() -> dict[str, Life]:
-    claimed, record = Life().claimed(), Life().closed().posted("accepted", refresh_id="r")
-    cancel = Life().closed().posted("accepted", refresh_id="r").recorded(cancel=True).answer("wake_requests", {})
-    finish = Life().polling().row("Completed")
-    start_next = Life().polling().row("Completed").answer("finish", {"next": NEXT, "wake": [["a", "w"]]})
-    return {
-        "look": claimed,
-        "blocked": Life().claimed().history(BLOCKER),
-        "close": Life().claimed().history(),
-        "post": Life().closed(),
-        "reconcile": Life().closed().posted("lost", error="x"),
-        "reopen": Life().closed().posted("blocked"),
-        "drop": Life().closed().posted("unwanted", gone=["a"]),
-        "record": record,
-        "told": Life().closed().posted("accepted", refresh_id="r").recorded(),
-        "cancel": cancel,
-        "poll": Life().polling().row("Unknown"),
-        "finish": finish,
-        "start_next": start_next,
-        "tell": Life().polling().row("Completed").answer("finish", {"next": None, "wake": [["a", "w"]]}),
-        "end": Life().answer("claim", {"go": False}),
-    }
+PHASES: dict[str, Callable[[], Incarnation]] = {
+    "looking": lambda: Incarnation().claimed(),
+    "reporting_blocker": lambda: Incarnation().claimed().answer(ReadHistory, HistoryRead(look=LOOK, running=BLOCKER)),
+    "looking behind a refresh": lambda: Incarnation().claimed().history(BLOCKER),
+    "closing": lambda: Incarnation().claimed().history(),
+    "posting": lambda: Incarnation().closed(),
+    "reconciling": lambda: Incarnation().closed().posted(AnswerLost(error="x", window=LostWindow(since=LOOK.read_at))),
+    "reopening": lambda: Incarnation().closed().posted(Blocked()),
+    "dropping": lambda: Incarnation().closed().posted(Unwanted(requests=("a",))),
+    "recording": lambda: Incarnation().closed().posted(Accepted(refresh_id="r")),
+    "cancelling": lambda: Incarnation().closed().posted(Accepted(refresh_id="r")).recorded(cancel=True),
+    "polling": lambda: Incarnation().polling().reads("Unknown"),
+    "finishing": lambda: Incarnation().polling().reads("Completed"),
+    "starting_next": lambda: Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE)),
+    "notifying": lambda: Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE)),
+    "over": lambda: Incarnation().superseded(Claim),
+}
+"""A run in each phase."""
 
 
-@pytest.mark.parametrize("name", list(_lives()))
-def test_a_generation_may_end_anywhere(name: str) -> None:
-    """The next one asks for just what this one would have asked for."""
-    plain, cut = _lives()[name], _lives()[name].over_generations()
-    while plain.step.kind == "wait":
+@pytest.mark.parametrize("name", PHASES)
+def test_a_history_may_end_anywhere(name: str) -> None:
+    """The run asks in the next one for just what it would have asked for in this one."""
+    plain, cut = PHASES[name](), PHASES[name]().continued()
+    while isinstance(plain.step, Wait):
         plain.wait()
-    while cut.step.kind == "wait":
+    while isinstance(cut.step, Wait):
         cut.wait()
-    assert (cut.step, cut.now) == (plain.step, plain.now)
+    assert (cut.run, cut.now) == (plain.run, plain.now)
+    assert plain.over is cut.over
+    if not plain.over:
+        assert plain.asks == cut.asks
 
 
 def test_a_restarted_run_that_had_not_closed_begins_again() -> None:
     """With the number of the last permit, so that an old one is never mistaken for a new one."""
-    life = Life(generation=2).claimed(permit=3).history().wait(2.0)
-    life.answer("close", {"go": True}, permit=4)
-    assert life.step.input is not None
-    assert life.step.input["generation"] == 2
+    run = Incarnation(number=2).claimed(permit=3).history().wait(2.0).permitted(permit=4)
+    assert run.asks.holder.incarnation == 2
 
 
-def test_a_restarted_run_that_may_have_posted_looks_for_its_refresh() -> None:
-    """With what the life before had kept of the history, and if nothing appears it posts again."""
-    life = Life(generation=2).claimed(permit=1, closed=True, before=BEFORE, attempt_at=BEFORE["read_at"])
-    life.history(before=BEFORE, lost={"since": BEFORE["service_time"], "until": None}).wait(5)
-    life.history(adoptable="r").recorded()
-    life.answer("wake_requests", {}).wait().row("Completed")
-    assert life.ended("Completed")["adopted"] is True
-    assert life.step.input is not None
-    assert life.step.input["late_after"] == BEFORE["read_at"]
-    other = Life(generation=2).claimed(permit=1, closed=True, before=BEFORE, attempt_at=BEFORE["read_at"])
-    while other.history().phase == "reconcile":
+def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None:
+    """With the look of the incarnation before, and if no refresh appears it posts again."""
+    closed: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "permit_taken_at": LOOK.read_at}
+    run = Incarnation(number=2).claimed(**closed)
+    run.history(look=LOOK, lost=LostWindow(since=LOOK.service_time)).wait(5)
+    run.history(adoptable="r").recorded().wait().reads("Completed")
+    assert run.ended("Completed").adopted is True
+    assert run.asks.late_after == LOOK.read_at
+    other = Incarnation(number=2).claimed(**closed)
+    while other.history().phase is Reconciling:
         other.wait()
-    other.answer("reopen", {"go": True}, permit=1).wait().history().wait().answer("close", {"go": True}, permit=2)
+    other.reopened(permit=1).wait().history().wait().permitted(permit=2)
 
 
-def test_old_news_of_a_missing_row_is_no_drop() -> None:
+def test_an_old_read_without_the_refresh_is_no_drop() -> None:
     """An answer that was on its way for minutes says nothing of now; one from after the grace does."""
-    life = Life().polling()
-    read_at = instant(life.now)
-    life.now += timedelta(minutes=5)
-    life.answer("read_refresh", {"kind": "absent", "read_at": read_at})
-    assert life.phase == "poll"
-    life.wait().answer("read_refresh", {"kind": "absent", "read_at": instant(life.now)})
-    assert life.phase == "reopen"
+    run = Incarnation().polling()
+    read_at = run.now
+    run.now += timedelta(minutes=5)
+    assert run.absent(read_at).phase is Polling
+    assert run.wait().absent().phase is Reopening
 
 
-def test_old_news_of_the_history_is_no_lost_answer() -> None:
+def test_an_old_look_proves_no_lost_answer() -> None:
     """Likewise after a POST without an answer."""
-    life = Life().closed().posted("lost", error="x")
-    before = {"known": [], "service_time": instant(life.now), "read_at": instant(life.now)}
-    life.now += timedelta(minutes=5)
-    life.answer("read_history", {"kind": "history", "running": None, "before": before, "adoptable": None})
-    assert life.phase == "reconcile"
-    assert life.wait().history().phase == "reopen"
+    run = Incarnation().closed().posted(AnswerLost(error="x"))
+    run.now += timedelta(minutes=5)
+    run.answer(ReadHistory, HistoryRead(look=LOOK))
+    assert run.phase is Reconciling
+    assert run.wait().history().phase is Reopening
 
 
-def test_a_restarted_run_whose_permit_nobody_used_looks_for_nothing() -> None:
-    """Nothing was posted, and with a permit of the life before nothing can be any more."""
-    life = Life(generation=2).claimed(permit=1, closed=True, before=BEFORE)
-    life.answer("reopen", {"go": True}, permit=1).history().wait().answer("close", {"go": True}, permit=2)
+def test_a_restarted_run_whose_permit_no_execution_took_searches_for_nothing() -> None:
+    """Nothing was posted, and with a permit of the incarnation before nothing can be any more."""
+    run = Incarnation(number=2).claimed(permit=1, closed=True, look=LOOK)
+    run.reopened(permit=1).history().wait().permitted(permit=2)
 
 
 @pytest.mark.parametrize("adopted", [True, False])
 def test_a_restarted_run_follows_the_refresh_it_had(adopted: bool) -> None:
-    """Also to the fate of somebody else's refresh."""
-    known = {"permit": 1, "closed": True, "before": BEFORE, "refresh_id": "r", "adopted": adopted}
-    life = Life(NOON + timedelta(hours=5), generation=2).claimed(STANDARD, **known, posted_at=instant(NOON))
-    life.row("Failed")
+    """Also if that is an external one."""
+    run = Incarnation(NOON + timedelta(hours=5), number=2).claimed(**RECORDED, adopted=adopted).reads("Failed")
     if adopted:
-        life.answer("reopen", {"go": True}, permit=1)
+        run.reopened(permit=1)
     else:
-        life.ended("Failed", "RefreshFailed")
+        run.ended("Failed", "RefreshFailed")
 
 
-def test_a_restarted_run_cancels_what_nobody_wants() -> None:
-    """Its earlier life may have died before it could."""
-    known = {"permit": 1, "closed": True, "before": BEFORE, "refresh_id": "r", "posted_at": instant(NOON)}
-    Life(generation=2).claimed(ENHANCED, **known, cancel=True).answer("cancel_refresh", {"kind": "over"}).wait()
+def test_a_restarted_run_cancels_what_no_request_wants() -> None:
+    """The incarnation before may have died before it could."""
+    Incarnation(number=2).claimed(ENHANCED, **RECORDED, cancel=True).answer(CancelRefresh, AlreadyEnded()).wait()
 
 
 def test_a_restarted_run_does_not_take_one_missing_row_for_a_drop() -> None:
-    """What the life before saw of the refresh is forgotten; a second refresh beside a running one would follow."""
-    known = {"permit": 1, "closed": True, "before": BEFORE, "refresh_id": "r", "posted_at": instant(NOON)}
-    life = Life(NOON + timedelta(hours=2), generation=2).claimed(STANDARD, **known)
-    life.answer("read_refresh", {"kind": "absent"}).wait().row("Unknown")
-    assert life.phase == "poll"
+    """What the incarnation before saw of it is forgotten; a second refresh beside a running one would follow."""
+    run = Incarnation(NOON + timedelta(hours=2), number=2).claimed(**RECORDED)
+    assert run.absent().wait().reads("Unknown").phase is Polling
 
 
-def test_an_older_state_is_read_and_a_newer_one_too() -> None:
-    """Code changes while runs are on their way."""
-    stored = Life().polling().state.to_json()
-    assert stored["schema"] == 1
-    state = RunState.from_json({**{key: stored[key] for key in stored if key != "drops"}, "invented": 1})
-    assert state.drops == 0
-    assert state.refresh_id == "r"
+def test_a_restarted_run_gives_up_in_time() -> None:
+    """The thirty hours are counted from the POST, not from the restart."""
+    run = Incarnation(NOON + timedelta(hours=30), number=2).claimed(**RECORDED).reads("Unknown")
+    run.ended("OutcomeUnknown", "RefreshNeverEnded")
+
+
+def test_each_claim_names_the_incarnation() -> None:
+    """Its number and its token."""
+    claim = Incarnation(number=7).asks
+    assert (claim.holder.run, claim.holder.incarnation, claim.holder.token) == ("a-r1", 7, "secret")
+    assert Incarnation(number=7).run.turn == Turn(run="a-r1", incarnation=7)

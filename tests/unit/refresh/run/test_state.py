@@ -1,31 +1,250 @@
-"""What a run knows is written and changed as dataclasses do it, only faster."""
+"""What a run knows is stored as plain JSON, and read by code of another version as far as that can be."""
 
-import dataclasses
+import json
+from typing import Any, get_args
 
 import pytest
 
-from refresh.polling.schedule import Limits
-from refresh.run.state import SCHEMA, RunState, replace
+from durable.codec import NotUnderstoodError, decode, encode
+from refresh.failure.catalogue import failure
+from refresh.history.look import LostWindow
+from refresh.history.outcome import Outcome
+from refresh.history.progress import Progress, TableProgress
+from refresh.run import orders
+from refresh.run.machine import continued, next_step
+from refresh.run.state import (
+    Blocked,
+    Calls,
+    Cancelling,
+    Claiming,
+    Closing,
+    Dropping,
+    Finishing,
+    Followed,
+    Looking,
+    Notifying,
+    Over,
+    Phase,
+    Polling,
+    Posting,
+    Posts,
+    Reconciling,
+    Recording,
+    Reopening,
+    ReportingBlocker,
+    RunState,
+    StartingNext,
+)
+from refresh.run.status import status_of
+from refresh.run.step import Ask, Do, End
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import BLOCKER, LIMITS, LOOK, MODEL, NEXT, NOON, WAKE
 
-STATE = RunState("a-r1", "model", 2, "life", Limits(poll_min=7), scope={"share": True}, gone=["a"])
+AT = instant(NOON)
+PHASES: tuple[Phase, ...] = (
+    Claiming(),
+    Claiming(then=Reconciling(reason="busy", since=AT, until=AT)),
+    Looking(),
+    ReportingBlocker(),
+    Closing(),
+    Posting(),
+    Reconciling(reason="lost", since=AT, until=AT, window=LostWindow(since=AT, until=AT), error="reset"),
+    Reopening(pause=7.5),
+    Reopening(pause=7.5, execution="mine"),
+    Dropping(requests=("a", "b"), execution="mine"),
+    Recording(),
+    Cancelling(),
+    Polling(),
+    Finishing(),
+    Finishing(execution="mine"),
+    StartingNext(next=NEXT, wake=WAKE),
+    Notifying(wake=WAKE),
+    Over(),
+)
+PROGRESS = Progress(
+    objects=3,
+    by_status={"Completed": 1, "InProgress": 2},
+    tables=(TableProgress(table="Sales", status="InProgress", completed=1, objects=3),),
+    more_tables=0,
+)
+FULL = RunState(
+    run="a-r1",
+    dataset_id=MODEL,
+    incarnation=2,
+    token="secret",
+    limits=LIMITS,
+    phase=Polling(),
+    wait=2.5,
+    scope=Scope(
+        workspace_id="w",
+        refresh=RefreshOptions(commit_mode="PartialBatch", objects=(TableRef("Sales", "2026"), TableRef("Stock"))),
+        notify_option="MailOnFailure",
+    ),
+    permit=3,
+    objects="digest",
+    look=LOOK,
+    late_after=AT,
+    blocked=Blocked(by=BLOCKER, since=AT),
+    calls=Calls(failures=2, failing_since=AT, last_error="HTTP 503"),
+    posts=Posts(failing_since=AT, lost=1, lost_since=AT, drops=2, unproven=1),
+    refresh=Followed(
+        id="r",
+        posted_at=AT,
+        began_at=AT,
+        visible_by=AT,
+        adopted=True,
+        after_loss=True,
+        seen=True,
+        durations=(60.0, 61.5, 62.0),
+        progress=PROGRESS,
+        objects="digest",
+    ),
+    outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
+)
+"""A run that knows all there is to know."""
+
+
+def stored(run: RunState) -> Any:
+    """What the engine keeps of a run."""
+    return json.loads(json.dumps(encode(run)))
+
+
+def with_unknown_keys(value: Any) -> Any:
+    """The same value with a further key in each of its objects, as newer code may write them."""
+    if isinstance(value, dict):
+        if value == PROGRESS.by_status:
+            return value  # words of Power BI, no fields
+        return {**{key: with_unknown_keys(item) for key, item in value.items()}, "new": 1}
+    return [with_unknown_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_list_has_each_phase() -> None:
+    """So that none is forgotten below."""
+    assert {type(phase) for phase in PHASES} == set(get_args(Phase))
+
+
+def test_the_names_of_the_phases_are_stored() -> None:
+    """So they must not change: older runs have them in their inputs, and operators in their queries."""
+    names = {encode(phase)["phase"] for phase in PHASES}
+    assert names == {
+        "claiming", "looking", "reporting_blocker", "closing", "posting", "reconciling", "reopening", "dropping",
+        "recording", "cancelling", "polling", "finishing", "starting_next", "notifying", "over",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
+def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
+    """As plain JSON; also as it continues in a new history."""
+    run = FULL.to(phase)
+    assert decode(stored(run), RunState) == run
+    assert decode(stored(continued(run)), RunState) == continued(run)
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
+def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
+    """A rollback reads what newer code wrote."""
+    run = FULL.to(phase)
+    newer = with_unknown_keys(stored(run))
+    assert newer["phase"]["new"] == newer["look"]["new"] == newer["refresh"]["progress"]["tables"][0]["new"] == 1
+    assert newer["scope"]["refresh"]["objects"][0]["new"] == newer["limits"]["new"] == newer["outcome"]["new"] == 1
+    assert decode(newer, RunState) == run
+
+
+def test_keys_that_older_code_did_not_write_have_defaults() -> None:
+    """An upgrade reads what older code wrote: the least that a start gives is enough."""
+    least = {"run": "a-r1", "dataset_id": MODEL, "incarnation": 1, "token": "secret"}
+    run = decode(least, RunState)
+    assert (run.phase, run.wait, run.calls, run.posts, run.refresh) == (Claiming(), 0, Calls(), Posts(), None)
+    assert stored(run) == least
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
+def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
+    """And the orders and operations are read back as what they were."""
+    run = FULL.to(phase, wait=0)
+    step = next_step(run, AT)
+    assert isinstance(step, Do | Ask) or (isinstance(step, End) and isinstance(phase, Over))
+    if isinstance(step, Do | Ask):
+        message = step.order if isinstance(step, Do) else step.operation
+        assert decode(json.loads(json.dumps(encode(message))), type(message)) == message
+    status = status_of(run, NOON)
+    assert status.phase == encode(phase)["phase"]
+
+
+def test_a_status_is_far_below_the_limit_of_the_engine() -> None:
+    """16 KB in UTF-16, beyond which an orchestration fails."""
+    text = json.dumps(encode(status_of(FULL, NOON)))
+    assert len(text) < 2_000
+    assert '"expectedEnd"' in text
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    "phase", [{"phase": "pondering"}, {"phase": "claiming", "then": {"phase": "pondering"}}, {"phase": "dropping"}, 5]
+)
+def test_a_phase_that_this_code_does_not_know_is_not_understood(phase: object) -> None:
+    """That is an error of its own, so that the orchestrator can wait for an update instead of failing."""
+    with pytest.raises(NotUnderstoodError):
+        decode({**stored(FULL), "phase": phase}, RunState)
 
 
 def test_a_change_leaves_the_rest_as_it_was() -> None:
     """And the state that it was made from."""
-    changed = replace(STATE, phase="post", permit=3)
-    assert changed == dataclasses.replace(STATE, phase="post", permit=3)
-    assert (STATE.phase, STATE.permit) == ("claim", 0)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        changed.permit = 4  # type: ignore[misc]
+    changed = FULL.to(Posting(), permit=4)
+    assert (changed.phase, changed.permit, changed.look) == (Posting(), 4, LOOK)
+    assert (FULL.phase, FULL.permit) == (Polling(), 3)
+    assert FULL.but(permit=4, phase=Posting()) == changed
+    with pytest.raises(AttributeError):
+        changed.permit = 5  # type: ignore[misc]
 
 
 def test_what_a_run_does_not_know_cannot_be_changed() -> None:
-    """A misspelt name would be lost without a word."""
-    with pytest.raises(TypeError, match="a run has no permits"):
-        replace(STATE, permits=1)  # type: ignore[call-arg]
+    """A misspelt name would be lost silently."""
+    with pytest.raises(TypeError, match="permits"):
+        FULL.but(permits=1)
 
 
-def test_all_of_it_is_written_and_read_back() -> None:
-    """As plain JSON, with the schema."""
-    assert STATE.to_json() == {"schema": SCHEMA, **dataclasses.asdict(STATE)}
-    assert RunState.from_json(STATE.to_json()) == STATE
+RESULTS: tuple[orders.PostAnswer, ...] = (
+    orders.Accepted(refresh_id="r"),
+    orders.Appeared(refresh_id="r"),
+    orders.Blocked(),
+    orders.Busy(),
+    orders.AnswerLost(error="reset", window=LostWindow(since=AT)),
+    orders.Stale(),
+    orders.Unwanted(requests=("a",)),
+    orders.Throttled(seconds=5, error="HTTP 429"),
+    orders.Unavailable(error="HTTP 503"),
+    orders.Refused(failure=failure("NotAuthorized", MODEL)),
+    orders.Broke(error="KeyError"),
+)
+ANSWERS: tuple[tuple[Any, Any], ...] = (
+    (orders.HistoryRead(look=LOOK, running=BLOCKER, durations=(1.0,), changed=True), orders.ReadHistoryAnswer),
+    (orders.HistoryRead(look=LOOK, adoptable="r"), orders.ReadHistoryAnswer),
+    (orders.Throttled(seconds=5, error="HTTP 429"), orders.ReadHistoryAnswer),
+    (orders.Unavailable(error="HTTP 503"), orders.ReadHistoryAnswer),
+    (orders.Refused(failure=failure("NotAuthorized", MODEL)), orders.ReadHistoryAnswer),
+    (orders.Broke(error="KeyError"), orders.ReadHistoryAnswer),
+    *((orders.PostResult(execution="mine", result=result), orders.PostResult) for result in RESULTS),
+    (orders.RefreshRead(began_at=AT, outcome=Outcome(status="Completed"), progress=PROGRESS), orders.ReadRefreshAnswer),
+    (orders.RefreshAbsent(read_at=AT, rolled_over=True), orders.ReadRefreshAnswer),
+    (orders.CancelAccepted(), orders.CancelAnswer),
+    (orders.AlreadyEnded(), orders.CancelAnswer),
+    (orders.Notified(count=3), orders.NotifyAnswer),
+    (orders.RunRead(alive=True, last_error="HTTP 503"), orders.ReadRunAnswer),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "union"), ANSWERS, ids=lambda value: type(value).__name__)
+def test_answers_of_activities_are_read_back(answer: Any, union: Any) -> None:
+    """Each as one of the answers to its order; keys of newer activities are left out."""
+    value = json.loads(json.dumps(encode(answer)))
+    assert decode(value, union) == answer
+    assert decode(with_unknown_keys(value), union) == answer
+
+
+def test_the_answers_above_are_all_that_a_run_gets() -> None:
+    """So that none is forgotten."""
+    unions = {id(union): union for _, union in ANSWERS}.values()
+    assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union) or [union]}
+    assert {type(result) for result in RESULTS} == set(get_args(orders.PostAnswer))

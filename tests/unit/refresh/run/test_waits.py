@@ -1,194 +1,219 @@
-"""A run waits by what earlier refreshes took, and is never so sure of it that it misses what it must see."""
+"""A run waits by what earlier refreshes took, and never relies on it so far that it misses what it must see."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
-from refresh.history.rows import RefreshRow, instant
-from refresh.run.state import RunState
-from tests.unit.refresh.run.incarnations import BLOCKER, ENHANCED, NOON, STANDARD, Json, Life
+from durable.codec import decode, encode
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.progress import Progress
+from refresh.queue.answers import Done
+from refresh.queue.operations import WaitBehind
+from refresh.run.orders import (
+    Accepted,
+    Appeared,
+    CancelAccepted,
+    CancelRefresh,
+    HistoryRead,
+    ReadHistory,
+    ReadRefresh,
+    RefreshRead,
+    Throttled,
+)
+from refresh.run.state import Finishing, Looking, Polling, Reopening, RunState
+from refresh.scope.scope import Scope
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import BLOCKER, ENHANCED, NOON, STANDARD, Incarnation
 
-HOURS = [6 * 3600.0, 6.1 * 3600, 5.9 * 3600]
+HOURS = (6 * 3600.0, 6.1 * 3600, 5.9 * 3600)
 """What earlier refreshes took: about six hours."""
 
 
-def looked(life: Life, ours: list[float] | None = None, **more: Any) -> Life:
-    """The history is read: with what refreshes like ours took, and those like the one that is running."""
-    read_at = instant(life.now)
-    before: Json = {"known": [], "service_time": read_at, "read_at": read_at, "usual": ours or []}
-    return life.answer(
-        "read_history", {"kind": "history", "running": None, "before": before, "adoptable": None, **more}
-    )
+def posted(estimate: tuple[float, ...], scope: Scope = STANDARD, *, adopted: bool = False) -> Incarnation:
+    """As far as the first read of a refresh like those that took `estimate`."""
+    return Incarnation().polling(scope, adopted=adopted, estimate=estimate)
 
 
-def posted(usual: list[float], scope: Json = STANDARD, **how: Any) -> Life:
-    """As far as the first look at a refresh like those that took `usual`."""
-    life = looked(Life().claimed(scope), usual).wait(2.0).answer("close", {"go": True})
-    life.posted(**({"kind": "accepted", "refresh_id": "r"} | how)).recorded()
-    return life.answer("wake_requests", {}).wait(5)
-
-
-def absent(life: Life) -> Life:
-    """The refresh is not in the history."""
-    return life.answer("read_refresh", {"kind": "absent", "read_at": instant(life.now)})
-
-
-def test_a_refresh_that_usually_takes_hours_is_looked_at_rarely() -> None:
-    """And at the usual end once a minute; the status says when that is."""
-    life = posted(HOURS).row("Unknown")
+def test_a_refresh_that_usually_takes_hours_is_read_rarely() -> None:
+    """And around the estimated end once a minute; the status says when that is."""
+    run = posted(HOURS).reads("Unknown")
     waits = []
-    began = life.state.posted_at
-    assert life.state.status(life.now)["expectedEnd"] == instant(NOON + timedelta(seconds=2, hours=6))
-    while life.now - NOON < timedelta(hours=6, minutes=10):
-        before = life.now
-        life.wait().row("Unknown")
-        waits.append((before, (life.now - before).total_seconds()))
+    began = run.run.followed.posted_at
+    assert run.status.expected_end == instant(NOON + timedelta(seconds=2, hours=6))
+    while run.now - NOON < timedelta(hours=6, minutes=10):
+        before = run.now
+        run.wait().reads("Unknown")
+        waits.append((before, (run.now - before).total_seconds()))
     assert len(waits) < 30
     assert max(wait for _, wait in waits) <= 3_600
     usual_end = NOON + timedelta(seconds=2, hours=6)
     around = [wait for at, wait in waits if at <= usual_end < at + timedelta(seconds=wait)]
     assert around[0] <= 61
-    assert life.state.posted_at == began
+    assert run.run.followed.posted_at == began
 
 
-def test_without_history_nothing_is_expected() -> None:
+def test_without_history_there_is_no_estimate() -> None:
     """Two earlier refreshes are not enough."""
-    life = posted(HOURS[:2]).row("Unknown")
-    assert life.state.status(life.now)["expectedEnd"] is None
+    run = posted(HOURS[:2]).reads("Unknown")
+    assert run.status.expected_end is None
     waits = []
     for _ in range(60):
-        before = life.now
-        life.wait().row("Unknown")
-        waits.append((life.now - before).total_seconds())
+        before = run.now
+        run.wait().reads("Unknown")
+        waits.append((run.now - before).total_seconds())
     assert waits[-1] == 60
 
 
-def test_what_is_expected_survives_generations_and_restarts() -> None:
-    """The queue keeps it with what the history held before the POST."""
-    life = posted(HOURS).row("Unknown").over_generations()
-    assert life.state.usual == HOURS
-    before = {"known": [], "service_time": instant(NOON), "read_at": instant(NOON), "usual": HOURS}
-    known = {"permit": 1, "closed": True, "before": before, "refresh_id": "r", "posted_at": instant(NOON)}
-    again = Life(NOON + timedelta(hours=1), generation=2).claimed(STANDARD, **known).row("Unknown")
-    assert again.step.seconds > 60
-    assert again.state.status(again.now)["expectedEnd"] == instant(NOON + timedelta(hours=6))
+def test_the_estimate_survives_histories_and_restarts() -> None:
+    """The queue keeps it with the look before the POST."""
+    run = posted(HOURS).reads("Unknown").continued()
+    assert run.run.followed.durations == HOURS
+    look = Look(service_time=instant(NOON), read_at=instant(NOON), durations=HOURS)
+    again = Incarnation(NOON + timedelta(hours=1), number=2)
+    again.claimed(permit=1, closed=True, look=look, refresh_id="r", posted_at=instant(NOON)).reads("Unknown")
+    assert again.seconds > 60
+    assert again.status.expected_end == instant(NOON + timedelta(hours=6))
 
 
 def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
     """However long it usually takes: until it has been seen, its end is not the question."""
-    life = posted(HOURS)
-    posted_at = life.now - timedelta(seconds=5)
-    looks = 0
-    while absent(life).phase == "poll":
-        life.wait()
-        looks += 1
-        assert looks < 10
-    assert timedelta(seconds=120) <= life.now - posted_at <= timedelta(seconds=126)
-    life.answer("reopen", {"go": True}).wait()
-    assert (life.state.usual, life.state.began_at, life.phase) == ([], None, "look")
+    run = posted(HOURS)
+    posted_at = run.now - timedelta(seconds=5)
+    reads = 0
+    while run.absent().phase is Polling:
+        run.wait()
+        reads += 1
+        assert reads < 10
+    assert timedelta(seconds=120) <= run.now - posted_at <= timedelta(seconds=126)
+    run.reopened().wait()
+    assert (run.run.refresh, run.run.look, run.phase) == (None, None, Looking)
 
 
-def test_a_refresh_that_was_not_seen_during_an_outage_is_looked_at_soon_after() -> None:
+def test_a_refresh_that_was_not_seen_during_an_outage_is_read_soon_after() -> None:
     """The grace may have passed meanwhile."""
-    life = posted(HOURS).unavailable("read_refresh").wait()
-    life.now += timedelta(minutes=10)
-    life.answer("read_refresh", {"kind": "absent", "read_at": instant(NOON)}).wait(5)
-    assert absent(life).phase == "reopen"
+    run = posted(HOURS).unavailable(ReadRefresh).wait()
+    run.now += timedelta(minutes=10)
+    assert run.absent(NOON).wait(5).absent().phase is Reopening
 
 
 def test_a_refresh_is_given_up_in_time() -> None:
     """After thirty hours, not hours later, though a wait could be that long."""
-    life = posted([86_000.0] * 5).row("Unknown")
-    while life.phase != "finish":
-        life.wait().row("Unknown")
-    life.ended("OutcomeUnknown", "RefreshNeverEnded")
-    assert timedelta(hours=30) <= life.now - NOON <= timedelta(hours=30, minutes=1)
+    run = posted((86_000.0,) * 5).reads("Unknown")
+    while run.phase is not Finishing:
+        run.wait().reads("Unknown")
+    run.ended("OutcomeUnknown", "RefreshNeverEnded")
+    assert timedelta(hours=30) <= run.now - NOON <= timedelta(hours=30, minutes=1)
 
 
-def test_a_cancelled_refresh_is_looked_at_without_delay() -> None:
+def test_a_cancelled_refresh_is_read_without_delay() -> None:
     """Its end is near, however far the usual one is."""
-    life = looked(Life().claimed(ENHANCED), HOURS).wait(2.0).answer("close", {"go": True})
-    life.posted("accepted", refresh_id="r").recorded(cancel=True).answer("wake_requests", {})
-    life.wait(5).answer("cancel_refresh", {"kind": "cancelled"})
+    run = Incarnation().closed(ENHANCED, HOURS).posted(Accepted(refresh_id="r")).recorded(cancel=True)
+    run.wait(5).answer(CancelRefresh, CancelAccepted())
     for _ in range(60):
-        assert life.step.seconds <= 60
-        life.wait().row("Unknown")
-    assert life.state.status(life.now)["expectedEnd"] is None
+        assert run.seconds <= 60
+        run.wait().reads("Unknown")
+    assert run.status.expected_end is None
 
 
 @pytest.mark.parametrize("started", [NOON - timedelta(hours=5), NOON + timedelta(hours=1), None])
-def test_an_adopted_refresh_began_before_it_was_found(started: Any) -> None:
+def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) -> None:
     """If its row says so: it is not expected to take as long from now on."""
-    life = posted(HOURS, kind="appeared")
-    row = RefreshRow("r", "Scheduled", "Unknown", start=started).to_json()
-    life.answer("read_refresh", {"kind": "row", "row": row})
+    run = posted(HOURS, adopted=True).reads("Unknown", start=started)
     found = NOON + timedelta(seconds=2)
     began = started if started and started < found else found
-    assert life.state.status(life.now)["expectedEnd"] == instant(began + timedelta(hours=6))
+    assert run.status.expected_end == instant(began + timedelta(hours=6))
 
 
 def test_a_refresh_of_our_own_began_when_it_was_accepted() -> None:
     """By our clock; the service's may be wrong by minutes."""
-    life = posted(HOURS)
-    row = RefreshRow("r", "ViaApi", "Unknown", start=NOON - timedelta(minutes=10)).to_json()
-    life.answer("read_refresh", {"kind": "row", "row": row})
-    assert life.state.began_at == life.state.posted_at
+    run = posted(HOURS).reads("Unknown", start=NOON - timedelta(minutes=10))
+    assert run.run.followed.began_at == run.run.followed.posted_at
 
 
-def test_somebody_elses_refresh_is_waited_for_by_what_such_ones_took() -> None:
+@pytest.mark.parametrize("began", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z", "yesterday", ""])
+def test_a_start_that_cannot_be_is_not_believed(began: str) -> None:
+    """What only estimates must not end a run."""
+    run = posted(HOURS, adopted=True).answer(ReadRefresh, RefreshRead(began_at=began))
+    assert run.run.followed.began_at == run.run.followed.posted_at
+    assert run.status.expected_end == instant(NOON + timedelta(seconds=2, hours=6))
+
+
+def test_an_external_refresh_is_waited_for_by_what_such_ones_took() -> None:
     """Counted from its start by the service's own clock; but callers wait for the model, so never for very long."""
-    life = Life(NOON + timedelta(minutes=1)).claimed()
-    running: Json = {"running": BLOCKER, "usual": HOURS}
-    looked(life, **running).answer("wait_behind", {"go": True}).wait(5)
+    run = Incarnation(NOON + timedelta(minutes=1)).claimed().history(BLOCKER, durations=HOURS).wait(5)
     waits: list[float] = []
-    while looked(life, **running).phase == "look":
-        waits.append(life.step.seconds)
-        life.wait()
+    while run.history(BLOCKER, durations=HOURS).phase is Looking:
+        waits.append(run.seconds)
+        run.wait()
     assert max(waits) == 600
     assert len(waits) < 15
-    # the hour after which we post anyway is kept
-    assert timedelta(minutes=60) <= life.now - NOON - timedelta(minutes=1) <= timedelta(minutes=60, seconds=10)
+    # the hour after which the run posts anyway is kept
+    assert timedelta(minutes=60) <= run.now - NOON - timedelta(minutes=1) <= timedelta(minutes=60, seconds=10)
 
 
-def test_the_end_of_somebody_elses_refresh_is_met_closely() -> None:
-    """It has gone on for most of its time when we first see it."""
-    life = Life(NOON + timedelta(minutes=9)).claimed()
-    running: Json = {"running": BLOCKER, "usual": [600.0, 605.0, 610.0]}
-    looked(life, **running).answer("wait_behind", {"go": True}).wait(5)
-    while life.now < NOON + timedelta(seconds=620):
-        looked(life, **running)
-        before = life.now
-        life.wait()
-        assert life.now - before <= timedelta(seconds=60)
+def test_the_end_of_an_external_refresh_is_met_closely() -> None:
+    """It has gone on for most of its time when the run first sees it."""
+    durations = (600.0, 605.0, 610.0)
+    run = Incarnation(NOON + timedelta(minutes=9)).claimed().history(BLOCKER, durations=durations).wait(5)
+    while run.now < NOON + timedelta(seconds=620):
+        run.history(BLOCKER, durations=durations)
+        before = run.now
+        run.wait()
+        assert run.now - before <= timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("service_time", [instant(NOON), "no time"])
+def test_an_external_refresh_without_a_start_is_waited_for_without_an_estimate(service_time: str) -> None:
+    """It may just have been asked for; nor is there an estimate where the service's clock is not known."""
+    blocker = BLOCKER if service_time == "no time" else ExternalRefresh(refresh_id="theirs")
+    run = Incarnation().claimed()
+    for asked in range(2):
+        look = Look(service_time=service_time, read_at=instant(run.now))
+        run.answer(ReadHistory, HistoryRead(look=look, running=blocker, durations=HOURS))
+        if asked == 0:
+            run.answer(WaitBehind, Done())
+        assert run.seconds == 5
+        run.wait()
 
 
 def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
-    """As the last read told it."""
-    life = posted(HOURS, ENHANCED)
-    row = RefreshRow("r", "ViaEnhancedApi", "Unknown", start=NOON).to_json()
-    shown = {"objects": 2, "byStatus": {"InProgress": 2}, "tables": [], "moreTables": 0}
-    life.answer("read_refresh", {"kind": "row", "row": row, "progress": shown})
-    assert life.state.status(life.now)["progress"] == shown
-    life.over_generations().unavailable("read_refresh")
-    assert life.state.status(life.now)["progress"] == shown
-    life.wait().answer("read_refresh", {"kind": "row", "row": row, "progress": None})
-    assert life.state.status(life.now)["progress"] is None
+    """As the last read showed it."""
+    shown = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
+    run = posted(HOURS, ENHANCED).reads("Unknown", shown)
+    assert run.status.progress == shown
+    run.continued().unavailable(ReadRefresh)
+    assert run.status.progress == shown
+    assert run.wait().reads("Unknown").status.progress is None
 
 
-def test_a_state_stored_by_older_code_is_read() -> None:
-    """It knows nothing of what is usual, and waits as it did."""
-    life = posted(HOURS).row("Unknown")
-    new = {"began_at", "usual", "progress"}
-    state = RunState.from_json({key: value for key, value in life.state.to_json().items() if key not in new})
-    assert (state.began_at, state.usual, state.progress) == (None, [], None)
-    life.state = state
-    life.wait().row("Unknown")
-    assert life.step.seconds <= 60
+def test_a_throttled_read_waits_as_long_as_power_bi_asks_for() -> None:
+    """Not the planned wait, and it is no failure."""
+    run = posted(HOURS).reads("Unknown").wait().answer(ReadRefresh, Throttled(seconds=77, error="HTTP 429"))
+    assert (run.seconds, run.run.calls.failures) == (77, 0)
 
 
-def test_answers_of_older_activities_are_understood() -> None:
-    """They stand in the histories of runs that go on."""
-    life = Life().claimed().history(BLOCKER).wait(5).history(BLOCKER)
-    assert life.step.seconds == 5
-    assert Life().polling().row("Unknown").step.seconds == 5
+def test_a_state_without_an_estimate_is_read() -> None:
+    """A state that older code stored waits as that did."""
+    run = posted(HOURS).reads("Unknown")
+    stored = encode(run.run)
+    del stored["refresh"]["durations"]
+    run.run = decode(stored, RunState)
+    assert run.run.followed.durations == ()
+    run.wait().reads("Unknown")
+    assert run.seconds <= 60
+
+
+def test_a_run_continues_with_its_wait() -> None:
+    """A new history does not shorten it."""
+    run = posted(HOURS).reads("Unknown")
+    seconds = run.seconds
+    before = run.now
+    run.continued()
+    assert (run.now - before).total_seconds() == seconds
+    assert run.phase is Polling
+
+
+def test_what_appeared_has_the_estimate_of_ours() -> None:
+    """It does the same."""
+    run = Incarnation().closed(STANDARD, HOURS).posted(Appeared(refresh_id="r"))
+    assert run.run.followed.durations == HOURS

@@ -1,0 +1,77 @@
+"""Activities about orchestrations: start a run, notify requests and callbacks, see how a run is. Safe to repeat."""
+
+import logging
+import secrets
+from typing import Any
+
+import azure.durable_functions as df
+
+from durable import names
+from durable.codec import decode, encode
+from durable.engine import Engine, EngineUnavailable, Started
+from durable.functions import engine_input
+from durable.requests import run_status_of
+from refresh.events import Event
+from refresh.ids import callback_prefix, run_instance
+from refresh.run import orders
+from refresh.run.state import RunState
+from refresh.settings import current_settings
+
+log = logging.getLogger(__name__)
+bp = df.Blueprint()
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def start_run(order: Any, engine: Engine) -> Any:
+    """Order: `orders.StartRun`. Answer: `orders.Notified`, with 1 if the engine took the start.
+
+    An instance id protects nothing: of several starts, also late ones, the queue lets only one orchestration go on,
+    which it knows by the token made here.
+    """
+    asked: orders.StartRun = decode(order, orders.StartRun)
+    run = RunState(
+        run=asked.turn.run,
+        dataset_id=asked.dataset_id,
+        incarnation=asked.turn.incarnation,
+        token=secrets.token_hex(8),
+        limits=current_settings().limits,
+    )
+    try:
+        started = await engine.start(names.REFRESH_RUN, run_instance(run.run, run.incarnation), run)
+    except EngineUnavailable as error:
+        ids = {"datasetId": run.dataset_id, "runId": run.run, "incarnation": run.incarnation}
+        event = Event("run.not_started", logging.WARNING, **ids, error=str(error))
+        log.log(event.level, event.line())
+        return encode(orders.Notified())
+    return encode(orders.Notified(count=int(isinstance(started, Started))))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def notify_requests(order: Any, engine: Engine) -> Any:
+    """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
+    asked: orders.NotifyRequests = decode(order, orders.NotifyRequests)
+    taken = [await engine.raise_event(wake.request, wake.event) for wake in asked.wake]
+    return encode(orders.Notified(count=sum(taken)))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def notify_callbacks(order: Any, engine: Engine) -> Any:
+    """Order: `orders.NotifyCallbacks`. Answer: `orders.Notified`. A timer finds those that were missed."""
+    asked: orders.NotifyCallbacks = decode(order, orders.NotifyCallbacks)
+    count = 0
+    async for callback in engine.list_all(callback_prefix(asked.request)):
+        count += await engine.raise_event(callback.id, names.ENDED_EVENT)
+    return encode(orders.Notified(count=count))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def read_run(order: Any, engine: Engine) -> Any:
+    """Order: `orders.ReadRun`. Answer: `orders.RunRead`."""
+    asked: orders.ReadRun = decode(order, orders.ReadRun)
+    found = await engine.status(run_instance(asked.turn.run, asked.turn.incarnation))
+    alive = found is not None and found.alive
+    return encode(orders.RunRead(alive=alive, last_error=run_status_of(found).last_read_error))

@@ -1,0 +1,1 @@
+"""`dev.py bench`: what the app costs in calls to Power BI and in work of the engine."""

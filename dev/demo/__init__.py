@@ -1,0 +1,1 @@
+"""`dev.py run`: the app at work, with callers whose reported outcomes are checked against Power BI."""

@@ -1,0 +1,212 @@
+"""The identity endpoint of App Service, for development: where an app in Azure gets the tokens of its managed identity.
+
+Microsoft's reference of the protocol: "How to use managed identities for App Service", REST endpoint. The texts of its
+errors were seen in the wild. It is controlled over HTTP, below `/control`:
+
+    POST /control/fault    {"fault": NAME, "times": N}   the next N calls go wrong, for ever without `times`
+    DELETE /control/fault                                all goes well again
+    POST /control/tokens   {"lifeSeconds": S}            how long new tokens live
+    POST /control/revoke                                 no token handed out so far is good any more
+    GET /control                                         `calls`, `tokens` (handed out), `asked` (the last query)
+
+Faults: serverError (500), throttled (429), noIdentity (400), forbidden (403), garbage (200, no JSON), wrongJson (200,
+JSON of another kind), silent (accepts and never answers), drop (closes the connection).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from dev.loops import running
+
+log = logging.getLogger("dev.identity_endpoint")
+API_VERSION = "2019-08-01"
+DEFAULT_PORT = 7073
+
+Json = dict[str, Any]
+Failure = tuple[int, "Json | str"]
+
+FAULTS: dict[str, Failure] = {
+    "serverError": (500, {"statusCode": 500, "message": "An unexpected error occurred while fetching the AAD Token."}),
+    "throttled": (429, {"statusCode": 429, "message": "Too many requests."}),
+    "noIdentity": (
+        400,
+        {
+            "statusCode": 400,
+            "message": "No User Assigned or Delegated Managed Identity found for specified "
+            "ClientId/ResourceId/PrincipalId.",
+        },
+    ),
+    "forbidden": (403, {"statusCode": 403, "message": "The secret of the identity endpoint is wrong."}),
+    "garbage": (200, "<html>Service Unavailable</html>"),
+    "wrongJson": (200, "[1, 2, 3]"),
+    "silent": (0, ""),
+    "drop": (0, ""),
+}
+
+
+@dataclass
+class IdentityEndpoint:
+    """Hands out tokens and knows which of them are good. Safe to use from several threads."""
+
+    secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    clock: Callable[[], float] = time.time
+    life_seconds: float = 24 * 3600.0
+    calls: int = 0
+    asked: dict[str, str] = field(default_factory=dict)
+    _fault: str | None = None
+    _times: int | None = None
+    _good: dict[str, float] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def accepts(self, token: str) -> bool:
+        """True for a token that was handed out, has not expired and was not revoked."""
+        with self._lock:
+            return self._good.get(token, 0.0) > self.clock()
+
+    def fail(self, fault: str | None, times: int | None = None) -> None:
+        """The next calls go wrong; None: none does. KeyError for an unknown fault."""
+        if fault is not None and fault not in FAULTS:
+            raise KeyError(fault)
+        with self._lock:
+            self._fault, self._times = fault, times
+
+    def revoke(self) -> None:
+        """No token handed out so far is good any more."""
+        with self._lock:
+            self._good.clear()
+
+    def ask(self, query: dict[str, str], secret: str) -> tuple[int, Json | str, str | None]:
+        """Status, body and the fault that was played in answer to a request."""
+        with self._lock:
+            self.calls += 1
+            self.asked = query
+            fault = self._fault if self._times is None or self._times > 0 else None
+            if fault:
+                self._times = None if self._times is None else self._times - 1
+                return *FAULTS[fault], fault
+            if not secrets.compare_digest(secret.encode(), self.secret.encode()):
+                return *FAULTS["forbidden"], None
+            if query.get("api-version") != API_VERSION or not query.get("resource"):
+                return 400, {"statusCode": 400, "message": "Invalid api-version or resource."}, None
+            token, expires = f"identity-{secrets.token_urlsafe(24)}", self.clock() + self.life_seconds
+            self._good[token] = expires
+        body = {"access_token": token, "expires_on": str(int(expires)), "resource": query["resource"]}
+        return 200, {**body, "token_type": "Bearer", "client_id": query.get("client_id", "system")}, None
+
+    def report(self) -> Json:
+        """What was asked of it."""
+        with self._lock:
+            return {"calls": self.calls, "tokens": len(self._good), "asked": self.asked}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """An endpoint that can be called, and the settings of an app that uses it."""
+
+    endpoint: IdentityEndpoint
+    base_url: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the platform sets for an app that has an identity."""
+        return {"IDENTITY_ENDPOINT": f"{self.base_url}/msi/token", "IDENTITY_HEADER": self.endpoint.secret}
+
+
+@contextmanager
+def serve(endpoint: IdentityEndpoint, port: int = 0) -> Iterator[Serving]:
+    """Serves on 127.0.0.1 until the block ends. `port` 0 takes a free one; OSError if the port is taken."""
+    with running("identity-endpoint") as call:
+        runner = web.AppRunner(_app(endpoint), access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        try:
+            yield Serving(endpoint, f"http://127.0.0.1:{call(_listen(runner, port))}")
+        finally:
+            call(runner.cleanup())
+
+
+async def _listen(runner: web.AppRunner, port: int) -> int:
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return int(runner.addresses[0][1])
+
+
+def _app(endpoint: IdentityEndpoint) -> web.Application:
+    async def token(request: web.Request) -> web.Response:
+        return await _token(endpoint, request)
+
+    async def control(request: web.Request) -> web.Response:
+        return await _control(endpoint, request)
+
+    app = web.Application()
+    app.router.add_get("/msi/token", token)
+    app.router.add_route("*", "/control{tail:.*}", control)
+    return app
+
+
+async def _token(endpoint: IdentityEndpoint, request: web.Request) -> web.Response:
+    status, body, fault = endpoint.ask(dict(request.query), request.headers.get("X-IDENTITY-HEADER", ""))
+    log.info("token for %s: %s", request.query.get("client_id", "the system-assigned identity"), fault or status)
+    if fault == "silent":
+        await asyncio.Event().wait()
+    if fault == "drop" and request.transport is not None:
+        request.transport.abort()
+    return web.json_response(body, status=status or 500) if isinstance(body, dict) else web.Response(text=body)
+
+
+async def _control(endpoint: IdentityEndpoint, request: web.Request) -> web.Response:
+    values: Json = await request.json() if request.can_read_body else {}
+    match request.method, request.match_info["tail"]:
+        case "POST", "/fault" if values.get("fault") in FAULTS:
+            endpoint.fail(values["fault"], values.get("times"))
+        case "DELETE", "/fault":
+            endpoint.fail(None)
+        case "POST", "/tokens" if isinstance(values.get("lifeSeconds"), int | float):
+            endpoint.life_seconds = float(values["lifeSeconds"])
+        case "POST", "/revoke":
+            endpoint.revoke()
+        case "GET", "":
+            pass
+        case _:
+            return web.json_response(
+                {"error": f"no such control, or a bad value; faults: {', '.join(FAULTS)}"}, status=400
+            )
+    return web.json_response(endpoint.report())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m dev.identity_endpoint`: serves until Ctrl-C or SIGTERM. Exit code 2: the port cannot be used."""
+    parser = argparse.ArgumentParser(prog="dev.identity_endpoint", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"on 127.0.0.1 (default {DEFAULT_PORT})")
+    port = parser.parse_args(arguments).port
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with serve(IdentityEndpoint(), port) as serving:
+            for name, value in serving.settings.items():
+                print(f"{name}={value}")
+            print(f"identity endpoint ready: {serving.base_url}", flush=True)
+            while not stop.wait(3600):
+                pass
+    except OSError as problem:
+        print(f"identity endpoint: port {port} cannot be used, {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""`dev.py integrations`: writes the generated files in integrations/, or lists those that are out of date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dev.environment import ROOT
+from dev.integrations import logic_apps, openapi
+from dev.integrations.data_factory import templates
+from dev.integrations.data_factory.pipelines import all_pipelines
+
+FOLDER = ROOT / "integrations"
+GENERATED_FOLDERS = (
+    "adf/pipeline",
+    "adf/arm",
+    "adf/template",
+    "adf/linkedService",
+    "synapse/pipeline",
+    "logic_apps/consumption",
+    "logic_apps/standard",
+)
+"""Folders that hold generated files only."""
+
+
+def files() -> dict[str, bytes]:
+    """The content of every generated file by its path in integrations/."""
+    made: dict[str, bytes] = {}
+    for pipeline in all_pipelines():
+        made[f"adf/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
+        made[f"adf/arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
+        made[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
+        if synapse := templates.for_synapse(pipeline):
+            made[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
+    for name, service in templates.linked_services().items():
+        made[f"adf/linkedService/{name}.json"] = templates.text(service)
+    texts = {**{f"logic_apps/{path}": text for path, text in logic_apps.texts().items()}, **openapi.texts()}
+    return {**made, **{name: text.encode() for name, text in texts.items()}}
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Files that are missing, that differ from their sources, or that have no source."""
+    made = files()
+    present = {
+        path.relative_to(folder).as_posix()
+        for name in GENERATED_FOLDERS
+        for path in (folder / name).rglob("*")
+        if path.is_file()
+    }
+    present |= {name for name in made if (folder / name).is_file()}
+    differing = {name for name in present & made.keys() if _content(folder / name) != made[name]}
+    return sorted((present ^ made.keys()) | differing)
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Brings the files up to date; returns the names of those that were not."""
+    made, changed = files(), stale(folder)
+    for name in changed:
+        path = folder / name
+        if name in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(made[name])
+        else:
+            path.unlink()
+    return changed
+
+
+def run(*, check: bool) -> int:
+    """Writes the files; with `check` writes nothing and returns 1 if any is out of date."""
+    changed = stale() if check else write()
+    state = "out of date" if check else "written"
+    for name in changed:
+        print(f"{state}: integrations/{name}")
+    print(f"{len(files())} files, {len(changed)} {state}")
+    return 1 if check and changed else 0
+
+
+def _content(path: Path) -> bytes:
+    """A file's content with the line ends of the repository: a checkout on Windows may have changed them."""
+    content = path.read_bytes()
+    return content if path.suffix == ".zip" else content.replace(b"\r\n", b"\n")

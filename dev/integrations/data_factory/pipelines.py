@@ -1,0 +1,237 @@
+"""The pipelines: four ways to request a refresh, each with a managed identity or with a function key."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dev.integrations.data_factory.activities import (
+    ANSWER,
+    JSON_HEADER,
+    LONGEST,
+    PAUSE_SECONDS,
+    POLL_SECONDS,
+    RETRIES,
+    SHORTEST,
+    activity,
+    after,
+    expression,
+    fail,
+    policy,
+    set_variable,
+    unless,
+    until,
+    wait,
+)
+
+Json = dict[str, Any]
+
+READ_KEY = "Read key"
+VAULT = "https://vault.azure.net"
+VAULT_VERSION = "7.4"
+START_URL = "@concat(pipeline().parameters.BaseUrl, '/api/refreshes')"
+KEY = f"@activity('{READ_KEY}').output.value"
+"""The function key. It is sent in a header only: URLs are logged on their way."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a pipeline authenticates. `parameter` is the pipeline's parameter for it."""
+
+    name: str
+    parameter: str
+    linked_service: str
+    description: str
+
+
+IDENTITY = Access(
+    "identity",
+    "Audience",
+    "RefreshServiceWithIdentity",
+    "Signs in with the managed identity of the factory (AUTH_MODE entra).",
+)
+FUNCTION_KEY = Access(
+    "key",
+    "KeySecretUri",
+    "RefreshServiceWithKey",
+    "Reads the function key from Key Vault and sends it in a header (AUTH_MODE key).",
+)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline: `properties` is what the REST API takes; `linked_service` the one it needs, if any."""
+
+    name: str
+    properties: Json
+    linked_service: str | None = None
+
+
+def all_pipelines() -> list[Pipeline]:
+    """Each way with each kind of access."""
+    return [way(access) for way in (_web, _webhook, _function, _poll) for access in (IDENTITY, FUNCTION_KEY)]
+
+
+def body(*, may_wait: bool = False) -> Json:
+    """The body of the POST: Options, overridden by what only the pipeline knows.
+
+    The idempotency key names this run of this pipeline: a retried activity requests the same refresh. The caller is the
+    parent pipeline, because its name means something to people. `waitSeconds` is kept if the activity can use it: other
+    activities need the answer that holds the address of the status.
+    """
+    parts = [
+        '{"workspaceId":"',
+        "pipeline().parameters.WorkspaceId",
+        '","datasetId":"',
+        "pipeline().parameters.DatasetId",
+        '","idempotencyKey":"',
+        "pipeline().RunId",
+        '/Refresh","caller":{"factory":"',
+        "pipeline().DataFactory",
+        '","pipeline":"',
+        "replace(coalesce(pipeline()?.TriggeredByPipelineName, pipeline().Pipeline), '\"', '')",
+        '","runId":"',
+        "coalesce(pipeline()?.TriggeredByPipelineRunId, pipeline().RunId)",
+        '"}}' if may_wait else '"},"waitSeconds":0}',
+    ]
+    texts = [part if part.startswith(("pipeline()", "replace(", "coalesce(")) else f"'{part}'" for part in parts]
+    return expression(f"@string(union(pipeline().parameters.Options, json(concat({', '.join(texts)}))))")
+
+
+def _web(access: Access) -> Pipeline:
+    before, access_properties, secret = _authentication(access)
+    call = {
+        "method": "POST",
+        "url": expression(START_URL),
+        "body": body(may_wait=True),
+        **access_properties,
+        "httpRequestTimeout": ANSWER,
+        "turnOffAsync": False,
+    }
+    refresh = activity("Refresh", "WebActivity", call, _after(before), policy=policy(LONGEST, secure_input=secret))
+    description = "Refreshes a semantic model with one Web activity, which waits for the outcome."
+    return _pipeline("refresh-with-web", access, description, [*before, refresh])
+
+
+def _webhook(access: Access) -> Pipeline:
+    """A WebHook activity has no retry policy, so each attempt is an activity that runs if the previous one failed.
+
+    There is no loop around them: the last attempt fails with its own message, and the pipeline succeeds if a later
+    attempt succeeds, because only the last activities of the branches count.
+    """
+    before, access_properties, secret = _authentication(access)
+    call = {
+        "method": "POST",
+        "url": expression(START_URL),
+        "body": body(),
+        **access_properties,
+        "timeout": LONGEST,
+        "reportStatusOnCallBack": True,
+    }
+    secure = {"secureInput": secret, "secureOutput": False}
+    attempts = [activity("Refresh", "WebHook", call, _after(before), policy=secure)]
+    for number in range(2, RETRIES + 2):
+        pause = wait(f"Wait before attempt {number}", PAUSE_SECONDS, after(attempts[-1]["name"], "Failed"))
+        again = activity(f"Refresh, attempt {number}", "WebHook", call, after(pause["name"]), policy=secure)
+        attempts += [pause, again]
+    description = "Refreshes a semantic model with a WebHook activity, which is called back with the outcome."
+    return _pipeline("refresh-with-webhook", access, description, [*before, *attempts])
+
+
+def _function(access: Access) -> Pipeline:
+    linked = {"referenceName": access.linked_service, "type": "LinkedServiceReference"}
+    call = {"functionName": "refreshes", "method": "POST", "headers": JSON_HEADER, "body": body()}
+    # its output holds the token that can cancel the request
+    hidden = policy(SHORTEST, secure_output=True)
+    start = activity("Start", "AzureFunctionActivity", call, [], linkedServiceName=linked, policy=hidden)
+    poll = {
+        "method": "GET",
+        "url": expression("@activity('Start').output.statusUri"),
+        "httpRequestTimeout": ANSWER,
+        "turnOffAsync": False,
+    }
+    refresh = activity("Refresh", "WebActivity", poll, after("Start"), policy=policy(LONGEST, secure_input=True))
+    description = "Refreshes a semantic model: an Azure Function activity starts, a Web activity waits for the outcome."
+    return _pipeline("refresh-with-function", access, description, [start, refresh], linked=True)
+
+
+def _poll(access: Access) -> Pipeline:
+    """The loop ends with the first poll that fails: a status is 424 for every outcome but Completed."""
+    before, access_properties, secret = _authentication(access)
+    call = {
+        "method": "POST",
+        "url": expression(START_URL),
+        "body": body(),
+        **access_properties,
+        "httpRequestTimeout": ANSWER,
+        "turnOffAsync": True,
+    }
+    hidden = policy(SHORTEST, secure_input=secret, secure_output=True)
+    start = activity("Start", "WebActivity", call, _after(before), policy=hidden)
+    poll = {
+        "method": "GET",
+        "url": expression("@activity('Start').output.statusQueryGetUri"),
+        "turnOffAsync": True,
+    }
+    iteration = [
+        wait("Wait", POLL_SECONDS, []),
+        activity("Poll status", "WebActivity", poll, after("Wait"), policy=policy(SHORTEST, secure_input=True)),
+        set_variable("Set status", "Status", "@activity('Poll status').output.runtimeStatus", after("Poll status")),
+        set_variable("Set reason", "Reason", "@activity('Poll status').error.message", after("Poll status", "Failed")),
+    ]
+    # Durable's own status, which statusQueryGetUri may lead to, answers 200 for Terminated
+    ends = "createArray('Completed', 'Failed', 'Terminated', 'Canceled')"
+    ended = f"@or(contains({ends}, variables('Status')), not(equals(variables('Reason'), '')))"
+    otherwise = "concat('The refresh did not complete, its last status was ', variables('Status'), '.')"
+    reason = f"@if(equals(variables('Reason'), ''), {otherwise}, variables('Reason'))"
+    activities = [
+        *before,
+        start,
+        until("Until ended", ended, iteration, after("Start")),
+        # runs also if the loop counts as failed, because its last poll failed
+        unless(
+            "Check outcome",
+            "@equals(variables('Status'), 'Completed')",
+            [fail("Fail with reason", reason, "RefreshFailed")],
+            after("Until ended", "Completed"),
+        ),
+    ]
+    variables = {name: {"type": "String", "defaultValue": ""} for name in ("Status", "Reason")}
+    description = "Refreshes a semantic model and polls its status every 30 seconds."
+    return _pipeline("refresh-and-poll", access, description, activities, variables=variables)
+
+
+def _authentication(access: Access) -> tuple[list[Json], Json, bool]:
+    """Activities that run first, the properties of the call that use them, and whether those hold a secret."""
+    if access is IDENTITY:
+        audience = expression(f"@pipeline().parameters.{IDENTITY.parameter}")
+        return [], {"headers": JSON_HEADER, "authentication": {"type": "MSI", "resource": audience}}, False
+    secret = {
+        "method": "GET",
+        "url": expression(f"@concat(pipeline().parameters.{access.parameter}, '?api-version={VAULT_VERSION}')"),
+        "authentication": {"type": "MSI", "resource": VAULT},
+    }
+    read = activity(READ_KEY, "WebActivity", secret, [], policy=policy(SHORTEST, secure_output=True))
+    return [read], {"headers": {**JSON_HEADER, "x-functions-key": expression(KEY)}}, True
+
+
+def _after(before: list[Json]) -> list[Json]:
+    return after(before[-1]["name"]) if before else []
+
+
+def _pipeline(
+    way: str, access: Access, description: str, activities: list[Json], *, linked: bool = False, **more: Json
+) -> Pipeline:
+    names = ["WorkspaceId", "DatasetId"] if linked else ["BaseUrl", "WorkspaceId", "DatasetId"]
+    parameters: Json = {name: {"type": "string"} for name in names}
+    parameters["Options"] = {"type": "object", "defaultValue": {}}
+    if not linked:
+        parameters[access.parameter] = {"type": "string"}
+    about = "The linked service holds address and key." if access is FUNCTION_KEY else IDENTITY.description
+    properties = {
+        "description": f"{description} {about if linked else access.description}",
+        "activities": activities,
+        "parameters": parameters,
+        **more,
+        "folder": {"name": "Power BI refresh"},
+        "annotations": [],
+    }
+    return Pipeline(f"{way}-{access.name}", properties, access.linked_service if linked else None)

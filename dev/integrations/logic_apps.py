@@ -1,0 +1,281 @@
+"""The Logic Apps workflow in integrations/logic_apps, in eight variants.
+
+A variant uses the HTTP action or the HTTP webhook action, authenticates with a managed identity or a function key, and
+is for a Consumption or a Standard app.
+"""
+
+import json
+from typing import Any
+
+WAYS = ("http", "webhook")
+SIGN_INS = ("identity", "key")
+
+SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
+TEMPLATE = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+TIMEOUT_MINUTES = 660
+LIMIT = "PT12H"
+"""An hour above the deadline of the request, so that the service reports the outcome before the action times out."""
+RETRIES = {"type": "fixed", "count": 10, "interval": "PT30S"}
+"""Covers an outage of five minutes. Retries are safe: the idempotency key makes them the same request."""
+
+Json = dict[str, Any]
+
+_MODEL = "items('For_each_model')"
+_DATASET = f"@{_MODEL}?['datasetId']"
+_KEY = f"@{{workflow().run.name}}-@{{{_MODEL}?['datasetId']}}"
+_NO_OUTCOME = (
+    "concat('Semantic model ', items('For_each_model')?['datasetId'], ': ', "
+    "if(equals(outputs('Refresh')?['statusCode'], null), "
+    "coalesce(actions('Refresh')?['error']?['message'], 'the refresh service reported no outcome.'), "
+    "concat('the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), "
+    "' and no outcome.')))"
+)
+_ENDED = ["Succeeded", "Failed", "TimedOut"]
+
+
+def definition(way: str, sign_in: str) -> Json:
+    """The workflow definition of a way (http, webhook) and a sign-in (identity, key), without its parameters."""
+    return {
+        "$schema": SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "triggers": {"manual": _trigger()},
+        "actions": {
+            "Initialize_failures": {
+                "type": "InitializeVariable",
+                "inputs": {"variables": [{"name": "failures", "type": "array", "value": []}]},
+                "runAfter": {},
+            },
+            "For_each_model": {
+                "type": "Foreach",
+                "foreach": "@triggerBody()?['models']",
+                "runtimeConfiguration": {"concurrency": {"repetitions": 50}},
+                "actions": {
+                    "Refresh": _http(sign_in) if way == "http" else _webhook(sign_in),
+                    "Check_outcome": _check_outcome(),
+                    "Add_missing_outcome": _add_missing_outcome(),
+                },
+                "runAfter": {"Initialize_failures": ["Succeeded"]},
+            },
+            "Check_all_outcomes": _check_all_outcomes(),
+        },
+        "outputs": {},
+    }
+
+
+def consumption(way: str, sign_in: str) -> Json:
+    """The ARM template of a Consumption logic app."""
+    name = f"refresh-with-{way}"
+    secret = sign_in == "key"
+    template_name, workflow_name = ("functionKey", "FunctionKey") if secret else ("audience", "Audience")
+    kind = "securestring" if secret else "string"
+    hint = (
+        "A function key of the refresh service, for this logic app only."
+        if secret
+        else "Audience of the refresh service: api://CLIENT_ID of its app registration."
+    )
+    workflow = definition(way, sign_in)
+    workflow["parameters"] = {"BaseUrl": {"type": "string"}, workflow_name: {"type": kind}}
+    resource = {
+        "type": "Microsoft.Logic/workflows",
+        "apiVersion": "2019-05-01",
+        "name": "[parameters('logicAppName')]",
+        "location": "[parameters('location')]",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {
+            "state": "Enabled",
+            "definition": workflow,
+            "parameters": {
+                "BaseUrl": {"value": "[parameters('baseUrl')]"},
+                workflow_name: {"value": f"[parameters('{template_name}')]"},
+            },
+        },
+    }
+    template: Json = {
+        "$schema": TEMPLATE,
+        "contentVersion": "1.0.0.0",
+        "parameters": {
+            "logicAppName": {"type": "string", "defaultValue": name},
+            "location": {"type": "string", "defaultValue": "[resourceGroup().location]"},
+            "baseUrl": {
+                "type": "string",
+                "metadata": {"description": "Address of the refresh service, such as https://NAME.azurewebsites.net."},
+            },
+            template_name: {"type": kind, "metadata": {"description": hint}},
+        },
+        "resources": [resource],
+        "outputs": {},
+    }
+    if secret:
+        del resource["identity"]
+    else:
+        identity = (
+            "reference(resourceId('Microsoft.Logic/workflows', parameters('logicAppName')), '2019-05-01', 'Full')"
+        )
+        template["outputs"]["principalId"] = {"type": "string", "value": f"[{identity}.identity.principalId]"}
+    return template
+
+
+def standard(way: str, sign_in: str) -> Json:
+    """The workflow.json of a Standard logic app."""
+    return {"definition": definition(way, sign_in), "kind": "Stateful"}
+
+
+def standard_parameters(sign_in: str) -> Json:
+    """The parameters.json of both workflows of a sign-in. Standard has no secure types: the key is an app setting."""
+    name, setting = ("FunctionKey", "REFRESHER_KEY") if sign_in == "key" else ("Audience", "REFRESHER_AUDIENCE")
+    return {
+        "BaseUrl": {"type": "String", "value": "@appsetting('REFRESHER_URL')"},
+        name: {"type": "String", "value": f"@appsetting('{setting}')"},
+    }
+
+
+def texts() -> dict[str, str]:
+    """The content of all files by their path in integrations/logic_apps."""
+    made: dict[str, Json] = {}
+    for sign_in in SIGN_INS:
+        made[f"standard/{sign_in}/parameters.json"] = standard_parameters(sign_in)
+        for way in WAYS:
+            made[f"consumption/refresh-with-{way}.{sign_in}.json"] = consumption(way, sign_in)
+            made[f"standard/{sign_in}/refresh-with-{way}/workflow.json"] = standard(way, sign_in)
+    return {path: json.dumps(content, indent=2) + "\n" for path, content in made.items()}
+
+
+def _trigger() -> Json:
+    model = {
+        "type": "object",
+        "properties": {
+            "workspaceId": {"type": "string"},
+            "datasetId": {"type": "string"},
+            "refresh": {"type": "object"},
+        },
+        "required": ["workspaceId", "datasetId"],
+    }
+    schema = {"type": "object", "properties": {"models": {"type": "array", "items": model}}, "required": ["models"]}
+    return {"type": "Request", "kind": "Http", "inputs": {"method": "POST", "schema": schema}}
+
+
+def _request() -> Json:
+    return {
+        "workspaceId": f"@{_MODEL}?['workspaceId']",
+        "datasetId": _DATASET,
+        "refresh": f"@{_MODEL}?['refresh']",
+        "timeoutMinutes": TIMEOUT_MINUTES,
+        "idempotencyKey": _KEY,
+        "caller": {"logicApp": "@workflow().name", "runId": "@workflow().run.name"},
+    }
+
+
+def _call(sign_in: str, route: str, body: Json) -> Json:
+    call: Json = {
+        "method": "POST",
+        "uri": f"@{{parameters('BaseUrl')}}/api/{route}",
+        "headers": {"Content-Type": "application/json"},
+        "body": body,
+    }
+    if sign_in == "key":
+        call["headers"]["x-functions-key"] = "@parameters('FunctionKey')"
+    else:
+        call["authentication"] = {"type": "ManagedServiceIdentity", "audience": "@parameters('Audience')"}
+    return call
+
+
+def _http(sign_in: str) -> Json:
+    action: Json = {
+        "type": "Http",
+        "inputs": {**_call(sign_in, "refreshes", _request()), "retryPolicy": RETRIES},
+        "limit": {"timeout": LIMIT},
+        "runAfter": {},
+    }
+    if sign_in == "key":
+        action["runtimeConfiguration"] = {"secureData": {"properties": ["inputs"]}}
+    return action
+
+
+def _webhook(sign_in: str) -> Json:
+    request = {**_request(), "callBackUri": "@{listCallbackUrl()}"}
+    cancel = {"datasetId": _DATASET, "idempotencyKey": _KEY}
+    return {
+        "type": "HttpWebhook",
+        "inputs": {
+            "subscribe": {**_call(sign_in, "refreshes", request), "retryPolicy": RETRIES},
+            # the reference documents no retry policy here
+            "unsubscribe": _call(sign_in, "refreshes/cancel", cancel),
+        },
+        # the callback's address is a secret: it lets its owner complete the action
+        "runtimeConfiguration": {"secureData": {"properties": ["inputs"]}},
+        "limit": {"timeout": LIMIT},
+        "runAfter": {},
+    }
+
+
+def _add_failure(text: str) -> Json:
+    return {"type": "AppendToArrayVariable", "inputs": {"name": "failures", "value": text}}
+
+
+def _check_outcome() -> Json:
+    """The HTTP action fails with a 424. The webhook action succeeds in any case: its body holds the outcome."""
+    message = (
+        "@coalesce(body('Refresh')?['Error']?['Message'], body('Refresh')?['error']?['message'], " + _NO_OUTCOME + ")"
+    )
+    return {
+        "type": "If",
+        "expression": {
+            "and": [
+                {"equals": ["@actions('Refresh')?['status']", "Succeeded"]},
+                {"equals": ["@body('Refresh')?['status']", "Completed"]},
+            ]
+        },
+        "actions": {},
+        "else": {"actions": {"Add_failure": {**_add_failure(message), "runAfter": {}}}},
+        "runAfter": {"Refresh": _ENDED},
+    }
+
+
+def _add_missing_outcome() -> Json:
+    """Runs after a body that is not a JSON object, such as a gateway's page: reading a property of it is an error.
+
+    Runs also if the action reached its limit.timeout: according to the reference its status is then Cancelled, a status
+    that no runAfter can name.
+    """
+    return {**_add_failure("@" + _NO_OUTCOME), "runAfter": {"Check_outcome": ["Failed", "Skipped"]}}
+
+
+def _check_all_outcomes() -> Json:
+    message = (
+        "@if(empty(variables('failures')), 'The loop over the models failed; see its action Refresh.', "
+        "join(variables('failures'), ' '))"
+    )
+    error = {"code": "RefreshFailed", "message": message}
+    return {
+        "type": "If",
+        "expression": {
+            "and": [
+                {"equals": ["@actions('For_each_model')?['status']", "Succeeded"]},
+                {"equals": ["@empty(variables('failures'))", True]},
+            ]
+        },
+        "actions": {"Respond_completed": _response(200, {"status": "Completed"}, {})},
+        "else": {
+            "actions": {
+                "Respond_failed": _response(424, {"status": "Failed", "error": error}, {}),
+                "Terminate_as_failed": {
+                    "type": "Terminate",
+                    "inputs": {"runStatus": "Failed", "runError": error},
+                    # also if the caller has stopped waiting for the answer
+                    "runAfter": {"Respond_failed": [*_ENDED, "Skipped"]},
+                },
+            }
+        },
+        "runAfter": {"For_each_model": [*_ENDED, "Skipped"]},
+    }
+
+
+def _response(code: int, body: Json, after: Json) -> Json:
+    """Asynchronous: a caller over HTTP gets 202 at once and polls until this answer is available."""
+    return {
+        "type": "Response",
+        "kind": "Http",
+        "operationOptions": "Asynchronous",
+        "inputs": {"statusCode": code, "headers": {"Content-Type": "application/json"}, "body": body},
+        "runAfter": after,
+    }

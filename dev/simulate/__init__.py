@@ -1,0 +1,1 @@
+"""`dev.py simulate`: many simulated days of the app, played in parallel."""

@@ -1,0 +1,85 @@
+"""Which invocation of a function the running code belongs to, as the platform's worker knows it.
+
+The worker knows it in two ways, and this module copies both. An asyncio task carries the id of the invocation that
+made it, and so do the tasks it makes. Code outside a task has the id of a thread-local variable, which the worker sets
+on its own threads while they run a synchronous function. Other threads (`asyncio.to_thread`, a `ThreadPoolExecutor` of
+the app, `threading.Thread`) have none, unless the app sets it there itself:
+
+    context.thread_local_storage.invocation_id = context.invocation_id
+
+Context variables have no effect: `asyncio.to_thread` copies them, but the worker does not read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import uuid
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class _Task(asyncio.Task[T]):
+    """A task with the invocation id of the task that created it."""
+
+    invocation_id: str | None = None
+
+
+def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **more: Any) -> _Task[Any]:
+    task = _Task(coro, loop=loop, **more)
+    task.invocation_id = getattr(asyncio.current_task(loop), "invocation_id", None)
+    return task
+
+
+class Invocations:
+    """The invocations that run now."""
+
+    def __init__(self) -> None:
+        self.local = threading.local()
+        """The value of `context.thread_local_storage`."""
+        self._running: set[str] = set()
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Gives the tasks of a loop their invocation ids."""
+        loop.set_task_factory(_make_task)
+
+    @contextlib.contextmanager
+    def synchronous(self, invocation_id: str) -> Iterator[None]:
+        """A block of code on this thread that belongs to an invocation."""
+        self.local.invocation_id = invocation_id
+        self._running.add(invocation_id)
+        try:
+            yield
+        finally:
+            self._running.discard(invocation_id)
+            self.local.invocation_id = None
+
+    async def asynchronous(self, invocation_id: str, running: Coroutine[Any, Any, T]) -> T:
+        """Awaits the coroutine of a function as an invocation. The current task must be one of a watched loop and must
+        run nothing else."""
+        task: Any = asyncio.current_task()
+        task.invocation_id = invocation_id
+        self.local.invocation_id = invocation_id  # on the loop's thread, where it stays until the next one
+        self._running.add(invocation_id)
+        try:
+            return await running
+        finally:
+            self._running.discard(invocation_id)
+
+    def current(self) -> str | None:
+        """The invocation of the calling code; it may have ended."""
+        with contextlib.suppress(RuntimeError):  # no loop runs on this thread
+            invocation_id: str | None = getattr(asyncio.current_task(), "invocation_id", None)
+            if invocation_id is not None:
+                return invocation_id
+        return getattr(self.local, "invocation_id", None)
+
+    def runs(self, invocation_id: str) -> bool:
+        return invocation_id in self._running
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,55 @@
+"""Orchestration versions: which instances this host runs.
+
+An instance keeps the version it was started with. A host has a version of its own (`defaultVersion` in host.json) and a
+rule for instances of other versions. The rule also decides whether it
+leaves the others alone or fails them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+MatchStrategy = Literal["None", "Strict", "CurrentOrOlder"]
+FailureStrategy = Literal["Reject", "Fail"]
+MISMATCH = "VersionMismatch: Orchestration version did not comply with Worker Versioning"
+"""The output of an instance that fails because of its version."""
+
+_NUMBERS = re.compile(r"\d+(\.\d+){1,3}", re.ASCII)
+
+
+@dataclass(slots=True)
+class Versioning:
+    """The version of a host and its rule for the others.
+
+    `match`: "CurrentOrOlder" runs instances of the host's version and older ones, "Strict" only those of the host's
+    version, "None" all. `failure`: what happens to the others: "Reject" leaves them as they are, with their messages,
+    until a host comes that runs them; "Fail" fails them.
+    """
+
+    default: str | None = None
+    match: MatchStrategy = "CurrentOrOlder"
+    failure: FailureStrategy = "Reject"
+
+    def runs(self, version: str | None) -> bool:
+        """Whether the host runs instances of a version; None: of those started without one."""
+        if self.match == "Strict":
+            return (version or "") == (self.default or "")
+        return self.match == "None" or compare(version, self.default) <= 0
+
+
+def compare(one: str | None, other: str | None) -> int:
+    """Below, at or above zero as `one` is older than, the same as or newer than `other`.
+
+    As DurableTask.Core does it: no version is older than any; versions of two to four numbers ("1.10") are compared as
+    numbers, and what is missing is older than what is there (1.0 before 1.0.0); all others ("2", "v3") as texts without
+    regard to case, so that "10" comes before "9".
+    """
+    one, other = (one or "").strip(), (other or "").strip()
+    if not one or not other:
+        return bool(one) - bool(other)
+    if _NUMBERS.fullmatch(one) and _NUMBERS.fullmatch(other):
+        numbers, others = ([int(n) for n in v.split(".")] for v in (one, other))
+        return (numbers > others) - (numbers < others)
+    return (one.upper() > other.upper()) - (one.upper() < other.upper())

@@ -1,0 +1,83 @@
+"""A second process with the HTTP functions only, as where HTTP and durable functions scale apart."""
+
+from __future__ import annotations
+
+from devhost_tests.conftest import Start
+from devhost_tests.process import Client
+
+
+def call(host: Client, method: str, *args: object) -> object:
+    return host.post(f"/api/v1/client/{method}", json={"args": args}).json()
+
+
+def test_http_functions_run_in_another_process(start: Start) -> None:
+    """Orchestrations started by it run in the first one; what the app keeps in a process is not shared."""
+    engine = start()
+    http = start("--http-only")
+    assert http.base not in ("", engine.base)
+    http.post("/api/v1/start/calls/i", json={"name": "count_up"})
+    counted = engine.ended("i")["output"]
+    assert counted.split()[1] == "1"
+    assert http.get("/api/v1/count").text.split()[1] == "0"
+    assert engine.get("/api/v1/count").text == counted
+    assert http.get("/api/v1/count").text.split()[0] != counted.split()[0]
+
+
+def test_the_client_and_the_management_api_work_there(start: Start) -> None:
+    """Every URL that it hands out leads through the process that was asked."""
+    start()
+    http = start("--http-only")
+    links = http.post("/api/v1/start/waits/i", json=1).json()
+    assert links["statusQueryGetUri"].startswith(http.base)
+    http.becomes("i", "Running")
+    location = http.manage("GET", "/instances/i").headers["Location"]
+    assert location.startswith(http.base)
+    assert http.manage("POST", "/instances/i/raiseEvent/go", json={"a": 1}).status_code == 202
+    assert http.ended("i")["output"] == [None, 1, {"a": 1}]
+    assert call(http, "signal_entity", {"entity": ["total", "k"]}, "add", 2) == {"returned": None}
+    assert http.post("/admin/functions/tick", json={}).status_code == 202
+    assert http.post("/admin/devhost/faults", json={"latency": 0}).status_code == 200
+
+
+def test_it_outlives_the_engine(start: Start) -> None:
+    """While the engine is away its requests are answered 502; when it is back, on whatever port, all goes on."""
+    engine = start()
+    http = start("--http-only")
+    engine.kill()
+    assert http.manage("GET", "/instances/i").status_code == 502
+    assert http.get("/api/v1/text").text == "just text"
+    start()
+    http.post("/api/v1/start/generations/i", data="0")
+    assert http.ended("i")["output"] == "end"
+
+
+def test_keys_are_those_of_the_engine(start: Start) -> None:
+    """It is one app, whichever process is asked."""
+    engine = start("--keys")
+    engine.said("devhost keys")
+    key = engine.log.partition("host key ")[2].partition(",")[0]
+    http = start("--http-only")
+    assert http.get("/api/v1/text").status_code == 401
+    assert http.get(f"/api/v1/text?code={key}").status_code == 200
+    assert http.get("/admin/devhost/lost-logs").status_code == 401
+    assert http.manage("GET", "/instances/i").status_code == 404
+
+
+def test_lost_lines_are_its_own(start: Start) -> None:
+    """Each process says what it lost."""
+    engine = start()
+    http = start("--http-only")
+    http.get("/api/v1/logs/to-thread")
+    assert http.get("/admin/devhost/lost-logs").json()["count"] == 1
+    assert engine.get("/admin/devhost/lost-logs").json()["count"] == 0
+
+
+def test_without_an_engine_it_does_not_start(start: Start) -> None:
+    """Neither on a state that was never used nor on one whose devhost has ended."""
+    nobody = start("--http-only")
+    assert nobody.stop() == 2
+    assert "no devhost runs on the state" in nobody.log
+    start().stop()
+    late = start("--http-only")
+    assert late.stop() == 2
+    assert "no devhost runs on the state" in late.log

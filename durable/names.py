@@ -1,0 +1,28 @@
+"""The names of functions, entities and events, as the engine knows them: each stands here and at its definition."""
+
+REFRESH_REQUEST = "refresh_request"
+REFRESH_RUN = "refresh_run"
+DELIVER_CALLBACK = "deliver_callback"
+
+DATASET_QUEUE = "dataset_queue"
+"""The entity; its key is the dataset id (GUID in lower case, with hyphens)."""
+
+TIMER_HEARTBEAT = "timer_heartbeat"
+"""The entity; its key is the name of a timer function."""
+
+READ_HISTORY = "read_history"
+POST_REFRESH = "post_refresh"
+READ_REFRESH = "read_refresh"
+CANCEL_REFRESH = "cancel_refresh"
+START_RUN = "start_run"
+NOTIFY_REQUESTS = "notify_requests"
+READ_RUN = "read_run"
+NOTIFY_CALLBACKS = "notify_callbacks"
+CALL_BACK = "call_back"
+
+CANCEL_EVENT = "Cancel"
+"""Tells a request that a caller cancelled it."""
+CALLBACK_EVENT = "CallbackAdded"
+"""Tells a request that a receiver waits for a callback, if that came after its start."""
+ENDED_EVENT = "Ended"
+"""Tells a callback that its request has ended."""

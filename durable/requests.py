@@ -1,0 +1,56 @@
+"""Requests and runs, read from the engine's instances."""
+
+from typing import TypeVar
+
+from durable import names
+from durable.codec import NotUnderstoodError, decode
+from durable.engine import Engine
+from durable.instance import Instance
+from refresh.ids import REQUEST_ID
+from refresh.request.state import RequestOutcome, RequestState, Standing
+from refresh.request.stored import StoredRequest, outcome_by_engine
+from refresh.run.status import RunStatus
+
+T = TypeVar("T")
+
+
+async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
+    """A request by its id; None if there is none. Raises EngineUnavailable."""
+    if not REQUEST_ID.fullmatch(request_id):
+        return None
+    instance = await engine.status(request_id)
+    return request_of(instance) if instance else None
+
+
+def request_of(instance: Instance) -> StoredRequest | None:
+    """An instance as a request; None if it is of another kind, or this code cannot read its input."""
+    if instance.name != names.REFRESH_REQUEST:
+        return None
+    try:
+        state: RequestState = decode(instance.input, RequestState)
+    except NotUnderstoodError:
+        return None
+    outcome = _decoded(instance.custom_status, RequestOutcome)
+    if outcome is None and not instance.alive:
+        outcome = outcome_by_engine(state, instance.status, instance.output, instance.updated)
+    return StoredRequest(
+        id=instance.id,
+        engine_status=instance.status,
+        state=state,
+        standing=_decoded(instance.custom_status, Standing) or state.standing,
+        outcome=outcome,
+        updated=instance.updated,
+    )
+
+
+def run_status_of(instance: Instance | None) -> RunStatus:
+    """The custom status of a run; an empty one if there is no such run (any more), or it cannot be read."""
+    return (_decoded(instance.custom_status, RunStatus) if instance else None) or RunStatus()
+
+
+def _decoded(value: object, kind: type[T]) -> T | None:
+    try:
+        found: T = decode(value, kind)
+    except NotUnderstoodError:
+        return None
+    return found

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Before `azd provision`: checks what Bicep cannot check early, and makes what Bicep cannot make.
+
+* With AUTH_MODE entra: the callers must be named. Creates the app registration that callers request tokens for, unless
+  SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
+* Fixes the first day of the budget, which Azure does not let change.
+
+Exit code 1 with a sentence when something is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+GUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+CALLER = re.compile(rf"{GUID}:{GUID}")
+GRAPH = {
+    "AzureCloud": "https://graph.microsoft.com",
+    "AzureUSGovernment": "https://graph.microsoft.us",
+    "AzureChinaCloud": "https://microsoftgraph.chinacloudapi.cn",
+}
+Runner = Callable[[list[str]], str]
+"""Runs a command; returns its output. Raises HookFailed."""
+
+NO_CALLERS = """\
+AUTH_MODE entra needs the identities that may call: the application id and the object id of each.
+  az ad sp show --id OBJECT_ID --query "{applicationId:appId, objectId:id}"     (OBJECT_ID: Data Factory, Properties)
+  azd env set CALLERS "applicationId:objectId,applicationId:objectId"
+Or let every caller in that has a function key:  azd env set AUTH_MODE key"""
+
+
+class HookFailed(Exception):  # noqa: N818
+    """The deployment cannot go on; the message says what to do."""
+
+
+def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
+    """Checks and sets. Raises HookFailed."""
+    check_callers(environ)
+    if not environ.get("BUDGET_START_DATE"):
+        run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])
+    if (environ.get("AUTH_MODE") or "entra") == "entra" and not environ.get("SIGN_IN_CLIENT_ID"):
+        client_id = register(environ["AZURE_ENV_NAME"], run)
+        run(["azd", "env", "set", "SIGN_IN_CLIENT_ID", client_id])
+        # infra/hooks/after_down.py deletes only what this hook has created
+        run(["azd", "env", "set", "SIGN_IN_CREATED", client_id])
+
+
+def check_callers(environ: Mapping[str, str]) -> None:
+    """Raises HookFailed when CALLERS is missing or malformed."""
+    if (environ.get("AUTH_MODE") or "entra") != "entra":
+        return
+    pairs = [pair.strip() for pair in environ.get("CALLERS", "").split(",") if pair.strip()]
+    if not pairs:
+        raise HookFailed(NO_CALLERS)
+    for pair in pairs:
+        if not CALLER.fullmatch(pair):
+            raise HookFailed(f"CALLERS: {pair!r} is not applicationId:objectId, two GUIDs.\n{NO_CALLERS}")
+
+
+def register(environment_name: str, run: Runner) -> str:
+    """Creates the app registration and its service principal; returns the client id."""
+    name = f"Power BI refresh service ({environment_name})"
+    created = json.loads(
+        run(
+            [
+                "az",
+                "ad",
+                "app",
+                "create",
+                "--display-name",
+                name,
+                "--sign-in-audience",
+                "AzureADMyOrg",
+                "--output",
+                "json",
+            ]
+        )
+    )
+    client_id, object_id = str(created["appId"]), str(created["id"])
+    cloud = run(["az", "cloud", "show", "--query", "name", "--output", "tsv"]).strip()
+    # tokens of version 2: their issuer is the one that modules/functionApp.bicep names
+    change = {"api": {"requestedAccessTokenVersion": 2}, "identifierUris": [f"api://{client_id}"]}
+    run(
+        [
+            *("az", "rest", "--method", "PATCH", "--body", json.dumps(change)),
+            *("--uri", f"{GRAPH.get(cloud, GRAPH['AzureCloud'])}/v1.0/applications/{object_id}"),
+            *("--headers", "Content-Type=application/json"),
+        ]
+    )
+    # managed identities can request tokens only for a registration that has a service principal in the tenant
+    run(["az", "ad", "sp", "create", "--id", client_id, "--output", "none"])
+    return client_id
+
+
+def run_command(command: list[str]) -> str:
+    """Runs a program of the PATH. Raises HookFailed."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise HookFailed(f"{command[0]} is not installed.")
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise HookFailed(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def main() -> int:
+    """0, or 1 with the reason."""
+    try:
+        prepare(os.environ, run_command, datetime.now(UTC))
+    except HookFailed as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

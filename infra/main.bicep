@@ -1,0 +1,195 @@
+// The whole deployment: a resource group and everything in it. `azd up` runs this file; `azd down` deletes the group.
+// With rights on one resource group only, deploy resources.bicep into it.
+
+targetScope = 'subscription'
+
+import { callerType, tuningType } from 'types.bicep'
+
+@description('Name of the azd environment. It is part of the name of the resource group and of the tags.')
+@minLength(1)
+@maxLength(48)
+param environmentName string
+
+@description('Region of all resources. On the plan FlexConsumption, a region that offers it (az functionapp list-flexconsumption-locations).')
+@minLength(1)
+param location string
+
+@description('Name of the resource group.')
+@minLength(1)
+@maxLength(90)
+param resourceGroupName string = 'rg-${environmentName}'
+
+@description('Hosting plan. ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
+@allowed(['FlexConsumption', 'ElasticPremium'])
+param plan string = 'FlexConsumption'
+
+@description('Version of Python that runs the app.')
+@allowed(['3.11', '3.12', '3.13'])
+param pythonVersion string = '3.12'
+
+@description('Who may call. entra: the listed callers, by their managed identity. key: every caller with a function key.')
+@allowed(['entra', 'key'])
+param authMode string = 'entra'
+
+@description('Client id of the app registration that callers request tokens for. Required with authMode entra; the hook before provisioning creates the registration.')
+param signInClientId string = ''
+
+@description('The identities that may call, with authMode entra. Both locks (the platform\'s sign-in and the app\'s own list) are fed from this list.')
+param callers callerType[] = []
+
+@description('Ids of the workspaces whose semantic models may be refreshed. All workspaces if empty.')
+param allowedWorkspaces string[] = []
+
+@description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
+param callbackAllowedHosts string[] = []
+
+@description('Cloud of the Power BI tenant.')
+@allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
+param powerBiCloud string = 'public'
+
+@description('Reach the storage account over private endpoints only. The app itself stays reachable for its callers.')
+param privateNetwork bool = false
+
+@description('Instances that always run the orchestrators, activities and entities. Microsoft recommends 1 for Durable Functions on Azure Storage; 0 is cheaper, and timers may be late after idle time.')
+@allowed([0, 1, 2])
+param alwaysReadyInstances int = 1
+
+@description('Upper bound of instances.')
+@minValue(1)
+@maxValue(100)
+param maximumInstances int = 40
+
+@description('Spread the plan and the storage account over availability zones, in regions that have them.')
+param zoneRedundant bool = false
+
+@description('Where Durable Functions keeps its state.')
+@allowed(['azureStorage', 'durableTaskScheduler'])
+param backend string = 'azureStorage'
+
+@description('IP ranges that reach the Durable Task Scheduler, with backend durableTaskScheduler. An empty list denies all of them.')
+param schedulerIpAllowlist string[] = ['0.0.0.0/0']
+
+@description('Name of the task hub. A new name starts with an empty state (docs/operations.md).')
+@minLength(3)
+@maxLength(45)
+param taskHubName string = 'refreshhub'
+
+@description('Days after which ended requests and runs are purged from the storage account.')
+@minValue(1)
+@maxValue(365)
+param retentionDays int = 30
+
+@description('Days for which the log is kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Gigabytes of log a day, after which the workspace takes no more until the next day. -1: no cap.')
+@minValue(-1)
+param logDailyCapGb int = 1
+
+@description('Address that receives the alerts. Without an address the alerts only appear in the portal.')
+param alertMailAddress string = ''
+
+@description('Semantic models that must be fresh: an alert fires when one of them had no completed refresh for freshnessHours.')
+param expectedDatasets string[] = []
+
+@description('Hours without a completed refresh after which an expected model counts as stale.')
+@minValue(1)
+@maxValue(48)
+param freshnessHours int = 26
+
+@description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')
+@minValue(1)
+param throttleThreshold int = 10
+
+@description('Monthly budget of the resource group in the currency of the subscription. No budget if 0.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('First day of the budget: the first of a month. It cannot be changed later, so deploy again with the same value.')
+param budgetStartDate string = utcNow('yyyy-MM-01')
+
+@description('App settings that most deployments leave at their defaults.')
+param tuning tuningType = {}
+
+var tags = { 'azd-env-name': environmentName }
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: resourceGroupName
+  location: location
+  tags: tags
+}
+
+module resources 'resources.bicep' = {
+  name: 'resources'
+  scope: group
+  params: {
+    token: toLower(uniqueString(subscription().id, environmentName, location))
+    location: location
+    tags: tags
+    plan: plan
+    pythonVersion: pythonVersion
+    authMode: authMode
+    signInClientId: signInClientId
+    callers: callers
+    allowedWorkspaces: allowedWorkspaces
+    callbackAllowedHosts: callbackAllowedHosts
+    powerBiCloud: powerBiCloud
+    privateNetwork: privateNetwork
+    alwaysReadyInstances: alwaysReadyInstances
+    maximumInstances: maximumInstances
+    zoneRedundant: zoneRedundant
+    backend: backend
+    schedulerIpAllowlist: schedulerIpAllowlist
+    taskHubName: taskHubName
+    retentionDays: retentionDays
+    logRetentionDays: logRetentionDays
+    logDailyCapGb: logDailyCapGb
+    alertMailAddress: alertMailAddress
+    expectedDatasets: expectedDatasets
+    freshnessHours: freshnessHours
+    throttleThreshold: throttleThreshold
+    monthlyBudget: monthlyBudget
+    budgetStartDate: budgetStartDate
+    tuning: tuning
+  }
+}
+
+// The hooks in infra/hooks read these. None of them is a secret.
+
+@description('Address of the app.')
+output APP_URL string = resources.outputs.appUrl
+
+@description('Name of the function app.')
+output APP_NAME string = resources.outputs.appName
+
+@description('Resource group of the app.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Hosting plan of the app: decides how the package is deployed.')
+output PLAN string = plan
+
+@description('Backend of Durable Functions: decides which host.json is packaged.')
+output BACKEND string = backend
+
+@description('Version of Python of the app: decides for which version the package is built.')
+output PYTHON_VERSION string = pythonVersion
+
+@description('Who may call.')
+output AUTH_MODE string = authMode
+
+@description('What callers request a token for, with authMode entra.')
+output AUDIENCE string = resources.outputs.audience
+
+@description('Name of the identity that signs in to Power BI: it needs a role in the workspaces.')
+output IDENTITY_NAME string = resources.outputs.identityName
+
+@description('Client id of that identity.')
+output IDENTITY_CLIENT_ID string = resources.outputs.identityClientId
+
+@description('Object id of that identity.')
+output IDENTITY_PRINCIPAL_ID string = resources.outputs.identityPrincipalId
+
+@description('Address of the container with the deployment package.')
+output PACKAGE_CONTAINER_URL string = resources.outputs.packageContainerUrl

@@ -1,0 +1,234 @@
+// The plan and the function app: identity instead of keys everywhere, basic sign-in of the deployment sites off.
+
+import { callerType } from '../types.bicep'
+
+@description('Name of the function app.')
+param name string
+
+@description('Region.')
+param location string
+
+@description('Tags.')
+param tags object
+
+@description('Hosting plan.')
+@allowed(['FlexConsumption', 'ElasticPremium'])
+param plan string
+
+@description('Version of Python.')
+@allowed(['3.11', '3.12', '3.13'])
+param pythonVersion string
+
+@description('Spread the plan over availability zones.')
+param zoneRedundant bool
+
+@description('Instances that always run the durable functions.')
+@minValue(0)
+param alwaysReadyInstances int
+
+@description('Upper bound of instances.')
+@minValue(1)
+param maximumInstances int
+
+@description('Resource id of the identity of the app.')
+param identityId string
+
+@description('Client id of the identity of the app.')
+param identityClientId string
+
+@description('The storage account.')
+param storageAccountName string
+
+@description('The container of the deployment package.')
+param packageContainerName string
+
+@description('The Application Insights component.')
+param applicationInsightsName string
+
+@description('Subnet of the app; empty without a private network.')
+param appSubnetId string
+
+@description('Name of the task hub.')
+param taskHubName string
+
+@description('Address of the Durable Task Scheduler; empty with the backend azureStorage.')
+param schedulerEndpoint string
+
+@description('Who may call.')
+@allowed(['entra', 'key'])
+param authMode string
+
+@description('Client id of the app registration that callers request tokens for.')
+param signInClientId string
+
+@description('The identities that may call.')
+param callers callerType[]
+
+@description('The settings that the code reads, by name.')
+param ownSettings object
+
+var flex = plan == 'FlexConsumption'
+var packageUrl = '${storage.properties.primaryEndpoints.blob}${packageContainerName}'
+
+// what the Functions host reads; all of it is an address or the name of an identity, none of it a secret
+var hostSettings = union(
+  {
+    AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
+    AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
+    AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
+    AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__clientId: identityClientId
+    APPLICATIONINSIGHTS_CONNECTION_STRING: component.properties.ConnectionString
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    // host.json of the package names this setting as its hub (infra/package.py)
+    TASKHUB_NAME: taskHubName
+  },
+  empty(schedulerEndpoint)
+    ? {}
+    : {
+        DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identityClientId}'
+      },
+  // Flex Consumption refuses these; it has functionAppConfig instead
+  flex
+    ? {}
+    : {
+        FUNCTIONS_EXTENSION_VERSION: '~4'
+        FUNCTIONS_WORKER_RUNTIME: 'python'
+        // the package is read from the container with the identity, so that no file share and no key of it is needed
+        WEBSITE_RUN_FROM_PACKAGE: '${packageUrl}/app.zip'
+        WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: identityId
+      }
+)
+
+resource storage 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: storageAccountName
+}
+
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: applicationInsightsName
+}
+
+resource servicePlan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_225: availability zones are the parameter zoneRedundant, because not every region has them
+  name: 'plan-${name}'
+  location: location
+  tags: tags
+  kind: flex ? 'functionapp' : 'elastic'
+  sku: flex ? { name: 'FC1', tier: 'FlexConsumption' } : { name: 'EP1', tier: 'ElasticPremium' }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+    elasticScaleEnabled: flex ? null : true
+    maximumElasticWorkerCount: flex ? null : maximumInstances
+  }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_222: data factories and logic apps without a private network call the app; sign-in is the boundary
+  // checkov:skip=CKV_AZURE_17: callers are managed identities, which have tokens and no client certificates
+  // checkov:skip=CKV_AZURE_212: the number of instances follows the load; alwaysReadyInstances is the lower bound
+  name: name
+  location: location
+  // azd finds the app by this tag; on ElasticPremium infra/publish.py deploys instead
+  tags: flex ? union(tags, { 'azd-service-name': 'app' }) : tags
+  kind: 'functionapp,linux'
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    serverFarmId: servicePlan.id
+    httpsOnly: true
+    publicNetworkAccess: 'Enabled'
+    virtualNetworkSubnetId: empty(appSubnetId) ? null : appSubnetId
+    keyVaultReferenceIdentity: identityId
+    functionAppConfig: flex
+      ? {
+          deployment: {
+            storage: {
+              type: 'blobContainer'
+              value: packageUrl
+              authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+            }
+          }
+          runtime: { name: 'python', version: pythonVersion }
+          scaleAndConcurrency: {
+            instanceMemoryMB: 2048
+            maximumInstanceCount: maximumInstances < 40 ? 40 : maximumInstances
+            alwaysReady: alwaysReadyInstances == 0 ? [] : [{ name: 'durable', instanceCount: alwaysReadyInstances }]
+            // for Python the platform assumes 1: a start that waits for the end would occupy an instance alone
+            triggers: { http: { perInstanceConcurrency: 32 } }
+          }
+        }
+      : null
+    siteConfig: {
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      remoteDebuggingEnabled: false
+      vnetRouteAllEnabled: empty(appSubnetId) ? null : true
+      linuxFxVersion: flex ? null : 'Python|${pythonVersion}'
+      healthCheckPath: flex ? null : '/api/health'
+      minimumElasticInstanceCount: flex ? null : max(1, alwaysReadyInstances)
+      functionAppScaleLimit: flex ? null : maximumInstances
+      appSettings: map(items(union(hostSettings, ownSettings)), setting => { name: setting.key, value: setting.value })
+    }
+  }
+
+  resource scm 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
+  }
+
+  resource ftp 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: { allow: false }
+  }
+
+  resource slotNames 'config' = if (!flex) {
+    name: 'slotConfigNames'
+    // a slot that took these along at a swap would work on the state of the other one
+    properties: { appSettingNames: ['TASKHUB_NAME', 'PUBLIC_BASE_URL'] }
+  }
+
+  resource signIn 'config' = if (authMode == 'entra') {
+    // checkov takes every resource of the type sites/config for a web app of its own:
+    // checkov:skip=CKV_AZURE_13: this resource is the sign-in that the check looks for
+    // checkov:skip=CKV_AZURE_80: the app is Python
+    // checkov:skip=CKV_AZURE_88: the app writes no files; its state is in Durable Functions
+    // checkov:skip=CKV_AZURE_63: requests are telemetry of Application Insights
+    // checkov:skip=CKV_AZURE_65: errors are in Application Insights; detailed pages would only show them to callers
+    // checkov:skip=CKV_AZURE_66: as CKV_AZURE_65
+    name: 'authsettingsV2'
+    properties: {
+      platform: { enabled: true, runtimeVersion: '~1' }
+      globalValidation: {
+        // Not RedirectToLoginPage or Return401: statusUri and cancelUri carry a token of their own, and the pollers of
+        // Data Factory and Logic Apps send no other. The app answers 401 on all routes that start or show anything.
+        // The platform still refuses tokens that are not valid, and removes its own headers from what callers send.
+        requireAuthentication: false
+        unauthenticatedClientAction: 'AllowAnonymous'
+      }
+      httpSettings: { requireHttps: true }
+      login: { tokenStore: { enabled: false } }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: signInClientId
+            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          }
+          validation: {
+            allowedAudiences: ['api://${signInClientId}', signInClientId]
+            // the first lock; ALLOWED_CALLERS in settings.bicep is the second, fed from the same parameter
+            defaultAuthorizationPolicy: {
+              allowedApplications: map(callers, caller => caller.applicationId)
+              allowedPrincipals: { identities: map(callers, caller => caller.objectId) }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+output name string = app.name
+output url string = 'https://${app.properties.defaultHostName}'

@@ -1,0 +1,261 @@
+// Everything inside the resource group. main.bicep creates the group and calls this file.
+
+import { callerType, tuningType } from 'types.bicep'
+import { ownSettings } from 'settings.bicep'
+
+@description('Makes the names of the resources unique: 5 to 13 lower-case letters and digits.')
+@minLength(5)
+@maxLength(13)
+param token string = toLower(uniqueString(resourceGroup().id))
+
+@description('Region of all resources.')
+param location string = resourceGroup().location
+
+@description('Tags of all resources.')
+param tags object = {}
+
+@description('Hosting plan. ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
+@allowed(['FlexConsumption', 'ElasticPremium'])
+param plan string = 'FlexConsumption'
+
+@description('Version of Python that runs the app.')
+@allowed(['3.11', '3.12', '3.13'])
+param pythonVersion string = '3.12'
+
+@description('Who may call. entra: the listed callers, by their managed identity. key: every caller with a function key.')
+@allowed(['entra', 'key'])
+param authMode string = 'entra'
+
+@description('Client id of the app registration that callers request tokens for. Required with authMode entra; the hook before provisioning creates the registration.')
+param signInClientId string = ''
+
+@description('The identities that may call, with authMode entra. Both locks (the platform\'s sign-in and the app\'s own list) are fed from this list.')
+param callers callerType[] = []
+
+@description('Ids of the workspaces whose semantic models may be refreshed. All workspaces if empty.')
+param allowedWorkspaces string[] = []
+
+@description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
+param callbackAllowedHosts string[] = []
+
+@description('Cloud of the Power BI tenant.')
+@allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
+param powerBiCloud string = 'public'
+
+@description('Reach the storage account over private endpoints only. The app itself stays reachable for its callers.')
+param privateNetwork bool = false
+
+@description('Instances that always run the orchestrators, activities and entities. Microsoft recommends 1 for Durable Functions on Azure Storage; 0 is cheaper, and timers may be late after idle time.')
+@allowed([0, 1, 2])
+param alwaysReadyInstances int = 1
+
+@description('Upper bound of instances.')
+@minValue(1)
+@maxValue(100)
+param maximumInstances int = 40
+
+@description('Spread the plan and the storage account over availability zones, in regions that have them.')
+param zoneRedundant bool = false
+
+@description('Where Durable Functions keeps its state.')
+@allowed(['azureStorage', 'durableTaskScheduler'])
+param backend string = 'azureStorage'
+
+@description('IP ranges that reach the Durable Task Scheduler, with backend durableTaskScheduler. An empty list denies all of them.')
+param schedulerIpAllowlist string[] = ['0.0.0.0/0']
+
+@description('Name of the task hub. A new name starts with an empty state (docs/operations.md).')
+@minLength(3)
+@maxLength(45)
+param taskHubName string = 'refreshhub'
+
+@description('Days after which ended requests and runs are purged from the storage account.')
+@minValue(1)
+@maxValue(365)
+param retentionDays int = 30
+
+@description('Days for which the log is kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Gigabytes of log a day, after which the workspace takes no more until the next day. -1: no cap.')
+@minValue(-1)
+param logDailyCapGb int = 1
+
+@description('Address that receives the alerts. Without an address the alerts only appear in the portal.')
+param alertMailAddress string = ''
+
+@description('Semantic models that must be fresh: an alert fires when one of them had no completed refresh for freshnessHours.')
+param expectedDatasets string[] = []
+
+@description('Hours without a completed refresh after which an expected model counts as stale.')
+@minValue(1)
+@maxValue(48)
+param freshnessHours int = 26
+
+@description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')
+@minValue(1)
+param throttleThreshold int = 10
+
+@description('Monthly budget of the resource group in the currency of the subscription. No budget if 0.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('First day of the budget: the first of a month. It cannot be changed later, so deploy again with the same value.')
+param budgetStartDate string = utcNow('yyyy-MM-01')
+
+@description('App settings that most deployments leave at their defaults.')
+param tuning tuningType = {}
+
+// a deployment that could not work stops here, with the reason
+var signInId = authMode == 'entra' && empty(signInClientId)
+  ? fail('authMode entra needs signInClientId: the client id of an app registration that callers request tokens for.')
+  : signInClientId
+var admittedCallers = authMode == 'entra' && empty(callers)
+  ? fail('authMode entra needs callers: without one nothing could call the app.')
+  : callers
+
+module identity 'modules/identity.bicep' = {
+  name: 'identity'
+  params: { name: 'id-refresh-${token}', location: location, tags: tags }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  name: 'network'
+  params: { name: 'vnet-refresh-${token}', location: location, tags: tags, plan: plan }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  params: {
+    name: 'strefresh${token}'
+    location: location
+    tags: tags
+    zoneRedundant: zoneRedundant
+    privateOnly: privateNetwork
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
+module endpoints 'modules/privateEndpoints.bicep' = if (privateNetwork) {
+  name: 'privateEndpoints'
+  params: {
+    location: location
+    tags: tags
+    networkId: network.?outputs.networkId ?? ''
+    subnetId: network.?outputs.endpointSubnetId ?? ''
+    storageAccountId: storage.outputs.id
+    storageAccountName: storage.outputs.name
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: {
+    token: token
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+    dailyCapGb: logDailyCapGb
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
+module scheduler 'modules/scheduler.bicep' = if (backend == 'durableTaskScheduler') {
+  name: 'scheduler'
+  params: {
+    name: 'dts-refresh-${token}'
+    location: location
+    tags: tags
+    taskHubName: taskHubName
+    ipAllowlist: schedulerIpAllowlist
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
+module app 'modules/functionApp.bicep' = {
+  name: 'functionApp'
+  params: {
+    name: 'func-refresh-${token}'
+    location: location
+    tags: tags
+    plan: plan
+    pythonVersion: pythonVersion
+    zoneRedundant: zoneRedundant
+    alwaysReadyInstances: alwaysReadyInstances
+    maximumInstances: maximumInstances
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageAccountName: storage.outputs.name
+    packageContainerName: storage.outputs.packageContainerName
+    applicationInsightsName: monitoring.outputs.componentName
+    appSubnetId: network.?outputs.appSubnetId ?? ''
+    taskHubName: taskHubName
+    schedulerEndpoint: scheduler.?outputs.endpoint ?? ''
+    authMode: authMode
+    signInClientId: signInId
+    callers: admittedCallers
+    ownSettings: ownSettings({
+      powerBiCloud: powerBiCloud
+      identityClientId: identity.outputs.clientId
+      allowedWorkspaces: allowedWorkspaces
+      callbackAllowedHosts: callbackAllowedHosts
+      retentionDays: retentionDays
+      authMode: authMode
+      callers: admittedCallers
+      tuning: tuning
+    })
+  }
+  // the first start finds its roles and its way to the storage account
+  dependsOn: [endpoints]
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    componentId: monitoring.outputs.componentId
+    workspaceId: monitoring.outputs.workspaceId
+    mailAddress: alertMailAddress
+    expectedDatasets: expectedDatasets
+    freshnessHours: freshnessHours
+    throttleThreshold: throttleThreshold
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  params: { location: location, tags: tags, componentId: monitoring.outputs.componentId }
+}
+
+module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+  name: 'budget'
+  params: {
+    amount: max(1, monthlyBudget)
+    startDate: budgetStartDate
+    actionGroupId: alerts.outputs.actionGroupId
+  }
+}
+
+@description('Address of the app.')
+output appUrl string = app.outputs.url
+
+@description('Name of the function app.')
+output appName string = app.outputs.name
+
+@description('What callers request a token for, with authMode entra; empty with key.')
+output audience string = authMode == 'entra' ? 'api://${signInClientId}' : ''
+
+@description('Name of the identity of the app.')
+output identityName string = identity.outputs.name
+
+@description('Client id of the identity of the app.')
+output identityClientId string = identity.outputs.clientId
+
+@description('Object id of the identity of the app.')
+output identityPrincipalId string = identity.outputs.principalId
+
+@description('Address of the container with the deployment package.')
+output packageContainerUrl string = storage.outputs.packageContainerUrl

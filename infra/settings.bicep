@@ -1,0 +1,47 @@
+// The app settings that the code of this project reads, and nothing else. tests/unit/test_infra.py compares the names
+// with refresh/settings.py. The settings of the Functions host are in modules/functionApp.bicep.
+
+import { callerType, tuningType } from 'types.bicep'
+
+@export()
+@description('What the deployment decides about the app.')
+@sealed()
+type ownType = {
+  powerBiCloud: string
+  identityClientId: string
+  allowedWorkspaces: string[]
+  callbackAllowedHosts: string[]
+  retentionDays: int
+  authMode: string
+  callers: callerType[]
+  tuning: tuningType
+}
+
+@export()
+@description('The settings by name. A setting without a value is left out, so that the default of the code applies.')
+func ownSettings(own ownType) object => toObject(
+  filter(
+    [
+      { name: 'POWER_BI_CLOUD', value: own.powerBiCloud }
+      { name: 'POWER_BI_API_URL', value: own.tuning.?POWER_BI_API_URL ?? '' }
+      { name: 'POWER_BI_SCOPE', value: own.tuning.?POWER_BI_SCOPE ?? '' }
+      { name: 'AZURE_CLIENT_ID', value: own.identityClientId }
+      { name: 'ALLOWED_WORKSPACES', value: join(own.allowedWorkspaces, ',') }
+      { name: 'CALLBACK_ALLOWED_HOSTS', value: join(own.callbackAllowedHosts, ',') }
+      { name: 'POLL_MIN_SECONDS', value: own.tuning.?POLL_MIN_SECONDS ?? '' }
+      { name: 'POLL_MAX_SECONDS', value: own.tuning.?POLL_MAX_SECONDS ?? '' }
+      { name: 'OUTAGE_BUDGET_SECONDS', value: own.tuning.?OUTAGE_BUDGET_SECONDS ?? '' }
+      { name: 'VISIBILITY_GRACE_SECONDS', value: own.tuning.?VISIBILITY_GRACE_SECONDS ?? '' }
+      { name: 'RECHECK_SECONDS', value: own.tuning.?RECHECK_SECONDS ?? '' }
+      { name: 'RETENTION_DAYS', value: string(own.retentionDays) }
+      { name: 'EXPOSE_MANAGEMENT_URIS', value: own.tuning.?EXPOSE_MANAGEMENT_URIS ?? '' }
+      { name: 'AUTH_MODE', value: own.authMode }
+      // the second lock: the platform's sign-in (modules/functionApp.bicep) admits the same callers
+      { name: 'ALLOWED_CALLERS', value: own.authMode == 'entra' ? join(map(own.callers, caller => caller.objectId), ',') : '' }
+      { name: 'PUBLIC_BASE_URL', value: own.tuning.?PUBLIC_BASE_URL ?? '' }
+    ],
+    setting => !empty(setting.value)
+  ),
+  setting => setting.name,
+  setting => setting.value
+)

@@ -1,0 +1,56 @@
+// The shapes that main.bicep and the modules share.
+
+@export()
+@description('One caller of the app: the managed identity of a data factory, a Synapse workspace or a logic app.')
+@sealed()
+type callerType = {
+  @description('Application (client) id of the identity. The platform\'s sign-in admits this application.')
+  @minLength(36)
+  @maxLength(36)
+  applicationId: string
+
+  @description('Object id of the identity (its enterprise application). The platform\'s sign-in and the app setting ALLOWED_CALLERS admit this principal.')
+  @minLength(36)
+  @maxLength(36)
+  objectId: string
+}
+
+@export()
+@description('App settings that most deployments leave at the defaults of the code. README.md describes each.')
+@sealed()
+type tuningType = {
+  @description('Another address of the Power BI API than the one of the cloud.')
+  POWER_BI_API_URL: string?
+
+  @description('Scope of the tokens. Required with POWER_BI_API_URL.')
+  POWER_BI_SCOPE: string?
+
+  @description('Shortest pause between two reads of a refresh, in seconds.')
+  POLL_MIN_SECONDS: string?
+
+  @description('Longest pause between two reads of a refresh near its expected end, in seconds.')
+  POLL_MAX_SECONDS: string?
+
+  @description('How long Power BI may be unreachable before a refresh that was not started is given up, in seconds.')
+  OUTAGE_BUDGET_SECONDS: string?
+
+  @description('How long an accepted refresh may be missing in the refresh history before it counts as dropped, in seconds.')
+  VISIBILITY_GRACE_SECONDS: string?
+
+  @description('Interval at which a request checks its queue when no notification arrives, in seconds.')
+  RECHECK_SECONDS: string?
+
+  @description('Answer with the management URIs of Durable Functions. They carry a key to every instance of the app.')
+  EXPOSE_MANAGEMENT_URIS: ('true' | 'false')?
+
+  @description('Beginning of the URIs in answers when it is not the host name of the app, for example a gateway.')
+  PUBLIC_BASE_URL: string?
+}
+
+@export()
+@description('A value of the environment, or a default where it is not set. A pipeline hands on variables that are not set as empty texts.')
+func valueOr(value string, default string) string => empty(value) ? default : value
+
+@export()
+@description('The parts of a list that is separated by commas; spaces do not count.')
+func listOf(value string) array => filter(split(replace(value, ' ', ''), ','), part => !empty(part))

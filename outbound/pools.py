@@ -1,0 +1,219 @@
+"""Threads for calls that block, in pools of their own: what stalls in one pool takes nothing from another.
+
+The platform's worker has one pool of threads for all sync functions (as few as five), and one event loop whose default
+executor is as small. A call that blocks there for half a minute holds up orchestrators and other models. So activities
+and routes are `async`, and hand each blocking call to one of these pools.
+
+Within a pool each key (a model, the host of a callback) has a bound of its own: further calls of the same key wait
+without a thread. So a key that stalls holds few threads, and only very many of them at once can fill the pool.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from outbound import deadline
+
+T = TypeVar("T")
+
+
+class PoolBusyError(Exception):
+    """The call was not begun: too many wait already, or no thread became free in time.
+
+    `pool` is the name of the pool. Nothing was sent, and the same call may be made again later.
+    """
+
+    def __init__(self, pool: str) -> None:
+        super().__init__(f"no thread of the pool {pool} is free")
+        self.pool = pool
+
+
+@dataclass(eq=False)
+class _Call:
+    key: str
+    work: Callable[[], Any]
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class Pool:
+    """A bounded pool of threads, which are made when they are needed. Safe to use from several event loops.
+
+    `threads`: so many calls run at once; `for_each_key`: so many of one key; `waiting`: so many may wait.
+    """
+
+    def __init__(self, name: str, *, threads: int, for_each_key: int, waiting: int) -> None:
+        self.name, self.threads, self.for_each_key, self.waiting = name, threads, for_each_key, waiting
+        self._ready: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        """What a thread takes next."""
+        self._idle = threading.Semaphore(0)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._calls = 0
+        """Waiting and running."""
+        self._running: dict[str, int] = {}
+        """By key, those that are ready for a thread or have one. A key is here as long as it has a call."""
+        self._waiting: dict[str, deque[_Call]] = {}
+        """By key, those beyond its bound."""
+
+    async def run(self, function: Callable[..., T], *arguments: Any, key: str, seconds: float) -> T:
+        """What `function` returns or raises, called on a thread of the pool, with `seconds` from now in all.
+
+        Its HTTP exchanges take what is left of that time as their limit (see `outbound.deadline`). It sees the context
+        variables of the caller, and its log lines become those of the caller. Raises PoolBusyError if it was not begun.
+        When the caller is cancelled the function runs to its end all the same, and its thread is free only then.
+        """
+        lines = _Lines()
+        _watch_handlers()
+        with deadline.within(seconds):
+            context = copy_context()
+        call = _Call(key, lambda: context.run(_collected, lines, function, arguments))
+        self._enqueue(call)
+        result = asyncio.wrap_future(call.future)
+        try:
+            await asyncio.wait([result], timeout=seconds)
+            if not result.done() and self._withdraw(call):
+                raise PoolBusyError(self.name)
+            # what has begun is ended by its own limits
+            value: T = await result
+            return value
+        finally:
+            self._withdraw(call)
+            result.cancel()
+            lines.hand_over()
+
+    def _enqueue(self, call: _Call) -> None:
+        with self._lock:
+            if self._calls >= self.threads + self.waiting:
+                raise PoolBusyError(self.name)
+            self._calls += 1
+            running = self._running.get(call.key, 0)
+            if running >= self.for_each_key:
+                self._waiting.setdefault(call.key, deque()).append(call)
+                return
+            self._running[call.key] = running + 1
+        self._hand_out(call)
+
+    def _hand_out(self, call: _Call) -> None:
+        self._ready.put(call)
+        if self._idle.acquire(blocking=False) or (number := next(self._numbers)) >= self.threads:
+            return
+        # daemons, unlike those of concurrent.futures: a call that hangs must not keep the process from its end
+        threading.Thread(target=self._serve, name=f"{self.name}_{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                call = self._ready.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+                call = self._ready.get()
+            self._work(call)
+            del call
+
+    def _work(self, call: _Call) -> None:
+        begun = call.future.set_running_or_notify_cancel()
+        try:
+            result = call.work() if begun else None
+        except BaseException as error:
+            self._leave(call.key)
+            call.future.set_exception(error)
+        else:
+            self._leave(call.key)
+            if begun:
+                call.future.set_result(result)
+
+    def _leave(self, key: str) -> None:
+        """The place of a call that is over goes to the next one of its key, behind the calls of other keys."""
+        with self._lock:
+            self._calls -= 1
+            following = self._waiting[key].popleft() if key in self._waiting else None
+            if following is None:
+                self._running[key] -= 1
+                if not self._running[key]:
+                    del self._running[key]
+            elif not self._waiting[key]:
+                del self._waiting[key]
+        if following:
+            self._hand_out(following)
+
+    def _withdraw(self, call: _Call) -> bool:
+        """Takes back a call that has not begun; False if it has."""
+        if not call.future.cancel():
+            return False
+        with self._lock, contextlib.suppress(KeyError, ValueError):
+            # else it is ready already, and a thread finds it cancelled
+            self._waiting[call.key].remove(call)
+            self._calls -= 1
+            if not self._waiting[call.key]:
+                del self._waiting[call.key]
+        return True
+
+
+class _Lines:
+    """Log lines of one call, kept until the task that waits for it can log them.
+
+    The platform's worker knows by its own task or thread to which invocation a line belongs, and the host drops the
+    lines of all other threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: list[logging.LogRecord] | None = []
+
+    def keep(self, record: logging.LogRecord) -> bool:
+        """True if the line is kept, once for all handlers that it comes to; False if nobody waits any more."""
+        with self._lock:
+            if self._records is None:
+                return False
+            if not self._records or self._records[-1] is not record:
+                self._records.append(record)
+            return True
+
+    def hand_over(self) -> None:
+        """Logs what was kept, on the thread and in the task of the caller; from now on nothing is kept."""
+        with self._lock:
+            records, self._records = self._records or [], None
+        for record in records:
+            for handler in logging.getLogger().handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+
+
+_LINES: ContextVar[_Lines | None] = ContextVar("lines", default=None)
+
+
+def _collected(lines: _Lines, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    _LINES.set(lines)
+    return function(*arguments)
+
+
+def _is_for_now(record: logging.LogRecord) -> bool:
+    """A filter of handlers: False for a line that is kept for the caller's task."""
+    lines = _LINES.get()
+    return lines is None or not lines.keep(record)
+
+
+def _watch_handlers() -> None:
+    """The worker's handler, like that of any host, is one of the root logger's, and comes later than this module."""
+    for handler in logging.getLogger().handlers:
+        if _is_for_now not in handler.filters:
+            handler.addFilter(_is_for_now)
+
+
+POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)
+"""Calls of Power BI; the key is the model. Two of one model: a read of its run, and a check or a cancel beside it.
+So 31 models that stall leave room for all others, and a thread that waits for an answer costs some 60 KB."""
+CALLBACKS = Pool("callback", threads=32, for_each_key=16, waiting=1000)
+"""Callbacks; the key is the host of the receiver. Data Factory's receivers share a host, and answer within a second:
+16 at once are thousands a minute. A host that stalls leaves half of the pool to all others."""
+ENGINE = Pool("engine", threads=8, for_each_key=8, waiting=200)
+"""Blocking calls of the engine's own API, which is on this machine and answers within milliseconds."""

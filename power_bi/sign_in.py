@@ -1,0 +1,107 @@
+"""Signing in with azure.identity, and what its failures mean: does it pass, or does a person have to act?
+
+In order: a service principal or user in the environment (AZURE_CLIENT_SECRET and its like); the managed identity, if
+the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
+
+The errors of azure.identity do not tell. For a managed identity all of them, a hiccup of the endpoint as well as an
+identity that does not exist, are ClientAuthenticationError without a status, or whatever its parser raised. So the
+answers themselves are looked at as they pass through its pipeline.
+
+azure.identity takes a noticeable part of a second to import, which every cold start would pay, so it is imported when
+the first real token is asked for.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from power_bi.answers import service_error_in
+from power_bi.errors import Facts, NotSent, PowerBiError, Refused
+from refresh.text import cut
+
+REFUSALS = (400, 401, 403)
+"""A person has to act. Anything else passes: 5xx, 408, 429, no connection, nonsense."""
+CONNECT_SECONDS = 5
+READ_SECONDS = 10
+_SIGN_IN = "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"
+"""Settings that sign in as a service principal or user, although AZURE_CLIENT_ID is there, too."""
+_FEDERATED = "AZURE_FEDERATED_TOKEN_FILE"
+
+
+class SignIn:
+    """Gets a new token of `scope`. A new credential for each: those of azure.identity would repeat a rejected token."""
+
+    def __init__(self, scope: str, client_id: str | None, authority: str) -> None:
+        self._scope, self._client_id, self._authority = scope, client_id, authority
+
+    def __call__(self) -> tuple[str, float]:
+        """The token and when it expires (seconds since 1970).
+
+        Raises NotSent (SignInUnavailable) for what passes, Refused (TokenUnavailable) if a person has to act.
+        """
+        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+        answer = _LastAnswer()
+        try:
+            with self._credential(answer) as credential:
+                token = credential.get_token(self._scope)
+            return token.token, float(token.expires_on)
+        except Exception as error:  # msal's parser raises whatever an answer makes it stumble over
+            network = (ServiceRequestError, ServiceResponseError)
+            unreachable = any(isinstance(cause, network) for cause in _causes(error))
+            raise _failed(answer, error, unreachable=unreachable) from None
+
+    def _credential(self, answer: "_LastAnswer") -> Any:
+        from azure.identity import DefaultAzureCredential, EnvironmentCredential, ManagedIdentityCredential
+
+        limits: dict[str, Any] = {
+            # waiting is the business of timers
+            "retry_total": 0,
+            "connection_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "raw_response_hook": answer.keep,
+        }
+        environ: Mapping[str, str] = os.environ
+        if any(environ.get(name) for name in _SIGN_IN):
+            return EnvironmentCredential(authority=self._authority, **limits)
+        endpoint = environ.get("IDENTITY_ENDPOINT") and environ.get("IDENTITY_HEADER")
+        if endpoint or (self._client_id and not environ.get(_FEDERATED)):
+            return ManagedIdentityCredential(client_id=self._client_id, **limits)
+        return DefaultAzureCredential(authority=self._authority, **limits)
+
+
+class _LastAnswer:
+    """The last HTTP answer that azure.identity got."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.body = b""
+
+    def keep(self, response: Any) -> None:
+        """Called by azure.core with each answer."""
+        self.status, self.body = response.http_response.status_code, response.http_response.content
+
+
+def _failed(answer: _LastAnswer, error: Exception, *, unreachable: bool) -> PowerBiError:
+    """What a failure means, in the words of whoever refused, if there are any."""
+    kind = type(error).__name__
+    if answer.status is None:
+        facts = Facts(operation="get a token", service_message=cut(f"{kind}: {error}", 300))
+        return NotSent(facts, "SignInUnavailable") if unreachable else Refused(facts, "TokenUnavailable")
+    if answer.status < 400:
+        # its body is not quoted: it may hold a token
+        facts = Facts(operation="get a token", service_message=f"the answer holds no token, {kind}")
+        return NotSent(facts, "SignInUnavailable")
+    facts = Facts(
+        operation="get a token", http_status=answer.status, service_message=service_error_in(answer.body)[0].text
+    )
+    if answer.status in REFUSALS:
+        return Refused(facts, "TokenUnavailable")
+    return NotSent(facts, "SignInUnavailable")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from: azure.identity wraps a failing network in a ClientAuthenticationError."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,202 @@
+"""The answers of a queue to its operations (`refresh.queue.operations`), and the names that both use."""
+
+from typing import Literal, TypeAlias
+
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
+from refresh.messages import Message
+from refresh.scope.scope import Scope
+
+LeaveReason = Literal["Cancelled", "TimedOut"]
+ServedBy = Literal["own", "wider", "merged", "adopted"]
+
+
+# ---- names of runs and of those who wait for them -------------------------------------------------------------------
+
+
+class Turn(Message, frozen=True, kw_only=True):
+    """One incarnation of a run."""
+
+    run: str
+    incarnation: int
+
+
+class Holder(Turn, frozen=True, kw_only=True):
+    """The orchestration that claimed an incarnation of a run. `token` tells it from its duplicates."""
+
+    token: str
+
+
+class WakeUp(Message, frozen=True, kw_only=True):
+    """A request that is notified, and the name of the event that it waits for."""
+
+    request: str
+    event: str
+
+
+# ---- answers --------------------------------------------------------------------------------------------------------
+
+
+class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
+    """What a queue answers."""
+
+
+class NotUnderstood(Answer, frozen=True, kw_only=True, tag="not_understood"):
+    """The code of the queue is older than the sender's."""
+
+
+class Done(Answer, frozen=True, kw_only=True, tag="done"):
+    """The operation has no further answer."""
+
+
+class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
+    """The request waits in a run. `position` counts the runs before it; `active` is the run whose turn it is."""
+
+    run: str
+    incarnation: int
+    position: int
+    shared_with: int
+    active: Turn
+    refresh_id: str | None = None
+    posted_at: str | None = None
+    waits_for: ExternalRefresh | None = None
+    leaving: bool = False
+    """A caller asked to cancel the request."""
+    start: bool = False
+    """This request has to start the active run."""
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as a run has read them."""
+
+
+class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
+    """The run of the request has ended."""
+
+    run: str
+    outcome: Outcome
+    shared_with: int
+    served_by: ServedBy | None = None
+    names: ModelNames = ModelNames()
+
+
+class Left(Answer, frozen=True, kw_only=True, tag="left"):
+    """The request has left its run; repeated, the same answer comes again, whichever incarnation asks.
+
+    `cancel_refresh_id` is set if the refresh has to be cancelled. `next` is a run that has to be started.
+    """
+
+    reason: LeaveReason
+    run: str | None = None
+    incarnation: int = 1
+    position: int = 0
+    shared_with: int = 0
+    active: Turn | None = None
+    refresh_id: str | None = None
+    posted_at: str | None = None
+    waits_for: ExternalRefresh | None = None
+    cancel_refresh_id: str | None = None
+    next: Turn | None = None
+    names: ModelNames = ModelNames()
+
+
+class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
+    """The queue does not have the request (any more). Another incarnation of it has ended, and how is forgotten."""
+
+    next: Turn | None = None
+
+
+class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
+    """Another incarnation of the request is enrolled."""
+
+
+class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
+    """The request is not enrolled: too much waits already (see `refresh.queue.room`). `retry_after`: seconds."""
+
+    retry_after: int
+
+
+class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
+    """This incarnation of the run may not go on. `next` is a run that has to be started."""
+
+    next: Turn | None = None
+
+
+class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
+    """The run is held by the sender, and this is how it stands.
+
+    `objects`: digest of the objects of our last refresh with this scope, None if it is not known.
+    `look` is what the history held when the run was closed, None while it is open. `permit_taken_at`: when an execution
+    took the permit to POST, None if none did.
+    """
+
+    scope: Scope
+    objects: str | None = None
+    permit: int = 0
+    closed: bool = False
+    look: Look | None = None
+    permit_taken_at: str | None = None
+    refresh_id: str | None = None
+    adopted: bool = False
+    posted_at: str | None = None
+    cancel: bool = False
+    names: ModelNames = ModelNames()
+
+
+class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
+    """The run is closed. `scope` has what was added until then; `objects` as in `Claimed`."""
+
+    scope: Scope
+    objects: str | None = None
+
+
+class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
+    """The permit cannot be given back: another execution took it, at a time of ours, and posts or has posted."""
+
+    at: str
+
+
+class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
+    """The refresh is recorded. `cancel`: every member left and wants it cancelled."""
+
+    cancel: bool = False
+    wake: tuple[WakeUp, ...] = ()
+
+
+class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
+    """The outcome is kept for `wake`; `next` is the run to start."""
+
+    next: Turn | None = None
+    wake: tuple[WakeUp, ...] = ()
+
+
+class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):
+    """`next` is the incarnation to start."""
+
+    next: Turn | None = None
+
+
+EnrollAnswer: TypeAlias = Enrolled | Ended | Left | Unknown | Taken | QueueFull
+LeaveAnswer: TypeAlias = Left | Ended | Unknown | Taken
+ClaimAnswer: TypeAlias = Claimed | Superseded
+CloseAnswer: TypeAlias = Closed | Superseded
+HoldAnswer: TypeAlias = Done | Superseded
+ReopenAnswer: TypeAlias = Done | Superseded | PermitTaken
+FinishAnswer: TypeAlias = Finished | PermitTaken
+RecordAnswer: TypeAlias = Recorded | Superseded
+AnyAnswer: TypeAlias = (
+    Enrolled
+    | Ended
+    | Left
+    | Unknown
+    | Taken
+    | QueueFull
+    | Claimed
+    | Closed
+    | PermitTaken
+    | Recorded
+    | Finished
+    | Restarted
+    | Superseded
+    | Done
+    | NotUnderstood
+)

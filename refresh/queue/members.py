@@ -1,0 +1,195 @@
+"""What requests do in a queue: join a run, ask how they stand, collect their outcome, leave."""
+
+from datetime import datetime, timedelta
+
+from refresh.messages import replace
+from refresh.queue import sharing
+from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken
+from refresh.queue.memory import answer_again, collect, remember_left
+from refresh.queue.operations import AskToLeave, Enroll, Leave
+from refresh.queue.room import full
+from refresh.queue.scopes import Extent
+from refresh.queue.state import Departed, Member, Queue, Run
+
+START_WITHIN = timedelta(seconds=30)
+"""For the request that was asked to start a run, before another one is asked."""
+
+
+def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
+    """Joins a run or appends one; repeated, tells how the request stands, and its outcome once there is one."""
+    request = operation.request
+    before = queue.departed.get(request)
+    if before is not None and _comes_again(before, operation):
+        del queue.departed[request]
+    collect(queue, request)
+    departed = queue.departed.get(request)
+    if departed is not None:
+        return answer_again(queue, departed)
+    run = queue.run_of(request)
+    if run is None:
+        joined = _join(queue, operation)
+        if isinstance(joined, QueueFull):
+            if before is not None:
+                queue.departed[request] = before
+            return joined
+        run = joined
+    elif run.members[request].token != operation.token:
+        return Taken()
+    elif run.members[request].attempt == operation.attempt:
+        run.members[request] = replace(run.members[request], wake=operation.wake)
+    return _standing(queue, run, request, start=_ask_to_start(queue, operation))
+
+
+def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
+    """Takes a request out. If its outcome is already there it gets that instead; the last one out may cancel."""
+    request = operation.request
+    collect(queue, request)
+    departed = queue.departed.get(request)
+    if departed is not None:
+        return answer_again(queue, departed)
+    run = queue.run_of(request)
+    if run is None:
+        left = Left(reason=operation.reason)
+        remember_left(queue, request, operation.token, left)
+        return replace(left, next=queue.next_turn(), names=queue.names)
+    member = run.members[request]
+    if member.token != operation.token:
+        return Taken()
+    left = _left(queue, run, request, operation)
+    remember_left(queue, request, member.token, left, member.attempt)
+    return replace(left, next=queue.next_turn(), names=queue.names)
+
+
+def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
+    """A caller cancels a request. It learns that when it next asks, also if it is not enrolled (yet, or any more)."""
+    request = operation.request
+    run, departed = queue.run_of(request), queue.departed.get(request)
+    if run is not None:
+        run.members[request] = replace(run.members[request], leaving=True)
+    elif departed is None or departed.run:
+        # one that has its outcome may be backing off before it tries again
+        queue.asked[request] = queue.at
+    return Done()
+
+
+def named_run(request: str, member: Member) -> tuple[str, Member]:
+    """The id of a run that is made for a request, never used before, and the member that has counted it."""
+    made = member.runs_made + 1
+    more = f"-{made}" if made > 1 else ""
+    return f"{request}-r{member.attempt}{more}", replace(member, runs_made=made)
+
+
+def narrow(queue: Queue, run: Run) -> None:
+    """After members have left an open run: it does no more than what the others asked for."""
+    asked = {member.scope for member in run.members.values()}
+    if None in asked or not asked:
+        return
+    table = queue.scopes
+    extent = sharing.together(table, [table.extent(place) for place in asked if place is not None])
+    if extent is None:
+        return
+    run.scope = table.put(extent)
+    for request, member in run.members.items():
+        if member.scope == run.scope:
+            run.members[request] = replace(member, scope=None)
+
+
+def _comes_again(departed: Departed, operation: Enroll) -> bool:
+    """Whether this is no late duplicate, but a request that has reason to enrol again."""
+    if departed.dropped:
+        # it was thought to have ended; a duplicate would carry the time of the first
+        return operation.at > departed.at
+    return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
+
+
+def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
+    return Enrolled(
+        run=run.id,
+        incarnation=run.incarnation,
+        position=queue.runs.index(run),
+        shared_with=len(run.members) - 1,
+        active=queue.runs[0].turn,
+        refresh_id=run.refresh_id,
+        posted_at=run.posted_at,
+        waits_for=queue.blocker_of(run),
+        leaving=run.members[request].leaving,
+        start=start,
+        names=queue.names,
+    )
+
+
+def _ask_to_start(queue: Queue, operation: Enroll) -> bool:
+    """Whether this request shall start the active run: one is asked at a time, and asked again if it repeats itself."""
+    active = queue.runs[0]
+    if active.token is not None:
+        return False
+    if active.start_asked is not None:
+        request, at = active.start_asked
+        waited = datetime.fromisoformat(operation.at) - datetime.fromisoformat(at)
+        if request != operation.request and waited < START_WITHIN:
+            return False
+    active.start_asked = (operation.request, operation.at)
+    return True
+
+
+def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
+    """Enrolls a request in the first run that serves it, or can be made to; else in a new one."""
+    table = queue.scopes
+    known = len(table.objects)
+    extent = table.take_in(operation.scope)
+    run, scope = _place(queue, extent) if operation.share else (None, extent)
+    grown = extent if len(table.objects) > known else None
+    refusal = full(queue, new_run=run is None, scope=grown)
+    if refusal is not None:
+        return refusal
+    leaving = queue.asked.pop(operation.request, None) is not None
+    member = Member(operation.token, operation.at, operation.wake, attempt=operation.attempt, leaving=leaving)
+    if run is None:
+        name, member = named_run(operation.request, member)
+        run = Run(id=name, scope=table.put(extent), share=operation.share)
+        queue.runs.append(run)
+    elif table.extent(run.scope) != scope:
+        for other, before in run.members.items():
+            if before.scope is None:
+                run.members[other] = replace(before, scope=run.scope)
+        run.scope = table.put(scope)
+    run.members[operation.request] = replace(member, scope=None if extent == scope else table.put(extent))
+    return run
+
+
+def _place(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
+    """The open run that a newcomer joins, and what the run does then; None and its own scope if there is none."""
+    table = queue.scopes
+    open_runs = [(run, table.extent(run.scope)) for run in queue.runs if run.joinable]
+    for run, scope in open_runs:
+        if sharing.serves(table, scope, extent):
+            return run, scope
+    for run, scope in open_runs:
+        both = sharing.merged(table, scope, extent)
+        if both is not None:
+            return run, both
+    return None, extent
+
+
+def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
+    stood = _standing(queue, run, request, start=False)
+    del run.members[request]
+    # who leaves before the POST has no refresh to keep
+    run.kept = run.kept or (run.closed and not operation.cancel)
+    run.cancel = not (run.members or run.kept or run.adopted)
+    if not run.closed and run.members:
+        narrow(queue, run)
+    elif not run.closed:
+        queue.runs.remove(run)
+    return Left(
+        reason=operation.reason,
+        run=stood.run,
+        incarnation=stood.incarnation,
+        position=stood.position,
+        shared_with=stood.shared_with,
+        active=stood.active,
+        refresh_id=stood.refresh_id,
+        posted_at=stood.posted_at,
+        waits_for=stood.waits_for,
+        cancel_refresh_id=run.refresh_id if run.cancel else None,
+    )

@@ -1,0 +1,101 @@
+"""What a queue remembers of requests and runs that are over, and for how long.
+
+The engine repeats operations and delivers them late, and an instance id can be started again after its end. So those
+that are over are known for half an hour: a late duplicate brings no request back, and a second life of a request ends
+as the first one did.
+"""
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from refresh.messages import replace
+from refresh.queue.answers import Ended, Left, ServedBy, Unknown
+from refresh.queue.scopes import keep, put
+from refresh.queue.state import Departed, EndedRun, Queue
+from refresh.times import instant
+
+T = TypeVar("T")
+
+REMEMBERED = timedelta(minutes=30)
+"""How long requests that are over are known: longer than the engine can delay a duplicate of a message."""
+UNCOLLECTED = timedelta(hours=24)
+"""How long an outcome waits for a request that does not collect it (it was terminated by hand)."""
+FROM_THE_FUTURE = timedelta(hours=24)
+"""What is dated further ahead was dated by a wrong clock, and would be kept until that time."""
+MAX_REMEMBERED = 2_000
+"""Requests that are remembered; of more, the oldest are forgotten. A tenth of a megabyte."""
+MAX_ASKED = 500
+"""Cancelled requests that have not enrolled; of more, the oldest are forgotten."""
+MAX_ENDED = 500
+"""Runs whose outcome is kept; of more, the oldest are forgotten."""
+
+
+def ended_run(queue: Queue, run: str) -> EndedRun | None:
+    """The run with this id, if it has ended and is remembered."""
+    return next((ended for ended in queue.ended if ended.id == run), None)
+
+
+def collect(queue: Queue, request: str) -> None:
+    """Moves a request that waits for its outcome to those that have it."""
+    for ended in queue.ended:
+        waiting = ended.uncollected.pop(request, None)
+        if waiting is not None:
+            queue.departed[request] = Departed(
+                queue.at, waiting.token, ended.number, attempt=waiting.attempt, served_by=waiting.served_by
+            )
+
+
+def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
+    """What a request that is over is answered, whichever incarnation of it asks."""
+    ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
+    if ended is not None:
+        served_by = _served_by(ended, departed.served_by)
+        return Ended(
+            run=ended.id,
+            outcome=ended.outcome,
+            shared_with=ended.shared_with,
+            served_by=served_by,
+            names=queue.names,
+        )
+    left = None if departed.left is None else queue.lefts[departed.left]
+    if left is not None:
+        return replace(left, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
+    return Unknown(next=queue.next_turn())
+
+
+def remember_left(queue: Queue, request: str, token: str, left: Left, attempt: int = 1) -> None:
+    """Remembers a request that left, with its answer, of which all that leave in one situation have most in common."""
+    place = put(queue.lefts, replace(left, shared_with=0))
+    queue.departed[request] = Departed(queue.at, token, left=place, shared_with=left.shared_with, attempt=attempt)
+
+
+def forget(queue: Queue) -> None:
+    """Drops what need not be remembered any longer, by the time of the last operation."""
+    now = datetime.fromisoformat(queue.at)
+    ahead = instant(now + FROM_THE_FUTURE)
+    young, collectable = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
+    departed = {request: entry for request, entry in queue.departed.items() if young <= entry.at <= ahead}
+    queue.departed = _newest(departed, MAX_REMEMBERED)
+    queue.asked = _newest({request: at for request, at in queue.asked.items() if young <= at <= ahead}, MAX_ASKED)
+    needed = {entry.run for entry in queue.departed.values()}
+    queue.ended = [
+        ended
+        for ended in queue.ended[-MAX_ENDED:]
+        if collectable <= ended.at <= ahead and (young <= ended.at or ended.uncollected or ended.number in needed)
+    ]
+    keep(queue.lefts, {entry.left for entry in queue.departed.values() if entry.left is not None})
+    scopes = {run.scope for run in queue.runs}
+    scopes.update(member.scope for run in queue.runs for member in run.members.values() if member.scope is not None)
+    queue.scopes.give_up(scopes)
+
+
+def _newest(entries: dict[str, T], most: int) -> dict[str, T]:
+    return dict(list(entries.items())[-most:]) if len(entries) > most else entries
+
+
+def _served_by(ended: EndedRun, more: str | None) -> ServedBy | None:
+    if ended.outcome.refresh_id is None:
+        return None
+    if ended.outcome.adopted:
+        return "adopted"
+    return "wider" if more == "wider" else "merged" if more == "merged" else "own"

@@ -1,0 +1,32 @@
+"""How much may wait in a queue. A request that finds no room is told when to try again."""
+
+from refresh.queue.answers import QueueFull
+from refresh.queue.scopes import Extent
+from refresh.queue.state import Queue
+
+MAX_RUNS = 200
+"""Runs that wait, which are made one after the other."""
+MAX_MEMBERS = 5_000
+"""Requests that wait."""
+MAX_OBJECTS_WAITING = 100_000
+"""Different tables and partitions in the scopes that wait: a hundred requests that have none in common."""
+MAX_NAMES = 4_000_000
+"""Characters of their names: a hundred request bodies of 40 KB."""
+RETRY_AFTER_SECONDS = 60
+
+
+def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFull | None:
+    """The refusal of one more request, in a run of its own or not, with a scope that the table has taken in."""
+    members = sum(len(run.members) for run in queue.runs)
+    if members >= MAX_MEMBERS or (new_run and len(queue.runs) >= MAX_RUNS):
+        return QueueFull(retry_after=RETRY_AFTER_SECONDS)
+    if scope is not None and scope.digits and _too_many_objects(queue, scope):
+        return QueueFull(retry_after=RETRY_AFTER_SECONDS)
+    return None
+
+
+def _too_many_objects(queue: Queue, scope: Extent) -> bool:
+    objects = queue.scopes.objects
+    if len(objects) > MAX_OBJECTS_WAITING and (queue.scopes.used | scope.objects).bit_count() > MAX_OBJECTS_WAITING:
+        return True
+    return sum(map(len, (name for entry in objects for name in entry))) > MAX_NAMES

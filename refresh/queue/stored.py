@@ -1,0 +1,104 @@
+"""A queue as the entity stores it, and operations as the entity gets them: plain JSON values in, plain JSON values out.
+
+Reading is tolerant (`refresh.messages`). What newer code wrote and this code cannot read at all stays as it is: every
+operation is answered `NotUnderstood` until newer code is back.
+
+The engine keeps a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
+reads fail while it is rewritten. So a large queue is compressed: its ids have their beginning in common, and the names
+of its objects resemble each other.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from refresh.queue.answers import NotUnderstood
+from refresh.queue.machine import apply
+from refresh.queue.operations import AnyOperation, name_of
+from refresh.queue.state import Queue
+from refresh.times import parse_time
+
+SCHEMA = 1
+"""Raised by a change that older code would misread."""
+PACKED_ABOVE = 10_000
+"""Bytes of JSON. A queue of some sixty requests stays readable in the storage."""
+
+Json = dict[str, Any]
+
+
+class UnreadableError(ValueError):
+    """A stored queue, or an operation, that this code cannot read."""
+
+
+class Handled(NamedTuple):
+    """The answer to an operation, and the state to store; None deletes it, and with `keep` it stays as it is.
+
+    `problem`: why the operation was not understood.
+    """
+
+    answer: Any
+    state: Json | None | Literal["keep"]
+    problem: str | None = None
+
+
+def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
+    """An operation, as the engine names it and with its input, applied to a stored state. `now`: the host's clock."""
+    try:
+        queue, operation = load(stored), _operation(name, value)
+    except UnreadableError as error:
+        return Handled(msgspec.to_builtins(NotUnderstood()), None if stored in (None, "") else "keep", str(error))
+    after, answer = apply(queue, operation, now)
+    return Handled(msgspec.to_builtins(answer), None if after is None else dump(after))
+
+
+def load(stored: object) -> Queue:
+    """The queue that `dump` wrote. A deleted entity reads as an empty text: an empty queue. Raises UnreadableError."""
+    if stored in (None, ""):
+        return Queue()
+    if not isinstance(stored, dict) or stored.get("schema", SCHEMA) != SCHEMA:
+        raise UnreadableError("the stored queue is of another schema")
+    try:
+        if "packed" in stored:
+            queue = msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=Queue)
+        else:
+            queue = msgspec.convert(stored, Queue)
+    except (msgspec.DecodeError, zlib.error, ValueError, TypeError) as error:
+        raise UnreadableError(f"the stored queue: {error}") from None
+    _check(queue)
+    return queue
+
+
+def dump(queue: Queue) -> Json:
+    """The queue as plain JSON values."""
+    text = msgspec.json.encode(queue)
+    if len(text) <= PACKED_ABOVE:
+        return {"schema": SCHEMA, **msgspec.to_builtins(queue)}
+    return {"schema": SCHEMA, "packed": b64encode(zlib.compress(text, level=1)).decode()}
+
+
+def _operation(name: str, value: object) -> AnyOperation:
+    try:
+        operation: AnyOperation = msgspec.convert(value, AnyOperation)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"operation {name}: {error}") from None
+    if name_of(operation) != name:
+        raise UnreadableError(f"operation {name} came with the input of {name_of(operation)}")
+    if parse_time(operation.at) is None:
+        raise UnreadableError(f"operation {name}: `at` is no time")
+    return operation
+
+
+def _check(queue: Queue) -> None:
+    """Raises UnreadableError for a reference that leads nowhere: newer code may refer in other ways."""
+    table = queue.scopes
+    extents = {place for place, extent in enumerate(table.extents) if extent is not None}
+    frames = {place for place, frame in enumerate(table.frames) if frame is not None}
+    used = {run.scope for run in queue.runs}
+    used.update(member.scope for run in queue.runs for member in run.members.values() if member.scope is not None)
+    used_frames = {extent.frame for extent in table.extents if extent is not None}
+    lefts = {entry.left for entry in queue.departed.values() if entry.left is not None}
+    if not (used <= extents and used_frames <= frames and lefts <= set(range(len(queue.lefts)))):
+        raise UnreadableError("the stored queue refers to what it does not have")

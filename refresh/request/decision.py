@@ -1,0 +1,58 @@
+"""What a start means: a new request, one that goes on, one that has ended, or a contradiction. Decided once, purely."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome
+from refresh.request.stored import StoredRequest
+
+
+@dataclass(frozen=True)
+class New:
+    """A request is started. `submission`: which one it is under its idempotency key, from 1."""
+
+    submission: int = 1
+
+
+@dataclass(frozen=True)
+class Same:
+    """The request goes on; the caller asks again."""
+
+    request: StoredRequest
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The request has ended, and its outcome stands."""
+
+    request: StoredRequest
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Another request has this idempotency key. `keys`: in which they contradict each other."""
+
+    keys: list[str]
+
+
+Decision: TypeAlias = New | Same | Ended | Conflict
+
+
+def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) -> Decision:
+    """What a start means. `known`: the newest request under its idempotency key, and which submission that is."""
+    if known is None:
+        return New(submission + 1)
+    keys = spec.differs_from(known.state.spec)
+    if keys:
+        return Conflict(keys)
+    if known.outcome is None:
+        return Same(known)
+    return New(submission + 1) if may_start_again(known.outcome) else Ended(known)
+
+
+def may_start_again(outcome: RequestOutcome) -> bool:
+    """Whether a key is free for another submission: an activity that is run again keeps its key, and means it."""
+    if outcome.status in ("TimedOut", "Terminated"):
+        return True
+    return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

@@ -1,0 +1,93 @@
+"""How a request ends: with the outcome of its run, or without one."""
+
+from typing import assert_never
+
+from refresh.failure.catalogue import ModelNames, failure
+from refresh.history.look import ExternalRefresh
+from refresh.queue.answers import Ended, Left
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome, phase_of
+
+CANCELLED = {
+    None: "which goes on",
+    True: "which Power BI was asked to cancel",
+    False: "which could not be cancelled",
+}
+"""What became of the refresh; None: it was not to be cancelled."""
+
+
+def outcome_of_run(answer: Ended) -> RequestOutcome:
+    """The outcome of a request whose run has ended, as the queue kept it."""
+    outcome = answer.outcome
+    return RequestOutcome(
+        status=outcome.status,
+        error=outcome.error,
+        run_id=answer.run,
+        refresh_id=outcome.refresh_id,
+        shared_with=answer.shared_with,
+        served_by=answer.served_by,
+        started_at=outcome.started_at,
+        ended_at=outcome.ended_at,
+        model_name=answer.names.model,
+        workspace_name=answer.names.workspace,
+    )
+
+
+def outcome_after_leaving(
+    spec: RequestSpec, left: Left, *, cancelled: bool | None = None, trouble: str | None = None
+) -> RequestOutcome:
+    """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
+
+    `cancelled`: whether Power BI will cancel the refresh; None if that was not asked for. `trouble`: what Power BI said
+    last to the run in front.
+    """
+    detail = _where(left, cancelled)
+    if trouble:
+        detail += f"; Power BI said last: {trouble}"
+    code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
+    return RequestOutcome(
+        status=left.reason,
+        error=failure(code, spec.dataset_id, detail=detail, run_id=left.run, names=left.names),
+        run_id=left.run,
+        refresh_id=left.refresh_id,
+        shared_with=left.shared_with if left.run else None,
+        started_at=left.posted_at,
+        model_name=left.names.model,
+        workspace_name=left.names.workspace,
+    )
+
+
+def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: ModelNames) -> RequestOutcome:
+    """The outcome of a request that was cancelled between two attempts; `after` is the code of the failure."""
+    detail = f"it was about to try again after {after or 'a failure'}"
+    error = failure("RequestCancelled", spec.dataset_id, detail=detail, names=names)
+    return RequestOutcome(status="Cancelled", error=error)
+
+
+def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> RequestOutcome:
+    """The outcome of a request that cannot go on, through no fault of its caller."""
+    error = failure("InternalError", spec.dataset_id, detail=detail, names=names)
+    return RequestOutcome(status="Failed", error=error)
+
+
+def _where(left: Left, cancelled: bool | None) -> str:
+    if left.run is None:
+        return "it was not in the queue yet"
+    phase, behind = phase_of(left.position, left.refresh_id), _behind(left.waits_for)
+    match phase:
+        case "Queued":
+            return f"it was in the queue behind {left.position} other run{'s' if left.position > 1 else ''}{behind}"
+        case "WaitingForIdle":
+            return f"it was waiting for the model to be idle{behind}"
+        case "Refreshing":
+            return f"refresh {left.refresh_id} was running, {CANCELLED[cancelled]}"
+        case _:
+            assert_never(phase)
+
+
+def _behind(refresh: ExternalRefresh | None) -> str:
+    if refresh is None:
+        return ""
+    kind = f"{refresh.refresh_type} refresh" if refresh.refresh_type else "refresh"
+    since = f" since {refresh.started_at}" if refresh.started_at else ""
+    return f", with {kind} {refresh.refresh_id} running{since}"

@@ -1,0 +1,33 @@
+"""A request as the engine keeps it: its input, how it stands, and how it ended."""
+
+from refresh.failure.catalogue import failure
+from refresh.messages import Message
+from refresh.request.state import RequestOutcome, RequestState, Standing
+
+
+class StoredRequest(Message, frozen=True, kw_only=True):
+    """A request. `outcome` is None while it goes on; `standing` is how it stood when it last asked the queue."""
+
+    id: str
+    engine_status: str
+    state: RequestState
+    standing: Standing = Standing()
+    outcome: RequestOutcome | None = None
+    updated: str | None = None
+
+
+def outcome_by_engine(state: RequestState, status: str, output: object, ended_at: str | None) -> RequestOutcome:
+    """The outcome of a request that ended without saying how: it was terminated by hand, or its code failed.
+
+    `status`: the engine's word for the end. `output`: what the engine has, a reason in words.
+    """
+    terminated = status in ("Terminated", "Canceled")
+    detail = output if isinstance(output, str) else None
+    code = "RequestTerminated" if terminated else "InternalError"
+    return RequestOutcome(
+        status="Terminated" if terminated else "Failed",
+        error=failure(code, state.spec.dataset_id, detail=detail, names=state.standing.names),
+        ended_at=ended_at,
+        model_name=state.standing.model_name,
+        workspace_name=state.standing.workspace_name,
+    )

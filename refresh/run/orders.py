@@ -1,0 +1,278 @@
+"""The orders that orchestrations give to activities, and the answers.
+
+Errors of Power BI are answers, too: they are facts to decide on, and an exception would lose them on the way.
+"""
+
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from refresh.failure.catalogue import Failure, ModelNames
+from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.outcome import Outcome
+from refresh.history.progress import Progress
+from refresh.messages import Message
+from refresh.queue.answers import Holder, Turn, WakeUp
+from refresh.scope.scope import Scope
+
+A = TypeVar("A")
+
+
+class ModelRef(Message, frozen=True, kw_only=True):
+    """A semantic model. Both ids are GUIDs in lower case."""
+
+    workspace_id: str
+    dataset_id: str
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
+    """What an activity answers."""
+
+
+class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
+    """Power BI wants no calls for some seconds; None: it did not say for how long."""
+
+    seconds: float | None = None
+    error: str = ""
+
+
+class Unavailable(Answer, frozen=True, kw_only=True, tag="unavailable"):
+    """Power BI or the sign-in service could not be reached or answered with errors. Nothing was accepted."""
+
+    error: str = ""
+
+
+class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
+    """Power BI refused for good; a person has to act."""
+
+    failure: Failure
+
+
+class Broke(Answer, frozen=True, kw_only=True, tag="broke"):
+    """The activity itself failed: an exception of ours, or an answer that this code cannot read."""
+
+    error: str = ""
+
+
+class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
+    """`running` is the refresh that keeps the model busy. `look` is what to compare with after a POST.
+
+    `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
+    that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
+    `names`: of the model and its workspace, as far as they could be read.
+    """
+
+    look: Look
+    running: ExternalRefresh | None = None
+    adoptable: str | None = None
+    durations: tuple[float, ...] = ()
+    changed: bool = False
+    names: ModelNames = ModelNames()
+
+
+class Accepted(Answer, frozen=True, kw_only=True, tag="accepted"):
+    """Power BI accepted the refresh."""
+
+    refresh_id: str
+
+
+class Appeared(Answer, frozen=True, kw_only=True, tag="appeared"):
+    """Nothing was posted: a refresh that satisfies the scope is new."""
+
+    refresh_id: str
+
+
+class Blocked(Answer, frozen=True, kw_only=True, tag="blocked"):
+    """Nothing was posted: a refresh that does not satisfy the scope is new and running."""
+
+
+class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
+    """Power BI refused the POST, because another refresh is running."""
+
+
+class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
+    """It is not known whether the refresh was accepted, or another execution of this order holds the permit."""
+
+    error: str = ""
+    window: LostWindow = LostWindow()
+
+
+class Stale(Answer, frozen=True, kw_only=True, tag="stale"):
+    """Nothing was posted: the queue does not permit it (yet, or any more)."""
+
+
+class Unwanted(Answer, frozen=True, kw_only=True, tag="unwanted"):
+    """Nothing was posted: the orchestrations of all these requests have ended."""
+
+    requests: tuple[str, ...]
+
+
+class RefreshRead(Answer, frozen=True, kw_only=True, tag="refresh_read"):
+    """The refresh as it was read. `outcome` is None while it runs; `began_at` is the service's start time.
+
+    `objects`: digest of its tables and partitions.
+    """
+
+    began_at: str | None = None
+    outcome: Outcome | None = None
+    progress: Progress | None = None
+    objects: str | None = None
+
+
+class RefreshAbsent(Answer, frozen=True, kw_only=True, tag="refresh_absent"):
+    """The refresh was not there at `read_at`. `rolled_over`: newer refreshes pushed it out of the history."""
+
+    read_at: str
+    rolled_over: bool = False
+
+
+class CancelAccepted(Answer, frozen=True, kw_only=True, tag="cancel_accepted"):
+    """Power BI will try to cancel it."""
+
+
+class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
+    """The refresh had already ended."""
+
+
+class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
+    """`alive`: the orchestration has not ended. `last_error`: the last trouble with Power BI, None if all is well."""
+
+    alive: bool
+    last_error: str | None = None
+
+
+class Notified(Answer, frozen=True, kw_only=True, tag="notified"):
+    """How many events were taken, or whether a start was."""
+
+    count: int = 0
+
+
+class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
+    """The receiver took the call. `response`: what came back, in words."""
+
+    response: str
+    dataset_id: str | None = None
+    caller: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
+    """The receiver did not take the call.
+
+    `kind`: `again`, it may another time; `refused`, there is no receiver there, or not yet; `gone`, it never will.
+    `seconds`: how long it wants to be left alone.
+    """
+
+    kind: Literal["again", "refused", "gone"]
+    response: str
+    dataset_id: str | None = None
+    caller: dict[str, str] = msgspec.field(default_factory=dict)
+    seconds: float | None = None
+
+
+class NotEnded(Answer, frozen=True, kw_only=True, tag="not_ended"):
+    """The request goes on, so there is nothing to deliver yet."""
+
+
+class NoRequest(Answer, frozen=True, kw_only=True, tag="no_request"):
+    """There is no such request."""
+
+
+Trouble: TypeAlias = Throttled | Unavailable | Refused | Broke
+ReadHistoryAnswer: TypeAlias = HistoryRead | Trouble
+PostAnswer: TypeAlias = Accepted | Appeared | Blocked | Busy | AnswerLost | Stale | Unwanted | Trouble
+ReadRefreshAnswer: TypeAlias = RefreshRead | RefreshAbsent | Trouble
+CancelAnswer: TypeAlias = CancelAccepted | AlreadyEnded | Trouble
+CallBackAnswer: TypeAlias = Delivered | NotDelivered | NotEnded | NoRequest | Broke
+NotifyAnswer: TypeAlias = Notified | Broke
+ReadRunAnswer: TypeAlias = RunRead | Broke
+
+
+class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
+    """What one execution of the order came to. Unless the answer says otherwise, `execution` has started nothing."""
+
+    execution: str
+    result: PostAnswer
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
+    """What an activity is asked to do, with an answer of type A."""
+
+
+class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
+    """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
+
+    `lost`: ours may be among the new ones, begun in that window; None if it cannot. `objects`: digest of the
+    objects of our last refresh with this scope.
+    """
+
+    model: ModelRef
+    turn: Turn
+    scope: Scope
+    look: Look | None = None
+    lost: LostWindow | None = None
+    objects: str | None = None
+
+
+class PostRefresh(Order[PostResult], frozen=True, kw_only=True, tag="post_refresh"):
+    """Start the refresh, if the queue permits it to this holder of the run."""
+
+    model: ModelRef
+    holder: Holder
+    permit: int
+    scope: Scope
+    look: Look
+
+
+class ReadRefresh(Order[ReadRefreshAnswer], frozen=True, kw_only=True, tag="read_refresh"):
+    """How is the refresh doing?"""
+
+    model: ModelRef
+    turn: Turn
+    refresh_id: str
+    enhanced: bool
+    posted_at: str
+
+
+class CancelRefresh(Order[CancelAnswer], frozen=True, kw_only=True, tag="cancel_refresh"):
+    """Ask Power BI to cancel a refresh of ours."""
+
+    model: ModelRef
+    refresh_id: str
+
+
+class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
+    """Start an incarnation of a run."""
+
+    dataset_id: str
+    turn: Turn
+
+
+class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
+    """Raise the events that requests wait for."""
+
+    wake: tuple[WakeUp, ...]
+
+
+class ReadRun(Order[ReadRunAnswer], frozen=True, kw_only=True, tag="read_run"):
+    """Is the orchestration of this incarnation alive, and what was its last trouble?"""
+
+    turn: Turn
+
+
+class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_callbacks"):
+    """Tell the callbacks of a request that it has ended."""
+
+    request: str
+
+
+class CallBack(Order[CallBackAnswer], frozen=True, kw_only=True, tag="call_back"):
+    """POST the outcome of a request to a URI, which is a capability."""
+
+    request: str
+    uri: str

@@ -1,0 +1,39 @@
+"""Asks Power BI to cancel the refresh, which no request wants any more."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.messages import replace
+from refresh.run.orders import (
+    AlreadyEnded,
+    Broke,
+    CancelAccepted,
+    CancelAnswer,
+    CancelRefresh,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from refresh.run.state import Cancelling, Followed, Polling, RunState
+from refresh.run.step import Do, Moved
+from refresh.run.transitions import MAX_TRIES, with_trouble
+
+
+def step(run: RunState, phase: Cancelling, refresh: Followed) -> Do[CancelAnswer]:
+    """Asks for the cancellation."""
+    return Do(CancelRefresh(model=run.model, refresh_id=refresh.id), partial(_cancelled, run, refresh))
+
+
+def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | Broke, now: datetime) -> Moved:
+    match answer:
+        case Throttled() | Unavailable() | Broke():
+            if run.calls.failures < MAX_TRIES:
+                return with_trouble(run, answer, now, budget=False)
+        case CancelAccepted() | AlreadyEnded() | Refused():
+            pass
+        case _:
+            assert_never(answer)
+    # its end is near now, however long earlier ones took
+    followed = replace(refresh, durations=())
+    return Moved(run.to(Polling(), refresh=followed, wait=run.limits.poll_min))

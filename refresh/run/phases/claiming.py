@@ -1,0 +1,75 @@
+"""Asks the queue whether this orchestration holds the run."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.events import Event
+from refresh.failure.catalogue import failure
+from refresh.history.adoption import service_clock
+from refresh.history.look import LostWindow
+from refresh.queue.answers import ClaimAnswer, Claimed, Superseded
+from refresh.queue.operations import Claim
+from refresh.run.state import Cancelling, Claiming, Followed, Looking, Over, Polling, Reconciling, Reopening, RunState
+from refresh.run.step import Ask, Moved
+from refresh.run.transitions import failed, outcome_unknown
+from refresh.times import instant
+
+MAX_INCARNATIONS = 20
+"""A run whose orchestrations fail again and again ends, instead of starting refreshes for ever."""
+
+
+def step(run: RunState, phase: Claiming, at: str) -> Ask[ClaimAnswer]:
+    """Asks for the run."""
+    return Ask(Claim(at=at, holder=run.holder), partial(_claimed, run, phase))
+
+
+def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime) -> Moved:
+    match answer:
+        case Superseded():
+            return Moved(run.to(Over()), Event("run.superseded"))
+        case Claimed():
+            if phase.then is not None:
+                return Moved(run.to(phase.then))
+            run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
+            if run.incarnation > MAX_INCARNATIONS:
+                return _given_up(run, answer, now)
+            return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))
+        case _:
+            assert_never(answer)
+
+
+def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunState:
+    if not answer.closed or answer.look is None:
+        return run.to(Looking())
+    run = run.but(look=answer.look, late_after=answer.look.read_at)
+    if answer.refresh_id:
+        # what an earlier incarnation saw of the refresh is forgotten, so it gets the grace once more
+        return run.to(Cancelling() if answer.cancel else Polling(), refresh=_followed(run, answer, now), look=None)
+    if answer.permit_taken_at is None:
+        # no execution has used the permit, and from now on none can
+        return run.to(Reopening())
+    # an earlier incarnation of this run may have posted: its refresh is searched for before another one is made
+    window = LostWindow(since=service_clock(answer.look, answer.permit_taken_at))
+    return run.to(Reconciling(reason="lost", since=instant(now), until=run.grace_ends(now), window=window))
+
+
+def _followed(run: RunState, answer: Claimed, now: datetime) -> Followed:
+    posted_at = answer.posted_at or instant(now)
+    return Followed(
+        id=answer.refresh_id or "",
+        posted_at=posted_at,
+        began_at=posted_at,
+        visible_by=run.grace_ends(now),
+        adopted=answer.adopted,
+        durations=answer.look.durations if answer.look else (),
+    )
+
+
+def _given_up(run: RunState, answer: Claimed, now: datetime) -> Moved:
+    detail = f"its orchestration failed {MAX_INCARNATIONS} times"
+    if answer.closed and (answer.refresh_id or answer.permit_taken_at):
+        followed = _followed(run, answer, now) if answer.refresh_id else None
+        late_after = answer.look.read_at if answer.look else None
+        return outcome_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
+    return failed(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))

@@ -1,0 +1,37 @@
+"""Asks the queue for the permit to POST; from then on no request joins."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.events import Event
+from refresh.history.look import Look
+from refresh.messages import replace
+from refresh.queue.answers import CloseAnswer, Closed, Superseded
+from refresh.queue.operations import Close
+from refresh.run.state import Closing, Posting, RunState
+from refresh.run.step import Ask, Moved
+from refresh.run.transitions import superseded
+
+
+def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]:
+    """Asks for the next permit."""
+    operation = Close(at=at, holder=run.holder, permit=run.permit + 1, look=look, names=run.names)
+    return Ask(operation, partial(_closed, run, look))
+
+
+def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Moved:
+    match answer:
+        case Superseded():
+            return superseded(run, answer)
+        case Closed():
+            if answer.scope != run.scope:
+                # requests that joined since the claim added to the scope; the estimate is of the scope without them
+                look = replace(look, durations=())
+            permit = run.permit + 1
+            closed = run.to(
+                Posting(), permit=permit, look=look, late_after=look.read_at, scope=answer.scope, objects=answer.objects
+            )
+            return Moved(closed, Event("run.closed", permit=permit))
+        case _:
+            assert_never(answer)

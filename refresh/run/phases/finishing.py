@@ -1,0 +1,68 @@
+"""The end of a run: its outcome goes to the queue, the next run starts, and its members are notified."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import FinishAnswer, Finished, PermitTaken, WakeUp
+from refresh.queue.operations import Finish
+from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
+from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext
+from refresh.run.step import Ask, Do, Moved
+from refresh.run.transitions import permit_taken
+
+
+def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[FinishAnswer]:
+    """Hands the outcome to the queue."""
+    late_after = run.late_after if run.refresh and run.refresh.adopted else None
+    operation = Finish(
+        at=at,
+        holder=run.holder,
+        outcome=outcome,
+        permit=run.permit,
+        late_after=late_after,
+        objects=_objects(run, outcome),
+        execution=phase.execution,
+    )
+    return Ask(operation, partial(_finished, run))
+
+
+def _objects(run: RunState, outcome: Outcome) -> str | None:
+    """The objects of an enhanced refresh of ours that completed: they identify the next one, if its answer is lost."""
+    ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
+    return run.followed.objects if ours and outcome.status == "Completed" else None
+
+
+def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
+    match answer:
+        case PermitTaken():
+            return permit_taken(run, answer, now)
+        case Finished():
+            if answer.next is not None:
+                return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake)))
+            return Moved(_notifying(run, answer.wake))
+        case _:
+            assert_never(answer)
+
+
+def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
+    """Starts the next run. If that fails, a request of it does so on its next recheck."""
+    return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
+
+
+def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+    return Moved(_notifying(run, phase.wake))
+
+
+def _notifying(run: RunState, wake: tuple[WakeUp, ...]) -> RunState:
+    return run.to(Notifying(wake=wake) if wake else Over())
+
+
+def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
+    """Notifies the members. A lost notification costs a member the wait for its next recheck."""
+    return Do(NotifyRequests(wake=phase.wake), partial(_notified, run))
+
+
+def _notified(run: RunState, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+    return Moved(run.to(Over()))

@@ -1,0 +1,114 @@
+"""Reads the refresh until it has ended."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.failure.catalogue import failure
+from refresh.history.outcome import Outcome
+from refresh.messages import replace
+from refresh.run.orders import (
+    Broke,
+    ReadRefresh,
+    ReadRefreshAnswer,
+    RefreshAbsent,
+    RefreshRead,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from refresh.run.state import Followed, Polling, RunState
+from refresh.run.step import Do, Moved
+from refresh.run.transitions import (
+    MAX_BROKEN,
+    MAX_TRIES,
+    answered,
+    ended,
+    failed,
+    outcome_unknown,
+    reopening,
+    with_trouble,
+)
+from refresh.run.waits import UNKNOWN_AFTER, wait_to_poll
+from refresh.times import instant, parse_time, time_of
+
+
+def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnswer]:
+    """Reads the refresh."""
+    order = ReadRefresh(
+        model=run.model,
+        turn=run.turn,
+        refresh_id=refresh.id,
+        enhanced=run.known_scope.enhanced,
+        posted_at=refresh.posted_at,
+    )
+    return Do(order, partial(_read, run, refresh))
+
+
+def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, now: datetime) -> Moved:
+    match answer:
+        case RefreshRead():
+            run = answered(run).but(refresh=_seen(refresh, answer))
+            if answer.outcome is not None:
+                return _ended(run, answer.outcome)
+            moved = Moved(run)
+        case RefreshAbsent():
+            run = answered(run)
+            if answer.rolled_over:
+                # it ran, and how it ended cannot be known any more: that is no reason to run it again
+                return _ended(run, _unknown(run, "HistoryRolledOver"))
+            # what was read may be old by now: only an absence after the grace proves a drop
+            if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
+                return _dropped(run)
+            moved = Moved(run)
+        case Refused():
+            # the permission was lost on the way: the refresh goes on, so its outcome is still worth waiting for
+            moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
+        case Broke():
+            if run.calls.broken + 1 >= MAX_BROKEN:
+                return outcome_unknown(run, "InternalError", answer.error)
+            moved = with_trouble(run, answer, now, budget=False)
+        case Throttled() | Unavailable():
+            moved = with_trouble(run, answer, now, budget=False)
+        case _:
+            assert_never(answer)
+    if now - time_of(refresh.posted_at) >= UNKNOWN_AFTER:
+        return _ended(run, _unknown(run, "RefreshNeverEnded"))
+    waiting = moved.run
+    return Moved(waiting.but(wait=waiting.wait or wait_to_poll(waiting, now)), moved.event)
+
+
+def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
+    """An adopted refresh had begun before it was found: its start is what the service says."""
+    began = refresh.began_at
+    started = parse_time(answer.began_at) if refresh.adopted else None
+    if started is not None:
+        began = min(instant(started), refresh.posted_at)
+    return replace(refresh, seen=True, progress=answer.progress, objects=answer.objects, began_at=began)
+
+
+def _dropped(run: RunState) -> Moved:
+    run = run.but(posts=replace(run.posts, drops=run.posts.drops + 1))
+    if run.posts.drops >= MAX_TRIES:
+        return failed(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
+    return reopening(run, run.limits.poll_min)
+
+
+def _unknown(run: RunState, code: str) -> Outcome:
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, names=run.names)
+    return Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error)
+
+
+def _ended(run: RunState, outcome: Outcome) -> Moved:
+    refresh = run.followed
+    if not refresh.adopted or outcome.status == "Completed":
+        return ended(run, replace(outcome, adopted=refresh.adopted))
+    # not known to be ours: it may satisfy a request, never fail it
+    posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
+    run = run.but(posts=posts)
+    if posts.unproven >= MAX_TRIES:
+        # most probably all of them were ours, and one more would end as they did
+        detail = outcome.error.message if outcome.error else None
+        ids = {"dataset_id": run.dataset_id, "refresh_id": run.refresh_id}
+        return failed(run, failure("RefreshUnproven", **ids, detail=detail, names=run.names))
+    return reopening(run, 0)

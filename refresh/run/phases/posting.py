@@ -1,0 +1,75 @@
+"""Starts the refresh."""
+
+import logging
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.events import Event
+from refresh.history.look import Look
+from refresh.messages import replace
+from refresh.run.orders import (
+    Accepted,
+    AnswerLost,
+    Appeared,
+    Blocked,
+    Broke,
+    Busy,
+    PostRefresh,
+    PostResult,
+    Refused,
+    Stale,
+    Throttled,
+    Unavailable,
+    Unwanted,
+)
+from refresh.run.state import Claiming, Dropping, Finishing, Posting, Reconciling, RunState
+from refresh.run.step import Do, Moved
+from refresh.run.transitions import found, reopening, searching, with_trouble
+from refresh.times import instant
+
+
+def step(run: RunState, phase: Posting, look: Look) -> Do[PostResult]:
+    """Posts, if the queue permits it."""
+    order = PostRefresh(model=run.model, holder=run.holder, permit=run.permit, scope=run.known_scope, look=look)
+    return Do(order, partial(_posted, run))
+
+
+def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
+    if isinstance(answer, Broke):
+        # the activity may have failed before its POST or after it
+        return searching(run, AnswerLost(error=answer.error), now, broke=True)
+    execution, result = answer.execution, answer.result
+    match result:
+        case Accepted():
+            return found(run, result.refresh_id, now, adopted=False)
+        case Appeared():
+            return found(run, result.refresh_id, now, adopted=True)
+        case Busy():
+            phase = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
+            return Moved(run.to(phase), Event("refresh.refused_busy", logging.WARNING))
+        case AnswerLost():
+            return searching(run, result, now)
+        case Broke():
+            return searching(run, AnswerLost(error=result.error), now, broke=True)
+        case Blocked():
+            return reopening(run, run.limits.poll_min, execution)
+        case Unwanted():
+            return Moved(run.to(Dropping(requests=result.requests, execution=execution)))
+        case Stale():
+            # the queue was read before it showed the permit, or another orchestration holds the run: the claim tells
+            return Moved(run.to(Claiming(then=run.phase), wait=run.limits.poll_min))
+        case Throttled() | Unavailable() | Refused():
+            return _not_accepted(run, result, execution, now)
+        case _:
+            assert_never(result)
+
+
+def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, execution: str, now: datetime) -> Moved:
+    # the history may well be readable while no refresh can be started, so this outage has a beginning of its own
+    since = run.posts.failing_since
+    moved = with_trouble(run.but(calls=replace(run.calls, failing_since=since)), result, now)
+    if isinstance(moved.run.phase, Finishing):
+        return Moved(moved.run.to(Finishing(execution=execution)), moved.event)
+    posts = replace(run.posts, failing_since=moved.run.calls.failing_since)
+    return Moved(reopening(moved.run.but(posts=posts), moved.run.wait, execution).run, moved.event)

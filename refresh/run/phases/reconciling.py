@@ -1,0 +1,61 @@
+"""Searches the history after a POST without a clear answer: what is new since the look may be our refresh."""
+
+from datetime import datetime
+from functools import partial
+
+from refresh.failure.catalogue import failure
+from refresh.history.look import Look
+from refresh.messages import replace
+from refresh.polling.schedule import next_wait
+from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer, Refused
+from refresh.run.state import Reconciling, RunState
+from refresh.run.step import Do, Moved
+from refresh.run.transitions import (
+    MAX_BROKEN,
+    MAX_TRIES,
+    answered,
+    failed,
+    found,
+    outcome_unknown,
+    reopening,
+    with_trouble,
+)
+from refresh.run.waits import UNKNOWN_AFTER
+from refresh.times import time_of
+
+
+def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
+    """Compares the history with the look."""
+    lost = phase.window if phase.reason == "lost" else None
+    order = ReadHistory(
+        model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
+    )
+    return Do(order, partial(_compared, run, phase, look))
+
+
+def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
+    if isinstance(answer, Refused):
+        return failed(run, answer.failure)
+    if not isinstance(answer, HistoryRead):
+        if isinstance(answer, Broke) and run.calls.broken + 1 >= MAX_BROKEN:
+            return outcome_unknown(run, "InternalError", answer.error)
+        if now - time_of(phase.since) >= UNKNOWN_AFTER:
+            return outcome_unknown(run, "AnswerLost", answer.error)
+        return with_trouble(run, answer, now, budget=False)
+    run = answered(run).but(names=answer.names.also(run.names))
+    if answer.adoptable:
+        return found(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
+    if phase.reason == "busy" and (answer.running or answer.changed or look.running):
+        # what refused the POST is in the history: running, so the run waits behind it, or ended, so it tries again
+        return reopening(run, run.limits.poll_min)
+    # what was read may be old by now: only a look from after the grace proves that no refresh appeared
+    if time_of(answer.look.read_at) < time_of(phase.until):
+        return Moved(run.but(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
+    if phase.reason == "busy":
+        return reopening(run, run.limits.poll_max)
+    lost_since = run.posts.lost_since or phase.since
+    run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since))
+    if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
+        code = "InternalError" if phase.broke else "AnswerLost"
+        return failed(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
+    return reopening(run, run.limits.poll_min)

@@ -1,0 +1,34 @@
+"""Tells the queue which refresh the run follows."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.queue.answers import RecordAnswer, Recorded, Superseded
+from refresh.queue.operations import Record
+from refresh.run.state import Cancelling, Followed, Polling, Recording, RunState
+from refresh.run.step import Ask, Moved
+from refresh.run.transitions import superseded
+
+
+def step(run: RunState, phase: Recording, refresh: Followed, at: str) -> Ask[RecordAnswer]:
+    """Records the refresh."""
+    operation = Record(
+        at=at,
+        holder=run.holder,
+        permit=run.permit,
+        refresh_id=refresh.id,
+        posted_at=refresh.posted_at,
+        adopted=refresh.adopted,
+    )
+    return Ask(operation, partial(_recorded, run))
+
+
+def _recorded(run: RunState, answer: RecordAnswer, now: datetime) -> Moved:
+    match answer:
+        case Superseded():
+            return superseded(run, answer)
+        case Recorded():
+            return Moved(run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min))
+        case _:
+            assert_never(answer)

@@ -1,0 +1,27 @@
+"""Tells the queue which external refresh the run waits for."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.polling.schedule import next_wait
+from refresh.queue.answers import Done, HoldAnswer, Superseded
+from refresh.queue.operations import WaitBehind
+from refresh.run.state import Blocked, Looking, ReportingBlocker, RunState
+from refresh.run.step import Ask, Moved
+from refresh.run.transitions import superseded
+
+
+def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> Ask[HoldAnswer]:
+    """Reports the refresh in the way."""
+    return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocked.by, names=run.names), partial(_reported, run))
+
+
+def _reported(run: RunState, answer: HoldAnswer, now: datetime) -> Moved:
+    match answer:
+        case Superseded():
+            return superseded(run, answer)
+        case Done():
+            return Moved(run.to(Looking(), wait=next_wait(0, run.limits)))
+        case _:
+            assert_never(answer)

@@ -1,0 +1,45 @@
+"""The custom status of a run's orchestration: what a person wants to know of a run, far below the limit of 16 KB."""
+
+from datetime import datetime, timedelta
+
+from refresh.history.look import ExternalRefresh
+from refresh.history.progress import Progress
+from refresh.messages import Shown
+from refresh.run.state import RunState
+from refresh.times import instant
+
+
+class RunStatus(Shown, frozen=True, kw_only=True):
+    """`phase` is the tag of the run's phase. `waits_for` is the refresh in the way, since `waits_since`."""
+
+    phase: str = ""
+    refresh_id: str | None = None
+    adopted: bool = False
+    posted_at: str | None = None
+    progress: Progress | None = None
+    waits_for: ExternalRefresh | None = None
+    waits_since: str | None = None
+    expected_end: str | None = None
+    last_read_error: str | None = None
+    next_look_at: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+
+def status_of(run: RunState, now: datetime) -> RunStatus:
+    """The status of a run; `now` is the orchestration's own time."""
+    refresh, blocked = run.refresh, run.blocked
+    return RunStatus(
+        phase=str(type(run.phase).__struct_config__.tag),
+        refresh_id=run.refresh_id,
+        adopted=refresh is not None and refresh.adopted,
+        posted_at=refresh.posted_at if refresh else None,
+        progress=refresh.progress if refresh else None,
+        waits_for=blocked.by if blocked else None,
+        waits_since=blocked.since if blocked else None,
+        expected_end=run.expected_end,
+        last_read_error=run.calls.last_error,
+        next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,
+        model_name=run.names.model,
+        workspace_name=run.names.workspace,
+    )

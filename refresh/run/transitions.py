@@ -1,0 +1,142 @@
+"""Transitions that several phases share: trouble with Power BI and its budgets, and the ways to an end."""
+
+import logging
+from datetime import datetime
+from typing import assert_never
+
+from refresh.events import Event
+from refresh.failure.catalogue import Failure, failure
+from refresh.history.adoption import service_clock
+from refresh.history.look import LostWindow
+from refresh.history.outcome import Outcome
+from refresh.messages import replace
+from refresh.polling.schedule import backoff
+from refresh.queue.answers import PermitTaken, Superseded
+from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
+from refresh.run.state import (
+    Calls,
+    Finishing,
+    Followed,
+    Over,
+    Reconciling,
+    Recording,
+    Reopening,
+    RunState,
+    StartingNext,
+)
+from refresh.run.step import Moved
+from refresh.times import instant, time_of
+
+MAX_BROKEN = 20
+"""Exceptions of ours in a row, after a POST, before the outcome is given up as unknown."""
+MAX_TRIES = 3
+"""How often a refresh that the service dropped, or a POST whose answer was lost, is tried before the run gives up."""
+
+
+def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
+    """A call did not succeed: waits as Power BI asks, or with growing pauses, and tries again.
+
+    With `budget` the run fails once calls have failed for as long as the operator allows, else it goes on.
+    """
+    match answer:
+        case Refused():
+            return failed(run, answer.failure)
+        case Throttled():
+            # no outage: Power BI answers. Where it does not say for how long, waits grow
+            failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
+            calls = Calls(failures=failures, last_error=answer.error)
+            pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
+            waiting = run.but(wait=max(pause, run.limits.poll_min), calls=calls)
+        case Unavailable() | Broke():
+            since = run.calls.failing_since or instant(now)
+            broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
+            calls = Calls(failures=run.calls.failures + 1, broken=broken, failing_since=since, last_error=answer.error)
+            if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
+                # an exception of ours is not blamed on Power BI
+                code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
+                return failed(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
+            waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
+        case _:
+            assert_never(answer)
+    return Moved(waiting, _read_failed(run, waiting))
+
+
+def _read_failed(before: RunState, after: RunState) -> Event | None:
+    error = after.calls.last_error
+    if not error or error == before.calls.last_error:
+        return None
+    return Event("run.read_failed", logging.WARNING, error=error, waitSeconds=after.wait)
+
+
+def answered(run: RunState) -> RunState:
+    """Power BI answered: earlier failures count no more."""
+    return run if run.calls == Calls() else run.but(calls=Calls())
+
+
+def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
+    """The refresh of the run is known: it is recorded next."""
+    refresh = Followed(
+        id=refresh_id,
+        posted_at=instant(now),
+        began_at=instant(now),
+        visible_by=run.grace_ends(now),
+        adopted=adopted,
+        after_loss=after_loss,
+        durations=run.look.durations if run.look else (),
+    )
+    posts = replace(run.posts, failing_since=None, lost=0, lost_since=None)
+    event = Event("refresh.adopted" if adopted else "refresh.started", refreshId=refresh_id)
+    return Moved(answered(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
+
+
+def reopening(run: RunState, pause: float, execution: str | None = None) -> Moved:
+    """The permit came to nothing; the model is looked at again after a pause (seconds).
+
+    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    """
+    event = Event("run.reopened", after=str(type(run.phase).__struct_config__.tag), refreshId=run.refresh_id)
+    return Moved(run.to(Reopening(pause=pause, execution=execution), wait=0), event)
+
+
+def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
+    """The run ends without knowing how its refresh did: that is no reason to run it again."""
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, names=run.names)
+    adopted = run.refresh is not None and run.refresh.adopted
+    return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
+
+
+def failed(run: RunState, error: Failure) -> Moved:
+    """The run ends as Failed."""
+    return ended(run, Outcome(status="Failed", refresh_id=run.refresh_id, error=error))
+
+
+def ended(run: RunState, outcome: Outcome) -> Moved:
+    """The run has its outcome; the queue gets it next."""
+    level = logging.INFO if outcome.status == "Completed" else logging.WARNING
+    event = Event("run.ended", level, status=outcome.status, refreshId=outcome.refresh_id, error=outcome.error)
+    return Moved(run.to(Finishing(), wait=0, outcome=outcome), event)
+
+
+def permit_taken(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
+    """Another execution of the POST took the permit: its refresh is searched for before another one is made."""
+    since = service_clock(run.look, answer.at) if run.look else None
+    return searching(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
+
+
+def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
+    """It is not known whether the POST was accepted: the history is searched. `broke`: an exception of ours did it."""
+    phase = Reconciling(
+        reason="lost",
+        since=instant(now),
+        until=run.grace_ends(now),
+        window=answer.window,
+        error=answer.error or None,
+        broke=broke,
+    )
+    event = Event("refresh.answer_lost", logging.WARNING, error=answer.error)
+    return Moved(run.to(phase, wait=0, outcome=None), event)
+
+
+def superseded(run: RunState, answer: Superseded) -> Moved:
+    """This orchestration may not go on; if that made room, the next run starts."""
+    return Moved(run.to(StartingNext(next=answer.next) if answer.next else Over(), wait=0))

@@ -1,0 +1,77 @@
+"""What a refresh does: the part of a request that decides with whom it may share."""
+
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from refresh.messages import Message
+
+RefreshType = Literal["Full", "ClearValues", "Calculate", "DataOnly", "Automatic", "Defragment"]
+CommitMode = Literal["Transactional", "PartialBatch"]
+NotifyOption = Literal["NoNotification", "MailOnFailure", "MailOnCompletion"]
+
+
+class TableRef(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
+    """A table of a model, or one of its partitions, as Power BI names it."""
+
+    table: str
+    partition: str | None = None
+
+    def covers(self, other: "TableRef") -> bool:
+        """Whether a refresh of this one refreshes the other one, too: a table holds its partitions."""
+        return self.table == other.table and self.partition in (None, other.partition)
+
+    def touches(self, other: "TableRef") -> bool:
+        """Whether one of the two is, or is a part of, the other one."""
+        return self.covers(other) or other.covers(self)
+
+
+class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """The options of an enhanced refresh in canonical form, as `refresh.scope.options` checks them.
+
+    Written with Power BI's own keys. None: Power BI's default. `objects` is empty for the whole model, else sorted
+    and without duplicates.
+    """
+
+    type: RefreshType = "Full"
+    commit_mode: CommitMode | None = None
+    max_parallelism: int | None = None
+    retry_count: int | None = None
+    objects: tuple[TableRef, ...] = ()
+    apply_refresh_policy: bool | None = None
+    effective_date: str | None = None
+    timeout: str | None = None
+
+    @property
+    def whole_model(self) -> bool:
+        """Whether the refresh is of the whole model."""
+        return not self.objects
+
+
+class Scope(Message, frozen=True, kw_only=True):
+    """What a refresh does. Requests whose scopes are equal may share one refresh.
+
+    `workspace_id` is a GUID in lower case; `refresh` is None for a standard refresh.
+    """
+
+    workspace_id: str
+    refresh: RefreshOptions | None = None
+    notify_option: NotifyOption = "NoNotification"
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether Power BI runs it as an enhanced refresh, which can be read by id and cancelled."""
+        return self.refresh is not None
+
+
+def canonical_objects(objects: tuple[TableRef, ...]) -> tuple[TableRef, ...]:
+    """The same objects, sorted, without duplicates and without partitions of tables that are there as a whole."""
+    whole = {entry.table for entry in objects if entry.partition is None}
+    kept = {entry for entry in objects if entry.partition is None or entry.table not in whole}
+    return tuple(sorted(kept, key=lambda entry: (entry.table, entry.partition or "")))
+
+
+def fingerprint(scope: Scope) -> str:
+    """A short name for what a refresh does: equal scopes have the same."""
+    return sha256(msgspec.json.encode(scope, order="deterministic")).hexdigest()[:8]

@@ -1,0 +1,44 @@
+"""Times: the app's clock, and how times are written and read.
+
+Stored times are texts of one length (`2026-03-31T06:00:00.000Z`), so that they compare as texts.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{0,12}))?\s*(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII | re.IGNORECASE
+)
+
+
+def parse_time(value: object) -> datetime | None:
+    """A time in UTC, which a time without offset is taken to be; digits beyond microseconds are dropped.
+
+    None for what is no time, and for the year 1, which is how .NET writes "never".
+    """
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    date, clock, fraction, sign, hours, minutes = match.groups()
+    try:
+        time = datetime.fromisoformat(f"{date}T{clock}.{(fraction or '0')[:6]:0<6}")
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        time = time.replace(tzinfo=timezone(-offset if sign == "-" else offset)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return time if 1 < time.year < 9999 else None
+
+
+def iso(time: datetime | None) -> str | None:
+    """An aware time as `instant` writes it; None for None."""
+    return instant(time) if time else None
+
+
+def instant(time: datetime) -> str:
+    """An aware time as ISO 8601 in UTC with milliseconds and `Z`."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def time_of(text: str) -> datetime:
+    """A time that `instant` wrote. Raises ValueError for any other text."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,167 @@
+"""Faults for which Azure would refuse to import a Logic Apps workflow, or which would fail its first run.
+
+Only Azure itself can validate a definition completely (`az logic workflow` and the Validate operation of its REST API):
+the published JSON schema does not cover the inside of actions, and there is no library for it. This checks what the
+service checks at import: actions and their order, expressions and what they refer to, parameters and their values.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.callers.clients.logic_evaluate import is_reference
+from tests.callers.clients.logic_syntax import Call, ExpressionError, Literal, parse_text, walk
+
+Json = dict[str, Any]
+
+INPUTS: dict[str, tuple[str, ...]] = {
+    "AppendToArrayVariable": ("name", "value"),
+    "Foreach": (),
+    "Http": ("method", "uri"),
+    "HttpWebhook": ("subscribe", "unsubscribe"),
+    "If": (),
+    "InitializeVariable": ("variables",),
+    "Response": ("statusCode",),
+    "Terminate": ("runStatus",),
+}
+"""The action types in use, with their required inputs."""
+STATUSES = {"Succeeded", "Failed", "Skipped", "TimedOut"}
+OF_RUN = ("listcallbackurl", "triggerbody", "workflow")
+SECURE_TYPES = ("securestring", "secureobject")
+
+
+@dataclass(frozen=True)
+class Place:
+    """An action with its path, the groups of actions around it (innermost first), and the loops around it."""
+
+    path: str
+    name: str
+    body: Json
+    groups: tuple[Json, ...]
+    loops: tuple[str, ...]
+    outer: tuple[str, ...]
+
+
+def template_problems(template: Json) -> list[str]:
+    """Faults of an ARM template for a Consumption logic app."""
+    (resource,) = template["resources"]
+    own, properties = template["parameters"], resource["properties"]
+    names = [
+        name for text in _texts(template["resources"]) for name in re.findall(r"^\[parameters\('(\w+)'\)\]$", text)
+    ]
+    found = [f"the template has no parameter {name}" for name in names if name not in own]
+    found += [f"parameter {name} is not used" for name in own if name not in " ".join(_texts(template["resources"]))]
+    declared, values = properties["definition"].get("parameters", {}), properties.get("parameters", {})
+    found += [f"workflow parameter {name} has no value" for name in declared.keys() - values.keys()]
+    found += [f"the workflow declares no parameter {name}" for name in values.keys() - declared.keys()]
+    for name, parameter in {**own, **declared}.items():
+        secure = parameter["type"].lower() in SECURE_TYPES
+        if secure and "defaultValue" in parameter:
+            found.append(f"secure parameter {name} has a default value")
+        if not secure and name.lower().endswith("key"):
+            found.append(f"parameter {name} holds a key and is not secure")
+    return found + definition_problems(properties["definition"], set(declared))
+
+
+def standard_problems(workflow: Json, parameters: Json) -> list[str]:
+    """Faults of a workflow.json for a Standard logic app, with the parameters.json of that app."""
+    found = [] if workflow.get("kind") == "Stateful" else ["kind must be Stateful: others do not wait for a 202"]
+    for name, parameter in parameters.items():
+        if not re.fullmatch(r"@appsetting\('\w+'\)", str(parameter.get("value"))):
+            found.append(f"parameter {name} is not taken from an app setting")
+    return found + definition_problems(workflow["definition"], set(parameters))
+
+
+def definition_problems(definition: Json, parameters: set[str]) -> list[str]:
+    """Faults of a definition; `parameters` are the names that parameters() may take."""
+    found = [
+        f"{key} is missing" for key in ("$schema", "contentVersion", "triggers", "actions") if not definition.get(key)
+    ]
+    places = list(_places(definition.get("actions", {}), "actions"))
+    by_name = {place.name: place for place in places}
+    if len(by_name) < len(places):
+        found.append("two actions have the same name")
+    variables = {
+        variable["name"]
+        for place in places
+        if place.body.get("type") == "InitializeVariable"
+        for variable in place.body["inputs"]["variables"]
+    }
+    for place in places:
+        found += [f"{place.path}: {problem}" for problem in _action_problems(place)]
+        known = {"parameters": parameters, "variables": variables, "items": set(place.loops)}
+        earlier = _earlier(place, by_name)
+        ended = {name for name in by_name if {name, *by_name[name].outer} & earlier}
+        known |= {"actions": ended, "body": ended, "outputs": ended}
+        found += [f"{place.path}: {problem}" for problem in _expression_problems(_own_part(place.body), known)]
+    return found
+
+
+def _action_problems(place: Place) -> Iterator[str]:
+    kind, after = place.body.get("type"), place.body.get("runAfter", {})
+    if kind not in INPUTS:
+        yield f"unknown type {kind}"
+        return
+    yield from (f"input {name} is missing" for name in INPUTS[kind] if name not in place.body.get("inputs", {}))
+    yield from (f"runAfter names {name}, which is not beside it" for name in after if name not in place.groups[0])
+    yield from (f"runAfter has unknown statuses {bad}" for names in after.values() if (bad := set(names) - STATUSES))
+    if place.name in _earlier(
+        place, {name: Place("", name, body, place.groups, (), ()) for name, body in place.groups[0].items()}
+    ):
+        yield "it runs after itself"
+    if kind == "InitializeVariable" and place.outer:
+        yield "variables are initialized at the top level only"
+    if kind in ("Terminate", "Response") and place.loops:
+        yield f"{kind} is not allowed in a loop"
+
+
+def _expression_problems(value: Any, known: dict[str, set[str]]) -> Iterator[str]:
+    for text in _texts(value):
+        try:
+            calls = [node for node in walk(parse_text(text)) if isinstance(node, Call)]
+        except ExpressionError as problem:
+            yield f"{problem}, in {text}"
+            continue
+        for call in calls:
+            first = call.arguments[0] if call.arguments else None
+            name = first.value if isinstance(first, Literal) else None
+            if call.name in known and name not in known[call.name]:
+                yield f"{call.name}('{name}') refers to nothing"
+            elif call.name not in known and call.name not in OF_RUN and is_reference(call):
+                yield f"unknown function {call.name}()"
+
+
+def _places(
+    actions: Json, path: str, groups: tuple[Json, ...] = (), loops: tuple[str, ...] = (), outer: tuple[str, ...] = ()
+) -> Iterator[Place]:
+    for name, body in actions.items():
+        place = Place(f"{path}.{name}", name, body, (actions, *groups), loops, outer)
+        yield place
+        inner_loops = (*loops, name) if body.get("type") == "Foreach" else loops
+        for branch in (body.get("actions", {}), body.get("else", {}).get("actions", {})):
+            yield from _places(branch, place.path, place.groups, inner_loops, (*outer, name))
+
+
+def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
+    """The actions that have ended when an action starts, by runAfter of itself and of the actions around it."""
+    found: set[str] = set()
+    todo = [place.name, *place.outer]
+    while todo:
+        action = by_name.get(todo.pop())
+        new = set(action.body.get("runAfter", {})) - found if action else set()
+        found |= new
+        todo += new
+    return found
+
+
+def _own_part(body: Json) -> Json:
+    return {key: value for key, value in body.items() if key not in ("actions", "else")}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

@@ -1,0 +1,164 @@
+"""The app as it signs in in Azure: real tokens of a stand-in for the identity endpoint, Power BI over TLS."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dev.identity_endpoint import FAULTS
+from devhost_tests.process import KEY, ROOT, Devhost
+from tests.e2e.azure import Azure, azure
+from tests.e2e.world import CALL_SECONDS, FAST, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+CLIENT_ID = "44444444-aaaa-bbbb-cccc-000000000004"
+HICCUP = 6
+"""Answers of the endpoint that go wrong: more than azure.identity would ask for by itself within one call."""
+BUDGET = {"OUTAGE_BUDGET_SECONDS": "60"}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An app, its world, and what it found in Azure."""
+
+    world: World
+    azure: Azure
+    app: Devhost
+
+    def fault(self, fault: str, times: int | None = None) -> None:
+        """The next answers of the identity endpoint go wrong."""
+        self._control("POST", "/fault", {"fault": fault, "times": times})
+
+    def well(self) -> None:
+        """They go well again."""
+        self._control("DELETE", "/fault")
+
+    def revoke(self) -> None:
+        """All tokens handed out so far are rejected."""
+        self._control("POST", "/revoke")
+
+    def live(self, seconds: float) -> None:
+        """New tokens live so long."""
+        self._control("POST", "/tokens", {"lifeSeconds": seconds})
+
+    def _control(self, method: str, route: str, body: Json | None = None) -> None:
+        url = f"{self.azure.identity_url}/control{route}"
+        assert requests.request(method, url, json=body, timeout=CALL_SECONDS).ok
+
+
+@contextmanager
+def deployed(folder: Path, *, certificate_for: str | None = None, **settings: str) -> Iterator[Cloud]:
+    """An app in Azure, with these settings besides."""
+    named = {} if certificate_for is None else {"certificate_for": certificate_for}
+    with ExitStack() as stack:
+        found = stack.enter_context(azure(folder, **named))
+        env = {**FAST, **BUDGET, **found.settings, **settings}
+        app = stack.enter_context(Devhost(ROOT, folder / "state", "--key", KEY, "--exact-timers", env=env))
+        yield Cloud(World(app.base, found.power_bi), found, app)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One app for the tests that leave it as it was."""
+    with deployed(tmp_path_factory.mktemp("azure")) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(app: Cloud) -> Cloud:
+    """The app without a token: it signs in with its next call, and all goes well."""
+    app.well()
+    app.live(3600)
+    app.revoke()
+    return app
+
+
+def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
+    """Signed in as the app's own identity, with the resource of Power BI."""
+    told = cloud.world.refreshed(cloud.world.model())
+    assert (told.code, told.body["status"]) == (200, "Completed")
+    assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
+    assert "client_id" not in cloud.azure.identity.asked
+
+
+@pytest.mark.parametrize("fault", ["serverError", "throttled"])
+def test_a_hiccup_of_the_identity_endpoint_is_waited_for(cloud: Cloud, fault: str) -> None:
+    """Every request that began in one was a failure once."""
+    cloud.fault(fault, HICCUP)
+    before = cloud.azure.identity.calls
+    told = cloud.world.refreshed(cloud.world.model())
+    assert (told.code, told.body["status"]) == (200, "Completed")
+    assert cloud.azure.identity.calls > before + HICCUP
+
+
+def test_a_hiccup_in_the_middle_of_a_refresh_is_waited_for(cloud: Cloud) -> None:
+    """The token is revoked while the refresh runs, and at first no other one is to be had."""
+    model = cloud.world.model(seconds=2)
+    uri = cloud.world.ask(model)["statusUri"]
+    cloud.world.until(uri, lambda status: status["status"] == "Refreshing")
+    cloud.fault("serverError", 3)
+    cloud.revoke()
+    told = cloud.world.follow(uri)
+    assert (told.code, told.body["status"]) == (200, "Completed")
+    assert len(cloud.world.own(model)) == 1
+
+
+def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
+    """Several in one refresh, without a call that fails."""
+    cloud.live(2)
+    before = cloud.azure.identity.calls
+    told = cloud.world.refreshed(cloud.world.model(seconds=4))
+    assert (told.code, told.body["status"]) == (200, "Completed")
+    assert cloud.azure.identity.calls > before + 1
+
+
+def test_a_refusal_fails_at_once_in_the_words_of_the_endpoint(cloud: Cloud) -> None:
+    """A person has to act, and reads what there is to do."""
+    cloud.fault("noIdentity")
+    told = cloud.world.refreshed(cloud.world.model())
+    status, body = FAULTS["noIdentity"]
+    assert isinstance(body, dict)
+    assert told.body["status"] == "Failed"
+    error = told.body["error"]
+    assert (error["code"], error["retryable"]) == ("TokenUnavailable", False)
+    assert body["message"] in error["message"]
+    assert f"HTTP {status}" in error["message"]
+
+
+def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
+    """Neither the header that opens the endpoint nor a token."""
+    cloud.fault("serverError", 2)
+    cloud.world.refreshed(cloud.world.model())
+    log = cloud.app.log
+    assert "power_bi.error" in log
+    assert cloud.azure.identity.secret not in log
+    assert "identity-" not in log
+
+
+def test_a_hiccup_longer_than_the_budget_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """Not as a mistake of the caller's, and with a user-assigned identity as with the app's own."""
+    with deployed(tmp_path, OUTAGE_BUDGET_SECONDS="2", AZURE_CLIENT_ID=CLIENT_ID) as cloud:
+        cloud.fault("serverError")
+        told = cloud.world.refreshed(cloud.world.model())
+        assert told.body["status"] == "Failed"
+        assert told.body["error"]["retryable"] is True
+        assert cloud.azure.identity.asked["client_id"] == CLIENT_ID
+        cloud.well()
+        assert cloud.world.refreshed(cloud.world.model()).body["status"] == "Completed"
+
+
+def test_a_certificate_of_another_name_gets_no_token(tmp_path: Path) -> None:
+    """Whoever answers in the place of Power BI sees no request."""
+    with deployed(tmp_path, certificate_for="elsewhere.example", OUTAGE_BUDGET_SECONDS="1") as cloud:
+        model = cloud.world.model()
+        told = cloud.world.refreshed(model)
+        assert told.body["status"] == "Failed"
+        calls = cloud.world.truth(model)["calls"]
+    assert not any(calls.values())

@@ -1,0 +1,122 @@
+"""What stalls takes nothing with it: neither a model whose Power BI hangs nor a receiver that stays silent is felt by
+others.
+
+The stalls last until the test ends or far longer than it may take, so that a slow machine cannot make it pass.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from tests.e2e.receiver import receiving
+from tests.e2e.test_check import check
+from tests.e2e.world import FAST, WORKSPACE, World
+from tests.unit.outbound.hostile import Server, serving, silent
+
+pytestmark = pytest.mark.usefixtures("local")
+
+STALLED_MODELS = 8
+SILENT_RECEIVERS = 100
+STALL_SECONDS = 300
+"""Of a model's Power BI; the app gives a call up after 30 seconds of silence, and calls again."""
+FELT = 4.0
+"""A measured call may take so much longer beside stalls than without them: two cores play all the servers, too."""
+LEAST_SECONDS = 2.0
+"""Below this nothing is compared: a call of some milliseconds may well take ten times as long for once."""
+
+Json = dict[str, Any]
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An app of the test's own. Receivers at both names of this machine are allowed."""
+    with ExitStack() as stack:
+        service = stack.enter_context(serve(PowerBiService()))
+        env = {**FAST, "POWER_BI_API_URL": service.base_url, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost"}
+        host = stack.enter_context(Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env))
+        yield World(host.base, service.base_url)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long it took."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def measured(world: World) -> dict[str, float]:
+    """Seconds of what callers of a healthy model do."""
+    model = world.model(seconds=1)
+
+    def refresh() -> None:
+        told = world.refreshed(model)
+        assert told.body["status"] == "Completed", told.body
+
+    def checked() -> None:
+        answer = check(world, model)
+        assert answer.status_code == 200
+        assert answer.json()["ok"] is True, answer.text
+
+    return {
+        "a refresh": seconds_of(refresh),
+        "a check": seconds_of(checked),
+        "the list": seconds_of(lambda: world.listing().raise_for_status()),
+    }
+
+
+def compared(before: dict[str, float], beside: dict[str, float], record_property: Record) -> None:
+    """Nothing took much longer beside the stalls."""
+    for what, seconds in beside.items():
+        record_property("measured", f"stalls: {what} took {seconds:.1f} s, and {before[what]:.1f} s without them")
+        assert seconds < max(FELT * before[what], LEAST_SECONDS), (what, before, beside)
+
+
+def test_models_whose_power_bi_hangs_are_not_felt_by_others(world: World, record_property: Record) -> None:
+    """Eight of them, with three callers each that cannot share."""
+    before = measured(world)
+    stalled = [world.model() for _ in range(STALLED_MODELS)]
+    for model in stalled:
+        world.fault(model, "hang", "history", probability=1, seconds=STALL_SECONDS)
+        for _ in range(3):
+            world.ask(model, share=False)
+    until(lambda: all(world.truth(model)["calls"]["history"] for model in stalled), 60)
+    compared(before, measured(world), record_property)
+
+
+def test_receivers_that_stay_silent_are_not_felt_by_others(world: World, record_property: Record) -> None:
+    """A hundred, all of one host; another receiver is called at once."""
+    before = measured(world)
+    model = world.model(seconds=1)
+    with serving(silent) as server, receiving() as receiver:
+        _ask_for_callbacks(world, model, server)
+        # more than that are never called at once
+        until(lambda: len(server.peers) >= 16, 60)
+        compared(before, measured(world), record_property)
+        uri = receiver.uri.replace("127.0.0.1", "localhost")
+        began = time.monotonic()
+        assert world.post({"workspaceId": WORKSPACE, "datasetId": world.model(seconds=1), "callBackUri": uri}).ok
+        receiver.called()
+        took = time.monotonic() - began
+        record_property("measured", f"stalls: a callback beside {SILENT_RECEIVERS} silent ones took {took:.1f} s")
+        assert took < max(FELT * before["a refresh"], LEAST_SECONDS)
+
+
+def _ask_for_callbacks(world: World, model: str, server: Server) -> None:
+    port = urlsplit(server.url).port
+
+    def one(number: int) -> None:
+        uri = f"http://127.0.0.1:{port}/callback/{number}?sig=x"
+        assert world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri}).ok
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(SILENT_RECEIVERS)))

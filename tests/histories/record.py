@@ -1,0 +1,146 @@
+"""Records the histories that a release leaves in flight. From the root of the project:
+
+    PYTHONPATH=devhost/tests .venv/bin/python -m tests.histories.record
+
+It runs the app on the devhost, plays callers of every kind against the development service, and keeps of each
+orchestrator the generations that differ in the kinds of their events. They go to `tests/histories/<version>/`, where
+the version is `defaultVersion` of host.json: run it once for each version, when it is released.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
+from tests.e2e.receiver import receiving
+from tests.e2e.world import FAST, WORKSPACE, World
+
+FOLDER = Path(__file__).parent
+MAX_OF_A_KIND = 1
+"""Files that are kept of generations with the same sequence of events."""
+TABLE = {"table": "Sales"}
+EVICTED = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
+
+Json = dict[str, Any]
+
+
+def version() -> str:
+    """The version that the orchestrations of this code start with."""
+    host: Json = json.loads((ROOT / "host.json").read_text("utf-8"))
+    return str(host["extensions"]["durableTask"]["defaultVersion"])
+
+
+def main() -> int:
+    """Records, and says how many files there are."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        recorded = Path(folder) / "recorded"
+        service = stack.enter_context(serve(PowerBiService()))
+        arguments = ("--key", KEY, "--exact-timers", "--record", str(recorded))
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        app = stack.enter_context(Devhost(ROOT, Path(folder) / "state", *arguments, env=env))
+        world = World(app.base, service.base_url)
+        for play in PLAYS:
+            play(world)
+        kept = keep(recorded, FOLDER / version())
+    print(f"{kept} histories in {FOLDER / version()}")
+    return 0
+
+
+def keep(recorded: Path, target: Path) -> int:
+    """Copies one file for each sequence of events; how many."""
+    seen: dict[tuple[str, ...], int] = {}
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    for path in sorted(recorded.rglob("*.json")):
+        content: Json = json.loads(path.read_text("utf-8"))
+        kinds = (content["orchestrator"], *(_kind(event) for event in content["history"]))
+        seen[kinds] = seen.get(kinds, 0) + 1
+        if seen[kinds] <= MAX_OF_A_KIND:
+            shutil.copy(path, target / f"{content['orchestrator']}-{len(seen):03}.json")
+    return sum(min(count, MAX_OF_A_KIND) for count in seen.values())
+
+
+def _kind(event: Json) -> str:
+    """What makes the event of a sequence: its type, and what it calls."""
+    request = event.get("Input") if event.get("Name") == "op" else None
+    operation = json.loads(request).get("op", "") if isinstance(request, str) and request.startswith("{") else ""
+    name = event.get("Name") or ""
+    return f"{event['EventType']} {operation or ('' if len(name) == 36 else name)}"
+
+
+# ---- what callers do ------------------------------------------------------------------------------------------------
+
+
+def _shared(world: World) -> None:
+    """Callers who share a refresh, one that comes too late for it, and one whose model is busy."""
+    model = world.model(seconds=2)
+    first = [world.ask(model)["statusUri"] for _ in range(3)]
+    world.until(first[0], lambda status: status["status"] == "Refreshing")
+    late = world.ask(model, refresh={"objects": [TABLE]})["statusUri"]
+    for uri in (*first, late):
+        world.follow(uri)
+    busy = world.model()
+    world.control(busy, "/external", {"seconds": 2})
+    world.refreshed(busy)
+
+
+def _failed(world: World) -> None:
+    """A refresh that fails, one that fails first, a model that does not exist."""
+    world.refreshed(world.model(outcome=["Failed"]))
+    world.refreshed(world.model(outcome=[EVICTED, "Completed"]), retries=2)
+    world.refreshed(world.model(exists=False))
+
+
+def _left(world: World) -> None:
+    """Requests that are cancelled, waiting and refreshing, and one whose deadline passes."""
+    model = world.model(seconds=30)
+    started = world.ask(model, refresh={"type": "Full"})
+    world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
+    waiting = world.ask(model, refresh={"type": "Full"})
+    requests.delete(waiting["cancelUri"], timeout=30)
+    world.follow(waiting["statusUri"])
+    requests.delete(started["cancelUri"], timeout=30)
+    world.follow(started["statusUri"])
+    world.refreshed(world.model(seconds=30), timeoutMinutes=0.05)
+
+
+def _unclear(world: World) -> None:
+    """POSTs without a clear answer, refused ones, dropped ones, a service that is down for a while."""
+    for fault in ("gatewayTimeout", "drop"):
+        model = world.model()
+        world.fault(model, fault, "start", count=1, afterEffect=True)
+        world.refreshed(model)
+    model = world.model()
+    world.fault(model, "acceptedButDropped", "start", count=1)
+    world.refreshed(model)
+    model = world.model()
+    world.fault(model, "unavailable", "history", count=2)
+    world.fault(model, "throttled", "start", count=1, seconds=1)
+    world.refreshed(model)
+
+
+def _called_back(world: World) -> None:
+    """A callback that is delivered, one that is tried again, one that is abandoned."""
+    for answers in ([200], [503, 200], [410]):
+        with receiving(*answers) as receiver:
+            body = {"workspaceId": WORKSPACE, "datasetId": world.model(), "callBackUri": receiver.uri}
+            started = world.post(body)
+            assert started.status_code == 200, started.text
+            receiver.called(len(answers))
+            world.follow(started.json()["statusUri"])
+
+
+PLAYS: tuple[Callable[[World], None], ...] = (_shared, _failed, _left, _unclear, _called_back)
+
+if __name__ == "__main__":
+    sys.exit(main())

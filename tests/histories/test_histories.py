@@ -1,0 +1,83 @@
+"""Orchestrations of released versions that are in flight during an update: today's code replays their histories.
+
+`tests/histories/record.py` records them, one folder for each version.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.durable_functions.orchestrator import Orchestrator
+
+from devhost.app.index import Function
+from devhost.histories import History, replay_history
+from durable import names
+from refresh.run.state import Polling, Recording
+from tests.histories.record import FOLDER, version
+from tests.simulation.platform import app_functions
+
+RECORDED = sorted(FOLDER.glob("*/*.json"))
+ADVICE = (
+    "An instance in flight would fail. Keep the old way for it: raise defaultVersion in host.json, and branch on "
+    "context.version in the orchestrator; docs/operations.md says how an update is made. Do not record anew what a "
+    "release has left."
+)
+
+
+def functions() -> list[Function]:
+    """All functions of the app."""
+    return list(app_functions().values())
+
+
+def broken(recorded: Sequence[Path], changed: Sequence[Function] | None = None) -> list[str]:
+    """A sentence for each history that today's code breaks, or these functions do."""
+    app = changed or functions()
+    deviations = {path: replay_history(path, app) for path in recorded}
+    return [f"{path.parent.name}/{path.name}: {deviation}" for path, deviation in deviations.items() if deviation]
+
+
+def test_this_version_is_recorded() -> None:
+    """Each orchestrator has histories of the version that new instances get."""
+    recorded = {History.load(path).orchestrator for path in RECORDED if path.parent.name == version()}
+    assert recorded == {names.REFRESH_REQUEST, names.REFRESH_RUN, names.DELIVER_CALLBACK}
+
+
+def test_recorded_histories_still_replay() -> None:
+    """No change of the code breaks an instance of a released version."""
+    assert len(RECORDED) >= 30
+    assert broken(RECORDED) == [], ADVICE
+
+
+def _one_more_activity(original: Callable[..., Any]) -> Callable[..., Any]:
+    def changed(context: Any) -> Any:
+        yield context.call_activity("read_run", {})
+        return (yield from original(context))
+
+    return changed
+
+
+@pytest.mark.parametrize("name", [names.REFRESH_REQUEST, names.REFRESH_RUN, names.DELIVER_CALLBACK])
+def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
+    """An orchestrator that does something else first."""
+    changed = functions()
+    place = next(at for at, function in enumerate(changed) if function.durable_name == name)
+    handler: Any = changed[place].handler
+    mistaken = Orchestrator.create(_one_more_activity(handler.orchestrator_function))
+    changed[place] = replace(changed[place], handler=mistaken)
+    recorded = [path for path in RECORDED if History.load(path).orchestrator == name]
+    assert len(broken(recorded, changed)) == len(recorded) > 0
+
+
+def test_a_step_that_is_skipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that does not record its refresh in the queue."""
+    orchestrator: Any = importlib.import_module("orchestrators.refresh_run")
+    original = orchestrator.next_step
+
+    def skipping(run: Any, at: str) -> Any:
+        return original(run.to(Polling()) if isinstance(run.phase, Recording) else run, at)
+
+    monkeypatch.setattr(orchestrator, "next_step", skipping)
+    assert broken(RECORDED) != []

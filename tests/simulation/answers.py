@@ -1,0 +1,265 @@
+"""The invariants of what callers are answered: how requests end, what keys mean, and what receivers are called with."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from tests.simulation.callers import Accepted, Asked, submission
+from tests.simulation.rules import (
+    delayed,
+    final,
+    refresh_of,
+    require,
+    terminated_and_begun_anew,
+    time,
+)
+from tests.simulation.scenario import START
+from tests.simulation.world import World
+
+SLACK = timedelta(minutes=4)
+"""Between a deadline and the request's end: work hidden by a crash or two, and late timers."""
+CALLING_AGAIN = (
+    *("activity_twice", "activity_dies_midway", "activity_dies_after", "crashes"),
+    *("episode_lost", "episode_sent_twice", "start_again_late", "starts_refused"),
+)
+
+Json = dict[str, Any]
+
+
+def every_request_ends_once(world: World) -> None:
+    """1. Every accepted request ends exactly once, with the outcome of a refresh that really ended so, or its own.
+
+    But for one that was terminated by hand and is then begun anew by a late duplicate of its start (see the README).
+    """
+    two_ends = terminated_and_begun_anew(world)
+    for request in world.requests:
+        ends = [(code, body["status"], body.get("refreshId")) for _, code, body in request.seen if code != 202]
+        require(ends, f"1: {request.id} has no end")
+        if request.id in two_ends:
+            ends = [end for end in ends if end[1] != "Terminated"] or ends
+        require(len(set(ends)) == 1, f"1: {request.id} showed different ends: {ends}")
+        _, code, body = request.seen[-1]
+        require((code == 200) == (body["status"] == "Completed"), f"1: {request.id}: {code} for {body['status']}")
+        _true(world, request, body)
+
+
+def _true(world: World, request: Accepted, body: Json) -> None:
+    status, error, refresh_id = body["status"], body.get("error") or {}, body.get("refreshId")
+    refresh = refresh_of(world, request, refresh_id)
+    about = f"{request.id} ends as {status} {error.get('code', '')} of {refresh_id}"
+    match status:
+        case "Completed":
+            require(refresh and refresh["state"] == "Completed", f"1: {about}, which is {refresh}")
+        case "Cancelled":
+            if error["code"] == "RequestCancelled":
+                require(request.cancelled_at, f"1: {about}, and no caller cancelled it")
+            else:
+                require(refresh and refresh["state"] == "Cancelled", f"1: {about}, which is {refresh}")
+        case "TimedOut":
+            early = request.deadline - timedelta(seconds=1.01)  # timers come a second early, times have milliseconds
+            ended = time(body["endedAt"])
+            require(early <= ended, f"1: {about} before its deadline")
+            if request.id not in world.second_lives:
+                late = ended - request.deadline
+                require(late <= SLACK + delayed(world), f"1: {about} {late} late")
+        case "Terminated":
+            require(request.id in world.terminated, f"1: {about}, and it was not terminated")
+        case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
+            # one that the service dropped looks the same, once the history is full of newer ones
+            dropped = refresh_id in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
+            newer = [
+                entry
+                for entry in world.truth(request.caller.dataset_id)
+                if dropped or (refresh and time(entry["startTime"]) > time(refresh["startTime"]))
+            ]
+            require(len(newer) >= 20, f"1: {about}, with only {len(newer)} newer ones")
+        case "OutcomeUnknown":
+            require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
+        case _:
+            require(status == "Failed", f"1: {about}")
+            _failed(world, about, refresh, error["code"], exists=world.day.knobs[body["datasetId"]].get("exists", True))
+
+
+def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
+    rates = world.rates
+    nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
+    excuses = {
+        "AnswerLost": nameless
+        or rates.start_answer_lost
+        or rates.start_unavailable
+        or rates.read_unavailable
+        or rates.read_drop,
+        "RefreshUnproven": nameless
+        or rates.start_answer_lost
+        or rates.activity_twice
+        or rates.activity_dies_after
+        or rates.activity_dies_midway,
+        "RefreshDropped": rates.start_dropped,
+        "TokenRejected": rates.token_expired,
+        "ModelNotFound": not exists,
+        "ServiceUnavailable": rates.read_unavailable or rates.read_drop or rates.start_unavailable,
+    }
+    if code in excuses:
+        require(excuses[code], f"1: {about}, and nothing was wrong with the service")
+    else:
+        require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
+        assert refresh is not None
+        require(not refresh["external"], f"1: {about}, which was an external one")
+
+
+def completed_is_fresh(world: World) -> None:
+    """2. Completed only if a refresh of its scope started after the request was accepted, and completed."""
+    for request in world.requests:
+        body = final(request)
+        if body["status"] != "Completed":
+            continue
+        refresh = refresh_of(world, request, body["refreshId"])
+        require(refresh, f"2: {request.id} names {body['refreshId']}, which does not exist")
+        assert refresh is not None
+        started = time(refresh["startTime"])
+        require(started >= request.at, f"2: {request.id} came at {request.at}, its refresh started at {started}")
+        partial = request.caller.dataset_id in world.day.partial
+        framing = request.caller.dataset_id in world.day.direct_lake
+        covered = _covers(refresh, request.caller.spec.get("refresh"), partial=partial, framing=framing)
+        require(covered, f"2: {request.id} was served by {refresh}")
+
+
+def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool) -> bool:
+    kind, external = refresh["refreshType"], refresh["external"]
+    if options is None:
+        kinds = ("ViaApi", "Scheduled", "OnDemand", *(["DirectLakeFraming"] if framing else []))
+        return kind in kinds if external else not refresh["enhanced"]
+    if not (kind == "ViaEnhancedApi" if external else refresh["enhanced"]):
+        return False
+    body = refresh["body"] or {}
+    if external:
+        body = {"objects": [{"table": "DimDate", "partition": "DimDate"}]} if partial else {}
+    if not body.get("objects") or "objects" not in options:
+        return not body.get("objects")
+    return all(wanted in body["objects"] for wanted in options["objects"])
+
+
+def called_back_truly(world: World) -> None:
+    """10. A receiver is called with the outcome that the status shows, and called once if nothing dies."""
+    again = sum(world.counts[name] for name in CALLING_AGAIN)
+    two_ends = terminated_and_begun_anew(world)
+    for number, callback in enumerate(world.receivers.callbacks):
+        if callback.request is None:
+            require(callback.unknown or not callback.calls, f"10: callback {number} was called for a refused request")
+            continue
+        about = f"10: callback {number} of {callback.request}"
+        heard = [body for _, body, answered in callback.calls if answered]
+        require(heard, f"{about} was never made")
+        require(len(heard) <= 1 + again, f"{about} was made {len(heard)} times")
+        truths = {
+            (str(code), body["status"], body.get("refreshId"), (body.get("error") or {}).get("code"))
+            for request in world.requests
+            for _, code, body in request.seen[-1:]
+            if request.id == callback.request
+        }
+        for _, body, _ in callback.calls:
+            made = (body["StatusCode"], body["status"], body.get("refreshId"), body.get("Error", {}).get("ErrorCode"))
+            known = callback.request in two_ends and body["status"] == "Terminated"
+            require(not truths or made in truths or known, f"{about} said {made}, and the status says {truths}")
+        if world.day.level == "none":
+            since = max(callback.added_at, world.engine.instances[callback.request].updated)
+            late = callback.calls[0][0] - since
+            require(late <= timedelta(seconds=30), f"{about} was made {late} late")
+
+
+def a_key_is_one_request(world: World) -> None:
+    """11. A start under a key that was used is the same request, a new one after a passing failure, or a clear no."""
+    asked_under_keys = [asked for asked in world.callers.asked if asked.key]
+    finals = {request.id: final(request) for request in world.requests}
+    unsure = {(asked.dataset_id, asked.key) for asked in asked_under_keys if asked.code in (0, 503)}
+    unsure |= {(r.caller.dataset_id, r.caller.spec.get("idempotencyKey")) for r in world.requests if r.purged_at}
+    two_ends = terminated_and_begun_anew(world)
+    for asked in asked_under_keys:
+        about = f"11: key {asked.key!r} of {asked.dataset_id[-2:]}, answered {asked.code} at {asked.at - START}"
+        others = [other for other in asked_under_keys if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)]
+        same = [other for other in others if other.scope == asked.scope]
+        if asked.code == 409:
+            require(len(same) < len(others), f"{about}, and no caller asked for anything else")
+        elif asked.id is not None:
+            given = [other for other in others if other.id == asked.id]
+            require(all(other in same for other in given), f"{about}, for another scope: {given}")
+            _newest(world, asked, others, about)
+            before = [other.id for other in others if other.id and submission(other.id) == submission(asked.id) - 1]
+            if submission(asked.id) == 1 or (asked.dataset_id, asked.key) in unsure or two_ends.intersection(before):
+                continue
+            require(before, f"{about}: {asked.id} was begun, and there was none before it")
+            ends = [finals[end] for end in before if end in finals]
+            passes = [
+                end["status"] in ("TimedOut", "Terminated") or (end.get("error") or {}).get("retryable") for end in ends
+            ]
+            require(any(passes) or not ends, f"{about}: {asked.id} was begun, although those before ended {ends}")
+    require(not world.callers.wrong_cancels, f"11: {world.callers.wrong_cancels}")
+
+
+def _newest(world: World, asked: Asked, others: list[Asked], about: str) -> None:
+    assert asked.id is not None
+    for other in others:
+        if other.id and other.at <= asked.begun and not world.callers.purged(other.id):
+            recent = submission(other.id) <= submission(asked.id)
+            require(recent, f"{about}: {asked.id}, although {other.id} is newer")
+
+
+def tried_as_often_as_allowed(world: World) -> None:
+    """12. A request with retries left does not end with a failure that may pass while there is time to try again."""
+    for request in world.requests:
+        body, instance = final(request), world.engine.instances.get(request.id)
+        if body["status"] != "Failed" or not body["error"].get("retryable"):
+            continue
+        if request.id in world.second_lives or instance is None or request.purged_at:
+            continue
+        attempt = json.loads(json.loads(instance.input or "")).get("attempt", 1)
+        left = request.caller.spec.get("retries", 0) + 1 - attempt
+        pause = timedelta(seconds=min(2 ** (attempt - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
+        in_time = time(body["endedAt"]) + pause < request.deadline - SLACK - delayed(world)
+        require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
+
+
+def no_request_pays_for_others(world: World) -> None:
+    """13. A request for less than the refresh did fails with it only if one of its own tables failed."""
+    for request in world.requests:
+        body = final(request)
+        wanted = (request.caller.spec.get("refresh") or {}).get("objects")
+        refresh = refresh_of(world, request, body.get("refreshId"))
+        table = world.day.failing.get(request.caller.dataset_id)
+        if body["status"] != "Failed" or not wanted or refresh is None or table is None:
+            continue  # on other days Power BI says of every object that it failed
+        made = (refresh["body"] or {}).get("objects")
+        if made is None or any(entry not in wanted for entry in made):
+            own = any(entry["table"] == table for entry in wanted)
+            require(own, f"13: {request.id} asked for {wanted} and fails by {refresh['requestId']}, which did {made}")
+
+
+def no_caller_is_turned_away(world: World) -> None:
+    """9. No call is answered with an error of ours because messages are late or reads fail.
+
+    A start is refused only if the engine itself refused it; a request that was accepted can be read from then on.
+    """
+    for asked in world.callers.asked:
+        about = f"9: a start under key {asked.key!r} at {asked.begun - START} is answered {asked.code}"
+        require(asked.code in (0, 200, 202, 409, 424, 503), about)
+        require(asked.code != 503 or asked.refused_starts, f"{about}, and the engine refused nothing")
+    for answered in world.callers.answered:
+        good = answered.code in (200, 202, 424) or (answered.code == 404 and answered.function == "http_cancel_by_key")
+        require(good, f"9: {answered.function} at {answered.at - START} is answered {answered.code}")
+
+
+def statuses_are_fresh(world: World) -> None:
+    """15. A status of a request that goes on is at most some seconds old."""
+    require(not world.callers.stale, f"15: {world.callers.stale[:1]}")
+
+
+def only_the_starter_may_cancel(world: World) -> None:
+    """14. The URI that cancels a request is given to the caller that started it, and to no other one."""
+    for asked in world.callers.asked:
+        if asked.id is None or asked.code not in (200, 202) or not asked.repeated:
+            continue
+        others = [other for other in world.callers.asked if other.id == asked.id and other is not asked]
+        started = [other.starter for other in others if not other.repeated]
+        if asked.may_cancel:
+            known = asked.starter in started or any(other.code == 0 for other in world.callers.asked)
+            require(known or not started, f"14: {asked} may cancel a request of {started}")

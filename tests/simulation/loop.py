@@ -1,0 +1,96 @@
+"""An event loop in virtual time. What runs next is chosen by the world, so coroutines interleave at every await.
+
+The app's own asyncio code runs on it as it is: tasks, futures, sleeps.
+"""
+
+import asyncio
+import contextvars
+from asyncio import events
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+Schedule = Callable[[float, Callable[[], object]], None]
+"""Has something run so many seconds from now."""
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """What tasks, futures and sleeps need of a loop, and no more. `ready` are handles that can run now."""
+
+    def __init__(self, clock: Callable[[], float], schedule: Schedule) -> None:
+        self._clock, self._schedule = clock, schedule
+        self.ready: list[asyncio.Handle] = []
+        self.problems: list[str] = []
+        """Exceptions that nothing awaited."""
+
+    def run(self, handle: asyncio.Handle) -> None:
+        """Runs a ready handle."""
+        if not handle.cancelled():
+            handle._run()
+
+    def time(self) -> float:
+        """Seconds of virtual time."""
+        return self._clock()
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Makes a callback ready."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self.ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Makes a callback ready after some seconds."""
+        handle = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
+        self._schedule(delay, lambda: self.run(handle))
+        return handle
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Makes a callback ready at a time of this loop."""
+        return self.call_later(max(0.0, when - self.time()), callback, *args, context=context)
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        """A future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, T], *, name: object = None, context: contextvars.Context | None = None
+    ) -> "asyncio.Task[T]":
+        """A task whose first step is ready."""
+        return asyncio.Task(coro, loop=self, context=context)
+
+    def get_debug(self) -> bool:
+        """Never."""
+        return False
+
+    def is_running(self) -> bool:
+        """While the world is played."""
+        return True
+
+    def is_closed(self) -> bool:
+        """Never."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keeps what went wrong."""
+        self.problems.append(f"{context['message']}: {context.get('exception')!r}")
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer does nothing when its time comes."""
+
+
+@contextmanager
+def running(loop: Loop) -> Iterator[None]:
+    """The loop is the one that runs, as far as the app can tell."""
+    before = events._get_running_loop()
+    events._set_running_loop(cast(Any, loop))
+    try:
+        yield
+    finally:
+        events._set_running_loop(before)

@@ -1,0 +1,131 @@
+"""Power BI in the simulated world: the development service, its faults, and a note of all that it was asked to do."""
+
+import json
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dev.power_bi.messages import Request, Response
+from dev.power_bi.service import PowerBiService
+from tests.simulation.scenario import START
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ORDER: ContextVar[str] = ContextVar("order", default="{}")
+"""The order of the activity that makes the present call."""
+ASKED_FOR_PERMIT: ContextVar[bool] = ContextVar("asked_for_permit", default=False)
+"""Whether the present activity has asked its queue for the permit to POST."""
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Post:
+    """A call that started or cancelled a refresh, or tried to: by which run, and the queue at that moment.
+
+    `accepted`: id of the refresh that it made, whether or not the answer said so. `identified`: the objects that such a
+    refresh has are known from an earlier one, or stand in the request.
+    """
+
+    at: datetime
+    dataset_id: str
+    run: str
+    accepted: str | None
+    members: list[str]
+    recorded: str | None
+    identified: bool
+
+
+class PowerBi:
+    """The service as the app reaches it."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.service = PowerBiService(world.day.seed)
+        for model, knobs in world.day.knobs.items():
+            self.service.set_knobs(model, knobs)
+        for model, external in world.day.external:
+            self.service.add_external(model, external, START)
+        self.posts: list[Post] = []
+        self.cancels: list[Post] = []
+        self.late_reads = 0
+        """Reads of activities between their permit and their POST."""
+        self._fault_rates: list[str] = []
+        """Which rate each of the service's fault rules comes from."""
+        self._faults()
+
+    def _faults(self) -> None:
+        seconds = self._world.random.choice([1, 30, 600, 3600])
+        rules: list[tuple[str, float, Json]] = [
+            ("start_answer_lost", 0.5, {"fault": "drop", "route": "start", "afterEffect": True}),
+            ("start_answer_lost", 0.5, {"fault": "gatewayTimeout", "route": "start", "afterEffect": True}),
+            ("start_dropped", 1, {"fault": "acceptedButDropped", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "unavailable", "route": "start"}),
+            ("start_unavailable", 0.5, {"fault": "drop", "route": "start"}),
+            ("read_unavailable", 1, {"fault": "serverError"}),
+            ("read_drop", 1, {"fault": "drop"}),
+            ("throttled", 1, {"fault": "throttled", "seconds": seconds}),
+            ("token_expired", 1, {"fault": "tokenExpired"}),
+        ]
+        for rate, share, rule in rules:
+            probability = getattr(self._world.rates, rate) * share
+            if probability > 0:
+                self._fault_rates.append(rate)
+                name = self._world.day.words.get(rule["fault"], rule["fault"])
+                self.service.add_fault({"probability": probability, **rule, "fault": name})
+
+    def struck(self) -> Counter[str]:
+        """How many calls each fault has hit."""
+        found: Counter[str] = Counter()
+        for rate, rule in zip(self._fault_rates, self.service.faults(), strict=True):
+            found[rate] += rule["struck"]
+        return found
+
+    def answer(self, request: Request) -> Response:
+        """The service's answer, and a note of every refresh that was asked for or cancelled."""
+        world = self._world
+        response = self.service.handle(request, world.now)
+        if request.method == "GET":
+            self.late_reads += ASKED_FOR_PERMIT.get()
+            return response
+        dataset_id = request.path.split("/")[6]
+        queue = world.queue(dataset_id)
+        active = queue.runs[0] if queue.runs else None
+        posted = request.method == "POST"
+        made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
+        known = {post.accepted for post in self.posts} if posted else set()
+        note = Post(
+            at=world.now,
+            dataset_id=dataset_id,
+            run=str(json.loads(ORDER.get()).get("holder", {}).get("run", "")),
+            accepted=made if made not in known else None,
+            members=list(active.members) if active else [],
+            recorded=active.refresh_id if active else None,
+            identified=active is None or _identified(request.body) or queue.objects_of(active) is not None,
+        )
+        (self.posts if posted else self.cancels).append(note)
+        result = "no answer" if response.dropped else f"HTTP {response.status}"
+        world.told(world.now, f"power bi: {request.method} for {note.run or '?'}: {result}, made {note.accepted}")
+        return response
+
+    def _newest_own(self, dataset_id: str) -> str | None:
+        own = [entry for entry in self.truth(dataset_id) if not entry["external"]]
+        dropped = self.service.seen(dataset_id, self._world.now)["dropped"]
+        return own[-1]["requestId"] if own else dropped[-1] if dropped else None
+
+    def truth(self, dataset_id: str) -> list[Json]:
+        """The true state of a model's refreshes, oldest first."""
+        found: list[Json] = self.service.seen(dataset_id, self._world.now)["refreshes"]
+        return found
+
+
+def _identified(body: bytes) -> bool:
+    """Whether the history shows what this body asked for: a standard refresh by its type, partitions by their names."""
+    asked = json.loads(body or b"{}")
+    if "notifyOption" in asked:
+        return True
+    objects = asked.get("objects") or []
+    return bool(objects) and all("partition" in entry for entry in objects)

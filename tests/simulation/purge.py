@@ -1,0 +1,50 @@
+"""The nightly purge in the simulated world: requests under a key vanish one by one, in any order, while others start."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.simulation.callers import Accepted
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+KEPT = timedelta(minutes=45)
+"""How long a request is kept at least after its end. RETENTION_DAYS is far more; what matters is that the queue has
+forgotten the request."""
+PURGED = 0.7
+"""How much of what may be purged is."""
+
+
+class Purge:
+    """One visit of the timer."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def run(self) -> None:
+        """Takes the requests out. Their callers have looked at how they ended just before."""
+        world = self._world
+        candidates = [request for request in world.requests if self._may_go(request)]
+        for request in world.random.sample(candidates, len(candidates)):
+            if world.random.random() > PURGED:
+                continue
+            await world.sleep(world.random.choice([0, 0, 0.01, 1.0]))
+            if not self._may_go(request):
+                continue
+            code, _ = await world.callers.look(request)
+            if code != 202 and self._may_go(request):
+                world.hub.purge(request.id)
+                request.purged_at = world.now
+                world.counts["purges"] += 1
+                world.told(world.now, f"{request.id} is purged")
+
+    def _may_go(self, request: Accepted) -> bool:
+        world = self._world
+        instance = world.engine.instances.get(request.id)
+        if request.purged_at or "idempotencyKey" not in request.caller.spec or instance is None:
+            return False
+        waiting = any(
+            callback.request == request.id and not any(answered for _, _, answered in callback.calls)
+            for callback in world.receivers.callbacks
+        )
+        return instance.terminal and world.now - instance.updated > KEPT and not waiting

@@ -1,0 +1,54 @@
+"""What all invariants have in common: how they fail, and how much later than usual things may come."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.simulation.callers import Accepted
+from tests.simulation.client import LATE_SIGNAL_SECONDS
+from tests.simulation.world import World
+
+Json = dict[str, Any]
+
+HIDING = (
+    *("work_hidden", "activity_dies_before", "activity_dies_midway", "activity_dies_after"),
+    *("crashes", "timers_late"),
+)
+MESSAGES = 12
+"""At most so many late messages in a row belong to one request."""
+
+
+class Violation(AssertionError):  # noqa: N818
+    """An invariant does not hold."""
+
+
+def require(condition: object, sentence: str) -> None:
+    """Raises Violation with the sentence unless the condition holds."""
+    if not condition:
+        raise Violation(sentence)
+
+
+def time(text: str) -> datetime:
+    """A time of a status or of the service."""
+    return datetime.fromisoformat(text)
+
+
+def delayed(world: World) -> timedelta:
+    """How much later than usual things may come because workers die, work is hidden, and messages are late."""
+    faults = sum(world.counts[name] for name in HIDING)
+    late = min(world.counts["signals_late"], MESSAGES) * LATE_SIGNAL_SECONDS
+    return timedelta(seconds=90 * faults + late + 5 * world.counts["reads_fail"])
+
+
+def refresh_of(world: World, request: Accepted, refresh_id: str | None) -> Json | None:
+    """The true state of a refresh of the request's model."""
+    return next((e for e in world.truth(request.caller.dataset_id) if e["requestId"] == refresh_id), None)
+
+
+def final(request: Accepted) -> Json:
+    """The status that the caller saw last."""
+    return request.seen[-1][2]
+
+
+def terminated_and_begun_anew(world: World) -> set[str]:
+    """Requests of which another execution has an end of its own, after a caller may have read Terminated."""
+    return world.terminated & world.second_lives

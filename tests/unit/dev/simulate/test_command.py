@@ -1,0 +1,236 @@
+"""`dev.py simulate`: the days it plays, its output and its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from typing import get_args
+
+import pytest
+from rich.console import Console
+
+from dev import commands
+from dev.simulate import days
+from dev.simulate.command import many, one
+from dev.simulate.days import Plan, ProcessDied, play_day, play_lean
+from dev.simulate.tally import FAULTS, Tally
+from tests.simulation.run import Result
+from tests.simulation.scenario import Level
+
+Counts = dict[str, int]
+PLAN = Plan(range(10, 14), None, 2)
+
+
+def result(seed: int, violation: str | None = None, level: Level = "light", counts: Counts | None = None) -> Result:
+    line = "    0:00:01  a request [for] a refresh"
+    return Result(seed, level, violation, [line], Counter(counts or {}), 0.5)
+
+
+def plan(*arguments: str) -> Plan:
+    return Plan.of(commands.parse(["simulate", *arguments]))
+
+
+def shown(act: Callable[[Console], int], width: int = 80, terminal: bool = False) -> tuple[int, str]:
+    """The exit code, and what a person sees."""
+    where = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False, record=True)
+    code = act(where)
+    # of a bar that is drawn again and again, what it shows in the end
+    return code, where.export_text().replace("left━", "left\n━")
+
+
+def interrupted() -> Iterator[Result]:
+    yield result(10, counts={"episode_lost": 2})
+    raise KeyboardInterrupt
+
+
+def test_the_command_line_says_what_to_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default a thousand days on all cores; never more processes than days."""
+    monkeypatch.setattr(days, "cores", lambda: 6)
+    assert plan() == Plan(range(1000), None, 6)
+    assert plan("--seeds", "20", "--from", "5", "--jobs", "3") == Plan(range(5, 25), None, 3)
+    assert plan("--seeds", "2", "--faults", "heavy") == Plan(range(2), "heavy", 2)
+    assert plan("--seed", "46") == Plan(range(46, 47), None, 1)
+    assert plan("--seed", "0", "--faults", "none") == Plan(range(1), "none", 1)
+    assert get_args(Level) == commands.FAULT_LEVELS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--seeds", "0"], "--seeds: '0' is not a whole number of at least 1"),
+        (["--seeds", "many"], "--seeds: 'many' is not a whole number of at least 1"),
+        (["--from", "-1"], "--from: '-1' is not a whole number of at least 0"),
+        (["--jobs", "1.5"], "--jobs: '1.5' is not a whole number of at least 1"),
+        (["--seed", "³"], "--seed: '³' is not a whole number of at least 0"),
+        (["--faults", "some"], "invalid choice: 'some'"),
+        (["--seed", "1", "--seeds", "2"], "--seed (one day) or --seeds, --from and --jobs (many days)"),
+        (["--seed", "1", "--from", "0"], "--seed (one day) or --seeds, --from and --jobs (many days)"),
+        (["46"], "unknown argument of simulate: 46"),
+        (["--", "x"], "simulate takes no arguments after --"),
+    ],
+)
+def test_invalid_arguments_are_refused(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With exit code 2 and a message that names the argument."""
+    with pytest.raises(SystemExit) as ended:
+        commands.parse(["simulate", *arguments])
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_days_without_a_violation_end_with_0() -> None:
+    """The output has the counts, the speed, and the events that never occurred."""
+    first = result(10, counts={"wake_lost": 3, "requests": 1200})
+    second = result(11, counts={"wake_lost": 1, "told Completed": 2})
+    ended = [first, None, second]
+    clock = iter(range(100)).__next__
+    code, text = shown(lambda where: many(where, PLAN, ended, lambda: float(clock())))
+    assert code == 0
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert any(line.startswith("wake lost 4 2 ") for line in lines)
+    assert any(line.endswith("requests 1,200 1") for line in lines)
+    never = next(line for line in lines if line.startswith("Never occurred: "))
+    assert "OutcomeUnknown" in never
+    assert "crashes" in never
+    assert not {"wake lost", "requests", "Completed"} & set(never.removeprefix("Never occurred: ").split(", "))
+    assert any(line.startswith("2 days of the seeds 10 to 13 in ") for line in lines)
+    assert lines[-1] == "No invariant was violated in 2 days."
+
+
+@pytest.mark.parametrize("level", [None, "light"])
+def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
+    """Its timeline, and the command that replays it; a level determined by the seed is not part of the command."""
+    ended = [result(12, "6: late"), result(11, "3: two at once", "heavy"), result(10)]
+    code, text = shown(lambda where: many(where, Plan(range(10, 14), level, 2), ended))
+    assert code == 1
+    assert "seed 11 (heavy): 3: two at once\n    0:00:01  a request [for] a refresh\n" in text
+    assert "6: late" not in text
+    command = "python3 dev.py simulate --seed 11" + (f" --faults {level}" if level else "")
+    assert text.splitlines()[-1] == f"Replay with the whole timeline: {command}"
+
+
+def test_ctrl_c_shows_what_was_done_so_far() -> None:
+    """The exit code is that of an interrupted program."""
+    code, text = shown(lambda where: many(where, PLAN, interrupted()))
+    assert code == 130
+    assert "episode lost" in text
+    assert text.splitlines()[-1] == "Interrupted. None of the 1 days so far failed."
+    _, text = shown(lambda where: many(where, PLAN, islice(interrupted(), 1, None)))
+    assert "None of the 0 days" in text
+
+
+def test_a_dead_process_is_a_failure() -> None:
+    """Its days are missing."""
+
+    def dying() -> Iterator[Result]:
+        yield result(10)
+        raise ProcessDied("it died")
+
+    code, text = shown(lambda where: many(where, PLAN, dying()))
+    assert code == 1
+    assert "it died" in text
+    assert "No invariant was violated" not in text
+
+
+def test_a_log_gets_a_line_every_ten_seconds() -> None:
+    """Even while no day ends."""
+    clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 21.0, 25.0, 25.0]).__next__
+    ended = [result(10), result(11), None, None, result(12)]
+    _, text = shown(lambda where: many(where, PLAN, ended, clock))
+    assert [line for line in text.splitlines() if line.endswith(" left")] == [
+        "2 of 4 days, 0.2 per second, about 10 s left",
+        "2 of 4 days, 0.1 per second, about 21 s left",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_everything_fits_on_a_terminal(width: int) -> None:
+    """No line is too long and no cell is cut, even with large counts."""
+    counts = dict.fromkeys([*FAULTS, "told Completed", "requests"], 20_000)
+    ended = [result(seed, counts=counts) for seed in PLAN.seeds]
+    _, text = shown(lambda where: many(where, PLAN, ended), width, terminal=True)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "4/4 days" in text
+
+
+def test_days_without_faults_show_no_faults() -> None:
+    """Events that cannot occur are not reported as missing."""
+    _, text = shown(
+        lambda where: many(where, Plan(range(1), "none", 1), [result(0, level="none", counts={"posts": 1})])
+    )
+    assert "wake lost" not in text
+    never = next(line for line in text.splitlines() if line.startswith("Never occurred: Completed"))
+    assert "Terminated" not in never
+
+
+def test_one_seed_shows_its_whole_timeline() -> None:
+    """The counts follow, and the violated invariant comes last."""
+
+    def good(seed: int, level: Level | None) -> Result:
+        return result(seed, counts={"posts": 2, "wake_lost": 0})
+
+    code, text = shown(lambda where: one(where, PLAN, good))
+    assert code == 0
+    assert text.splitlines() == [
+        "    0:00:01  a request [for] a refresh",
+        "",
+        "Counts: posts 2.",
+        "seed 10 (light): no invariant was violated",
+    ]
+    code, text = shown(lambda where: one(where, PLAN, lambda seed, level: result(seed, "4: twice")))
+    assert code == 1
+    assert text.splitlines()[-1] == "seed 10 (light): 4: twice"
+
+
+def test_an_error_of_the_app_is_a_violation() -> None:
+    """Its traceback stands in place of the timeline."""
+
+    def broken(seed: int, level: Level | None) -> Result:
+        raise ZeroDivisionError("a mistake")
+
+    found = play_day(3, "heavy", broken)
+    assert (found.seed, found.level, found.violation) == (3, "heavy", "ZeroDivisionError: a mistake")
+    assert 'raise ZeroDivisionError("a mistake")' in found.story
+
+
+def test_only_days_that_fail_send_their_timeline() -> None:
+    """The others send their counts only."""
+    good = play_lean(3, None, lambda seed, level: result(seed, counts={"posts": 2}))
+    assert (good.timeline, good.counts["posts"]) == ([], 2)
+    assert play_lean(3, None, lambda seed, level: result(seed, "4: twice")).timeline
+
+
+def test_no_day_is_started_after_one_failed() -> None:
+    """Days that had started before are completed: one of them may have a smaller seed and fail, too."""
+    started = []
+
+    def start(seed: int) -> Future[Result]:
+        started.append(seed)
+        future: Future[Result] = Future()
+        future.set_result(result(seed, "4: twice" if seed == 21 else None))
+        return future
+
+    ended = [found.seed for found in days.in_order(Plan(range(20, 90), None, 2), start) if found]
+    assert sorted(ended) == sorted(started) == [20, 21, 22, 23]
+
+
+def test_days_are_played_by_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real days, not influenced by app settings of the shell."""
+    monkeypatch.setenv("POLL_MIN_SECONDS", "nonsense")
+    monkeypatch.setenv("ALLOWED_WORKSPACES", "nonsense")
+    found = [played for played in days.in_parallel(Plan(range(100, 103), "none", 2)) if played]
+    assert sorted(played.seed for played in found) == [100, 101, 102]
+    assert [played.violation for played in found] == [None, None, None]
+    assert os.environ["POLL_MIN_SECONDS"] == "nonsense"
+
+
+def test_counts_with_an_unknown_name_are_shown() -> None:
+    """No count is hidden."""
+    tally = Tally()
+    tally.add(result(0, counts={"gremlins": 1, "told Nothing": 1}))
+    assert tally.faults()[-1] == "gremlins"
+    assert tally.outcomes()[-1] == "told Nothing"

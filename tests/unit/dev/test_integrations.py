@@ -1,0 +1,35 @@
+"""The generated files in integrations/ match their sources, and the command keeps them so."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dev.integrations import command
+
+
+def test_all_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a change of a source, run `python3 dev.py integrations`."""
+    assert command.stale() == []
+    assert command.run(check=True) == 0
+    assert capsys.readouterr().out == f"{len(command.files())} files, 0 out of date\n"
+
+
+def test_the_command_brings_files_up_to_date(tmp_path: Path) -> None:
+    """A changed file, a missing file and a superfluous file are found and corrected."""
+    folder = tmp_path / "integrations"
+    shutil.copytree(command.FOLDER, folder)
+    (folder / "adf/arm/refresh-with-web-key.json").write_text("{}", encoding="utf-8")
+    (folder / "synapse/pipeline/refresh-with-web-key.json").unlink()
+    (folder / "adf/template/of-old.zip").write_bytes(b"")
+    wrong = [
+        "adf/arm/refresh-with-web-key.json",
+        "adf/template/of-old.zip",
+        "synapse/pipeline/refresh-with-web-key.json",
+    ]
+    assert command.stale(folder) == wrong
+    assert command.write(folder) == wrong
+    assert command.stale(folder) == []
+    assert (folder / "adf/README.md").exists()

@@ -1,0 +1,27 @@
+"""Exchanges of the tests. Limits are handed in, so no test waits for a long one.
+
+`SHORT` is a limit that is meant to run out; every other limit is `LONG`, and a test that reaches it fails. So a slow
+machine makes a test slower, never red.
+"""
+
+import time
+from collections.abc import Callable
+
+from outbound.exchange import Limits, Outgoing, Received, exchange
+from tests.unit.outbound.hostile import Server
+
+SHORT, LONG = 0.5, 60.0
+PATIENT = Limits(LONG, LONG, LONG, 1024 * 1024)
+HURRIED = Limits(LONG, LONG, SHORT, 1024 * 1024)
+
+
+def get(server: Server, limits: Limits = PATIENT, **headers: str) -> Received:
+    """A GET."""
+    return exchange(Outgoing("GET", server.url, headers), limits)
+
+
+def within_its_limit(call: Callable[[], object]) -> None:
+    """Runs the call; far less than LONG must have gone by."""
+    began = time.monotonic()
+    call()
+    assert time.monotonic() - began < LONG / 2

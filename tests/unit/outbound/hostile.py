@@ -1,0 +1,160 @@
+"""Servers on this machine that answer as no server should: each is a script that gets the raw connection.
+
+A script ends when it returns or when the other side is gone; it never sleeps, and it waits only for what the client
+does.
+"""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+OK = b"HTTP/1.1 200 OK\r\n"
+DRIP_SECONDS = 0.05
+"""Between two bytes of a slow server: each of them would start a time-out of the usual kind again."""
+
+
+@dataclass
+class Peer:
+    """The server's end of one connection."""
+
+    connection: socket.socket
+    received: bytes = b""
+
+    def request(self) -> bytes:
+        """The head of the request, once it is there."""
+        while b"\r\n\r\n" not in self.received:
+            more = self.connection.recv(65536)
+            if not more:
+                raise ConnectionError
+            self.received += more
+        return self.received
+
+    def send(self, *parts: bytes) -> None:
+        """Sends bytes; raises OSError when the client is gone."""
+        self.connection.sendall(b"".join(parts))
+
+    def forever(self, part: bytes) -> None:
+        """Sends the same bytes as fast as they are taken, until the client is gone."""
+        while True:
+            self.connection.sendall(part)
+
+    def drip(self, part: bytes, pause: float) -> None:
+        """Sends the same bytes once in a while, until the client is gone."""
+        while not self.gone(pause):
+            self.connection.sendall(part)
+
+    def gone(self, seconds: float = 30.0) -> bool:
+        """True as soon as the client has closed the connection; False if it has not within the time.
+
+        What the client sends is read and dropped.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], left)
+            try:
+                if readable and not self.connection.recv(65536):
+                    return True
+            except OSError:
+                return True
+        return False
+
+    def reset(self) -> None:
+        """Ends the connection with a reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.connection.close()
+
+
+Script = Callable[[Peer], None]
+
+
+@dataclass
+class Server:
+    """A listening script. `closed` is set when the client's end of a connection has gone and its script is over."""
+
+    url: str
+    peers: list[Peer] = field(default_factory=list)
+    over: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def connection_is_over(self) -> bool:
+        """Waits for the end of one connection, which a test does not outlast."""
+        return self.over.acquire(timeout=30)
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[Server]:
+    """A server that plays the script to each connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    threads: list[threading.Thread] = []
+
+    def play(peer: Peer) -> None:
+        with peer.connection, contextlib.suppress(OSError):
+            script(peer)
+        server.over.release()
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            peer = Peer(connection)
+            server.peers.append(peer)
+            threads.append(threading.Thread(target=play, args=(peer,), daemon=True))
+            threads[-1].start()
+
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        accepting.join(30)
+        for peer in server.peers:
+            with contextlib.suppress(OSError):
+                peer.connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(30)
+
+
+def answering(*parts: bytes) -> Script:
+    """A server that reads the request, sends this, and closes."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(*parts)
+
+    return script
+
+
+def dripping(head: bytes, part: bytes) -> Script:
+    """A server that sends the head at once, and then a little, again and again."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.drip(part, DRIP_SECONDS)
+
+    return script
+
+
+def flooding(head: bytes, part: bytes) -> Script:
+    """A server that sends the head, and then without end."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head)
+        peer.forever(part)
+
+    return script
+
+
+def silent(peer: Peer) -> None:
+    """A server that takes the request and says nothing."""
+    peer.gone()

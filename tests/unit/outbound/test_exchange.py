@@ -1,0 +1,165 @@
+"""One exchange: what is sent, what comes back, what is raised, what is left behind."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from outbound import deadline
+from outbound.exchange import NoAnswerError, NotSentError, Outgoing, exchange
+from tests.unit.outbound.calls import HURRIED, LONG, PATIENT, SHORT, get
+from tests.unit.outbound.hostile import OK, Peer, answering, dripping, serving
+
+
+def test_an_answer_is_status_headers_and_body() -> None:
+    """Whatever the case of the headers; what is sent is what was given, and that nothing may be compressed."""
+    with serving(answering(b"HTTP/1.1 404 Not Found\r\nX-Ms-Thing: 1\r\nContent-Length: 2\r\n\r\nno")) as server:
+        received = get(server, Authorization="Bearer t")
+    assert (received.status, received.headers["x-ms-thing"], received.body) == (404, "1", b"no")
+    assert received.broken is None
+    head = server.peers[0].received.decode().lower()
+    assert "authorization: bearer t\r\n" in head
+    assert "accept-encoding: identity\r\n" in head
+
+
+def test_a_post_is_sent_once_with_its_length() -> None:
+    """As one body, not in chunks."""
+
+    def script(peer: Peer) -> None:
+        while not peer.received.endswith(b"{}"):
+            peer.received += peer.connection.recv(65536)
+        peer.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(script) as server:
+        received = exchange(Outgoing("POST", server.url, {"Content-Type": "application/json"}, b"{}"), PATIENT)
+    assert received.status == 202
+    assert b"\r\nContent-Length: 2\r\n" in server.peers[0].received
+    assert b"\r\nContent-Type: application/json\r\n" in server.peers[0].received
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_a_request_is_never_repeated(method: str) -> None:
+    """aiohttp by itself would send a GET and a DELETE again when the connection ends without an answer."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    with serving(script) as server:
+        with pytest.raises(NoAnswerError):
+            exchange(Outgoing(method, server.url), PATIENT)
+        assert server.connection_is_over()
+    assert len(server.peers) == 1
+
+
+def test_no_cookie_is_kept() -> None:
+    """It could pin us to a part of the service that is failing."""
+    with serving(answering(OK, b"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")) as server:
+        get(server)
+        get(server)
+    assert b"cookie" not in server.peers[1].received.lower()
+
+
+def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from ~/.netrc, and a URL's own is none of ours either."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(answering(OK, b"Content-Length: 0\r\n\r\n")) as server:
+        get(server)
+    assert b"authorization" not in server.peers[0].received.lower()
+
+
+def test_no_proxy_is_asked_on_the_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the environment names one for all."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with serving(answering(OK, b"Content-Length: 0\r\n\r\n")) as server:
+        assert get(server).status == 200
+
+
+def test_nothing_listens() -> None:
+    """Certainly not sent."""
+    with serving(answering()) as server:
+        pass
+    with pytest.raises(NotSentError, match="ConnectionRefusedError"):
+        get(server)
+
+
+def test_a_name_that_does_not_exist() -> None:
+    """Names under .invalid never do (RFC 6761)."""
+    with pytest.raises(NotSentError, match="DNS"):
+        exchange(Outgoing("GET", "http://power-bi.invalid/"), PATIENT)
+
+
+@pytest.mark.parametrize("url", ["", "x", "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://[::1"])
+def test_what_is_no_url_is_not_sent(url: str) -> None:
+    """A capability that somebody mistyped."""
+    with pytest.raises(NotSentError):
+        exchange(Outgoing("GET", url), PATIENT)
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: 1", "a\nb", "\ud800"])
+def test_what_cannot_be_a_header_is_not_sent(value: str) -> None:
+    """And its text is not in the error."""
+    with serving(answering()) as server, pytest.raises(NotSentError) as caught:
+        get(server, Authorization=value)
+    assert value not in str(caught.value)
+    assert server.peers == []
+
+
+def test_several_exchanges_share_one_deadline() -> None:
+    """What the first took is not there for the second, and after the deadline nothing is sent any more."""
+    with serving(dripping(OK + b"\r\n", b"x")) as server, deadline.within(SHORT):
+        began = time.monotonic()
+        broken = [get(server).broken for _ in range(1)]
+        assert time.monotonic() - began < LONG / 2
+        assert broken[0]
+        with pytest.raises(NotSentError, match="Deadline"):
+            get(server)
+    assert len(server.peers) == 1
+
+
+def test_a_deadline_never_grows() -> None:
+    """The nearest one counts, and it ends with its block."""
+    assert deadline.remaining() == float("inf")
+    with deadline.within(10):
+        with deadline.within(100):
+            assert deadline.remaining() <= 10
+        with deadline.within(1):
+            assert deadline.remaining() <= 1
+        assert 1 < deadline.remaining() <= 10
+    assert deadline.remaining() == float("inf")
+
+
+def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> None:
+    """A URL may be a capability, a header is a token."""
+    request = Outgoing("GET", "http://127.0.0.1:1/secret?sig=secret", {"Authorization": "Bearer secret"}, b"secret")
+    assert "secret" not in repr(request)
+    with pytest.raises(NotSentError) as caught:
+        exchange(request, PATIENT)
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
+    """It is refused instead: the loop would stand still."""
+
+    async def calls() -> None:
+        with pytest.raises(RuntimeError):
+            exchange(Outgoing("GET", "http://127.0.0.1:1/"), PATIENT)
+
+    asyncio.run(calls())
+
+
+def test_an_exchange_leaves_nothing_open() -> None:
+    """No socket, no loop, whether it went well or not."""
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with serving(dripping(OK + b"\r\n", b"x")) as server:
+        get(server, HURRIED)
+        assert server.connection_is_over()
+    for _ in range(3):
+        with pytest.raises(NotSentError):
+            exchange(Outgoing("GET", "http://127.0.0.1:1/"), PATIENT)
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208

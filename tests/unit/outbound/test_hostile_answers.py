@@ -1,0 +1,268 @@
+"""Servers that answer as no server should: whatever they send, the limits hold."""
+
+import gzip
+import threading
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from outbound.exchange import HEADER_BYTES, HEADERS, Limits, NoAnswerError, NotSentError, Outgoing, Received, exchange
+from tests.unit.outbound.calls import HURRIED, LONG, PATIENT, SHORT, get, within_its_limit
+from tests.unit.outbound.hostile import OK, Peer, Script, answering, dripping, flooding, serving, silent
+
+ENDLESS = b"x" * 65536
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(silent, id="silence"),
+        pytest.param(dripping(b"HTTP/1.1 200 ", b"O"), id="a status line, byte by byte"),
+        pytest.param(dripping(OK, b"X: 1\r\n"), id="headers, one after the other"),
+        pytest.param(dripping(OK + b"X: ", b"1"), id="one header, byte by byte"),
+        pytest.param(dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n"), id="interim answers"),
+        pytest.param(flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), id="a flood of interim answers"),
+    ],
+)
+def test_no_answer_within_the_limit_is_no_answer(script: Script) -> None:
+    """The clock does not start again with each byte, and the socket is closed when it has run out."""
+    with serving(script) as server:
+        with pytest.raises(NoAnswerError, match="Timeout"):
+            within_its_limit(lambda: get(server, HURRIED))
+        assert server.connection_is_over()
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        pytest.param(b"Content-Length: 1000000\r\n\r\n", b"x", id="with a length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", id="in chunks"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n", b"0", id="a chunk whose size does not end"),
+        pytest.param(b"\r\n", b"x", id="until the connection closes"),
+    ],
+)
+def test_a_body_that_is_not_whole_within_the_limit_is_broken(head: bytes, part: bytes) -> None:
+    """The headers had arrived, and may be all that matters."""
+    with serving(dripping(OK + b"RequestId: 7\r\n" + head, part)) as server:
+        received: list[Received] = []
+        within_its_limit(lambda: received.append(get(server, HURRIED)))
+        assert server.connection_is_over()
+    assert (received[0].status, received[0].headers["RequestId"], received[0].body) == (200, "7", b"")
+    assert "Timeout" in (received[0].broken or "")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300])
+@pytest.mark.parametrize(
+    "script",
+    [dripping, flooding],
+    ids=["drips", "floods"],
+)
+def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[bytes, bytes], Script]) -> None:
+    """Its body is of no use, however long it is: the answer is there with the headers."""
+    head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: http://127.0.0.1:1/\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(script(head.encode(), b"10000\r\n" + ENDLESS + b"\r\n")) as server:
+        received = get(server)
+        assert server.connection_is_over()
+    assert (received.status, received.body, received.broken) == (status, b"", None)
+    assert len(server.peers) == 1
+
+
+def test_silence_has_a_limit_of_its_own() -> None:
+    """A dead connection is given up sooner than a slow one."""
+    with serving(silent) as server, pytest.raises(NoAnswerError, match="Timeout"):
+        within_its_limit(lambda: get(server, Limits(LONG, SHORT, LONG)))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"Content-Length: 4294967296\r\n\r\n", id="with a length"),
+        pytest.param(b"\r\n", id="until the connection closes"),
+    ],
+)
+def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
+    """What is over the bound is not kept, and no more of it is taken."""
+    limits = Limits(LONG, LONG, LONG, 1024 * 1024)
+    with serving(flooding(OK + head, ENDLESS)) as server:
+        tracemalloc.start()
+        received = get(server, limits)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert server.connection_is_over()
+    assert (received.status, received.body) == (200, b"")
+    assert "TooLong" in (received.broken or "")
+    assert most < 8 * limits.body_bytes
+
+
+def test_a_body_of_exactly_the_bound_is_whole() -> None:
+    """One byte more is not."""
+    bodies = [b"x" * 1000, b"x" * 1001]
+    heads = [OK + b"Content-Length: %d\r\n\r\n" % len(body) for body in bodies]
+    limits = Limits(LONG, LONG, LONG, 1000)
+    for head, body, whole in zip(heads, bodies, [True, False], strict=True):
+        with serving(answering(head, body)) as server:
+            received = get(server, limits)
+        assert (received.broken is None) is whole
+        assert received.body == (body if whole else b"")
+
+
+def test_a_body_that_is_not_wanted_is_not_read() -> None:
+    """A callback receiver has nothing to say beside its status."""
+    with serving(flooding(OK + b"\r\n", ENDLESS)) as server:
+        received = get(server, Limits(LONG, LONG, LONG, body_bytes=0))
+        assert server.connection_is_over()
+    assert (received.status, received.body, received.broken) == (200, b"", None)
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        pytest.param(b"", b"X: 1\r\n" * 1000, id="many headers"),
+        pytest.param(b"X: ", ENDLESS, id="one endless header"),
+        pytest.param(b"", b"X" * 65536, id="one endless name"),
+    ],
+)
+def test_headers_have_a_bound(head: bytes, part: bytes) -> None:
+    """They are refused long before they fill the memory."""
+    with serving(flooding(OK + head, part)) as server:
+        tracemalloc.start()
+        with pytest.raises(NoAnswerError):
+            within_its_limit(lambda: get(server))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert server.connection_is_over()
+    assert most < 10 * HEADER_BYTES * HEADERS
+
+
+def test_a_status_line_has_a_bound() -> None:
+    """It is read into memory, too."""
+    with serving(flooding(b"HTTP/1.1 200 ", b"O" * 65536)) as server, pytest.raises(NoAnswerError):
+        within_its_limit(lambda: get(server))
+
+
+def test_nothing_is_unpacked() -> None:
+    """A body that was compressed although that was not asked for stays as small as it is."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    with serving(answering(head, bomb)) as server:
+        received = get(server)
+    assert received.body == bomb
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: 10\r\n\r\nshort", id="fewer bytes than promised"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", id="no last chunk"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", id="a size that is none"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello world\r\n0\r\n\r\n", id="a size too small"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", id="a size beyond all numbers"),
+    ],
+)
+def test_a_body_that_breaks_off_is_broken(body: bytes) -> None:
+    """Half an answer is not taken for a whole one."""
+    with serving(answering(OK, body)) as server:
+        try:
+            received = get(server)
+        except NoAnswerError:
+            return  # the parser looked at head and body at once
+    assert (received.status, received.body) == (200, b"")
+    assert received.broken
+
+
+def test_bytes_behind_the_body_are_nobodys() -> None:
+    """They would be the next answer on a connection that is used again."""
+    with serving(answering(OK, b"Content-Length: 2\r\n\r\nokHTTP/1.1 500 No\r\n\r\n")) as server:
+        received = get(server)
+    assert (received.status, received.body) == (200, b"ok")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="another protocol"),
+        pytest.param(b"HTTP/1.1 abc\r\n\r\n", id="no status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", id="a negative length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", id="two lengths"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", id="a header without a colon"),
+    ],
+)
+def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
+    """And the request is not sent a second time: it may have arrived."""
+    with serving(answering(answer)) as server:
+        with pytest.raises(NoAnswerError):
+            get(server)
+        assert server.connection_is_over()
+    assert len(server.peers) == 1
+
+
+def test_an_answer_may_come_before_the_request_was_read() -> None:
+    """As a gateway answers that does not want it."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.gone()
+
+    with serving(script) as server:
+        received = exchange(Outgoing("POST", server.url, {}, b"x" * 8_000_000), PATIENT)
+        assert server.connection_is_over()
+    assert received.status == 413
+
+
+def test_a_request_that_is_not_taken_is_given_up() -> None:
+    """The other side accepts the connection and reads nothing."""
+    given_up = threading.Event()
+
+    def script(peer: Peer) -> None:
+        given_up.wait(LONG)
+
+    with serving(script) as server:
+        with pytest.raises(NoAnswerError, match="Timeout"):
+            within_its_limit(lambda: exchange(Outgoing("POST", server.url, {}, b"x" * 50_000_000), HURRIED))
+        given_up.set()
+
+
+@pytest.mark.parametrize("script", [dripping(b"", b"\x16"), flooding(b"", ENDLESS), silent])
+def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], object]) -> None:
+    """Whatever the other side does in it, nothing of the request was sent."""
+
+    def play(peer: Peer) -> None:
+        peer.connection.recv(1)
+        peer.received = b"\r\n\r\n"
+        script(peer)
+
+    with serving(play) as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(NotSentError):
+            within_its_limit(lambda: exchange(Outgoing("POST", url, {}, b"{}"), Limits(SHORT, LONG, LONG)))
+        assert server.connection_is_over()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(silent, id="silence"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n"), id="headers, one after the other"),
+        pytest.param(flooding(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n" * 1000), id="endless headers"),
+        pytest.param(flooding(b"HTTP/1.1 407 No\r\n\r\n", ENDLESS), id="a refusal with an endless body"),
+        pytest.param(flooding(b"HTTP/1.1 200 OK\r\n\r\n", ENDLESS), id="no TLS behind it"),
+        pytest.param(answering(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), id="a redirect"),
+        pytest.param(answering(b"no HTTP\r\n\r\n"), id="another protocol"),
+    ],
+)
+def test_a_proxy_that_makes_no_connection_has_been_sent_nothing(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request goes through its tunnel, or not at all."""
+    with serving(script) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        request = Outgoing("POST", "https://power-bi.example/", {"Authorization": "Bearer secret"}, b"{}")
+        with pytest.raises(NotSentError):
+            within_its_limit(lambda: exchange(request, Limits(SHORT, LONG, LONG)))
+        assert proxy.connection_is_over()
+    assert len(proxy.peers) == 1
+    assert b"secret" not in proxy.peers[0].received

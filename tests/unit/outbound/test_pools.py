@@ -1,0 +1,332 @@
+"""Pools: what stalls takes nothing from others, nothing waits without bound, and no log line is lost."""
+
+import asyncio
+import contextvars
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from outbound import deadline
+from outbound.pools import CALLBACKS, ENGINE, POWER_BI, Pool, PoolBusyError
+
+LONG = 60.0
+log = logging.getLogger("refresh")
+
+
+class Stall:
+    """Calls that stall until they are released. `begun` counts them."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.release = threading.Event()
+
+    def __call__(self) -> str:
+        self.begun.release()
+        assert self.release.wait(LONG)
+        return threading.current_thread().name
+
+    async def has_begun(self, times: int) -> None:
+        """Waits until so many calls have begun."""
+        for _ in range(times):
+            assert await asyncio.to_thread(self.begun.acquire, timeout=LONG)
+
+
+@pytest.fixture
+def stall() -> Iterator[Stall]:
+    """A stall that ends with the test."""
+    stalled = Stall()
+    yield stalled
+    stalled.release.set()
+
+
+def pool(threads: int = 4, for_each_key: int = 2, waiting: int = 10) -> Pool:
+    """A small one."""
+    return Pool("test", threads=threads, for_each_key=for_each_key, waiting=waiting)
+
+
+async def turns(count: int = 20) -> None:
+    """Lets everything that can happen now happen on this loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_a_call_returns_or_raises_what_its_function_does() -> None:
+    """On a thread of the pool, by whose name it is known in a dump."""
+
+    def fails() -> None:
+        raise LookupError("x")
+
+    async def calls() -> None:
+        assert await pool().run(lambda a, b: a + b, 1, 2, key="k", seconds=LONG) == 3
+        assert (await pool().run(lambda: threading.current_thread().name, key="k", seconds=LONG)).startswith("test")
+        with pytest.raises(LookupError, match="x"):
+            await pool().run(fails, key="k", seconds=LONG)
+
+    asyncio.run(calls())
+
+
+def test_threads_are_made_when_they_are_needed_and_used_again(stall: Stall) -> None:
+    """As many as run at once, and never more than the pool has."""
+
+    def threads() -> int:
+        return sum(thread.name.startswith("counted_") for thread in threading.enumerate())
+
+    async def calls() -> None:
+        counted = Pool("counted", threads=3, for_each_key=10, waiting=10)
+        assert threads() == 0
+        for _ in range(5):
+            await counted.run(lambda: None, key="k", seconds=LONG)
+        assert 1 <= threads() <= 3
+        stalled = [asyncio.create_task(counted.run(stall, key="k", seconds=LONG)) for _ in range(5)]
+        await stall.has_begun(3)
+        assert threads() == 3
+        stall.release.set()
+        await asyncio.gather(*stalled)
+        assert threads() == 3
+
+    asyncio.run(calls())
+
+
+def test_a_call_that_hangs_does_not_keep_the_process_from_its_end() -> None:
+    """A host that is stopped is not waited for as long as the slowest service."""
+    program = (
+        "import asyncio, threading\n"
+        "from outbound.pools import Pool\n"
+        "async def main():\n"
+        "    hanging = threading.Event()\n"
+        "    pool = Pool('p', threads=1, for_each_key=1, waiting=1)\n"
+        "    asyncio.create_task(pool.run(lambda: hanging.set() or threading.Event().wait(), key='k', seconds=600))\n"
+        "    while not hanging.is_set():\n"
+        "        await asyncio.sleep(0.001)\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=LONG, check=False).returncode == 0
+
+
+def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
+    """Thirty-one of them with ten calls each, in the pool as it is deployed."""
+
+    async def calls() -> None:
+        stalled = [
+            asyncio.create_task(POWER_BI.run(stall, key=f"model {number}", seconds=LONG))
+            for number in range(31)
+            for _ in range(10)
+        ]
+        await stall.has_begun(31 * POWER_BI.for_each_key)
+        assert await POWER_BI.run(lambda: "fast", key="healthy", seconds=LONG) == "fast"
+        assert not any(task.done() for task in stalled)
+        stall.release.set()
+        await asyncio.gather(*stalled)
+
+    asyncio.run(calls())
+
+
+def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: Stall) -> None:
+    """A hundred callbacks to one host that accepts and stays silent."""
+
+    async def calls() -> None:
+        stalled = [asyncio.create_task(CALLBACKS.run(stall, key="silent.example", seconds=LONG)) for _ in range(100)]
+        await stall.has_begun(CALLBACKS.for_each_key)
+        for other in (CALLBACKS, POWER_BI, ENGINE):
+            assert await other.run(lambda: "fast", key="healthy", seconds=LONG) == "fast"
+        stall.release.set()
+        await asyncio.gather(*stalled)
+
+    asyncio.run(calls())
+
+
+def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed() -> None:
+    """Also while they come from several loops."""
+    one = pool(threads=8, for_each_key=1, waiting=1000)
+    running, most, order, lock = 0, 0, [], threading.Lock()
+
+    def work(number: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+            order.append(number)
+        with lock:
+            running -= 1
+
+    async def calls() -> None:
+        await asyncio.gather(*(one.run(work, number, key="k", seconds=LONG) for number in range(50)))
+
+    asyncio.run(calls())
+    assert (order, most) == (list(range(50)), 1)
+    with ThreadPoolExecutor(4) as loops:
+        list(loops.map(lambda _: asyncio.run(calls()), range(4)))
+    assert (len(order), most) == (250, 1)
+
+
+def test_a_pool_that_is_full_says_so_at_once(stall: Stall) -> None:
+    """Nobody waits without bound; when there is room again the pool is as before."""
+
+    async def calls() -> None:
+        full = pool(threads=2, for_each_key=1, waiting=3)
+        stalled = [asyncio.create_task(full.run(stall, key="k", seconds=LONG)) for _ in range(5)]
+        await stall.has_begun(1)
+        with pytest.raises(PoolBusyError, match="test") as caught:
+            await full.run(stall, key="other", seconds=LONG)
+        assert caught.value.pool == "test"
+        stall.release.set()
+        await asyncio.gather(*stalled)
+        assert await full.run(lambda: 1, key="k", seconds=LONG) == 1
+        assert (full._calls, full._running, full._waiting) == (0, {}, {})
+
+    asyncio.run(calls())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: int) -> None:
+    """It waits for a thread (1) or for its key (2); it never runs later, when nobody wants it any more."""
+
+    async def calls() -> None:
+        busy = pool(threads=threads, for_each_key=1)
+        stalled = asyncio.create_task(busy.run(stall, key="k", seconds=LONG))
+        await stall.has_begun(1)
+        late: list[int] = []
+        with pytest.raises(PoolBusyError):
+            await busy.run(late.append, 1, key="other" if threads == 1 else "k", seconds=0.05)
+        stall.release.set()
+        await stalled
+        await busy.run(lambda: None, key="k", seconds=LONG)
+        assert late == []
+        assert (busy._calls, busy._running, busy._waiting) == (0, {}, {})
+
+    asyncio.run(calls())
+
+
+def test_a_caller_that_is_cancelled_leaves_its_place_when_its_function_ends(stall: Stall) -> None:
+    """The thread is still busy: a second call of the key must not begin beside it."""
+
+    async def calls() -> None:
+        one = pool(for_each_key=1)
+        cancelled = asyncio.create_task(one.run(stall, key="k", seconds=LONG))
+        waiting = asyncio.create_task(one.run(stall, key="k", seconds=LONG))
+        await stall.has_begun(1)
+        following = asyncio.create_task(one.run(lambda: "next", key="k", seconds=LONG))
+        await turns()
+        for task in (cancelled, waiting):
+            task.cancel()
+        await turns()
+        assert (cancelled.cancelled(), waiting.cancelled(), following.done()) == (True, True, False)
+        stall.release.set()
+        assert await following == "next"
+
+    asyncio.run(calls())
+
+
+def test_the_function_has_the_time_of_the_call_and_the_context_of_its_caller() -> None:
+    """The nearest deadline counts, and that of the caller is as it was."""
+    variable = contextvars.ContextVar("variable", default="")
+
+    def seen() -> tuple[float, str]:
+        return deadline.remaining(), variable.get()
+
+    async def calls() -> None:
+        variable.set("the caller's")
+        left, value = await pool().run(seen, key="k", seconds=10)
+        assert 0 < left <= 10
+        assert value == "the caller's"
+        with deadline.within(5):
+            left, _ = await pool().run(seen, key="k", seconds=10)
+        assert 0 < left <= 5
+        assert deadline.remaining() == float("inf")
+
+    asyncio.run(calls())
+
+
+class Threads(logging.Handler):
+    """Keeps each line with the task in which it was handled, as the platform's worker looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str | None]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        self.seen.append((record.getMessage(), task.get_name() if task else None))
+
+
+@pytest.fixture
+def handled() -> Iterator[list[tuple[str, str | None]]]:
+    """All lines, each with its task; None is a line that the platform would drop. Every handler sees the same."""
+    handler, other = Threads(), Threads()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.addHandler(other)
+    yield handler.seen
+    root.removeHandler(handler)
+    root.removeHandler(other)
+    assert other.seen == handler.seen
+
+
+def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
+    """Once each, in their order, also of a function that raises."""
+
+    def work(fails: bool) -> None:
+        log.warning("first %d", 1)
+        logging.getLogger("azure.identity").error("second")
+        if fails:
+            raise LookupError
+
+    async def calls() -> None:
+        await pool().run(work, False, key="k", seconds=LONG)
+        with pytest.raises(LookupError):
+            await pool().run(work, True, key="k", seconds=LONG)
+        log.warning("own")
+
+    async def main() -> None:
+        await asyncio.create_task(calls(), name="invocation")
+
+    asyncio.run(main())
+    once = [("first 1", "invocation"), ("second", "invocation")]
+    assert handled == [*once, *once, ("own", "invocation")]
+
+
+def test_a_line_below_the_level_of_a_handler_is_not_handed_to_it() -> None:
+    """As if it had been logged there."""
+
+    def work() -> None:
+        log.warning("no")
+        log.error("yes")
+
+    handler = Threads()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    asyncio.run(pool().run(work, key="k", seconds=LONG))
+    logging.getLogger().removeHandler(handler)
+    assert [text for text, _ in handler.seen] == ["yes"]
+
+
+def test_lines_of_a_function_whose_caller_has_gone_are_logged_all_the_same(
+    handled: list[tuple[str, str | None]], stall: Stall
+) -> None:
+    """Without an invocation, but on the console of a development host."""
+
+    def work() -> None:
+        log.warning("before")
+        stall()
+        log.warning("after")
+
+    async def calls() -> None:
+        one = pool(for_each_key=1)
+        task = asyncio.create_task(one.run(work, key="k", seconds=LONG), name="invocation")
+        await stall.has_begun(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        stall.release.set()
+        await one.run(lambda: None, key="k", seconds=LONG)
+
+    asyncio.run(calls())
+    assert handled == [("before", "invocation"), ("after", None)]

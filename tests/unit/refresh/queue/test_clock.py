@@ -1,0 +1,92 @@
+"""The time of a queue is that of its senders, within bounds: a wrong clock neither keeps everything nor forgets it."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.queue.answers import Ended
+from refresh.queue.machine import AHEAD, apply
+from refresh.queue.memory import FROM_THE_FUTURE
+from refresh.queue.operations import Tidy
+from refresh.queue.state import Queue
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import NOON, Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A queue in which one request has its outcome, another has not collected it, and a third was cancelled."""
+    desk = Desk()
+    desk.finish(desk.posted("a", "b"))
+    desk.enroll("a")
+    desk.ask_to_leave("c")
+    return desk
+
+
+def test_the_queue_takes_the_time_of_its_senders(desk: Desk) -> None:
+    """The latest, so that a late duplicate finds the time that its first found."""
+    desk.clock = NOON + timedelta(minutes=3)
+    desk.later(minutes=2).tidy()
+    assert desk.queue.at == desk.at
+    desk.later(minutes=-1).tidy()
+    assert desk.queue.at == instant(NOON + timedelta(minutes=2))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=2), timedelta(days=36_500)])
+def test_a_sender_whose_clock_is_ahead_makes_the_queue_forget_nothing(desk: Desk, ahead: timedelta) -> None:
+    """Its time counts as if it were a few minutes ahead."""
+    desk.clock = NOON
+    desk.now = NOON + ahead
+    desk.tidy()
+    assert desk.queue.at == instant(NOON + AHEAD)
+    desk.now = NOON
+    assert isinstance(desk.enroll("a"), Ended)
+    assert isinstance(desk.enroll("b"), Ended)
+    assert desk.enrolled("c").leaving
+
+
+def test_what_a_clock_that_is_ahead_has_dated_is_forgotten_in_time(desk: Desk) -> None:
+    """Not when that time comes."""
+    desk.clock = NOON
+    desk.now = NOON + timedelta(days=400)
+    desk.leave("d")
+    desk.ask_to_leave("e")
+    assert desk.queue.departed["d"].at == desk.queue.asked["e"] == instant(NOON + AHEAD)
+    desk.enroll("f")
+    assert desk.runs[0].members["f"].since == instant(NOON + AHEAD)
+    desk.clock = None
+    desk.now = NOON + AHEAD + timedelta(minutes=31)
+    desk.tidy()
+    assert set(desk.queue.departed) == set(desk.queue.asked) == set()
+
+
+def test_a_queue_that_both_clocks_moved_ahead_comes_back(desk: Desk) -> None:
+    """A host that was a year ahead was the sender, too; what it dated is forgotten, since it would be kept a year."""
+    desk.later(days=365).leave("d")
+    desk.ask_to_leave("x")
+    desk.enroll("e")
+    assert (set(desk.queue.departed), set(desk.queue.asked)) == ({"d"}, {"x"})
+    desk.now = NOON + timedelta(minutes=1)
+    desk.tidy()
+    assert desk.queue.at == instant(desk.now + AHEAD)
+    assert (desk.queue.departed, desk.queue.asked) == ({}, {})
+    assert desk.members == [["e"]]
+
+
+def test_a_host_whose_clock_is_behind_makes_the_queue_forget_nothing(desk: Desk) -> None:
+    """What it finds dated ahead of its own time is kept, within a day, until the time is right again."""
+    desk.clock = NOON - FROM_THE_FUTURE + timedelta(hours=1)
+    desk.tidy()
+    assert desk.queue.at < instant(NOON)
+    desk.clock = None
+    desk.later(minutes=1).tidy()
+    assert desk.queue.at == desk.at
+    assert isinstance(desk.enroll("a"), Ended)
+    assert isinstance(desk.enroll("b"), Ended)
+    assert desk.enrolled("c").leaving
+
+
+def test_a_time_that_is_none_is_an_error() -> None:
+    """The entity does not let such an operation in."""
+    with pytest.raises(ValueError, match="is no time"):
+        apply(Queue(), Tidy(at="soon"), NOON)

@@ -1,0 +1,177 @@
+"""What an operation costs grows with the members of its queue, not with their square, and stays small."""
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import msgspec
+import pytest
+
+from refresh.queue.operations import (
+    AnyOperation,
+    AskToLeave,
+    Claim,
+    Close,
+    Drop,
+    Enroll,
+    Finish,
+    Record,
+    Reopen,
+    Restart,
+    ReturnPermit,
+    Sweep,
+    TakePermit,
+    Tidy,
+    name_of,
+)
+from refresh.queue.state import Queue
+from refresh.queue.stored import dump, handle, load
+from refresh.scope.scope import Scope, TableRef
+from tests.unit.refresh.queue.queues import COMPLETED, LOOK, NOON, Crowd, enhanced, failed
+
+TABLES = 1_000
+OBJECTS = 300
+MEMBERS = 1_000
+MOST_SECONDS = 0.2
+"""Four times as long as an operation may take on an idle machine, where most take 0.015."""
+
+
+def scattered(number: int) -> Scope:
+    """A scope of 300 tables of the same 1,000, another one for each member."""
+    return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(TABLES), OBJECTS)))  # noqa: S311
+
+
+def few_objects(number: int) -> Scope:
+    """A scope of three tables of the same hundred."""
+    return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(100), 3)))  # noqa: S311
+
+
+Make = Callable[[Crowd], AnyOperation]
+
+WAITING: dict[str, Make] = {
+    "enroll": lambda crowd: crowd.enrolment(crowd.size),
+    "enroll alone": lambda crowd: msgspec.structs.replace(crowd.enrolment(crowd.size), share=False),
+    "enroll with new objects": lambda crowd: Enroll(at=crowd.at, request="new", token="t", scope=enhanced("New")),
+    "enroll again": lambda crowd: crowd.enrolment(crowd.size - 1),
+    "leave": lambda crowd: crowd.leaving(crowd.size - 1),
+    "ask to leave": lambda crowd: AskToLeave(at=crowd.at, request=crowd.names[-1]),
+    "ask an unknown one to leave": lambda crowd: AskToLeave(at=crowd.at, request="unknown"),
+    "restart": lambda crowd: Restart(at=crowd.at, turn=crowd.queue.runs[0].turn),
+    "claim": lambda crowd: Claim(at=crowd.at, holder=crowd.holder),
+    "sweep": lambda crowd: Sweep(at=crowd.at, requests=tuple(crowd.names[1::2])),
+    "sweep of all": lambda crowd: Sweep(at=crowd.at, requests=tuple(crowd.names), dead=crowd.queue.runs[0].turn),
+    "tidy": lambda crowd: Tidy(at=crowd.at),
+}
+CLOSED: dict[str, Make] = {
+    "close again": lambda crowd: Close(at=crowd.at, holder=crowd.holder, permit=2, look=LOOK),
+    "take permit": lambda crowd: TakePermit(at=crowd.at, holder=crowd.holder, permit=1, execution="e"),
+    "return permit": lambda crowd: ReturnPermit(at=crowd.at, holder=crowd.holder, permit=1, execution="e"),
+    "record": lambda crowd: Record(at=crowd.at, holder=crowd.holder, permit=1, refresh_id="r", posted_at=crowd.at),
+    "reopen": lambda crowd: Reopen(at=crowd.at, holder=crowd.holder, permit=1),
+    "drop": lambda crowd: Drop(at=crowd.at, holder=crowd.holder, permit=1, requests=tuple(crowd.names[1::2])),
+    "finish": lambda crowd: Finish(at=crowd.at, holder=crowd.holder, outcome=COMPLETED),
+    "finish, all late": lambda crowd: Finish(at=crowd.at, holder=crowd.holder, outcome=COMPLETED, late_after="2026"),
+    "finish, all spared": lambda crowd: Finish(at=crowd.at, holder=crowd.holder, outcome=failed()),
+    "finish, half spared": lambda crowd: Finish(
+        at=crowd.at, holder=crowd.holder, outcome=failed(*(TableRef(f"Table {each}") for each in range(2)))
+    ),
+}
+ENDED: dict[str, Make] = {
+    "collect": lambda crowd: crowd.enrolment(crowd.size - 1),
+    "collect by leaving": lambda crowd: crowd.leaving(crowd.size - 1),
+    "finish again": lambda crowd: Finish(at=crowd.at, holder=crowd.holder, outcome=COMPLETED),
+}
+MAKERS: dict[str, dict[str, Make]] = {"waiting": WAITING, "closed": CLOSED, "ended": ENDED}
+CASES = [(stage, case) for stage, makers in MAKERS.items() for case in makers]
+
+
+@cache
+def crowd_at(stage: str, size: int, scope: Callable[[int], Scope]) -> Crowd:
+    """A queue at a stage. Shared by the tests, which leave it as it is."""
+    crowd = Crowd(0)
+    crowd.__dict__.update(vars(Crowd(size, scope) if stage == "waiting" else crowd_at("waiting", size, scope)))
+    if stage != "waiting":
+        crowd.do(Claim(at=crowd.at, holder=crowd.holder))
+        crowd.do(Close(at=crowd.at, holder=crowd.holder, permit=1, look=LOOK))
+    if stage == "ended":
+        crowd.finish(COMPLETED)
+    return crowd
+
+
+def cost(text: str, operation: AnyOperation, crowd: Crowd) -> float:
+    """The seconds of processor time of an operation with all that the entity does; if slow, the least of three."""
+    value, least = msgspec.to_builtins(operation), float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        handled = handle(json.loads(text), name_of(operation), value, crowd.now)
+        json.dumps([handled.answer, handled.state])
+        least = min(least, time.process_time() - began)
+        if least < MOST_SECONDS:
+            break
+    return least
+
+
+def test_a_thousand_members_of_three_hundred_objects_cost_little() -> None:
+    """Reading, any operation, and writing."""
+    slow = {}
+    for stage, case in CASES:
+        crowd = crowd_at(stage, MEMBERS, scattered)
+        seconds = cost(json.dumps(dump(crowd.queue)), MAKERS[stage][case](crowd), crowd)
+        if seconds > MOST_SECONDS:
+            slow[case] = seconds
+    assert len(crowd_at("waiting", MEMBERS, scattered).queue.runs) == 1
+    assert slow == {}
+
+
+@pytest.mark.parametrize(("stage", "case"), CASES)
+def test_the_work_grows_no_faster_than_the_members(stage: str, case: str) -> None:
+    """Counted in steps of the interpreter, which are the same on every machine."""
+    few, many = (steps_of(crowd_at(stage, size, few_objects), MAKERS[stage][case]) for size in (60, 240))
+    assert few < many < 4.4 * few
+
+
+def steps_of(crowd: Crowd, make: Make) -> int:
+    """The steps that the interpreter takes for an operation with all that the entity does."""
+    operation = make(crowd)
+    value, stored = msgspec.to_builtins(operation), dump(crowd.queue)
+    steps = 0
+
+    def step(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        steps += event == "opcode"
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        handle(stored, name_of(operation), value, crowd.now)
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def test_runs_of_a_thousand_objects_each_cost_little() -> None:
+    """Thirty runs of a thousand objects each, none of which can be merged; the newcomer is compared with each."""
+    crowd = Crowd(30, lambda number: enhanced(*(f"Table {number}-{each}" for each in range(1_000))))
+    assert len(crowd.queue.runs) == 30
+    text = json.dumps(dump(crowd.queue))
+    scope = enhanced("Table 7-7", TableRef("Table 29-1", "2026"))
+    assert cost(text, Enroll(at=crowd.at, request="new", token="t", scope=scope), crowd) < MOST_SECONDS
+    assert len(text) < 200_000
+    assert load(json.loads(text)) == crowd.queue
+
+
+def test_the_members_of_a_queue_leave_at_a_cost_of_each() -> None:
+    """None is left, and nothing of their scopes."""
+    crowd = Crowd(120, few_objects)
+    crowd.leave()
+    assert (crowd.queue.runs, crowd.queue.scopes.objects, crowd.queue.scopes.extents) == ([], [], [])
+    crowd.now = NOON.replace(hour=14)
+    crowd.do(Tidy(at=crowd.at))
+    assert crowd.queue == Queue()

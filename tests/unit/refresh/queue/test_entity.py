@@ -1,0 +1,123 @@
+"""The entity function as the SDK calls it: one JSON text in with a batch of operations, one out."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import azure.durable_functions as df
+import msgspec
+import pytest
+
+from durable import names
+from entities import dataset_queue
+from refresh import clock
+from refresh.queue.operations import AskToLeave, Enroll, Operation, Tidy, name_of
+from refresh.queue.stored import load
+from refresh.times import instant
+from tests.unit.refresh.queue.queues import NOON, WHOLE
+
+DATASET = "11111111-1111-4111-8111-111111111111"
+AT = instant(NOON)
+
+# the SDK speaks of its next major version, once in a process
+pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
+ENROLL = Enroll(at=AT, request="a", token="t", scope=WHOLE)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's clock."""
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+
+
+def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None]) -> tuple[Any, list[Any]]:
+    """What the SDK answers to a batch: the state (its JSON text, None if it is to be deleted) and the results."""
+    sent = [
+        operation
+        if isinstance(operation, tuple)
+        else (name_of(operation), json.dumps(json.dumps(msgspec.to_builtins(operation))))
+        for operation in operations
+    ]
+    asked = {
+        "self": {"name": "dataset_queue", "key": DATASET},
+        "exists": state is not None,
+        "state": state,
+        "batch": [{"name": name, "input": value, "isSignal": False} for name, value in sent],
+    }
+    answered = json.loads(FUNCTION.get_user_function()(json.dumps(asked)))
+    assert not any(result["isError"] for result in answered["results"]), answered
+    kept = answered["entityState"] if answered["entityExists"] else None
+    return kept, [json.loads(result["result"]) for result in answered["results"]]
+
+
+def _function() -> Any:
+    app = df.DFApp()
+    app.register_functions(dataset_queue.bp)
+    (function,) = app.get_functions()
+    return function
+
+
+FUNCTION = _function()
+
+
+def test_a_batch_of_operations() -> None:
+    """Each finds the state that the one before it left."""
+    state, answers = batch(None, ENROLL, AskToLeave(at=AT, request="a"), ENROLL)
+    assert [answer["answer"] for answer in answers] == ["enrolled", "done", "enrolled"]
+    assert [answer.get("leaving", False) for answer in answers] == [False, False, True]
+    assert [*load(json.loads(state)).runs[0].members] == ["a"]
+
+
+def test_a_quiet_queue_is_deleted_and_begins_anew() -> None:
+    """Also within one batch, and from the empty text as which it reads afterwards."""
+    for nothing in (None, '""'):
+        state, answers = batch(nothing, Tidy(at=AT))
+        assert (state, answers) == (None, [{"answer": "done"}])
+        state, answers = batch(nothing, Tidy(at=AT), ENROLL)
+        assert load(json.loads(state)).runs[0].id == "a-r1"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ("pause", json.dumps('{"operation": "pause"}')),
+        ("tidy", None),
+        ("tidy", json.dumps("no JSON")),
+        ("tidy", "5"),
+        ("delete", None),
+    ],
+)
+def test_what_is_not_understood_leaves_the_state(
+    operation: tuple[str, str | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is answered, and logged; the operations around it have their effect."""
+    state, _ = batch(None, ENROLL)
+    after, answers = batch(state, operation)
+    assert answers == [{"answer": "not_understood"}]
+    assert json.loads(after) == json.loads(state)
+    assert '"event": "queue.not_understood"' in caplog.text
+    assert DATASET in caplog.text
+    after, answers = batch(state, operation, AskToLeave(at=AT, request="a"), operation)
+    assert [answer["answer"] for answer in answers] == ["not_understood", "done", "not_understood"]
+    assert load(json.loads(after)).runs[0].members["a"].leaving
+
+
+def test_a_state_of_newer_code_is_left_as_it_is() -> None:
+    """Byte for byte."""
+    newer = '{"schema":2,"everything":"else"}'
+    state, answers = batch(newer, ENROLL, Tidy(at=AT))
+    assert answers == [{"answer": "not_understood"}] * 2
+    assert json.loads(state) == json.loads(newer)
+
+
+def test_the_clock_of_the_host_bounds_that_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entity asks it; an entity is never replayed."""
+    state, _ = batch(None, AskToLeave(at=instant(NOON + timedelta(days=700)), request="a"))
+    later: list[datetime] = [NOON + timedelta(minutes=40)]
+    monkeypatch.setattr(clock, "now", lambda: later[0])
+    assert batch(state, Tidy(at=instant(later[0])))[0] is None
+
+
+def test_the_name_of_the_entity() -> None:
+    """As `durable.names` has it."""
+    assert FUNCTION.get_function_name() == names.DATASET_QUEUE

@@ -1,0 +1,165 @@
+"""A permit to POST is used by one execution at most, in whatever order takes, returns and their duplicates arrive."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from refresh.queue.answers import Done, PermitTaken
+from refresh.queue.operations import Drop, Finish, Operation, Reopen, ReturnPermit, TakePermit
+from refresh.queue.runs import MAX_RETURNED
+from tests.unit.refresh.queue.queues import Desk, failed
+
+RUN = "a-r1"
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A queue whose only run is closed."""
+    desk = Desk()
+    desk.enroll("a")
+    desk.claim(RUN)
+    desk.close(RUN)
+    return desk
+
+
+def test_one_execution_gets_the_permit(desk: Desk) -> None:
+    """Its twins, at the same moment or later, learn which one has it; the next permit is free again."""
+    assert desk.take(RUN, "other orchestration", token="other") is None
+    assert desk.take(RUN, "first") == "first"
+    assert desk.take(RUN, "twin") == "first"
+    assert desk.runs[0].permit_taken_at == desk.at
+    desk.reopen(RUN)
+    desk.close(RUN, permit=2)
+    assert desk.take(RUN, "late", permit=1) is None
+    assert desk.take(RUN, "second", permit=2) == "second"
+
+
+def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
+    """The first one posted nothing, and never will: its duplicates change nothing."""
+    desk.take(RUN, "first")
+    assert desk.give_back(RUN, "first") is None
+    assert desk.runs[0].permit_taken_at is None
+    assert desk.claimed(RUN).permit_taken_at is None
+    assert desk.take(RUN, "first") is None
+    assert desk.take(RUN, "second") == "second"
+    assert desk.give_back(RUN, "first") == "second"
+    assert desk.take(RUN, "first") == "second"
+
+
+def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -> None:
+    """Signals have no order."""
+    assert desk.give_back(RUN, "first") is None
+    assert desk.take(RUN, "first") is None
+    assert desk.take(RUN, "second") == "second"
+
+
+def test_the_permit_of_another_execution_is_not_returned(desk: Desk) -> None:
+    """An execution can only speak for itself."""
+    desk.take(RUN, "first")
+    assert desk.give_back(RUN, "second") == "first"
+    assert desk.take(RUN, "second") == "first"
+
+
+def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
+    """What an execution did not post it did not post, whichever incarnation the run is in."""
+    desk.take(RUN, "first")
+    desk.restart(RUN)
+    assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at == desk.at
+    assert desk.give_back(RUN, "first") is None
+    assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at is None
+
+
+def test_a_return_means_one_permit_of_one_run(desk: Desk) -> None:
+    """A late one changes neither the next permit nor another run."""
+    desk.take(RUN, "first")
+    assert desk.give_back("z-r1", "first") == "first"
+    assert desk.give_back(RUN, "first", permit=2) == "first"
+    desk.reopen(RUN)
+    desk.close(RUN, permit=2)
+    desk.take(RUN, "first", permit=2)
+    assert desk.give_back(RUN, "first", permit=1) == "first"
+    assert desk.give_back(RUN, "first", permit=2) is None
+
+
+@pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
+def test_any_order_of_takes_and_returns_ends_alike(returning: set[str]) -> None:
+    """An execution that returned the permit never has it in the end; one that did not has it if it ever got it."""
+    operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
+    for order in permutations(operations):
+        for twice in (False, True):
+            desk = Desk()
+            desk.enroll("a")
+            desk.claim(RUN)
+            desk.close(RUN)
+            for kind, name in (*order, *(order if twice else ())):
+                told: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
+                operation: Operation[Any] = TakePermit(**told) if kind == "take" else ReturnPermit(**told)
+                desk.do(operation)
+            has_it = desk.runs[0].execution
+            assert has_it not in returning
+            if len(returning) < 2 and twice:
+                assert has_it in {"first", "second"} - returning
+
+
+def test_a_new_permit_is_free(desk: Desk) -> None:
+    """Also if the run never gave the one before back."""
+    desk.give_back(RUN, "zeroth")
+    desk.take(RUN, "first")
+    desk.close(RUN, permit=2)
+    assert desk.claimed(RUN).permit_taken_at is None
+    assert desk.take(RUN, "zeroth", permit=2) == "zeroth"
+
+
+def test_returns_are_remembered_within_a_bound(desk: Desk) -> None:
+    """The last ones."""
+    for number in range(MAX_RETURNED + 5):
+        desk.give_back(RUN, f"e{number}")
+    assert len(desk.runs[0].returned) == MAX_RETURNED
+    assert desk.take(RUN, f"e{MAX_RETURNED + 4}") is None
+
+
+@pytest.mark.parametrize("operation", ["reopen", "drop", "finish"])
+def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operation: str) -> None:
+    """That one posts, or has posted: the run has to search for its refresh, and no member leaves meanwhile."""
+
+    def tell(execution: str | None) -> Any:
+        told: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
+        match operation:
+            case "reopen":
+                return desk.do(Reopen(**told, permit=1))
+            case "drop":
+                return desk.do(Drop(**told, permit=1, requests=("a",)))
+            case _:
+                return desk.do(Finish(**told, permit=1, outcome=failed(refresh_id=None)))
+
+    taken_at = desk.at
+    desk.take(RUN, "second")
+    desk.later(seconds=1)
+    for _ in range(2):
+        assert tell("first") == PermitTaken(at=taken_at)
+    assert desk.members == [["a"]]
+    assert desk.queue.permitted(desk.holder(RUN), 1)
+    desk.give_back(RUN, "second")
+    assert not isinstance(tell("first"), PermitTaken)
+
+
+def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
+    """So does a run that searched for the refresh of any, and one whose permit none took."""
+    desk.take(RUN, "first")
+    assert desk.reopen(RUN, execution="first") == Done()
+    desk.close(RUN, permit=2)
+    desk.take(RUN, "second", permit=2)
+    assert desk.reopen(RUN, permit=2) == Done()
+    desk.close(RUN, permit=3)
+    assert desk.reopen(RUN, permit=3, execution="third") == Done()
+    assert desk.take(RUN, "fourth", permit=3) is None
+
+
+def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
+    """The permit that it means is spent."""
+    desk.reopen(RUN, execution="first")
+    desk.close(RUN, permit=2)
+    desk.take(RUN, "second", permit=2)
+    assert desk.reopen(RUN, execution="first") == Done()
+    assert desk.runs[0].execution == "second"

@@ -1,0 +1,91 @@
+"""What waits in a queue has a bound: a request that finds no room is told when to try again, and leaves no trace."""
+
+import pytest
+
+from refresh.queue import room
+from refresh.queue.answers import Ended, Enrolled, QueueFull
+from refresh.queue.machine import apply
+from refresh.queue.operations import Enroll
+from tests.unit.refresh.queue.queues import COMPLETED, DATES, MODEL, SALES, Desk, enhanced
+
+FULL = QueueFull(retry_after=room.RETRY_AFTER_SECONDS)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """An empty queue at noon."""
+    return Desk()
+
+
+def test_runs_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that joins one still finds room, and one that is enrolled keeps its place."""
+    monkeypatch.setattr(room, "MAX_RUNS", 2)
+    desk.enroll("a", share=False)
+    desk.enroll("b")
+    before = desk.queue
+    assert desk.enroll("c", share=False) == FULL
+    assert desk.enroll("c", scope=MODEL) == FULL
+    assert desk.queue == before
+    assert desk.enrolled("d").run == "b-r1"
+    assert desk.enrolled("a", share=False).run == "a-r1"
+    desk.leave("a")
+    assert desk.enrolled("c", share=False).run == "c-r1"
+
+
+def test_members_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though they share one run."""
+    monkeypatch.setattr(room, "MAX_MEMBERS", 2)
+    desk.enroll("a")
+    desk.enroll("b")
+    assert desk.enroll("c") == FULL
+    assert isinstance(desk.enroll("b"), Enrolled)
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_OBJECTS_WAITING", 2), ("MAX_NAMES", len("DimDateSales"))])
+def test_objects_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
+    """Their number, and that of the characters of their names; a scope of objects that wait already adds none."""
+    monkeypatch.setattr(room, bound, most)
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=DATES, share=False)
+    assert desk.enroll("c", scope=enhanced("Stores")) == FULL
+    assert isinstance(desk.enroll("d", scope=enhanced("DimDate", "Sales")), Enrolled)
+    for request in ("a", "b", "d"):
+        desk.leave(request)
+    assert isinstance(desk.enroll("c", scope=enhanced("Stores")), Enrolled)
+
+
+def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they come."""
+    monkeypatch.setattr(room, "MAX_OBJECTS_WAITING", 2)
+    desk.enroll("a", scope=SALES)
+    for number in range(20):
+        assert desk.enroll("b", scope=enhanced(*(f"T{number}-{each}" for each in range(3)))) == FULL
+        assert len(desk.queue.scopes.objects) <= 2
+    assert isinstance(desk.enroll("c", scope=DATES), Enrolled)
+
+
+def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that it was cancelled, nor what became of its attempt before."""
+    desk.finish(desk.posted("a"))
+    desk.ended("a")
+    monkeypatch.setattr(room, "MAX_RUNS", 0)
+    desk.ask_to_leave("a")
+    assert desk.enroll("a", attempt=2) == FULL
+    assert desk.enroll("a", attempt=1) == Ended(run="a-r1", outcome=COMPLETED, shared_with=0, served_by="own")
+    monkeypatch.undo()
+    assert desk.enrolled("a", attempt=2).leaving
+
+
+def test_a_starter_can_see_in_advance_that_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It applies the enrolment to the queue that it has read, which changes nothing."""
+    monkeypatch.setattr(room, "MAX_RUNS", 1)
+    desk.enroll("a")
+    operation = Enroll(at=desk.at, request="b", token="t", scope=SALES)
+    assert apply(desk.queue, operation, desk.now)[1] == FULL
+    assert desk.members == [["a"]]
+
+
+def test_the_bounds_leave_room_for_large_requests() -> None:
+    """A hundred with bodies of the largest size that is read, and thirty more with a thousand objects each."""
+    assert room.MAX_RUNS >= 130
+    assert room.MAX_OBJECTS_WAITING >= 100_000

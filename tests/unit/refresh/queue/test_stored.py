@@ -1,0 +1,252 @@
+"""A queue is stored small, and read by older and newer code; what cannot be read is left alone."""
+
+import copy
+import json
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from refresh.history.look import ExternalRefresh, Look
+from refresh.history.outcome import Outcome
+from refresh.queue import stored as stored_queue
+from refresh.queue.answers import Done
+from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy, name_of
+from refresh.queue.state import Queue
+from refresh.queue.stored import UnreadableError, dump, handle, load
+from refresh.scope.scope import Scope, TableRef
+from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
+
+NOT_UNDERSTOOD = {"answer": "not_understood"}
+BLOB_CHARACTERS = 30_000
+"""Above it the engine moves a state to a blob. It stores the state's JSON as a text in JSON."""
+
+
+def rich() -> Desk:
+    """A queue that holds something of everything."""
+    desk = Desk()
+    for request in "abcd":
+        desk.enroll(request, scope=(SALES, DATES, SALES, BOTH)[ord(request) - ord("a")])
+    desk.finish(desk.post("a-r1"), failed(TableRef("Sales", "2026")))
+    desk.ended("a")
+    assert desk.members == [["b"]]
+    desk.enroll("e", share=False)
+    desk.enroll("f", share=False)
+    desk.enroll("g", share=False)
+    desk.leave("f")
+    desk.ask_to_leave("h")
+    desk.claim("b-r1")
+    desk.wait_behind("b-r1", ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled"))
+    desk.close("b-r1", look=Look(service_time=desk.at, read_at=desk.at, known=("x",), durations=(1.5,)))
+    desk.give_back("b-r1", "one")
+    desk.take("b-r1", "two")
+    return desk
+
+
+def objects_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The JSON objects and arrays in a value, each with its path; keys of maps and places of lists are `*`."""
+    yield path, value
+    if isinstance(value, dict):
+        maps = path and path[-1] in ("members", "uncollected", "departed", "asked")
+        for key, entry in value.items():
+            yield from objects_in(entry, (*path, "*" if maps else key))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from objects_in(entry, (*path, "*"))
+
+
+ARRAYS = {
+    ("runs", "*", "members", "*"),
+    ("ended", "*", "uncollected", "*"),
+    ("departed", "*"),
+    ("scopes", "extents", "*"),
+}
+"""What is stored as an array, the place of each entry having a meaning."""
+
+
+def test_what_newer_code_added_is_left_out() -> None:
+    """At every level, in objects and in arrays: it was rolled back, or runs beside this code."""
+    desk = rich()
+    newer = copy.deepcopy(desk.stored)
+    changed = set()
+    for path, value in [*objects_in(newer)]:
+        if isinstance(value, dict) and path[-1:] not in [("members",), ("uncollected",), ("departed",), ("asked",)]:
+            value["newer"] = {"some": ["thing"]}
+            changed.add(path)
+        elif path in ARRAYS and value is not None:
+            value.append({"newer": True})
+            changed.add(path)
+    inside = {"runs", "ended", "departed", "scopes", "lefts"}
+    assert inside <= {path[0] for path in changed if path}
+    assert changed >= ARRAYS | {
+        (),
+        ("runs", "*"),
+        ("runs", "*", "look"),
+        ("ended", "*", "outcome", "error"),
+        ("ended", "*", "outcome", "failedObjects", "*"),
+        ("scopes", "frames", "*", "refresh"),
+        ("lefts", "*", "active"),
+    }
+    assert load(newer) == desk.queue
+    assert load(json.loads(json.dumps(newer))) == desk.queue
+
+
+def test_what_newer_senders_add_to_an_operation_is_left_out() -> None:
+    """At every level."""
+    operation = Finish(at="2026-03-31T12:00:00.000Z", holder=Desk().holder("a-r1"), outcome=COMPLETED)
+    value = msgspec.to_builtins(operation)
+    for part in (value, value["holder"], value["outcome"]):
+        part["newer"] = 1
+    assert handle(None, "finish", value, NOON).answer == {"answer": "finished"}
+    enroll = msgspec.to_builtins(Enroll(at=operation.at, request="a", token="t", scope=SALES))
+    for part in (enroll, enroll["scope"], enroll["scope"]["refresh"], enroll["scope"]["refresh"]["objects"][0]):
+        part["newer"] = 1
+    handled = handle(None, "enroll", enroll, NOON)
+    assert handled.answer["answer"] == "enrolled"
+    assert load(handled.state).scope_of(load(handled.state).runs[0]) == SALES
+
+
+def test_what_older_code_did_not_write_has_its_default() -> None:
+    """So fields can be added."""
+    older = {
+        "runs": [{"id": "a-r1", "scope": 0, "members": {"a": ["t", "2026-03-31T12:00:00.000Z", "wake-1"]}}],
+        "ended": [{"number": 1, "id": "b-r1", "at": "2026-03-31T12:00:00.000Z", "outcome": {"status": "Completed"}}],
+        "departed": {"b": ["2026-03-31T12:00:00.000Z", "t"]},
+        "scopes": {"frames": [{"workspace_id": "w"}], "extents": [[0]]},
+    }
+    queue = load(older)
+    assert queue.scope_of(queue.runs[0]) == Scope(workspace_id="w")
+    assert queue.runs[0].members["a"].attempt == 1
+    assert queue.departed["b"].run == 0
+    assert queue.ended[0].outcome == Outcome(status="Completed")
+
+
+UNREADABLE: dict[str, Any] = {
+    "a newer schema": {"schema": 2, "at": "2026-03-31T12:00:00.000Z"},
+    "a newer schema, compressed": {"schema": 2, "packed": "eJw="},
+    "another type": {"schema": 1, "at": 1774958400},
+    "a list": [1],
+    "a text": "queue",
+    "a number": 0,
+    "a status that is newer": {"ended": [{"number": 1, "id": "x", "at": "x", "outcome": {"status": "Paused"}}]},
+    "a scope that is not there": {"runs": [{"id": "a-r1", "scope": 3}]},
+    "a frame that is not there": {"scopes": {"extents": [[1]]}},
+    "a frame that is free": {"scopes": {"frames": [None], "extents": [[0]]}},
+    "an answer that is not there": {"departed": {"a": ["2026-03-31T12:00:00.000Z", "t", 0, 4]}},
+    "not base 64": {"schema": 1, "packed": "%"},
+    "not compressed": {"schema": 1, "packed": "AAAA"},
+    "compressed by another method": {"schema": 1, "packed": 7},
+    "compressed, but no queue": {"schema": 1, "packed": b64encode(zlib.compress(b'{"at":1}')).decode()},
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_state_that_cannot_be_read_is_not_touched(case: str) -> None:
+    """Newer code wrote it, and comes back: until then every operation is to be sent again."""
+    with pytest.raises(UnreadableError):
+        load(UNREADABLE[case])
+    for operation in every_operation():
+        handled = handle(UNREADABLE[case], name_of(operation), msgspec.to_builtins(operation), NOON)
+        assert (handled.answer, handled.state) == (NOT_UNDERSTOOD, "keep")
+        assert handled.problem
+
+
+NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
+    "unknown": ("pause", {"operation": "pause", "at": "2026-03-31T12:00:00.000Z"}),
+    "unknown, with a known input": ("pause", {"operation": "tidy", "at": "2026-03-31T12:00:00.000Z"}),
+    "of another name than its input": ("sweep", {"operation": "tidy", "at": "2026-03-31T12:00:00.000Z"}),
+    "without its name in the input": ("tidy", {"at": "2026-03-31T12:00:00.000Z"}),
+    "without input": ("tidy", None),
+    "a text": ("tidy", "tidy"),
+    "a list": ("tidy", [{"operation": "tidy"}]),
+    "without a time": ("tidy", {"operation": "tidy"}),
+    "with a time that is none": ("tidy", {"operation": "tidy", "at": "soon"}),
+    "with a time far off": ("tidy", {"operation": "tidy", "at": "9999-12-31T23:59:59.999Z"}),
+    "without what it needs": ("leave", {"operation": "leave", "at": "2026-03-31T12:00:00.000Z", "request": "a"}),
+    "with a reason that is newer": (
+        "leave",
+        {"operation": "leave", "at": "2026-03-31T12:00:00.000Z", "request": "a", "token": "t", "reason": "Bored"},
+    ),
+    "called delete": ("delete", None),
+}
+
+
+@pytest.mark.parametrize("case", NOT_OPERATIONS)
+def test_an_operation_that_is_not_understood_changes_nothing(case: str) -> None:
+    """Newer code sent it, or no code of ours: the sender tries again later, and no exception reaches it."""
+    name, value = NOT_OPERATIONS[case]
+    desk = rich()
+    handled = handle(desk.stored, name, value, NOON)
+    assert (handled.answer, handled.state) == (NOT_UNDERSTOOD, "keep")
+    assert handled.problem
+    for nothing in (None, ""):
+        assert handle(nothing, name, value, NOON)[:2] == (NOT_UNDERSTOOD, None)
+
+
+def test_a_deleted_queue_is_an_empty_one() -> None:
+    """The engine reads it as an empty text."""
+    assert load(None) == load("") == load({}) == Queue()
+
+
+def every_operation() -> list[AnyOperation]:
+    """Some."""
+    at = "2026-03-31T12:00:00.000Z"
+    return [
+        Tidy(at=at),
+        Enroll(at=at, request="z", token="t", scope=WHOLE),
+        Leave(at=at, request="a", token="t", reason="TimedOut"),
+    ]
+
+
+# ---- size -----------------------------------------------------------------------------------------------------------
+
+
+def characters(queue: Queue) -> int:
+    """The length of the state as the engine stores it: as a text in JSON."""
+    return len(json.dumps(json.dumps(dump(queue))))
+
+
+SCOPES: dict[str, Any] = {
+    "of the model": lambda _: WHOLE,
+    "of one table each": lambda number: enhanced(f"Table {number}"),
+    "of 300 tables": lambda _: enhanced(*(f"Fact table of the branch {each}" for each in range(300))),
+}
+
+
+@pytest.mark.parametrize("case", SCOPES)
+def test_two_hundred_members_stay_beside_their_row(case: str) -> None:
+    """While they wait, while they have not collected their outcome, and while they are remembered."""
+    crowd = Crowd(200, SCOPES[case])
+    assert len(crowd.names[0]) == 79
+    sizes = [characters(crowd.queue)]
+    crowd.post()
+    crowd.finish(COMPLETED)
+    sizes.append(characters(crowd.queue))
+    crowd.ask_again()
+    sizes.append(characters(crowd.queue))
+    assert len(crowd.queue.departed) == 200
+    assert max(sizes) < BLOB_CHARACTERS, sizes
+
+
+def test_two_hundred_that_left_stay_beside_their_row() -> None:
+    """Each remembers its answer, which has most in common with the others'."""
+    crowd = Crowd(200)
+    crowd.post()
+    crowd.leave()
+    assert len(crowd.queue.departed) == 200
+    assert characters(crowd.queue) < BLOB_CHARACTERS
+
+
+def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small one can be read in the storage; both read alike."""
+    desk = rich()
+    assert desk.stored["departed"]
+    monkeypatch.setattr(stored_queue, "PACKED_ABOVE", 0)
+    packed = dump(desk.queue)
+    assert set(packed) == {"schema", "packed"}
+    assert load(packed) == load(desk.stored)
+    desk.stored = packed
+    assert desk.do(Tidy(at=desk.at)) == Done()

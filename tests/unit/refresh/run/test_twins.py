@@ -1,0 +1,84 @@
+"""Two executions of one POST: what one asks the queue for must not undo what the other did, however late it comes."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.queue.answers import AnyAnswer, Claimed, Enrolled, Holder, PermitTaken
+from refresh.queue.machine import apply
+from refresh.queue.operations import AnyOperation, Claim, Close, Enroll, Record, Reopen, TakePermit
+from refresh.queue.state import Queue
+from refresh.run.orders import Blocked, PostAnswer, Unavailable, Unwanted
+from refresh.run.step import Ask
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import LOOK, NOON, REFUSED, STANDARD, Incarnation
+
+AT = instant(NOON)
+HOLDER = Holder(run="a-r1", incarnation=1, token="secret")
+STARTED_NOTHING: list[PostAnswer] = [Unavailable(), Blocked(), Unwanted(requests=("a",)), REFUSED]
+
+
+class Entity:
+    """The queue of one model, with a run that is closed and whose permit the execution `theirs` took."""
+
+    def __init__(self) -> None:
+        self.queue = Queue()
+        enrolled = self.ask(Enroll(at=AT, request="a", token="t", scope=STANDARD, wake="w"))
+        assert isinstance(enrolled, Enrolled)
+        assert enrolled.run == HOLDER.run
+        self.ask(Claim(at=AT, holder=HOLDER))
+        self.ask(Close(at=AT, holder=HOLDER, permit=1, look=LOOK))
+        self.ask(TakePermit(at=AT, holder=HOLDER, permit=1, execution="theirs"))
+
+    def ask(self, operation: AnyOperation) -> AnyAnswer:
+        """The answer to an operation."""
+        after, answer = apply(self.queue, operation, NOON + timedelta(minutes=1))
+        self.queue = after or Queue()
+        return answer
+
+
+def what_the_run_asks(result: PostAnswer) -> AnyOperation:
+    """What a run asks the queue for after an execution `mine` that started nothing."""
+    run = Incarnation().closed()
+    step = run.posted(result).step
+    assert isinstance(step, Ask)
+    operation: AnyOperation = step.operation  # type: ignore[assignment]
+    return operation
+
+
+@pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
+def test_a_late_repeat_does_not_forget_the_refresh_of_the_twin(result: PostAnswer) -> None:
+    """The run learned that its twin had the permit, found its refresh and recorded it."""
+    entity, operation = Entity(), what_the_run_asks(result)
+    assert isinstance(entity.ask(operation), PermitTaken)
+    entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT, adopted=True))
+    assert isinstance(entity.ask(operation), PermitTaken)
+    claimed = entity.ask(Claim(at=AT, holder=HOLDER))
+    assert isinstance(claimed, Claimed)
+    assert claimed.refresh_id == "r"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
+def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, closed: bool) -> None:
+    """No refresh of the twin appeared: the run is open again, or holds its next permit."""
+    entity, operation = Entity(), what_the_run_asks(result)
+    assert isinstance(entity.ask(operation), PermitTaken)
+    entity.ask(Reopen(at=AT, holder=HOLDER, permit=1))
+    if closed:
+        entity.ask(Close(at=AT, holder=HOLDER, permit=2, look=LOOK))
+    before = entity.ask(Claim(at=AT, holder=HOLDER))
+    entity.ask(operation)
+    assert entity.ask(Claim(at=AT, holder=HOLDER)) == before
+    assert isinstance(before, Claimed)
+    assert "a" in entity.queue.runs[0].members
+
+
+def test_an_outcome_of_the_run_itself_is_taken() -> None:
+    """It names no execution: the refresh is known, whichever started it."""
+    entity = Entity()
+    entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT))
+    run = Incarnation().polling().reads("Completed")
+    assert run.ended("Completed").refresh_id == "r"
+    entity.ask(run.asks)
+    assert not entity.queue.runs

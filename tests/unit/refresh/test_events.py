@@ -1,0 +1,337 @@
+"""One line for each transition of a run, which a query can read and which holds no secret."""
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from durable.codec import encode
+from refresh.events import Event
+from refresh.history.look import LostWindow
+from refresh.queue.answers import Claimed, Closed, Finished, Recorded
+from refresh.queue.operations import Claim, Close, Finish, Record
+from refresh.run.orders import (
+    Accepted,
+    AnswerLost,
+    Appeared,
+    Blocked,
+    Broke,
+    Busy,
+    HistoryRead,
+    PostRefresh,
+    ReadHistory,
+    ReadRefresh,
+    RefreshAbsent,
+    RefreshRead,
+    Unavailable,
+)
+from refresh.run.phases.claiming import MAX_INCARNATIONS
+from refresh.run.state import Looking
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import BLOCKER, LOOK, MODEL, NOON, REFUSED, STANDARD, WAKE, Incarnation
+
+CLAIMED = Claimed(scope=STANDARD)
+BUSY = HistoryRead(look=LOOK, running=BLOCKER)
+DOWN = Unavailable(error="HTTP 503")
+LATER = instant(NOON + timedelta(hours=1))
+
+
+def ended(status: str) -> RefreshRead:
+    """The refresh as it is read at its end."""
+    run = Incarnation().polling().reads(status)
+    return RefreshRead(outcome=run.asks.outcome)
+
+
+CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]] = [
+    ("run.claimed", logging.INFO, Incarnation, Claim, CLAIMED, {}),
+    (
+        "run.claimed",
+        logging.INFO,
+        lambda: Incarnation(number=2),
+        Claim,
+        Claimed(scope=STANDARD, permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON)),
+        {"refreshId": "r"},
+    ),
+    (
+        "run.ended",
+        logging.WARNING,
+        lambda: Incarnation(number=MAX_INCARNATIONS + 1),
+        Claim,
+        CLAIMED,
+        {"status": "Failed", "error": "InternalError"},
+    ),
+    ("run.waiting", logging.INFO, lambda: Incarnation().claimed(), ReadHistory, BUSY, {"waitsFor": encode(BLOCKER)}),
+    (
+        "run.read_failed",
+        logging.WARNING,
+        lambda: Incarnation().claimed(),
+        ReadHistory,
+        DOWN,
+        {"error": "HTTP 503", "waitSeconds": 5},
+    ),
+    (
+        "run.read_failed",
+        logging.WARNING,
+        lambda: Incarnation().polling(),
+        ReadRefresh,
+        Broke(error="KeyError"),
+        {"error": "KeyError", "waitSeconds": 5},
+    ),
+    (
+        "run.ended",
+        logging.WARNING,
+        lambda: Incarnation().claimed(),
+        ReadHistory,
+        REFUSED,
+        {"status": "Failed", "error": "NotAuthorized"},
+    ),
+    (
+        "run.closed",
+        logging.INFO,
+        lambda: Incarnation().claimed().history().wait(),
+        Close,
+        Closed(scope=STANDARD),
+        {"permit": 1},
+    ),
+    (
+        "refresh.started",
+        logging.INFO,
+        lambda: Incarnation().closed(),
+        PostRefresh,
+        Accepted(refresh_id="r"),
+        {"refreshId": "r"},
+    ),
+    (
+        "refresh.adopted",
+        logging.INFO,
+        lambda: Incarnation().closed(),
+        PostRefresh,
+        Appeared(refresh_id="r"),
+        {"refreshId": "r"},
+    ),
+    (
+        "refresh.answer_lost",
+        logging.WARNING,
+        lambda: Incarnation().closed(),
+        PostRefresh,
+        AnswerLost(error="reset", window=LostWindow(since=LATER)),
+        {"error": "reset"},
+    ),
+    (
+        "refresh.answer_lost",
+        logging.WARNING,
+        lambda: Incarnation().closed(),
+        PostRefresh,
+        Broke(error="KeyError"),
+        {"error": "KeyError"},
+    ),
+    ("refresh.refused_busy", logging.WARNING, lambda: Incarnation().closed(), PostRefresh, Busy(), {}),
+    ("run.reopened", logging.INFO, lambda: Incarnation().closed(), PostRefresh, Blocked(), {"after": "posting"}),
+    (
+        "run.read_failed",
+        logging.WARNING,
+        lambda: Incarnation().closed(),
+        PostRefresh,
+        DOWN,
+        {"error": "HTTP 503", "waitSeconds": 5},
+    ),
+    (
+        "refresh.adopted",
+        logging.INFO,
+        lambda: Incarnation().closed().posted(Busy()),
+        ReadHistory,
+        HistoryRead(look=LOOK, adoptable="r"),
+        {"refreshId": "r"},
+    ),
+    (
+        "run.reopened",
+        logging.INFO,
+        lambda: Incarnation().closed().posted(Busy()),
+        ReadHistory,
+        BUSY,
+        {"after": "reconciling"},
+    ),
+    (
+        "run.ended",
+        logging.INFO,
+        lambda: Incarnation().polling(),
+        ReadRefresh,
+        ended("Completed"),
+        {"status": "Completed", "refreshId": "r"},
+    ),
+    (
+        "run.ended",
+        logging.WARNING,
+        lambda: Incarnation().polling(),
+        ReadRefresh,
+        ended("Failed"),
+        {"status": "Failed", "refreshId": "r", "error": "RefreshFailed"},
+    ),
+    (
+        "run.ended",
+        logging.WARNING,
+        lambda: Incarnation().polling(),
+        ReadRefresh,
+        RefreshAbsent(read_at=instant(NOON), rolled_over=True),
+        {"status": "OutcomeUnknown", "refreshId": "r", "error": "HistoryRolledOver"},
+    ),
+    (
+        "run.reopened",
+        logging.INFO,
+        lambda: Incarnation().polling(adopted=True),
+        ReadRefresh,
+        ended("Failed"),
+        {"after": "polling", "refreshId": "r"},
+    ),
+    (
+        "run.reopened",
+        logging.INFO,
+        lambda: Incarnation().polling(),
+        ReadRefresh,
+        RefreshAbsent(read_at=LATER),
+        {"after": "polling", "refreshId": "r"},
+    ),
+]
+"""Event, level, a run, what it asks for, the answer, and the facts; of an error its code."""
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "run", "asked", "answer", "facts"),
+    CASES,
+    ids=[f"{name} {type(answer).__name__}" for name, _, _, _, answer, _ in CASES],
+)
+def test_each_transition_has_an_event(
+    name: str, level: int, run: Callable[[], Incarnation], asked: Any, answer: Any, facts: dict[str, Any]
+) -> None:
+    """With its level, and with just what is needed to tell why a model was not refreshed."""
+    before = run()
+    logged = len(before.events)
+    event = (before.posted(answer) if asked is PostRefresh else before.answer(asked, answer)).events[logged]
+    assert (event.name, event.level) == (name, level)
+    line = json.loads(event.line())
+    error = line.get("error")
+    if isinstance(error, dict):
+        assert error["message"]
+        assert MODEL in error["message"]
+        line["error"] = error["code"]
+    assert line == {"event": name, **facts}
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "answer"),
+    [
+        (lambda: Incarnation().claimed().history(BLOCKER).wait(), ReadHistory, BUSY),
+        (lambda: Incarnation().claimed(), ReadHistory, HistoryRead(look=LOOK)),
+        (lambda: Incarnation().closed().posted(AnswerLost()), ReadHistory, HistoryRead(look=LOOK)),
+        (lambda: Incarnation().polling(), ReadRefresh, RefreshRead()),
+        (lambda: Incarnation().polling(), ReadRefresh, RefreshAbsent(read_at=instant(NOON))),
+        (lambda: Incarnation().closed().posted(Accepted(refresh_id="r")), Record, Recorded()),
+        (lambda: Incarnation().polling().reads("Completed"), Finish, Finished(wake=WAKE)),
+    ],
+    ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
+)
+def test_what_changes_nothing_has_no_event(run: Callable[[], Incarnation], asked: Any, answer: Any) -> None:
+    """A refresh of hours would fill the log."""
+    before = run()
+    logged = len(before.events)
+    assert len(before.answer(asked, answer).events) == logged
+
+
+def test_a_claim_that_only_goes_on_has_no_event() -> None:
+    """A run that polls for hours continues in dozens of histories."""
+    run = Incarnation().polling()
+    logged = len(run.events)
+    assert len(run.continued().events) == logged
+
+
+def test_an_orchestration_that_may_not_go_on_is_logged() -> None:
+    """Why it ended without an outcome."""
+    event = Incarnation().superseded(Claim).events[-1]
+    assert (event.name, event.level) == ("run.superseded", logging.INFO)
+
+
+def test_the_same_error_is_logged_once() -> None:
+    """And again when it is another one."""
+    run = Incarnation().claimed().unavailable(ReadHistory, "HTTP 503").wait()
+    logged = len(run.events)
+    assert len(run.unavailable(ReadHistory, "HTTP 503").events) == logged
+    assert run.wait().unavailable(ReadHistory, "HTTP 502").events[logged].facts["error"] == "HTTP 502"
+
+
+def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
+    """It is the line that a person searches for."""
+    run = Incarnation().claimed()
+    while run.unavailable(ReadHistory).phase is Looking:
+        run.wait()
+    assert run.events[-1].name == "run.ended"
+    assert json.loads(run.events[-1].line())["error"]["code"] == "ServiceUnavailable"
+
+
+def test_no_event_of_a_run_shows_its_token() -> None:
+    """It is what proves to the queue who holds the run."""
+    run = Incarnation().closed().posted(Busy()).history(BLOCKER).reopened().wait().history().wait().permitted()
+    run.posted(Accepted(refresh_id="r")).recorded().wait().reads("Completed")
+    assert run.events
+    assert all(run.run.token not in event.line() for event in run.events)
+
+
+def test_a_line_leaves_out_what_is_not_known() -> None:
+    """But keeps zeros and false, and never breaks on a value."""
+    event = Event(
+        "x.y", requestId="a", caller={}, refreshId=None, position=0, accepted=False, error="", odd={1: object}
+    )
+    line = json.loads(event.line())
+    assert line.pop("odd")
+    assert line == {"event": "x.y", "requestId": "a", "position": 0, "accepted": False}
+
+
+def test_a_fact_may_have_any_name() -> None:
+    """Also those of the parameters."""
+    line = json.loads(Event("x.y", **{"name": "n", "level": 7, "self": 1}).line())
+    assert line == {"event": "x.y", "name": "n", "level": 7, "self": 1}
+
+
+def test_messages_are_written_as_objects() -> None:
+    """So that a query reads their fields."""
+    assert json.loads(Event("run.waiting", waitsFor=BLOCKER).line())["waitsFor"] == {
+        "refreshId": "theirs",
+        "refreshType": "Scheduled",
+        "startedAt": instant(NOON),
+    }
+
+
+def test_its_sender_adds_what_only_it_knows() -> None:
+    """The facts of the event itself count more; the event stays as it was."""
+    event = Event("run.closed", logging.WARNING, permit=1)
+    more = event.about(runId="a-r1", permit=2, caller=None)
+    assert (more.name, more.level) == ("run.closed", logging.WARNING)
+    assert json.loads(more.line()) == {"event": "run.closed", "runId": "a-r1", "permit": 1}
+    assert json.loads(event.line()) == {"event": "run.closed", "permit": 1}
+
+
+UNSAFE = ["\n", "\r", "\x00", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u061c", "\u200e", "\u200f", "\u2028", "\u2029",
+          "\u202a", "\u202e", "\u2066", "\u2069", "\ufeff", "\ud800"]  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", UNSAFE, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_signs_that_break_or_turn_a_line_are_escaped(sign: str) -> None:
+    """A foreign text could forge a line, or show another one than it is; escaped, it is still there to be read."""
+    line = Event("x.y", caller={"pipeline": f"a{sign}b"}).line()
+    assert sign not in line
+    assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"
+
+
+@settings(deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+def test_any_value_makes_one_line_of_printable_ascii(value: object) -> None:
+    """Which every log store keeps as it is."""
+    line = Event("x.y", value=value).line()
+    assert line.isascii()
+    assert line.isprintable()
+    shown = json.loads(line).get("value")
+    assert shown == value or value in (None, "", [])

@@ -1,0 +1,119 @@
+"""Files for tools that the tests cannot run (VS Code, Core Tools): they are valid, and name what exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import commands
+from tests.unit.test_repository import requirements, sample_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+VSCODE = ROOT / ".vscode"
+
+Json = dict[str, Any]
+
+
+def read(name: str) -> Json:
+    """A file of .vscode: JSON with comments on lines of their own."""
+    text = (VSCODE / name).read_text("utf-8")
+    found: Json = json.loads("\n".join("" if line.lstrip().startswith("//") else line for line in text.splitlines()))
+    return found
+
+
+def tasks() -> dict[str, Json]:
+    return {task["label"]: task for task in read("tasks.json")["tasks"]}
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from strings(inner)
+
+
+@pytest.mark.parametrize("path", sorted(VSCODE.iterdir()), ids=lambda path: path.name)
+def test_files_of_vs_code_are_valid(path: Path) -> None:
+    """Each is a JSON object, and variables in it are among those that VS Code replaces."""
+    variables = {name for text in strings(read(path.name)) for name in re.findall(r"\$\{(\w+)", text)}
+    assert variables <= {"workspaceFolder", "file"}
+
+
+def test_f5_starts_core_tools() -> None:
+    """The first configuration attaches to the port of the Functions extension after its task has started the host."""
+    first = read("launch.json")["configurations"][0]
+    assert (first["type"], first["request"], first["connect"]["port"]) == ("debugpy", "attach", 9091)
+    host = tasks()[first["preLaunchTask"]]
+    assert (host["type"], host["command"], host["isBackground"]) == ("func", "host start", True)
+
+
+def test_tasks_and_modules_exist() -> None:
+    """Those that a configuration or a task starts."""
+    launched = read("launch.json")["configurations"]
+    named = {one["preLaunchTask"] for one in launched if "preLaunchTask" in one}
+    for task in tasks().values():
+        before = task.get("dependsOn", [])
+        named |= {before} if isinstance(before, str) else set(before)
+    assert named <= tasks().keys()
+    assert all(importlib.util.find_spec(one["module"]) for one in launched if "module" in one)
+
+
+def test_commands_of_the_tasks_exist() -> None:
+    """Each dev.py command can be parsed; a task that others wait for ends with a line that the service prints."""
+    shell = [task for task in tasks().values() if task["type"] == "shell"]
+    for task in shell:
+        for command in (task["command"], task["windows"]["command"]):
+            program, script, *arguments = command.split()
+            assert (program.rstrip("3"), script) == ("python", "dev.py")
+            assert commands.parse(arguments).command
+    [service] = [task for task in shell if task.get("isBackground")]
+    pattern = service["problemMatcher"]["background"]["endsPattern"]
+    printed = (ROOT / "dev/power_bi/__main__.py").read_text("utf-8")
+    assert re.search(pattern.replace("http", "{"), printed)
+
+
+def test_settings_name_what_exists() -> None:
+    """Folders of the project, and the environment that dev.py creates."""
+    settings = read("settings.json")
+    assert settings["azureFunctions.pythonVenv"] == ".venv"
+    assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.venv/bin/python"
+    assert all((ROOT / folder).is_dir() for folder in settings["python.analysis.extraPaths"])
+    assert (ROOT / settings["python.testing.pytestArgs"][-1]).is_dir()
+    assert all(re.fullmatch(r"[\w-]+\.[\w-]+", name) for name in read("extensions.json")["recommendations"])
+
+
+def test_host_json_fits_core_tools_and_azure() -> None:
+    """Version 2.0, and a range of extension bundles that the Python worker needs: 4.x from a version that exists."""
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    assert host["version"] == "2.0"
+    assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
+    found = re.fullmatch(r"\[(\d+)\.(\d+)\.\d+, (\d+)\.0\.0\)", host["extensionBundle"]["version"])
+    assert found
+    lowest, minor, beyond = map(int, found.groups())
+    assert (lowest, beyond) == (4, 5)
+    assert minor <= 32, "newer bundles exist, but Azure did not resolve ranges that begin above 4.32"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", host["functionTimeout"])
+
+
+def test_local_settings_fit_core_tools() -> None:
+    """`func start` needs the worker and a storage account; values must be strings, and none may be a secret."""
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))
+    assert (sample["IsEncrypted"], set(sample)) == (False, {"IsEncrypted", "Values"})
+    assert sample_settings()["FUNCTIONS_WORKER_RUNTIME"] == "python"
+    assert sample_settings()["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
+    assert all(isinstance(value, str) for value in sample_settings().values())
+
+
+def test_requirements_fit_a_remote_build() -> None:
+    """Oryx installs requirements.txt of the root: packages by name only, no paths, no options."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    packages = [line for line in lines if line and not line.startswith("#")]
+    assert len(requirements("requirements.txt")) == len(packages)
+    assert not any(line.startswith("-") or "://" in line for line in packages)

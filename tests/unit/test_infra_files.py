@@ -1,0 +1,164 @@
+"""The files that other tools read are valid by their schemas: azure.yaml, host.json, workflows, issue forms.
+
+The schemas of workflows and issue forms come with check-jsonschema. Those of azd and of host.json are in no package;
+the ones in tests/data/schemas are written from the documentation, only as large as these files need, and strict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from infra import package, picture
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = ROOT / "tests" / "data" / "schemas"
+GITHUB = ROOT / ".github"
+
+
+def faults(schema: str, value: Any) -> list[str]:
+    """What a schema finds wrong."""
+    validator = jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
+    return [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message}" for fault in validator.iter_errors(value)]
+
+
+def azure_yaml() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
+    return parsed
+
+
+def test_azure_yaml_is_valid() -> None:
+    assert faults("azure", azure_yaml()) == []
+    assert faults("azure", {**azure_yaml(), "service": {}}) != [], "the check can fail"
+
+
+@pytest.mark.parametrize("backend", [None, *package.BACKENDS])
+def test_host_json_is_valid_for_every_backend(backend: str | None) -> None:
+    """None: the file of the project, as the development host and Core Tools read it."""
+    host = json.loads((ROOT / "host.json").read_text("utf-8")) if backend is None else package.host_json(backend)
+    # the schema wants to be told which provider it is, the host takes Azure Storage without
+    host["extensions"]["durableTask"]["storageProvider"].setdefault("type", "AzureStorage")
+    assert faults("host", host) == []
+    host["extensions"]["durableTask"]["maxQueuePollingIntervall"] = "00:00:05"
+    assert faults("host", host) != [], "the check can fail"
+
+
+def test_the_scripts_that_azure_yaml_runs_exist() -> None:
+    """Each hook runs the same file with both shells."""
+    config = azure_yaml()
+    hooks = {**config["hooks"], **config["services"]["app"]["hooks"]}
+    assert set(hooks) == {"preprovision", "postdeploy", "postdown", "prepackage"}
+    for hook in hooks.values():
+        posix, windows = hook["posix"]["run"].split(), hook["windows"]["run"].split()
+        assert (posix[0], windows[0]) == ("python3", "python")
+        assert posix[1:] == windows[1:]
+        assert (ROOT / posix[1]).is_file()
+
+
+def test_azd_deploys_the_folder_of_the_package() -> None:
+    service = azure_yaml()["services"]["app"]
+    assert ROOT / service["project"] / service["dist"] == package.PACKAGE
+    tag = "'azd-service-name': 'app'"
+    assert tag in (ROOT / "infra" / "modules" / "functionApp.bicep").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [("vendor.github-workflows", "workflows/*.yml"), ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[a-z]*_*.yml")],
+)
+def test_the_files_of_github_are_valid(schema: str, pattern: str) -> None:
+    files = sorted(map(str, GITHUB.glob(pattern)))
+    assert files
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflows_run_the_tests_on_every_supported_python() -> None:
+    workflow = yaml.safe_load((GITHUB / "workflows" / "test.yml").read_text("utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+
+
+def test_the_deployment_signs_in_without_a_secret() -> None:
+    """OIDC: the job may request a token, and nothing in the workflow is a secret of GitHub."""
+    text = (GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"id-token": "write", "contents": "read"}
+    assert "secrets." not in text
+    assert "--federated-credential-provider" in text
+
+
+def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
+    """Each is a variable of the repository; one that is not set arrives as an empty text and takes its default."""
+    parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
+    workflow = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))
+    assert set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)) <= set(workflow["jobs"]["deploy"]["env"])
+    assert set(re.findall(r"readEnvironmentVariable\('\w+', '([^']*)'\)", parameters)) == {""}
+
+
+def test_every_action_is_pinned() -> None:
+    """To a major version of GitHub's and Microsoft's own actions; of nothing else."""
+    for path in (GITHUB / "workflows").glob("*.yml"):
+        for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values():
+            for step in job["steps"]:
+                if "uses" in step:
+                    owner, version = step["uses"].split("/")[0], step["uses"].split("@")[1]
+                    assert owner in ("actions", "Azure"), step
+                    assert version.startswith("v"), step
+
+
+def test_the_picture_is_drawn_from_its_source() -> None:
+    """By the hash that it carries; where the tool is installed it is drawn again and compared."""
+    assert picture.up_to_date(), f"run: {picture.COMMAND}"
+    dot = picture.program()
+    if dot is not None:
+        assert picture.drawn(dot) == picture.PICTURE.read_text("utf-8")
+
+
+def test_the_development_container_is_json_with_what_azd_needs() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    features = " ".join(container["features"])
+    assert all(tool in features for tool in ("azd", "azure-cli", "node", "core-tools"))
+    assert "infra/tools.py" in container["postCreateCommand"]
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operations.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    """Relative links point to files, and their anchors to headings."""
+    page = ROOT / name
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8")):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.M)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{target}#{anchor}"
+
+
+def test_the_runbook_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    named = set(re.findall(r"\b(?:infra|docs|\.github)/[\w./-]+\w\.(?:kql|py|bicep|json|yml|md)\b", text))
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_terminal_of_the_runbook_is_valid_shell() -> None:
+    shell = shutil.which("sh")
+    if shell is None:
+        pytest.skip("there is no sh on this machine")
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text("utf-8"), re.S)
+    done = subprocess.run([shell, "-n"], input=block, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

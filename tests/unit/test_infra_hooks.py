@@ -1,0 +1,161 @@
+"""The hooks around `azd up`: what they check, run and print. The programs they would run are recorded, not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from infra import publish
+from infra.hooks import after_deployment, after_down, before_provision, environment
+
+ROOT = Path(__file__).parents[2]
+APPLICATION, OBJECT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+TODAY = datetime(2026, 11, 25, tzinfo=UTC)
+VALUES = {
+    "APP_URL": "https://func-refresh-abc.azurewebsites.net",
+    "APP_NAME": "func-refresh-abc",
+    "AZURE_RESOURCE_GROUP": "rg-refresh",
+    "AUTH_MODE": "entra",
+    "AUDIENCE": f"api://{APPLICATION}",
+    "IDENTITY_NAME": "id-refresh-abc",
+    "IDENTITY_CLIENT_ID": APPLICATION,
+    "IDENTITY_PRINCIPAL_ID": OBJECT,
+    "PACKAGE_CONTAINER_URL": "https://strefreshabc.blob.core.windows.net/packages",
+}
+
+
+class Recorder:
+    """Stands for the programs: keeps their command lines, answers as they would."""
+
+    def __init__(self, cloud: str = "AzureCloud") -> None:
+        self.commands: list[list[str]] = []
+        self.cloud = cloud
+
+    def __call__(self, command: list[str]) -> str:
+        self.commands.append(command)
+        if command[:4] == ["az", "ad", "app", "create"]:
+            return json.dumps({"appId": APPLICATION, "id": OBJECT})
+        return f"{self.cloud}\n" if command[:3] == ["az", "cloud", "show"] else ""
+
+
+def test_a_deployment_without_callers_stops_with_the_commands_to_set_them() -> None:
+    run = Recorder()
+    with pytest.raises(before_provision.HookFailed, match="azd env set CALLERS"):
+        before_provision.prepare({"AZURE_ENV_NAME": "dev"}, run, TODAY)
+    assert run.commands == []
+
+
+@pytest.mark.parametrize("callers", [APPLICATION, f"{APPLICATION}:", f"{APPLICATION}:{OBJECT[:-1]}", "factory:factory"])
+def test_a_malformed_caller_is_named(callers: str) -> None:
+    with pytest.raises(before_provision.HookFailed, match="is not applicationId:objectId"):
+        before_provision.check_callers({"CALLERS": callers})
+
+
+def test_callers_may_be_several() -> None:
+    before_provision.check_callers({"CALLERS": f"{APPLICATION}:{OBJECT}, {OBJECT}:{APPLICATION}"})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "graph"),
+    [("AzureCloud", "graph.microsoft.com"), ("AzureUSGovernment", "graph.microsoft.us")],
+)
+def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: str) -> None:
+    run = Recorder(cloud)
+    before_provision.prepare({"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}"}, run, TODAY)
+    patch = next(command for command in run.commands if command[:2] == ["az", "rest"])
+    assert f"https://{graph}/v1.0/applications/{OBJECT}" in patch
+    body = json.loads(patch[patch.index("--body") + 1])
+    assert body == {"api": {"requestedAccessTokenVersion": 2}, "identifierUris": [f"api://{APPLICATION}"]}
+    assert ["azd", "env", "set", "SIGN_IN_CLIENT_ID", APPLICATION] in run.commands
+    assert ["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"] in run.commands
+    assert not any("credential" in word or "password" in word for command in run.commands for word in command)
+
+
+def test_what_is_set_stays() -> None:
+    run = Recorder()
+    known = {"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}", "SIGN_IN_CLIENT_ID": APPLICATION}
+    before_provision.prepare({**known, "BUDGET_START_DATE": "2026-01-01"}, run, TODAY)
+    assert run.commands == []
+
+
+def test_keys_need_neither_callers_nor_a_registration() -> None:
+    run = Recorder()
+    before_provision.prepare({"AZURE_ENV_NAME": "dev", "AUTH_MODE": "key"}, run, TODAY)
+    assert run.commands == [["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"]]
+
+
+def test_only_a_registration_of_the_hook_is_deleted() -> None:
+    run = Recorder()
+    after_down.clean_up({"SIGN_IN_CLIENT_ID": APPLICATION}, run)
+    assert run.commands == []
+    after_down.clean_up({"SIGN_IN_CLIENT_ID": APPLICATION, "SIGN_IN_CREATED": APPLICATION}, run)
+    assert run.commands[0] == ["az", "ad", "app", "delete", "--id", APPLICATION]
+    assert ["azd", "env", "set", "SIGN_IN_CREATED", ""] in run.commands
+
+
+def test_the_manual_steps_have_the_exact_names_and_ids() -> None:
+    text = after_deployment.manual_steps(VALUES)
+    assert "Service principals can call Fabric public APIs" in text
+    assert "add id-refresh-abc\n     as Contributor" in text
+    assert f"--member-id {OBJECT}" in text
+
+
+def test_the_tenant_setting_is_spelled_as_in_the_errors() -> None:
+    assert f'"{after_deployment.TENANT_SETTING}"' in (ROOT / "docs" / "errors.md").read_text("utf-8")
+
+
+def test_the_parameters_fit_the_pipelines() -> None:
+    """Each name that is printed is a parameter of the pipelines for its kind of sign-in."""
+    for mode, kind in (("entra", "identity"), ("key", "key")):
+        text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": mode})
+        pipeline = json.loads((ROOT / f"integrations/adf/pipeline/refresh-with-web-{kind}.json").read_text("utf-8"))
+        named = set(pipeline["properties"]["parameters"]) - {"WorkspaceId", "DatasetId", "Options"}
+        assert {line.split()[0] for line in text.splitlines()[1:] if line[:3].strip() and line[2] != " "} == named
+    assert VALUES["AUDIENCE"] in after_deployment.pipeline_parameters(VALUES)
+
+
+def test_the_smoke_test_checks_a_model_where_one_is_named() -> None:
+    plain = after_deployment.smoke_command(VALUES)
+    assert plain[1:] == [str(ROOT / "dev.py"), "smoke", "--url", VALUES["APP_URL"]]
+    model = {"SMOKE_WORKSPACE": APPLICATION, "SMOKE_DATASET": OBJECT}
+    assert after_deployment.smoke_command({**VALUES, **model})[5:] == ["--workspace", APPLICATION, "--dataset", OBJECT]
+
+
+def test_values_of_azd_are_read_with_their_quotes() -> None:
+    text = 'PLAN="FlexConsumption"\nTUNING="{\\"POLL_MAX_SECONDS\\": \\"90\\"}"\nEMPTY=""\n\n'
+    assert environment.parse(text) == {"PLAN": "FlexConsumption", "TUNING": '{"POLL_MAX_SECONDS": "90"}', "EMPTY": ""}
+
+
+def test_a_hook_trusts_what_azd_has_handed_on() -> None:
+    assert environment.values({"APP_URL": "https://a"}) == {"APP_URL": "https://a"}
+
+
+def test_a_package_with_its_own_dependencies_is_uploaded_and_read_at_a_restart() -> None:
+    upload, restart = publish.commands(VALUES, Path("app.zip"))
+    assert upload[-1] == f"{VALUES['PACKAGE_CONTAINER_URL']}/app.zip"
+    assert "login" in upload, "signed in as a person or pipeline, not with a key"
+    assert "key" not in " ".join(upload)
+    assert restart[:3] == ["az", "functionapp", "restart"]
+
+
+@pytest.mark.parametrize("script", ["hooks/after_deployment.py", "hooks/before_provision.py", "publish.py"])
+def test_scripts_without_their_values_fail_with_a_sentence(script: str, tmp_path: Path) -> None:
+    """They run with any Python, without the packages of the project, from any folder."""
+    environ = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "infra" / script)],
+        cwd=tmp_path,
+        env={**environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr

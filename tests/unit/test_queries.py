@@ -1,0 +1,309 @@
+"""Every query of the alerts and of the workbook, run over recorded log lines.
+
+Two programs judge the queries. DuckDB runs them, translated by duckdb-kql, which refuses what it cannot translate
+exactly. Microsoft's own language service for KQL (an npm package) parses and type-checks them against the columns of
+the log.
+
+Not covered: the engine of Azure Monitor itself, its time limits and its sampling; that the platform writes a line of
+the app into `traces` unchanged; how an alert is evaluated and mailed, beyond its window and its dimensions, which are
+read from the compiled template; how a workbook draws. The lines in tests/data/log are written after the table of events
+in docs/operations.md, not taken from a tenant.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import shutil
+import subprocess
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_kql
+import pytest
+
+from infra import tools, workbook
+
+ROOT = Path(__file__).parents[2]
+QUERIES = ROOT / "infra" / "queries"
+LINES = ROOT / "tests" / "data" / "log" / "lines.jsonl"
+ALERTS = sorted(path.stem for path in (QUERIES / "alerts").glob("*.kql"))
+CHARTS = sorted(path.stem for path in (QUERIES / "workbook").glob("*.kql"))
+
+SALES, STOCK, PRICES, ORDERS, NEVER = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "abcde")
+"""The models of the lines: A is fresh, one of its refreshes is slow; B fails and is throttled; C waits; D waited."""
+REFUSED = "00000000-0000-4000-8000-0000000000f1"
+
+PLACEHOLDERS = {"{throttleThreshold}": "10", "{freshnessHours}": "26", "{expectedDatasets}": f'"{SALES}", "{NEVER}"'}
+"""What modules/alerts.bicep puts into the queries."""
+
+Row = dict[str, Any]
+
+
+def query_text(group: str, name: str) -> str:
+    text = (QUERIES / group / f"{name}.kql").read_text("utf-8")
+    for placeholder, value in PLACEHOLDERS.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def lines() -> list[tuple[float, str]]:
+    """Minutes before now and message of each recorded line."""
+    rows = [json.loads(line) for line in LINES.read_text("utf-8").splitlines()]
+    return [(row["minutesAgo"], row["message"]) for row in rows]
+
+
+def run(text: str, recorded: list[tuple[float, str]], window: dt.timedelta = dt.timedelta(days=30)) -> list[Row]:
+    """The rows of a query over the lines within a window that ends now."""
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the translator, about itself
+        connection = duckdb_kql.connect()
+        connection.execute("CREATE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
+        connection.execute(
+            "CREATE TABLE _LogOperation (TimeGenerated TIMESTAMP, Category VARCHAR, Operation VARCHAR, Detail VARCHAR)"
+        )
+        for minutes, message in recorded:
+            if dt.timedelta(minutes=minutes) <= window:
+                connection.execute("INSERT INTO traces VALUES (?, ?)", [now - dt.timedelta(minutes=minutes), message])
+        connection.execute(
+            "INSERT INTO _LogOperation VALUES (?, 'Ingestion', 'Data collection stopped', 'OverQuota: daily limit'), "
+            "(?, 'Ingestion', 'Data collection started', 'Quota was reset')",
+            [now - dt.timedelta(minutes=3)] * 2,
+        )
+        result: duckdb.DuckDBPyRelation = duckdb_kql.query(connection, text)
+        return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+
+
+@cache
+def rules() -> dict[str, Row]:
+    """The alert rules as they are deployed, by name: the variables of the compiled module."""
+    template = json.loads((ROOT / "infra" / "main.json").read_text("utf-8"))
+    module = template["resources"]["resources"]["properties"]["template"]["resources"]["alerts"]["properties"][
+        "template"
+    ]
+    variables = module["variables"]
+    return {rule["name"]: rule for rule in [*variables["rules"], variables["freshnessRule"]]}
+
+
+def window(rule: str) -> dt.timedelta:
+    found = re.fullmatch(r"PT?(\d+)([MHD])", rules()[rule]["window"])
+    assert found, rules()[rule]["window"]
+    return dt.timedelta(**{{"M": "minutes", "H": "hours", "D": "days"}[found[2]]: int(found[1])})
+
+
+def alert(name: str, recorded: list[tuple[float, str]] | None = None) -> list[Row]:
+    """The rows for which an alert fires, over the recorded lines or others."""
+    return run(query_text("alerts", name), lines() if recorded is None else recorded, window(name))
+
+
+def chart(name: str) -> list[Row]:
+    return run(query_text("workbook", name), lines())
+
+
+def test_the_deployed_queries_are_those_of_the_files() -> None:
+    """What is run here is what is deployed, and nothing is deployed that is not run."""
+    deployed = texts_of(json.loads((ROOT / "infra" / "main.json").read_text("utf-8")))
+    shown = texts_of(json.loads((ROOT / "infra" / "workbook.json").read_text("utf-8")))
+    assert {name for name in ALERTS if (QUERIES / "alerts" / f"{name}.kql").read_text("utf-8") in deployed} == set(
+        ALERTS
+    )
+    assert {name for name in CHARTS if (QUERIES / "workbook" / f"{name}.kql").read_text("utf-8") in shown} == set(
+        CHARTS
+    )
+    assert sorted(rules()) == ALERTS
+    assert sorted(part.query for part in workbook.PARTS) == CHARTS
+
+
+def texts_of(value: Any) -> set[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(texts_of, inner))
+
+
+def test_each_outcome_but_completed_is_named_with_cause_and_advice() -> None:
+    rows = alert("request-not-completed")
+    assert {(row["datasetId"], row["outcome"], row["cause"]) for row in rows} == {
+        (STOCK, "OutcomeUnknown", "HistoryRolledOver"),
+        (STOCK, "Failed", "CredentialsRejected"),
+    }
+    advice = {row["cause"]: row["whatToDo"] for row in rows}
+    assert advice["CredentialsRejected"].startswith("Enter the data source credentials")
+    assert advice["HistoryRolledOver"] == "Newer refreshes fill the history.", "the message, where there is no action"
+
+
+def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
+    assert alert("timers-silent") == []
+    old = [(minutes, text) for minutes, text in lines() if "queues_tidied" not in text]
+    old.append((200, '{"event": "housekeeping.queues_tidied", "queues": 1, "swept": 0}'))
+    assert len(alert("timers-silent", old)) == 1
+    assert len(alert("timers-silent", [])) == 1, "no log at all is silence, too"
+
+
+def test_what_needs_a_person_says_what_to_do() -> None:
+    rows = {row["cause"]: row for row in alert("needs-a-person")}
+    assert set(rows) == {"callback.abandoned", "request.not_started", "activity.failed read_refresh"}
+    assert "hooks.example.com" in rows["callback.abandoned"]["whatToDo"]
+    assert rows["request.not_started"]["datasetId"] == PRICES
+    assert rows["activity.failed read_refresh"]["error"] == "KeyError: 'status'"
+
+
+def test_a_model_stays_busy_until_its_run_closes() -> None:
+    """C waits for 100 minutes; the run of D has closed, its next one waits for 40 minutes only."""
+    rows = alert("model-stays-busy")
+    assert [(row["datasetId"], row["runId"], row["cause"]) for row in rows] == [
+        (PRICES, "c-r1", "external refresh ext-1 (Scheduled)")
+    ]
+
+
+def test_throttles_count_together_and_are_shown_by_model() -> None:
+    rows = {row["datasetId"]: row["answers"] for row in alert("power-bi-throttles")}
+    assert rows == {STOCK: 11, SALES: 1}
+    few = [(minutes, text) for minutes, text in lines() if not ("429" in text and minutes < 8)]
+    assert alert("power-bi-throttles", few) == []
+
+
+def test_a_burst_of_refusals_names_the_principal() -> None:
+    assert {row["principal"]: row["refusals"] for row in alert("callers-refused")} == {REFUSED: 12}
+
+
+def test_a_refresh_is_slow_against_the_median_of_its_model() -> None:
+    """The run of A that has taken 30 minutes, three times its median. B has too few runs to compare with."""
+    rows = alert("slower-than-usual")
+    assert [(row["datasetId"], row["cause"], row["median"]) for row in rows] == [(SALES, "still running", 10.0)]
+    assert rows[0]["minutes"] == pytest.approx(30, abs=0.2)
+
+
+def test_a_late_end_is_slow_too() -> None:
+    ended = [
+        *lines(),
+        (1.0, json.dumps({"event": "run.ended", "runId": f"{SALES}-q4-r1", "datasetId": SALES, "status": "Failed"})),
+    ]
+    rows = alert("slower-than-usual", ended)
+    assert [(row["cause"], round(row["minutes"])) for row in rows] == [("ended late", 29)]
+
+
+def test_the_cap_of_the_log_is_noticed() -> None:
+    assert [row["cause"] for row in alert("log-capped")] == ["daily cap reached"]
+
+
+def test_a_model_is_stale_without_a_completed_refresh() -> None:
+    """Of the two expected models, A has completed and E was never seen."""
+    assert [row["datasetId"] for row in alert("model-stale")] == [NEVER]
+    assert {row["datasetId"] for row in alert("model-stale", [])} == {SALES, NEVER}
+
+
+def test_models_are_listed_stalest_first() -> None:
+    rows = chart("models-by-freshness")
+    assert [(row["datasetId"], row["lastOutcome"], row["runs"], row["notCompleted"]) for row in rows] == [
+        (STOCK, "OutcomeUnknown", 3, 2),
+        (SALES, "Completed", 4, 0),
+    ]
+    assert rows[0]["hoursAgo"] == pytest.approx(1495 / 60, abs=0.1)
+
+
+def test_failures_are_counted_by_cause() -> None:
+    rows = chart("failures-by-cause")
+    assert [(row["outcome"], row["cause"], row["requests"], row["models"]) for row in rows] == [
+        ("Failed", "CredentialsRejected", 1, 1),
+        ("OutcomeUnknown", "HistoryRolledOver", 1, 1),
+    ]
+
+
+def test_waits_are_from_acceptance_to_outcome() -> None:
+    rows = {row["datasetId"]: row for row in chart("waits")}
+    assert (rows[SALES]["requests"], rows[SALES]["medianMinutes"]) == (4, 12.0)
+    assert (rows[STOCK]["requests"], rows[STOCK]["longestMinutes"]) == (3, 7.0)
+
+
+def test_external_refreshes_are_counted_by_kind() -> None:
+    rows = [(row["datasetId"], row["refreshType"], row["waits"]) for row in chart("external-refreshes")]
+    assert sorted(rows) == [(PRICES, "Scheduled", 1), (ORDERS, "OnDemand", 1), (ORDERS, "Scheduled", 1)]
+
+
+def test_durations_are_one_row_a_run() -> None:
+    rows = chart("durations")
+    assert [(row["datasetId"], row["status"], row["minutes"]) for row in rows] == [
+        (SALES, "Completed", 10.0),
+        (STOCK, "Completed", 5.0),
+        (SALES, "Completed", 10.0),
+        (SALES, "Completed", 10.0),
+        (SALES, "Completed", 10.0),
+        (STOCK, "Failed", 5.0),
+        (STOCK, "OutcomeUnknown", 5.0),
+    ]
+
+
+def test_throttles_are_counted_by_quarter_of_an_hour() -> None:
+    rows = chart("throttles")
+    assert sum(row["answers"] for row in rows) == 13
+    assert rows[0]["answers"] == 1, "ten hours ago"
+    assert all(row["timestamp"].minute % 15 == 0 for row in rows)
+
+
+def test_callbacks_are_counted_by_receiver() -> None:
+    assert [tuple(row.values()) for row in chart("callbacks")] == [
+        ("hooks.example.com", 0, 3, 1),
+        ("prod-01.westeurope.logic.azure.com", 1, 0, 0),
+    ]
+
+
+def test_every_query_has_a_test() -> None:
+    source = Path(__file__).read_text("utf-8")
+    assert [name for name in ALERTS if f'alert("{name}"' not in source] == []
+    assert [name for name in CHARTS if f'chart("{name}"' not in source] == []
+
+
+def test_queries_name_only_documented_events() -> None:
+    """An event that is renamed in the code and in its table is renamed in the queries as well."""
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    known = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", operations.split("| event |", 1)[1].split("\n\n", 1)[0]))
+    assert len(known) > 20
+    named = {
+        event
+        for path in QUERIES.rglob("*.kql")
+        for event in re.findall(r'"([a-z_]+\.[a-z_]+)"', path.read_text("utf-8"))
+    }
+    assert named
+    assert named - known == set()
+
+
+@pytest.fixture(scope="module")
+def checked() -> dict[str, Row]:
+    """What Microsoft's language service says of each query."""
+    node = shutil.which("node")
+    folder = tools.TOOLS / "kusto"
+    if node is None or not (folder / "node_modules").is_dir():
+        pytest.skip("the language service of KQL is not installed: python3 infra/tools.py (needs npm)")
+    texts = {f"alerts/{name}": query_text("alerts", name) for name in ALERTS}
+    texts |= {f"workbook/{name}": query_text("workbook", name) for name in CHARTS}
+    texts["wrong"] = "traces | where messag has 'x' | project z = toint(message) + 'a'"
+    script = ROOT / "tests" / "kql" / "check.js"
+    done = subprocess.run(
+        [node, str(script), str(folder)], input=json.dumps(texts), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, Row] = json.loads(done.stdout)
+    return answers
+
+
+def test_microsofts_parser_accepts_the_queries(checked: dict[str, Row]) -> None:
+    assert len(checked["wrong"]["diagnostics"]) == 2, "the check can fail"
+    faults = {name: found["diagnostics"] for name, found in checked.items() if name != "wrong" and found["diagnostics"]}
+    assert faults == {}
+
+
+def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None:
+    """Dimensions are texts of the query, few enough, and say the cause and what to do; a time tells when."""
+    for name, rule in rules().items():
+        columns = checked[f"alerts/{name}"]["columns"]
+        assert columns["timestamp"] == "datetime"
+        assert {columns.get(dimension) for dimension in rule["dimensions"]} == {"string"}, name
+        assert {"cause", "whatToDo"} <= set(rule["dimensions"]), name
+        assert len(rule["dimensions"]) <= 6

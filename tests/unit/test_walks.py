@@ -1,0 +1,62 @@
+"""The walks of docs/architecture.md: lists of files that follow a start, a run and an outcome in one direction."""
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("triggers", "orchestrators", "entities", "activities", "durable", "power_bi", "outbound", "refresh")
+BY_NAME = ("orchestrators", "entities", "activities")
+"""Their functions are started by the engine, by name: no import leads there."""
+
+
+def walks() -> dict[str, list[str]]:
+    """For each walk the modules of its files, in order."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    section = text.split("## Three walks through the code\n")[1].split("\n## ")[0]
+    found = {}
+    for part in section.split("\n### ")[1:]:
+        title, _, body = part.partition("\n")
+        found[title] = re.findall(r"^\d+\. `([^`]+)\.py`", body, re.M)
+    return found
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    """Which module of the app imports which."""
+    return grimp.build_graph(*PACKAGES)
+
+
+def test_there_are_three_walks() -> None:
+    """A start, a run, an outcome, each through files that exist."""
+    assert list(walks()) == ["A start", "A run", "An outcome"]
+    for files in walks().values():
+        assert len(files) >= 5
+        assert [name for name in files if not (ROOT / f"{name}.py").exists()] == []
+
+
+@pytest.mark.parametrize("title", walks())
+def test_a_walk_never_goes_back(title: str, imports: grimp.ImportGraph) -> None:
+    """No file of a walk imports one that comes before it, not even through others."""
+    modules = [name.replace("/", ".") for name in walks()[title]]
+    back = [
+        (later, earlier)
+        for place, later in enumerate(modules)
+        for earlier in modules[:place]
+        if imports.chain_exists(importer=later, imported=earlier)
+    ]
+    assert back == []
+
+
+@pytest.mark.parametrize("title", walks())
+def test_a_walk_has_no_gap(title: str, imports: grimp.ImportGraph) -> None:
+    """A file of a walk is imported by one before it, or by a function that the engine starts."""
+    modules = [name.replace("/", ".") for name in walks()[title]]
+    started = [name for name in imports.modules if name.split(".")[0] in BY_NAME]
+    for place, module in enumerate(modules[1:], 1):
+        before = [*modules[:place], *started]
+        others = [importer for importer in before if importer != module]
+        reached = any(imports.chain_exists(importer=importer, imported=module) for importer in others)
+        assert reached or module.split(".")[0] in (*BY_NAME, "triggers"), module

@@ -1,0 +1,65 @@
+"""Looks at the engine that many callers ask for within a second: each is made once and shared.
+
+Two hundred callers of one model poll at the same time; without this each poll would read the model's queue or run.
+Nothing that an outcome depends on is kept here: another process looks for itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from durable.engine import Engine
+from durable.requests import run_status_of
+from refresh.ids import run_instance
+from refresh.queue.state import Queue
+from refresh.run.status import RunStatus
+
+KEPT_SECONDS = 1.0
+MAX_KEPT = 1_000
+
+T = TypeVar("T")
+
+
+class Looks(Generic[T]):
+    """Values by key, each looked up once and kept for a second. For one event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, kept_seconds: float = KEPT_SECONDS) -> None:
+        self._clock, self._kept_seconds = clock, kept_seconds
+        self._kept: dict[str, tuple[float, asyncio.Future[T]]] = {}
+
+    async def at(self, key: str, look: Callable[[], Awaitable[T]]) -> T:
+        """The value of a key; raises what `look` raises, to all that wait for it."""
+        now, known = self._clock(), self._kept.get(key)
+        if known and known[0] > now and known[1].get_loop() is asyncio.get_running_loop():
+            return await asyncio.shield(known[1])
+        if len(self._kept) >= MAX_KEPT:
+            self._kept = {name: entry for name, entry in self._kept.items() if entry[0] > now}
+        if len(self._kept) >= MAX_KEPT:
+            return await look()
+        future: asyncio.Future[T] = asyncio.ensure_future(look())
+        self._kept[key] = (now + self._kept_seconds, future)
+        try:
+            return await asyncio.shield(future)
+        except BaseException:
+            self._kept.pop(key, None)
+            raise
+
+
+_QUEUES: Looks[Queue] = Looks()
+_RUNS: Looks[RunStatus] = Looks()
+
+
+async def queue_of(engine: Engine, dataset_id: str) -> Queue:
+    """The queue of a dataset, at most a second old. Do not change it: others have it, too."""
+    return await _QUEUES.at(dataset_id, lambda: engine.read_queue(dataset_id))
+
+
+async def run_status(engine: Engine, run: str, incarnation: int) -> RunStatus:
+    """The status of a run, at most a second old; an empty one if there is no such run (any more)."""
+    instance_id = run_instance(run, incarnation)
+
+    async def look() -> RunStatus:
+        return run_status_of(await engine.status(instance_id))
+
+    return await _RUNS.at(instance_id, look)

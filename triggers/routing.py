@@ -1,0 +1,58 @@
+"""How the HTTP functions are declared: their route, who may call, the engine they are given, and what a failing engine
+means to their callers."""
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import azure.functions as func
+
+from durable.engine import EngineError
+from durable.functions import BINDING, PARAMETER, with_engine
+from refresh.events import Event
+from triggers.answers import error
+from triggers.auth import LEVEL, refusal
+
+RETRY_SECONDS = 5
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[..., Awaitable[func.HttpResponse]]
+
+
+def http_function(
+    blueprint: Any, *, route: str, methods: list[str], signed_in: bool = True, engine: bool = True
+) -> Callable[[Handler], Handler]:
+    """A decorator for an async function `(req, engine)`.
+
+    `signed_in`: only callers that may start requests get through; without it the function checks a token of its own,
+    or is open to all. `engine`: whether the function is given the engine.
+    """
+
+    def decorate(function: Handler) -> Handler:
+        guarded = _guarded(function, signed_in=signed_in)
+        builder = with_engine(guarded) if engine else guarded
+        if engine:
+            builder = blueprint.generic_input_binding(arg_name=PARAMETER, type=BINDING)(builder)
+        level = LEVEL if signed_in else func.AuthLevel.ANONYMOUS
+        return blueprint.route(route=route, methods=methods, auth_level=level)(builder)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _guarded(function: Handler, *, signed_in: bool) -> Handler:
+    @functools.wraps(function)
+    async def called(req: func.HttpRequest, **arguments: Any) -> func.HttpResponse:
+        refused = refusal(req) if signed_in else None
+        if refused:
+            return refused
+        try:
+            return await function(req=req, **arguments)
+        except EngineError as problem:
+            event = Event("engine.unavailable", logging.ERROR, function=function.__name__, error=str(problem))
+            log.log(event.level, event.line())
+            message = "The durable engine of the app does not answer for now. Send the call again."
+            return error(503, "EngineUnavailable", message, headers={"Retry-After": str(RETRY_SECONDS)})
+
+    return called
