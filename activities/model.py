@@ -13,7 +13,7 @@ from power_bi.errors import Refused as RefusedByPowerBi
 from power_bi.service import configured_client
 from refresh.events import Event
 from refresh.failure.catalogue import ModelNames
-from refresh.history.adoption import candidates, covers
+from refresh.history.adoption import candidates, covers, same_kind
 from refresh.history.look import Look, LostWindow
 from refresh.history.rows import RefreshRow
 from refresh.run import orders
@@ -66,15 +66,21 @@ class Model:
 
     def adoptable(
         self, history: History, look: Look, scope: Scope, *, lost: LostWindow | None = None, known: str | None = None
-    ) -> RefreshRow | None:
-        """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`."""
+    ) -> tuple[RefreshRow | None, list[RefreshRow]]:
+        """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`.
+
+        And, if there is none, those that may be ours and are not shown to satisfy it, read by their ids.
+        """
+        unproven = []
         for row, ours in candidates(history.rows, look, scope.refresh, lost):
             if scope.refresh is None:
-                return row
+                return row, []
             details = self.by_id(row.request_id)
             if details is not None and covers(details, scope.refresh, ours=ours, known=known):
-                return row
-        return None
+                return row, []
+            if details is not None and ours and same_kind(details, scope.refresh):
+                unproven.append(details)
+        return None, unproven
 
 
 async def on_power_bi(

@@ -44,13 +44,15 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
     service_time = history.service_time or read_at
     running = adoption.blocker(history.rows, service_time)
     look = adoption.look_at(history.rows, service_time, read_at)
-    found, changed_since = None, False
+    found: RefreshRow | None = None
+    unproven: list[RefreshRow] = []
+    changed_since = False
     if asked.look is None:
         # also behind a row that never ends the run may post
         durations = _durations(model, history, asked.scope.refresh, idle=running is None)
         look = changed(look, durations=durations)
     else:
-        found = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
+        found, unproven = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
         changed_since = bool(adoption.new_rows(history.rows, asked.look))
     return orders.HistoryRead(
         look=look,
@@ -58,6 +60,8 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
         adoptable=found.request_id if found else None,
         durations=estimate.of_blocker(history.rows, running) if running else (),
         changed=changed_since,
+        sole=unproven[0].request_id if len(unproven) == 1 else None,
+        sole_objects=adoption.digest_of(unproven[0].objects) if len(unproven) == 1 else None,
         # last, because a name may take seconds, and only if all else is known
         names=model.names(),
     )

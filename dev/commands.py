@@ -157,8 +157,8 @@ def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     test_command.add_argument(
         "--fast",
         action="store_true",
-        help="run all checks, but of the tests only those in tests/unit: no tests over HTTP, of the callers' files, "
-        "of the devhost or of the Power BI service, and no simulated days",
+        help="run all checks, but of the tests only those in tests/unit: not the simulation, and not the tests over "
+        "HTTP, of the callers' files, of the devhost, of the Power BI service and of these commands",
     )
 
 

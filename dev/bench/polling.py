@@ -33,7 +33,8 @@ from dev.bench.polling_results import (
 )
 from dev.bench.polling_run import EARLIER, LONG, Followed, follow
 from dev.environment import ROOT
-from refresh.polling.schedule import Limits, quantile
+from refresh.polling.limits import Limits
+from refresh.polling.schedule import quantile
 from refresh.settings import Settings
 
 FAILURE_POINTS = (0.01, 0.1, 0.5)

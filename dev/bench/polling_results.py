@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from dev.bench.polling_run import EARLIER, Followed, follow
-from refresh.polling.schedule import Limits, quantile
+from refresh.polling.limits import Limits
+from refresh.polling.schedule import quantile
 
 DURATIONS = {"20 s": 20.0, "5 min": 300.0, "1 h": 3600.0, "6 h": 6 * 3600.0}
 MAX_CALLS = 30

@@ -146,7 +146,7 @@ def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNa
             "workspaceName": of.workspace_name or names.workspace,
             "datasetId": spec.dataset_id,
             "modelName": of.model_name or names.model,
-            "caller": spec.caller,
+            "caller": spec.caller or None,
             "runId": outcome.run_id if outcome else standing.run_id,
             "refreshId": outcome.refresh_id if outcome else standing.refresh_id,
             "requestedAt": request.state.requested_at,

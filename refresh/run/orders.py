@@ -62,7 +62,8 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
 
     `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
     that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
-    `names`: of the model and its workspace, as far as they could be read.
+    `sole`: id of the only refresh that may be ours and is not shown to satisfy the scope; `sole_objects`: digest of its
+    objects. `names`: of the model and its workspace, as far as they could be read.
     """
 
     look: Look
@@ -70,6 +71,8 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     adoptable: str | None = None
     durations: tuple[float, ...] = ()
     changed: bool = False
+    sole: str | None = None
+    sole_objects: str | None = None
     names: ModelNames = ModelNames()
 
 
@@ -94,10 +97,14 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
 
 
 class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
-    """It is not known whether the refresh was accepted, or another execution of this order holds the permit."""
+    """It is not known whether the refresh was accepted, or another execution of this order holds the permit.
+
+    `accepted`: Power BI did accept it (202), but did not say as what.
+    """
 
     error: str = ""
     window: LostWindow = LostWindow()
+    accepted: bool = False
 
 
 class Stale(Answer, frozen=True, kw_only=True, tag="stale"):

@@ -61,6 +61,8 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     error: str | None = None
     broke: bool = False
     """An exception of ours lost the answer."""
+    accepted: bool = False
+    """Power BI accepted the POST, but did not say as what."""
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
@@ -155,6 +157,8 @@ class Posts(Message, frozen=True, kw_only=True):
     `failing_since`: POSTs have been refused as unavailable since then; the history may be readable all the while.
     `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
     `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
+    `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not
+    shown to be ours.
     """
 
     failing_since: str | None = None
@@ -162,6 +166,7 @@ class Posts(Message, frozen=True, kw_only=True):
     lost_since: str | None = None
     drops: int = 0
     unproven: int = 0
+    sole_objects: str | None = None
 
 
 class Blocked(Message, frozen=True, kw_only=True):

@@ -132,6 +132,7 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
         window=answer.window,
         error=answer.error or None,
         broke=broke,
+        accepted=answer.accepted,
     )
     event = Event("refresh.answer_lost", logging.WARNING, error=answer.error)
     return Moved(run.to(phase, wait=0, outcome=None), event)

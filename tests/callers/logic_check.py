@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.callers.clients.logic_evaluate import is_reference
 from tests.callers.clients.logic_syntax import Call, ExpressionError, Literal, parse_text, walk
+from tests.callers.shipped import texts
 
 Json = dict[str, Any]
 
@@ -33,13 +34,11 @@ SECURE_TYPES = ("securestring", "secureobject")
 
 @dataclass(frozen=True)
 class Place:
-    """An action with its path, the groups of actions around it (innermost first), and the loops around it."""
+    """An action, its siblings (itself included), and the names of the actions around it."""
 
-    path: str
     name: str
     body: Json
-    groups: tuple[Json, ...]
-    loops: tuple[str, ...]
+    siblings: Json
     outer: tuple[str, ...]
 
 
@@ -47,11 +46,10 @@ def template_problems(template: Json) -> list[str]:
     """Faults of an ARM template for a Consumption logic app."""
     (resource,) = template["resources"]
     own, properties = template["parameters"], resource["properties"]
-    names = [
-        name for text in _texts(template["resources"]) for name in re.findall(r"^\[parameters\('(\w+)'\)\]$", text)
-    ]
+    used = "\n".join(texts(template["resources"]))
+    names = re.findall(r"^\[parameters\('(\w+)'\)\]$", used, re.MULTILINE)
     found = [f"the template has no parameter {name}" for name in names if name not in own]
-    found += [f"parameter {name} is not used" for name in own if name not in " ".join(_texts(template["resources"]))]
+    found += [f"parameter {name} is not used" for name in own if name not in used]
     declared, values = properties["definition"].get("parameters", {}), properties.get("parameters", {})
     found += [f"workflow parameter {name} has no value" for name in declared.keys() - values.keys()]
     found += [f"the workflow declares no parameter {name}" for name in values.keys() - declared.keys()]
@@ -75,49 +73,44 @@ def standard_problems(workflow: Json, parameters: Json) -> list[str]:
 
 def definition_problems(definition: Json, parameters: set[str]) -> list[str]:
     """Faults of a definition; `parameters` are the names that parameters() may take."""
-    found = [
-        f"{key} is missing" for key in ("$schema", "contentVersion", "triggers", "actions") if not definition.get(key)
-    ]
-    places = list(_places(definition.get("actions", {}), "actions"))
+    required = ("$schema", "contentVersion", "triggers", "actions")
+    found = [f"{key} is missing" for key in required if not definition.get(key)]
+    places = list(_places(definition.get("actions", {})))
     by_name = {place.name: place for place in places}
     if len(by_name) < len(places):
         found.append("two actions have the same name")
-    variables = {
-        variable["name"]
-        for place in places
-        if place.body.get("type") == "InitializeVariable"
-        for variable in place.body["inputs"]["variables"]
-    }
+    initialized = [place.body for place in places if place.body.get("type") == "InitializeVariable"]
+    variables = {variable["name"] for body in initialized for variable in body["inputs"]["variables"]}
     for place in places:
-        found += [f"{place.path}: {problem}" for problem in _action_problems(place)]
-        known = {"parameters": parameters, "variables": variables, "items": set(place.loops)}
+        loops = {name for name in place.outer if by_name[name].body.get("type") == "Foreach"}
         earlier = _earlier(place, by_name)
         ended = {name for name in by_name if {name, *by_name[name].outer} & earlier}
+        known = {"parameters": parameters, "variables": variables, "items": loops}
         known |= {"actions": ended, "body": ended, "outputs": ended}
-        found += [f"{place.path}: {problem}" for problem in _expression_problems(_own_part(place.body), known)]
+        own_part = {key: value for key, value in place.body.items() if key not in ("actions", "else")}
+        problems = [*_action_problems(place, earlier, loops), *_expression_problems(own_part, known)]
+        found += [f"{place.name}: {problem}" for problem in problems]
     return found
 
 
-def _action_problems(place: Place) -> Iterator[str]:
+def _action_problems(place: Place, earlier: set[str], loops: set[str]) -> Iterator[str]:
     kind, after = place.body.get("type"), place.body.get("runAfter", {})
     if kind not in INPUTS:
         yield f"unknown type {kind}"
         return
     yield from (f"input {name} is missing" for name in INPUTS[kind] if name not in place.body.get("inputs", {}))
-    yield from (f"runAfter names {name}, which is not beside it" for name in after if name not in place.groups[0])
+    yield from (f"runAfter names {name}, which is not beside it" for name in after if name not in place.siblings)
     yield from (f"runAfter has unknown statuses {bad}" for names in after.values() if (bad := set(names) - STATUSES))
-    if place.name in _earlier(
-        place, {name: Place("", name, body, place.groups, (), ()) for name, body in place.groups[0].items()}
-    ):
+    if place.name in earlier:
         yield "it runs after itself"
     if kind == "InitializeVariable" and place.outer:
         yield "variables are initialized at the top level only"
-    if kind in ("Terminate", "Response") and place.loops:
+    if kind in ("Terminate", "Response") and loops:
         yield f"{kind} is not allowed in a loop"
 
 
 def _expression_problems(value: Any, known: dict[str, set[str]]) -> Iterator[str]:
-    for text in _texts(value):
+    for text in texts(value):
         try:
             calls = [node for node in walk(parse_text(text)) if isinstance(node, Call)]
         except ExpressionError as problem:
@@ -132,15 +125,11 @@ def _expression_problems(value: Any, known: dict[str, set[str]]) -> Iterator[str
                 yield f"unknown function {call.name}()"
 
 
-def _places(
-    actions: Json, path: str, groups: tuple[Json, ...] = (), loops: tuple[str, ...] = (), outer: tuple[str, ...] = ()
-) -> Iterator[Place]:
+def _places(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[Place]:
     for name, body in actions.items():
-        place = Place(f"{path}.{name}", name, body, (actions, *groups), loops, outer)
-        yield place
-        inner_loops = (*loops, name) if body.get("type") == "Foreach" else loops
+        yield Place(name, body, actions, outer)
         for branch in (body.get("actions", {}), body.get("else", {}).get("actions", {})):
-            yield from _places(branch, place.path, place.groups, inner_loops, (*outer, name))
+            yield from _places(branch, (*outer, name))
 
 
 def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
@@ -153,15 +142,3 @@ def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
         found |= new
         todo += new
     return found
-
-
-def _own_part(body: Json) -> Json:
-    return {key: value for key, value in body.items() if key not in ("actions", "else")}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)

@@ -1,6 +1,7 @@
 """The shipped files, read from the disk as they are committed."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,12 @@ def read(path: str, folder: Path = ADF) -> Json:
     """Any JSON file of a folder."""
     value: Json = json.loads((folder / path).read_text(encoding="utf-8"))
     return value
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All strings in a JSON value, without the keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts(inner)

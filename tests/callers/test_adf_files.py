@@ -14,7 +14,7 @@ from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
 from tests.callers.adf_check import linked_service_problems
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
-from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read
+from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read, texts
 
 Json = dict[str, Any]
 
@@ -35,15 +35,6 @@ def activities(file: Json) -> Iterator[Json]:
                 yield from inside(one["typeProperties"].get(key, []))
 
     return inside(file["properties"]["activities"])
-
-
-def strings(value: Any) -> Iterator[str]:
-    """All texts in a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from strings(inner)
 
 
 def starts(name: str) -> list[Json]:
@@ -75,7 +66,7 @@ def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
     text = json.dumps(resource["properties"]).replace(f"[parameters('{service}')]", service or "")
     assert json.loads(text) == file["properties"]
     assert resource["name"] == f"[concat(parameters('factoryName'), '/{name}')]"
-    formulas = {text for text in strings(resource["properties"]) if text.startswith("[")}
+    formulas = {text for text in texts(resource["properties"]) if text.startswith("[")}
     assert formulas == ({f"[parameters('{service}')]"} if service else set())
     assert set(template["parameters"]) == {"factoryName"} | ({service} if service else set())
     assert (service is not None) == ("function" in name)

@@ -9,12 +9,12 @@ import requests
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Devhost
-from tests.e2e.world import FAST, WORKSPACE, World
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from tests.e2e.world import END_SECONDS, FAST, LONG, WORKSPACE, World
 
 pytestmark = pytest.mark.usefixtures("local")
 
-DEPLOYED = ("triggers", "orchestrators", "entities", "activities", "refresh", "power_bi")
+DEPLOYED = ("triggers", "orchestrators", "entities", "activities", "durable", "outbound", "refresh", "power_bi")
 
 Json = dict[str, Any]
 
@@ -48,7 +48,8 @@ def test_every_uri_begins_where_callers_come_from(tmp_path: Path, prefix: str, p
             world = World(host.base, service.base_url)
             base = gateway or host.base
             forwarded = {"X-Forwarded-Host": "evil.example", "X-Original-Host": "evil.example", "Forwarded": "host=x"}
-            answer = post(f"{host.base}{path}refreshes", {"datasetId": world.model(seconds=2)}, **forwarded)
+            model = world.model(seconds=LONG)
+            answer = post(f"{host.base}{path}refreshes", {"datasetId": model}, **forwarded)
             assert answer.status_code == 202, answer.text
             started = answer.json()
             own = f"{base}{path}refreshes/{started['id']}"
@@ -66,6 +67,8 @@ def test_every_uri_begins_where_callers_come_from(tmp_path: Path, prefix: str, p
             assert (going_on.status_code, going_on.headers["Location"]) == (202, started["statusUri"])
             by_key = requests.get(f"{inside(own)}/status", timeout=30)
             assert (by_key.status_code, by_key.headers["Location"]) == (202, f"{own}/status")
+            until(lambda: world.own(model), END_SECONDS)
+            world.end(model)
             assert world.follow(inside(started["statusQueryGetUri"])).code == 200
             assert requests.delete(inside(started["cancelUri"]), timeout=30).status_code == 200
             assert requests.get(f"{host.base}/api/refreshes", timeout=30).status_code == 404

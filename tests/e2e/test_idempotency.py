@@ -1,13 +1,16 @@
 """Asking again under a key is the same request, whatever has become of it."""
 
+import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
-from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
+from devhost_tests.process import Client
+from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, World
 
 URIS = ("id", "statusUri", "cancelUri", "statusQueryGetUri")
 TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
@@ -95,7 +98,7 @@ def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]
 
 
 def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
-    """Ten callers at the same instant hold the same URIs, whichever of them the engine took, and one refresh is made."""
+    """Ten callers at the same instant hold the same URIs, whichever of them the engine took; one refresh is made."""
     model = world.model(seconds=LONG)
     answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
     assert [answer.status_code for answer in answers] == [202] * 10
@@ -192,3 +195,58 @@ def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
     told = world.follow(started["statusUri"])
     assert (told.body["status"], told.body["error"]["code"]) == ("Cancelled", "RequestCancelled")
     assert len(world.own(model)) == 3
+
+
+def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) -> None:
+    """The purge took submission 1 before submission 2: the key still means the second, also for a cancellation."""
+    world, host = managed
+    model = world.model(outcome=[TRANSIENT, "Completed"])
+    first = world.refreshed(model, idempotencyKey="k")
+    second = world.refreshed(model, idempotencyKey="k")
+    assert (first.code, second.code) == (424, 200)
+    host.becomes(first.body["id"], "Failed", END_SECONDS)
+    assert host.manage("DELETE", f"/instances/{first.body['id']}").status_code == 200
+    assert requests.get(first.started.url, timeout=CALL_SECONDS).status_code == 404
+    third = world.start(model, idempotencyKey="k")
+    assert (third.status_code, third.json()["id"], third.json()["repeated"]) == (200, second.body["id"], True)
+    assert third.json()["refreshId"] == second.body["refreshId"]
+    cancelled = world.cancel_by_key(model, "k")
+    assert (cancelled.status_code, cancelled.json()["id"]) == (200, second.body["id"])
+    assert len(world.own(model)) == 2
+
+
+def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
+    managed: tuple[World, Client], record_property: Callable[[str, object], None]
+) -> None:
+    """A start under a key looks at all of its submissions in one page of the engine's list."""
+    world, host = managed
+    few, many = (submissions(world, host, count) for count in (2, 120))
+    took: dict[str, list[float]] = {few: [], many: []}
+    for _ in range(10):
+        for model in (few, many):
+            began = time.monotonic()
+            assert world.cancel_by_key(model, "k").status_code == 200
+            took[model].append(time.monotonic() - began)
+    quickest = [1000 * min(took[model]) for model in (few, many)]
+    record_property("measured", f"finding a key: 2 submissions {quickest[0]:.0f} ms, 120 {quickest[1]:.0f} ms")
+    # a read for each would be sixty times as many
+    assert quickest[1] < 5 * quickest[0] + 50
+    assert world.start(many, idempotencyKey="k").json()["id"].split("-")[2] == "121"
+
+
+def submissions(world: World, host: Client, count: int) -> str:
+    """A new model with so many submissions under the key `k`, each of which was terminated by hand."""
+    model = world.model()
+    world.external(model)
+    first = world.ask(model, idempotencyKey="k")
+    given = host.status(first["id"], "?showInput=true")["input"]
+    state = json.loads(given) if isinstance(given, str) else given
+    head, _, tail = first["id"].rsplit("-", 2)
+    ids = [f"{head}-{number}-{tail}" for number in range(1, count + 1)]
+    for instance in ids[1:]:
+        assert host.manage("POST", f"/orchestrators/refresh_request/{instance}", json=state).status_code == 202
+    for instance in ids:
+        assert host.manage("POST", f"/instances/{instance}/terminate?reason=test").status_code == 202
+    for instance in ids:
+        host.becomes(instance, "Terminated", END_SECONDS)
+    return model

@@ -16,17 +16,18 @@ from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.test_settings import host_key
-from tests.e2e.world import FAST, WORKSPACE, World
+from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
 
 pytestmark = pytest.mark.usefixtures("local")
 
 FACTORY, STRANGER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-8000-00000000000b"
-SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": FACTORY}
+OTHER_FACTORY = "0a1b2c3d-0000-4000-8000-00000000000c"
+SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": f"{FACTORY},{OTHER_FACTORY}"}
 OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
 """The routes that are outside: whoever has the token may use them."""
 
-OPEN = ("GET", "openapi.json")
-"""What it says is published."""
+OPEN = {("GET", "openapi.json"), ("GET", "health")}
+"""What they say is no secret."""
 
 Json = dict[str, Any]
 
@@ -72,10 +73,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Devho
             yield World(host.base, service.base_url), host
 
 
-def start(world: World, model: str, headers: dict[str, str]) -> requests.Response:
+def start(world: World, model: str, headers: dict[str, str], **more: object) -> requests.Response:
     """POST /api/refreshes with these headers."""
-    body = {"workspaceId": WORKSPACE, "datasetId": model}
-    return requests.post(f"{world.app}/api/refreshes", json=body, headers=headers, timeout=30)
+    body = {"workspaceId": WORKSPACE, "datasetId": model, **more}
+    return requests.post(f"{world.app}/api/refreshes", json=body, headers=headers, timeout=CALL_SECONDS)
 
 
 def test_who_is_allowed_may_start(app: tuple[World, Devhost]) -> None:
@@ -116,7 +117,8 @@ def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], co
     if code == 403:
         assert STRANGER in body["error"]["message"]
         host.said(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
-    rows = requests.get(f"{world.app}/api/refreshes?datasetId={model}", headers=signed_in(FACTORY), timeout=30)
+    url = f"{world.app}/api/refreshes?datasetId={model}"
+    rows = requests.get(url, headers=signed_in(FACTORY), timeout=CALL_SECONDS)
     assert rows.json()["refreshes"] == []
 
 
@@ -130,14 +132,14 @@ def test_every_route_asks(app: tuple[World, Devhost]) -> None:
     """All but the description and those with a token of their own, and those do not open without it."""
     world, _ = app
     found = routes()
-    assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, OPEN} <= {route[:2] for route in found}
+    assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, *OPEN} <= {route[:2] for route in found}
     for method, route, level in found:
-        if (method, route) == OPEN:
+        if (method, route) in OPEN:
             continue
         assert level.upper().endswith("ANONYMOUS"), (method, route)
         url = f"{world.app}/api/{re.sub(r'{[^}]*}', 'x', route)}"
         for headers in ({}, signed_in(STRANGER)):
-            answer = requests.request(method, url, headers=headers, timeout=30)
+            answer = requests.request(method, url, headers=headers, timeout=CALL_SECONDS)
             wanted = 404 if (method, route) in OWN_TOKEN else 403 if headers else 401
             assert (answer.status_code, next(iter(answer.json()))) == (wanted, "error"), (method, route)
 
@@ -145,30 +147,47 @@ def test_every_route_asks(app: tuple[World, Devhost]) -> None:
 def test_the_own_token_is_enough(app: tuple[World, Devhost]) -> None:
     """Pollers that send nothing else see the end, and may cancel."""
     world, _ = app
-    started = start(world, world.model(seconds=30), signed_in(FACTORY)).json()
-    assert requests.get(started["statusUri"], timeout=30).status_code == 202
-    assert requests.delete(started["cancelUri"], timeout=30).status_code == 202
+    started = start(world, world.model(seconds=LONG), signed_in(FACTORY)).json()
+    assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
+    assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 202
     assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
+
+
+def test_only_the_same_caller_gets_the_cancel_uri_again(app: tuple[World, Devhost]) -> None:
+    """Another one that knows or guesses the key sees the request, and gets no capability to cancel it by URI."""
+    world, _ = app
+    model = world.model(seconds=LONG)
+    first, other, again = (
+        start(world, model, signed_in(principal), idempotencyKey="k").json()
+        for principal in (FACTORY, OTHER_FACTORY, FACTORY.upper())
+    )
+    for body, repeated in ((other, True), (again, True), (first, False)):
+        del body["status"]
+        assert body.pop("repeated", False) is repeated
+    assert again == first
+    assert other == {name: uri for name, uri in first.items() if name != "cancelUri"}
+    assert requests.delete(other["statusUri"], timeout=CALL_SECONDS).status_code == 403
+    assert requests.delete(first["cancelUri"], timeout=CALL_SECONDS).status_code == 202
 
 
 def without_token(world: World, headers: dict[str, str], denied: dict[str, str]) -> None:
     """Status and cancel by id alone, for those who may start."""
-    started = start(world, world.model(seconds=30), headers).json()
+    started = start(world, world.model(seconds=LONG), headers).json()
     by_id = f"{world.app}/api/refreshes/{started['id']}"
-    assert requests.get(f"{by_id}/status", headers=denied, timeout=30).status_code in (401, 403)
-    assert requests.post(f"{by_id}/cancel", headers=denied, timeout=30).status_code in (401, 403)
-    answer = requests.get(f"{by_id}/status", headers=headers, timeout=30)
+    assert requests.get(f"{by_id}/status", headers=denied, timeout=CALL_SECONDS).status_code in (401, 403)
+    assert requests.post(f"{by_id}/cancel", headers=denied, timeout=CALL_SECONDS).status_code in (401, 403)
+    answer = requests.get(f"{by_id}/status", headers=headers, timeout=CALL_SECONDS)
     assert (answer.status_code, answer.json()["id"]) == (202, started["id"])
     assert answer.headers["Location"] == f"{by_id}/status"
     assert "token" not in answer.text
-    unknown = requests.get(f"{world.app}/api/refreshes/{'0' * 32}-0/status", headers=headers, timeout=30)
+    unknown = requests.get(f"{world.app}/api/refreshes/{'0' * 32}-0/status", headers=headers, timeout=CALL_SECONDS)
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "RequestNotFound")
-    answer = requests.post(f"{by_id}/cancel", headers=headers, timeout=30)
+    answer = requests.post(f"{by_id}/cancel", headers=headers, timeout=CALL_SECONDS)
     assert (answer.status_code, answer.headers["Location"]) == (202, f"{by_id}/status")
     assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
-    last = requests.get(f"{by_id}/status", headers=headers, timeout=30)
+    last = requests.get(f"{by_id}/status", headers=headers, timeout=CALL_SECONDS)
     assert (last.status_code, last.json()["status"]) == (424, "Cancelled")
-    assert requests.post(f"{by_id}/cancel", headers=headers, timeout=30).status_code == 200
+    assert requests.post(f"{by_id}/cancel", headers=headers, timeout=CALL_SECONDS).status_code == 200
 
 
 def test_who_may_start_needs_no_token(app: tuple[World, Devhost]) -> None:

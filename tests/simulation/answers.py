@@ -184,6 +184,8 @@ def a_key_is_one_request(world: World) -> None:
             given = [other for other in others if other.id == asked.id]
             require(all(other in same for other in given), f"{about}, for another scope: {given}")
             _newest(world, asked, others, about)
+            twins = {other.id for other in same if other.id and submission(other.id) == submission(asked.id)}
+            require(len(twins) == 1, f"{about}: {twins} are one submission")
             before = [other.id for other in others if other.id and submission(other.id) == submission(asked.id) - 1]
             if submission(asked.id) == 1 or (asked.dataset_id, asked.key) in unsure or two_ends.intersection(before):
                 continue

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.run.waits import UNKNOWN_AFTER
+from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
 from tests.simulation import answers
 from tests.simulation.power_bi import Post
 from tests.simulation.rules import delayed, final, refresh_of, require, time
 from tests.simulation.world import World
 
+A_MOMENT = timedelta(seconds=2)
 MAX_ROWS = 60
 """Of a history."""
 
@@ -26,15 +27,17 @@ Json = dict[str, Any]
 def no_post_beside_our_own(world: World) -> None:
     """3. We never POST while a refresh of ours for that dataset is in progress, as far as the app can know.
 
-    One whose end is given up as unknown does not count: what Power BI never ends must not close the model for ever.
+    One whose end is given up as unknown does not count: what Power BI never ends must not close the model for ever. Nor
+    does one that is not known to be ours (see `one_refresh_a_run`), once the app has waited behind it for an hour.
     """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
             if entry["external"] or (entry["endTime"] and time(entry["endTime"]) <= post.at):
                 continue
             visible = entry["listedFrom"] is not None and time(entry["listedFrom"]) <= post.at
-            given_up = post.at - time(entry["startTime"]) >= UNKNOWN_AFTER
-            harmless = not visible or given_up or time(entry["startTime"]) >= post.at
+            age = post.at - time(entry["startTime"])
+            given_up = age >= UNKNOWN_AFTER or (age >= PROBE_AFTER and not known_as_ours(world, entry["requestId"]))
+            harmless = not visible or given_up or age <= timedelta(0)
             require(
                 harmless or pushed_out(world, post.dataset_id, entry, post.at),
                 f"3: {post.run} posts beside our own refresh {entry['requestId']}",
@@ -43,16 +46,26 @@ def no_post_beside_our_own(world: World) -> None:
 
 
 def a_living_request_wants_it(world: World) -> None:
-    """8. A refresh is posted only for a run that a living request wants at that moment."""
+    """8. A refresh is posted only for a run that a living request wants at that moment.
+
+    Or wanted a moment ago: between the last look at the requests and the POST there is a way to go.
+    """
     for post in world.posts[world.checked_posts :]:
         require(post.members, f"8: {post.run} posts though no request is enrolled in the active run")
-        living = [m for m in post.members if m in world.engine.instances and not world.engine.instances[m].terminal]
+        members = [world.engine.instances[m] for m in post.members if m in world.engine.instances]
+        living = [member for member in members if not member.terminal or post.at - member.updated < A_MOMENT]
         require(living, f"8: {post.run} posts though all its requests {post.members} have ended")
 
 
 STEPS: tuple[Callable[[World], None], ...] = (no_post_beside_our_own, a_living_request_wants_it)
 
 # ---- when all is quiet -------------------------------------------------------------------------------------------
+
+
+def known_as_ours(world: World, refresh_id: str) -> bool:
+    """Whether a run followed this refresh, or could know that it is ours although the answer to its POST was lost."""
+    made = next((post for post in world.posts if post.accepted == refresh_id), None)
+    return refresh_id in world.recorded or made is None or made.identified
 
 
 def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
@@ -83,10 +96,17 @@ def one_refresh_a_run(world: World) -> None:
                 and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
                 continue  # it is not in the history any more
-            if before.accepted not in world.recorded and not before.identified:
+            if _purged_between(world, run, before, after):
+                continue  # a start after the purge made another request and another run of the same names
+            if not known_as_ours(world, before.accepted or ""):
                 world.counts["second refreshes"] += good
                 continue
             require(not good, f"4: {run} made {after.accepted}, though {before.accepted} was good")
+
+
+def _purged_between(world: World, run: str, before: Post, after: Post) -> bool:
+    owner = run.rsplit("-r", 1)[0]
+    return any(r.id == owner and r.purged_at and before.at < r.purged_at < after.at for r in world.requests)
 
 
 def a_permit_means_a_post(world: World) -> None:

@@ -37,12 +37,12 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def events(source: str) -> Iterator[str]:
-    """The event names: the first arguments of all calls of `Event`; both values of a conditional one."""
+    """The names of log events: the first arguments of `Event`; both values of a conditional one."""
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Event":
             first = call.args[0]
             if isinstance(first, ast.Attribute):
-                continue  # the event copies itself
+                continue  # a copy of an event that is named elsewhere
             for value in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
                 assert isinstance(value, ast.Constant), "an event has a constant name, so that it can be looked up"
                 yield str(value.value)
@@ -92,7 +92,7 @@ def test_every_route_is_documented() -> None:
     }
     served = set()
     for source in sources("http_*.py"):
-        for route, methods in re.findall(r'http_function\(bp, route="([^"]+)", methods=\[([^\]]+)\]', source):
+        for route, methods in re.findall(r'\broute="([^"]+)", methods=\[([^\]]+)\]', source):
             served |= {(method.strip('" '), route) for method in methods.split(",")}
     assert len(served) > 6
     assert documented == served

@@ -48,8 +48,7 @@ OTHER_VERSIONS = {
     ("azure-functions", "3.12.0"): "1.26.0",
     ("azure-functions", "3.13.0"): "2.3.0",
 }
-"""What pip installs on a Python that the version of this environment does not support: 1.x is for Python before 3.13,
-2.x for 3.13 and later."""
+"""What pip installs on a Python that the newest version leaves out: 1.x is for Python before 3.13, 2.x for later."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
@@ -246,4 +245,4 @@ def _written(value: object) -> str:
 
 def test_no_property_test_has_a_deadline() -> None:
     """An example that takes long on a loaded machine is not a failure; tests/conftest.py sets the profile."""
-    assert hypothesis.settings.default.deadline is None
+    assert hypothesis.settings().deadline is None

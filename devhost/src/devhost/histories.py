@@ -33,7 +33,7 @@ from devhost.engine.model import Instance
 from devhost.engine.replay import Walker
 from devhost.engine.requests import request_id
 from devhost.engine.sentences import Scheduled
-from devhost.engine.sqlite_store import StateReader
+from devhost.engine.sqlite_store import StateReader, StateTooNew
 from devhost.engine.tasks import Walk
 from devhost.engine.text import to_text
 
@@ -307,6 +307,9 @@ def main(arguments: list[str]) -> int:
         reader = StateReader(options.state)
     except FileNotFoundError as problem:
         print(f"devhost: there is no state: {problem}", file=sys.stderr)
+        return 2
+    except StateTooNew as problem:
+        print(f"devhost: {problem}", file=sys.stderr)
         return 2
     recorder = Recorder(options.out)
     for instance in reader.instances():

@@ -1,6 +1,6 @@
-"""Hosts for the tests: one shared devhost on the tests' own app, or as many of their own as a test wants.
+"""Hosts for the tests: one shared devhost on the tests' app, and devhosts that a test starts itself.
 
-    pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a host somebody started
+    pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a running host
     pytest devhost/tests --host-cmd "func start --port {port}"               a command; {app}, {state}: folders
 
 Either way the tests that only send requests run against it, the others skip. The app must be the one a test is about:

@@ -1,4 +1,4 @@
-"""Hosts as their users have them: a devhost in a process of its own, another host, or one that runs somewhere."""
+"""Hosts for tests: a devhost in its own process, a host started by another command, or a running host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import devhost
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = str(Path(devhost.__file__).resolve().parents[1])
-"""Where the devhost that is tested is imported from: its processes run the same one, whatever else is installed."""
+"""The devhost of this test run, so that its processes do not import another installed one."""
 README = Path(__file__).resolve().parents[2] / "README.md"
 ENVIRONMENT = {
     **os.environ,
@@ -55,6 +55,11 @@ class Client:
     def delete(self, path: str, **more: Any) -> requests.Response:
         return requests.delete(self.base + path, timeout=30, **more)
 
+    def lost_lines(self) -> list[dict[str, str]]:
+        """The log lines that Azure would have lost, at most 20."""
+        lines: list[dict[str, str]] = self.get("/admin/devhost/lost-logs").json()["first"]
+        return lines
+
     def manage(self, method: str, path: str, **more: Any) -> requests.Response:
         """A request to the management API; `path` begins behind /runtime/webhooks/durabletask."""
         code = f"{'&' if '?' in path else '?'}code={self.key}"
@@ -80,7 +85,7 @@ class Client:
 
 
 class Elsewhere(Client):
-    """A host that somebody else started."""
+    """A host that runs already."""
 
     def __init__(self, base: str, key: str) -> None:
         self.base, self.key = base.rstrip("/"), key

@@ -1,4 +1,4 @@
-"""The engine driven in one thread with a time of its own: the order and the faults come from a seed."""
+"""The engine driven in one thread with simulated time: order and faults are drawn from a seed."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def functions_of(path: Path) -> tuple[Function, ...]:
 
 
 class Simulation:
-    """Runs an app's functions on an engine, up to `together` at a time. `fault` is asked before a result is applied.
+    """Runs an app's functions on an engine, up to `together` at a time. `fault` is called before a result is applied.
 
-    It answers "" (all goes well), "lost" (whoever worked on it died), "hidden" (the same, and nobody sees the work for
-    a minute), "sent" (its messages went out, its state was not kept), "twice" (a second copy of the activity is under
-    way) or "restart" (the whole host died with all it worked on, and starts again from what was committed). `cut`:
-    messages arrive in pieces of any size. `settings` go to the Engine.
+    It returns "" (no fault), "lost" (the worker of the item died), "hidden" (the same, and the item is hidden for a
+    minute), "sent" (its messages were sent, its state was not stored), "twice" (a second copy of the activity exists)
+    or "restart" (the host died with all work in flight and starts again from the committed state). `cut`: messages
+    arrive in pieces of any size. `settings` go to the Engine.
     """
 
     def __init__(

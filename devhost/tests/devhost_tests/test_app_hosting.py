@@ -52,7 +52,7 @@ def test_refusals_are_empty(host: Client, method: str, path: str, status: int) -
 
 
 def test_text_and_context(host: Client) -> None:
-    """A returned str is plain text; an unbound parameter `context` tells about the function."""
+    """A returned str is plain text; an unbound parameter `context` has the name of the function."""
     answer = host.get("/api/v1/text")
     assert (answer.text, answer.headers["Content-Type"]) == ("just text", "text/plain; charset=utf-8")
     assert host.get("/api/v1/open").text == "open_to_all hello"
@@ -79,7 +79,7 @@ def test_answers(host: Client, kind: str, status: int, type_: str | None, body: 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
-    """SystemExit ends the worker on Azure; here the request fails and the host lives on."""
+    """SystemExit ends the worker on Azure; here only the request fails."""
     assert host.get(f"/api/v1/exits/{kind}").status_code == 500
     assert host.get("/api/v1/text").status_code == 200
 
@@ -188,7 +188,7 @@ def test_call_http(host: Client, neighbour: str) -> None:
 
 
 def test_a_crashing_entity_is_reported(host: Client) -> None:
-    """An entity that cannot be stored is a poison loop on Azure: here the log says so, and the host lives on."""
+    """A state that cannot be stored is a poison loop on Azure; here it is logged and the host continues."""
     host.manage("POST", "/entities/total/bad?op=crash")
     host.said("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

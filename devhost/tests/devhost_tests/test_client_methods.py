@@ -140,7 +140,7 @@ def test_purging(client: Caller) -> None:
 
 
 def test_entities(client: Caller) -> None:
-    """Signals change the state that is read; an entity nobody used does not exist."""
+    """Signals change the state that is read; an unused entity does not exist."""
     entity = {"entity": ["total", client.prefix]}
     assert client("read_entity_state", entity) == {"returned": [False, None]}
     for n in (2, 3):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from devhost.web.server import PortTaken, bind
 from devhost_tests.conftest import Start
 from devhost_tests.process import APP, ENVIRONMENT, KEY, README, Client, Devhost
 
@@ -43,7 +45,7 @@ def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
 
 
 def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
-    """Each has a port of its own for the durable client, so each app talks to its own host."""
+    """Each has its own port for the durable client, so each app uses its own host."""
     hosts = [start(), Devhost(APP, tmp_path / "other", env=environment)]
     try:
         for n, host in enumerate(hosts):
@@ -61,6 +63,22 @@ def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[s
     second = Devhost(APP, tmp_path / "other", "--port", port, env=environment)
     assert second.stop() == 2
     assert f"port {port} is in use" in second.log
+
+
+def test_a_port_that_another_process_takes_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sockets can be bound to one port until one of them listens: the other one then fails in listen()."""
+    with socket.socket() as rival:
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind(("127.0.0.1", 0))
+
+        class Slow(socket.socket):
+            def listen(self, backlog: int = 0, /) -> None:
+                rival.listen()
+                super().listen(backlog)
+
+        monkeypatch.setattr("devhost.web.server.socket.socket", Slow)
+        with pytest.raises(PortTaken):
+            bind(rival.getsockname()[1])
 
 
 def test_without_keys_everything_is_open(host: Client) -> None:
@@ -103,7 +121,7 @@ def test_keys_open_what_they_open_on_azure(start: Start) -> None:
 
 
 def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
-    """Values of local.settings.json are defaults, the environment wins; routes that overlap are told at the start."""
+    """The environment takes precedence over local.settings.json; overlapping routes are logged at the start."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")

@@ -63,6 +63,7 @@ def test_random_kills_lose_nothing(start: Start) -> None:
         reached(host, min(ORCHESTRATIONS * STEPS, done + chance.randrange(most)))
         host.kill()
         host = start("--exact-timers")
+        assert host.base, host.log
     for n in range(ORCHESTRATIONS):
         assert host.ended(f"s{n}")["output"] == STEPS
     assert total(host) == ORCHESTRATIONS * STEPS

@@ -1,4 +1,4 @@
-"""Latency of messages and reads that fail, in a world with a time of its own."""
+"""Latency of messages and failing reads, with simulated time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def status(world: Simulation, instance: str) -> str:
 
 
 def test_a_start_is_pending_until_it_arrives() -> None:
-    """The row is there at once, as on Azure; the orchestration runs within the maximum."""
+    """The row exists at once, as on Azure; the orchestration runs within the maximum latency."""
     world = slow()
     world.start("one_step", "i", text(1))
     assert status(world, "i") == "Pending"
@@ -51,7 +51,7 @@ def test_a_start_is_pending_until_it_arrives() -> None:
 
 
 def test_signals_arrive_late_and_in_any_order() -> None:
-    """The entity is not there before the first one arrives; none is lost."""
+    """The entity does not exist before the first one arrives; none is lost."""
     world = slow(seed=1)
     for n in range(20):
         world.hub.signal("log", "k", "add", text(n), world.now)
@@ -67,7 +67,7 @@ def test_signals_arrive_late_and_in_any_order() -> None:
 
 
 def test_an_event_that_overtakes_the_start_waits_for_it() -> None:
-    """Whatever the draws: both go into one queue, and the engine reads the start first."""
+    """For any delays: both are in one queue, and the engine reads the start first."""
     for seed in range(20):
         world = slow(seed=seed)
         world.start("collects", "i")
@@ -92,7 +92,7 @@ def test_terminate_arrives_late_too() -> None:
 
 
 def test_messages_under_way_survive_a_crash() -> None:
-    """They are in the store: the engine opened on it again delivers them."""
+    """They are in the store: a new engine on it delivers them."""
     world = slow()
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.start("one_step", "i", text(1))
@@ -104,7 +104,7 @@ def test_messages_under_way_survive_a_crash() -> None:
 
 
 def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
-    """It is in a queue, not in the entity's rows: the entity begins anew."""
+    """It is in a queue, not in the rows of the entity, and creates the entity again."""
     world = slow(client=0)
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -135,9 +135,26 @@ def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
     assert world.now > START
 
 
+def test_operations_keep_their_order_through_a_restart() -> None:
+    """An operation that is sent after a restart does not overtake one that was sent before."""
+    world = slow(client=0, internal=10)
+
+    def send(n: int) -> None:
+        body = {"op": "add", "signal": True, "id": str(n), "input": text(n), "parent": "i"}
+        world.engine.send("operation", "@log@k", body, sent=world.now)
+        world.engine.commit()
+
+    send(1)
+    world.settings["latency"] = Latency(0, 0.001)
+    world._open()
+    send(2)
+    world.run()
+    assert world.hub.entity_state("log", "k") == [1, 2]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_late_messages_change_no_result(seed: int) -> None:
-    """Everything late, side by side, with restarts: the outputs are the same."""
+    """All messages late, work in parallel, with restarts: the outputs are the same."""
 
     def fault(chance: Any, item: Any) -> str:
         return str(chance.choices(["", "lost", "restart"], [8, 1, 1])[0])
@@ -152,7 +169,7 @@ def test_late_messages_change_no_result(seed: int) -> None:
 
 
 def test_the_same_seed_gives_the_same_delays() -> None:
-    """And another one others."""
+    """Another seed gives other delays."""
 
     def delays(seed: int) -> list[Any]:
         latency = Latency(10, seed=seed)
@@ -205,7 +222,7 @@ def refusal(operation: Any) -> Any:
 
 @pytest.mark.parametrize("read", ["state", "status", "list", "entities"])
 def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
-    """With the body of the real engine; the next one has the new value. What was small before is in no blob."""
+    """It has the body of the real engine; the next read returns the new value. A small value has no blob."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     looks: dict[str, Callable[[], Any]] = {
         "state": lambda: world.hub.entity_state("log", "k"),
@@ -225,7 +242,7 @@ def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
 
 
 def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
-    """Nor do they take the failure away from the next one that does."""
+    """They also do not use up the failure of the next read that does."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     add(world, "small")
@@ -234,7 +251,7 @@ def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
 
 
 def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
-    """An output by the next life of its id, an input by continue-as-new or that life."""
+    """An output by the next execution of the id, an input also by continue-as-new."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     world.start("one_step", "i", text(LARGE))
     world.run()
@@ -274,7 +291,7 @@ def test_small_values_and_a_rate_of_zero_never_fail() -> None:
 
 
 def test_a_rate_between_fails_some() -> None:
-    """Drawn from the seed, so the same reads each time."""
+    """Drawn from the seed, so the same reads fail each time."""
 
     def failures(seed: int) -> list[bool]:
         world = Simulation(APP, blob_reads=BlobReads(0.5, seed))
@@ -290,7 +307,7 @@ def test_a_rate_between_fails_some() -> None:
 
 
 def test_large_is_what_does_not_fit_a_row() -> None:
-    """60 KB of UTF-16; an entity's state stands there as a text within JSON, so its quotes count double."""
+    """60 KB of UTF-16; the state of an entity is a string within JSON, so its quotes count twice."""
     entity = Entity("@log@k", START, START)
     assert not in_blob(None, "x" * 30_720)
     assert in_blob(None, "x" * 30_721)

@@ -83,13 +83,13 @@ def test_entity_calls(world: Simulation) -> None:
 
 
 def arrive(world: Simulation) -> None:
-    """Lets what was sent arrive, in an episode of its own."""
+    """Commits the messages and runs the episode that they cause."""
     world.engine.commit()
     world.step()
 
 
 def test_events_and_suspension(world: Simulation) -> None:
-    """An event that beats a timer; an instance that is suspended, resumed and then told."""
+    """An event before a timer; an instance that is suspended and resumed and then gets an event."""
     world.start("EventOrTimeout", "first", text(20))
     world.step()
     world.hub.raise_event("first", "Go", '{"ok":true}', world.now)

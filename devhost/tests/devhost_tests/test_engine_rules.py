@@ -1,4 +1,4 @@
-"""Rules of the engine that no recording shows, each in a world with a time of its own."""
+"""Rules of the engine that no recording shows, with simulated time."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_events_that_came_before_the_start_had_run(world: Simulation) -> None:
 
 
 def test_events_outlive_a_racing_start(world: Simulation) -> None:
-    """Two starts of one id and an event between them: one life, the last input, and it gets the event."""
+    """Two starts of one id and an event between them: one execution, the last input, and it gets the event."""
     world.start("collects", "i", text(1))
     world.hub.raise_event("i", "one", '"a"', world.now)
     world.start("collects", "i", text(2))
@@ -165,7 +165,7 @@ def test_terminating_a_suspended_instance(world: Simulation) -> None:
     assert (status["runtimeStatus"], status["output"]) == ("Terminated", "enough")
 
 
-# ---- lives --------------------------------------------------------------------------------------------------------
+# ---- executions ---------------------------------------------------------------------------------------------------
 
 
 def test_versions_reach_the_orchestration(world: Simulation) -> None:
@@ -178,7 +178,7 @@ def test_versions_reach_the_orchestration(world: Simulation) -> None:
 
 
 def test_a_second_life_gets_nothing_of_the_first(world: Simulation) -> None:
-    """The result of an activity that the first life asked for arrives in the second, and is dropped."""
+    """The result of an activity of the first execution arrives in the second and is dropped."""
     world.start("one_step", "i", text("first"))
     world.step()
     (activity,) = world.engine.ready(world.now)
@@ -216,7 +216,7 @@ def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
 
 @pytest.mark.parametrize("how", ["complete", "abandon", "crash"])
 def test_purge_while_work_is_in_flight(world: Simulation, how: str) -> None:
-    """Whoever worked on it finds nobody to tell; a new life of the id is not disturbed."""
+    """The outcome has no effect, also not on a new execution of the id."""
     world.start("one_step", "i", text("old"))
     (episode,) = world.engine.ready(world.now)
     call = world.engine.begin(episode, world.now)
@@ -260,7 +260,7 @@ def test_an_activity_can_be_in_flight_twice(world: Simulation) -> None:
 
 
 def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
-    """Every message in an episode of its own gives the same as all of them in one."""
+    """One episode per message gives the same result as one episode for all."""
     world.start("many", "i", text(5))
     while items := world.engine.ready(world.now):
         call = world.engine.begin(items[-1], world.now, limit=1)

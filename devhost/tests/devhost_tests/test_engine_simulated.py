@@ -1,4 +1,4 @@
-"""The engine in a world of its own: any order, any crash, the same results."""
+"""The engine in a simulation: any order, any crash, the same results."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
 
     world = Simulation(APP, seed, fault)
     expected = start_all(world)
-    del expected["journal"]  # its entity is told twice: that is what the fault is for
+    del expected["journal"]  # its entity gets operations twice: that is the fault
     world.run()
     assert {i: world.output(i) for i in expected} == expected
 

@@ -27,7 +27,7 @@ def host(version: str | None, *rule: Any) -> Simulation:
 
 
 def moves_to(world: Simulation, version: str | None, *rule: Any) -> None:
-    """The state is opened by a host of another version."""
+    """Opens the state with a host of another version."""
     world.settings["versioning"] = Versioning(version, *rule)
     world._open()
 
@@ -79,7 +79,7 @@ def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
 
 @pytest.mark.parametrize("older", ["1.0", None])
 def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Running and Pending ones stay as they are, keep their events, and go on when newer code is back."""
+    """Running and Pending ones keep their state and events, and continue on newer code."""
     world = host("2.0")
     world.start("collects", "running")
     world.run()
@@ -104,7 +104,7 @@ def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogC
 
 
 def test_work_in_flight_for_a_parked_instance_is_kept() -> None:
-    """The result of its activity waits for newer code, too."""
+    """The result of its activity waits for newer code."""
     world = host("2.0")
     world.start("one_step", "i", text(1))
     world.step()
@@ -117,7 +117,7 @@ def test_work_in_flight_for_a_parked_instance_is_kept() -> None:
 
 
 def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
-    """Newer code has to carry the old branch until they have ended."""
+    """Newer code has to keep the old branch until they have ended."""
     world = host(None)
     world.start("versions", "none")
     moves_to(world, "1.0")
@@ -128,7 +128,7 @@ def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
 
 
 def test_strict_takes_its_own_version_only() -> None:
-    """Older ones are left alone as well."""
+    """Older ones are left alone, too."""
     world = host("1.0")
     world.start("one_step", "old", text(1))
     moves_to(world, "2.0", "Strict")
@@ -139,7 +139,7 @@ def test_strict_takes_its_own_version_only() -> None:
 
 
 def test_none_takes_all() -> None:
-    """As before there were versions."""
+    """Newer ones, too."""
     world = host("2.0")
     world.start("one_step", "i", text(1))
     moves_to(world, "1.0", "None")
@@ -148,7 +148,7 @@ def test_none_takes_all() -> None:
 
 
 def test_fail_fails_at_once() -> None:
-    """With the engine's words; a parent sees its child fail."""
+    """With the message of the engine."""
     world = host("2.0")
     world.start("collects", "i")
     world.run()
@@ -163,7 +163,7 @@ def test_fail_fails_at_once() -> None:
 
 
 def test_entities_have_no_version() -> None:
-    """They work on every host."""
+    """They run on every host."""
     world = host("2.0", "Strict")
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
@@ -181,7 +181,7 @@ def settings(tmp_path: Path, durable: dict[str, Any]) -> Versioning:
 
 
 def test_versions_in_host_json(tmp_path: Path) -> None:
-    """Words in any case or as numbers, as .NET reads them; the default rule parks newer ones."""
+    """Names in any case or numbers, as .NET parses enumerations; by default newer instances are left alone."""
     assert settings(tmp_path, {}) == Versioning(None, "CurrentOrOlder", "Reject")
     assert settings(tmp_path, {"defaultVersion": "1.2", "versionMatchStrategy": "strict"}) == Versioning(
         "1.2", "Strict"
@@ -189,14 +189,14 @@ def test_versions_in_host_json(tmp_path: Path) -> None:
     assert settings(tmp_path, {"versionMatchStrategy": 0, "versionFailureStrategy": "FAIL"}).failure == "Fail"
 
 
-def test_a_wrong_word_is_refused(tmp_path: Path) -> None:
-    """The sentence says what there is."""
+def test_a_wrong_value_is_refused(tmp_path: Path) -> None:
+    """The message lists the valid values."""
     with pytest.raises(BadSettings, match="versionMatchStrategy is 'Newer'; it can be None, Strict, CurrentOrOlder"):
         settings(tmp_path, {"versionMatchStrategy": "Newer"})
 
 
 def test_other_keys_are_accepted(tmp_path: Path) -> None:
-    """What the devhost has no use for is no error."""
+    """Keys that the devhost does not use are no error."""
     durable = {
         "hubName": "h",
         "tracing": {"distributedTracingEnabled": True, "version": "V2"},

@@ -64,7 +64,7 @@ def test_what_is_passed_over_means_nothing_to_the_sdk(kind: int) -> None:
 
 
 def test_requests_of_entities_are_read_for_their_ids() -> None:
-    """The same id; whoever would change what was read would change it for the next one, so nobody can."""
+    """The same id; the parsed request is cached, so it is read-only."""
     read = sdk._json_of_requests(importlib.import_module("json")).loads('{"id": "request", "input": {}}')
     assert read["id"] == "request"
     with pytest.raises(TypeError):

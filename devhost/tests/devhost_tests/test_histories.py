@@ -1,4 +1,4 @@
-"""Recorded histories, and code that goes another way than they do."""
+"""Recorded histories, and code that differs from them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_code_that_was_recorded_goes_the_same_way(tmp_path: Path, name: str,
 
 
 def test_each_generation_is_a_history(tmp_path: Path) -> None:
-    """With its own input, how it ended, and the events that came to it."""
+    """With its own input, status and events."""
 
     def play(world: Simulation) -> None:
         world.start("generations", "i/1", text(0))
@@ -121,7 +121,7 @@ def test_each_generation_is_a_history(tmp_path: Path) -> None:
 
 
 def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
-    """The app of the conformance recordings, with what it does at the same time."""
+    """The app of the conformance recordings, with many instances at the same time."""
     app = RECORDED / "app"
 
     def play(world: Simulation) -> None:
@@ -143,7 +143,7 @@ def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
 
 
 def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
-    """At every step on its way, also while suspended."""
+    """At every step, also while suspended."""
     world = Simulation(APP)
     world.start("writes", "i", text("k"))
     while world.step():
@@ -162,7 +162,7 @@ def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
 
 
 def test_terminated_ones_replay(tmp_path: Path) -> None:
-    """As far as they came."""
+    """Up to the termination."""
 
     def play(world: Simulation) -> None:
         world.start("collects", "i")
@@ -180,7 +180,7 @@ def test_terminated_ones_replay(tmp_path: Path) -> None:
 
 
 def test_another_activity(tmp_path: Path) -> None:
-    """The engine's own sentence, and the episode it belongs to."""
+    """The message of the engine, with the episode."""
 
     def code(context: Any) -> Steps:
         result = yield context.call_activity("boom", context.get_input())
@@ -193,7 +193,7 @@ def test_another_activity(tmp_path: Path) -> None:
 
 
 def test_a_step_more_in_the_middle(tmp_path: Path) -> None:
-    """A timer between two recorded steps takes the second one's number."""
+    """A timer between two recorded steps is found in its episode."""
 
     def code(context: Any) -> Steps:
         first = yield context.call_activity("echo", context.get_input())
@@ -216,7 +216,7 @@ def test_a_step_more_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_step_less(tmp_path: Path) -> None:
-    """What the history holds is no longer asked for."""
+    """Recorded work is no longer scheduled."""
 
     def code(context: Any) -> Steps:
         yield context.wait_for_external_event("never")
@@ -227,7 +227,7 @@ def test_a_step_less(tmp_path: Path) -> None:
 
 
 def test_an_activity_or_orchestrator_that_is_gone(tmp_path: Path) -> None:
-    """On Azure the instance hangs or fails; here the name stands in the sentence."""
+    """The sentence has the name."""
     history = recorded(tmp_path, "one_step", 1)
     without = [f for f in functions_of(APP) if f.name != "echo"]
     assert "named 'echo'" in deviation(history, without).sentence or "'echo'" in deviation(history, without).sentence
@@ -236,7 +236,7 @@ def test_an_activity_or_orchestrator_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_an_operation_of_another_entity(tmp_path: Path) -> None:
-    """The engine does not compare it, so the wrong entity's answer would be taken."""
+    """The engine does not compare it and would deliver the response of the wrong entity."""
 
     def code(context: Any) -> Steps:
         entity = df.EntityId("log", "other")
@@ -260,7 +260,7 @@ def test_a_child_with_another_id(tmp_path: Path) -> None:
 
 
 def test_code_that_raises(tmp_path: Path) -> None:
-    """In the middle it is the missing work that is told, with the cause; after all work, the exception."""
+    """In the middle the missing work is reported, with the exception; after all work, the exception."""
 
     def at_once(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input()["new key"])
@@ -281,7 +281,7 @@ def test_code_that_raises(tmp_path: Path) -> None:
 
 
 def test_another_end(tmp_path: Path) -> None:
-    """More work after the last recorded step breaks no instance in flight; that it differs is told all the same."""
+    """More work after the last recorded step breaks no instance in flight, but is reported as another end."""
 
     def code(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input())
@@ -298,7 +298,7 @@ def test_another_end(tmp_path: Path) -> None:
 
 
 def test_a_version_branch_keeps_old_histories(tmp_path: Path) -> None:
-    """Code that asks for the version of the instance goes both ways."""
+    """Code with a branch for `context.version` replays histories of the old version."""
 
     def code(context: Any) -> Steps:
         if context.version is not None:
@@ -378,7 +378,7 @@ def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path)
 
 
 def test_a_state_that_is_not_there(tmp_path: Path) -> None:
-    """Nothing is made."""
+    """Nothing is created."""
     done = command("--state", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "there is no state" in done.stderr
@@ -386,7 +386,7 @@ def test_a_state_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_unused_state_has_no_histories(tmp_path: Path) -> None:
-    """And that is no error."""
+    """This is no error."""
     SqliteStore(tmp_path / "state").close()
     done = command("--state", tmp_path / "state", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (0, "")

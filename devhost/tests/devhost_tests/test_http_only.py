@@ -24,7 +24,7 @@ def test_http_functions_run_in_another_process(start: Start) -> None:
 
 
 def test_the_client_and_the_management_api_work_there(start: Start) -> None:
-    """Every URL that it hands out leads through the process that was asked."""
+    """All URLs in its responses lead to the process that got the request."""
     start()
     http = start("--http-only")
     links = http.post("/api/v1/start/waits/i", json=1).json()
@@ -40,7 +40,7 @@ def test_the_client_and_the_management_api_work_there(start: Start) -> None:
 
 
 def test_it_outlives_the_engine(start: Start) -> None:
-    """While the engine is away its requests are answered 502; when it is back, on whatever port, all goes on."""
+    """Without the engine it answers 502; it finds the restarted engine on another port."""
     engine = start()
     http = start("--http-only")
     engine.kill()
@@ -52,7 +52,7 @@ def test_it_outlives_the_engine(start: Start) -> None:
 
 
 def test_keys_are_those_of_the_engine(start: Start) -> None:
-    """It is one app, whichever process is asked."""
+    """Both processes are one app."""
     engine = start("--keys")
     engine.said("devhost keys")
     key = engine.log.partition("host key ")[2].partition(",")[0]
@@ -64,7 +64,7 @@ def test_keys_are_those_of_the_engine(start: Start) -> None:
 
 
 def test_lost_lines_are_its_own(start: Start) -> None:
-    """Each process says what it lost."""
+    """Each process reports its own."""
     engine = start()
     http = start("--http-only")
     http.get("/api/v1/logs/to-thread")
@@ -74,9 +74,9 @@ def test_lost_lines_are_its_own(start: Start) -> None:
 
 def test_without_an_engine_it_does_not_start(start: Start) -> None:
     """Neither on a state that was never used nor on one whose devhost has ended."""
-    nobody = start("--http-only")
-    assert nobody.stop() == 2
-    assert "no devhost runs on the state" in nobody.log
+    early = start("--http-only")
+    assert early.stop() == 2
+    assert "no devhost runs on the state" in early.log
     start().stop()
     late = start("--http-only")
     assert late.stop() == 2

@@ -39,8 +39,8 @@ def call(host: Client, method: str, *args: Any) -> Any:
 # ---- latency and failing reads ------------------------------------------------------------------------------------
 
 
-def test_clients_messages_are_late_while_the_host_is_told_so(host: Client, unkind: Callable[..., Any]) -> None:
-    """Starts and signals are accepted at once and arrive later: through the client and the management API alike."""
+def test_latency_can_be_switched_on_and_off(host: Client, unkind: Callable[..., Any]) -> None:
+    """Starts and signals are accepted at once and arrive later, through the client and the management API."""
     assert unkind(latency=3600) == {**NO_FAULTS, "latency": 3600.0}
     assert call(host, "start_new", "generations", "late-1", 0) == {"returned": "late-1"}
     assert host.manage("POST", "/orchestrators/generations/late-2", json="0").status_code == 202
@@ -55,7 +55,7 @@ def test_clients_messages_are_late_while_the_host_is_told_so(host: Client, unkin
 
 
 def test_late_messages_survive_a_kill(start: Start) -> None:
-    """What was accepted before kill -9 arrives after the next start, without latency of that."""
+    """Messages that were accepted before kill -9 arrive after the next start."""
     first = start("--latency", "2", "--seed", "3")
     for n in range(10):
         assert first.manage("POST", "/entities/total/sum?op=add", json="1").status_code == 202
@@ -68,7 +68,7 @@ def test_late_messages_survive_a_kill(start: Start) -> None:
 
 
 def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]) -> None:
-    """500 with the engine's body; the client raises for an entity, and takes an instance for one that is not there."""
+    """They answer 500. The client raises for an entity, and reports an instance as absent."""
     entity = {"entity": ["large", "blob"]}
 
     def fill(count: int) -> None:
@@ -127,7 +127,7 @@ def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) ->
     ],
 )
 def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> None:
-    """With a sentence, and nothing is changed."""
+    """The message gives the reason, and nothing changes."""
     answer = host.post(FAULTS, data=body)
     assert answer.status_code == 400
     assert sentence in answer.json()["Message"]
@@ -176,7 +176,7 @@ def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
 
 
 def test_as_many_threads_as_the_worker_has(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """min(32, cores + 4), or what the app setting says; nonsense is told and ignored."""
+    """min(32, cores + 4), or the app setting; an invalid value is logged and ignored."""
     name, usual = "PYTHON_THREADPOOL_THREAD_COUNT", min(32, (os.cpu_count() or 1) + 4)
     monkeypatch.delenv(name, raising=False)
     assert thread_count() == usual
@@ -225,10 +225,10 @@ def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], A
 
 @pytest.mark.parametrize("kind", ["to-thread", "own-thread"])
 def test_lines_of_other_threads_are_lost(host: Client, logged: Callable[[str], Any], kind: str) -> None:
-    """They do not show in the log, and the report says whose they were."""
+    """They are not in the log; the report has their logger, thread and reason."""
     (line,) = logged(f"logs/{kind}")
     assert (line["logger"], line["level"], line["message"]) == ("app", "WARNING", kind)
-    # A thread of a pool keeps the id that some earlier work set there and did not take away.
+    # A thread of a pool keeps the id that earlier code set there and did not reset.
     assert line["reason"] == "no invocation" or kind == "to-thread"
     assert line["thread"].startswith("app-executor" if kind == "to-thread" else "of-the-app")
     assert isinstance(host, Devhost)
@@ -236,14 +236,14 @@ def test_lines_of_other_threads_are_lost(host: Client, logged: Callable[[str], A
 
 
 def test_lines_after_the_end_of_an_invocation_are_lost(logged: Callable[[str], Any]) -> None:
-    """The host no longer knows the invocation whose id a task still carries."""
+    """A task still has the id of an invocation that has ended."""
     assert logged("logs/after-the-end") == []
     (line,) = logged("logs/open-the-gate")
     assert (line["message"], line["reason"]) == ("after the end", "the invocation has ended")
 
 
-def test_lost_lines_are_told_once_and_at_the_end(start: Start) -> None:
-    """A warning with the first one, a summary on stderr when the host ends; the count is exact."""
+def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
+    """One warning for the first line, a summary on stderr at the end; the count is exact."""
     host = start()
     for n in range(3):
         host.post(f"/api/v1/start/calls/a{n}", json={"name": "logs_in_pool", "value": f"a{n}"})
@@ -257,8 +257,8 @@ def test_lost_lines_are_told_once_and_at_the_end(start: Start) -> None:
     assert "WARNING app: activity a2" in host.log.replace("  ", " ")
 
 
-def test_an_app_that_loses_nothing_hears_nothing(start: Start) -> None:
-    """No summary at the end."""
+def test_without_lost_lines_there_is_no_summary(start: Start) -> None:
+    """Also not of zero lines."""
     host = start()
     host.get("/api/v1/sync-logs")
     host.stop()

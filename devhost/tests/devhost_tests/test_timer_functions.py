@@ -30,7 +30,7 @@ def function(schedule: str, seen: list[func.TimerRequest], **options: Any) -> Fu
 
 
 def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
-    """Lives with the timer until `enough()`; whoever waits longer than ten seconds fails."""
+    """Runs the timer until `enough()`; fails after ten seconds."""
 
     async def live() -> None:
         timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
@@ -46,7 +46,7 @@ def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
 
 
 def test_a_missed_run_is_made_up_for_once() -> None:
-    """The host was away when it was due: it runs at once, and is told so; the run is kept for the next start."""
+    """A run that was due while the host was down happens at once, marked as past due, and is stored."""
     seen: list[func.TimerRequest] = []
     tick = function("0 0 * * * *", seen)
     kept = {"timer.tick": iso(datetime.now(UTC) - timedelta(hours=5))}

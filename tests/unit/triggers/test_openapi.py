@@ -178,7 +178,7 @@ def test_codes_of_refusals() -> None:
     """Those that the code names in its refusals, by HTTP status."""
     named: dict[int, set[str]] = defaultdict(set)
     for folder in ("refresh", "triggers"):
-        for file in (ROOT / folder).glob("*.py"):
+        for file in (ROOT / folder).rglob("*.py"):
             for call in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                     words = [node.value if isinstance(node, ast.Constant) else None for node in call.args]

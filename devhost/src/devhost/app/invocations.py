@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import threading
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -46,16 +46,9 @@ class Invocations:
         """Gives the tasks of a loop their invocation ids."""
         loop.set_task_factory(_make_task)
 
-    @contextlib.contextmanager
-    def synchronous(self, invocation_id: str) -> Iterator[None]:
+    def synchronous(self, invocation_id: str) -> _Synchronous:
         """A block of code on this thread that belongs to an invocation."""
-        self.local.invocation_id = invocation_id
-        self._running.add(invocation_id)
-        try:
-            yield
-        finally:
-            self._running.discard(invocation_id)
-            self.local.invocation_id = None
+        return _Synchronous(self, invocation_id)
 
     async def asynchronous(self, invocation_id: str, running: Coroutine[Any, Any, T]) -> T:
         """Awaits the coroutine of a function as an invocation. The current task must be one of a watched loop and must
@@ -63,11 +56,17 @@ class Invocations:
         task: Any = asyncio.current_task()
         task.invocation_id = invocation_id
         self.local.invocation_id = invocation_id  # on the loop's thread, where it stays until the next one
-        self._running.add(invocation_id)
+        self.begin(invocation_id)
         try:
             return await running
         finally:
-            self._running.discard(invocation_id)
+            self.end(invocation_id)
+
+    def begin(self, invocation_id: str) -> None:
+        self._running.add(invocation_id)
+
+    def end(self, invocation_id: str) -> None:
+        self._running.discard(invocation_id)
 
     def current(self) -> str | None:
         """The invocation of the calling code; it may have ended."""
@@ -79,6 +78,23 @@ class Invocations:
 
     def runs(self, invocation_id: str) -> bool:
         return invocation_id in self._running
+
+
+class _Synchronous:
+    """See Invocations.synchronous. Not a generator, because every function call makes one."""
+
+    __slots__ = ("_id", "_invocations")
+
+    def __init__(self, invocations: Invocations, invocation_id: str) -> None:
+        self._invocations, self._id = invocations, invocation_id
+
+    def __enter__(self) -> None:
+        self._invocations.local.invocation_id = self._id
+        self._invocations.begin(self._id)
+
+    def __exit__(self, *problem: object) -> None:
+        self._invocations.end(self._id)
+        self._invocations.local.invocation_id = None
 
 
 def new_id() -> str:

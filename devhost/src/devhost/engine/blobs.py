@@ -31,9 +31,13 @@ class BlobReads:
         self._random = random.Random(seed)  # noqa: S311
         self._in_blobs: dict[tuple[str, str], str] = {}
         self._rewritten: set[tuple[str, str]] = set()
+        self._large: set[str] = set()
+        """Instances and entities that have had a large value: all others need no look at their values."""
 
     def written(self, key: str, thing: Instance | Entity | None) -> None:
         """Records that the row of an instance or entity was written; None: that it was deleted."""
+        if key not in self._large and _small(thing):
+            return
         for part, text in _parts(thing):
             place = (key, part)
             before = self._in_blobs.get(place)
@@ -46,6 +50,9 @@ class BlobReads:
                 self._in_blobs[place] = text
             else:
                 self._in_blobs.pop(place, None)
+        self._large.add(key)
+        if thing is None:
+            self._large.discard(key)
 
     def loaded(self, things: Iterable[Instance | Entity]) -> None:
         """Records the contents of the rows at the start."""
@@ -70,6 +77,12 @@ def in_blob(thing: Instance | Entity | None, text: str) -> bool:
     # The state of an entity stands in its row as a JSON text within JSON.
     whole = to_text(text) if isinstance(thing, Entity) else text
     return len(whole.encode("utf-16-le", "surrogatepass")) > _LARGEST_IN_ROW
+
+
+def _small(thing: Instance | Entity | None) -> bool:
+    if isinstance(thing, Instance):
+        return len(thing.input or "") <= _CLEARLY_SMALL and len(thing.output or "") <= _CLEARLY_SMALL
+    return thing is None or len(thing.state or "") <= _CLEARLY_SMALL
 
 
 def _parts(thing: Instance | Entity | None) -> Iterator[tuple[str, str | None]]:

@@ -25,12 +25,18 @@ class Latency:
         self._random = random.Random(seed)  # noqa: S311
         self._last: dict[str, datetime] = {}
 
+    def restore(self, target: str, due: datetime) -> None:
+        """Takes an ordered message into account that was sent before a restart."""
+        self._last[target] = max(due, self._last.get(target, due))
+
     def due(self, target: str, now: datetime, *, from_client: bool, ordered: bool) -> datetime | None:
         """When a message sent now arrives at `target`; None: with the next commit.
 
         `ordered` messages do not overtake earlier ordered messages to the same target.
         """
         most = self.client if from_client else self.internal
+        if not most and not self._last:
+            return None
         due = now + timedelta(seconds=self._random.uniform(0, most)) if most > 0 else None
         if from_client or not ordered:
             return due

@@ -45,7 +45,7 @@ class StateInUse(Exception):  # noqa: N818
 
 
 class StateTooNew(Exception):  # noqa: N818
-    """The state was written by a devhost with another layout."""
+    """The state has the layout of another version of the devhost."""
 
     def __init__(self, directory: Path, version: str) -> None:
         super().__init__(
@@ -143,13 +143,17 @@ class SqliteStore:
 
 
 class StateReader:
-    """Reads a state without changing it, also while a devhost uses it. Raises FileNotFoundError."""
+    """Reads a state without changing it, also while a devhost uses it. Raises FileNotFoundError, StateTooNew."""
 
     def __init__(self, directory: Path) -> None:
         path = directory / "state.db"
         if not path.exists():
             raise FileNotFoundError(path)
         self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        layout = self.value("layout") or ""
+        if layout != _VERSION:
+            self.close()
+            raise StateTooNew(directory, layout)
 
     def value(self, key: str) -> str | None:
         """See SqliteStore.value."""

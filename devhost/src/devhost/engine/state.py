@@ -80,6 +80,8 @@ class State:
             last = max(last, message.number)
             if message.due is not None:
                 self.agenda.wait(message, message.due)
+                if message.kind == "operation" and "parent" in message.body:
+                    self.latency.restore(message.target, message.due)
             else:
                 self._deliver(message)
         self._numbers = count(last + 1)

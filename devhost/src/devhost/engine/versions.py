@@ -7,6 +7,7 @@ leaves the others alone or fails them.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +40,7 @@ class Versioning:
         return self.match == "None" or compare(version, self.default) <= 0
 
 
+@functools.lru_cache(256)
 def compare(one: str | None, other: str | None) -> int:
     """Below, at or above zero as `one` is older than, the same as or newer than `other`.
 

@@ -145,10 +145,10 @@ def bind(port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(("127.0.0.1", port))
+        sock.listen(1024)  # also fails if another process bound the port at the same time and listens already
     except OSError:
         sock.close()
         raise PortTaken(port) from None
-    sock.listen(1024)
     return sock
 
 

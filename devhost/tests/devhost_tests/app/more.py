@@ -124,7 +124,7 @@ def waits(context: Any) -> Generator[Any, Any, Any]:
 
 @blueprint.entity_trigger(context_name="context")
 def large(context: Any) -> None:
-    """Takes a state of as many characters as it is told."""
+    """Sets its state to as many characters as the input of `fill` says."""
     if context.operation_name == "fill":
         context.set_state("x" * context.get_input())
 
@@ -188,7 +188,7 @@ def sync_logs(req: func.HttpRequest) -> str:
 
 @blueprint.activity_trigger(input_name="x")
 def logs_in_pool(x: str) -> str:
-    """An activity that does its work on threads of its own."""
+    """An activity that logs on a thread of its own pool, too."""
     log.warning("activity %s", x)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(log_as, None, f"pool {x}").result()

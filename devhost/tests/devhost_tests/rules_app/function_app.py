@@ -114,7 +114,7 @@ def never_yields_it(context: Any) -> Steps:
 
 @app.orchestration_trigger(context_name="context")
 def collects(context: Any) -> Steps:
-    """Two events of names of their own, whenever they come."""
+    """Waits for two events with different names."""
     one = yield context.wait_for_external_event("one")
     two = yield context.wait_for_external_event("two")
     return [one, two]

@@ -25,7 +25,7 @@ from dev.bench.polling_results import (
     one_by_one,
 )
 from dev.bench.polling_run import EARLIER, Followed, duration, follow
-from refresh.polling.schedule import Limits
+from refresh.polling.limits import Limits
 
 
 @pytest.mark.parametrize("usual", DURATIONS.values())

@@ -361,7 +361,9 @@ def test_a_refusal_for_good_fails_the_run_at_once(asked: type[Order[object]]) ->
     assert outcome.refresh_id is None
     assert outcome.error == REFUSED.failure
     execution = EXECUTION if asked is PostRefresh else None
-    assert run.asks == Finish(at=instant(run.now), holder=run.run.holder, outcome=outcome, execution=execution)
+    assert run.asks == Finish(
+        at=instant(run.now), holder=run.run.holder, outcome=outcome, permit=run.run.permit, execution=execution
+    )
 
 
 def test_a_refusal_while_searching_for_a_lost_answer_fails_the_run() -> None:

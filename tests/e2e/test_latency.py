@@ -1,0 +1,77 @@
+"""An engine whose messages arrive late, as where HTTP and durable functions run on different hosts."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
+from tests.e2e.world import CALL_SECONDS, FAST, World
+
+pytestmark = [pytest.mark.usefixtures("local"), pytest.mark.timeout(600)]
+
+LATENCY = 10
+"""Seconds: `maxQueuePollingInterval` of an idle app."""
+END_SECONDS = 240.0
+
+
+@cache
+def switches() -> str:
+    """What the devhost can do."""
+    words = [sys.executable, "-m", "devhost", "--help"]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=CALL_SECONDS).stdout
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An app whose starts, signals and events arrive up to ten seconds late, in any order."""
+    if "--latency" not in switches():
+        pytest.skip("this devhost has no switch --latency")
+    state: Path = tmp_path_factory.mktemp("state")
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, state, "--key", KEY, "--exact-timers", "--latency", str(LATENCY), env=env) as app:
+            yield World(app.base, service.base_url)
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotencyKey": "k"}])
+def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
+    """Ten starts, with a key and without: each is accepted at once, and each ends well."""
+    models = [late.model() for _ in range(10)]
+    began = time.monotonic()
+    started = [late.ask(model, **key) for model in models]
+    # one after the other: if each waited for a signal, that would be five seconds each
+    assert time.monotonic() - began < 25
+    for each in started:
+        status = requests.get(each["statusUri"], timeout=CALL_SECONDS)
+        assert status.status_code in (200, 202), status.text
+    assert [late.follow(each["statusUri"], END_SECONDS).code for each in started] == [200] * len(models)
+    assert [len(late.own(model)) for model in models] == [1] * len(models)
+
+
+def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: World) -> None:
+    """The same URIs and one refresh, although the engine has not begun the request yet."""
+    model = late.model()
+    first, again = (late.ask(model, idempotencyKey="k") for _ in range(2))
+    assert [first[name] for name in ("id", "statusUri")] == [again[name] for name in ("id", "statusUri")]
+    assert late.follow(first["statusUri"], END_SECONDS).code == 200
+    assert len(late.own(model)) == 1
+
+
+def test_a_late_cancellation_takes_effect(late: World) -> None:
+    """Whichever of its messages arrives first."""
+    model = late.model()
+    late.external(model)
+    started = late.ask(model)
+    late.until(started["statusUri"], lambda status: status.get("waitsFor"), END_SECONDS)
+    assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 202
+    told = late.follow(started["statusUri"], END_SECONDS)
+    assert (told.code, told.body["status"]) == (424, "Cancelled")
+    assert late.own(model) == []
