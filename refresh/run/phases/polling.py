@@ -109,6 +109,6 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     if posts.unproven >= MAX_TRIES:
         # most probably all of them were ours, and one more would end as they did
         detail = outcome.error.message if outcome.error else None
-        ids = {"dataset_id": run.dataset_id, "refresh_id": run.refresh_id}
-        return failed(run, failure("RefreshUnproven", **ids, detail=detail, names=run.names))
+        error = failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id, names=run.names)
+        return failed(run, error)
     return reopening(run, 0)
