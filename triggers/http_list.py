@@ -17,6 +17,7 @@ from refresh.request.values import BadRequestError
 from refresh.times import parse_time, time_of
 from triggers.answers import answer
 from triggers.looks import run_status
+from triggers.reports import names_of
 from triggers.routing import http_function
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
@@ -69,8 +70,9 @@ async def _requests(engine: Engine, filters: Filters) -> tuple[list[StoredReques
 async def _row(engine: Engine, request: StoredRequest) -> Json:
     standing = request.standing
     if request.outcome or standing.run_id is None or standing.position != 0:
-        return summary(request)
-    return summary(request, await run_status(engine, standing.run_id, standing.incarnation))
+        return summary(request, names=names_of(request))
+    run = await run_status(engine, standing.run_id, standing.incarnation)
+    return summary(request, run, names_of(request))
 
 
 def encode_continuation(token: str) -> str:

@@ -6,6 +6,7 @@ A run is in one phase at a time; what only that phase needs is in the phase. The
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
@@ -225,6 +226,8 @@ class RunState(Message, frozen=True, kw_only=True):
     posts: Posts = Posts()
     refresh: Followed | None = None
     outcome: Outcome | None = None
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as they are known."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""

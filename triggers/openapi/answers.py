@@ -171,6 +171,7 @@ def schemas() -> Json:
             {
                 "error": ref("Failure"),
                 **identity,
+                **_names(),
                 **asked,
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
@@ -207,14 +208,14 @@ def schemas() -> Json:
             },
             "The status of a request. A key that would say nothing is left out.",
             optional=(
-                *("error", "caller", "repeated", "cancelling", *to_look_at, "position", *outcome),
+                *("error", "caller", *_names(), "repeated", "cancelling", *to_look_at, "position", *outcome),
                 *("waitsFor", "retry", "expectedEnd", "progress", "lastReadError"),
             ),
         ),
         "Summary": record(
-            {**identity, **run, **asked, **ended, "error": ref("Failure")},
+            {**identity, **_names(), **run, **asked, **ended, "error": ref("Failure")},
             "A request in the list. A key that would say nothing is left out.",
-            optional=("caller", *run, *ended, "error"),
+            optional=("caller", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {
@@ -241,6 +242,7 @@ def schemas() -> Json:
         "Queue": record(
             {
                 "datasetId": identity["datasetId"],
+                **_names(),
                 "waiting": _count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
@@ -309,10 +311,18 @@ def _finding(identity: Json) -> Json:
             "notChecked": text("What only a refresh shows."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
+            **_names(),
         },
         "What stands in the way of a refresh.",
         optional=("error",),
     )
+
+
+def _names() -> Json:
+    return {
+        "modelName": maybe(text("The name of the model, if it is known.")),
+        "workspaceName": maybe(text("The name of the workspace, if it is known.")),
+    }
 
 
 def _run() -> Json:

@@ -89,7 +89,7 @@ def test_numbers_and_booleans_may_be_texts(key: str, value: object, texts: list[
 
 @pytest.mark.parametrize(
     ("option", "value", "text"),
-    [("maxParallelism", 3, "3"), ("retryCount", 1, "1.0"), ("applyRefreshPolicy", False, "False")],
+    [("maxParallelism", 3, "3"), ("retryCount", 1, "1"), ("applyRefreshPolicy", False, "False")],
 )
 def test_options_may_be_texts_too(option: str, value: object, text: str) -> None:
     """One rule for all keys."""
@@ -144,6 +144,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"timeoutMinutes": "nan"}, "timeoutMinutes"),
     ({"timeoutMinutes": "9" * 400}, "timeoutMinutes"),
     ({"timeoutMinutes": "\u0661\u0662"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "0"}, "timeoutMinutes"),
     ({"timeoutMinutes": True}, "timeoutMinutes"),
     ({"timeoutMinutes": None}, "timeoutMinutes"),
     ({"timeoutMinutes": 0}, "timeoutMinutes"),
@@ -164,12 +165,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"caller": {"$type": "x"}}, "caller.$type"),
     ({"caller": {"": "x"}}, "caller."),
     ({"caller": {"a": "x" * 1_100}}, "caller"),
-    ({"caller": {"a" * 65: "x"}}, "caller." + "a" * 64),
+    ({"caller": {"a" * 65: "x"}}, "caller." + "a" * 63 + "…"),
     ({"caller": {"half": "\ud83d"}}, "caller.half"),
     ({"workspace": WORKSPACE}, "workspace"),
     ({"datasetID": DATASET}, "datasetID"),
     ({"x\ny": 1}, "x\\ny"),
-    ({"z" * 100: 1}, "z" * 64),
+    ({"z" * 100: 1}, "z" * 63 + "…"),
 ]
 
 
