@@ -122,9 +122,19 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """Takes out what the description forbids and the app takes nevertheless.
 
     A parameter without a value counts as none: the platform does not hand it to the app. Numbers and booleans are taken
-    as texts, too, which the description does not say: tools would offer callers a choice.
+    as texts, too, which the description does not say: tools would offer callers a choice. A wait with a callback is
+    refused, but both keys are softened here.
     """
-    return all(value != "" for value in (case.query or {}).values()) and not _spelled_as_text(case.body)
+    if any(value == "" for value in (case.query or {}).values()):
+        return False
+    return not (_spelled_as_text(case.body) or _waits_and_is_called_back(case.body))
+
+
+def _waits_and_is_called_back(body: object) -> bool:
+    if not isinstance(body, dict):
+        return False
+    wait, uri = body.get("waitSeconds"), body.get("callBackUri")
+    return isinstance(uri, str) and isinstance(wait, int | float) and wait > 0
 
 
 def _spelled_as_text(body: object) -> bool:

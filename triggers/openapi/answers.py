@@ -198,9 +198,9 @@ def schemas() -> Json:
                 ),
                 "output": maybe(
                     record(
-                        {"status": text("The outcome.", enum=list(ENDS)), **outcome},
+                        {"status": text("The outcome.", enum=list(ENDS)), **outcome, **_names()},
                         "How it ended, without the error; null while it goes on.",
-                        optional=tuple(outcome),
+                        optional=(*outcome, *_names()),
                     )
                 ),
                 "createdTime": time("The same as requestedAt."),
@@ -263,7 +263,7 @@ def _failure() -> Json:
         "action": text("What a person can do."),
     }
     fields = {field.encode_name: field for field in msgspec.structs.fields(Failure)}
-    optional = tuple(name for name in properties if not fields[name].required)
+    optional = tuple(name for name in properties if fields[name].default is None)
     return record(properties, "Why a request did not end well.", optional=optional)
 
 

@@ -139,6 +139,8 @@ EVERYTHING = RequestOutcome(
     served_by="own",
     started_at=TIME,
     ended_at=TIME,
+    model_name="m",
+    workspace_name="w",
 )
 """An outcome with all that there can be."""
 LIVE = Live(

@@ -56,7 +56,7 @@ def body(outcome: RequestOutcome) -> Json:
 
 
 def test_a_success() -> None:
-    """Status code 200, no error, and the status both for receivers that read Output and for those that read the body."""
+    """Status code 200, no error, and the status in Output and in the body, for both kinds of receivers."""
     sent = body(RequestOutcome(status="Completed", refresh_id="r", ended_at="2026-03-31T06:30:00.000Z"))
     assert sent["StatusCode"] == "200"
     assert "Error" not in sent

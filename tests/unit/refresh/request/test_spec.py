@@ -34,7 +34,7 @@ def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
     assert error.message.endswith(".")
     assert len(error.message) <= 500
     assert error.to_json() == {"error": {"code": error.code, "message": error.message, "target": error.target}}
-    error.to_json()["error"]["message"].encode()
+    error.message.encode()
     return error
 
 
