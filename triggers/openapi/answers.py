@@ -15,6 +15,7 @@ REFUSALS: dict[int, tuple[str, ...]] = {
     403: ("CallerNotAllowed",),
     404: ("RequestNotFound",),
     409: ("IdempotencyKeyInUse",),
+    429: ("QueueFull",),
     503: ("NotStarted",),
 }
 """The codes of our own refusals, by HTTP status; nothing has been started after any of them."""
@@ -111,6 +112,7 @@ def schemas() -> Json:
         "NotAllowed": refusal(403),
         "NotFound": refusal(404),
         "KeyInUse": refusal(409),
+        "NoRoom": refusal(429),
         "NotStarted": refusal(503),
         "Started": record(
             {
@@ -234,7 +236,7 @@ def schemas() -> Json:
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Hand it in again for more; null: that was all.")),
+                "continuation": maybe(text("Hand it in with the same filters for more; null: that was all.")),
             },
             "A page of requests.",
         ),

@@ -122,6 +122,7 @@ def _start() -> Json:
             400: _answer("Refusal", "It cannot be served; nothing has been started."),
             409: _answer("KeyInUse", "Another wish has this idempotency key; nothing has been started."),
             424: _answer("Status", "It has ended otherwise, within waitSeconds or earlier under this idempotency key."),
+            429: _answer("NoRoom", "Too many requests wait for this model; nothing has been started.", waiting=True),
             503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again."),
         },
         parameters=[
@@ -156,7 +157,7 @@ def _list() -> Json:
     return _operation(
         "ListRefreshes",
         "List requests",
-        "The requests that the app remembers, newest first.",
+        "The requests that the app remembers, newest first, at most 50 at a time. Fewer may be followed by more.",
         STARTER,
         {200: _answer("Requests", "A page of requests."), 400: _answer("Refusal", "A filter cannot be used.")},
         parameters=[
@@ -169,7 +170,7 @@ def _list() -> Json:
             _query("status", "Only those in one of these states.", status, style="form", explode=False),
             _query(
                 "continuation",
-                "Where to go on: what the page before gave.",
+                "Where to go on: what the page before gave, with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],
@@ -284,23 +285,28 @@ def _body(schema: str, description: str) -> Json:
     }
 
 
-def _answer(schema: str | tuple[str, ...], description: str, *, following: bool = False) -> Json:
-    """An answer with a body; one of several schemas if there are more."""
+def _answer(schema: str | tuple[str, ...], description: str, *, following: bool = False, waiting: bool = False) -> Json:
+    """An answer with a body; one of several schemas if there are more.
+
+    `following`: with Location and Retry-After. `waiting`: with Retry-After.
+    """
     choice = answers.ref(schema) if isinstance(schema, str) else {"anyOf": [answers.ref(name) for name in schema]}
     response: Json = {"description": description, "content": {"application/json": {"schema": choice}}}
+    headers: Json = {}
     if following:
-        response["headers"] = {
-            "Location": {
-                "required": True,
-                "description": "Where to ask next.",
-                "schema": {"type": "string", "format": "uri"},
-            },
-            "Retry-After": {
-                "required": True,
-                "description": "Seconds until that makes sense.",
-                "schema": {"type": "integer", "minimum": 1},
-            },
+        headers["Location"] = {
+            "required": True,
+            "description": "Where to ask next.",
+            "schema": {"type": "string", "format": "uri"},
         }
+    if following or waiting:
+        headers["Retry-After"] = {
+            "required": True,
+            "description": "Seconds until that makes sense.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    if headers:
+        response["headers"] = headers
     return response
 
 
