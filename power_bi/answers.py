@@ -59,9 +59,22 @@ _ON_SERVER_ERROR = ("CapacityNotActive",)
 _BY_STATUS = {401: "NotAuthorized", 403: "NotAuthorized", 404: "ModelNotFound", 415: "ModelNotRefreshable"}
 _PAGE = re.compile(rb"(?i)\s{0,200}(\xef\xbb\xbf)?\s{0,200}<(!doctype|html|head|body|\?xml|script|title|h1|div|p)\b")
 
+MAX_VALUES = 500_000
+"""Of a JSON text, which take some 50 MB when it is read. A model with thousands of partitions has some ten thousand."""
+VALUE_MARKS = (b",", b"[", b"{")
+"""Each value has one before it or at its beginning."""
+FIRST_CHARACTERS = 1024 * 1024
+"""In which the first rows of a history are looked for. Sixty rows with long errors have a tenth of it."""
+_DECODER = json.JSONDecoder()
+_LIST = re.compile(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
+_SEPARATOR = re.compile(r"\s*,\s*")
+
+
 
 def json_of(body: bytes) -> object:
-    """The JSON in a body; None if there is none that can be read."""
+    """The JSON in a body; None if there is none that can be read, or it has more than MAX_VALUES values."""
+    if sum(map(body.count, VALUE_MARKS)) > MAX_VALUES:
+        return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -71,6 +84,29 @@ def json_of(body: bytes) -> object:
 def is_page(body: bytes) -> bool:
     """Whether a body is a page, which proxies and gateways answer with and the API never does."""
     return _PAGE.match(body[:600]) is not None
+
+
+def rows_in(body: bytes, most: int) -> list[object] | None:
+    """The first rows of `{"@odata.context": ..., "value": [rows]}`; None if the body is nothing of this form.
+
+    What comes after these rows is not parsed: a history of thousands of rows costs no more than one of `most`.
+    """
+    rows: list[object] = []
+    try:
+        text = body.decode(json.detect_encoding(body))[:FIRST_CHARACTERS]
+        separator = _LIST.match(text)
+        while separator and len(rows) < most:
+            row, end = _DECODER.raw_decode(text, separator.end())
+            rows.append(row)
+            separator = _SEPARATOR.match(text, end)
+        if len(rows) == most:
+            return rows
+    except (ValueError, RecursionError):
+        pass
+    # fewer rows, or in another form: read as a whole
+    value = json_of(body)
+    listed = value.get("value") if isinstance(value, dict) else None
+    return listed[:most] if isinstance(listed, list) else None
 
 
 def service_error_in(body: bytes) -> tuple[ServiceError, str]:

@@ -71,9 +71,8 @@ class PowerBiClient:
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
         """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
         answer = self._ask("GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}")
-        value = answers.json_of(answer.body)
-        listed = value.get("value") if isinstance(value, dict) else None
-        if answer.status != 200 or not isinstance(listed, list):
+        listed = answers.rows_in(answer.body, top) if answer.status == 200 else None
+        if listed is None:
             raise answer.error()
         rows = tuple(row for row in map(parse_row, listed) if row is not None)
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))

@@ -39,11 +39,14 @@ class Looks(Generic[T]):
             return await look()
         future: asyncio.Future[T] = asyncio.ensure_future(look())
         self._kept[key] = (now + self._kept_seconds, future)
-        try:
-            return await asyncio.shield(future)
-        except BaseException:
-            self._kept.pop(key, None)
-            raise
+        future.add_done_callback(lambda done: self._forget_failure(key, done))
+        return await asyncio.shield(future)
+
+    def _forget_failure(self, key: str, done: "asyncio.Future[T]") -> None:
+        """What failed is looked up again by the next one; a caller that waits no longer is no failure."""
+        known = self._kept.get(key)
+        if known and known[1] is done and (done.cancelled() or done.exception()):
+            del self._kept[key]
 
 
 _QUEUES: Looks[Queue] = Looks()

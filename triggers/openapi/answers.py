@@ -18,6 +18,7 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "OnlyReads": (403, ("TokenOnlyReads",)),
     "NotFound": (404, ("RequestNotFound",)),
     "KeyInUse": (409, ("IdempotencyKeyInUse",)),
+    "NoRoom": (429, ("QueueFull",)),
     "Unavailable": (503, ("EngineUnavailable",)),
     "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
@@ -220,7 +221,7 @@ def schemas() -> Json:
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Hand it in again for more; null: that was all.")),
+                "continuation": maybe(text("Hand it in with the same filters for more; null: that was all.")),
             },
             "A page of requests.",
         ),

@@ -185,6 +185,9 @@ EXAMPLES: dict[str, Json] = {
         "Another request of this model has this idempotency key, with another refresh. Use a key of its own for each.",
         "idempotencyKey",
     ),
+    "NoRoom": _refusal(
+        "QueueFull", "Too many requests wait for this model; nothing has been started. Try again in 30 seconds."
+    ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(
         "EngineUnavailable", "The durable engine of the app does not answer for now. Send the call again."

@@ -136,7 +136,7 @@ def test_where_no_engine_listens() -> None:
             lambda: engine.status("a"),
             lambda: engine.list_page("a"),
             lambda: engine.read_queue("d"),
-            lambda: engine.purge_ended(NOON),
+            lambda: engine.purge("a"),
             lambda: engine.tell_queue("d", AskToLeave(at="", request="a")),
             lambda: engine.read_heartbeat("tidy_queues"),
         ):
@@ -204,15 +204,17 @@ def test_an_event_is_taken_or_not() -> None:
     with_server({"POST /instances/alive/raiseEvent/Ended": [(202, "")], "POST /instances/ended": [(410, "")]}, use)
 
 
-def test_only_what_has_ended_is_purged() -> None:
-    """Without statuses the engine would take all."""
+@pytest.mark.parametrize(
+    ("answer", "purged"), [((200, {"instancesDeleted": 1}), True), ((404, {}), False), ((412, {}), False)]
+)
+def test_only_what_has_ended_is_purged(answer: tuple[int, Any], purged: bool) -> None:
+    """The engine refuses an orchestration that goes on with 412, and knows no more of one that is gone."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
-        assert await engine.purge_ended(NOON) == 3
-        ((_, query, _),) = server.asked
-        assert set(query["runtimeStatus"].split(",")) == {"Completed", "Failed", "Terminated", "Canceled"}
+        assert await engine.purge("a") is purged
+        assert [call for call, _, _ in server.asked] == ["DELETE /instances/a"]
 
-    with_server({"DELETE /instances/": [(200, {"instancesDeleted": 3})]}, use)
+    with_server({"DELETE /instances/a": [answer]}, use)
 
 
 def test_an_operation_is_signalled() -> None:
