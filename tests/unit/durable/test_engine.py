@@ -207,7 +207,7 @@ def test_an_event_is_taken_or_not() -> None:
 @pytest.mark.parametrize(
     ("answer", "purged"), [((200, {"instancesDeleted": 1}), True), ((404, {}), False), ((412, {}), False)]
 )
-def test_only_what_has_ended_is_purged(answer: tuple[int, Any], purged: bool) -> None:
+def test_only_what_has_ended_is_purged(answer: tuple[int, dict[str, int]], purged: bool) -> None:
     """The engine refuses an orchestration that goes on with 412, and knows no more of one that is gone."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
