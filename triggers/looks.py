@@ -44,8 +44,9 @@ class Looks(Generic[T]):
 
     def _forget_failure(self, key: str, done: "asyncio.Future[T]") -> None:
         """What failed is looked up again by the next one; a caller that waits no longer is no failure."""
-        known = self._kept.get(key)
-        if known and known[1] is done and (done.cancelled() or done.exception()):
+        # asked for in any case: asyncio reports an error that is never taken as lost
+        failed, known = done.cancelled() or done.exception(), self._kept.get(key)
+        if failed and known and known[1] is done:
             del self._kept[key]
 
 
