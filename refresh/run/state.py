@@ -154,8 +154,8 @@ class Calls(Message, frozen=True, kw_only=True):
 class Posts(Message, frozen=True, kw_only=True):
     """What became of the POSTs of this run: the budgets for trying again.
 
-    `failures`: POSTs in a row that Power BI had no time for. `failing_since`: they have been refused as unavailable since
-    then; the history may be readable all the while.
+    `failures`: POSTs in a row that Power BI had no time for. `failing_since`: they have been refused as unavailable
+    since then; the history may be readable all the while.
     `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
     `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
     `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not

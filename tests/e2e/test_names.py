@@ -5,8 +5,8 @@ from tests.e2e.world import LONG, World
 
 
 def test_names_stand_beside_the_ids(world: World) -> None:
-    """In status, list, queue and check, in the sentence of a failure, and while the refresh goes on."""
-    model = world.model(name="Sales \u202e2026", seconds=LONG, outcome="Failed")
+    """In status, list, queue and check, while the refresh goes on and at its end."""
+    model = world.model(name="Sales \u202e2026", seconds=LONG)
     uri = world.start(model).json()["statusUri"]
     status = world.until(uri, lambda told: told["status"] == "Refreshing")
     (row,) = world.listing(datasetId=model).json()["refreshes"]
@@ -15,6 +15,10 @@ def test_names_stand_beside_the_ids(world: World) -> None:
         assert shown["modelName"] == "Sales 2026"
         assert shown["workspaceName"].startswith("Workspace ")
     world.end(model)
-    ended = world.follow(uri).body
-    assert ended["modelName"] == "Sales 2026"
+    assert world.follow(uri).body["modelName"] == "Sales 2026"
+
+
+def test_a_failure_names_the_model(world: World) -> None:
+    """In its first words, where a mail or a pipeline's output shows them."""
+    ended = world.refreshed(world.model(name="Sales 2026", outcome="Failed")).body
     assert ended["error"]["message"].startswith(f"Semantic model Sales 2026 in workspace {ended['workspaceName']}: ")
