@@ -136,8 +136,9 @@ class Callers:
                 refused_starts=len(world.client.refused_starts) - refused,
             )
         )
-        if uri and answer:
-            # a URI that came to nothing is dropped, one of a request that has ended is called
+        if uri and answer and not (key and code == 503):
+            # a URI that came to nothing is dropped, one of a request that has ended is called; one of a start that the
+            # engine refused may be called if the start under the key is sent again
             world.receivers.wait(uri, told.get("id"))
         if key is not None:
             world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
