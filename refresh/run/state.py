@@ -154,13 +154,15 @@ class Calls(Message, frozen=True, kw_only=True):
 class Posts(Message, frozen=True, kw_only=True):
     """What became of the POSTs of this run: the budgets for trying again.
 
-    `failing_since`: POSTs have been refused as unavailable since then; the history may be readable all the while.
+    `failures`: POSTs in a row that Power BI had no time for. `failing_since`: they have been refused as unavailable
+    since then; the history may be readable all the while.
     `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
     `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
     `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not
     shown to be ours.
     """
 
+    failures: int = 0
     failing_since: str | None = None
     lost: int = 0
     lost_since: str | None = None

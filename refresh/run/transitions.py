@@ -84,7 +84,7 @@ def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after
         after_loss=after_loss,
         durations=run.look.durations if run.look else (),
     )
-    posts = replace(run.posts, failing_since=None, lost=0, lost_since=None)
+    posts = replace(run.posts, failures=0, failing_since=None, lost=0, lost_since=None)
     event = Event("refresh.adopted" if adopted else "refresh.started", refreshId=refresh_id)
     return Moved(answered(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
 
