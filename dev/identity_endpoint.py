@@ -57,6 +57,11 @@ FAULTS: dict[str, Failure] = {
     "drop": (0, ""),
 }
 
+NO_RESOURCE = (
+    "AADSTS500011: The resource principal named {} was not found in the tenant named Contoso. This can happen if the "
+    "application has not been installed by the administrator of the tenant or consented to by any user in the tenant."
+)
+
 
 @dataclass
 class IdentityEndpoint:
@@ -65,6 +70,8 @@ class IdentityEndpoint:
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     clock: Callable[[], float] = time.time
     life_seconds: float = 24 * 3600.0
+    resources: frozenset[str] = frozenset()
+    """What the tenant has; it refuses all other resources, such as those of other clouds. Empty: it has any."""
     calls: int = 0
     asked: dict[str, str] = field(default_factory=dict)
     _fault: str | None = None
@@ -102,6 +109,8 @@ class IdentityEndpoint:
                 return *FAULTS["forbidden"], None
             if query.get("api-version") != API_VERSION or not query.get("resource"):
                 return 400, {"statusCode": 400, "message": "Invalid api-version or resource."}, None
+            if self.resources and query["resource"] not in self.resources:
+                return 400, {"statusCode": 400, "message": NO_RESOURCE.format(query["resource"])}, None
             token, expires = f"identity-{secrets.token_urlsafe(24)}", self.clock() + self.life_seconds
             self._good[token] = expires
         body = {"access_token": token, "expires_on": str(int(expires)), "resource": query["resource"]}

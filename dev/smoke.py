@@ -1,32 +1,43 @@
-"""`dev.py smoke`: is a deployed app what it has to be? It starts nothing.
+"""`dev.py smoke`: is a deployed app as it has to be? It starts nothing.
 
-Checks, in this order: the app answers; a start without credentials is refused; `/api/health`; with a model, and with
-credentials of a caller, `/api/check`. The first thing that is wrong is said in one sentence with what to do.
+In this order: a start without credentials is refused; the headers of the platform's sign-in cannot be forged;
+`/api/health`; with a model and the credentials of a caller, `/api/check`. Each failure is one sentence with what to do.
+An app that cannot be reached, or that anyone can start refreshes in, is not checked any further.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
-from collections.abc import Mapping
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
 SECONDS = 30.0
-EMPTY: dict[str, str] = {}
+"""Without a byte; a cold start takes some."""
+MOST_BYTES = 100_000
+EMPTY: dict[str, Any] = {}
 """A body without a model: where a start is not refused, it is a bad request, and starts nothing."""
+REFUSALS = (401, 403)
+STATES = "the state of the storage account, its network rules and the roles of the app's identity"
 ADVICE = {
-    "TokenUnavailable": "The app gets no token: check its managed identity and AZURE_CLIENT_ID.",
+    "TokenUnavailable": "The app gets no token for Power BI: check its managed identity and AZURE_CLIENT_ID, and "
+    "whether POWER_BI_CLOUD is the cloud of the tenant.",
     "SignInUnavailable": "The sign-in service gives the app no token for now: try again in some minutes.",
-    "TokenRejected": "Power BI rejects the app's token: POWER_BI_CLOUD is not the cloud of the tenant.",
+    "TokenRejected": "Power BI rejects the app's token: check whether POWER_BI_CLOUD is the cloud of the tenant.",
     "NotAuthorized": "The app's identity has no role in the workspace: give it Contributor, or correct the ids.",
-    "ModelNotFound": "The app's identity does not see the model: give it Contributor, or correct the ids.",
+    "ModelNotFound": "The app's identity does not see the model: give it Contributor in the workspace, or correct the "
+    "ids.",
     "ApiNotAccessible": "A tenant setting keeps the app out: 'Service principals can call Fabric public APIs'.",
     "WorkspaceNotAllowed": "The workspace is not in ALLOWED_WORKSPACES.",
 }
+"""What to do, by the code of an error; other codes bring their own sentence."""
 
 Json = dict[str, Any]
 
@@ -39,81 +50,155 @@ class Finding:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. `body` is its JSON object, empty if it is none."""
+
+    status: int
+    body: Json
+    text: str
+    location: str
+
+    @property
+    def code(self) -> str:
+        """The code of the error in it; empty if there is none."""
+        return str(_dict(self.body.get("error")).get("code", ""))
+
+
+class NoAnswerError(Exception):
+    """The app did not answer; the message says how that showed."""
+
+
 class Smoke:
     """The checks of one app. `headers` are the credentials of a caller; empty for none."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._api = f"{url.rstrip('/')}/api"
+        self._api = f"{url.rstrip('/').removesuffix('/api')}/api"
         self._headers = dict(headers)
 
-    def findings(self, workspace: str | None, dataset: str | None) -> list[Finding]:
-        """Every check up to the first one that fails."""
-        found = []
-        for check in (self._sign_in, self._health, lambda: self._model(workspace, dataset)):
-            finding = check()
-            found.append(finding)
+    def findings(self, workspace: str | None, dataset: str | None) -> Iterator[Finding]:
+        """Each check as it is done."""
+        for name, check in (
+            ("a start without credentials is refused", self._start_is_refused),
+            ("headers of the platform's sign-in cannot be forged", self._headers_are_refused),
+        ):
+            finding = self._tried(name, check)
+            yield finding
             if finding.problem:
-                break
-        return found
+                return
+        yield self._tried("/api/health", self._health)
+        if workspace and dataset:
+            model = {"workspaceId": workspace, "datasetId": dataset}
+            yield self._tried("/api/check", lambda: self._model(model))
+        else:
+            yield Finding("/api/check (left out: no --workspace and --dataset)")
 
-    def _sign_in(self) -> Finding:
-        check = "a start without credentials is refused"
+    def _tried(self, name: str, check: Callable[[], str | None]) -> Finding:
         try:
-            answer = requests.post(f"{self._api}/refreshes", json=EMPTY, timeout=SECONDS)
-        except requests.RequestException as error:
-            return Finding(check, f"The app does not answer at {self._api}: {type(error).__name__}.")
-        if answer.status_code in (401, 403):
-            return Finding(check)
-        if answer.status_code == 400:
-            return Finding(check, "Sign-in is off: anyone can start refreshes. Turn on keys or the platform's sign-in.")
-        return Finding(check, f"A start without credentials was answered {answer.status_code}, expected was 401.")
+            return Finding(name, check())
+        except NoAnswerError as error:
+            return Finding(name, f"The app does not answer at {self._api}: {error}. Check the address.")
 
-    def _health(self) -> Finding:
-        check = "/api/health"
+    def _start_is_refused(self) -> str | None:
+        answer = self._call("POST", "/refreshes", EMPTY, {})
+        return None if answer.status in REFUSALS else self._not_refused(answer)
+
+    def _headers_are_refused(self) -> str | None:
+        """The platform removes these headers from what it lets through; an app that sees them stands open."""
+        stranger = str(uuid.uuid4())
+        headers = {"x-ms-client-principal-id": stranger, "x-ms-client-principal-idp": "aad"}
+        answer = self._call("POST", "/refreshes", EMPTY, headers)
+        if answer.code == "CallerNotAllowed":
+            return (
+                "Sign-in is off: the app sees headers that the platform's sign-in would remove, so anyone can pretend "
+                "to be a caller. Turn on App Service authentication."
+            )
+        return None if answer.status in REFUSALS else self._not_refused(answer)
+
+    def _not_refused(self, answer: Answer) -> str:
+        """What is wrong when a start without credentials is not refused."""
+        status = answer.status
+        if status == 400 or 200 <= status < 300:
+            return "Sign-in is off: anyone can start refreshes. Turn on keys or the platform's sign-in."
+        if 300 <= status < 400:
+            return f"The address leads elsewhere ({answer.location or status}): give the one of the app, with https."
+        if status == 404:
+            return "There is no such app, or it has not started: look for 'App setting' in its log."
+        if status == 503 and not answer.body:
+            return f"The host of the app is not running (503 {answer.text[:60]!r}): check {STATES}, then the app's log."
+        return f"A start without credentials was answered {status}, expected was 401."
+
+    def _health(self) -> str | None:
+        answer = self._call("GET", "/health", None, {})
+        checks = _dict(answer.body.get("checks"))
+        if answer.status in REFUSALS or 300 <= answer.status < 400:
+            return (
+                "The platform's sign-in refuses calls without a token, but statusUri and cancelUri carry a token of "
+                "their own: set its unauthenticatedClientAction to AllowAnonymous."
+            )
+        if not checks:
+            return f"/api/health was answered {answer.status} without a report: is this the app, in this version?"
+        if answer.status == 200 and answer.body.get("status") == "ok":
+            return None
+        return _unhealthy(checks)
+
+    def _model(self, model: Json) -> str | None:
+        answer = self._call("POST", "/check", model, self._headers)
+        if answer.status in REFUSALS:
+            return "These credentials may not call the app: check --key or --token, and ALLOWED_CALLERS."
+        error = _dict(answer.body.get("error"))
+        if answer.status == 200 and answer.body.get("ok") is True:
+            return None
+        if answer.status != 200 or not error:
+            return f"/api/check was answered {answer.status}: {error.get('message') or answer.text[:200]}"
+        advice = ADVICE.get(answer.code, "The model cannot be refreshed.")
+        return f"{advice} ({answer.code}: {error.get('message')})"
+
+    def _call(self, method: str, path: str, body: Json | None, headers: Mapping[str, str]) -> Answer:
+        """Raises NoAnswerError."""
         try:
-            answer = requests.get(f"{self._api}/health", timeout=SECONDS)
-            body: Json = answer.json()
-            checks: Json = body["checks"]
-        except (requests.RequestException, ValueError, KeyError, TypeError):
-            return Finding(check, "/api/health gives no JSON answer: is this the app, and has it started?")
-        if answer.status_code == 200:
-            return Finding(check)
-        if checks.get("engine") == "failed":
-            return Finding(check, "The durable engine does not answer: look at the log of the host.")
-        if checks.get("storage") != "passed":
-            return Finding(check, "The storage account cannot be reached: check its network rules and the app's roles.")
-        code = str(checks.get("token"))
-        if code != "passed":
-            return Finding(check, ADVICE.get(code, f"The app gets no token for Power BI: {code}."))
-        late = [name for name, timer in (checks.get("timers") or {}).items() if timer.get("late")]
-        return Finding(check, f"Timers are late: {', '.join(late)}. Restart the app.")
+            with requests.request(
+                method,
+                f"{self._api}{path}",
+                json=body,
+                headers=headers,
+                timeout=SECONDS,
+                allow_redirects=False,  # a redirect would take credentials along
+                auth=lambda request: request,  # none of a .netrc
+                stream=True,
+            ) as answer:
+                content = answer.raw.read(MOST_BYTES, decode_content=True)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise NoAnswerError(type(error).__name__) from None
+        text = content.decode("utf-8", "replace")
+        return Answer(answer.status_code, _object(text), " ".join(text.split()), answer.headers.get("Location", ""))
 
-    def _model(self, workspace: str | None, dataset: str | None) -> Finding:
-        check = "/api/check"
-        if not (workspace and dataset):
-            return Finding(f"{check} (left out: no --workspace and --dataset)")
-        body = {"workspaceId": workspace, "datasetId": dataset}
-        answer = requests.post(f"{self._api}/check", json=body, headers=self._headers, timeout=SECONDS)
-        if answer.status_code in (401, 403):
-            return Finding(check, "These credentials may not call the app: --key, --token, or ALLOWED_CALLERS.")
-        if not answer.ok:
-            return Finding(check, f"/api/check was answered {answer.status_code}: {_message(answer)}")
-        result: Json = answer.json()
-        if result.get("ok"):
-            return Finding(check)
-        error: Json = result.get("error") or {}
-        code = str(error.get("code"))
-        return Finding(check, f"{ADVICE.get(code, 'The model cannot be refreshed.')} ({code}: {error.get('message')})")
+
+def _unhealthy(checks: Json) -> str:
+    """The sentence for a report of `/api/health`."""
+    if checks.get("engine") != "passed":
+        return f"The durable engine does not answer: check {STATES}, then the log of the host."
+    if checks.get("storage") != "passed":
+        return f"The storage account cannot be reached: check {STATES}."
+    code = str(checks.get("token"))
+    if code != "passed":
+        return ADVICE.get(code, f"The app gets no token for Power BI: {code}.")
+    timers = {name: _dict(timer) for name, timer in _dict(checks.get("timers")).items()}
+    late = [f"{name} (last run {timer.get('lastRun')})" for name, timer in timers.items() if timer.get("late")]
+    if late:
+        return f"Timers are late: {', '.join(late)}. Restart the app."
+    return f"/api/health reports what this version does not know: {json.dumps(checks)[:200]}"
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints each check; 1 if one fails."""
-    findings = Smoke(options.url, credentials(options)).findings(options.workspace, options.dataset)
-    for finding in findings:
-        print(f"{'FAILED' if finding.problem else 'passed':7} {finding.check}")
+    code = 0
+    for finding in Smoke(options.url, credentials(options)).findings(options.workspace, options.dataset):
+        print(f"{'FAILED' if finding.problem else 'passed':7} {finding.check}", flush=True)
         if finding.problem:
-            print(f"        {finding.problem}")
-    return int(any(finding.problem for finding in findings))
+            code = 1
+            print(f"        {finding.problem}", flush=True)
+    return code
 
 
 def credentials(options: argparse.Namespace) -> dict[str, str]:
@@ -125,16 +210,25 @@ def credentials(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _token_of_az(audience: str) -> str | None:
+    """None, with the reason on stderr, if `az` gives none."""
     command = ["az", "account", "get-access-token", "--resource", audience, "--query", "accessToken", "-o", "tsv"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"az gives no token: {type(error).__name__}", file=sys.stderr)
         return None
+    if done.returncode:
+        print(f"az gives no token: {done.stderr.strip()[:300]}", file=sys.stderr)
     return done.stdout.strip() or None
 
 
-def _message(answer: requests.Response) -> str:
+def _object(text: str) -> Json:
+    """A JSON object; an empty one for anything else."""
     try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.reason
+        return _dict(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: object) -> Json:
+    return value if isinstance(value, dict) else {}

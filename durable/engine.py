@@ -12,6 +12,7 @@ With SDK 2.x this package changes and nothing else: its client (`durabletask.azu
 paging, so `list_page` would not have to speak HTTP; inputs are no longer encoded twice (`durable.codec.unwrapped`).
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import aiohttp
 import azure.durable_functions as df
 import msgspec
 
@@ -231,15 +233,26 @@ class Engine:
             raise EngineUnavailable(_text(error)) from None
         return beat
 
-    async def probe(self) -> tuple[bool, bool]:
-        """Whether the engine answers, and whether it can read its storage."""
+    async def probe(self, seconds: float) -> tuple[bool, bool]:
+        """Whether the engine answers within `seconds`, and whether it can read its storage in that time."""
+        answers, reads = await asyncio.gather(self._answers(seconds), self._reads(seconds))
+        return answers or reads, reads
+
+    async def _answers(self, seconds: float) -> bool:
+        """Any HTTP answer will do: to a route that the API does not have it needs no storage."""
+        timeout = aiohttp.ClientTimeout(total=seconds)
         try:
-            await self._status(PROBED_INSTANCE)
-        except OSError:  # which errors of aiohttp about connections are
-            return False, False
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._rpc_base_url):
+                return True
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return False
+
+    async def _reads(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._status(PROBED_INSTANCE), seconds)
         except Exception:
-            return True, False
-        return True, True
+            return False
+        return True
 
     def management_uris(self, instance_id: str) -> dict[str, str]:
         """The engine's own URIs of an orchestration, by name. They carry a key to all instances of the app."""

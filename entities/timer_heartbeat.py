@@ -1,5 +1,8 @@
 """The entity `timer_heartbeat`, one for each timer (key: the name of its function): when it ran last."""
 
+from collections.abc import Callable
+from typing import Any
+
 import azure.durable_functions as df
 import msgspec
 
@@ -10,10 +13,15 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def timer_heartbeat(context: df.DurableEntityContext) -> None:
-    """The operation `beat`; input and state are `Heartbeat`. What cannot be read changes nothing."""
-    try:
-        stored = msgspec.convert(context.get_state(lambda: None) or {}, Heartbeat)
-        context.set_state(msgspec.to_builtins(latest(stored, msgspec.convert(context.get_input(), Heartbeat))))
-    except (TypeError, ValueError):
-        pass
+    """The operation `beat`; input and state are `Heartbeat`. A state that cannot be read is replaced by the beat."""
+    beat = _read(context.get_input)
+    context.set_state(msgspec.to_builtins(latest(_read(lambda: context.get_state(dict)), beat)))
     context.set_result(None)
+
+
+def _read(value: Callable[[], Any]) -> Heartbeat:
+    """An empty one for what is no heartbeat."""
+    try:
+        return msgspec.convert(value() or {}, Heartbeat)
+    except (TypeError, ValueError):
+        return Heartbeat()

@@ -13,6 +13,8 @@ INTERVALS = {
 """How often each timer runs, by the name of its function."""
 MISSED = 3
 """Runs that a timer may miss before it counts as late."""
+LONGEST_DELAY = timedelta(hours=1)
+"""Of a beat on its way to where it is stored."""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
@@ -22,8 +24,15 @@ class Heartbeat(Message, frozen=True, kw_only=True):
 
 
 def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
-    """What is stored after a beat; one that comes late or twice changes nothing."""
-    return beat if beat.at > stored.at else stored
+    """What is stored after a beat: the later one, so that a beat which arrives late or twice changes nothing.
+
+    A stored time far ahead of the beat is from a clock that was wrong, and would hide all later runs; the beat counts.
+    """
+    stored_at, beat_at = parse_time(stored.at), parse_time(beat.at)
+    if beat_at is None:
+        return stored
+    overtaken = stored_at is not None and timedelta(0) < stored_at - beat_at <= LONGEST_DELAY
+    return stored if overtaken else beat
 
 
 def late(name: str, stored: Heartbeat, now: datetime) -> bool:

@@ -1,0 +1,57 @@
+"""The platform's sign-in (App Service authentication) in front of an app, as far as callers notice it.
+
+It removes its own headers from what callers send, checks the bearer token, and says in the headers who the caller is.
+Calls without a token pass (`unauthenticatedClientAction` `AllowAnonymous`) or are refused (`Return401`); a token that
+is not good is refused in both cases. Tokens are texts that the test makes up; how real ones are validated is not shown.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import aiohttp
+from aiohttp import web
+
+from dev.loops import running
+
+OWN_HEADERS = "x-ms-client-principal"
+NOT_HANDED_ON = ("host", "content-length", "transfer-encoding", "authorization")
+
+
+@contextmanager
+def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -> Iterator[str]:
+    """The address to call instead of `app`. `tokens`: the object id of the principal, by its token."""
+
+    async def respond(request: web.Request) -> web.Response:
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in NOT_HANDED_ON and not name.lower().startswith(OWN_HEADERS)
+        }
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if bearer not in tokens and (bearer or not anonymous):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        if bearer:
+            headers |= {f"{OWN_HEADERS}-id": tokens[bearer], f"{OWN_HEADERS}-idp": "aad"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, f"{app}{request.path_qs}", headers=headers, data=await request.read()
+            ) as answer,
+        ):
+            kept = {name: answer.headers[name] for name in ("Content-Type",) if name in answer.headers}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+    server = web.Application()
+    server.router.add_route("*", "/{tail:.*}", respond)
+    with running("platform-sign-in") as call:
+        runner = web.AppRunner(server, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+
+        async def listen() -> int:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return int(runner.addresses[0][1])
+
+        try:
+            yield f"http://127.0.0.1:{call(listen())}"
+        finally:
+            call(runner.cleanup())

@@ -1,0 +1,204 @@
+"""GET /api/health over HTTP: what a probe sees when all is well, and when each of its checks fails.
+
+What fails is real (an engine that was killed, a refusing identity endpoint, a timer that ran long ago), but for the
+storage: an engine whose storage cannot be reached is played by `tests.e2e.engine_stub`.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dev.identity_endpoint import IdentityEndpoint
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from refresh.heartbeat import INTERVALS, MISSED
+from refresh.times import instant
+from tests.e2e import engine_stub
+from tests.e2e.azure import azure
+from tests.e2e.test_who_may_call import SIGN_IN
+from tests.e2e.world import FAST
+from triggers.http_health import ENGINE_SECONDS, KEPT_SECONDS, TOKEN_SECONDS
+
+pytestmark = pytest.mark.usefixtures("local")
+
+OFFLINE = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
+"""No Power BI: /api/health does not call it."""
+WITH_IDENTITY = {**FAST, "EXACT_TIMERS": ""}
+SPARE_SECONDS = 5.0
+"""Beyond the bounds of the checks, for a machine under load."""
+
+Json = dict[str, Any]
+
+
+def health(app: Devhost) -> tuple[int, Json]:
+    """Status and body of an answer, which may be two seconds old."""
+    answer = app.get("/api/health")
+    assert answer.headers["Cache-Control"] == "no-store"
+    body: Json = answer.json()
+    assert set(body) == {"status", "checks"}
+    assert set(body["checks"]) == {"engine", "storage", "token", "timers"}
+    assert (answer.status_code == 200) == (body["status"] == "ok")
+    return answer.status_code, body["checks"]
+
+
+def becomes(app: Devhost, **wanted: Any) -> Json:
+    """The checks, once they are as wanted."""
+    seen: Json = {}
+
+    def so() -> bool:
+        seen.update(health(app)[1])
+        return {name: seen[name] for name in wanted} == wanted
+
+    until(so, ENGINE_SECONDS + KEPT_SECONDS + SPARE_SECONDS, lambda: str(seen))
+    return seen
+
+
+def beat(app: Devhost, timer: str, at: datetime) -> None:
+    """Stores that a timer ran at this time, as the timer itself does; the SDK encodes inputs twice."""
+    path = f"/entities/timer_heartbeat/{timer}?op=beat"
+    assert app.manage("POST", path, json=json.dumps({"at": instant(at)})).status_code == 202
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Devhost]:
+    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=OFFLINE) as host:
+        yield host
+
+
+def test_a_new_app_is_healthy_and_open_to_all(app: Devhost) -> None:
+    """Without any key. No timer has run yet, which is not late: the app may have been deployed just now."""
+    code, checks = health(app)
+    assert code == 200
+    never = {"lastRun": None, "late": False}
+    passed = {"engine": "passed", "storage": "passed", "token": "passed"}
+    assert checks == {**passed, "timers": dict.fromkeys(INTERVALS, never)}
+
+
+def test_each_timer_notes_its_runs(tmp_path: Path) -> None:
+    with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=OFFLINE) as app:
+        before = instant(datetime.now(UTC))
+        for timer in INTERVALS:
+            assert app.post(f"/admin/functions/{timer}", json={}).status_code == 202
+        seen: Json = {}
+
+        def all_ran() -> bool:
+            seen.update(health(app)[1]["timers"])
+            return all(timer["lastRun"] for timer in seen.values())
+
+        until(all_ran, KEPT_SECONDS + SPARE_SECONDS, lambda: str(seen))
+        assert all(before <= timer["lastRun"] and not timer["late"] for timer in seen.values())
+
+
+def test_a_timer_that_missed_its_runs_is_late(app: Devhost) -> None:
+    """Three in a row: the others of the same age are not late, they run less often."""
+    silent = datetime.now(UTC) - INTERVALS["tidy_queues"] * MISSED - timedelta(minutes=1)
+    for timer in ("tidy_queues", "purge_ended"):
+        beat(app, timer, silent)
+    timers = {name: {"lastRun": None, "late": False} for name in INTERVALS}
+    timers["tidy_queues"] = {"lastRun": instant(silent), "late": True}
+    timers["purge_ended"] = {"lastRun": instant(silent), "late": False}
+    assert becomes(app, timers=timers)["storage"] == "passed"
+    assert health(app)[0] == 503
+    beat(app, "tidy_queues", datetime.now(UTC))
+    until(lambda: health(app)[0] == 200, KEPT_SECONDS + SPARE_SECONDS)
+
+
+def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
+    now = datetime.now(UTC)
+    beat(app, "tidy_queues", now)
+    beat(app, "tidy_queues", now - timedelta(minutes=9))
+    timers = {name: {"lastRun": None, "late": False} for name in INTERVALS}
+    becomes(app, timers={**timers, "tidy_queues": {"lastRun": instant(now), "late": False}})
+
+
+def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
+    """The engine answers, and can read nothing. It is played, see `tests.e2e.engine_stub`."""
+    with engine_stub.engine("storageUnreachable") as address:
+        engine_stub.lead_to(tmp_path, address)
+        with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
+            code, checks = health(beside)
+    assert code == 503
+    assert checks == {"engine": "passed", "storage": "failed", "token": "passed", "timers": {}}
+
+
+def test_an_engine_that_is_gone(app: Devhost, tmp_path: Path) -> None:
+    with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
+        assert health(beside)[0] == 200
+        app.kill()
+        gone = {"engine": "failed", "storage": "unknown", "timers": {}}
+        assert becomes(beside, **gone)["token"] == "passed"
+        assert health(beside)[0] == 503
+
+
+def test_an_engine_that_never_answers_is_not_waited_for(app: Devhost, tmp_path: Path) -> None:
+    """The SDK would wait for four minutes; a probe gets its answer all the same."""
+    with engine_stub.engine("silent") as address:
+        engine_stub.lead_to(tmp_path, address)
+        with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
+            begun = time.monotonic()
+            code, checks = health(beside)
+            took = time.monotonic() - begun
+    assert code == 503
+    assert checks == {"engine": "failed", "storage": "unknown", "token": "passed", "timers": {}}
+    assert took < ENGINE_SECONDS + SPARE_SECONDS
+
+
+def test_a_token_that_cannot_be_had_is_named_by_its_code_only(tmp_path: Path) -> None:
+    """Refused for good, out of order for now, silent: the words of the sign-in service are not for everybody."""
+    with ExitStack() as stack:
+        found = stack.enter_context(azure(tmp_path))
+        env = {**WITH_IDENTITY, **found.settings}
+        app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--key", KEY, env=env))
+        found.identity.fail("noIdentity")
+        checks = becomes(app, token="TokenUnavailable")
+        assert health(app)[0] == 503
+        assert {checks["engine"], checks["storage"]} == {"passed"}
+        found.identity.fail("serverError")
+        becomes(app, token="SignInUnavailable")
+        assert "fetching the AAD Token" not in app.get("/api/health").text
+        found.identity.fail("silent")
+        time_limit = TOKEN_SECONDS + SPARE_SECONDS
+        answers = [_timed(app) for _ in range(2)]
+        assert max(answers) < time_limit
+        found.identity.fail(None)
+        until(lambda: health(app)[0] == 200, TOKEN_SECONDS + SPARE_SECONDS)
+        _nothing_secret(app, found.identity)
+
+
+def _timed(app: Devhost) -> float:
+    begun = time.monotonic()
+    health(app)
+    return time.monotonic() - begun
+
+
+def _nothing_secret(app: Devhost, identity: IdentityEndpoint) -> None:
+    text = app.get("/api/health").text
+    for secret in (KEY, identity.secret, "identity-", "Bearer", "http"):
+        assert secret not in text
+
+
+def test_many_calls_ask_the_sign_in_service_once(tmp_path: Path) -> None:
+    """The route is open to all, and must not make the app ask for tokens as often as it is called."""
+    with ExitStack() as stack:
+        found = stack.enter_context(azure(tmp_path))
+        env = {**WITH_IDENTITY, **found.settings}
+        app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--key", KEY, env=env))
+        found.identity.fail("noIdentity")
+        begun = time.monotonic()
+        calls = 30
+        for _ in range(calls):
+            health(app)
+        looks = (time.monotonic() - begun) / KEPT_SECONDS + 1
+        assert 1 <= found.identity.calls <= looks < calls
+
+
+def test_health_is_open_behind_the_platforms_sign_in(tmp_path: Path) -> None:
+    """A probe has no token."""
+    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env={**OFFLINE, **SIGN_IN}) as app:
+        assert requests.get(f"{app.base}/api/health", timeout=30).status_code == 200

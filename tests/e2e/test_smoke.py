@@ -1,0 +1,218 @@
+"""`dev.py smoke` as a person runs it, against the app over HTTP: it passes, and fails with the sentence that helps.
+
+Played by stubs, because the devhost has none: the platform's sign-in (`tests.e2e.platform_sign_in`), the identity
+endpoint (`dev.identity_endpoint`), and an engine whose storage cannot be reached (`tests.e2e.engine_stub`).
+"""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost
+from refresh.times import instant
+from tests.e2e import engine_stub
+from tests.e2e.azure import azure
+from tests.e2e.platform_sign_in import signing_in
+from tests.e2e.test_settings import host_key
+from tests.e2e.test_who_may_call import FACTORY, SIGN_IN
+from tests.e2e.world import FAST, WORKSPACE, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+STRANGER_MODEL = "33333333-aaaa-bbbb-cccc-000000000003"
+COMMERCIAL = "https://analysis.windows.net/powerbi/api"
+COMMAND = "import sys; from dev import commands; sys.exit(commands.run(commands.parse(sys.argv[1:])))"
+RUNS_WITHIN = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """The exit code of the command, and the lines that it printed."""
+
+    code: int
+    lines: list[str]
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the checks that failed."""
+        return [line.removeprefix("FAILED").strip() for line in self.lines if line.startswith("FAILED")]
+
+    @property
+    def sentences(self) -> str:
+        """What it says about them."""
+        return "\n".join(line.strip() for line in self.lines if line.startswith(" "))
+
+
+def smoke(url: str, *arguments: str, model: str | None = None) -> Result:
+    """Runs the command, in the environment of the tests: dev.py itself would make one of its own in a bare checkout."""
+    named = ["--workspace", WORKSPACE, "--dataset", model] if model else []
+    command = [sys.executable, "-c", COMMAND, "smoke", "--url", url, *named, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=RUNS_WITHIN)
+    assert "Traceback" not in done.stderr, done.stderr
+    return Result(done.returncode, done.stdout.splitlines())
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """An app that checks keys."""
+
+    app: Devhost
+    world: World
+    state: Path
+
+    @property
+    def key(self) -> str:
+        """A function key."""
+        return host_key(self.app)
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    state = tmp_path_factory.mktemp("state")
+    with serve(PowerBiService()) as service:
+        env = {**FAST, "POWER_BI_API_URL": service.base_url}
+        with Devhost(ROOT, state, "--keys", "--exact-timers", env=env) as app:
+            yield Hosted(app, World(app.base, service.base_url), state)
+
+
+def test_an_app_with_keys_passes(hosted: Hosted) -> None:
+    """And nothing has been started."""
+    model = hosted.world.model()
+    result = smoke(hosted.world.app, "--key", hosted.key, model=model)
+    assert (result.code, result.failed) == (0, [])
+    assert [line.split(maxsplit=1)[1] for line in result.lines] == [
+        "a start without credentials is refused",
+        "headers of the platform's sign-in cannot be forged",
+        "/api/health",
+        "/api/check",
+    ]
+    world = replace(hosted.world, key=hosted.key)
+    assert world.listing().json()["refreshes"] == []
+    assert hosted.world.own(model) == []
+
+
+def test_without_a_model_the_check_of_one_is_left_out(hosted: Hosted) -> None:
+    result = smoke(f"{hosted.world.app}/api/")
+    assert result.code == 0
+    assert result.lines[-1] == "passed  /api/check (left out: no --workspace and --dataset)"
+
+
+def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
+    result = smoke(hosted.world.app, "--key", "wrong", model=hosted.world.model())
+    assert (result.code, result.failed) == (1, ["/api/check"])
+    assert "These credentials may not call the app" in result.sentences
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("notAuthorized", "has no role in the workspace: give it Contributor"),
+        ("datasetNotFound", "does not see the model: give it Contributor"),
+        ("notAccessible", "A tenant setting keeps the app out"),
+        ("tokenExpired", "check whether POWER_BI_CLOUD is the cloud of the tenant"),
+    ],
+)
+def test_an_identity_that_power_bi_does_not_let_in(hosted: Hosted, fault: str, sentence: str) -> None:
+    """No role, no permission; the last one stands for a cloud that does not know the token."""
+    model = hosted.world.model()
+    hosted.world.fault(model, fault, "any", count=20)
+    result = smoke(hosted.world.app, "--key", hosted.key, model=model)
+    assert (result.code, result.failed) == (1, ["/api/check"])
+    assert sentence in result.sentences
+
+
+def test_sign_in_off(tmp_path: Path) -> None:
+    """With AUTH_MODE key, on a host that checks no keys. Nothing else is checked."""
+    with Devhost(
+        ROOT, tmp_path, "--key", KEY, "--exact-timers", env={**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
+    ) as app:
+        result = smoke(app.base)
+    assert (result.code, result.failed) == (1, ["a start without credentials is refused"])
+    assert len(result.lines) == 2
+    assert "Sign-in is off: anyone can start refreshes" in result.sentences
+
+
+def test_late_timers(tmp_path: Path) -> None:
+    with Devhost(ROOT, tmp_path, "--keys", "--key", KEY, env={"POWER_BI_API_URL": "http://127.0.0.1:9"}) as app:
+        long_ago = f'{{"at": "{instant(datetime.now(UTC) - timedelta(days=5))}"}}'
+        for timer in ("tidy_queues", "purge_ended"):
+            beat = app.manage("POST", f"/entities/timer_heartbeat/{timer}?op=beat", json=long_ago)
+            assert beat.status_code == 202
+        result = smoke(app.base)
+    assert (result.code, result.failed) == (1, ["/api/health"])
+    assert "Timers are late: tidy_queues (last run 20" in result.sentences
+    assert "purge_ended (last run 20" in result.sentences
+
+
+def test_a_storage_that_cannot_be_reached(hosted: Hosted, tmp_path: Path) -> None:
+    """The app is real, its engine a stub that answers as the Durable extension does without its storage."""
+    with ExitStack() as stack:
+        env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
+        stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
+        engine_stub.lead_to(tmp_path, stack.enter_context(engine_stub.engine("storageUnreachable")))
+        beside = stack.enter_context(Devhost(ROOT, tmp_path, "--http-only", env=env))
+        result = smoke(beside.base)
+    assert (result.code, result.failed) == (1, ["/api/health"])
+    assert "The storage account cannot be reached: check the state of the storage account" in result.sentences
+
+
+def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
+    env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
+    with ExitStack() as stack:
+        engine = stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
+        beside = stack.enter_context(Devhost(ROOT, tmp_path, "--http-only", env=env))
+        engine.kill()
+        result = smoke(beside.base)
+    assert (result.code, result.failed) == (1, ["/api/health"])
+    assert "The durable engine does not answer" in result.sentences
+
+
+def test_the_wrong_cloud(tmp_path: Path) -> None:
+    """POWER_BI_CLOUD is gcchigh, the tenant one of the commercial cloud: it has no such resource to give a token for.
+
+    The caller sees in the answer of `/api/check` what the sign-in service said; `/api/health` keeps it to itself.
+    """
+    with ExitStack() as stack:
+        found = stack.enter_context(azure(tmp_path))
+        found.identity.resources = frozenset({COMMERCIAL})
+        env = {**FAST, "EXACT_TIMERS": "", **found.settings, "POWER_BI_CLOUD": "gcchigh"}
+        app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--keys", env=env))
+        result = smoke(app.base, "--key", host_key(app), model=STRANGER_MODEL)
+        shown = requests.get(f"{app.base}/api/health", timeout=30).text
+    assert (result.code, result.failed) == (1, ["/api/health", "/api/check"])
+    assert result.sentences.count("check its managed identity and AZURE_CLIENT_ID, and whether POWER_BI_CLOUD is") == 2
+    assert "AADSTS500011" in result.sentences
+    assert "AADSTS" not in shown
+
+
+def test_an_app_behind_the_platforms_sign_in(tmp_path: Path) -> None:
+    """It passes with a caller's token; fails with a stranger's, without the sign-in, and where that lets nobody by."""
+    tokens = {"factory": FACTORY, "stranger": str(uuid.uuid4())}
+    with ExitStack() as stack:
+        service = stack.enter_context(serve(PowerBiService()))
+        env = {**FAST, **SIGN_IN, "POWER_BI_API_URL": service.base_url}
+        app = stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
+        model = World(app.base, service.base_url).model()
+        front = stack.enter_context(signing_in(app.base, tokens))
+        closed = stack.enter_context(signing_in(app.base, tokens, anonymous=False))
+        allowed = smoke(front, "--token", "factory", model=model)
+        refused = smoke(front, "--token", "stranger", model=model)
+        bare = smoke(app.base, "--token", "factory", model=model)
+        shut = smoke(closed, "--token", "factory", model=model)
+    assert (allowed.code, allowed.failed) == (0, [])
+    assert refused.failed == ["/api/check"]
+    assert "ALLOWED_CALLERS" in refused.sentences
+    assert bare.failed == ["headers of the platform's sign-in cannot be forged"]
+    assert "Sign-in is off" in bare.sentences
+    assert shut.failed == ["/api/health"]
+    assert "unauthenticatedClientAction to AllowAnonymous" in shut.sentences
