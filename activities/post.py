@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from activities.model import Model, on_power_bi, trouble
+from activities.model import Model, ids_of, on_power_bi, trouble
 from durable import waits
 from durable.codec import decode, encode
 from durable.engine import Engine
@@ -81,7 +81,7 @@ async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> 
     if not isinstance(posted, Started):
         return posted
     facts = {"refreshId": posted.refresh_id, "powerBiRequestId": posted.power_bi_request_id}
-    log.info(Event("refresh.accepted", **_ids(asked.model), **about, **facts).line())
+    log.info(Event("refresh.accepted", **ids_of(asked.model), **about, **facts).line())
     return orders.Accepted(refresh_id=posted.refresh_id)
 
 
@@ -129,7 +129,7 @@ def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | 
         window = LostWindow(since=instant(sent), until=instant(service.now() + STAMP_MARGIN))
         return orders.AnswerLost(error=error.message, window=window, accepted=error.http_status == ACCEPTED)
     except PowerBiError as error:
-        return trouble(error, asked.model.dataset_id)
+        return trouble(error, asked.model)
 
 
 @bp.activity_trigger(input_name="order")
@@ -140,13 +140,9 @@ async def cancel_refresh(order: Any) -> Any:
     accepted = await on_power_bi(asked.model, lambda model: _cancel(model, asked), about)
     if not isinstance(accepted, bool):
         return encode(accepted)
-    log.info(Event("refresh.cancel_requested", **_ids(asked.model), **about, accepted=accepted).line())
+    log.info(Event("refresh.cancel_requested", **ids_of(asked.model), **about, accepted=accepted).line())
     return encode(orders.CancelAccepted() if accepted else orders.AlreadyEnded())
 
 
 def _cancel(model: Model, asked: orders.CancelRefresh) -> bool:
     return model.client.cancel(model.workspace_id, model.dataset_id, asked.refresh_id)
-
-
-def _ids(model: orders.ModelRef) -> dict[str, object]:
-    return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id}

@@ -17,7 +17,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import aiohttp
@@ -34,17 +34,13 @@ from refresh.queue.state import Queue
 from refresh.queue.stored import UnreadableError, load
 from refresh.times import iso
 
-ENDED = (
-    df.OrchestrationRuntimeStatus.Completed,
-    df.OrchestrationRuntimeStatus.Failed,
-    df.OrchestrationRuntimeStatus.Terminated,
-    df.OrchestrationRuntimeStatus.Canceled,
-)
-PAGE_ROWS = 200
+PAGE_ROWS, PAGE_ROWS_WITHOUT_INPUTS = 100, 500
+"""An input may have more than 64 KB, and is held in memory several times while a page is read."""
+NOT_ENDED = "status code 412"
+"""In the SDK's text of an error: the engine answered that the orchestration has not ended."""
 PAGE_SECONDS = 30.0
 PROBED_INSTANCE = "health-probe"
 """An id that no orchestration has."""
-SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -141,14 +137,28 @@ class Engine:
         return True
 
     async def list_page(
-        self, prefix: str, *, since: datetime | None = None, statuses: Iterable[str] = (), continuation: str = ""
+        self,
+        prefix: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Iterable[str] = (),
+        inputs: bool = True,
+        continuation: str = "",
     ) -> Page:
         """A page of the instances whose ids begin with `prefix`, in no particular order. Raises EngineUnavailable.
 
-        `since` compares with the engine's creation time, which every continue-as-new resets. `statuses`: the engine's
-        words; none means all.
+        `since` and `until` compare with the engine's creation time, which every continue-as-new resets. `statuses`: the
+        engine's words; none means all. `inputs`: with the inputs of orchestrations and the states of entities.
         """
-        query = {"instanceIdPrefix": prefix, "createdTimeFrom": iso(since), "runtimeStatus": ",".join(statuses)}
+        query = {
+            "instanceIdPrefix": prefix,
+            "createdTimeFrom": iso(since),
+            "createdTimeTo": iso(until),
+            "runtimeStatus": ",".join(statuses),
+            "showInput": "true" if inputs else "false",
+            "top": str(PAGE_ROWS if inputs else PAGE_ROWS_WITHOUT_INPUTS),
+        }
 
         async def read() -> Page:
             rows, following = await pools.ENGINE.run(
@@ -159,26 +169,35 @@ class Engine:
         return await _read(read)
 
     async def list_all(
-        self, prefix: str, *, since: datetime | None = None, statuses: Iterable[str] = ()
+        self,
+        prefix: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Iterable[str] = (),
+        inputs: bool = True,
     ) -> AsyncIterator[Instance]:
-        """All instances whose ids begin with `prefix`, page by page. Raises EngineUnavailable."""
-        continuation = ""
+        """All instances whose ids begin with `prefix`, page by page, see `list_page`. Raises EngineUnavailable."""
+        continuation, words = "", tuple(statuses)
         while True:
-            page = await self.list_page(prefix, since=since, statuses=statuses, continuation=continuation)
+            page = await self.list_page(
+                prefix, since=since, until=until, statuses=words, inputs=inputs, continuation=continuation
+            )
             for instance in page.instances:
                 yield instance
             continuation = page.continuation
             if not continuation:
                 return
 
-    async def purge_ended(self, until: datetime) -> int:
-        """Purges orchestrations that have ended and were created before `until`. How many. Raises EngineUnavailable."""
+    async def purge(self, instance_id: str) -> bool:
+        """Purges an orchestration that has ended. False if it has not, or is not there. Raises EngineUnavailable."""
         try:
-            # without final statuses the engine would purge what is running, and the queues
-            purged = await self._client.purge_instance_history_by(SINCE_EVER, until, list(ENDED))
+            purged = await self._client.purge_instance_history(instance_id)
         except Exception as error:
+            if NOT_ENDED in str(error):
+                return False
             raise EngineUnavailable(_text(error)) from None
-        return int(purged.instances_deleted)
+        return bool(purged.instances_deleted)
 
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
         """Signals an operation to the queue of a dataset. It takes effect some time later. Raises EngineUnavailable."""
@@ -249,7 +268,7 @@ def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tup
         session.trust_env = False
         answer = session.get(
             url,
-            params={"top": str(PAGE_ROWS), "showInput": "true"} | {key: value for key, value in query.items() if value},
+            params={key: value for key, value in query.items() if value},
             headers={"x-ms-continuation-token": continuation} if continuation else {},
             timeout=PAGE_SECONDS,
         )

@@ -1,7 +1,7 @@
 """Events: what the log says of each transition, one line of JSON, so that a query can tell why a model did not refresh.
 
-The keys are the same everywhere: `event`, `requestId`, `runId`, `incarnation`, `datasetId`, `workspaceId`, `refreshId`,
-`caller`, `powerBiRequestId`. docs/operations.md lists the events.
+The keys are the same everywhere: `event`, `requestId`, `runId`, `incarnation`, `datasetId`, `modelName`, `workspaceId`,
+`refreshId`, `caller`, `powerBiRequestId`. docs/operations.md lists the events.
 """
 
 import json

@@ -1,27 +1,31 @@
 """GET /api/refreshes: which requests there were, and what became of them."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from zlib import crc32
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from durable.engine import Engine
 from durable.requests import request_of
+from refresh import clock
 from refresh.ids import parse_guid, request_prefix
-from refresh.reporting.status import STATUSES, Json, summary
+from refresh.reporting.status import ENDS, STATUSES, Json, summary
 from refresh.request.stored import StoredRequest
 from refresh.request.values import BadRequestError
-from refresh.times import parse_time, time_of
+from refresh.times import instant, parse_time, time_of
 from triggers.answers import answer
+from triggers.list_pages import Listed, Newest, Place, decode_continuation, encode_continuation, place_of, windows
 from triggers.looks import run_status
+from triggers.reports import names_of
 from triggers.routing import http_function
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
-AT_LEAST = 100
-"""Requests of an answer, if there are so many: the engine's pages hold runs and queues, too."""
+MAX_ROWS = 10_000
+"""Instances that are read for a page: requests, runs, callbacks and queues. Some ten seconds on Azure Storage."""
+PROGRESSING = frozenset(status.lower() for status in STATUSES) - {status.lower() for status in ENDS}
+ALIVE = ("Pending", "Running", "ContinuedAsNew", "Suspended")
+"""The engine's words for what has not ended."""
 
 bp = df.Blueprint()
 
@@ -33,65 +37,86 @@ class Filters:
     dataset_id: str | None
     since: datetime | None
     statuses: frozenset[str]
-    continuation: str
+
+    @property
+    def text(self) -> str:
+        """For the signature of a continuation, which belongs to the filters of its list."""
+        return f"{self.dataset_id} {instant(self.since) if self.since else None} {','.join(sorted(self.statuses))}"
+
+    @property
+    def engine_statuses(self) -> tuple[str, ...]:
+        """The engine's words for what can fit; none means all."""
+        return ALIVE if self.statuses and self.statuses <= PROGRESSING else ()
+
+    def may_fit(self, request: StoredRequest) -> bool:
+        """False for a request that is not to be shown, as far as that shows without a look at its run."""
+        if self.since is not None and time_of(request.state.requested_at) < self.since:
+            return False
+        if not self.statuses:
+            return True
+        if request.outcome is not None:
+            return request.outcome.status.lower() in self.statuses
+        return bool(self.statuses & PROGRESSING)
+
+    def fits(self, row: Json) -> bool:
+        """Whether a row of the answer is to be shown."""
+        return not self.statuses or row["status"].lower() in self.statuses
 
 
 @http_function(bp, route="refreshes", methods=["GET"])
 async def http_list(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """`refreshes`, newest first, and `continuation` if there are more: hand it in again to go on."""
+    """`refreshes`, newest first, and `continuation` if there are more: hand it in again, with the same filters."""
     try:
         filters = _filters(req)
+        handed_in = req.params.get("continuation", "")
+        before = decode_continuation(handed_in, filters.text, engine.secret) if handed_in else None
+        found, last = await requests_before(engine, filters, before, clock.now())
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
-    found, continuation = await _requests(engine, filters)
-    rows = [await _row(engine, request) for request in found]
-    rows = [row for row in rows if not filters.statuses or row["status"].lower() in filters.statuses]
-    rows.sort(key=lambda row: row["requestedAt"], reverse=True)
-    return answer({"refreshes": rows, "continuation": encode_continuation(continuation) or None}, 200)
+    rows = [await _row(engine, listed.request) for listed in found]
+    continuation = encode_continuation(last, filters.text, engine.secret) if last else None
+    return answer({"refreshes": [row for row in rows if filters.fits(row)], "continuation": continuation}, 200)
 
 
-async def _requests(engine: Engine, filters: Filters) -> tuple[list[StoredRequest], str]:
-    """Requests, and the engine's token to go on with (empty: that was all)."""
+async def requests_before(
+    engine: Engine, filters: Filters, before: Place | None, now: datetime
+) -> tuple[list[Listed], Place | None]:
+    """The newest requests before a place, and the place to go on at; None: that was all.
+
+    Raises BadRequestError if too much would have to be read for it.
+    """
     prefix = request_prefix(filters.dataset_id) if filters.dataset_id else ""
-    found: list[StoredRequest] = []
-    continuation = filters.continuation
-    while True:
-        # the engine's creation time is never before a request was asked for, so what it leaves out is older
-        page = await engine.list_page(prefix, since=filters.since, continuation=continuation)
-        requests = filter(None, map(request_of, page.instances))
-        since = filters.since
-        found.extend(request for request in requests if since is None or time_of(request.state.requested_at) >= since)
-        continuation = page.continuation
-        if not continuation or len(found) >= AT_LEAST:
-            return found, continuation
+    newest, read, complete_from = Newest(before), 0, ""
+    for window in windows(before, filters.since, now):
+        async for instance in engine.list_all(
+            prefix, since=window.after, until=window.until, statuses=filters.engine_statuses
+        ):
+            read += 1
+            if read > MAX_ROWS:
+                break
+            request = request_of(instance)
+            if request is not None and filters.may_fit(request):
+                newest.add(place_of(request, instance), request)
+        if read > MAX_ROWS:
+            break
+        complete_from = window.complete_from
+        if newest.more_than_a_page(complete_from):
+            page = newest.page(complete_from)
+            return page, page[-1].place
+    else:
+        return newest.page(complete_from), None
+    if not complete_from:
+        message = f"More than {MAX_ROWS} instances would have to be read for this page. Name one model."
+        raise BadRequestError(message, "datasetId")
+    return newest.page(complete_from), Place(complete_from)
 
 
 async def _row(engine: Engine, request: StoredRequest) -> Json:
     standing = request.standing
     if request.outcome or standing.run_id is None or standing.position != 0:
-        return summary(request)
-    return summary(request, await run_status(engine, standing.run_id, standing.incarnation))
-
-
-def encode_continuation(token: str) -> str:
-    """The engine's token as callers get it: safe in a URL, and with a checksum. Empty stays empty."""
-    text = token.encode()
-    return urlsafe_b64encode(crc32(text).to_bytes(4, "big") + text).decode() if token else ""
-
-
-def decode_continuation(continuation: str) -> str:
-    """The engine's token in what a caller hands in; the engine itself fails for what it never gave out.
-
-    Raises BadRequestError for anything that `encode_continuation` did not make.
-    """
-    try:
-        value = urlsafe_b64decode(continuation.encode())
-        token = value[4:].decode()
-    except ValueError:  # binascii.Error and UnicodeError are such
-        token = ""
-    if encode_continuation(token) != continuation:
-        raise BadRequestError("continuation must be that of an earlier answer.", "continuation")
-    return token
+        return summary(request, names=names_of(request))
+    run = await run_status(engine, standing.run_id, standing.incarnation)
+    return summary(request, run, names_of(request))
 
 
 def _filters(req: func.HttpRequest) -> Filters:
@@ -107,5 +132,4 @@ def _filters(req: func.HttpRequest) -> Filters:
     statuses = frozenset(word for word in words if word)
     if statuses - {status.lower() for status in STATUSES}:
         raise BadRequestError(f"status must be some of {', '.join(STATUSES)}, separated by commas.", "status")
-    continuation = decode_continuation(req.params.get("continuation", ""))
-    return Filters(parse_guid(dataset_id), parse_time(since), statuses, continuation)
+    return Filters(parse_guid(dataset_id), parse_time(since), statuses)

@@ -4,6 +4,7 @@ A start waits for no answer of the queue. The id of a request with an idempotenc
 tokens from its id, so starts that race under one key give out the same URIs whichever of them the engine takes.
 """
 
+import asyncio
 import logging
 import secrets
 from typing import assert_never
@@ -17,7 +18,7 @@ from durable.requests import find_request, request_of
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import key_prefix, keyed_request, request_prefix, submission_of
-from refresh.request.decision import Conflict, Ended, New, Same, decide
+from refresh.request.decision import Conflict, Ended, Full, New, Same, admit, decide
 from refresh.request.reply import Reply, parse_reply
 from refresh.request.spec import RequestSpec, parse_spec
 from refresh.request.state import RequestState
@@ -30,9 +31,13 @@ from triggers.accepted import accepted, uris_of
 from triggers.answers import answer, error
 from triggers.auth import principal_of, starter_of
 from triggers.callbacks import add_callback
+from triggers.looks import queue_of
 from triggers.reports import report_of, status_answer
 from triggers.routing import RETRY_SECONDS, http_function
 from triggers.tokens import token
+
+LOOK_SECONDS = 1.0
+"""For a look at the queue, which a start does not depend on."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -54,9 +59,14 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         return answer(problem.to_json(), 400)
     known, submission = await last_submission(engine, spec.dataset_id, spec.idempotency_key)
     decision = decide(spec, known, submission)
-    match decision:
-        case New():
-            return await _start(req, engine, spec, reply, decision.submission)
+    match await _admitted(engine, spec, decision) if isinstance(decision, New) else decision:
+        case New(number):
+            return await _start(req, engine, spec, reply, number)
+        case Full(seconds):
+            message = (
+                f"Too many requests wait for this model; nothing has been started. Try again in {seconds} seconds."
+            )
+            return error(429, "QueueFull", message, headers={"Retry-After": str(seconds)})
         case Same(request):
             await _add_callback(engine, request, reply)
             status = (await report_of(engine, request)).body["status"]
@@ -70,8 +80,19 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
                 "Use a key of its own for each."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
-        case _:
-            assert_never(decision)
+        case other:
+            assert_never(other)
+
+
+async def _admitted(engine: Engine, spec: RequestSpec, new: New) -> New | Full:
+    """Whether the queue has room. A start does not depend on that: a queue that cannot be read at once counts as one
+    with room, and a request that finds none when it enrols waits for it."""
+    try:
+        queue = await asyncio.wait_for(queue_of(engine, spec.dataset_id), LOOK_SECONDS)
+        return admit(new, spec, queue, clock.now())
+    except Exception as problem:
+        log.debug("the queue of %s was not looked at: %r", spec.dataset_id, problem)
+        return new
 
 
 async def last_submission(engine: Engine, dataset_id: str, key: str) -> tuple[StoredRequest | None, int]:

@@ -39,11 +39,15 @@ class Looks(Generic[T]):
             return await look()
         future: asyncio.Future[T] = asyncio.ensure_future(look())
         self._kept[key] = (now + self._kept_seconds, future)
-        try:
-            return await asyncio.shield(future)
-        except BaseException:
-            self._kept.pop(key, None)
-            raise
+        future.add_done_callback(lambda done: self._forget_failure(key, done))
+        return await asyncio.shield(future)
+
+    def _forget_failure(self, key: str, done: "asyncio.Future[T]") -> None:
+        """What failed is looked up again by the next one; a caller that waits no longer is no failure."""
+        # asked for in any case: asyncio reports an error that is never taken as lost
+        failed, known = done.cancelled() or done.exception(), self._kept.get(key)
+        if failed and known and known[1] is done:
+            del self._kept[key]
 
 
 _QUEUES: Looks[Queue] = Looks()

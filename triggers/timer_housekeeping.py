@@ -1,39 +1,67 @@
-"""Timers that clean up: what ended long ago is purged, and idle queues expire what they remembered."""
+"""Timers that clean up: what ended long ago is purged, and idle queues expire what they remembered.
+
+Each run takes a portion of what there is, so that none comes near `functionTimeout`, and the next one takes another.
+"""
 
 import logging
-from collections import Counter
-from datetime import timedelta
-from itertools import chain
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Literal
+from zlib import crc32
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from durable import names
-from durable.engine import Engine
+from durable.engine import Engine, EngineError
 from durable.functions import engine_input
+from durable.instance import ENDED, Instance
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import run_instance
+from refresh.queue.memory import would_forget
 from refresh.queue.operations import Sweep, Tidy
 from refresh.settings import current_settings
-from refresh.times import instant
+from refresh.times import instant, parse_time
+from triggers.portions import work_through
 
 QUEUES = f"@{names.DATASET_QUEUE}@"
 """What the instance ids of queues begin with."""
+MAX_VISITS = 500
+"""Queues that one run of the timer reads."""
+MAX_LOOKS = 200
+"""Requests of a queue that one visit looks at."""
+LATELY = timedelta(days=3)
+"""A queue that changed so recently is visited every hour: it may have something to forget, or its run may have died. A
+run is given up 30 hours after its POST at the latest, and until then the queue changes with each recheck."""
+SELDOM_HOURS = 7 * 24
+"""Every other queue is visited once in so many hours."""
+HOUR_SECONDS = 3600
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
-@bp.timer_trigger(arg_name="timer", schedule="0 20 3 * * *")
+@bp.timer_trigger(arg_name="timer", schedule="0 20 1-5 * * *")
 @engine_input(bp)
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every night: purges requests and runs that ended, RETENTION_DAYS after they began."""
+    """Five times each night: purges requests, runs and callbacks that ended, RETENTION_DAYS after they began.
+
+    One by one: a purge by time answers when all is purged, and would be given up with the function before that.
+    """
     await engine.beat("purge_ended", instant(clock.now()))
     until = clock.now() - timedelta(days=current_settings().retention_days)
-    purged = await engine.purge_ended(until)
-    log.info(Event("housekeeping.purged", instances=purged, until=instant(until)).line())
+
+    async def purge(instance: Instance) -> Literal["purged", "kept", "failed"]:
+        try:
+            return "purged" if await engine.purge(instance.id) else "kept"
+        except EngineError:
+            return "failed"
+
+    counts, complete = await work_through(engine.list_all("", until=until, statuses=ENDED, inputs=False), purge)
+    facts = {"instances": counts["purged"], "failed": counts["failed"], "complete": complete}
+    log.info(Event("housekeeping.purged", **facts, until=instant(until)).line())
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 40 * * * *")
@@ -45,24 +73,65 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
     run is dead, gets none: its requests are taken out, so that it becomes idle.
     """
     await engine.beat("tidy_queues", instant(clock.now()))
-    counts: Counter[str] = Counter()
-    async for queue in engine.list_all(QUEUES):
-        counts[await _visit(engine, queue.id.removeprefix(QUEUES))] += 1
-    event = Event("housekeeping.queues_tidied", queues=counts["tidied"], swept=counts["swept"])
+
+    async def look_after(dataset_id: str) -> Literal["quiet", "tidied", "working", "swept", "failed"]:
+        try:
+            return await _visit(engine, dataset_id)
+        except EngineError as problem:
+            event = Event("housekeeping.queue_unread", logging.WARNING, datasetId=dataset_id, error=str(problem))
+            log.log(event.level, event.line())
+            return "failed"
+
+    counts, complete = await work_through(_due(engine, clock.now()), look_after)
+    facts = {"queues": counts["tidied"], "swept": counts["swept"], "failed": counts["failed"]}
+    event = Event("housekeeping.queues_tidied", **facts, visited=counts.total(), complete=complete)
     log.info(event.line())
 
 
+async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
+    """The dataset ids of the queues that are visited now: of more than MAX_VISITS, others in the next hour."""
+    due = [queue.id.removeprefix(QUEUES) async for queue in engine.list_all(QUEUES, inputs=False) if is_due(queue, now)]
+    for dataset_id in portion(sorted(due), _hour(now)):
+        yield dataset_id
+
+
+def is_due(queue: Instance, now: datetime) -> bool:
+    """Whether to visit a queue, by what the engine lists of it: a row without its state.
+
+    The engine keeps the row of a deleted entity for ever, and says in its custom status that it does not exist.
+    """
+    if isinstance(queue.custom_status, dict) and not queue.custom_status.get("entityExists"):
+        return False
+    updated = parse_time(queue.updated)
+    if updated is None or now - updated < LATELY:
+        return True
+    return crc32(queue.id.encode()) % SELDOM_HOURS == _hour(now) % SELDOM_HOURS
+
+
+def portion(due: list[str], hour: int) -> list[str]:
+    """At most MAX_VISITS of them, and each of them in one of some consecutive hours."""
+    if len(due) <= MAX_VISITS:
+        return due
+    first = hour * MAX_VISITS % len(due)
+    return [*due[first:], *due[:first]][:MAX_VISITS]
+
+
+def _hour(now: datetime) -> int:
+    return int(now.timestamp()) // HOUR_SECONDS
+
+
 async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", "working", "swept"]:
-    """What was done to a queue. A deleted one still has a row."""
+    """What was done to a queue. One that was deleted after it was listed is quiet, too."""
     queue, at = await engine.read_queue(dataset_id), instant(clock.now())
-    if queue.quiet:
-        return "quiet"
     if not queue.runs:
+        if not would_forget(queue, at):
+            return "quiet"
         await engine.tell_queue(dataset_id, Tidy(at=at))
         return "tidied"
-    active, members = queue.runs[0], [request for run in queue.runs for request in run.members]
-    instances = chain([run_instance(active.id, active.incarnation)], members)
+    active, members = queue.runs[0], (request for run in queue.runs for request in run.members)
+    looked_at = [*islice(members, MAX_LOOKS)]
+    instances = chain([run_instance(active.id, active.incarnation)], looked_at)
     if await engine.first_alive(instances) is not None:
         return "working"
-    await engine.tell_queue(dataset_id, Sweep(at=at, requests=tuple(members), dead=active.turn))
+    await engine.tell_queue(dataset_id, Sweep(at=at, requests=tuple(looked_at), dead=active.turn))
     return "swept"

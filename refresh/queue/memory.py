@@ -22,6 +22,8 @@ UNCOLLECTED = timedelta(hours=24)
 """How long an outcome waits for a request that does not collect it (it was terminated by hand)."""
 FROM_THE_FUTURE = timedelta(hours=24)
 """What is dated further ahead was dated by a wrong clock, and would be kept until that time."""
+OBJECTS_KNOWN = timedelta(days=60)
+"""How long the objects of enhanced refreshes are known after the last one; then the state of the queue is deleted."""
 MAX_REMEMBERED = 2_000
 """Requests that are remembered; of more, the oldest are forgotten. A tenth of a megabyte."""
 MAX_ASKED = 500
@@ -50,10 +52,16 @@ def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         served_by = _served_by(ended, departed.served_by)
-        return Ended(run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=served_by)
+        return Ended(
+            run=ended.id,
+            outcome=ended.outcome,
+            shared_with=ended.shared_with,
+            served_by=served_by,
+            names=queue.names,
+        )
     left = None if departed.left is None else queue.lefts[departed.left]
     if left is not None:
-        return replace(left, shared_with=departed.shared_with, next=queue.next_turn())
+        return replace(left, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
     return Unknown(next=queue.next_turn())
 
 
@@ -77,10 +85,24 @@ def forget(queue: Queue) -> None:
         for ended in queue.ended[-MAX_ENDED:]
         if collectable <= ended.at <= ahead and (young <= ended.at or ended.uncollected or ended.number in needed)
     ]
+    if queue.known_objects and not "" < queue.objects_at <= ahead:
+        # stored by older code, or dated by a wrong clock
+        queue.objects_at = queue.at
+    if queue.objects_at < instant(now - OBJECTS_KNOWN):
+        queue.known_objects, queue.objects_at = {}, ""
     keep(queue.lefts, {entry.left for entry in queue.departed.values() if entry.left is not None})
     scopes = {run.scope for run in queue.runs}
     scopes.update(member.scope for run in queue.runs for member in run.members.values() if member.scope is not None)
     queue.scopes.give_up(scopes)
+
+
+def would_forget(queue: Queue, at: str) -> bool:
+    """Whether an operation at this time would make the queue forget something."""
+    after = queue.copy()
+    after.at = at
+    forget(after)
+    after.at = queue.at
+    return after != queue
 
 
 def _newest(entries: dict[str, T], most: int) -> dict[str, T]:

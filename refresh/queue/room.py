@@ -1,8 +1,11 @@
 """How much may wait in a queue. A request that finds no room is told when to try again."""
 
+from itertools import chain
+
 from refresh.queue.answers import QueueFull
 from refresh.queue.scopes import Extent
 from refresh.queue.state import Queue
+from refresh.scope.options import MAX_OBJECTS
 
 MAX_RUNS = 200
 """Runs that wait, which are made one after the other."""
@@ -12,6 +15,8 @@ MAX_OBJECTS_WAITING = 100_000
 """Different tables and partitions in the scopes that wait: a hundred requests that have none in common."""
 MAX_NAMES = 4_000_000
 """Characters of their names: a hundred request bodies of 40 KB."""
+MAX_BODY_CHARACTERS = 64 * 1024
+"""Of the names in one request: no more than its body has bytes."""
 RETRY_AFTER_SECONDS = 60
 
 
@@ -25,8 +30,21 @@ def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFu
     return None
 
 
+def may_be_full(queue: Queue) -> bool:
+    """Whether `full` may refuse some request: it does not if this is False."""
+    members = sum(len(run.members) for run in queue.runs)
+    if members >= MAX_MEMBERS or len(queue.runs) >= MAX_RUNS:
+        return True
+    objects = queue.scopes.objects
+    return len(objects) + MAX_OBJECTS > MAX_OBJECTS_WAITING or _names(objects) + MAX_BODY_CHARACTERS > MAX_NAMES
+
+
 def _too_many_objects(queue: Queue, scope: Extent) -> bool:
     objects = queue.scopes.objects
     if len(objects) > MAX_OBJECTS_WAITING and (queue.scopes.used | scope.objects).bit_count() > MAX_OBJECTS_WAITING:
         return True
-    return sum(map(len, (name for entry in objects for name in entry))) > MAX_NAMES
+    return _names(objects) > MAX_NAMES
+
+
+def _names(objects: list[tuple[str, ...]]) -> int:
+    return sum(map(len, chain.from_iterable(objects)))

@@ -1,11 +1,18 @@
 """What a start means: a new request, one that goes on, one that has ended, or a contradiction. Decided once, purely."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
+from refresh.queue.answers import QueueFull
+from refresh.queue.machine import apply
+from refresh.queue.operations import Enroll
+from refresh.queue.room import may_be_full
+from refresh.queue.state import Queue
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome
 from refresh.request.stored import StoredRequest
+from refresh.times import instant
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,13 @@ class Conflict:
     keys: list[str]
 
 
+@dataclass(frozen=True)
+class Full:
+    """Too many requests wait for the model. `retry_after`: seconds."""
+
+    retry_after: int
+
+
 Decision: TypeAlias = New | Same | Ended | Conflict
 
 
@@ -49,6 +63,18 @@ def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) 
     if known.outcome is None:
         return Same(known)
     return New(submission + 1) if may_start_again(known.outcome) else Ended(known)
+
+
+def admit(new: New, spec: RequestSpec, queue: Queue, now: datetime) -> New | Full:
+    """Whether the queue has room for a new request, as far as it can be seen now. It may still have none later.
+
+    What a queue with room for anything is asked costs microseconds, what a full one is asked milliseconds.
+    """
+    if not may_be_full(queue):
+        return new
+    operation = Enroll(at=instant(now), request="", token="", scope=spec.scope, share=spec.share)
+    _, answer = apply(queue, operation, now)
+    return Full(answer.retry_after) if isinstance(answer, QueueFull) else new
 
 
 def may_start_again(outcome: RequestOutcome) -> bool:

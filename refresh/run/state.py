@@ -6,6 +6,7 @@ A run is in one phase at a time; what only that phase needs is in the phase. The
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
@@ -153,13 +154,15 @@ class Calls(Message, frozen=True, kw_only=True):
 class Posts(Message, frozen=True, kw_only=True):
     """What became of the POSTs of this run: the budgets for trying again.
 
-    `failing_since`: POSTs have been refused as unavailable since then; the history may be readable all the while.
+    `failures`: POSTs in a row that Power BI had no time for. `failing_since`: they have been refused as unavailable
+    since then; the history may be readable all the while.
     `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
     `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
     `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not
     shown to be ours.
     """
 
+    failures: int = 0
     failing_since: str | None = None
     lost: int = 0
     lost_since: str | None = None
@@ -225,6 +228,8 @@ class RunState(Message, frozen=True, kw_only=True):
     posts: Posts = Posts()
     refresh: Followed | None = None
     outcome: Outcome | None = None
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as they are known."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""

@@ -33,7 +33,7 @@ def test_a_model_that_can_be_read(world: World) -> None:
     body = answer.json()
     assert (answer.status_code, body["ok"], body["datasetId"]) == (200, True, model)
     assert body["running"]["refreshType"] == "Scheduled"
-    assert world.truth(model)["calls"] == {"start": 0, "history": 1, "details": 0, "cancel": 0, "dataset": 0}
+    assert world.truth(model)["calls"] == {"start": 0, "history": 1, "details": 0, "cancel": 0, "dataset": 1}
     assert world.listing(datasetId=model).json()["refreshes"] == []
 
 

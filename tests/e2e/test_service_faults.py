@@ -210,7 +210,7 @@ QUIRKS = [
         {"outcome": "Failed", "seconds": 3},
         meanwhile=then_external(),
         status="Failed",
-        code="ModelRefreshFailed_CredentialsNotSpecified",
+        code="CredentialsRejected",
     ),
     Case("newer failure of somebody else", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
     Case("attempts that failed before the one that did not", {"outcome": {"attempts": 3}}),

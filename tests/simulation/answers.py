@@ -74,6 +74,9 @@ def _true(world: World, request: Accepted, body: Json) -> None:
                 if dropped or (refresh and time(entry["startTime"]) > time(refresh["startTime"]))
             ]
             require(len(newer) >= 20, f"1: {about}, with only {len(newer)} newer ones")
+        case "OutcomeUnknown" if error["code"] in ("RefreshUnproven", "AnswerLost"):
+            excused = _excuses(world, exists=True)[error["code"]]
+            require(excused, f"1: {about}, and nothing was wrong with the service")
         case "OutcomeUnknown":
             require(refresh and refresh["state"] in ("InProgress", "NotStarted"), f"1: {about}, which is {refresh}")
         case _:
@@ -82,9 +85,20 @@ def _true(world: World, request: Accepted, body: Json) -> None:
 
 
 def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:
+    excuses = _excuses(world, exists=exists)
+    if code in excuses:
+        require(excuses[code], f"1: {about}, and nothing was wrong with the service")
+    else:
+        require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
+        assert refresh is not None
+        require(not refresh["external"], f"1: {about}, which was an external one")
+
+
+def _excuses(world: World, *, exists: bool) -> dict[str, Any]:
+    """Ends that blame the service or the way to it, and whether something of that kind was wrong on that day."""
     rates = world.rates
     nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
-    excuses = {
+    return {
         "AnswerLost": nameless
         or rates.start_answer_lost
         or rates.start_unavailable
@@ -100,12 +114,6 @@ def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists
         "ModelNotFound": not exists,
         "ServiceUnavailable": rates.read_unavailable or rates.read_drop or rates.start_unavailable,
     }
-    if code in excuses:
-        require(excuses[code], f"1: {about}, and nothing was wrong with the service")
-    else:
-        require(refresh and refresh["state"] in ("Failed", "Disabled", "TimedOut"), f"1: {about}, which is {refresh}")
-        assert refresh is not None
-        require(not refresh["external"], f"1: {about}, which was an external one")
 
 
 def completed_is_fresh(world: World) -> None:

@@ -22,6 +22,8 @@ Json = dict[str, Any]
 
 MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
+LOOKED_WITHIN = (60.0, 600.0, 7200.0)
+"""Seconds after its start in which a caller looks at a status: some poll closely, some look again after hours."""
 FRESH = timedelta(seconds=15)
 """How old a status may be: what it is made of is read within a second, and read again while the engine refuses."""
 
@@ -136,8 +138,9 @@ class Callers:
                 refused_starts=len(world.client.refused_starts) - refused,
             )
         )
-        if uri and answer:
-            # a URI that came to nothing is dropped, one of a request that has ended is called
+        if uri and answer and not (key and code == 503):
+            # a URI that came to nothing is dropped, one of a request that has ended is called; one of a start that the
+            # engine refused may be called if the start under the key is sent again
             world.receivers.wait(uri, told.get("id"))
         if key is not None:
             world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
@@ -163,8 +166,9 @@ class Callers:
         world.told(world.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.spec}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
-        for _ in range(world.random.randint(0, 3)):
-            world.after(world.random.uniform(0, 2 * 3600), lambda: world.spawn(self.look(accepted)))
+        within = world.random.choice(LOOKED_WITHIN)
+        for _ in range(world.random.choice([0, 1, 2, 3, 6])):
+            world.after(world.random.uniform(0, within), lambda: world.spawn(self.look(accepted)))
 
     async def _cancel(self, accepted: Accepted) -> None:
         world = self._world
@@ -229,9 +233,11 @@ class Callers:
         run = self._world.engine.instances.get(f"{run_id}-g{incarnation}")
         if body["runtimeStatus"] != "Running" or body.get("position") != 0 or run is None or not run.custom_status:
             return
-        known = json.loads(run.custom_status).get("refreshId")
-        if known and self._world.now - run.updated > FRESH and body.get("refreshId") != known:
-            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, and its run has followed {known}")
+        status = json.loads(run.custom_status)
+        if "refreshId" not in status or self._world.now - datetime.fromisoformat(status["postedAt"]) < FRESH:
+            return
+        if body.get("refreshId") != status["refreshId"]:
+            self.stale.append(f"{accepted.id} shows {body.get('refreshId')}, and its run follows {status['refreshId']}")
 
     async def _call(self, method: str, request_id: str, token: str, function: str) -> tuple[int, Json]:
         request = func.HttpRequest(

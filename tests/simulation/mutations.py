@@ -2,6 +2,7 @@
 
 import importlib
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -384,4 +385,9 @@ def tokens_follow_from_nothing() -> list[Patch]:
 @mutation
 def a_look_is_kept_for_ever() -> list[Patch]:
     """A status is answered from a cache that never expires."""
-    return [(looks, "KEPT_SECONDS", 1e9)]
+
+    class KeptForEver(looks.Looks[Any]):
+        def __init__(self, clock: Callable[[], float] = time.monotonic, **_: object) -> None:
+            super().__init__(clock, 1e9)
+
+    return [(looks, "Looks", KeptForEver)]

@@ -264,7 +264,8 @@ class Installed:
 
         clients = self._each(client)
         self._set(Pool, "run", run)
-        self._set(importlib.import_module("activities.model"), "configured_client", lambda: clients)
+        for module in ("activities.model", "power_bi.service"):
+            self._set(importlib.import_module(module), "configured_client", lambda: clients)
         self._set(importlib.import_module("activities.callback"), "exchange", _transport(world.callback))
 
     def _each(self, make: Callable[[], Any]) -> OfEachProcess:

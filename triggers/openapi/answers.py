@@ -18,6 +18,7 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "OnlyReads": (403, ("TokenOnlyReads",)),
     "NotFound": (404, ("RequestNotFound",)),
     "KeyInUse": (409, ("IdempotencyKeyInUse",)),
+    "NoRoom": (429, ("QueueFull",)),
     "Unavailable": (503, ("EngineUnavailable",)),
     "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
@@ -171,6 +172,7 @@ def schemas() -> Json:
             {
                 "error": ref("Failure"),
                 **identity,
+                **_names(),
                 **asked,
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
@@ -197,9 +199,9 @@ def schemas() -> Json:
                 ),
                 "output": maybe(
                     record(
-                        {"status": text("The outcome.", enum=list(ENDS)), **outcome},
+                        {"status": text("The outcome.", enum=list(ENDS)), **outcome, **_names()},
                         "How it ended, without the error; null while it goes on.",
-                        optional=tuple(outcome),
+                        optional=(*outcome, *_names()),
                     )
                 ),
                 "createdTime": time("The same as requestedAt."),
@@ -207,19 +209,19 @@ def schemas() -> Json:
             },
             "The status of a request. A key that would say nothing is left out.",
             optional=(
-                *("error", "caller", "repeated", "cancelling", *to_look_at, "position", *outcome),
+                *("error", "caller", *_names(), "repeated", "cancelling", *to_look_at, "position", *outcome),
                 *("waitsFor", "retry", "expectedEnd", "progress", "lastReadError"),
             ),
         ),
         "Summary": record(
-            {**identity, **run, **asked, **ended, "error": ref("Failure")},
+            {**identity, **_names(), **run, **asked, **ended, "error": ref("Failure")},
             "A request in the list. A key that would say nothing is left out.",
-            optional=("caller", *run, *ended, "error"),
+            optional=("caller", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Hand it in again for more; null: that was all.")),
+                "continuation": maybe(text("Hand it in with the same filters for more; null: that was all.")),
             },
             "A page of requests.",
         ),
@@ -241,6 +243,7 @@ def schemas() -> Json:
         "Queue": record(
             {
                 "datasetId": identity["datasetId"],
+                **_names(),
                 "waiting": _count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
@@ -261,7 +264,7 @@ def _failure() -> Json:
         "action": text("What a person can do."),
     }
     fields = {field.encode_name: field for field in msgspec.structs.fields(Failure)}
-    optional = tuple(name for name in properties if not fields[name].required)
+    optional = tuple(name for name in properties if fields[name].default is None)
     return record(properties, "Why a request did not end well.", optional=optional)
 
 
@@ -309,10 +312,18 @@ def _finding(identity: Json) -> Json:
             "notChecked": text("What only a refresh shows."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
+            **_names(),
         },
         "What stands in the way of a refresh.",
         optional=("error",),
     )
+
+
+def _names() -> Json:
+    return {
+        "modelName": maybe(text("The name of the model, if it is known.")),
+        "workspaceName": maybe(text("The name of the workspace, if it is known.")),
+    }
 
 
 def _run() -> Json:

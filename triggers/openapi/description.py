@@ -131,6 +131,7 @@ def _start() -> Json:
                 "It has ended otherwise, within waitSeconds or earlier under this idempotency key.",
                 example="Failed",
             ),
+            429: _answer("NoRoom", "Too many requests wait for this model; nothing has been started.", later=True),
             503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
@@ -165,7 +166,7 @@ def _list() -> Json:
     return _operation(
         "ListRefreshes",
         "List requests",
-        "The requests that the app remembers, newest first.",
+        "The requests that the app remembers, newest first, at most 50 at a time. Fewer may be followed by more.",
         STARTER,
         {
             200: _answer("Requests", "A page of requests."),
@@ -182,7 +183,7 @@ def _list() -> Json:
             _query("status", "Only those in one of these states.", status, style="form", explode=False),
             _query(
                 "continuation",
-                "Where to go on: what the page before gave.",
+                "Where to go on: what the page before gave, with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],

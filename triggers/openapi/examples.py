@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.progress import Progress, TableProgress
 from refresh.messages import replace
 from refresh.polling.limits import Limits
@@ -22,6 +22,7 @@ REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-
 PRINCIPAL = "0a1b2c3d-0000-4000-8000-000000000005"
 REQUEST = "0a1b2c3d000040008000000000000002-b1946ac92492d234"
 RUN = f"{REQUEST}-r1"
+NAMES = ModelNames(model="Sales", workspace="Finance")
 ASKED = "2026-03-31T06:00:00.000Z"
 CALLER = {"pipeline": "Load sales", "runId": "5e2a"}
 URI = f"https://your-app.azurewebsites.net/api/refreshes/{REQUEST}?token="
@@ -34,7 +35,7 @@ def _later(seconds: float) -> str:
 
 
 def _status(outcome: RequestOutcome | None = None, live: Live | None = None) -> Json:
-    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(ASKED), live).body))
+    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(ASKED), live, NAMES).body))
     return body
 
 
@@ -67,7 +68,7 @@ _COMPLETED = RequestOutcome(
 _FAILED = replace(
     _COMPLETED,
     status="Failed",
-    error=failure("CredentialsRejected", DATASET, table="Sales", refresh_id=REFRESH),
+    error=failure("CredentialsRejected", DATASET, table="Sales", refresh_id=REFRESH, names=NAMES),
     ended_at=_later(42),
 )
 _PROGRESS = Progress(
@@ -126,9 +127,10 @@ EXAMPLES: dict[str, Json] = {
     "Cancelling": {**_REFRESHING, "cancelling": True},
     "Completed": _status(_COMPLETED),
     "Failed": _status(_FAILED),
-    "Requests": {"refreshes": [summary(_request(_FAILED))], "continuation": None},
+    "Requests": {"refreshes": [summary(_request(_FAILED), names=NAMES)], "continuation": None},
     "Queue": {
         "datasetId": DATASET,
+        **NAMES.facts,
         "waiting": 1,
         "active": {
             **_RUN,
@@ -142,12 +144,13 @@ EXAMPLES: dict[str, Json] = {
         "queue": [],
     },
     "Obstacle": {
-        "error": msgspec.to_builtins(failure("NotAuthorized", DATASET)),
+        "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),
         "ok": False,
         "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "failed"},
         "lastRefresh": None,
         "running": None,
         "notChecked": "Only a refresh shows whether this identity may start one.",
+        **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
     },
@@ -157,6 +160,7 @@ EXAMPLES: dict[str, Json] = {
         "lastRefresh": _LAST,
         "running": None,
         "notChecked": "Only a refresh shows whether this identity may start one.",
+        **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
     },
@@ -180,6 +184,9 @@ EXAMPLES: dict[str, Json] = {
         "IdempotencyKeyInUse",
         "Another request of this model has this idempotency key, with another refresh. Use a key of its own for each.",
         "idempotencyKey",
+    ),
+    "NoRoom": _refusal(
+        "QueueFull", "Too many requests wait for this model; nothing has been started. Try again in 30 seconds."
     ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(

@@ -66,10 +66,11 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
 
 
 def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, execution: str, now: datetime) -> Moved:
-    # the history may well be readable while no refresh can be started, so this outage has a beginning of its own
-    since = run.posts.failing_since
-    moved = with_trouble(run.but(calls=replace(run.calls, failing_since=since)), result, now)
+    # the history may well be readable while no refresh can be started, so this trouble is counted by itself
+    calls = replace(run.calls, failures=run.posts.failures, failing_since=run.posts.failing_since)
+    moved = with_trouble(run.but(calls=calls), result, now)
     if isinstance(moved.run.phase, Finishing):
         return Moved(moved.run.to(Finishing(execution=execution)), moved.event)
-    posts = replace(run.posts, failing_since=moved.run.calls.failing_since)
+    calls = moved.run.calls
+    posts = replace(run.posts, failures=calls.failures, failing_since=calls.failing_since)
     return Moved(reopening(moved.run.but(posts=posts), moved.run.wait, execution).run, moved.event)

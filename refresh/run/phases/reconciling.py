@@ -42,7 +42,7 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         if now - time_of(phase.since) >= UNKNOWN_AFTER:
             return outcome_unknown(run, "AnswerLost", answer.error)
         return with_trouble(run, answer, now, budget=False)
-    run = answered(run)
+    run = answered(run).but(names=answer.names.also(run.names))
     if answer.adoptable:
         return found(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
@@ -63,5 +63,5 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         if sole:
             return outcome_unknown(run, "RefreshUnproven", phase.error)
         code = "InternalError" if phase.broke else "AnswerLost"
-        return failed(run, failure(code, run.dataset_id, detail=phase.error))
+        return failed(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
     return reopening(run, run.limits.poll_min)

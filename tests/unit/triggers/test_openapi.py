@@ -32,7 +32,7 @@ from refresh.scope.scope import Scope
 from refresh.settings import Settings
 from tests.e2e.fuzzing import strict
 from tests.simulation.platform import app_functions
-from triggers import http_list, http_openapi
+from triggers import http_openapi
 from triggers.openapi.answers import REFUSALS
 from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, TOKEN, describe
 
@@ -139,6 +139,8 @@ EVERYTHING = RequestOutcome(
     served_by="own",
     started_at=TIME,
     ended_at=TIME,
+    model_name="m",
+    workspace_name="w",
 )
 """An outcome with all that there can be."""
 LIVE = Live(
@@ -309,26 +311,3 @@ def test_the_connector_follows_the_rules_of_the_platform() -> None:
     labels = SWAGGER["definitions"]["RefreshRequest"]["properties"]
     assert labels["datasetId"]["x-ms-summary"] == "Dataset ID"
     assert labels["refresh"] == {"$ref": "#/definitions/RefreshOptions"}
-
-
-@pytest.mark.parametrize("token", ["a", "!1!2 3", "ü", "x" * 2000])
-def test_a_continuation_comes_back(token: str) -> None:
-    """What was given out opens again, and is safe in a URL."""
-    given = http_list.encode_continuation(token)
-    assert re.fullmatch(r"[0-9A-Za-z_=-]+", given)
-    assert http_list.decode_continuation(given) == token
-
-
-def test_the_last_page_has_no_continuation() -> None:
-    """Empty in, empty out."""
-    assert (http_list.encode_continuation(""), http_list.decode_continuation("")) == ("", "")
-
-
-@pytest.mark.parametrize(
-    "odd", ["rn", "=", "ü", "\n", "AAAA", "AAAAAGE=", http_list.encode_continuation("a") + "=", "a" * 9]
-)
-def test_a_made_up_continuation_is_refused(odd: str) -> None:
-    """By name; the engine would answer it with an error of its own."""
-    with pytest.raises(ValueError, match="continuation must be") as refused:
-        http_list.decode_continuation(odd)
-    assert getattr(refused.value, "target", None) == "continuation"

@@ -3,19 +3,21 @@
 from typing import Any
 
 import pytest
-from orchestrators.steps import Steps
 
+from durable.codec import encode
 from orchestrators.refresh_request import _turn
-from refresh.request.spec import Scope, Wish
-from refresh.request.state import Reason, RequestState
-from tests.unit.refresh.queue.queues import NOON, Desk
-from tests.unit.refresh.run.incarnations import MODEL
+from refresh.queue.answers import LeaveReason
+from refresh.queue.stored import handle
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome, RequestState
+from refresh.run.orders import CancelAccepted, Notified
+from tests.unit.refresh.queue.queues import MODEL, NOON, Desk
 
-ENHANCED = Scope("w", {"type": "Full"})
+ANSWERS = {"cancel_refresh": CancelAccepted(), "start_run": Notified(count=1)}
 
 
 class Context:
-    """What the engine gives an orchestration, as far as such a turn asks for it."""
+    """What the engine gives an orchestration, as far as such a turn asks for it: every activity does what it should."""
 
     instance_id = "a"
     current_utc_datetime = NOON
@@ -26,51 +28,68 @@ class Context:
         self.activities: list[str] = []
 
     def set_custom_status(self, _status: object) -> None:
-        """Nobody looks."""
+        """It is not looked at."""
 
-    def call_entity(self, _entity: object, operation: str, arguments: dict[str, Any]) -> Any:
+    def call_entity(self, _entity: object, operation: str, message: Any) -> Any:
         """The answer of the queue."""
-        return self.desk.do(operation, **arguments)
+        handled = handle(self.desk.stored, operation, message, NOON)
+        assert handled.problem is None
+        self.desk.stored = handled.state
+        return handled.answer
 
     def call_activity(self, name: str, _order: object) -> Any:
-        """Every activity does what it is asked to."""
+        """The answer of an activity."""
         self.activities.append(name)
-        return {"kind": "cancelled"}
+        return encode(ANSWERS[name])
 
 
-def played(steps: Steps) -> Any:
-    """What the steps return, each of them answered at once with what it yields."""
-    answer = None
+def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
+    """What a turn of request `a` returns, each step of it answered at once with what it yields."""
+    state = RequestState(
+        spec=RequestSpec(dataset_id="00000000-1111-2222-3333-444444444444", scope=MODEL),
+        token="t",
+        read_token="r",
+        cancel_token="c",
+        requested_at="2026-03-31T12:00:00.000Z",
+        turn=3,
+    )
+    steps, answer = _turn(context, state), None
     try:
         while True:
             answer = steps.send(answer)
     except StopIteration as stop:
-        return stop.value
+        outcome: tuple[RequestOutcome | None, RequestState] = stop.value
+        return outcome
 
 
 @pytest.mark.parametrize("reason", ["Cancelled", "TimedOut"])
-def test_a_request_that_left_ends_as_it_left(reason: Reason) -> None:
-    """The engine may forget the episode in which it left, after its messages have gone out."""
+def test_a_request_that_left_ends_as_it_left(reason: LeaveReason) -> None:
+    """The engine may lose the episode in which it left, after its messages have gone out."""
     desk = Desk()
-    desk.posted("a")
+    desk.enroll("a", scope=MODEL)
+    desk.post("a-r1")
     desk.leave("a", cancel=True, reason=reason)
     context = Context(desk)
-    state = RequestState(Wish(MODEL, ENHANCED), "t", "r", "c", "2026-03-31T12:00:00.000Z", turn=3)
-    ending, _ = played(_turn(context, state))
-    assert (ending["status"], ending["refreshId"]) == (reason, "r")
-    assert "which Power BI was asked to cancel" in ending["error"]["message"]
+    outcome, _ = turn(context)
+    assert outcome is not None
+    assert (outcome.status, outcome.refresh_id) == (reason, "r")
+    assert outcome.error is not None
+    assert "which Power BI was asked to cancel" in outcome.error.message
     assert context.activities == ["cancel_refresh", "start_run"]
 
 
-def test_the_run_of_a_cancelled_refresh_gets_a_new_life() -> None:
-    """The old one may sleep for an hour, as long as the refresh usually goes on, and the next run waits for it."""
+def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
+    """The old one may sleep for an hour, as long as the refresh usually takes, and the next run waits for it."""
     desk = Desk()
-    desk.posted("a")
+    desk.enroll("a", scope=MODEL)
+    desk.post("a-r1")
     desk.enroll("b")
-    assert desk.queue.runs[0].generation == 1
+    assert desk.runs[0].incarnation == 1
     context = Context(desk)
-    desk.do("ask_to_leave", request="a")
-    played(_turn(context, RequestState(Wish(MODEL, ENHANCED), "t", "r", "c", "2026-03-31T12:00:00.000Z", turn=3)))
+    desk.ask_to_leave("a")
+    outcome, _ = turn(context)
+    assert outcome is not None
+    assert outcome.status == "Cancelled"
     assert context.activities == ["cancel_refresh", "start_run"]
-    first = desk.queue.runs[0]
-    assert (first.generation, first.token, first.cancel, first.refresh_id) == (2, None, True, "r")
+    first = desk.runs[0]
+    assert (first.incarnation, first.refresh_id) == (2, "r")

@@ -5,7 +5,7 @@ from typing import Any
 
 from durable.codec import decode, encode
 from refresh.events import Event
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome, judge
 from refresh.history.progress import Progress
@@ -48,6 +48,7 @@ WAKE = (WakeUp(request="a", event="wake-1"),)
 EXECUTION = "mine"
 """The execution of the activity that posts whose answer the run gets."""
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
+UNNAMED = ModelNames()
 NEVER = 1_000
 """More steps than any run of these tests makes."""
 
@@ -149,12 +150,13 @@ class Incarnation:
         durations: tuple[float, ...] = (),
         estimate: tuple[float, ...] = (),
         sole: tuple[str, str] | None = None,
+        names: ModelNames = UNNAMED,
         **expected: Any,
     ) -> "Incarnation":
         """The history is read; a refresh that is newly in the way is reported to the queue.
 
         `durations`: what refreshes like the running one took; `estimate`: what those like ours took. `sole`: id and
-        digest of the only refresh that may be ours.
+        digest of the only refresh that may be ours. `names`: of the model and its workspace.
         """
         read_at = instant(self.now)
         running_id = running.refresh_id if running else None
@@ -168,10 +170,11 @@ class Incarnation:
             changed=changed,
             sole=sole_id,
             sole_objects=objects,
+            names=names,
         )
         self.answer(ReadHistory, found, **expected)
         if self.phase is ReportingBlocker:
-            self.answer(WaitBehind, Done(), refresh=running)
+            self.answer(WaitBehind, Done(), refresh=running, names=self.run.names)
         return self
 
     def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":

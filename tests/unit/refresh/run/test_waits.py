@@ -192,6 +192,33 @@ def test_a_throttled_read_waits_as_long_as_power_bi_asks_for() -> None:
     assert (run.seconds, run.run.calls.failures) == (77, 0)
 
 
+def test_a_throttle_without_a_time_backs_off() -> None:
+    """Waits grow, and it is no outage: the request ends with its own deadline only."""
+    run, waits = Incarnation().claimed(), list[float]()
+    for _ in range(60):
+        run.answer(ReadHistory, Throttled(error="HTTP 430"))
+        waits.append(run.seconds)
+        run.wait()
+    assert waits[:5] == [5, 10, 20, 40, 60]
+    assert set(waits[4:]) == {60}
+    assert run.phase is Looking
+    assert run.run.calls.failing_since is None
+    assert run.history().run.calls.failures == 0
+
+
+def test_waits_for_a_throttled_post_grow_too() -> None:
+    """Although the history can be read between two of them."""
+    run, waits = Incarnation().closed(), list[float]()
+    for _ in range(60):
+        run.posted(Throttled(error="HTTP 430")).reopened()
+        waits.append(run.seconds)
+        run.wait().history().wait().permitted()
+    assert waits[:5] == [5, 10, 20, 40, 60]
+    assert set(waits[4:]) == {60}
+    run.posted(Accepted(refresh_id="r"))
+    assert run.run.posts.failures == 0
+
+
 def test_a_state_without_an_estimate_is_read() -> None:
     """A state that older code stored waits as that did."""
     run = posted(HOURS).reads("Unknown")

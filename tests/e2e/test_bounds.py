@@ -1,0 +1,294 @@
+"""Everything has a bound: a full queue, long lists, large requests, and a service that answers what no service should.
+
+Times are compared with an undisturbed run of the same app, so that a slow machine makes neither pass nor fail.
+"""
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from tests.e2e import hostile_power_bi as hostile
+from tests.e2e.hostile_power_bi import HostilePowerBi, Script, serving_hostile
+from tests.e2e.test_stalls import compared, measured
+from tests.e2e.world import FAST, LONG, WORKSPACE, World
+from tests.unit.outbound.hostile import serving, silent
+
+pytestmark = pytest.mark.usefixtures("local")
+
+MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
+"""Resident memory of the process, which is the app and the devhost with the whole state of its engine."""
+DRIPPING_MODELS, LONG_HISTORIES = 8, 30
+PATCHED = """
+import importlib.util, sys
+sys.path.insert(0, {root!r})
+from refresh.queue import room
+room.MAX_RUNS = {runs}
+spec = importlib.util.spec_from_file_location("app_under_test", {root!r} + "/function_app.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+app = module.app
+"""
+
+Json = dict[str, Any]
+Record = Callable[[str, object], None]
+
+
+@contextmanager
+def hosted(state: Path, power_bi: str, app: Path = ROOT, **settings: str) -> Iterator[tuple[World, Devhost]]:
+    """An app of the test's own."""
+    env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **settings}
+    with Devhost(app, state, "--key", KEY, "--exact-timers", env=env) as host:
+        yield World(host.base, power_bi), host
+
+
+def peak_megabytes(host: Devhost) -> float:
+    """The most memory that the process had at any time. Skips where that cannot be read."""
+    if sys.platform != "linux":
+        pytest.skip("the memory of another process is read from /proc")
+    lines = Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+# ---- a full queue ----
+
+
+def test_a_start_that_finds_the_queue_full_is_told_to_wait(tmp_path: Path) -> None:
+    """429 with Retry-After, and nothing started. There is room again when one has left; a repeat is no new request."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
+    (app / "function_app.py").write_text(PATCHED.format(root=str(ROOT), runs=3), encoding="utf-8")
+    with serve(PowerBiService()) as service, hosted(tmp_path / "state", service.base_url, app) as (world, _):
+        model, other = world.model(seconds=LONG), world.model()
+        keyed = world.ask(model, share=False, idempotencyKey="first")
+        last = [world.ask(model, share=False) for _ in range(2)][-1]
+        world.queue_when(model, lambda queue: queue["waiting"] == 3)
+        refused = world.start(model, share=False)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "QueueFull")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert len(world.listing(datasetId=model).json()["refreshes"]) == 3
+        assert world.ask(model, share=False, idempotencyKey="first")["id"] == keyed["id"]
+        assert world.start(other).status_code == 202
+        assert requests.delete(last["cancelUri"], timeout=30).status_code == 202
+        world.queue_when(model, lambda queue: queue["waiting"] == 2)
+        until(lambda: world.start(model, share=False).status_code == 202, 30)
+
+
+# ---- lists ----
+
+
+def whole_list(world: World, **filters: str) -> list[list[Json]]:
+    """The pages of a list."""
+    pages: list[list[Json]] = []
+    continuation: str | None = ""
+    while continuation is not None:
+        page = world.listing(continuation=continuation, **filters).json()
+        pages.append(page["refreshes"])
+        continuation = page["continuation"]
+    return pages
+
+
+def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
+    """Of 230 requests for three models, with and without keys: each on one page, the newest 50 on the first."""
+    with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, _):
+        models = [world.model(seconds=0.2) for _ in range(3)]
+        ids = []
+        for number in range(230):
+            key = {"idempotencyKey": f"key {number}"} if number % 2 else {}
+            ids.append(world.ask(models[number % 3], **key)["id"])
+        pages = whole_list(world)
+        assert [len(page) for page in pages] == [50, 50, 50, 50, 30]
+        # one after the other: two are asked for in the same millisecond at most
+        listed = [row["id"] for page in pages for row in page]
+        asked = [row["requestedAt"] for page in pages for row in page]
+        assert asked == sorted(asked, reverse=True)
+        assert set(listed[:50]) == set(ids[-50:])
+        assert sorted(listed) == sorted(ids)
+        (first, second) = whole_list(world, datasetId=models[0])
+        assert [row["id"] for row in first + second] == ids[::3][::-1]
+        (recent,) = whole_list(world, datasetId=models[0], since=first[9]["requestedAt"])
+        assert [row["id"] for row in recent] == ids[::3][:-11:-1]
+        continuation = world.listing().json()["continuation"]
+        for forged in (continuation[:-1], continuation[:20] + "A" + continuation[21:], "AAAA", "x" * 3000):
+            assert world.listing(continuation=forged).status_code == 400
+        for stale in ({"datasetId": models[0]}, {"status": "Completed"}, {"since": asked[-1]}):
+            refused = world.listing(continuation=continuation, **stale)
+            assert (refused.status_code, refused.json()["error"]["target"]) == (400, "continuation")
+
+
+# ---- large requests ----
+
+
+def large_scope(name: str, characters: int) -> Json:
+    """A thousand tables, with names of that length."""
+    return {"objects": [{"table": f"{name} {number:04} ".ljust(characters, "x")} for number in range(1000)]}
+
+
+@pytest.mark.timeout(900)
+def test_large_requests_have_their_outcome_in_time(tmp_path: Path, record_property: Record) -> None:
+    """A hundred callers of one model with bodies of 60 KB and keys, and thirty of another with tables of their own."""
+    with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, host):
+        one, other = world.model(seconds=0.5), world.model(seconds=0.5)
+        idle = peak_megabytes(host)
+        bodies: list[tuple[str, Json]] = [
+            (one, {"idempotencyKey": f"key {number}", "refresh": large_scope("Table", 45)}) for number in range(100)
+        ]
+        bodies += [(other, {"refresh": large_scope(f"Model {number}", 0)}) for number in range(30)]
+        assert 59_000 < len(json.dumps(bodies[0][1])) < 64_000
+        began = time.monotonic()
+        with ThreadPoolExecutor(16) as pool:
+            started = list(pool.map(lambda each: world.ask(each[0], timeoutMinutes=10, **each[1]), bodies))
+        ends = [world.follow(each["statusUri"], 800).body for each in started]
+        record_property("measured", f"bounds: 130 large requests had ended after {time.monotonic() - began:.0f} s")
+        assert Counter(end["status"] for end in ends) == {"Completed": 130}
+        peak = peak_megabytes(host)
+        record_property("measured", f"bounds: {peak:.0f} MB at most, {idle:.0f} MB before")
+        assert peak < MEGABYTES_OF_A_LOAD
+
+
+# ---- what stalls ----
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[tuple[World, Devhost, HostilePowerBi]]:
+    """An app, and a Power BI service of which models can be made hostile."""
+    with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url) as (world, host):
+        yield world, host, power_bi
+
+
+def make_hostile(world: World, power_bi: HostilePowerBi, script: Callable[[], Script | None], count: int) -> list[str]:
+    """Models of which each call is answered by a script, with a request for each."""
+    models = [world.model() for _ in range(count)]
+    power_bi.scripts.update(dict.fromkeys(models, script))
+    for model in models:
+        world.ask(model)
+    until(lambda: all(power_bi.calls.get(model) for model in models), 90)
+    return models
+
+
+DRIPS = {
+    "a body": hostile.OK + b"Content-Length: 100000\r\n\r\n",
+    "headers": hostile.OK + b"X-Long: ",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 100000\r\n\r\n",
+    "chunks": hostile.OK + b"Transfer-Encoding: chunked\r\n\r\n",
+}
+
+
+def test_models_whose_power_bi_drips_are_not_felt_by_others(
+    estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
+) -> None:
+    """Eight of them, in each way in which an answer can drip."""
+    world, _, power_bi = estate
+    before = measured(world)
+    heads = [*DRIPS.values()]
+    make_hostile(world, power_bi, lambda: hostile.dripping(heads[len(power_bi.calls) % len(heads)]), DRIPPING_MODELS)
+    compared(before, measured(world), record_property)
+
+
+@pytest.mark.parametrize("start_times", [True, False])
+def test_long_histories_are_not_felt_by_others(
+    estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, *, start_times: bool
+) -> None:
+    """Thirty models whose history has 20,000 rows, of which no more is parsed than the service keeps."""
+    world, host, power_bi = estate
+    before = measured(world)
+    answer = hostile.sending(hostile.long_history(start_times=start_times))
+    # a refresh that never shows in the history, so that it is read as often as it can be
+    make_hostile(world, power_bi, lambda: answer, LONG_HISTORIES)
+    compared(before, measured(world), record_property)
+    assert peak_megabytes(host) < MEGABYTES_OF_A_LOAD
+
+
+def test_all_stalls_together_are_not_felt_by_others(
+    estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
+) -> None:
+    """A hundred silent receivers, eight models that drip and thirty with long histories, at the same time."""
+    world, _, power_bi = estate
+    before = measured(world)
+    with serving(silent) as server:
+        model = world.model(seconds=0.5)
+        port = urlsplit(server.url).port
+
+        def call_back(number: int) -> None:
+            uri = f"http://127.0.0.1:{port}/callback/{number}?sig=x"
+            assert world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri}).ok
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(call_back, range(100)))
+        drip, answer = hostile.dripping(DRIPS["a body"]), hostile.sending(hostile.long_history())
+        make_hostile(world, power_bi, lambda: drip, DRIPPING_MODELS)
+        make_hostile(world, power_bi, lambda: answer, LONG_HISTORIES)
+        until(lambda: len(server.peers) >= 16, 90)
+        compared(before, measured(world), record_property)
+
+
+# ---- hostile answers ----
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hostile_answers_break_nothing(
+    estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, seed: int
+) -> None:
+    """No 5xx, each request ends, with an outcome that is true, and memory stays small.
+
+    Two of three answers of Power BI are hostile, and all of a receiver but each fourth.
+    """
+    world, host, power_bi = estate
+    chance = random.Random(seed)  # noqa: S311 - the same answers each time
+    models = [world.model(seconds=0.5) for _ in range(10)]
+
+    def script() -> Script | None:
+        return hostile.hostile_answer(chance) if chance.random() < 0.66 else None
+
+    power_bi.scripts.update(dict.fromkeys(models, script))
+    receiver = world.model()
+    power_bi.scripts[receiver] = lambda: hostile.hostile_answer(chance) if chance.random() < 0.75 else None
+    uri = f"{power_bi.base_url}/datasets/{receiver}/callback"
+    answers: Counter[int] = Counter()
+    started = []
+    for number in range(40):
+        refresh = {"refresh": {"type": "Full"}} if number % 2 else {}
+        asked = {"workspaceId": WORKSPACE, "datasetId": models[number % 10], "timeoutMinutes": 1.5, **refresh}
+        answer = world.post({**asked, "retries": number % 3, "callBackUri": uri})
+        answers[answer.status_code] += 1
+        started.append(answer.json())
+    left, end = {each["statusUri"] for each in started}, time.monotonic() + 240
+    ends: dict[str, Json] = {}
+    while left and time.monotonic() < end:
+        for status_uri in [*left]:
+            answer = requests.get(status_uri, timeout=30)
+            answers[answer.status_code] += 1
+            if answer.status_code != 202:
+                left.discard(status_uri)
+                ends[status_uri] = answer.json()
+        check = {"workspaceId": WORKSPACE, "datasetId": chance.choice(models)}
+        answers[requests.post(f"{world.app}/api/check", json=check, timeout=60).status_code] += 1
+        answers[world.listing().status_code] += 1
+        answers[world.queue(chance.choice(models)).status_code] += 1
+    record_property("measured", f"bounds: hostile calls {sum(power_bi.calls.values())}, answers {dict(answers)}")
+    record_property("measured", f"bounds: ends {dict(Counter(each['status'] for each in ends.values()))}")
+    assert sum(power_bi.calls.values()) > 50
+    assert left == set()
+    assert set(answers) <= {200, 202, 424}
+    for each in ends.values():
+        states = {entry["requestId"]: entry["state"] for entry in world.truth(each["datasetId"])["refreshes"]}
+        if each["status"] == "Completed":
+            assert states[each["refreshId"]] == "Completed"
+    peak = peak_megabytes(host)
+    record_property("measured", f"bounds: {peak:.0f} MB at most beside hostile answers")
+    assert peak < MEGABYTES_OF_HOSTILITY

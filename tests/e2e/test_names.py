@@ -1,0 +1,24 @@
+"""The names of model and workspace, as people see them over HTTP; a name that cannot be read is in no one's way."""
+
+from tests.e2e.test_check import check
+from tests.e2e.world import LONG, World
+
+
+def test_names_stand_beside_the_ids(world: World) -> None:
+    """In status, list, queue and check, while the refresh goes on and at its end."""
+    model = world.model(name="Sales \u202e2026", seconds=LONG)
+    uri = world.start(model).json()["statusUri"]
+    status = world.until(uri, lambda told: told["status"] == "Refreshing")
+    (row,) = world.listing(datasetId=model).json()["refreshes"]
+    queue = world.queue(model).json()
+    for shown in (status, row, queue, check(world, model).json()):
+        assert shown["modelName"] == "Sales 2026"
+        assert shown["workspaceName"].startswith("Workspace ")
+    world.end(model)
+    assert world.follow(uri).body["modelName"] == "Sales 2026"
+
+
+def test_a_failure_names_the_model(world: World) -> None:
+    """In its first words, where a mail or a pipeline's output shows them."""
+    ended = world.refreshed(world.model(name="Sales 2026", outcome="Failed")).body
+    assert ended["error"]["message"].startswith(f"Semantic model Sales 2026 in workspace {ended['workspaceName']}: ")

@@ -1,0 +1,55 @@
+"""A queue keeps the names that its last run read, for its requests and its next runs."""
+
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import ExternalRefresh
+from refresh.queue.operations import Close, WaitBehind
+from tests.unit.refresh.queue.queues import LOOK, Desk
+
+BOTH = ModelNames(model="Sales", workspace="Finance")
+
+
+def named(desk: Desk, names: ModelNames = BOTH) -> None:
+    """The run of request `a` closes, and brings these names."""
+    desk.do(Close(at=desk.at, holder=desk.holder("a-r1"), permit=1, look=LOOK, names=names))
+
+
+def test_every_answer_to_a_request_has_the_names() -> None:
+    """While it waits, when it leaves, and with its outcome."""
+    desk = Desk()
+    assert desk.enrolled("a").names == ModelNames()
+    desk.enrolled("b")
+    desk.enrolled("c")
+    assert desk.claimed("a-r1").names == ModelNames()
+    named(desk)
+    assert desk.enrolled("a").names == BOTH
+    assert desk.left("b").names == BOTH
+    assert desk.left("b").names == BOTH, "repeated"
+    desk.record("a-r1")
+    desk.finish("a-r1")
+    assert desk.ended("a").names == BOTH
+
+
+def test_the_next_run_knows_them() -> None:
+    """Also where one of them could not be read again."""
+    desk = Desk()
+    desk.enrolled("a")
+    assert desk.claim("a-r1")
+    desk.do(WaitBehind(at=desk.at, holder=desk.holder("a-r1"), refresh=ExternalRefresh(refresh_id="x"), names=BOTH))
+    named(desk, ModelNames(model="Sales 2"))
+    desk.record("a-r1")
+    desk.enrolled("b")
+    desk.finish("a-r1")
+    assert desk.claimed("b-r1").names == ModelNames(model="Sales 2", workspace="Finance")
+
+
+def test_names_keep_no_queue_alive() -> None:
+    """A queue in which nothing waits is deleted."""
+    desk = Desk()
+    desk.enrolled("a")
+    assert desk.claim("a-r1")
+    named(desk)
+    desk.record("a-r1")
+    desk.finish("a-r1")
+    desk.ended("a")
+    desk.later(hours=25).tidy()
+    assert desk.stored is None

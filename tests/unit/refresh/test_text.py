@@ -1,0 +1,34 @@
+"""Texts of others are shown in one line, without what hides, turns or breaks a text, and without secrets."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refresh.text import clean, cut
+
+UNFIT = "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+
+
+@pytest.mark.parametrize("character", [*UNFIT, "\x00", "\x1b", "\x7f", "\x85", "\x9b", "\ud800", "\u00a0", "\r\n"])
+def test_what_hides_turns_or_breaks_a_text_is_taken_out(character: str) -> None:
+    """Marks of direction, of zero width, of a byte order; controls, halves of characters, ends of lines."""
+    assert clean(f"Sales{character} total{character}") == "Sales total"
+    assert clean(f"{character}Sales{character}") == "Sales"
+
+
+def test_a_word_stays_whole() -> None:
+    """A mark of zero width stands within it."""
+    assert clean("Umsatz\u00adzahlen \u200bof Fi\ufeffnance") == "Umsatzzahlen of Finance"
+
+
+@given(st.text(), st.integers(2, 50))
+def test_any_text_is_fit_to_be_shown(text: str, limit: int) -> None:
+    """Whatever it holds: one line, within the limit, and the same when it is cleaned again."""
+    shown = cut(text, limit)
+    assert len(shown) <= limit
+    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in shown)
+    assert not set(shown) & set(UNFIT)
+    assert clean(shown) == shown
+    shown.encode()

@@ -1,0 +1,111 @@
+"""Which URIs a start hands out: the one that cancels only to the caller that began the request."""
+
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from durable.engine import Engine
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestState
+from refresh.request.stored import StoredRequest
+from refresh.scope.scope import Scope
+from refresh.settings import Settings
+from tests.unit.durable.engine_server import binding
+from triggers import accepted, auth
+from triggers.accepted import uris_of
+from triggers.auth import same, starter_of
+
+ENGINE = Engine(binding("http://127.0.0.1:1/"))
+FACTORY, OTHER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-8000-00000000000b"
+URL = "http://127.0.0.1:7071/api/refreshes"
+
+
+def call(url: str = URL, params: dict[str, str] | None = None, **headers: str) -> func.HttpRequest:
+    """A call with these headers (`_` for `-`)."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return func.HttpRequest("POST", url, headers=named, params=params, body=b"{}")
+
+
+def signed_in(principal: str) -> func.HttpRequest:
+    """A call that the platform's sign-in has let through."""
+    return call(x_ms_client_principal_id=principal, x_ms_client_principal_idp="aad")
+
+
+def request_of(starter: func.HttpRequest) -> StoredRequest:
+    """A request that this call began."""
+    state = RequestState(
+        spec=RequestSpec(dataset_id="d", scope=Scope(workspace_id="w")),
+        token="",
+        read_token="read-token",
+        cancel_token="cancel-token",
+        requested_at="2026-03-31T12:00:00.000Z",
+        starter=starter_of(starter, ENGINE.secret),
+    )
+    return StoredRequest(id="a", engine_status="Running", state=state)
+
+
+@pytest.fixture
+def entra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers sign in."""
+    settings = Settings(auth_mode="entra")
+    monkeypatch.setattr(auth, "current_settings", lambda: settings)
+
+
+def uris(starter: func.HttpRequest, caller: func.HttpRequest) -> dict[str, str]:
+    """What a caller gets of a request that another call began."""
+    return uris_of(caller, ENGINE, request_of(starter))
+
+
+WITH_KEY = call(x_functions_key="one")
+
+
+@pytest.mark.parametrize("caller", [WITH_KEY, call(f"{URL}?code=one", {"code": "one"})])
+def test_the_same_key_gets_all(caller: func.HttpRequest) -> None:
+    """In the header or in the address."""
+    given = uris(WITH_KEY, caller)
+    assert given["cancelUri"] == f"{URL}/a?token=cancel-token"
+    assert given["statusUri"] == given["statusQueryGetUri"] == f"{URL}/a?token=read-token"
+
+
+@pytest.mark.parametrize("caller", [call(x_functions_key="two"), call(), call(x_functions_key=""), signed_in(FACTORY)])
+def test_another_key_or_none_gets_no_cancel_uri(caller: func.HttpRequest) -> None:
+    """Nor do headers of a sign-in that is off."""
+    assert list(uris(WITH_KEY, caller)) == ["statusUri", "statusQueryGetUri"]
+
+
+def test_without_keys_at_all_callers_are_one() -> None:
+    """As on a machine of development, where the host checks none."""
+    assert "cancelUri" in uris(call(), call())
+
+
+@pytest.mark.usefixtures("entra")
+@pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
+def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
+    """Whatever key it sends, too."""
+    assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
+
+
+def test_what_is_kept_of_a_caller_is_a_digest() -> None:
+    """With the app's secret: neither key nor principal can be found from it."""
+    digest = starter_of(WITH_KEY, b"secret")
+    assert "one" not in digest
+    assert len(digest) == 16
+    assert digest != starter_of(WITH_KEY, b"another secret")
+    assert starter_of(call(), b"secret") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "equal"), [("a", "a", True), ("a", "b", False), (None, "a", False), ("ü", "ü", True)]
+)
+def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> None:
+    """Also those that no header could hold."""
+    assert same(given, expected) is equal
+
+
+def test_management_uris_are_given_out_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They carry a key to all instances of the app."""
+    assert not any("durabletask" in uri or "management" in uri for uri in uris(WITH_KEY, WITH_KEY).values())
+    exposing: Any = Settings(expose_management_uris=True)
+    monkeypatch.setattr(accepted, "current_settings", lambda: exposing)
+    assert "instances/a" in uris(WITH_KEY, WITH_KEY)["statusQueryGetUri"]

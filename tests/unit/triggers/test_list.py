@@ -1,0 +1,194 @@
+"""Pages of the list: newest first over all pages, whatever the order of the engine and its times of creation."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from durable.codec import encode
+from durable.instance import Instance
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestState
+from refresh.request.values import BadRequestError
+from refresh.scope.scope import Scope
+from refresh.times import instant, parse_time
+from triggers import http_list
+from triggers.http_list import Filters, requests_before
+from triggers.list_pages import LIFETIME, PAGE_REQUESTS, Place, decode_continuation, encode_continuation
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+MODEL = "22222222-aaaa-bbbb-cccc-000000000001"
+ALL = Filters(None, None, frozenset())
+SECRET = b"secret"
+
+
+@dataclass
+class Engine:
+    """The list of an engine, in an order that means nothing."""
+
+    instances: list[Instance]
+    read: int = 0
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def list_all(self, prefix: str, **query: Any) -> Any:
+        """Instances created in a period, in no order."""
+        self.asked.append(query)
+        since, until = query["since"], query["until"]
+        for instance in random.Random(len(self.asked)).sample(self.instances, len(self.instances)):  # noqa: S311
+            created = parse_time(instance.created)
+            assert created is not None
+            fits = instance.id.startswith(prefix) and since <= created and (until is None or created <= until)
+            if fits and (not query["statuses"] or instance.status in query["statuses"]):
+                self.read += 1
+                yield instance
+
+
+def request(number: int, asked: datetime, created: datetime | None = None, **more: Any) -> Instance:
+    """A request, as the engine lists it; created when it was asked for, or later."""
+    spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
+    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(asked))
+    # the engine shows whole seconds
+    born = instant((created or asked).replace(microsecond=0))
+    more = {"status": "Running", **more}
+    return Instance(
+        id=f"{MODEL.replace('-', '')}-{number:05}", name="refresh_request", input=encode(state), created=born, **more
+    )
+
+
+def pages(engine: Engine, filters: Filters = ALL, now: datetime = NOW) -> list[list[str]]:
+    """The ids of each page, followed to the end."""
+    found, before = [], None
+    while True:
+        page, before = asyncio.run(requests_before(engine, filters, before, now))  # type: ignore[arg-type]
+        found.append([listed.request.id for listed in page])
+        if before is None:
+            return found
+
+
+def newest_first(instances: Iterable[Instance]) -> list[str]:
+    """The ids by the time that was asked at."""
+    return [each.id for each in sorted(instances, key=lambda each: (each.input["requested_at"], each.id), reverse=True)]
+
+
+def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
+    """Requests of some time, of which each continued as new until some time later."""
+    chance = random.Random(seed)  # noqa: S311 - the same estate each time
+    found = []
+    for number in range(count):
+        asked = NOW - over * chance.random()
+        lived = min(timedelta(minutes=chance.expovariate(1 / 60)), LIFETIME, NOW - asked)
+        found.append(request(number, asked, asked + lived * chance.random()))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("over", [timedelta(minutes=1), timedelta(hours=9), timedelta(days=3), timedelta(days=400)])
+def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
+    """Of 230 requests page 1 has the newest 50, and each request is on one page."""
+    instances = estate(230, seed, over)
+    found = pages(Engine(instances))
+    assert [len(page) for page in found] == [50, 50, 50, 50, 30]
+    assert [name for page in found for name in page] == newest_first(instances)
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE_REQUESTS, PAGE_REQUESTS + 1])
+def test_the_last_page_says_so(count: int) -> None:
+    """However many there are."""
+    instances = estate(count, 1, timedelta(days=2))
+    assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
+    assert len(pages(Engine(instances))) == max(1, -(-count // PAGE_REQUESTS))
+
+
+def test_requests_of_the_same_time_are_on_one_page_each() -> None:
+    """A burst, of which a page ends in the middle."""
+    instances = [request(number, NOW) for number in range(3 * PAGE_REQUESTS)]
+    assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
+
+
+def test_one_that_outlived_its_deadline_is_on_a_page() -> None:
+    """The app was stopped for a month; then it continued as new once more."""
+    old = request(999, NOW - timedelta(days=30), NOW)
+    instances = [*estate(120, 1, timedelta(days=20)), old]
+    found = [name for page in pages(Engine(instances)) for name in page]
+    assert sorted(found) == sorted(each.id for each in instances)
+    found.remove(old.id)
+    assert found == newest_first(instances[:-1])
+
+
+def test_since_is_the_time_that_was_asked_at() -> None:
+    """Not the engine's, which is later."""
+    since = NOW - timedelta(hours=5)
+    instances = [request(number, NOW - timedelta(hours=number), NOW) for number in range(10)]
+    engine = Engine(instances)
+    (page,) = pages(engine, Filters(None, since, frozenset()))
+    assert page == newest_first(instances)[:6]
+    assert min(query["since"] for query in engine.asked) == since - timedelta(minutes=1)
+
+
+def test_a_status_that_goes_on_is_asked_of_the_engine() -> None:
+    """What has ended, most of what there is, is not read."""
+    instances = [request(number, NOW, status="Completed" if number % 10 else "Running") for number in range(100)]
+    engine = Engine(instances)
+    (page,) = pages(engine, Filters(None, None, frozenset({"queued"})))
+    assert (len(page), engine.read) == (10, 10)
+
+
+@pytest.mark.parametrize("read", [1, 50])
+def test_what_is_read_has_a_bound(monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    """Beyond it there is what is certain by then; if that is nothing, the caller is asked for one model."""
+    monkeypatch.setattr(http_list, "MAX_ROWS", read)
+    old = [request(number, NOW - timedelta(hours=3)) for number in range(100)]
+    new = [request(number, NOW) for number in range(100, 120)]
+    if read == 1:
+        with pytest.raises(BadRequestError) as problem:
+            pages(Engine(old + new))
+        assert problem.value.target == "datasetId"
+    else:
+        page, going_on = asyncio.run(http_list.requests_before(Engine(old + new), ALL, None, NOW))  # type: ignore[arg-type]
+        assert [listed.request.id for listed in page] == newest_first(new)
+        assert going_on == Place(instant(NOW - timedelta(hours=1)))
+
+
+def test_a_page_reads_no_more_than_it_needs() -> None:
+    """The first one of ten thousand reads those of an hour."""
+    instances = [request(number, NOW - timedelta(minutes=number)) for number in range(10_000)]
+    engine = Engine(instances)
+    asyncio.run(http_list.requests_before(engine, ALL, None, NOW))  # type: ignore[arg-type]
+    assert engine.read < 65
+
+
+CONTINUATION = encode_continuation(Place(instant(NOW), f"{MODEL}-1"), ALL.text, SECRET)
+
+
+def test_a_continuation_is_read_again() -> None:
+    """In a URL it needs no escape."""
+    assert decode_continuation(CONTINUATION, ALL.text, SECRET) == Place(instant(NOW), f"{MODEL}-1")
+    assert CONTINUATION.replace("-", "").replace("_", "").isalnum()
+
+
+@pytest.mark.parametrize(
+    "continuation",
+    ["a", "AAAA", CONTINUATION[:-1], CONTINUATION + "A", CONTINUATION + "=", CONTINUATION[:9] + "!" + CONTINUATION[9:],
+     "B" + CONTINUATION[1:], CONTINUATION.lower(), "ä", "\ud800", "x" * 5000,
+     encode_continuation(Place("yesterday", "x"), ALL.text, SECRET)],
+)  # fmt: skip
+def test_a_forged_continuation_is_refused(continuation: str) -> None:
+    """Whatever it is made of."""
+    with pytest.raises(BadRequestError) as problem:
+        decode_continuation(continuation, ALL.text, SECRET)
+    assert problem.value.target == "continuation"
+
+
+@pytest.mark.parametrize(
+    ("filters", "secret"),
+    [(Filters(MODEL, None, frozenset()), SECRET), (Filters(None, NOW, frozenset()), SECRET),
+     (Filters(None, None, frozenset({"failed"})), SECRET), (ALL, b"another")],
+)  # fmt: skip
+def test_a_continuation_belongs_to_its_list(filters: Filters, secret: bytes) -> None:
+    """With other filters, or after the app's key was changed, it is stale."""
+    with pytest.raises(BadRequestError):
+        decode_continuation(CONTINUATION, filters.text, secret)
