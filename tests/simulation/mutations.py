@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from activities import callback, model, orchestrations, post
 from durable import requests
@@ -33,6 +33,7 @@ from refresh.run.transitions import ended, reopening
 from refresh.times import instant
 from triggers import http_start, looks
 
+T = TypeVar("T")
 Patch = tuple[Any, str, Any]
 MUTATIONS: dict[str, Callable[[], list[Patch]]] = {}
 
@@ -386,7 +387,7 @@ def tokens_follow_from_nothing() -> list[Patch]:
 def a_look_is_kept_for_ever() -> list[Patch]:
     """A status is answered from a cache that never expires."""
 
-    class KeptForEver(looks.Looks[Any]):
+    class KeptForEver(looks.Looks[T]):
         def __init__(self, clock: Callable[[], float] = time.monotonic, **_: object) -> None:
             super().__init__(clock, 1e9)
 
