@@ -70,7 +70,6 @@ _LIST = re.compile(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value
 _SEPARATOR = re.compile(r"\s*,\s*")
 
 
-
 def json_of(body: bytes) -> object:
     """The JSON in a body; None if there is none that can be read, or it has more than MAX_VALUES values."""
     if sum(map(body.count, VALUE_MARKS)) > MAX_VALUES:
