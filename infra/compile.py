@@ -60,22 +60,23 @@ def compiler() -> str | None:
 
 
 def compiled(program: str) -> Json:
-    """The ARM template. Raises CompilationFailed for an error, and for a warning as well."""
-    outputs = {}
-    for file, command in (("main.bicep", "build"), ("main.bicepparam", "build-params")):
-        done = _run(program, command, file)
-        if done.returncode or done.stderr.strip():
-            raise CompilationFailed(f"{program} {command} {file}:\n{done.stderr.strip() or done.stdout.strip()}")
-        outputs[file] = done.stdout
-    template: Json = json.loads(outputs["main.bicep"])
+    """The ARM template. Raises CompilationFailed for an error, and for a warning as well.
+
+    One run of the compiler: for the parameters of azd it compiles the template that they belong to, too.
+    """
+    done = subprocess.run(  # noqa: S603  the program is the compiler of the machine
+        [program, "build-params", str(INFRA / "main.bicepparam"), "--stdout"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or done.stderr.strip():
+        raise CompilationFailed(
+            f"{program} build-params main.bicepparam:\n{done.stderr.strip() or done.stdout.strip()}"
+        )
+    template: Json = json.loads(json.loads(done.stdout)["templateJson"])
     template["metadata"] = {**template.get("metadata", {}), "sources": sources_hash()}
     return template
-
-
-def _run(program: str, command: str, file: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  the program is the compiler of the machine
-        [program, command, str(INFRA / file), "--stdout"], capture_output=True, text=True, check=False
-    )
 
 
 def main(arguments: list[str]) -> int:

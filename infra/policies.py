@@ -23,8 +23,11 @@ from pathlib import Path
 from typing import Any
 
 INFRA = Path(__file__).resolve().parent
-TOOL = INFRA.parent / ".dev" / "tools" / "checkov"
-"""Where infra/tools.py installs checkov, in an environment of its own: it needs older packages than the project."""
+if str(INFRA.parent) not in sys.path:
+    sys.path.insert(0, str(INFRA.parent))
+
+from infra import tools  # noqa: E402  the path of the project is needed first
+
 EXCEPTION = re.compile(r"//\s*checkov:skip=(\w+):\s*(\S.*)")
 Json = dict[str, Any]
 
@@ -34,10 +37,10 @@ class PoliciesFailed(Exception):  # noqa: N818
 
 
 def program() -> str | None:
-    """The path of checkov on this machine; None if it is not installed."""
-    return shutil.which("checkov", path=os.pathsep.join(map(str, (TOOL / "bin", TOOL / "Scripts")))) or shutil.which(
-        "checkov"
-    )
+    """The path of checkov: the one of infra/tools.py, or one on the PATH; None if it is not installed."""
+    folder = tools.CHECKOV.installed()
+    own = os.pathsep.join(str(folder / name) for name in ("bin", "Scripts")) if folder else ""
+    return (own and shutil.which("checkov", path=own)) or shutil.which("checkov")
 
 
 def modules(template: Json, name: str = "main") -> Iterator[tuple[str, Json]]:

@@ -4,8 +4,9 @@
 * checkov, the policies (infra/policies.py), into an environment of its own: it needs older packages than the project.
 * Microsoft's parser and type checker of KQL (tests/kql/check.js). Needs npm.
 
-Both go into `.dev/tools`, at the versions given here; what is there already stays. The Bicep compiler is not among
-them: no registry has it (`az bicep install`).
+Both go into `.dev/tools`, at the versions given here; what is there already stays. `dev.py test` calls this before the
+tests. What cannot be installed, for example without a network, is named with the reason, and the tests that need it
+skip. The Bicep compiler is not among them: no registry has it (`az bicep install`).
 """
 
 from __future__ import annotations
@@ -14,46 +15,86 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent / ".dev" / "tools"
-CHECKOV = "checkov==3.3.30"
-KUSTO = "@kusto/language-service-next@12.4.1"
+SECONDS = 240
+"""For each tool, as long as a test run waits for one at most."""
+STAMP = "version.txt"
+"""Written last: a folder without it is from an installation that was broken off."""
 
 
-def install(name: str, version: str, commands: list[list[str]]) -> None:
-    """Runs the commands, unless the tool is there at this version. Raises CalledProcessError."""
-    stamp = TOOLS / name / "version.txt"
-    if stamp.is_file() and stamp.read_text("utf-8") == version:
-        return
-    for command in commands:
-        subprocess.run(command, check=True)  # noqa: S603
-    stamp.write_text(version, "utf-8")
-    print(f"Installed {version}")
+class InstallationFailed(Exception):  # noqa: N818
+    """A tool could not be installed; the message says why."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """`commands`: what installs the version into a folder. Raises InstallationFailed if that is not possible here."""
+
+    name: str
+    version: str
+    commands: Callable[[Path, str], list[list[str]]]
+
+    @property
+    def folder(self) -> Path:
+        """Where the tool is, whether it is installed or not."""
+        return TOOLS / self.name
+
+    def installed(self) -> Path | None:
+        """The folder of the tool; None if it is not installed at this version."""
+        stamp = self.folder / STAMP
+        return self.folder if stamp.is_file() and stamp.read_text("utf-8") == self.version else None
+
+    def install(self) -> None:
+        """Installs the tool, unless it is there. Raises InstallationFailed."""
+        if self.installed():
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for command in self.commands(self.folder, self.version):
+            try:
+                done = subprocess.run(  # noqa: S603
+                    command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS
+                )
+            except (OSError, subprocess.TimeoutExpired) as problem:
+                raise InstallationFailed(str(problem)) from None
+            if done.returncode:
+                raise InstallationFailed((done.stderr.strip() or done.stdout.strip())[-500:])
+        (self.folder / STAMP).write_text(self.version, "utf-8")
+
+
+def _into_an_environment(folder: Path, version: str) -> list[list[str]]:
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", version]
+    return [[sys.executable, "-m", "venv", str(folder)], install]
+
+
+def _with_npm(folder: Path, version: str) -> list[list[str]]:
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        raise InstallationFailed("it needs node and npm, which are not installed")
+    quiet = ("--no-save", "--no-audit", "--no-fund", "--silent", "--fetch-retries", "1")
+    return [[npm, "install", "--prefix", str(folder), *quiet, version]]
+
+
+CHECKOV = Tool("checkov", "checkov==3.3.30", _into_an_environment)
+KUSTO = Tool("kusto", "@kusto/language-service-next@12.4.1", _with_npm)
 
 
 def main() -> int:
     """0, or 1 if a tool could not be installed."""
     code = 0
-    folder = TOOLS / "checkov"
-    if not folder.is_dir():
-        venv.create(folder, with_pip=True)
-    python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    npm = shutil.which("npm")
-    todo = [("checkov", CHECKOV, [[python, "-m", "pip", "install", "--quiet", CHECKOV]])]
-    if npm is None:
-        print("npm is not installed: the queries are not checked by Microsoft's parser.", file=sys.stderr)
-        code = 1
-    else:
-        (TOOLS / "kusto").mkdir(parents=True, exist_ok=True)
-        options = ["--no-save", "--no-audit", "--no-fund", "--silent"]
-        todo.append(("kusto", KUSTO, [[npm, "install", "--prefix", str(TOOLS / "kusto"), *options, KUSTO]]))
-    for name, version, commands in todo:
+    for tool in (CHECKOV, KUSTO):
+        if tool.installed():
+            continue
         try:
-            install(name, version, commands)
-        except subprocess.CalledProcessError as problem:
-            print(f"{version} could not be installed: {problem}", file=sys.stderr)
+            print(f"Installing {tool.version} ...", flush=True)
+            tool.install()
+        except InstallationFailed as problem:
+            print(f"{tool.version} could not be installed: {problem}", file=sys.stderr)
             code = 1
     return code
 

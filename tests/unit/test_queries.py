@@ -278,8 +278,8 @@ def test_queries_name_only_documented_events() -> None:
 def checked() -> dict[str, Row]:
     """What Microsoft's language service says of each query."""
     node = shutil.which("node")
-    folder = tools.TOOLS / "kusto"
-    if node is None or not (folder / "node_modules").is_dir():
+    folder = tools.KUSTO.installed()
+    if node is None or folder is None:
         pytest.skip("the language service of KQL is not installed: python3 infra/tools.py (needs npm)")
     texts = {f"alerts/{name}": query_text("alerts", name) for name in ALERTS}
     texts |= {f"workbook/{name}": query_text("workbook", name) for name in CHARTS}

@@ -21,6 +21,23 @@ def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert "=== tests: pytest\n--- tests: passed in 2.0 s\n" in shown
 
 
+def test_what_the_other_checks_do_not_need_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tests that need it are skipped, with the reason; it is said that it is missing."""
+    clock = itertools.count(step=2).__next__
+    todo = [Step("tools", ["tools"], needed=False), Step("tests", ["pytest"])]
+    results = run_steps(todo, lambda command: 1 if command == ["tools"] else 0, lambda: float(clock()))
+    assert [result.code for result in results] == [0, 0]
+    assert "--- tools: not complete" in capsys.readouterr().out
+
+
+def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
+    """Not for the fast checks, which a developer waits for."""
+    names = [step.name for step in steps(fast=False)]
+    assert names.index("tools") < names.index("tests")
+    assert not any(step.needed for step in steps(fast=False) if step.name == "tools")
+    assert "tools" not in [step.name for step in steps(fast=True)]
+
+
 def test_summary_names_what_failed() -> None:
     """In its last line."""
     assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
