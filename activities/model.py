@@ -12,7 +12,8 @@ from power_bi.errors import Facts, PowerBiError, Throttled
 from power_bi.errors import Refused as RefusedByPowerBi
 from power_bi.service import configured_client
 from refresh.events import Event
-from refresh.history.adoption import candidates, covers
+from refresh.failure.catalogue import ModelNames
+from refresh.history.adoption import candidates, covers, same_kind
 from refresh.history.look import Look, LostWindow
 from refresh.history.rows import RefreshRow
 from refresh.run import orders
@@ -46,6 +47,15 @@ class Model:
             )
         return cls(workspace_id, dataset_id, configured_client())
 
+    @property
+    def known_names(self) -> ModelNames:
+        """The names of the model and its workspace that this process knows, without a call."""
+        return self.client.known_names(self.workspace_id, self.dataset_id)
+
+    def names(self) -> ModelNames:
+        """The same after a call for each name that was never asked for. Raises nothing: names are best effort."""
+        return self.client.names(self.workspace_id, self.dataset_id)
+
     def history(self) -> History:
         """The newest refreshes of the model."""
         return self.client.history(self.workspace_id, self.dataset_id)
@@ -56,15 +66,21 @@ class Model:
 
     def adoptable(
         self, history: History, look: Look, scope: Scope, *, lost: LostWindow | None = None, known: str | None = None
-    ) -> RefreshRow | None:
-        """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`."""
+    ) -> tuple[RefreshRow | None, list[RefreshRow]]:
+        """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`.
+
+        And, if there is none, those that may be ours and are not shown to satisfy it, read by their ids.
+        """
+        unproven = []
         for row, ours in candidates(history.rows, look, scope.refresh, lost):
             if scope.refresh is None:
-                return row
+                return row, []
             details = self.by_id(row.request_id)
             if details is not None and covers(details, scope.refresh, ours=ours, known=known):
-                return row
-        return None
+                return row, []
+            if details is not None and ours and same_kind(details, scope.refresh):
+                unproven.append(details)
+        return None, unproven
 
 
 async def on_power_bi(
@@ -79,17 +95,25 @@ async def on_power_bi(
     except PoolBusyError:
         return orders.Unavailable(error="Too many calls to Power BI wait for an answer.")
     except PowerBiError as error:
-        ids = {"datasetId": order.dataset_id, "workspaceId": order.workspace_id, **about}
         facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
-        event = Event("power_bi.error", logging.WARNING, **ids, **facts, error=error.message)
+        event = Event("power_bi.error", logging.WARNING, **ids_of(order), **about, **facts, error=error.message)
         log.log(event.level, event.line())
-        return trouble(error, order.dataset_id)
+        return trouble(error, order)
 
 
-def trouble(error: PowerBiError, dataset_id: str) -> orders.Throttled | orders.Unavailable | orders.Refused:
+def ids_of(model: orders.ModelRef) -> dict[str, object]:
+    """What a log line says of the model."""
+    return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id, "modelName": _known_names(model).model}
+
+
+def _known_names(model: orders.ModelRef) -> ModelNames:
+    return configured_client().known_names(UUID(model.workspace_id), UUID(model.dataset_id))
+
+
+def trouble(error: PowerBiError, model: orders.ModelRef) -> orders.Throttled | orders.Unavailable | orders.Refused:
     """The answer that tells of an error of Power BI."""
     if isinstance(error, Throttled):
         return orders.Throttled(seconds=error.retry_after_seconds, error=error.message)
     if isinstance(error, RefusedByPowerBi):
-        return orders.Refused(failure=error.failure(dataset_id))
+        return orders.Refused(failure=error.failure(model.dataset_id, _known_names(model)))
     return orders.Unavailable(error=error.message)

@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from activities.model import Model, on_power_bi, trouble
+from activities.model import Model, ids_of, on_power_bi, trouble
 from durable import waits
 from durable.codec import decode, encode
 from durable.engine import Engine
@@ -25,6 +25,7 @@ from refresh.run import orders
 from refresh.scope.body import refresh_body
 from refresh.times import instant
 
+ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
 """What the service's clock, told in whole seconds, and the way to it can add to the start of a refresh."""
 
@@ -72,18 +73,22 @@ async def _result(engine: Engine, asked: orders.PostRefresh, execution: str) -> 
     if holder.execution != execution:
         window = LostWindow(since=adoption.service_clock(asked.look, holder.permit_taken_at or ""))
         return orders.AnswerLost(error="Another execution started it.", window=window)
+    if await engine.first_alive(holder.members) is None:
+        # all of them ended while the permit was on its way
+        await _return_permit(engine, asked, execution)
+        return orders.Unwanted(requests=tuple(holder.members))
     posted = await on_power_bi(asked.model, lambda model: _post(model, asked, looked), about)
     if not isinstance(posted, Started):
         return posted
     facts = {"refreshId": posted.refresh_id, "powerBiRequestId": posted.power_bi_request_id}
-    log.info(Event("refresh.accepted", **_ids(asked.model), **about, **facts).line())
+    log.info(Event("refresh.accepted", **ids_of(asked.model), **about, **facts).line())
     return orders.Accepted(refresh_id=posted.refresh_id)
 
 
 def _last_look(model: Model, asked: orders.PostRefresh) -> Clock | orders.Appeared | orders.Blocked:
     """The service's clock, if nothing is new that makes the POST superfluous or certain to be refused."""
     history = model.history()
-    found = model.adoptable(history, asked.look, asked.scope)
+    found, _ = model.adoptable(history, asked.look, asked.scope)
     if found:
         return orders.Appeared(refresh_id=found.request_id)
     if any(row.state == "running" for row in adoption.new_rows(history.rows, asked.look)):
@@ -97,14 +102,19 @@ async def _take_permit(engine: Engine, asked: orders.PostRefresh, execution: str
     A permit that does not show in time is given back, so that a late one is known to have posted nothing.
     """
     dataset_id = asked.model.dataset_id
-    identity: dict[str, Any] = {"holder": asked.holder, "permit": asked.permit, "execution": execution}
-    await engine.tell_queue(dataset_id, TakePermit(at=instant(clock.now()), **identity))
+    operation = TakePermit(at=instant(clock.now()), holder=asked.holder, permit=asked.permit, execution=execution)
+    await engine.tell_queue(dataset_id, operation)
     async for _ in waits.pauses(waits.ACTIVITY_SECONDS):
         run = (await engine.read_queue(dataset_id)).permitted(asked.holder, asked.permit)
         if run is None or run.execution is not None:
             return run
-    await engine.tell_queue(dataset_id, ReturnPermit(at=instant(clock.now()), **identity))
+    await _return_permit(engine, asked, execution)
     return None
+
+
+async def _return_permit(engine: Engine, asked: orders.PostRefresh, execution: str) -> None:
+    operation = ReturnPermit(at=instant(clock.now()), holder=asked.holder, permit=asked.permit, execution=execution)
+    await engine.tell_queue(asked.model.dataset_id, operation)
 
 
 def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | orders.PostAnswer:
@@ -117,9 +127,9 @@ def _post(model: Model, asked: orders.PostRefresh, service: Clock) -> Started | 
     except AnswerLost as error:
         # if it was accepted, then before we gave up
         window = LostWindow(since=instant(sent), until=instant(service.now() + STAMP_MARGIN))
-        return orders.AnswerLost(error=error.message, window=window)
+        return orders.AnswerLost(error=error.message, window=window, accepted=error.http_status == ACCEPTED)
     except PowerBiError as error:
-        return trouble(error, asked.model.dataset_id)
+        return trouble(error, asked.model)
 
 
 @bp.activity_trigger(input_name="order")
@@ -130,13 +140,9 @@ async def cancel_refresh(order: Any) -> Any:
     accepted = await on_power_bi(asked.model, lambda model: _cancel(model, asked), about)
     if not isinstance(accepted, bool):
         return encode(accepted)
-    log.info(Event("refresh.cancel_requested", **_ids(asked.model), **about, accepted=accepted).line())
+    log.info(Event("refresh.cancel_requested", **ids_of(asked.model), **about, accepted=accepted).line())
     return encode(orders.CancelAccepted() if accepted else orders.AlreadyEnded())
 
 
 def _cancel(model: Model, asked: orders.CancelRefresh) -> bool:
     return model.client.cancel(model.workspace_id, model.dataset_id, asked.refresh_id)
-
-
-def _ids(model: orders.ModelRef) -> dict[str, object]:
-    return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id}

@@ -14,7 +14,8 @@ from durable.codec import decode, encode
 from power_bi.client import History
 from power_bi.errors import PowerBiError, Refused
 from refresh import clock
-from refresh.failure.service_error import ServiceError
+from refresh.failure.catalogue import ModelNames
+from refresh.failure.service_error import ServiceError, explained
 from refresh.history import adoption
 from refresh.history.look import Look
 from refresh.history.outcome import judge
@@ -43,13 +44,15 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
     service_time = history.service_time or read_at
     running = adoption.blocker(history.rows, service_time)
     look = adoption.look_at(history.rows, service_time, read_at)
-    found, changed_since = None, False
+    found: RefreshRow | None = None
+    unproven: list[RefreshRow] = []
+    changed_since = False
     if asked.look is None:
         # also behind a row that never ends the run may post
         durations = _durations(model, history, asked.scope.refresh, idle=running is None)
         look = changed(look, durations=durations)
     else:
-        found = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
+        found, unproven = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
         changed_since = bool(adoption.new_rows(history.rows, asked.look))
     return orders.HistoryRead(
         look=look,
@@ -57,6 +60,10 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
         adoptable=found.request_id if found else None,
         durations=estimate.of_blocker(history.rows, running) if running else (),
         changed=changed_since,
+        sole=unproven[0].request_id if len(unproven) == 1 else None,
+        sole_objects=adoption.digest_of(unproven[0].objects) if len(unproven) == 1 else None,
+        # last, because a name may take seconds, and only if all else is known
+        names=model.names(),
     )
 
 
@@ -87,7 +94,7 @@ async def read_refresh(order: Any) -> Any:
 def _refresh(model: Model, asked: orders.ReadRefresh, read_at: datetime) -> orders.RefreshRead | orders.RefreshAbsent:
     row = model.by_id(asked.refresh_id) if asked.enhanced else None
     if row is not None:
-        return _read(_explained(model, row), asked)
+        return _read(_explained(model, row), asked, model.known_names)
     history = model.history()
     row = _listed(history, asked.refresh_id)
     if row is None and not asked.enhanced:
@@ -96,13 +103,13 @@ def _refresh(model: Model, asked: orders.ReadRefresh, read_at: datetime) -> orde
         return orders.RefreshAbsent(
             read_at=instant(read_at), rolled_over=_rolled_over(history, read_at, asked.posted_at)
         )
-    return _read(row, asked)
+    return _read(row, asked, model.known_names)
 
 
-def _read(row: RefreshRow, asked: orders.ReadRefresh) -> orders.RefreshRead:
+def _read(row: RefreshRow, asked: orders.ReadRefresh, names: ModelNames) -> orders.RefreshRead:
     return orders.RefreshRead(
         began_at=iso(row.start),
-        outcome=judge(row, asked.model.dataset_id),
+        outcome=judge(row, asked.model.dataset_id, names),
         progress=progress(row.objects),
         objects=adoption.digest_of(row.objects),
     )
@@ -123,8 +130,7 @@ def _explained(model: Model, row: RefreshRow) -> RefreshRow:
         return row
     if listed is None or listed.error is None:
         return row
-    table, partition = listed.error.table or known.table, listed.error.partition or known.partition
-    return replace(row, error=replace(listed.error, table=table, partition=partition))
+    return replace(row, error=explained(known, listed.error))
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:

@@ -101,7 +101,7 @@ def _turn(
             # the engine lost an episode whose messages had gone out: the request has left and does not know it
             return (yield from _leave(context, state, answer.reason)), state
         case Unknown() | Taken():
-            return outcome_of_fault(spec, "another incarnation of this request has ended"), state
+            return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
         case QueueFull():
             return (yield from _wait_for_room(context, state, answer)), state
         case _:
@@ -184,7 +184,7 @@ def _back_off(
     facts = {"runId": state.failed.run_id if state.failed else None, "attempt": state.attempt, "code": code}
     note(context, Event("request.backing_off", **_about(context, state), **facts, until=instant(until)))
     if (yield from _cancelled_until(context, until)):
-        return outcome_while_backing_off(state.spec, code), state
+        return outcome_while_backing_off(state.spec, code, state.standing.names), state
     return None, state.next_attempt()
 
 
@@ -196,9 +196,9 @@ def _wait_for_room(
     context.set_custom_status(encode(Standing(last_read_error="Too many requests wait for this model.")))
     note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
     if (yield from _cancelled_until(context, min(until, max(state.deadline, now(context))))):
-        return outcome_after_leaving(state.spec, Left(reason="Cancelled"))
+        return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
     if until >= state.deadline:
-        return outcome_after_leaving(state.spec, Left(reason="TimedOut"))
+        return outcome_after_leaving(state.spec, Left(reason="TimedOut", names=state.standing.names))
     return None
 
 
@@ -228,7 +228,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
         case Unknown() | Taken():
             if isinstance(answer, Unknown):
                 yield from _start(context, state, answer.next)
-            return outcome_after_leaving(spec, Left(reason=reason))
+            return outcome_after_leaving(spec, Left(reason=reason, names=state.standing.names))
         case _:
             assert_never(answer)
 
@@ -261,7 +261,7 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
                 return False
             case Throttled() | Unavailable() | Broke():
                 pause = backoff(attempt, state.limits)
-                if isinstance(answer, Throttled):
+                if isinstance(answer, Throttled) and answer.seconds is not None:
                     pause = max(pause, min(answer.seconds, state.limits.outage))
                 if attempt < CANCEL_TRIES:
                     yield from sleep(context, pause)
@@ -271,13 +271,20 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
 
 
 def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: RequestOutcome) -> Steps[object]:
-    outcome = replace(outcome, ended_at=outcome.ended_at or instant(now(context)))
+    names_known = outcome.names.also(state.standing.names)
+    outcome = replace(
+        outcome,
+        ended_at=outcome.ended_at or instant(now(context)),
+        model_name=names_known.model,
+        workspace_name=names_known.workspace,
+    )
     # kept by the engine with the episode that sends the messages: a failed orchestration shows the last one it kept
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}
     shared = {"sharedWith": outcome.shared_with, "servedBy": outcome.served_by, "error": outcome.error}
-    note(context, Event("request.ended", level, **_about(context, state), **facts, **shared))
+    about = {**_about(context, state), "modelName": outcome.model_name}
+    note(context, Event("request.ended", level, **about, **facts, **shared))
     if state.callbacks:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
     if outcome.status != "Completed":
@@ -288,4 +295,4 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
 def _about(context: df.DurableOrchestrationContext, state: RequestState) -> dict[str, object]:
     spec = state.spec
     ids = {"requestId": context.instance_id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
-    return {**ids, "caller": spec.caller}
+    return {**ids, "modelName": state.standing.model_name, "caller": spec.caller}

@@ -88,5 +88,6 @@ def _about(run: RunState) -> dict[str, object]:
         "incarnation": run.incarnation,
         "datasetId": run.dataset_id,
         "workspaceId": run.scope.workspace_id if run.scope else None,
+        "modelName": run.names.model,
         "refreshId": run.refresh_id,
     }

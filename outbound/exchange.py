@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import certifi
 from multidict import CIMultiDict
+from yarl import URL
 
 from outbound import deadline
 from refresh.settings import is_loopback
@@ -109,6 +110,8 @@ def exchange(request: Outgoing, limits: Limits) -> Received:
         raise NotSentError("DeadlinePassed")
     if not all(text.isascii() and text.isprintable() for header in request.headers.items() for text in header):
         raise NotSentError("InvalidHeader")
+    if not (request.url.isascii() and request.url.isprintable() and " " not in request.url):
+        raise NotSentError("InvalidUrl")
     return _run(_exchange(request, limits, seconds))
 
 
@@ -174,7 +177,8 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
             ) as session,
             session.request(
                 request.method,
-                request.url,
+                # as it is: a signed URL holds for the very characters that were signed
+                URL(request.url, encoded=True),
                 # a stream, of which aiohttp sends piece by piece; its length is known
                 data=None if request.body is None else io.BytesIO(request.body),
                 # not to be compressed: a small body could unpack to any size

@@ -1,7 +1,8 @@
 """Reading Power BI's answers: ids and clocks from headers, errors from bodies of every shape that has been seen.
 
 The reference documents success only. Error bodies come as `{"error": {"code", "message"}}`, the same with
-`pbi.error` and no message, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`, as HTML, and empty.
+`pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`,
+as HTML, and empty.
 """
 
 import json
@@ -10,33 +11,54 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from power_bi.errors import AnswerLost, Facts, PowerBiError, RefreshInProgress, Refused, ServiceUnavailable, Throttled
+from refresh.failure.causes import cause_of
+from refresh.failure.service_error import ServiceError
+from refresh.failure.service_error import error_of as cause_among
+from refresh.failure.structure import errors_in
 from refresh.ids import parse_guid
-from refresh.text import cut
+from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
+MOST_EVIDENCE = 8000
+"""Characters of an error body in which its meaning is looked for."""
 
 _IN_PROGRESS = re.compile(
     r"(?i)already[\s-]+(executing|running|in[\s-]+progress|being|refreshing|started|processing)"
     r"|(another|a|other)\s+(dataset\s+|model\s+)?refresh\b.{0,40}\b(executing|running|in\s+progress)"
     r"|RefreshInProgress|AlreadyInProgress"
 )
+_DAILY_LIMIT = re.compile(r"(?i)requests in last 24 hours|24 hours exceeded|daily (refresh )?limit")
+_THROTTLED = re.compile(
+    # codes of an overloaded capacity come with any status, words only where they say so plainly
+    r"(?i)\b(FabricThrottled|CapacityLimitExceeded|TooManyRequests\w*|RequestBlocked|RequestThrottled"
+    r"|Request Throttled)\b"
+    r"|\bcapacity\b.{0,60}\b(has exceeded its limits?|is overloaded)"
+    r"|hit a compute or API rate limit|exceeded the amount of requests allowed"
+)
+_THROTTLE_STATUSES = (429, 430)
 _SIGNS = {
     code: re.compile(f"(?i){signs}")
     for code, signs in {
         "TokenRejected": r"TokenExpired|token has expired",
-        "DailyLimitReached": r"requests in last 24 hours|24 hours exceeded|daily (refresh )?limit",
+        "DailyLimitReached": _DAILY_LIMIT.pattern.removeprefix("(?i)"),
         "CapacityNotActive": r"CapacityNotActive|capacity is (paused|not active|suspended)",
         "ApiNotAccessible": r"API is not accessible for application|NotAllowedByTenantAdminSwitch",
+        "LicenseRequired": r"NotLicensed|Licen[sc]eRequired|\b(not licen[sc]ed|no (valid )?licen[sc]e"
+        r"|licen[sc]e is required)",
+        "PersonalWorkspace": r"personal workspace|\bMy workspace\b",
+        "OwnerLostAccess": r"\bowner\b.{0,60}\b(no longer has|does not have|has no|lost)\b.{0,30} access",
         "ModelNotRefreshable": r"only be called on a Model-based|DirectQuery",
         "NotifyOptionRefused": r"Invalid NotifyOption",
-        "CapacityRequired": r"shared capacity|(dedicated|premium) capacity|requires? premium|only .{0,40}premium",
     }.items()
 }
+_CAPACITY_REQUIRED = re.compile(
+    r"(?i)shared capacity|(dedicated|premium|embedded|fabric) capacity|requires? premium|only .{0,40}premium"
+)
 _ON_SERVER_ERROR = ("CapacityNotActive",)
 _BY_STATUS = {401: "NotAuthorized", 403: "NotAuthorized", 404: "ModelNotFound", 415: "ModelNotRefreshable"}
+_PAGE = re.compile(rb"(?i)\s{0,200}(\xef\xbb\xbf)?\s{0,200}<(!doctype|html|head|body|\?xml|script|title|h1|div|p)\b")
 
 MAX_VALUES = 500_000
 """Of a JSON text, which take some 50 MB when it is read. A model with thousands of partitions has some ten thousand."""
@@ -46,7 +68,6 @@ _DECODER = json.JSONDecoder()
 _LIST = re.compile(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
 _SEPARATOR = re.compile(r"\s*,\s*")
 
-Json = dict[str, Any]
 
 
 def json_of(body: bytes) -> object:
@@ -57,6 +78,11 @@ def json_of(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is a page, which proxies and gateways answer with and the API never does."""
+    return _PAGE.match(body[:600]) is not None
 
 
 def rows_in(body: bytes, most: int) -> list[object] | None:
@@ -83,60 +109,82 @@ def rows_in(body: bytes, most: int) -> list[object] | None:
     return listed[:most] if isinstance(listed, list) else None
 
 
-def said_in(body: bytes) -> tuple[str | None, str | None]:
-    """Code and text of an error body, cleaned and cut; both None if it says nothing."""
+def service_error_in(body: bytes) -> tuple[ServiceError, str]:
+    """The error in a body, empty if it says nothing; and all that it says, codes included, to be recognised by."""
     value = json_of(body)
-    if not isinstance(value, dict):
-        # HTML of a gateway: its words without its markup
-        words = re.sub(r"(?is)<(style|script)\b.*?</\1>|<[^>]*>", " ", body[:4_000].decode(errors="replace"))
-        return None, cut(words, 300) or None
-    nested = value.get("error")
-    inner: Json = nested if isinstance(nested, dict) else {}
-    pbi_error = inner.get("pbi.error")
-    code = _first(inner.get("code"), pbi_error.get("code") if isinstance(pbi_error, dict) else None)
-    code = code or _first(value.get("errorCode"), value.get("code"), nested)
-    text = _first(inner.get("message"), value.get("message"), value.get("Message"), value.get("error_description"))
-    return cut(code, 80) if code else None, cut(text, 300) if text else None
+    if not isinstance(value, dict | list):
+        text = cut(_words_of_page(body), 300) or None
+        return ServiceError(text=text), text or ""
+    findings = errors_in(value)
+    evidence = " ".join(f"{one.code or ''} {one.text or ''} {one.signs}" for one in findings)
+    return cause_among(findings) or ServiceError(), clean(evidence[:MOST_EVIDENCE])
+
+
+def _words_of_page(body: bytes) -> str:
+    """The words of a page without its markup; its title only once."""
+    page = body[:8_000].decode(errors="replace")
+    page = re.sub(
+        r"(?is)<(style|script)\b[^<]{0,4000}(?:<(?!/\1)[^<]{0,4000}){0,50}</\1>|<!--[^>]{0,2000}-->", " ", page
+    )
+    title = re.search(r"(?i)<title>([^<]{1,200})</title>", page)
+    words = clean(re.sub(r"<[^>]{0,2000}>", " ", page))
+    heading = clean(title[1]) if title else ""
+    rest = words.removeprefix(heading).strip()
+    return rest if heading and heading in rest else words
 
 
 def facts_of(status: int, headers: Mapping[str, str], body: bytes) -> Facts:
     """What an answer tells that is not a success."""
-    code, text = said_in(body)
-    wait = retry_after(headers, text)
+    error, evidence = service_error_in(body)
     return Facts(
         http_status=status,
-        service_code=code,
-        service_message=text,
+        service_code=error.code,
+        service_message=error.text,
+        table=error.table,
+        partition=error.partition,
         power_bi_request_id=request_id(headers),
-        retry_after_seconds=wait,
+        retry_after_seconds=retry_after(headers, error.text),
+        evidence=evidence,
+        page=is_page(body) or "html" in headers.get("Content-Type", "").lower(),
     )
 
 
-def error_of(facts: Facts, method: str) -> PowerBiError:
-    """The error that the answer to a call means.
+def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiError:
+    """The error that the answer to a call means. `enhanced`: the call asked for options that need a capacity.
 
-    What the text says goes before the status: permission failures are spread over 401, 403 and 404, and the daily
-    limit's status is documented nowhere.
+    What the text says goes before the status: permission failures are spread over 401, 403 and 404, an overloaded
+    capacity answers with 400, 403, 429 and 430, and the daily limit's status is documented nowhere.
     """
     status = facts.http_status or 0
-    said = f"{facts.service_code or ''} {facts.service_message or ''}"
-    if status in (400, 409) and _IN_PROGRESS.search(said):
+    evidence = facts.evidence or f"{facts.service_code or ''} {facts.service_message or ''}"
+    if status in (400, 409) and _IN_PROGRESS.search(evidence):
         return RefreshInProgress(facts)
-    # the words of a gateway's page prove little, those of a throttle only that the limit is the daily one
-    telling = {429: ("DailyLimitReached",)}.get(status, _ON_SERVER_ERROR if status >= 500 else tuple(_SIGNS))
-    for code in telling:
-        if _SIGNS[code].search(said):
+    if status in _THROTTLE_STATUSES or (status >= 400 and not facts.page and _THROTTLED.search(evidence)):
+        return Refused(facts, "DailyLimitReached") if _DAILY_LIMIT.search(evidence) else Throttled(facts)
+    # the words of a gateway's page prove little
+    for code in _ON_SERVER_ERROR if status >= 500 else () if facts.page else tuple(_SIGNS):
+        if _SIGNS[code].search(evidence):
             return Refused(facts, code)
-    if status == 429:
-        return Throttled(facts)
     if status >= 500 or status == 408 or 200 <= status < 300:
         # a gateway gives up on a POST that the service behind it may well have accepted
         return AnswerLost(facts) if method == "POST" else ServiceUnavailable(facts)
+    if facts.page:
+        return Refused(facts, "UnexpectedAnswer")
     if status == 409 and method == "POST":
         return RefreshInProgress(facts)
-    if status == 400 and method == "POST":
-        return Refused(facts, "InvalidRefreshRequest")
+    if method == "POST" and status in (400, 422):
+        return Refused(facts, _refused_start(facts, evidence, enhanced))
+    if method == "POST" and enhanced and status == 403 and _CAPACITY_REQUIRED.search(evidence):
+        return Refused(facts, "CapacityRequired")
     return Refused(facts, _BY_STATUS.get(status, "UnexpectedAnswer"))
+
+
+def _refused_start(facts: Facts, evidence: str, enhanced: bool) -> str:
+    """Why a start was refused as a bad request: the options, or what would have made the refresh fail."""
+    cause = cause_of(facts.service_code, facts.service_message)
+    if cause:
+        return cause.code
+    return "CapacityRequired" if enhanced and _CAPACITY_REQUIRED.search(evidence) else "InvalidRefreshRequest"
 
 
 def refresh_id_of(headers: Mapping[str, str]) -> str | None:
@@ -178,7 +226,3 @@ def _http_date(value: str | None) -> datetime | None:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-def _first(*values: object) -> str | None:
-    return next((value for value in values if isinstance(value, str) and value.strip()), None)

@@ -8,7 +8,7 @@ import msgspec
 from power_bi.client import PowerBiClient
 from power_bi.errors import PowerBiError
 from refresh.clock import now
-from refresh.failure.catalogue import Failure, failure
+from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.adoption import blocker
 from refresh.history.rows import RefreshRow
 from refresh.times import iso
@@ -23,17 +23,21 @@ Json = dict[str, Any]
 
 
 def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> Json:
-    """`ok`; `error` as `failure` builds it, if there is one; `checks`, each `passed`, `failed` or
-    `unknown`; `lastRefresh` and `running`, the newest refresh and the one that keeps the model busy, or None.
+    """`ok`; `error` as `failure` builds it, if there is one; `checks`, each `passed`, `failed` or `unknown`.
+
+    `lastRefresh` and `running`: the newest refresh, and the one that keeps the model busy. `modelName` and
+    `workspaceName`: as far as they could be read. Each of these may be None.
     """
     try:
         history = client.history(workspace_id, dataset_id)
     except PowerBiError as error:
         of_token = error.code in OF_THE_TOKEN
         checks = ("passed", "failed", "unknown") if of_token else ("passed", "passed", "failed")
-        return _result(error.failure(str(dataset_id)), *checks)
+        names = client.known_names(workspace_id, dataset_id)
+        return {**_result(error.failure(str(dataset_id), names), *checks), **names.facts}
     last, running = next(iter(history.rows), None), blocker(history.rows, history.service_time or now())
-    found = _result(None, "passed", "passed", "passed")
+    names = client.names(workspace_id, dataset_id)
+    found = {**_result(None, "passed", "passed", "passed"), **names.facts}
     return {**found, "lastRefresh": _shown(last), "running": _shown(running)}
 
 
@@ -56,6 +60,7 @@ def _result(error: Failure | None, workspace: str, token: str, history: str) -> 
         "lastRefresh": None,
         "running": None,
         "notChecked": NOT_CHECKED,
+        **ModelNames().facts,
     }
 
 

@@ -1,4 +1,4 @@
-"""The four calls of Power BI's REST API that a refresh needs. One attempt each: waiting is the business of timers.
+"""The calls of Power BI's REST API that a refresh needs. One attempt each: timers wait, not this client.
 
 Always the `/groups/` form, the only one that app identities may use. Every method raises the errors of
 `power_bi.errors` and no others for what the network or the service do. Facts: Microsoft's reference of
@@ -14,8 +14,10 @@ from outbound.exchange import Limits, Transport
 from power_bi import answers
 from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
+from power_bi.names import Names
 from power_bi.throttle import Throttle
 from power_bi.wire import LIMITS, Answer, Wire
+from refresh.failure.catalogue import ModelNames
 from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
@@ -54,6 +56,19 @@ class PowerBiClient:
     def __init__(self, api_url: str, credential: TokenSource, *, transport: Transport | None = None) -> None:
         self._wire = Wire(api_url, credential, transport)
         self._throttle = Throttle()
+        self._names = Names(self._wire, self._throttle)
+
+    def names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
+        """The names of the model and its workspace, as far as they can be read. Never raises for Power BI or the
+        network.
+
+        Read once per process; at most a few seconds at the first call for a model, none at the others.
+        """
+        return self._names.of(workspace_id, dataset_id)
+
+    def known_names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
+        """The same without a call: empty until `names` has read them."""
+        return self._names.known(workspace_id, dataset_id)
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
         """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
@@ -67,7 +82,7 @@ class PowerBiClient:
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
-        """Asks for a refresh. `body` as `refresh.scope.options.refresh_body` makes it; None is a standard refresh.
+        """Asks for a refresh. `body` as `refresh.scope.body.refresh_body` makes it; None is a standard refresh.
 
         Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
         """
@@ -93,7 +108,8 @@ class PowerBiClient:
             return parse_details(value, str(tail))
         error = answer.error()
         # how an unknown id or a kind that cannot be read by id is answered is documented nowhere: 404, or 400
-        if (answer.status, error.code) in ((404, "ModelNotFound"), (400, "UnexpectedAnswer")):
+        unknown = (answer.status, error.code) in ((404, "ModelNotFound"), (400, "UnexpectedAnswer"))
+        if unknown and not error.facts.page:
             return None
         raise error
 
@@ -126,9 +142,9 @@ class PowerBiClient:
         # typed ids: nothing a caller wrote is ever pasted into a path
         path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
         if method != "DELETE":
-            # a cancel is tried a few times only, and somebody waits for it
+            # a cancel is tried a few times only, and a caller waits for it
             self._throttle.check(str(dataset_id), operation)
         answer = self._wire.exchange(method, path, body, operation, str(dataset_id), limits=limits)
-        if answer.status == 429 and isinstance(error := answer.error(), Throttled):
+        if not answer.ok and isinstance(error := answer.error(), Throttled):
             self._throttle.keep(str(dataset_id), error)
         return answer

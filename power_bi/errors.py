@@ -6,7 +6,7 @@
     │   └── AnswerLost              may have been accepted: sent, then silence, a reset, or a 5xx on a POST
     └── BadAnswer                   Power BI answered, badly
         ├── ServiceUnavailable      5xx or nonsense where nothing was at stake
-        ├── Throttled               429: `retry_after_seconds` says how long
+        ├── Throttled               429, 430, or an overloaded capacity: `retry_after_seconds` says how long
         ├── RefreshInProgress       another refresh of the model is running; ours was not accepted
         └── Refused                 for good: `code` says why, a person has to act
 
@@ -14,12 +14,10 @@ Facts are attributes. `retryable` is data of the class: True if the same call ma
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from refresh.failure.catalogue import CATALOGUE, Failure, failure
+from refresh.failure.catalogue import CATALOGUE, Failure, ModelNames, failure
 from refresh.text import cut, joined
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,16 @@ class Facts:
     service_code: str | None = None
     """Power BI's own code, if it gave one."""
     service_message: str | None = None
-    """Power BI's own text, or what the network said."""
+    """Power BI's own sentence of the cause, or what the network said."""
+    table: str | None = None
+    partition: str | None = None
     power_bi_request_id: str | None = None
     """The header RequestId, which Microsoft's support asks for."""
     retry_after_seconds: float | None = None
+    evidence: str = ""
+    """All codes and texts of the answer, to recognise what it means. Never shown."""
+    page: bool = False
+    """The answer was an HTML page, which the API never sends."""
 
 
 class PowerBiError(Exception):
@@ -88,16 +92,20 @@ class PowerBiError(Exception):
         """How long the service asks us to wait, if it does."""
         return self.facts.retry_after_seconds
 
-    def failure(self, dataset_id: str | None = None) -> Failure:
+    def failure(self, dataset_id: str | None = None, names: ModelNames | None = None) -> Failure:
         """The error object for callers."""
         facts = self.facts
-        parts = (
-            f"HTTP {facts.http_status}" if facts.http_status else None,
-            facts.power_bi_request_id and f"RequestId {facts.power_bi_request_id}",
-            facts.service_code,
-            facts.service_message,
+        return failure(
+            self.code,
+            dataset_id or facts.dataset_id,
+            detail=facts.service_message,
+            service_code=facts.service_code,
+            table=facts.table,
+            partition=facts.partition,
+            http_status=facts.http_status,
+            power_bi_request_id=facts.power_bi_request_id,
+            names=names,
         )
-        return failure(self.code, dataset_id or facts.dataset_id, detail=joined(*parts) or None)
 
     def about(self, operation: str, dataset_id: str) -> "PowerBiError":
         """The same error, told of a call."""
@@ -125,15 +133,12 @@ class ServiceUnavailable(BadAnswer):
 
 
 class Throttled(BadAnswer):
-    """429. Waits of an hour are real."""
+    """429, 430, or an overloaded capacity under any status. Nothing was accepted. Waits of an hour are real.
+
+    `retry_after_seconds` is None where the service does not say how long: then waits grow from one try to the next.
+    """
 
     default_code = "Throttled"
-
-    @property
-    def retry_after_seconds(self) -> float:
-        """Seconds to wait before the next call: the header Retry-After, else the text, else a minute."""
-        seconds = self.facts.retry_after_seconds
-        return 60.0 if seconds is None else seconds
 
 
 class RefreshInProgress(BadAnswer):
@@ -143,7 +148,10 @@ class RefreshInProgress(BadAnswer):
 
 
 class Refused(BadAnswer):
-    """For good: `code` says why, and its entry in the catalogue what a person has to do."""
+    """Not to be repeated as it is: `code` says why, and its entry in the catalogue what a person has to do.
+
+    `failure` says whether a later request may succeed, as one does after a refusal because a gateway is offline.
+    """
 
     retryable = False
     default_code = "UnexpectedAnswer"

@@ -1,10 +1,12 @@
 """The Power BI service that the app settings name."""
 
 from functools import cache
+from uuid import UUID
 
 from power_bi.client import PowerBiClient
 from power_bi.clouds import CLOUDS
 from power_bi.credentials import TokenSource, token_source
+from refresh.failure.catalogue import ModelNames
 from refresh.settings import current_settings
 
 
@@ -13,6 +15,11 @@ def configured_client() -> PowerBiClient:
     """The client of this process, made at the first call. Raises SettingsError as `current_settings` does."""
     settings = current_settings()
     return PowerBiClient(settings.power_bi_api_url or CLOUDS[settings.power_bi_cloud].api_url, configured_tokens())
+
+
+def known_names(workspace_id: str, dataset_id: str) -> ModelNames:
+    """The names of a model and its workspace that this process knows, without a call. Both ids are GUIDs."""
+    return configured_client().known_names(UUID(workspace_id), UUID(dataset_id))
 
 
 @cache

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from power_bi.answers import said_in
+from power_bi.answers import service_error_in
 from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.text import cut
 
@@ -92,7 +92,9 @@ def _failed(answer: _LastAnswer, error: Exception, *, unreachable: bool) -> Powe
         # its body is not quoted: it may hold a token
         facts = Facts(operation="get a token", service_message=f"the answer holds no token, {kind}")
         return NotSent(facts, "SignInUnavailable")
-    facts = Facts(operation="get a token", http_status=answer.status, service_message=said_in(answer.body)[1])
+    facts = Facts(
+        operation="get a token", http_status=answer.status, service_message=service_error_in(answer.body)[0].text
+    )
     if answer.status in REFUSALS:
         return Refused(facts, "TokenUnavailable")
     return NotSent(facts, "SignInUnavailable")

@@ -34,6 +34,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    enhanced: bool = False
+    """The call asked for options that only an enhanced refresh has."""
 
     @property
     def ok(self) -> bool:
@@ -48,7 +50,7 @@ class Answer:
 
     def error(self) -> PowerBiError:
         """The error that the answer means."""
-        return answers.error_of(self.facts, self.method)
+        return answers.error_of(self.facts, self.method, enhanced=self.enhanced)
 
 
 class Wire:
@@ -113,7 +115,8 @@ class Wire:
         took = (time.monotonic() - began) * 1000
         request_id = answers.request_id(received.headers)
         log.debug("%s %s: HTTP %d in %.0f ms, RequestId %s", method, path, received.status, took, request_id)
-        answer = Answer(method, operation, dataset_id, received.status, received.headers, received.body)
+        enhanced = any(key != "notifyOption" for key in body or ())
+        answer = Answer(method, operation, dataset_id, received.status, received.headers, received.body, enhanced)
         # of an accepted change all that matters was in the headers
         if received.broken and not (answer.ok and method != "GET"):
             raise AnswerLost(Facts(service_message=f"{self._host}, {received.broken}", http_status=received.status))

@@ -46,7 +46,8 @@ async def http_check(req: func.HttpRequest) -> func.HttpResponse:
     allowed = settings.allows_workspace(workspace_id)
     result = await _checked(workspace_id, dataset_id) if allowed else not_allowed(dataset_id)
     ids = {"datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
-    log.info(Event("model.checked", **ids, code=result.get("error", {}).get("code")).line())
+    facts = {"modelName": result["modelName"], "code": result.get("error", {}).get("code")}
+    log.info(Event("model.checked", **ids, **facts).line())
     return answer({**result, **ids}, 200)
 
 

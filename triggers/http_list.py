@@ -17,6 +17,7 @@ from refresh.times import instant, parse_time, time_of
 from triggers.answers import answer
 from triggers.list_pages import Listed, Newest, Place, decode_continuation, encode_continuation, place_of, windows
 from triggers.looks import run_status
+from triggers.reports import names_of
 from triggers.routing import http_function
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
@@ -113,8 +114,9 @@ async def requests_before(
 async def _row(engine: Engine, request: StoredRequest) -> Json:
     standing = request.standing
     if request.outcome or standing.run_id is None or standing.position != 0:
-        return summary(request)
-    return summary(request, await run_status(engine, standing.run_id, standing.incarnation))
+        return summary(request, names=names_of(request))
+    run = await run_status(engine, standing.run_id, standing.incarnation)
+    return summary(request, run, names_of(request))
 
 
 def _filters(req: func.HttpRequest) -> Filters:

@@ -8,6 +8,8 @@ import msgspec
 
 from durable.engine import Engine
 from durable.requests import find_request
+from power_bi.service import known_names
+from refresh.failure.catalogue import ModelNames
 from refresh.ids import parse_guid
 from refresh.queue.state import Queue, Run
 from refresh.request.state import phase_of
@@ -26,7 +28,10 @@ bp = df.Blueprint()
 
 @http_function(bp, route="queues/{datasetId}", methods=["GET"])
 async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests."""
+    """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests.
+
+    `modelName` and `workspaceName` are null while no run has read them.
+    """
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
         return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
@@ -40,7 +45,15 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         status = msgspec.to_builtins(await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation))
         active |= {name: status.get(name) for name in OF_THE_RUN}
     waiting = sum(len(run.members) for run in queue.runs)
-    return answer({"datasetId": dataset_id, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)
+    ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
+    return answer({**ids, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)
+
+
+def _names(queue: Queue, dataset_id: str) -> ModelNames:
+    """The names as the last run read them, else as this process knows them."""
+    if not queue.runs:
+        return queue.names
+    return queue.names.also(known_names(queue.scope_of(queue.runs[0]).workspace_id, dataset_id))
 
 
 async def _run(engine: Engine, queue: Queue, run: Run, position: int, most: int) -> Json:

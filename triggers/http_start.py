@@ -33,7 +33,7 @@ from triggers.auth import principal_of, starter_of
 from triggers.callbacks import add_callback
 from triggers.looks import queue_of
 from triggers.reports import report_of, status_answer
-from triggers.routing import http_function
+from triggers.routing import RETRY_SECONDS, http_function
 from triggers.tokens import token
 
 LOOK_SECONDS = 1.0
@@ -127,7 +127,8 @@ async def _start(
     except EngineUnavailable as problem:
         event = Event("request.not_started", logging.ERROR, **ids, caller=spec.caller, error=str(problem))
         log.log(event.level, event.line())
-        return error(503, "NotStarted", "The request could not be stored; nothing has been started. Send it again.")
+        message = "The request could not be stored; nothing has been started. Send it again."
+        return error(503, "NotStarted", message, headers={"Retry-After": str(RETRY_SECONDS)})
     request = StoredRequest(id=request_id, engine_status="Pending", state=state)
     match begun:
         case Started():

@@ -7,8 +7,10 @@ import azure.functions as func
 
 from durable import names
 from durable.engine import Engine
+from power_bi.service import known_names
 from refresh import clock
 from refresh.events import Event
+from refresh.failure.catalogue import ModelNames
 from refresh.queue.operations import AskToLeave
 from refresh.reporting.status import Json, Live, StatusReport, live_by_queue, live_by_run, report
 from refresh.request.stored import StoredRequest
@@ -27,7 +29,12 @@ log = logging.getLogger(__name__)
 async def report_of(engine: Engine, request: StoredRequest) -> StatusReport:
     """The status of a request, as a caller gets it. Raises EngineUnavailable."""
     live = None if request.outcome else await _live(engine, request)
-    return report(request, clock.now(), live)
+    return report(request, clock.now(), live, names_of(request))
+
+
+def names_of(request: StoredRequest) -> ModelNames:
+    """The names of the model of a request that this process knows: no call to Power BI is made for them."""
+    return known_names(request.state.spec.scope.workspace_id, request.state.spec.dataset_id)
 
 
 async def _live(engine: Engine, request: StoredRequest) -> Live | None:

@@ -19,6 +19,7 @@ CLUSTER = "https://wabi-north-europe-d-primary-redirect.analysis.windows.net"
 
 _ID = GUID.pattern
 _PATH = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/datasets/({_ID})(/refreshes)?(?:/({_ID}))?/?")
+_WORKSPACE = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/?")
 _OF_MY_WORKSPACE = re.compile(r"(?i)/v1\.0/myorg/datasets(/.*)?")
 _ROUTES = {
     ("GET", False, False): "dataset",
@@ -50,8 +51,13 @@ def routed(request: Request, path: str) -> Call | None:
     return Call(route, workspace_id, dataset_id, refresh_id, request) if route else None
 
 
-def no_such_path(path: str) -> Response:
-    """What the other paths get; the routes of My workspace are closed to apps."""
+def other_path(request: Request, path: str) -> Response:
+    """What the other paths get: a workspace has a name, and the routes of My workspace are closed to apps."""
+    workspace = _WORKSPACE.fullmatch(path)
+    if workspace and request.method == "GET":
+        identity = workspace[1].lower()
+        body = {"id": identity, "isReadOnly": False, "isOnDedicatedCapacity": True, "name": f"Workspace {identity[:8]}"}
+        return json_response(200, body, "application/json; odata.metadata=minimal")
     return refusals.not_accessible() if _OF_MY_WORKSPACE.fullmatch(path) else refusals.not_found()
 
 
@@ -132,7 +138,7 @@ def _dataset(call: Call, knobs: Knobs) -> Response:
     body: Json = {
         "@odata.context": f"{_context(call)}#datasets/$entity",
         "id": call.dataset_id,
-        "name": f"Model {call.dataset_id[:8]}",
+        "name": knobs.name or f"Model {call.dataset_id[:8]}",
         "addRowsAPIEnabled": False,
         "configuredBy": "developer@contoso.com",
         "isRefreshable": True,

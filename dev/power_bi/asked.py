@@ -43,6 +43,7 @@ class Asked:
     retries: int = 0
     objects: tuple[Json, ...] = ()
     apply_refresh_policy: bool = True
+    effective_date: bool = False
     body: Json = field(default_factory=dict)
 
 
@@ -75,6 +76,7 @@ def asked(content: bytes, content_type: str, knobs: Knobs) -> Asked:
         retries=word.whole("retryCount", 0),
         objects=word.objects(),
         apply_refresh_policy=word.flag("applyRefreshPolicy", True),
+        effective_date=body.get("effectiveDate") is not None,
         body=body,
     )
 

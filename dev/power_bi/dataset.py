@@ -84,8 +84,8 @@ class Dataset:
         decided = self._next_outcome(knobs)
         limit = asked.timeout if asked.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
         decided, seconds = limited(decided, self._seconds(decided, knobs), limit, asked.retries)
-        if asked.enhanced and asked.commit_mode == "PartialBatch" and asked.apply_refresh_policy:
-            decided, seconds = _refused_by_policy(), _VALIDATION_SECONDS
+        if asked.enhanced and (why := _against_policy(asked, knobs)):
+            decided, seconds = _refused_by_policy(why), _VALIDATION_SECONDS
         refresh = self._new(
             decided,
             seconds,
@@ -185,11 +185,29 @@ class Dataset:
         return self.draw(decided.seconds or knobs.seconds)
 
 
-def _refused_by_policy() -> Outcome:
+def _against_policy(asked: Asked, knobs: Knobs) -> str | None:
+    """What the service says of options that do not go with refresh policies; None if they do."""
+    if asked.commit_mode == "PartialBatch" and asked.apply_refresh_policy:
+        return _POLICY_MESSAGE
+    objects = asked.objects or knobs.objects
+    policies = [entry for entry in objects if entry["table"] in knobs.refresh_policies]
+    if asked.effective_date and not (policies and asked.apply_refresh_policy):
+        return "RefreshApiRequest has the property 'EffectiveDate', but no table with a refresh policy."
+    if not policies or not asked.apply_refresh_policy:
+        return None
+    table = policies[0]["table"]
+    if any("partition" in entry for entry in asked.objects if entry["table"] == table):
+        return f"Partitions of table '{table}' cannot be refreshed with 'ApplyRefreshPolicy', it has a refresh policy."
+    if asked.type in ("Calculate", "ClearValues", "Defragment"):
+        return f"Refresh type '{asked.type}' does not go with the refresh policy of table '{table}'."
+    return None
+
+
+def _refused_by_policy(why: str) -> Outcome:
     return Outcome(
         "Failed",
         error_code="ModelRefresh_ShortMessage_ProcessingError",
-        messages=({"message": _POLICY_MESSAGE, "type": "Error"},),
+        messages=({"message": why, "type": "Error"},),
     )
 
 

@@ -32,6 +32,14 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "directQuery": lambda seconds: refusals.direct_query(),
     "throttled": lambda seconds: refusals.throttled(math.ceil(seconds)),
     "throttledWithoutHeader": lambda seconds: refusals.throttled_without_header(math.ceil(seconds)),
+    "fabricThrottled": lambda seconds: refusals.fabric_throttled(),
+    "fabricThrottled429": lambda seconds: refusals.fabric_throttled(429),
+    "capacityLimitExceeded": lambda seconds: refusals.capacity_limit_exceeded(),
+    "tooManyRequestsForCapacity": lambda seconds: refusals.too_many_requests_for_capacity(math.ceil(seconds)),
+    "notLicensed": lambda seconds: refusals.not_licensed(),
+    "personalWorkspace": lambda seconds: refusals.personal_workspace(),
+    "proxyPage": lambda seconds: refusals.proxy_page(),
+    "unboundDataSource": lambda seconds: refusals.unbound_data_source(),
     "redirected": lambda seconds: refusals.redirected(),
     "signInPage": lambda seconds: refusals.sign_in_page(),
     "serverError": lambda seconds: refusals.server_error(),
@@ -44,7 +52,13 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
 """Faults that answer instead of the service, or with `afterEffect` after the service has done what was asked."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
-_SECONDS = {"throttled": 60.0, "throttledWithoutHeader": 60.0, "hang": 120.0, SLOW: 5.0}
+_SECONDS = {
+    "throttled": 60.0,
+    "throttledWithoutHeader": 60.0,
+    "tooManyRequestsForCapacity": 60.0,
+    "hang": 120.0,
+    SLOW: 5.0,
+}
 
 _CHECKS: Mapping[str, Check] = {
     "fault": checks.one_of(*FAULTS),

@@ -86,6 +86,8 @@ class Knobs:
         {"table": "Sales", "partition": "Sales-2026"},
         {"table": "DimDate", "partition": "DimDate"},
     )
+    refresh_policies: tuple[str, ...] = ()
+    name: str | None = None
 
 
 _OUTCOME_KEYS: Mapping[str, Check] = {
@@ -151,6 +153,8 @@ KNOBS: Mapping[str, Check] = {
     "clockSkewSeconds": checks.number(-86_400, 86_400),
     "startTimeSkewSeconds": checks.number(-60, 60),
     "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text)),
+    "refreshPolicies": checks.list_of(checks.text),
+    "name": checks.text,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dev.power_bi.messages import Response, json_response
+from dev.power_bi.messages import Json, Response, json_response
 
 
 def invalid(why: str, status: int = 400) -> Response:
@@ -104,6 +104,55 @@ def throttled(seconds: int) -> Response:
     return Response(429, {**response.headers, "Retry-After": str(seconds)}, response.body)
 
 
+def fabric_throttled(status: int = 400) -> Response:
+    """An overloaded capacity, as a client of the service quoted it: no 429, and no Retry-After."""
+    text = (
+        "Unable to complete the action because your organization's Fabric compute capacity has exceeded its limits. "
+        "Try again later."
+    )
+    return _coded(status, "FabricThrottled", text)
+
+
+def capacity_limit_exceeded() -> Response:
+    """The same under another code; the status is assumed."""
+    text = "Your organization's Fabric compute capacity has exceeded its limits. Try again later."
+    return _coded(403, "CapacityLimitExceeded", text)
+
+
+def too_many_requests_for_capacity(seconds: int) -> Response:
+    """HTTP 430, as capacities answer jobs: shape F."""
+    response = json_response(
+        430, {"errorCode": "TooManyRequestsForCapacity", "message": "You have hit a compute or API rate limit."}
+    )
+    return Response(430, {**response.headers, "Retry-After": str(seconds)}, response.body)
+
+
+def not_licensed() -> Response:
+    """The identity has no license: shape B."""
+    return _entity(401, "PowerBINotLicensedException")
+
+
+def personal_workspace() -> Response:
+    """The id of a personal workspace in a route of groups."""
+    return _coded(401, "GroupNotAccessible", "Calling group APIs not permitted for personal workspace")
+
+
+def proxy_page() -> Response:
+    """A proxy that wants a login of its own."""
+    page = (
+        b"<html><head><title>Access Denied</title></head><body><h1>Access Denied</h1>"
+        b"<p>Your credentials could not be authenticated.</p></body></html>"
+    )
+    return Response(401, {"Content-Type": "text/html"}, page)
+
+
+def unbound_data_source() -> Response:
+    """A data source without a connection: shape B, with the sentence in its details."""
+    text = "The semantic model is not bound to a gateway. Bind its data sources in the settings."
+    detail = {"code": "DM_ErrorDetailNameCode_UnderlyingErrorMessage", "detail": {"type": 1, "value": text}}
+    return _entity(400, "DMTS_MonikerWithUnboundDataSources", [detail])
+
+
 def capacity_not_active(status: int = 404) -> Response:
     """The capacity is paused: the shape of Fabric's API, the only one seen."""
     text = "The operation could not be completed because the capacity is not active"
@@ -150,6 +199,6 @@ def _coded(status: int, code: str, message: str) -> Response:
     return json_response(status, {"error": {"code": code, "message": message}})
 
 
-def _entity(status: int, code: str) -> Response:
-    inner = {"code": code, "parameters": {}, "details": [], "exceptionCulprit": 1}
+def _entity(status: int, code: str, details: list[Json] | None = None) -> Response:
+    inner = {"code": code, "parameters": {}, "details": details or [], "exceptionCulprit": 1}
     return json_response(status, {"error": {"code": code, "pbi.error": inner}})

@@ -53,7 +53,7 @@ class PowerBiService:
                 return control.answer(self, request, path, now)
             call = api.routed(request, path)
             knobs = self.knobs(call.dataset_id) if call else self._defaults.over(Knobs())
-            response = self._answer(call, knobs, now) if call else api.no_such_path(path)
+            response = self._answer(call, knobs, now) if call else api.other_path(request, path)
             return self._complete(response, call, knobs, now)
 
     def set_defaults(self, values: Mapping[str, object]) -> None:

@@ -1,61 +1,48 @@
-"""Why a refresh failed, recognised in Power BI's own codes and texts: what decides whether another try helps."""
+"""Why a refresh failed, recognised in Power BI's own codes and words: what decides whether another try helps."""
 
-from collections.abc import Mapping
+import re
+from functools import lru_cache
 
+from refresh.failure import signs, texts
 from refresh.failure.catalogue import CATALOGUE, ErrorCode
+from refresh.failure.families import meaning_of
+from refresh.failure.masking import words_of
+from refresh.failure.sentences import is_advice, sentences
 
-# Facts: the documented and the seen failures of a refresh ("Troubleshoot refresh scenarios" of Power BI, its
-# reference for enhanced refresh, and public reports). Lower case; each is looked for in "code text" of one error.
-# The first that fits counts, and what no repetition can mend comes first: an error that speaks of both is not tried
-# again.
-SIGNS: Mapping[str, tuple[str, ...]] = {
-    "CredentialsRejected": (
-        "credential",
-        "access was denied",
-        "access denied",
-        "accessunauthorized",
-        "failed to get oauth",
-        "oauth token",
-        "login failed",
-        "logon fail",
-        "authentication fail",
-        "password",
-    ),
-    "DefinitionInvalid": (
-        "must have the property",
-        "tablenotfound",
-        "columnnotfound",
-        "invalid column",
-        "invalid object name",
-        "wasn't found",
-        "duplicate value",
-        "does not exist",
-        "doesn't exist",
-        "cyclic reference",
-        "syntax error",
-    ),
-    "EngineCrashed": ("0x0000dead",),
-    "ModelEvicted": ("0xc11c0020", "has been evicted"),
-    "CapacityLimitReached": (
-        "exceeded the capacity limit",
-        "capacity level limit exceeded",
-        "node level limit exceeded",
-    ),
-    "GatewayTimedOut": (
-        "gateway_timeouterror",
-        "gatewaynotreachable",
-        "gateway time-out",
-        "gateway timeout",
-        "gateway timed out",
-    ),
-    "GatewayFailed": ("dm_gwpipeline_gateway",),
-}
+_LASTING = signs.compiled(signs.LASTING)
+_PASSING = signs.compiled(signs.PASSING)
 
 
-def cause_of(code: str | None, text: str | None) -> ErrorCode | None:
-    """The catalogue's entry for an error that Power BI reports inside a refresh; None if it could be anything."""
-    seen = f"{code or ''} {text or ''}".lower()
-    for name, signs in SIGNS.items():
-        if any(sign in seen for sign in signs):
-            return CATALOGUE[name]
-    return None
+def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | None:
+    """The catalogue's entry for an error that Power BI reports inside a refresh; None if it could be anything.
+
+    Words of a lasting cause go before the code, the code before words of a passing one: so an error that speaks of
+    credentials and of a time-out is about credentials. What the service advises counts only where nothing else does,
+    since it mentions causes that may not be this one. A code's family counts last. `more`: further words, not shown.
+    """
+    found = _recognised(code, texts.bounded(text or "", texts.MAX_SENTENCES), more[:500])
+    return CATALOGUE[found] if found else None
+
+
+def is_vague(entry: ErrorCode | None) -> bool:
+    """Whether a cause says no more than where the failure was."""
+    return entry is not None and entry.code == "GatewayFailed"
+
+
+@lru_cache(maxsize=512)  # a history has the same errors at each look, and thousands of partitions fail alike
+def _recognised(code: str | None, text: str, more: str) -> str | None:
+    body = texts.without_noise(texts.without_passing(texts.closing(text).text))
+    facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))
+    spoken, advised = words_of(f"{facts} {more}".strip()), words_of(body)
+    meaning = meaning_of(code)
+    by_code = meaning.code if meaning and meaning.how == "code" else None
+    found = _first(_LASTING, spoken) or by_code or _first(_PASSING, spoken)
+    if found is None and texts.is_passing(text):
+        found = "SourceUnavailable"
+    if found is None and advised != spoken:
+        found = _first(_LASTING, advised) or _first(_PASSING, advised)
+    return found or (meaning.code if meaning else None)
+
+
+def _first(patterns: dict[str, re.Pattern[str]], words: str) -> str | None:
+    return next((code for code, pattern in patterns.items() if pattern.search(words)), None)

@@ -110,14 +110,19 @@ def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: s
     was named without its partitions. So for these the refresh has to be `ours`, most probably, and to have the same
     objects as our last one with these options: `known` is their digest, None if it is not known.
     """
-    if (details.type or "").lower() != options.type.lower():
-        return False
-    if (details.commit_mode or "Transactional").lower() != (options.commit_mode or "Transactional").lower():
+    if not same_kind(details, options):
         return False
     refreshed = {(entry.table, entry.partition) for entry in details.objects}
     if not options.whole_model and all((entry.table, entry.partition) in refreshed for entry in options.objects):
         return True
     return ours and known is not None and known == digest_of(details.objects)
+
+
+def same_kind(details: RefreshRow, options: RefreshOptions) -> bool:
+    """Whether an enhanced refresh, read by id, has the type and the commit mode of these options."""
+    if (details.type or "").lower() != options.type.lower():
+        return False
+    return (details.commit_mode or "Transactional").lower() == (options.commit_mode or "Transactional").lower()
 
 
 def digest_of(objects: Iterable[RefreshObject]) -> str | None:

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from refresh.failure.catalogue import Failure, failure
-from refresh.failure.causes import cause_of
-from refresh.history.rows import RefreshRow
+from refresh.failure.catalogue import Failure, ModelNames, failure
+from refresh.history.rows import RefreshObject, RefreshRow
 from refresh.messages import Shown
+from refresh.scope.options import MAX_NAME
 from refresh.scope.scope import TableRef
 from refresh.times import iso
 
@@ -30,25 +30,25 @@ class Outcome(Shown, frozen=True, kw_only=True):
     """The refresh is not known to be one of ours."""
 
 
-def judge(row: RefreshRow, dataset_id: str) -> Outcome | None:
-    """The outcome of a refresh of this model; None while it has not ended."""
+def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> Outcome | None:
+    """The outcome of a refresh of this model; None while it has not ended. `names` are shown in the message."""
     match row.state:
         case "running":
             return None
         case "completed":
             return _outcome(row, "Completed", None)
         case "cancelled":
-            return _outcome(row, "Cancelled", _error(row, dataset_id, "RefreshCancelled"))
+            return _outcome(row, "Cancelled", _error(row, dataset_id, "RefreshCancelled", names))
         case "disabled":
-            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshDisabled"))
+            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshDisabled", names))
         case "timedOut":
-            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshTimedOut"))
+            return _outcome(row, "Failed", _error(row, dataset_id, "RefreshTimedOut", names))
         case "failed":
-            return _outcome(row, "Failed", _failed(row, dataset_id))
+            cause = row.error.cause if row.error else None
+            return _outcome(row, "Failed", _error(row, dataset_id, cause or "RefreshFailed", names))
 
 
 def _outcome(row: RefreshRow, status: Status, error: Failure | None) -> Outcome:
-    failed = tuple(TableRef(entry.table, entry.partition) for entry in row.objects if entry.status.lower() == "failed")
     return Outcome(
         status=status,
         refresh_id=row.request_id,
@@ -56,26 +56,35 @@ def _outcome(row: RefreshRow, status: Status, error: Failure | None) -> Outcome:
         started_at=iso(row.start),
         ended_at=iso(row.end),
         error=error,
-        failed_objects=failed[:MAX_FAILED_OBJECTS],
+        failed_objects=_failed_objects(row.objects),
     )
 
 
-def _failed(row: RefreshRow, dataset_id: str) -> Failure:
-    said = row.error
-    if said is None:
-        return _error(row, dataset_id, "RefreshFailed")
-    cause = cause_of(said.code, said.text)
-    return _error(row, dataset_id, cause.code if cause else "RefreshFailed", said.code)
+def _failed_objects(objects: tuple[RefreshObject, ...]) -> tuple[TableRef, ...]:
+    """The objects that failed, up to a bound, without those that no request can have named."""
+    failed: list[TableRef] = []
+    for entry in objects:
+        if entry.status.lower() == "failed" and _usable(entry.table) and _usable(entry.partition or ""):
+            failed.append(TableRef(entry.table, entry.partition))
+            if len(failed) == MAX_FAILED_OBJECTS:
+                break
+    return tuple(failed)
 
 
-def _error(row: RefreshRow, dataset_id: str, code: str, reported_as: str | None = None) -> Failure:
+def _usable(name: str) -> bool:
+    """Whether a name may be stored: not longer than that of a request, and not with half a character."""
+    return len(name) <= MAX_NAME and not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _error(row: RefreshRow, dataset_id: str, code: str, names: ModelNames | None) -> Failure:
     said = row.error
     return failure(
         code,
         dataset_id,
         detail=said.text if said else None,
-        refresh_id=row.request_id,
+        service_code=said.code if said else None,
         table=said.table if said else None,
         partition=said.partition if said else None,
-        reported_as=reported_as,
+        refresh_id=row.request_id,
+        names=names,
     )

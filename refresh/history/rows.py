@@ -12,7 +12,7 @@ from typing import Any, Literal
 from refresh.failure.service_error import ServiceError, service_error
 from refresh.ids import parse_guid
 from refresh.text import cut
-from refresh.times import iso, parse_time
+from refresh.times import parse_time
 
 State = Literal["running", "completed", "failed", "cancelled", "disabled", "timedOut"]
 
@@ -51,7 +51,7 @@ class RefreshRow:
     """Full, DataOnly ...: only of enhanced refreshes read by id, like `commit_mode` and `objects`."""
     commit_mode: str | None = None
     objects: tuple[RefreshObject, ...] = field(default=(), compare=False, repr=False)
-    """Not part of `to_json`: a model may have thousands of partitions, too many for a durable value."""
+    """A model may have thousands of partitions, too many to compare or to show."""
 
     @property
     def state(self) -> State:
@@ -61,36 +61,6 @@ class RefreshRow:
         """
         extended = (self.extended_status or "unknown").lower()
         return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")
-
-    def to_json(self) -> Json:
-        """Our picked fields for durable values, never an object of Power BI's own."""
-        return {
-            "requestId": self.request_id,
-            "refreshType": self.refresh_type,
-            "status": self.status,
-            "extendedStatus": self.extended_status,
-            "startTime": iso(self.start),
-            "endTime": iso(self.end),
-            "type": self.type,
-            "commitMode": self.commit_mode,
-            "error": self.error.to_json() if self.error else None,
-        }
-
-    @classmethod
-    def from_json(cls, value: Json) -> "RefreshRow":
-        """The row that `to_json` wrote, without its objects."""
-        error = value.get("error")
-        return cls(
-            request_id=value["requestId"],
-            refresh_type=value["refreshType"],
-            status=value["status"],
-            extended_status=value.get("extendedStatus"),
-            start=parse_time(value.get("startTime")),
-            end=parse_time(value.get("endTime")),
-            error=ServiceError.from_json(error) if error else None,
-            type=value.get("type"),
-            commit_mode=value.get("commitMode"),
-        )
 
 
 def parse_row(value: object) -> RefreshRow | None:

@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.messages import Message
@@ -64,6 +65,8 @@ class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
     """A caller asked to cancel the request."""
     start: bool = False
     """This request has to start the active run."""
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as a run has read them."""
 
 
 class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
@@ -73,6 +76,7 @@ class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
     outcome: Outcome
     shared_with: int
     served_by: ServedBy | None = None
+    names: ModelNames = ModelNames()
 
 
 class Left(Answer, frozen=True, kw_only=True, tag="left"):
@@ -92,6 +96,7 @@ class Left(Answer, frozen=True, kw_only=True, tag="left"):
     waits_for: ExternalRefresh | None = None
     cancel_refresh_id: str | None = None
     next: Turn | None = None
+    names: ModelNames = ModelNames()
 
 
 class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
@@ -134,6 +139,7 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     adopted: bool = False
     posted_at: str | None = None
     cancel: bool = False
+    names: ModelNames = ModelNames()
 
 
 class Closed(Answer, frozen=True, kw_only=True, tag="closed"):

@@ -51,13 +51,13 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
     if run is None:
         left = Left(reason=operation.reason)
         remember_left(queue, request, operation.token, left)
-        return replace(left, next=queue.next_turn())
+        return replace(left, next=queue.next_turn(), names=queue.names)
     member = run.members[request]
     if member.token != operation.token:
         return Taken()
     left = _left(queue, run, request, operation)
     remember_left(queue, request, member.token, left, member.attempt)
-    return replace(left, next=queue.next_turn())
+    return replace(left, next=queue.next_turn(), names=queue.names)
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
@@ -114,6 +114,7 @@ def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
         waits_for=queue.blocker_of(run),
         leaving=run.members[request].leaving,
         start=start,
+        names=queue.names,
     )
 
 

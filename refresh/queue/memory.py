@@ -52,10 +52,16 @@ def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         served_by = _served_by(ended, departed.served_by)
-        return Ended(run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=served_by)
+        return Ended(
+            run=ended.id,
+            outcome=ended.outcome,
+            shared_with=ended.shared_with,
+            served_by=served_by,
+            names=queue.names,
+        )
     left = None if departed.left is None else queue.lefts[departed.left]
     if left is not None:
-        return replace(left, shared_with=departed.shared_with, next=queue.next_turn())
+        return replace(left, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
     return Unknown(next=queue.next_turn())
 
 

@@ -7,6 +7,7 @@ sent it, answers `NotUnderstood`; the sender tries again later.
 
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.messages import Message
@@ -75,18 +76,23 @@ class Claim(Operation[ClaimAnswer], frozen=True, kw_only=True, tag="claim"):
 
 
 class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_behind"):
-    """The model is busy with an external refresh."""
+    """The model is busy with an external refresh. `names`: of the model and its workspace, for the requests."""
 
     holder: Holder
     refresh: ExternalRefresh
+    names: ModelNames = ModelNames()
 
 
 class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
-    """Asks for the permit to POST once: from now on no request joins. A repeat with the same number changes nothing."""
+    """Asks for the permit to POST once: from now on no request joins. A repeat with the same number changes nothing.
+
+    `names`: of the model and its workspace, for the requests.
+    """
 
     holder: Holder
     permit: int
     look: Look
+    names: ModelNames = ModelNames()
 
 
 class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):

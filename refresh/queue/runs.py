@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
 
+from refresh.history.blame import may_spare
 from refresh.messages import replace
 from refresh.queue import sharing
 from refresh.queue.answers import (
@@ -71,6 +72,7 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
         adopted=run.adopted,
         posted_at=run.posted_at,
         cancel=run.cancel,
+        names=queue.names,
     )
 
 
@@ -80,6 +82,7 @@ def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
     if run is None:
         return Superseded(next=queue.next_turn())
     run.waits_for = operation.refresh
+    queue.names = operation.names.also(queue.names)
     return Done()
 
 
@@ -91,6 +94,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
     if operation.permit > run.permit:
         run.permit, run.look, run.waits_for = operation.permit, operation.look, None
         run.execution, run.permit_taken_at, run.returned = None, None, []
+        queue.names = operation.names.also(queue.names)
     return Closed(scope=queue.scope_of(run), objects=queue.objects_of(run))
 
 
@@ -225,11 +229,11 @@ def _take_out(queue: Queue, run: Run, requests: Iterable[str]) -> None:
 
 
 def _spared(queue: Queue, run: Run, operation: Finish, late: dict[str, Member]) -> dict[str, Member]:
-    """The members that a failure is nothing to: it is about objects that they did not ask for."""
-    if not sharing.may_spare(operation.outcome):
+    """The members that a failure does not concern: it is about objects that they did not ask for."""
+    if not may_spare(operation.outcome):
         return {}
-    table, refresh = queue.scopes, operation.outcome.refresh_id
-    failed = 0 if refresh is None else sharing.failed_objects(table, operation.outcome)
+    table = queue.scopes
+    failed = sharing.failed_objects(table, operation.outcome)
     met = {
         place: bool(table.extent(place).objects & failed)
         for place in {member.scope for member in run.members.values()}

@@ -14,6 +14,7 @@ nor is served by one: it takes other options and cannot be cancelled.
 from collections.abc import Iterable
 from typing import Any
 
+from refresh.history.blame import concerns
 from refresh.history.outcome import Outcome
 from refresh.queue.scopes import Extent, ScopeTable, bits_of, extent_of
 from refresh.scope.options import MAX_OBJECTS
@@ -56,25 +57,8 @@ def together(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
 
 def failed_objects(table: ScopeTable, outcome: Outcome) -> int:
     """The objects that a failure is about: those that failed, their tables, and their partitions."""
-    failed = [*outcome.failed_objects]
-    if outcome.error is not None and outcome.error.table:
-        failed.append(TableRef(outcome.error.table, outcome.error.partition))
-    by_table: dict[str, list[TableRef]] = {}
-    for ref in failed:
-        by_table.setdefault(ref.table, []).append(ref)
-    return bits_of(
-        number
-        for number, entry in enumerate(table.objects)
-        if any(TableRef(*entry).touches(ref) for ref in by_table.get(entry[0], ()))
-    )
-
-
-def may_spare(outcome: Outcome) -> bool:
-    """Whether a failure may be none of a member's whose scope is only a part of the run's."""
-    if outcome.status in ("Completed", "OutcomeUnknown"):
-        return False
-    # without a refresh, a refusal of the options may be about the others' objects; all else would meet each alone, too
-    return outcome.refresh_id is not None or bool(outcome.error and outcome.error.code == "InvalidRefreshRequest")
+    concerned = concerns(outcome)
+    return bits_of(number for number, entry in enumerate(table.objects) if concerned(TableRef(*entry)))
 
 
 def _union(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:

@@ -6,6 +6,7 @@ turn. `refresh.queue.stored` writes it; keys that newer code added are left out 
 
 import msgspec
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Holder, Left, Turn
@@ -133,6 +134,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     `asked` are requests that were cancelled before they enrolled, and when. `lefts` are answers of requests that left.
     `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, the digest of the objects that ours had;
     `objects_at`: when the last of them was kept.
+    `names`: of the model and its workspace, as the last run read them.
     """
 
     at: str = ""
@@ -144,6 +146,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     lefts: list[Left | None] = msgspec.field(default_factory=list)
     runs_ended: int = 0
     known_objects: dict[str, str] = msgspec.field(default_factory=dict)
+    names: ModelNames = ModelNames()
     objects_at: str = ""
 
     @property
@@ -163,6 +166,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
             lefts=self.lefts[:],
             runs_ended=self.runs_ended,
             known_objects={**self.known_objects},
+            names=self.names,
             objects_at=self.objects_at,
         )
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
 from refresh.messages import Shown
@@ -18,6 +19,8 @@ from refresh.times import time_of
 
 ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
 STATUSES = ("Queued", "WaitingForIdle", "Refreshing", *ENDS)
+
+UNNAMED = ModelNames()
 
 Json = dict[str, Any]
 
@@ -44,6 +47,8 @@ class Live(Shown, frozen=True, kw_only=True):
     expected_end: str | None = None
     progress: Progress | None = None
     last_read_error: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
 
 
 def live_by_request(standing: Standing) -> Live:
@@ -57,6 +62,8 @@ def live_by_request(standing: Standing) -> Live:
         started_at=standing.started_at,
         waits_for=standing.waits_for,
         last_read_error=standing.last_read_error,
+        model_name=standing.model_name,
+        workspace_name=standing.workspace_name,
     )
 
 
@@ -72,6 +79,8 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
         expected_end=run.expected_end,
         progress=run.progress,
         last_read_error=run.last_read_error,
+        model_name=run.model_name or standing.model_name,
+        workspace_name=run.workspace_name or standing.workspace_name,
     )
 
 
@@ -89,14 +98,22 @@ def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
         shared_with=len(run.members) - 1,
         started_at=run.posted_at,
         waits_for=queue.blocker_of(run),
+        model_name=queue.names.model or standing.model_name,
+        workspace_name=queue.names.workspace or standing.workspace_name,
     )
 
 
-def report(request: StoredRequest, now: datetime, live: Live | None = None) -> StatusReport:
-    """The status of a request. `live`: how it stands right now, if it goes on and that was looked up."""
+def report(
+    request: StoredRequest, now: datetime, live: Live | None = None, names: ModelNames = UNNAMED
+) -> StatusReport:
+    """The status of a request. `live`: how it stands right now, if it goes on and that was looked up.
+
+    `names`: of its model, if the request does not know them itself.
+    """
     if request.outcome is not None:
         body = {**_ended(request.outcome), **_durable(request, request.outcome)}
-        return StatusReport(200 if request.outcome.status == "Completed" else 424, _with_ids(request, body), None)
+        http_status: Literal[200, 424] = 200 if request.outcome.status == "Completed" else 424
+        return StatusReport(http_status, _with_ids(request, body, names), None)
     standing = live or live_by_request(request.standing)
     retry = request.standing.retry
     goes_on = {
@@ -105,7 +122,7 @@ def report(request: StoredRequest, now: datetime, live: Live | None = None) -> S
         **_durable(request, None, standing.status),
     }
     age = (now - time_of(request.state.requested_at)).total_seconds()
-    return StatusReport(202, _with_ids(request, goes_on), max(1, round(next_wait(age, request.state.limits))))
+    return StatusReport(202, _with_ids(request, goes_on, names), max(1, round(next_wait(age, request.state.limits))))
 
 
 def final_report(request: StoredRequest) -> StatusReport | None:
@@ -113,17 +130,23 @@ def final_report(request: StoredRequest) -> StatusReport | None:
     return report(request, request.state.deadline) if request.outcome else None
 
 
-def summary(request: StoredRequest, run: RunStatus | None = None) -> Json:
-    """A request in a list. `run`: the status of its run, if it is the active one and was looked up."""
+def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNames = UNNAMED) -> Json:
+    """A request in a list. `run`: the status of its run, if it is the active one and was looked up.
+
+    `names`: of its model, if neither knows them.
+    """
     spec, outcome = request.state.spec, request.outcome
     standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
+    of = outcome or standing
     return _without_nothing(
         {
             "id": request.id,
             "status": outcome.status if outcome else standing.status,
             "workspaceId": spec.scope.workspace_id,
+            "workspaceName": of.workspace_name or names.workspace,
             "datasetId": spec.dataset_id,
-            "caller": spec.caller,
+            "modelName": of.model_name or names.model,
+            "caller": spec.caller or None,
             "runId": outcome.run_id if outcome else standing.run_id,
             "refreshId": outcome.refresh_id if outcome else standing.refresh_id,
             "requestedAt": request.state.requested_at,
@@ -133,15 +156,17 @@ def summary(request: StoredRequest, run: RunStatus | None = None) -> Json:
     )
 
 
-def _with_ids(request: StoredRequest, body: Json) -> Json:
-    """The status with `error` and the ids in front."""
+def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
+    """The status with `error`, the ids and the names in front."""
     state: RequestState = request.state
     error = {"error": body.pop("error")} if body.get("error") else {}
     ids = {
         "id": request.id,
         "status": body.pop("status"),
         "workspaceId": state.spec.scope.workspace_id,
+        "workspaceName": body.pop("workspaceName", None) or names.workspace,
         "datasetId": state.spec.dataset_id,
+        "modelName": body.pop("modelName", None) or names.model,
         "caller": state.spec.caller or None,
         "requestedAt": state.requested_at,
     }

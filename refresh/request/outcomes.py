@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.queue.answers import Ended, Left
 from refresh.request.spec import RequestSpec
@@ -28,6 +28,8 @@ def outcome_of_run(answer: Ended) -> RequestOutcome:
         served_by=answer.served_by,
         started_at=outcome.started_at,
         ended_at=outcome.ended_at,
+        model_name=answer.names.model,
+        workspace_name=answer.names.workspace,
     )
 
 
@@ -45,23 +47,27 @@ def outcome_after_leaving(
     code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
     return RequestOutcome(
         status=left.reason,
-        error=failure(code, spec.dataset_id, detail=detail),
+        error=failure(code, spec.dataset_id, detail=detail, run_id=left.run, names=left.names),
         run_id=left.run,
         refresh_id=left.refresh_id,
         shared_with=left.shared_with if left.run else None,
         started_at=left.posted_at,
+        model_name=left.names.model,
+        workspace_name=left.names.workspace,
     )
 
 
-def outcome_while_backing_off(spec: RequestSpec, after: str | None) -> RequestOutcome:
+def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: ModelNames) -> RequestOutcome:
     """The outcome of a request that was cancelled between two attempts; `after` is the code of the failure."""
     detail = f"it was about to try again after {after or 'a failure'}"
-    return RequestOutcome(status="Cancelled", error=failure("RequestCancelled", spec.dataset_id, detail=detail))
+    error = failure("RequestCancelled", spec.dataset_id, detail=detail, names=names)
+    return RequestOutcome(status="Cancelled", error=error)
 
 
-def outcome_of_fault(spec: RequestSpec, detail: str) -> RequestOutcome:
+def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> RequestOutcome:
     """The outcome of a request that cannot go on, through no fault of its caller."""
-    return RequestOutcome(status="Failed", error=failure("InternalError", spec.dataset_id, detail=detail))
+    error = failure("InternalError", spec.dataset_id, detail=detail, names=names)
+    return RequestOutcome(status="Failed", error=error)
 
 
 def _where(left: Left, cancelled: bool | None) -> str:

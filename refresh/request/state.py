@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
-from refresh.failure.catalogue import Failure
+from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.messages import Message, Shown, replace
 from refresh.polling.limits import Limits
@@ -27,6 +27,13 @@ class RequestOutcome(Shown, frozen=True, kw_only=True):
     served_by: ServedBy | None = None
     started_at: str | None = None
     ended_at: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+    @property
+    def names(self) -> ModelNames:
+        """The names of the model and its workspace, as far as they are known."""
+        return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
 class Retry(Shown, frozen=True, kw_only=True):
@@ -50,6 +57,13 @@ class Standing(Shown, frozen=True, kw_only=True):
     waits_for: ExternalRefresh | None = None
     last_read_error: str | None = None
     retry: Retry | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
+
+    @property
+    def names(self) -> ModelNames:
+        """The names of the model and its workspace, as far as they are known."""
+        return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
 class RequestState(Message, frozen=True, kw_only=True):
@@ -105,7 +119,13 @@ class RequestState(Message, frozen=True, kw_only=True):
 
     def next_attempt(self) -> Self:
         """The state of the next attempt."""
-        return replace(self, failed=None, attempt=self.attempt + 1, standing=Standing())
+        names = self.standing.names
+        return replace(
+            self,
+            failed=None,
+            attempt=self.attempt + 1,
+            standing=Standing(model_name=names.model, workspace_name=names.workspace),
+        )
 
 
 def standing_of(answer: Enrolled) -> Standing:
@@ -119,6 +139,8 @@ def standing_of(answer: Enrolled) -> Standing:
         refresh_id=answer.refresh_id,
         started_at=answer.posted_at,
         waits_for=answer.waits_for,
+        model_name=answer.names.model,
+        workspace_name=answer.names.workspace,
     )
 
 
@@ -128,6 +150,8 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
     return Standing(
         retry=Retry(attempt=state.attempt + 1, at=instant(until), after=error.code if error else None),
         last_read_error=error.message if error else None,
+        model_name=state.standing.model_name,
+        workspace_name=state.standing.workspace_name,
     )
 
 

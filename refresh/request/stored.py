@@ -26,6 +26,8 @@ def outcome_by_engine(state: RequestState, status: str, output: object, ended_at
     code = "RequestTerminated" if terminated else "InternalError"
     return RequestOutcome(
         status="Terminated" if terminated else "Failed",
-        error=failure(code, state.spec.dataset_id, detail=detail),
+        error=failure(code, state.spec.dataset_id, detail=detail, names=state.standing.names),
         ended_at=ended_at,
+        model_name=state.standing.model_name,
+        workspace_name=state.standing.workspace_name,
     )

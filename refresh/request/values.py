@@ -1,17 +1,17 @@
-"""Reading the values of a request's body: one rule for all keys.
-
-Pipelines send parameters as text, and some tools write every number with a fraction, so a number or a boolean is taken
-as text, too, and a whole number with a fraction of zero.
-"""
+"""Reading the values of a request's body, by their keys. Numbers and booleans follow `refresh.scope.values`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
+from refresh.scope import values
+from refresh.scope.values import OptionError
 from refresh.text import cut
 
+T = TypeVar("T")
+
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class BadRequestError(ValueError):
@@ -47,35 +47,26 @@ def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> s
 
 def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
     """true or false, also as text."""
-    given = value.get(key, default)
-    if isinstance(given, str) and given.strip().lower() in ("true", "false"):
-        return given.strip().lower() == "true"
-    if not isinstance(given, bool):
-        raise BadRequestError(f"{key} must be true or false.", key)
-    return given
+    return _checked(lambda: values.boolean(value.get(key, default), key))
 
 
 def number(value: Mapping[str, object], key: str, default: float) -> float:
     """A number, also as text. It may be out of any range, or not a number at all (NaN): compare so that NaN fails."""
-    given = value.get(key, default)
-    if isinstance(given, str) and _NUMBER.fullmatch(given.strip()):
-        return float(given)
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise BadRequestError(f"{key} must be a number.", key)
-    return float(given) if abs(given) < 1e300 else float("nan")
+    return _checked(lambda: values.number(value.get(key, default), key))
 
 
 def whole_number(value: Mapping[str, object], key: str, most: int, default: int = 0) -> int:
     """A whole number from 0 to `most`, also as text or with a fraction of zero."""
-    try:
-        given = number(value, key, default)
-    except BadRequestError:
-        given = -1.0
-    if not (0 <= given <= most and given.is_integer()):
-        raise BadRequestError(f"{key} must be a whole number from 0 to {most}.", key)
-    return int(given)
+    return _checked(lambda: values.whole_number(value.get(key, default), key, 0, most))
 
 
 def shown(key: str) -> str:
     """A caller's own key as an error may show it: cut, without line breaks and control characters."""
     return cut(repr(key)[1:-1], 64)
+
+
+def _checked(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except OptionError as error:
+        raise BadRequestError(error.message, error.target) from None

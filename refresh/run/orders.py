@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from refresh.failure.catalogue import Failure
+from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
@@ -33,9 +33,9 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
-    """Power BI wants no calls for some seconds."""
+    """Power BI wants no calls for some seconds; None: it did not say for how long."""
 
-    seconds: float
+    seconds: float | None = None
     error: str = ""
 
 
@@ -62,6 +62,8 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
 
     `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
     that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
+    `sole`: id of the only refresh that may be ours and is not shown to satisfy the scope; `sole_objects`: digest of its
+    objects. `names`: of the model and its workspace, as far as they could be read.
     """
 
     look: Look
@@ -69,6 +71,9 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     adoptable: str | None = None
     durations: tuple[float, ...] = ()
     changed: bool = False
+    sole: str | None = None
+    sole_objects: str | None = None
+    names: ModelNames = ModelNames()
 
 
 class Accepted(Answer, frozen=True, kw_only=True, tag="accepted"):
@@ -92,10 +97,14 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
 
 
 class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
-    """It is not known whether the refresh was accepted, or another execution of this order holds the permit."""
+    """It is not known whether the refresh was accepted, or another execution of this order holds the permit.
+
+    `accepted`: Power BI did accept it (202), but did not say as what.
+    """
 
     error: str = ""
     window: LostWindow = LostWindow()
+    accepted: bool = False
 
 
 class Stale(Answer, frozen=True, kw_only=True, tag="stale"):

@@ -6,6 +6,7 @@ A run is in one phase at a time; what only that phase needs is in the phase. The
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
@@ -60,6 +61,8 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     error: str | None = None
     broke: bool = False
     """An exception of ours lost the answer."""
+    accepted: bool = False
+    """Power BI accepted the POST, but did not say as what."""
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
@@ -154,6 +157,8 @@ class Posts(Message, frozen=True, kw_only=True):
     `failing_since`: POSTs have been refused as unavailable since then; the history may be readable all the while.
     `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
     `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
+    `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not
+    shown to be ours.
     """
 
     failing_since: str | None = None
@@ -161,6 +166,7 @@ class Posts(Message, frozen=True, kw_only=True):
     lost_since: str | None = None
     drops: int = 0
     unproven: int = 0
+    sole_objects: str | None = None
 
 
 class Blocked(Message, frozen=True, kw_only=True):
@@ -220,6 +226,8 @@ class RunState(Message, frozen=True, kw_only=True):
     posts: Posts = Posts()
     refresh: Followed | None = None
     outcome: Outcome | None = None
+    names: ModelNames = ModelNames()
+    """Of the model and its workspace, as far as they are known."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""

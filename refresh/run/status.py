@@ -22,6 +22,8 @@ class RunStatus(Shown, frozen=True, kw_only=True):
     expected_end: str | None = None
     last_read_error: str | None = None
     next_look_at: str | None = None
+    model_name: str | None = None
+    workspace_name: str | None = None
 
 
 def status_of(run: RunState, now: datetime) -> RunStatus:
@@ -38,4 +40,6 @@ def status_of(run: RunState, now: datetime) -> RunStatus:
         expected_end=run.expected_end,
         last_read_error=run.calls.last_error,
         next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,
+        model_name=run.names.model,
+        workspace_name=run.names.workspace,
     )

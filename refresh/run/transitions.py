@@ -42,10 +42,11 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
         case Refused():
             return failed(run, answer.failure)
         case Throttled():
-            waiting = run.but(
-                wait=max(answer.seconds, run.limits.poll_min),
-                calls=replace(run.calls, last_error=answer.error, failing_since=None),
-            )
+            # no outage: Power BI answers. Where it does not say for how long, waits grow
+            failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
+            calls = Calls(failures=failures, last_error=answer.error)
+            pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
+            waiting = run.but(wait=max(pause, run.limits.poll_min), calls=calls)
         case Unavailable() | Broke():
             since = run.calls.failing_since or instant(now)
             broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
@@ -53,7 +54,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
                 # an exception of ours is not blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
-                return failed(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error))
+                return failed(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
             waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
         case _:
             assert_never(answer)
@@ -99,7 +100,7 @@ def reopening(run: RunState, pause: float, execution: str | None = None) -> Move
 
 def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
     """The run ends without knowing how its refresh did: that is no reason to run it again."""
-    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail)
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
 
@@ -131,6 +132,7 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
         window=answer.window,
         error=answer.error or None,
         broke=broke,
+        accepted=answer.accepted,
     )
     event = Event("refresh.answer_lost", logging.WARNING, error=answer.error)
     return Moved(run.to(phase, wait=0, outcome=None), event)

@@ -1,6 +1,6 @@
-"""The options of an enhanced refresh: checked before they are sent, and written the one way that everybody means.
+"""The options of an enhanced refresh: checked before they are sent, and written in one canonical form.
 
-Power BI answers 202 to most mistakes and lets the refresh fail minutes later, so what can be known is said here.
+Power BI answers 202 to most mistakes and lets the refresh fail minutes later, so what can be known is refused here.
 Facts from Microsoft's "Enhanced refresh with the Power BI REST API" and the reference of refresh-dataset-in-group.
 """
 
@@ -10,10 +10,15 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
+from refresh.scope.values import OptionError, boolean, whole_number
 from refresh.text import cut
+
+__all__ = ["OptionError", "check_options"]
 
 TYPES = ("Full", "ClearValues", "Calculate", "DataOnly", "Automatic", "Defragment")
 COMMIT_MODES = ("Transactional", "PartialBatch")
+WITHOUT_POLICY = ("ClearValues", "Calculate", "Defragment")
+"""Types that do not go with incremental refresh policies."""
 MAX_OBJECTS = 1000
 MAX_NAME = 512
 MAX_PARALLELISM = 1000
@@ -23,14 +28,6 @@ _TIMEOUT = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])", re.ASCII
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,7})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
 Json = dict[str, Any]
-
-
-class OptionError(ValueError):
-    """An option that Power BI would refuse or misread. `target` names it, such as `refresh.objects[2].table`."""
-
-    def __init__(self, target: str, message: str) -> None:
-        super().__init__(message)
-        self.target, self.message = target, message
 
 
 def check_options(value: object) -> Json | None:
@@ -51,23 +48,40 @@ def check_options(value: object) -> Json | None:
     # Power BI's own default is Automatic, which may complete without having loaded anything
     value = {"type": "Full", **value}
     options = {key: check(value[key], f"refresh.{key}") for key, check in _CHECKS.items() if key in value}
-    if options.get("commitMode") == "PartialBatch" and options.get("applyRefreshPolicy") is not False:
+    _check_policy(options)
+    if options["type"] in WITHOUT_POLICY:
+        # Power BI's default is to apply policies, which these types cannot
+        options["applyRefreshPolicy"] = False
+    return {key: options[key] for key in _CHECKS if key in options}
+
+
+def _check_policy(options: Json) -> None:
+    """Refuses what does not go with the incremental refresh policy of a table, whether a table has one or not."""
+    policy, target = options.get("applyRefreshPolicy"), "refresh.applyRefreshPolicy"
+    if options.get("commitMode") == "PartialBatch" and policy is not False:
         raise OptionError(
-            "refresh.applyRefreshPolicy",
-            "refresh.applyRefreshPolicy must be false with commitMode PartialBatch; Power BI would fail the refresh.",
+            target, f"{target} must be false with commitMode PartialBatch; Power BI would fail the refresh."
         )
-    return options
-
-
-def refresh_body(options: Json | None, notify_option: str = "NoNotification") -> Json:
-    """The JSON body of the POST. Without options a standard refresh, which every capacity runs.
-
-    Its notifyOption is always sent: the reference calls it required, and app identities may send NoNotification.
-    With options an enhanced refresh, from which the documentation excludes notifyOption; its type is always explicit.
-    """
-    if options is None:
-        return {"notifyOption": notify_option}
-    return {"type": "Full", **options}
+    if options["type"] in WITHOUT_POLICY and policy is True:
+        raise OptionError(
+            target, f"{target} cannot be true with type {options['type']}: it does not go with refresh policies."
+        )
+    partitions = any("partition" in entry for entry in options.get("objects", ()))
+    if partitions and policy is True:
+        raise OptionError(
+            target,
+            f"{target} must be false where refresh.objects names partitions: a refresh policy decides on the "
+            "partitions by itself.",
+        )
+    if "effectiveDate" not in options:
+        return
+    target = "refresh.effectiveDate"
+    if policy is False:
+        raise OptionError(target, f"{target} needs a refresh policy, and refresh.applyRefreshPolicy is false.")
+    if options["type"] in WITHOUT_POLICY:
+        raise OptionError(target, f"{target} needs a refresh policy, and type {options['type']} applies none.")
+    if partitions:
+        raise OptionError(target, f"{target} needs a refresh policy, and none applies to single partitions.")
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
@@ -81,25 +95,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
 
 
 def _whole_number(lowest: int, highest: int) -> Callable[[object, str], int]:
-    def check(value: object, target: str) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            # some pipeline tools write every number with a fraction
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
-            return value
-        raise OptionError(target, f"{target} must be a whole number from {lowest} to {highest}.")
-
-    return check
-
-
-def _boolean(value: object, target: str) -> bool:
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise OptionError(target, f"{target} must be true or false.")
+    return lambda value, target: whole_number(value, target, lowest, highest)
 
 
 def _objects(value: object, target: str) -> list[dict[str, str]]:
@@ -160,7 +156,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "maxParallelism": _whole_number(1, MAX_PARALLELISM),
     "retryCount": _whole_number(0, MAX_RETRIES),
     "objects": _objects,
-    "applyRefreshPolicy": _boolean,
+    "applyRefreshPolicy": boolean,
     "effectiveDate": _effective_date,
     "timeout": _timeout,
 }

@@ -252,8 +252,8 @@ def test_a_queue_shows_who_waits_for_what(world: World) -> None:
         world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
         world.end(model)
         assert world.follow(started["statusUri"]).code == 200
-    empty = {"datasetId": model, "waiting": 0, "active": None, "queue": []}
-    assert world.queue_when(model, lambda queue: queue["active"] is None) == empty
+    empty = world.queue_when(model, lambda queue: queue["active"] is None)
+    assert (empty["datasetId"], empty["waiting"], empty["queue"]) == (model, 0, [])
 
 
 def test_a_queue_of_no_guid_is_refused(world: World) -> None:

@@ -19,8 +19,8 @@ import requests
 import devhost
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, Devhost
 from infra import package
-from tests.devhost.process import KEY, Devhost
 from tests.e2e.world import FAST, QUICK, WORKSPACE
 
 DATASET = "22222222-aaaa-bbbb-cccc-0000000000aa"

@@ -17,11 +17,11 @@ import requests
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Devhost
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.described import Described
 from tests.e2e.fuzzing import Findings, fuzz, only
 from tests.e2e.test_settings import host_key
-from tests.e2e.world import FAST, WORKSPACE, World
+from tests.e2e.world import END_SECONDS, FAST, LONG, WORKSPACE, World
 from triggers.openapi.description import FUNCTION_KEY, describe
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -43,6 +43,7 @@ ALLOWED = {
     "POST /refreshes/{id}/cancel": {404},
     "GET /queues/{datasetId}": {200, 401},
     "GET /openapi.json": {200},
+    "GET /health": {200},
 }
 FORBIDDEN = {
     **ALLOWED,
@@ -162,8 +163,8 @@ def without_status(document: Json) -> None:
 
 def without_key(document: Json) -> None:
     started = document["components"]["schemas"]["Started"]
-    del started["properties"]["cancelUri"]
-    started["required"].remove("cancelUri")
+    del started["properties"]["statusQueryGetUri"]
+    started["required"].remove("statusQueryGetUri")
 
 
 def another_type(document: Json) -> None:
@@ -226,7 +227,7 @@ BROKEN = """
 import importlib.util, sys
 sys.path.insert(0, {root!r})
 from triggers import http_list
-http_list.opened = lambda continuation: continuation
+http_list.decode_continuation = lambda continuation: continuation
 spec = importlib.util.spec_from_file_location("app_under_test", {root!r} + "/function_app.py")
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
@@ -259,25 +260,32 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
     world, told = one.world, Described(one.world.app)
 
     def follow(uri: str) -> requests.Response:
-        world.until(uri, lambda status: told.check(requests.get(uri, timeout=30)).status_code != 202)
+        until(lambda: told.check(requests.get(uri, timeout=30)).status_code != 202, END_SECONDS)
         return told.check(requests.get(uri, timeout=30))
 
-    model = world.model(seconds=2, outcome=["Completed", "Failed", "Completed"])
-    world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 2, "visibilitySeconds": 0})
+    model = world.model(seconds=LONG, outcome=["Completed", "Failed", "Completed"])
+    world.external(model)
     wish = {"workspaceId": WORKSPACE, "datasetId": model, "share": False, "caller": {"pipeline": "p"}}
     started = [told.check(world.post(wish)).json() for _ in range(3)]
     good, bad, gone = started
-    world.until(good["statusUri"], lambda status: status["waitsFor"])
+    world.until(good["statusUri"], lambda status: status.get("waitsFor"))
     told.check(requests.get(good["statusUri"], timeout=30))
     told.check(requests.delete(gone["cancelUri"], timeout=30))
+    world.queue_when(model, lambda queue: queue["active"]["waitsFor"])
     assert told.check(world.queue(model)).json()["active"]["waitsFor"]
+    world.end(model)
     world.until(good["statusUri"], lambda status: status["status"] == "Refreshing")
+    world.queue_when(model, lambda queue: queue["active"]["refreshId"])
     assert told.check(world.queue(model)).json()["active"]["refreshId"]
+    world.end(model)
     assert follow(good["statusUri"]).json()["status"] == "Completed"
     assert follow(gone["statusUri"]).json()["status"] == "Cancelled"
+    world.until(bad["statusUri"], lambda status: status["status"] == "Refreshing")
+    world.control(model, "/end", {"outcome": "Failed"})
     assert follow(bad["statusUri"]).json()["status"] == "Failed"
-    told.check(requests.delete(gone["cancelUri"], timeout=30))
-    told.check(requests.delete(good["statusUri"], timeout=30))
+    assert told.check(requests.delete(gone["cancelUri"], timeout=30)).status_code == 200
+    assert told.check(requests.delete(good["statusUri"], timeout=30)).status_code == 403
+    assert told.check(requests.get(f"{world.app}/api/health", timeout=30)).status_code == 200
     told.check(world.listing(datasetId=model))
     key, mine = {"x-functions-key": world.key or ""}, f"{world.app}/api/refreshes/{good['id']}"
     told.check(requests.get(f"{mine}/status", headers=key, timeout=30))

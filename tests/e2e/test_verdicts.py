@@ -105,7 +105,10 @@ def test_a_failed_refresh_says_why(world: World) -> None:
     assert next(iter(told.body)) == "error"
     assert told.body["status"] == "Failed"
     error = told.body["error"]
-    assert "ModelRefreshFailed_CredentialsNotSpecified" in (error["code"], error.get("serviceCode"))
+    assert (error["code"], error["serviceCode"]) == (
+        "CredentialsRejected",
+        "ModelRefreshFailed_CredentialsNotSpecified",
+    )
     assert error["retryable"] is False
     for fact in (model, told.body["refreshId"], "credentials"):
         assert fact in error["message"]

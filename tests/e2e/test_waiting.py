@@ -2,13 +2,14 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 import requests
 
 from devhost_tests.process import until
 from refresh.request.reply import MAX_WAIT_SECONDS
-from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, World
+from tests.e2e.world import END_SECONDS, LONG, World
 
 LONGEST = min(MAX_WAIT_SECONDS, END_SECONDS)
 
@@ -18,7 +19,7 @@ def test_an_end_in_time_is_the_answer(world: World, outcome: str, code: int) -> 
     """The same status that a poller sees at the end, as soon as it is known, and no Location to poll."""
     model = world.model(outcome=outcome)
     began = time.monotonic()
-    answer = world.start(model, waitSeconds=LONGEST, timeout=LONGEST + CALL_SECONDS)
+    answer = world.start(model, waitSeconds=LONGEST)
     took = time.monotonic() - began
     body = answer.json()
     assert (answer.status_code, body["status"]) == (code, outcome)
@@ -50,7 +51,7 @@ def test_a_wait_blocks_no_other_caller(world: World) -> None:
     answers: list[requests.Response] = []
 
     def wait(model: str) -> None:
-        answers.append(world.start(model, waitSeconds=LONGEST, timeout=LONGEST + CALL_SECONDS))
+        answers.append(world.start(model, waitSeconds=LONGEST))
 
     waiting = [threading.Thread(target=wait, args=(model,)) for model in models]
     for thread in waiting:
@@ -58,7 +59,7 @@ def test_a_wait_blocks_no_other_caller(world: World) -> None:
     assert world.refreshed(world.model()).code == 200
     assert answers == []
     for model in models:
-        until(lambda model=model: world.own(model), END_SECONDS)
+        until(partial(world.own, model), END_SECONDS)
         world.end(model)
     for thread in waiting:
         thread.join(LONGEST)

@@ -117,7 +117,8 @@ def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], co
     if code == 403:
         assert STRANGER in body["error"]["message"]
         host.said(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
-    rows = requests.get(f"{world.app}/api/refreshes?datasetId={model}", headers=signed_in(FACTORY), timeout=CALL_SECONDS)
+    url = f"{world.app}/api/refreshes?datasetId={model}"
+    rows = requests.get(url, headers=signed_in(FACTORY), timeout=CALL_SECONDS)
     assert rows.json()["refreshes"] == []
 
 

@@ -7,8 +7,8 @@ durable engine, set
     E2E_POWER_BI_URL     the Power BI service for development that it uses (`dev.py power-bi`)
     E2E_FUNCTION_KEY     a function key, if the app wants one
     E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): for tests that purge, terminate or look inside
-    E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); what runs the
-                         host has to start it again. For the tests of crashes
+    E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); what runs
+                         the host has to start it again. For the tests of crashes
     E2E_END_SECONDS      how long a request may take to end before a test fails (default 90); with a longer one, also
                          give pytest a longer --timeout
 
@@ -87,9 +87,10 @@ class World:
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
-    def start(self, dataset_id: str, timeout: float = CALL_SECONDS, **wish: Any) -> requests.Response:
+    def start(self, dataset_id: str, /, **wish: Any) -> requests.Response:
         """The answer to a start for a model."""
-        return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish}, timeout)
+        patience = CALL_SECONDS + float(wish.get("waitSeconds") or 0)
+        return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish}, patience)
 
     def follow(self, uri: str, seconds: float = END_SECONDS) -> Told:
         """Polls a status URI to the end."""

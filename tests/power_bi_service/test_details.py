@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.power_bi_service.world import DATASET, FULL, OTHER, World
+
+Json = dict[str, Any]
 
 
 def test_details_while_it_runs_and_after() -> None:
@@ -234,3 +237,27 @@ def test_where_a_failure_is_told() -> None:
     world.tick(10)
     assert "serviceExceptionJson" in world.rows()[0]
     assert "serviceExceptionJson" not in json.dumps(world.details(refresh_id)[1])
+
+
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        ({"objects": [{"table": "Sales", "partition": "Sales-2026"}]}, True),
+        ({"objects": [{"table": "Sales", "partition": "Sales-2026"}], "applyRefreshPolicy": False}, False),
+        ({"objects": [{"table": "DimDate", "partition": "DimDate"}]}, False),
+        ({"objects": [{"table": "Sales"}]}, False),
+        ({"type": "calculate"}, True),
+        ({"type": "defragment", "objects": [{"table": "DimDate"}]}, False),
+        ({"type": "clearValues", "applyRefreshPolicy": False}, False),
+        ({"effectiveDate": "2026-01-01"}, False),
+        ({"effectiveDate": "2026-01-01", "objects": [{"table": "DimDate"}]}, True),
+    ],
+)
+def test_what_does_not_go_with_a_refresh_policy_fails(body: Json, fails: bool) -> None:
+    """It is accepted, and fails two seconds later with a message."""
+    world = World(refreshPolicies=["Sales"])
+    refresh_id = world.start({"type": "full", **body})
+    world.tick(11)
+    _, details = world.details(refresh_id)
+    assert details["status"] == ("Failed" if fails else "Completed")
+    assert bool(details.get("messages")) == fails

@@ -276,6 +276,14 @@ def test_the_model_tells_about_itself() -> None:
     assert json.loads(response.body)["id"] == DATASET
 
 
+def test_models_and_workspaces_have_names() -> None:
+    """One made of the id, unless a knob says otherwise."""
+    model, workspace = World().call("GET", MODEL), World().call("GET", f"/v1.0/myorg/groups/{WORKSPACE}")
+    assert json.loads(model.body)["name"] == f"Model {DATASET[:8]}"
+    assert json.loads(workspace.body)["name"] == f"Workspace {WORKSPACE[:8]}"
+    assert json.loads(World(name="Sales").call("GET", MODEL).body)["name"] == "Sales"
+
+
 def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> None:
     """Also refusals; the clock can be wrong, and then all times are."""
     world = World(clockSkewSeconds=-90)

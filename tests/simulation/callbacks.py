@@ -27,12 +27,14 @@ Json = dict[str, Any]
 class Callback:
     """A URI that was handed in for a request, and each call of it: when, with what, and whether it was answered 200.
 
-    `request` is None if that was refused, or if it is not known (`unknown`): the answer to the start was lost.
+    `request` is None if that was refused, or if it is not known (`unknown`): the answer to the start was lost. `later`:
+    the URI came after the start, so a request that is just between two turns may miss it, and a timer finds it.
     """
 
     request: str | None
     added_at: datetime
     unknown: bool = True
+    later: bool = False
     calls: list[tuple[datetime, Json, bool]] = field(default_factory=list)
 
 
@@ -53,17 +55,18 @@ class Receivers:
         self._run_timer()
         return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"
 
-    def wait(self, uri: str, request_id: str | None) -> None:
+    def wait(self, uri: str, request_id: str | None, *, later: bool = False) -> None:
         """From now on the URI waits for the end of a request; None if that was refused."""
         callback = self.callbacks[int(uri.split("/")[4])]
         callback.request, callback.added_at, callback.unknown = request_id, self._world.now, False
+        callback.later = later
 
     async def another(self, request_id: str) -> None:
         """A second receiver of the same request, which may be over."""
         uri = self.new_uri()
         with contextlib.suppress(EngineError):
             if await self._world.call(_added(request_id, uri)):
-                self.wait(uri, request_id)
+                self.wait(uri, request_id, later=True)
 
     def answer(self, request: Request) -> Response:
         """The answer to a call, which may be none."""

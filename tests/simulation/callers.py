@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -103,7 +104,10 @@ class Callers:
         world.spawn(self._ask(caller, caller.spec))
         for again in caller.repeats:
             spec = {**caller.spec, **again.other}
-            world.after(again.after, lambda spec=spec, who=again.starter: world.spawn(self._ask(caller, spec, who)))
+            world.after(again.after, functools.partial(self._arrive_again, caller, spec, again.starter))
+
+    def _arrive_again(self, caller: Caller, spec: Json, starter: str) -> None:
+        self._world.spawn(self._ask(caller, spec, starter))
 
     async def _ask(self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1) -> None:
         """A POST; under a key perhaps not the first one, and perhaps without an answer that helps."""
@@ -132,8 +136,9 @@ class Callers:
                 refused_starts=len(world.client.refused_starts) - refused,
             )
         )
-        if uri and answer:
-            # a URI that came to nothing is dropped, one of a request that has ended is called
+        if uri and answer and not (key and code == 503):
+            # a URI that came to nothing is dropped, one of a request that has ended is called; one of a start that the
+            # engine refused may be called if the start under the key is sent again
             world.receivers.wait(uri, told.get("id"))
         if key is not None:
             world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
@@ -144,6 +149,8 @@ class Callers:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
             return
         if any(known.id == told["id"] and not known.purged_at for known in self.requests):
+            # another start of the key was quicker; this one was given the same URIs, or they open nothing
+            await self._call("GET", told["id"], told["statusUri"].split("token=")[1], "http_status")
             return
         self._accept(replace(caller, spec=spec), told, begun)
 

@@ -15,6 +15,7 @@ from tests.simulation.power_bi import Post
 from tests.simulation.rules import delayed, final, refresh_of, require, time
 from tests.simulation.world import World
 
+A_MOMENT = timedelta(seconds=2)
 MAX_ROWS = 60
 """Of a history."""
 
@@ -45,10 +46,14 @@ def no_post_beside_our_own(world: World) -> None:
 
 
 def a_living_request_wants_it(world: World) -> None:
-    """8. A refresh is posted only for a run that a living request wants at that moment."""
+    """8. A refresh is posted only for a run that a living request wants at that moment.
+
+    Or wanted a moment ago: between the last look at the requests and the POST there is a way to go.
+    """
     for post in world.posts[world.checked_posts :]:
         require(post.members, f"8: {post.run} posts though no request is enrolled in the active run")
-        living = [m for m in post.members if m in world.engine.instances and not world.engine.instances[m].terminal]
+        members = [world.engine.instances[m] for m in post.members if m in world.engine.instances]
+        living = [member for member in members if not member.terminal or post.at - member.updated < A_MOMENT]
         require(living, f"8: {post.run} posts though all its requests {post.members} have ended")
 
 
@@ -91,10 +96,17 @@ def one_refresh_a_run(world: World) -> None:
                 and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
                 continue  # it is not in the history any more
+            if _purged_between(world, run, before, after):
+                continue  # a start after the purge made another request and another run of the same names
             if not known_as_ours(world, before.accepted or ""):
                 world.counts["second refreshes"] += good
                 continue
             require(not good, f"4: {run} made {after.accepted}, though {before.accepted} was good")
+
+
+def _purged_between(world: World, run: str, before: Post, after: Post) -> bool:
+    owner = run.rsplit("-r", 1)[0]
+    return any(r.id == owner and r.purged_at and before.at < r.purged_at < after.at for r in world.requests)
 
 
 def a_permit_means_a_post(world: World) -> None:

@@ -8,14 +8,14 @@ import contextvars
 from asyncio import events
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Schedule = Callable[[float, Callable[[], object]], None]
 """Has something run so many seconds from now."""
 
 
-class Loop(asyncio.AbstractEventLoop):
+class Loop:
     """What tasks, futures and sleeps need of a loop, and no more. `ready` are handles that can run now."""
 
     def __init__(self, clock: Callable[[], float], schedule: Schedule) -> None:
@@ -23,6 +23,8 @@ class Loop(asyncio.AbstractEventLoop):
         self.ready: list[asyncio.Handle] = []
         self.problems: list[str] = []
         """Exceptions that nothing awaited."""
+        self._itself: Any = self
+        """As the classes of asyncio take it, which ask for all that a loop may have."""
 
     def run(self, handle: asyncio.Handle) -> None:
         """Runs a ready handle."""
@@ -37,7 +39,7 @@ class Loop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Makes a callback ready."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = asyncio.Handle(callback, args, self._itself, context)
         self.ready.append(handle)
         return handle
 
@@ -45,7 +47,7 @@ class Loop(asyncio.AbstractEventLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Makes a callback ready after some seconds."""
-        handle = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
+        handle = asyncio.TimerHandle(self.time() + delay, callback, args, self._itself, context)
         self._schedule(delay, lambda: self.run(handle))
         return handle
 
@@ -57,13 +59,13 @@ class Loop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> "asyncio.Future[Any]":
         """A future of this loop."""
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self._itself)
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self, coro: Coroutine[Any, Any, T], *, name: object = None, context: contextvars.Context | None = None
     ) -> "asyncio.Task[T]":
         """A task whose first step is ready."""
-        return asyncio.Task(coro, loop=self, context=context)
+        return asyncio.Task(coro, loop=self._itself, context=context)
 
     def get_debug(self) -> bool:
         """Never."""
@@ -89,7 +91,7 @@ class Loop(asyncio.AbstractEventLoop):
 def running(loop: Loop) -> Iterator[None]:
     """The loop is the one that runs, as far as the app can tell."""
     before = events._get_running_loop()
-    events._set_running_loop(cast(Any, loop))
+    events._set_running_loop(loop._itself)
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from activities import callback, model, orchestrations, post
+from durable import requests
 from durable.engine import Engine
 from refresh import clock
 from refresh.history import adoption
@@ -16,11 +17,11 @@ from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import RefreshRow
 from refresh.ids import key_prefix
 from refresh.messages import replace as changed
+from refresh.queue import answers, memory, sharing
 from refresh.queue import machine as queue_machine
 from refresh.queue import members as queue_members
 from refresh.queue import operations as op
 from refresh.queue import runs as queue_runs
-from refresh.queue import sharing
 from refresh.queue.state import Queue, Run
 from refresh.reporting.status import report
 from refresh.request import decision
@@ -77,7 +78,7 @@ def finish_without_outcome() -> list[Patch]:
 def enrol_twice() -> list[Patch]:
     """A repeated enrolment counts again."""
 
-    def enroll(queue: Queue, operation: op.Enroll) -> op.EnrollAnswer:
+    def enroll(queue: Queue, operation: op.Enroll) -> answers.EnrollAnswer:
         run = queue.run_of(operation.request)
         if run is not None and operation.request not in queue.departed:
             name, member = queue_members.named_run(operation.request, run.members[operation.request])
@@ -98,7 +99,7 @@ def forget_at_once() -> list[Patch]:
         queue.ended = [ended_run for ended_run in queue.ended if ended_run.uncollected]
         original(queue)
 
-    original = queue_machine.forget
+    original = memory.forget
     return [(queue_machine, "forget", forget)]
 
 
@@ -112,7 +113,7 @@ def no_claim() -> list[Patch]:
 def adopted_serves_all() -> list[Patch]:
     """Members that came after the look are served by an adopted refresh, too."""
 
-    def finish(queue: Queue, operation: op.Finish) -> op.FinishAnswer:
+    def finish(queue: Queue, operation: op.Finish) -> answers.FinishAnswer:
         return original(queue, changed(operation, late_after=None))
 
     original = queue_runs.finish
@@ -123,10 +124,10 @@ def adopted_serves_all() -> list[Patch]:
 def one_cancels_for_all() -> list[Patch]:
     """A request that leaves cancels the refresh of the others."""
 
-    def leave(queue: Queue, operation: op.Leave) -> op.LeaveAnswer:
+    def leave(queue: Queue, operation: op.Leave) -> answers.LeaveAnswer:
         mine = queue.run_of(operation.request)
         answer = original(queue, operation)
-        if mine is None or not isinstance(answer, op.Left) or not operation.cancel or mine.adopted:
+        if mine is None or not isinstance(answer, answers.Left) or not operation.cancel or mine.adopted:
             return answer
         return changed(answer, cancel_refresh_id=mine.refresh_id)
 
@@ -138,7 +139,7 @@ def one_cancels_for_all() -> list[Patch]:
 def last_come_first_served() -> list[Patch]:
     """A newcomer's run goes right behind the active one."""
 
-    def join(queue: Queue, operation: op.Enroll) -> Run | op.QueueFull:
+    def join(queue: Queue, operation: op.Enroll) -> Run | answers.QueueFull:
         before = len(queue.runs)
         joined = original(queue, operation)
         if len(queue.runs) > before > 1:
@@ -195,7 +196,7 @@ def give_back_a_taken_permit() -> list[Patch]:
 @mutation
 def drop_the_adoption() -> list[Patch]:
     """A lost answer is taken for a refusal: the refresh is not searched for."""
-    return [(model.Model, "adoptable", lambda *_, **__: None)]
+    return [(model.Model, "adoptable", lambda *_, **__: (None, []))]
 
 
 @mutation
@@ -212,7 +213,7 @@ def post_twice() -> list[Patch]:
         run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
         return changed(run, execution=execution) if run else None
 
-    return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: None)]
+    return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: (None, []))]
 
 
 @mutation
@@ -295,7 +296,7 @@ def post_for_the_dead() -> list[Patch]:
 def ignore_a_dead_run() -> list[Patch]:
     """A request never looks whether the run it waits for is alive."""
 
-    def only_start(context: Any, state: Any, answer: op.Enrolled) -> Any:
+    def only_start(context: Any, state: Any, answer: answers.Enrolled) -> Any:
         if answer.start:
             yield from request_orchestrator._start(context, state, answer.active)
 
@@ -351,7 +352,7 @@ def no_callback_of_the_dead() -> list[Patch]:
         found = await original(engine, request_id)
         return None if found is not None and found.engine_status == "Terminated" else found
 
-    original = callback.find_request
+    original = requests.find_request
     return [(callback, "find_request", find)]
 
 
@@ -372,6 +373,12 @@ def a_key_names_nothing() -> list[Patch]:
         return f"{key_prefix(dataset_id, key)}{submission}-{secrets.token_hex(4)}"
 
     return [(http_start, "keyed_request", random_id)]
+
+
+@mutation
+def tokens_follow_from_nothing() -> list[Patch]:
+    """Starts that race under a key hand out tokens of their own, and those of one of them open nothing."""
+    return [(http_start, "token", lambda *_, **__: secrets.token_urlsafe(24))]
 
 
 @mutation

@@ -1,16 +1,18 @@
-"""The nightly purge in the simulated world: requests under a key vanish one by one, in any order, while others start."""
+"""The nightly purge in the simulated world: requests vanish one by one, in any order, while others start."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.simulation.callers import Accepted
+from tests.simulation.platform import run_timer
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 KEPT = timedelta(minutes=45)
-"""How long a request is kept at least after its end. RETENTION_DAYS is far more; what matters is that the queue has
-forgotten the request."""
+"""How long a request is kept at least after its end. RETENTION_DAYS is far more; what matters is that no duplicate of a
+message is on its way any more, and that the queue has forgotten the request, as the hourly timer has it do."""
+TIDY_SECONDS = 30.0
 PURGED = 0.7
 """How much of what may be purged is."""
 
@@ -24,6 +26,8 @@ class Purge:
     async def run(self) -> None:
         """Takes the requests out. Their callers have looked at how they ended just before."""
         world = self._world
+        await world.call(run_timer("tidy_queues"))
+        await world.sleep(TIDY_SECONDS)
         candidates = [request for request in world.requests if self._may_go(request)]
         for request in world.random.sample(candidates, len(candidates)):
             if world.random.random() > PURGED:
@@ -42,6 +46,9 @@ class Purge:
         world = self._world
         instance = world.engine.instances.get(request.id)
         if request.purged_at or "idempotencyKey" not in request.caller.spec or instance is None:
+            return False
+        queue = world.queue(request.caller.dataset_id)
+        if request.id in queue.departed or any(request.id in run.uncollected for run in queue.ended):
             return False
         waiting = any(
             callback.request == request.id and not any(answered for _, _, answered in callback.calls)

@@ -115,6 +115,8 @@ def _play(world: World) -> None:
             raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
     for request in world.requests:
         code, body = world.finish(world.callers.look(request))
+        if code not in (200, 202, 424):
+            raise Violation(f"9: the status of {request.id} is answered {code}")
         world.counts[f"told {body['status']}"] += 1
         world.counts["callers who shared"] += bool(body.get("sharedWith"))
         world.counts["adopted"] += body.get("servedBy") == "adopted"

@@ -247,7 +247,7 @@ def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
 
 
 def _have_keys(day: Scenario, chance: random.Random) -> None:
-    """Callers use keys and ask again under them: at once, soon, after the end, for something else, or as another one."""
+    """Callers use keys and ask again under them: at once, soon, after the end, for something else, as others."""
     for number, caller in enumerate(day.callers):
         if chance.random() < 0.3:
             continue

@@ -1,4 +1,4 @@
-"""Bad nights, and one question: why did this model not refresh between two and three? Only the log may answer it.
+"""Bad nights, and one question: why did this model not refresh between two and three? The log alone has to answer it.
 
 Each night is played in the simulated world. `why` is given the app's log lines and nothing else, and knows nothing of
 the nights: it reads as a person would who searches the log for the model.
@@ -32,19 +32,19 @@ def night(
     *, knobs: Json | None = None, external: list[Json] | None = None, rates: Rates | None = None, **caller: Any
 ) -> list[Json]:
     """The log of a night in which a pipeline asks for the model at five past two, and another one for another model."""
-    wish = {
+    spec = {
         "workspaceId": WORKSPACE,
         "datasetId": MODEL,
         "timeoutMinutes": 50,
         "caller": MAPPING,
-        **caller.pop("wish", {}),
+        **caller.pop("spec", {}),
     }
     other = {"workspaceId": WORKSPACE, "datasetId": OTHER, "timeoutMinutes": 300}
     day = Scenario(
         seed=1,
         level="light" if rates else "none",
         rates=rates or Rates(),
-        callers=[Caller(5 * MINUTE, MODEL, wish, **caller), Caller(6 * MINUTE, OTHER, other)],
+        callers=[Caller(5 * MINUTE, MODEL, spec, **caller), Caller(6 * MINUTE, OTHER, other)],
         knobs={MODEL: {**USUAL, **(knobs or {})}, OTHER: USUAL},
         external=[(MODEL, each) for each in external or []],
         settings=SETTINGS,
@@ -57,7 +57,7 @@ def night(
 
 def why(log: list[Json], dataset_id: str) -> str:
     """What a person reads from the log about a model: who asked, how that ended, and what was in the way."""
-    about = [line for line in log if line.get("dataset") == dataset_id]
+    about = [line for line in log if line.get("datasetId") == dataset_id]
     ended = next(line for line in reversed(about) if line["event"] == "request.ended")
     asked = next(line for line in about if line["event"] == "request.accepted")
     who = f"{asked['caller']['pipeline']} (run {asked['caller']['runId']})"
@@ -77,11 +77,11 @@ def _in_the_way(about: list[Json]) -> str:
     for line in reversed(about):
         match line["event"]:
             case "run.waiting":
-                behind = line["behind"]
+                behind = line["waitsFor"]
                 return f"{behind['refreshType']} refresh {behind['refreshId']} was running since {behind['startedAt']}"
             case "run.read_failed":
                 return f"Power BI said: {line['error']}; the run waits {line['waitSeconds']:.0f} s"
-            case "posted":
+            case "refresh.started":
                 return f"its own refresh {line['refreshId']} was running"
     return "?"
 

@@ -2,23 +2,27 @@
 
 from typing import Any, get_args
 
-from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE
+import msgspec
+
+from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE, Failure
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
 
 Json = dict[str, Any]
 
-REFUSALS: dict[int, tuple[str, ...]] = {
-    400: ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed"),
-    401: ("SignInRequired",),
-    403: ("CallerNotAllowed",),
-    404: ("RequestNotFound",),
-    409: ("IdempotencyKeyInUse",),
-    429: ("QueueFull",),
-    503: ("NotStarted",),
+REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "Refusal": (400, ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed")),
+    "NotSignedIn": (401, ("SignInRequired",)),
+    "NotAllowed": (403, ("CallerNotAllowed",)),
+    "OnlyReads": (403, ("TokenOnlyReads",)),
+    "NotFound": (404, ("RequestNotFound",)),
+    "KeyInUse": (409, ("IdempotencyKeyInUse",)),
+    "NoRoom": (429, ("QueueFull",)),
+    "Unavailable": (503, ("EngineUnavailable",)),
+    "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
-"""The codes of our own refusals, by HTTP status; nothing has been started after any of them."""
+"""Our own refusals: the name of the schema, the HTTP status, and the codes. None of them has started anything."""
 
 
 def text(description: str, **more: Any) -> Json:
@@ -53,12 +57,12 @@ def ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def refusal(status: int) -> Json:
+def refusal(codes: tuple[str, ...]) -> Json:
     """The body of an answer with one of our own error codes."""
     error = record(
         {
-            "code": text("What is wrong.", enum=list(REFUSALS[status])),
-            "message": text("One sentence for a person.", maxLength=MAX_MESSAGE),
+            "code": text("What is wrong.", enum=list(codes)),
+            "message": text("Sentences for a person.", maxLength=MAX_MESSAGE),
             "target": maybe(text("The key, parameter or header that is wrong.")),
         },
         "Why the call was refused.",
@@ -75,11 +79,9 @@ def _caller() -> Json:
 
 
 _SERVED_BY = (
-    "own: our refresh of just this. wider, merged: our refresh of more than this, for others too. adopted: one of "
-    "somebody else."
+    "own: a refresh of just this. wider, merged: a refresh of more than this, made for other requests too. adopted: a "
+    "refresh that the app did not start, or is not sure to have started."
 )
-SERVED_BY = "own: a refresh of just this. wider, merged: one of more than this. adopted: one of somebody else."
-_NO_END = "null while it goes on."
 
 
 def schemas() -> Json:
@@ -91,64 +93,54 @@ def schemas() -> Json:
         "datasetId": text("The semantic model.", format="uuid"),
         "caller": _caller(),
     }
-    ahead = {
-        "expectedEnd": maybe(time("When the refresh should end, by how long earlier ones took.")),
-        "progress": maybe(ref("Progress")),
-    }
+    expected_end = time("When the refresh should end, by how long earlier ones took.")
+    last_read_error = text("The last error that Power BI answered to a read.")
     repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this request."}}
     run = {
-        "runId": maybe(text("The run that serves the request: one refresh with all who share it.")),
-        "refreshId": maybe(text("Power BI's id of the refresh.")),
+        "runId": text("The run that serves the request: one refresh, with all requests that share it."),
+        "refreshId": text("Power BI's id of the refresh."),
     }
     to_look_at = {
         "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
         "statusQueryGetUri": text("The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"),
     }
     asked = {"requestedAt": time("When the request was accepted.")}
-    ended = {"endedAt": maybe(time("When it ended, as far as that is known."))}
+    ended = {"endedAt": time("When the refresh ended, or the request if it ended before.")}
+    outcome = {
+        **run,
+        "sharedWith": _count("Other requests in the run."),
+        "servedBy": text(_SERVED_BY, enum=list(get_args(ServedBy))),
+        "startedAt": time("When the refresh started."),
+        **ended,
+    }
     return {
-        "Refusal": refusal(400),
-        "NotSignedIn": refusal(401),
-        "NotAllowed": refusal(403),
-        "NotFound": refusal(404),
-        "KeyInUse": refusal(409),
-        "NoRoom": refusal(429),
-        "NotStarted": refusal(503),
+        **{name: refusal(codes) for name, (_, codes) in REFUSALS.items()},
         "Started": record(
             {
                 "id": identity["id"],
                 "status": identity["status"],
                 **repeated,
                 **to_look_at,
-                "cancelUri": text("DELETE takes the request back; opens by its token alone.", format="uri"),
+                "cancelUri": text(
+                    "DELETE cancels the request; opens by its token alone. Only the caller that began the request gets "
+                    "it, known by principal or key.",
+                    format="uri",
+                ),
                 # templates, so no URIs in the strict sense
                 **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
             },
             "A request that was accepted.",
-            optional=("repeated", *MANAGEMENT),
+            optional=("repeated", "cancelUri", *MANAGEMENT),
         ),
-        "Failure": record(
-            {
-                "code": text(
-                    "Our code, or Power BI's own code for a failed refresh.",
-                    maxLength=80,
-                    **{"x-extensible-enum": sorted(CATALOGUE)},
-                ),
-                "message": text("Stands alone: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
-                "table": maybe(text("The table that failed.")),
-                "partition": maybe(text("The partition that failed.")),
-                "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
-                "action": text("What a person can do."),
-            },
-            "Why a request did not end well.",
-        ),
+        "Failure": _failure(),
         "RefreshInTheWay": record(
             {
-                "refreshId": maybe(text("Power BI's id of the refresh.")),
-                "refreshType": maybe(text("How it was started, in Power BI's words.")),
-                "startedAt": maybe(time("When it started.")),
+                "refreshId": text("Power BI's id of the refresh."),
+                "refreshType": text("How it was started, in Power BI's words."),
+                "startedAt": time("When it started."),
             },
-            "A running refresh that is waited for.",
+            "A running refresh that has to end first.",
+            optional=("refreshType", "startedAt"),
         ),
         "Progress": record(
             {
@@ -180,58 +172,51 @@ def schemas() -> Json:
             {
                 "error": ref("Failure"),
                 **identity,
-                **repeated,
-                **to_look_at,
-                "position": maybe(_count("Runs ahead of this one.")),
-                **run,
-                "sharedWith": maybe(_count("Other requests in the run.")),
-                "servedBy": maybe(text(_SERVED_BY, enum=[*get_args(ServedBy), None])),
+                **_names(),
                 **asked,
-                "startedAt": maybe(time("When the refresh started.")),
-                **ended,
-                "waitsFor": maybe(ref("RefreshInTheWay")),
-                "retry": maybe(
-                    record(
-                        {
-                            "round": {"type": "integer", "minimum": 2, "description": "Which try that will be."},
-                            "at": time("When it begins."),
-                            "after": maybe(text("The code of the failure before.")),
-                        },
-                        "The next try, while the request rests after a failure.",
-                    )
+                **repeated,
+                "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
+                **to_look_at,
+                "position": _count("Runs ahead of this one."),
+                **outcome,
+                "waitsFor": ref("RefreshInTheWay"),
+                "retry": record(
+                    {
+                        "attempt": {"type": "integer", "minimum": 2, "description": "The number of that attempt."},
+                        "at": time("When it begins."),
+                        "after": text("The code of the failure before."),
+                    },
+                    "The next attempt, while the request backs off after a failure.",
+                    optional=("after",),
                 ),
-                **ahead,
-                "lastReadError": maybe(text("The last trouble with reading from Power BI.")),
+                "expectedEnd": expected_end,
+                "progress": ref("Progress"),
+                "lastReadError": last_read_error,
                 "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
                 "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
                 "customStatus": maybe(
                     record({"status": identity["status"]}, "The status once more; null after the end.")
                 ),
                 "output": maybe(
-                    {
-                        "type": "object",
-                        "description": f"How it ended; {_NO_END}",
-                        "required": ["status"],
-                        "properties": {
-                            "status": text("The end.", enum=list(ENDS)),
-                            "error": ref("Failure"),
-                            "runId": text("As above."),
-                            "refreshId": text("As above."),
-                            "sharedWith": _count("As above."),
-                            "servedBy": text("As above.", enum=list(get_args(ServedBy))),
-                            "startedAt": time("As above."),
-                            "endedAt": time("As above."),
-                        },
-                    }
+                    record(
+                        {"status": text("The outcome.", enum=list(ENDS)), **outcome, **_names()},
+                        "How it ended, without the error; null while it goes on.",
+                        optional=(*outcome, *_names()),
+                    )
                 ),
                 "createdTime": time("The same as requestedAt."),
                 "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
             },
-            "The status of a request.",
-            optional=("error", "repeated", *to_look_at),
+            "The status of a request. A key that would say nothing is left out.",
+            optional=(
+                *("error", "caller", *_names(), "repeated", "cancelling", *to_look_at, "position", *outcome),
+                *("waitsFor", "retry", "expectedEnd", "progress", "lastReadError"),
+            ),
         ),
         "Summary": record(
-            {**identity, **run, **asked, **ended, "error": maybe(ref("Failure"))}, "A request in the list."
+            {**identity, **_names(), **run, **asked, **ended, "error": ref("Failure")},
+            "A request in the list. A key that would say nothing is left out.",
+            optional=("caller", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {
@@ -241,14 +226,16 @@ def schemas() -> Json:
             "A page of requests.",
         ),
         "Finding": _finding(identity),
+        "Health": _health(),
         "Run": record(_run(), "A run in the queue with its requests."),
         "ActiveRun": record(
             {
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
                 "waitsSince": maybe(time("Since when.")),
-                **ahead,
-                "lastReadError": maybe(text("The last trouble with reading from Power BI.")),
+                "expectedEnd": maybe(expected_end),
+                "progress": maybe(ref("Progress")),
+                "lastReadError": maybe(last_read_error),
                 "nextLookAt": maybe(time("When the run looks again.")),
             },
             "The run whose turn it is.",
@@ -256,13 +243,51 @@ def schemas() -> Json:
         "Queue": record(
             {
                 "datasetId": identity["datasetId"],
+                **_names(),
                 "waiting": _count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
             },
-            "Who waits for a model, for what and since when.",
+            "Which requests wait for a model, for what and since when.",
         ),
     }
+
+
+def _failure() -> Json:
+    properties = {
+        "code": text("The kind of failure, to branch on.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}),
+        "message": text("Stands alone: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
+        "serviceCode": text("Power BI's own code."),
+        "table": text("The table that failed."),
+        "partition": text("The partition that failed."),
+        "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+        "action": text("What a person can do."),
+    }
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Failure)}
+    optional = tuple(name for name in properties if fields[name].default is None)
+    return record(properties, "Why a request did not end well.", optional=optional)
+
+
+def _health() -> Json:
+    timer = record(
+        {
+            "lastRun": maybe(time("When it ran last; null if it never did.")),
+            "late": {"type": "boolean", "description": "Whether it has missed runs."},
+        },
+        "A timer of the app.",
+    )
+    step = text("Whether it works.", enum=["passed", "failed", "unknown"])
+    checks = record(
+        {
+            "engine": step,
+            "storage": step,
+            "token": text("passed, or the code of the error."),
+            "timers": {"type": "object", "description": "The timers by name.", "additionalProperties": timer},
+        },
+        "What was looked at.",
+    )
+    status = text("Whether all is well.", enum=["ok", "unhealthy"])
+    return record({"status": status, "checks": checks}, "Whether the app can work.")
 
 
 def _finding(identity: Json) -> Json:
@@ -287,10 +312,18 @@ def _finding(identity: Json) -> Json:
             "notChecked": text("What only a refresh shows."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
+            **_names(),
         },
         "What stands in the way of a refresh.",
         optional=("error",),
     )
+
+
+def _names() -> Json:
+    return {
+        "modelName": maybe(text("The name of the model, if it is known.")),
+        "workspaceName": maybe(text("The name of the workspace, if it is known.")),
+    }
 
 
 def _run() -> Json:
@@ -300,17 +333,17 @@ def _run() -> Json:
             "since": time("When it was enrolled."),
             "caller": maybe(_caller()),
         },
-        "A request that waits.",
+        "A request that is enrolled in the run.",
     )
     return {
         "runId": text("The run."),
-        "generation": {"type": "integer", "minimum": 1, "description": "How often it was begun."},
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was begun."},
         "status": text("Where it is.", enum=[status for status in STATUSES if status not in ENDS]),
         "enhanced": {"type": "boolean", "description": "Whether it is an enhanced refresh."},
         "refreshId": maybe(text("Power BI's id of the refresh.")),
-        "adopted": {"type": "boolean", "description": "Whether it is somebody else's refresh."},
+        "adopted": {"type": "boolean", "description": "Whether it is not known to be a refresh of the app."},
         "startedAt": maybe(time("When it was started.")),
-        "requests": {"type": "array", "items": request, "description": "Those who share it."},
+        "requests": {"type": "array", "items": request, "description": "The requests that share it."},
         "moreRequests": _count("How many more there are, not shown."),
     }
 

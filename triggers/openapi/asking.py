@@ -1,6 +1,6 @@
 """What a caller may send, as JSON Schema.
 
-It says how to send it; the app also takes other letter case, and in `refresh` numbers and booleans as texts.
+It says how to send it; the app also takes numbers and booleans as texts, and words in other letter case.
 """
 
 from typing import Any
@@ -153,7 +153,8 @@ def request() -> Json:
             },
             "onTimeout": _choice(
                 ("leave", "cancel"),
-                "leave: the refresh goes on. cancel: it is cancelled if nobody else shares it (enhanced refreshes).",
+                "leave: the refresh goes on. cancel: it is cancelled unless another request shares it (only enhanced "
+                "ones).",
                 "leave",
             ),
             "share": {
@@ -187,7 +188,7 @@ def request() -> Json:
                 "type": "object",
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
                 "additionalProperties": {"type": "string"},
-                "description": f"Who asks, such as pipeline and run id: at most {MAX_CALLER_BYTES} bytes as JSON. "
+                "description": f"What sends the request, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
                 "Shown in status, list, queue and every log line.",
             },
         },

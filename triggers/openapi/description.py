@@ -5,14 +5,15 @@ from typing import Any
 from refresh.reporting.status import STATUSES
 from refresh.request.spec import MAX_BODY_BYTES
 from triggers.openapi import answers, asking
+from triggers.openapi.examples import EXAMPLES, REQUESTS
 
 Json = dict[str, Any]
 
 TITLE = "Power BI refresh for data pipelines"
 VERSION = "1"
 DESCRIPTION = (
-    "Refreshes a semantic model and tells truly how that ended: 202 while it goes on, 200 only for success, 424 for "
-    "every other end. Requests that are made at the same time share one refresh."
+    "Refreshes a semantic model and reports how that ended: 202 while it goes on, 200 only for success, 424 for every "
+    "other outcome. Requests that are made at the same time share one refresh."
 )
 FUNCTION_KEY, SIGN_IN, TOKEN = "functionKey", "signIn", "requestToken"
 SCHEMES: Json = {
@@ -36,13 +37,13 @@ SCHEMES: Json = {
     },
 }
 STARTER = "starter"
-"""Opens what is for all who may start a refresh, in the ways that the app has for them."""
+"""Opens what is for callers that may start a refresh, in the ways that the app has for them."""
 
 
 def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
     """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`.
 
-    `ways`: how a caller may show who he is. An app has one of them.
+    `ways`: how a caller is known. An app has one of them.
     """
     paths = _paths()
     for item in paths.values():
@@ -72,7 +73,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
-    """The operation with its ways to open it, and what it answers to those who have none."""
+    """The operation with its ways to open it, and what it answers to a caller that has none."""
     opener = operation["security"]
     if opener != STARTER:
         return {**operation, "security": [{opener: []}] if opener else []}
@@ -80,8 +81,8 @@ def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     # with keys it is the platform that answers, with an empty body
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
-        responses["401"] = _answer("NotSignedIn", "Nobody has signed in; without a key the body is empty.")
-        responses["403"] = _answer("NotAllowed", "Who has signed in may not call.")
+        responses["401"] = _answer("NotSignedIn", "The caller has not signed in; with AUTH_MODE key the body is empty.")
+        responses["403"] = _answer("NotAllowed", "The principal that has signed in may not call.")
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 
@@ -102,6 +103,7 @@ def _paths() -> Json:
         "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
+        "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
     }
 
@@ -115,15 +117,22 @@ def _start() -> Json:
         {
             200: _answer(
                 ("Status", "Started"),
-                "It has ended well, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
+                "It has completed, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
                 "was accepted.",
+                example="Completed",
             ),
-            202: _answer("Started", "Accepted.", following=True),
+            202: _answer("Started", "Accepted, or with repeated accepted earlier.", following=True),
             400: _answer("Refusal", "It cannot be served; nothing has been started."),
-            409: _answer("KeyInUse", "Another wish has this idempotency key; nothing has been started."),
-            424: _answer("Status", "It has ended otherwise, within waitSeconds or earlier under this idempotency key."),
-            429: _answer("NoRoom", "Too many requests wait for this model; nothing has been started.", waiting=True),
-            503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again."),
+            409: _answer(
+                "KeyInUse", "A request with other options has this idempotency key; nothing has been started."
+            ),
+            424: _answer(
+                "Status",
+                "It has ended otherwise, within waitSeconds or earlier under this idempotency key.",
+                example="Failed",
+            ),
+            429: _answer("NoRoom", "Too many requests wait for this model; nothing has been started.", later=True),
+            503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
             {
@@ -133,7 +142,7 @@ def _start() -> Json:
                 "schema": asking.idempotency_key(),
             }
         ],
-        requestBody=_body("RefreshRequest", "What is wanted"),
+        requestBody=_body("RefreshRequest", "What is asked for"),
     )
 
 
@@ -141,12 +150,12 @@ def _cancel_by_key() -> Json:
     return _operation(
         "CancelByKey",
         "Cancel a request by its idempotency key",
-        "Takes a request back of which only the key is known. The refresh is cancelled only if nobody else shares it.",
+        "Cancels a request without its URIs. The refresh is cancelled only if no other request shares it.",
         STARTER,
         {
             **_CANCELLED,
             400: _answer("Refusal", "That names no request."),
-            404: _answer("NotFound", "No request of this model has this key."),
+            404: _answer("NotFound", "No request of this model has this key.", example="KeyNotFound"),
         },
         requestBody=_body("Cancellation", "Which request"),
     )
@@ -159,7 +168,11 @@ def _list() -> Json:
         "List requests",
         "The requests that the app remembers, newest first, at most 50 at a time. Fewer may be followed by more.",
         STARTER,
-        {200: _answer("Requests", "A page of requests."), 400: _answer("Refusal", "A filter cannot be used.")},
+        {
+            200: _answer("Requests", "A page of requests."),
+            400: _answer("Refusal", "A filter cannot be used.", example="FilterRefused"),
+            503: _UNAVAILABLE,
+        },
         parameters=[
             _query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
             _query(
@@ -191,9 +204,13 @@ def _cancel() -> Json:
     return _operation(
         "CancelRefreshByToken",
         "Cancel a request by its token",
-        "What its cancelUri does: takes a request back. The refresh is cancelled only if nobody else shares it.",
+        "What its cancelUri does. The refresh is cancelled only if no other request shares it.",
         TOKEN,
-        {**_CANCELLED, 404: _answer("NotFound", "No such request, or the wrong token.")},
+        {
+            **_CANCELLED,
+            403: _answer("OnlyReads", "The token reads the status; that of cancelUri cancels."),
+            404: _answer("NotFound", "No such request, or the wrong token."),
+        },
     )
 
 
@@ -211,7 +228,7 @@ def _cancel_for_starters() -> Json:
     return _operation(
         "CancelRefresh",
         "Cancel a request",
-        "Takes a request back, without its token. The refresh is cancelled only if nobody else shares it.",
+        "Cancels a request, without its token. The refresh is cancelled only if no other request shares it.",
         STARTER,
         {**_CANCELLED, 404: _answer("NotFound", "No such request.")},
     )
@@ -241,16 +258,35 @@ def _queue() -> Json:
     }
     return _operation(
         "GetQueue",
-        "See who waits for a model",
+        "See which requests wait for a model",
         "The active run of a semantic model and the queue behind it.",
         STARTER,
-        {200: _answer("Queue", "Who waits; nobody is an answer too."), 400: _answer("Refusal", "That is no GUID.")},
+        {
+            200: _answer("Queue", "The queue; it may be empty."),
+            400: _answer("Refusal", "That is no GUID.", example="GuidRefused"),
+            503: _UNAVAILABLE,
+        },
         parameters=[dataset_id],
     )
 
 
+def _health() -> Json:
+    return _operation(
+        "GetHealth",
+        "Check whether the app can work",
+        "Whether engine, storage, sign-in and timers work. Open to all: it says nothing secret.",
+        None,
+        {
+            200: _answer("Health", "All is well."),
+            503: _answer("Health", "checks says what is not.", example="Unhealthy"),
+        },
+    )
+
+
 def _openapi() -> Json:
-    content = {"application/json": {"schema": {"type": "object", "required": ["openapi", "paths"]}}}
+    example = {"openapi": "3.1.0", "info": {"title": TITLE, "version": VERSION}, "paths": {}}
+    schema = {"type": "object", "required": ["openapi", "paths"]}
+    content = {"application/json": {"schema": schema, "example": example}}
     return _operation(
         "GetDescription",
         "Get this description",
@@ -281,41 +317,52 @@ def _body(schema: str, description: str) -> Json:
     return {
         "required": True,
         "description": f"{description}; at most {MAX_BODY_BYTES} bytes.",
-        "content": {"application/json": {"schema": answers.ref(schema)}},
+        "content": {"application/json": {"schema": answers.ref(schema), "example": REQUESTS[schema]}},
     }
 
 
-def _answer(schema: str | tuple[str, ...], description: str, *, following: bool = False, waiting: bool = False) -> Json:
+def _answer(
+    schema: str | tuple[str, ...],
+    description: str,
+    *,
+    example: str = "",
+    following: bool = False,
+    later: bool = False,
+) -> Json:
     """An answer with a body; one of several schemas if there are more.
 
-    `following`: with Location and Retry-After. `waiting`: with Retry-After.
+    `example`: its name in EXAMPLES, if that is not the schema's. `following`: it says where to ask next and when;
+    `later`: when to send the call again.
     """
+    first = schema if isinstance(schema, str) else schema[0]
     choice = answers.ref(schema) if isinstance(schema, str) else {"anyOf": [answers.ref(name) for name in schema]}
-    response: Json = {"description": description, "content": {"application/json": {"schema": choice}}}
-    headers: Json = {}
+    body = {"schema": choice, "example": EXAMPLES[example or first]}
+    response: Json = {"description": description, "content": {"application/json": body}}
+    headers = {}
     if following:
         headers["Location"] = {
             "required": True,
             "description": "Where to ask next.",
             "schema": {"type": "string", "format": "uri"},
         }
-    if following or waiting:
+    if following or later:
         headers["Retry-After"] = {
             "required": True,
             "description": "Seconds until that makes sense.",
             "schema": {"type": "integer", "minimum": 1},
         }
-    if headers:
-        response["headers"] = headers
-    return response
+    return {**response, **({"headers": headers} if headers else {})}
 
 
+_UNAVAILABLE = _answer("Unavailable", "The durable engine does not answer for now. Send the call again.", later=True)
 _CANCELLED = {
-    200: _answer("Status", "It had already ended."),
-    202: _answer("Status", "The cancellation takes effect.", following=True),
+    200: _answer("Status", "It had already ended.", example="Completed"),
+    202: _answer("Status", "The cancellation takes effect.", example="Cancelling", following=True),
+    503: _UNAVAILABLE,
 }
 _STATUS = {
-    200: _answer("Status", "The model was refreshed."),
-    202: _answer("Status", "It goes on.", following=True),
-    424: _answer("Status", "It ended in any other way; error says how."),
+    200: _answer("Status", "The model was refreshed.", example="Completed"),
+    202: _answer("Status", "It goes on.", example="Refreshing", following=True),
+    424: _answer("Status", "It ended in any other way; error says how.", example="Failed"),
+    503: _UNAVAILABLE,
 }

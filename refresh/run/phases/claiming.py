@@ -31,7 +31,7 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
         case Claimed():
             if phase.then is not None:
                 return Moved(run.to(phase.then))
-            run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit)
+            run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
             if run.incarnation > MAX_INCARNATIONS:
                 return _given_up(run, answer, now)
             return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))
@@ -72,4 +72,4 @@ def _given_up(run: RunState, answer: Claimed, now: datetime) -> Moved:
         followed = _followed(run, answer, now) if answer.refresh_id else None
         late_after = answer.look.read_at if answer.look else None
         return outcome_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
-    return failed(run, failure("InternalError", run.dataset_id, detail=detail))
+    return failed(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))

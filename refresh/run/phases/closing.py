@@ -16,7 +16,7 @@ from refresh.run.transitions import superseded
 
 def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]:
     """Asks for the next permit."""
-    operation = Close(at=at, holder=run.holder, permit=run.permit + 1, look=look)
+    operation = Close(at=at, holder=run.holder, permit=run.permit + 1, look=look, names=run.names)
     return Ask(operation, partial(_closed, run, look))
 
 

@@ -25,7 +25,7 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
 def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
-    run, running = answered(run), answer.running
+    run, running = answered(run).but(names=answer.names.also(run.names)), answer.running
     if running is None:
         return Moved(run.to(Closing(), look=answer.look, blocked=None, wait=SETTLE_SECONDS))
     if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:

@@ -90,12 +90,12 @@ def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
 def _dropped(run: RunState) -> Moved:
     run = run.but(posts=replace(run.posts, drops=run.posts.drops + 1))
     if run.posts.drops >= MAX_TRIES:
-        return failed(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id))
+        return failed(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
     return reopening(run, run.limits.poll_min)
 
 
 def _unknown(run: RunState, code: str) -> Outcome:
-    error = failure(code, run.dataset_id, refresh_id=run.refresh_id)
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, names=run.names)
     return Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error)
 
 
@@ -109,5 +109,6 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     if posts.unproven >= MAX_TRIES:
         # most probably all of them were ours, and one more would end as they did
         detail = outcome.error.message if outcome.error else None
-        return failed(run, failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id))
+        error = failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id, names=run.names)
+        return failed(run, error)
     return reopening(run, 0)

@@ -27,9 +27,9 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    order = ReadHistory(
-        model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
-    )
+    # two refreshes that appeared after POSTs of ours, and are alike, are ours
+    objects = run.objects or run.posts.sole_objects
+    order = ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=objects)
     return Do(order, partial(_compared, run, phase, look))
 
 
@@ -42,7 +42,7 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         if now - time_of(phase.since) >= UNKNOWN_AFTER:
             return outcome_unknown(run, "AnswerLost", answer.error)
         return with_trouble(run, answer, now, budget=False)
-    run = answered(run)
+    run = answered(run).but(names=answer.names.also(run.names))
     if answer.adoptable:
         return found(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
@@ -53,9 +53,15 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         return Moved(run.but(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
     if phase.reason == "busy":
         return reopening(run, run.limits.poll_max)
+    if phase.accepted and answer.sole:
+        # it was accepted, and only one refresh has appeared that can be it
+        return found(run, answer.sole, now, adopted=True, after_loss=True)
     lost_since = run.posts.lost_since or phase.since
-    run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since))
+    sole = answer.sole_objects or run.posts.sole_objects
+    run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since, sole_objects=sole))
     if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
+        if sole:
+            return outcome_unknown(run, "RefreshUnproven", phase.error)
         code = "InternalError" if phase.broke else "AnswerLost"
-        return failed(run, failure(code, run.dataset_id, detail=phase.error))
+        return failed(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
     return reopening(run, run.limits.poll_min)

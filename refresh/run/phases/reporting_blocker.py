@@ -14,7 +14,7 @@ from refresh.run.transitions import superseded
 
 def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> Ask[HoldAnswer]:
     """Reports the refresh in the way."""
-    return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocked.by), partial(_reported, run))
+    return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocked.by, names=run.names), partial(_reported, run))
 
 
 def _reported(run: RunState, answer: HoldAnswer, now: datetime) -> Moved:

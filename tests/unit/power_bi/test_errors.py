@@ -1,13 +1,14 @@
 """What each answer and each failing of the network means: did it happen, may it be tried again, who has to act."""
 
 import re
+import time
 from typing import Any
 
 import pytest
 
 import power_bi.errors
 from outbound.exchange import NoAnswerError, NotSentError
-from power_bi.answers import error_of, facts_of, retry_after, said_in
+from power_bi.answers import error_of, facts_of, retry_after, service_error_in
 from power_bi.client import PowerBiClient
 from power_bi.errors import (
     AnswerLost,
@@ -39,6 +40,10 @@ def power_bi_error(code: str) -> dict[str, Any]:
 
 RUNNING = "Invalid dataset refresh request. Another refresh request is already executing"
 DAILY = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
+OVERLOADED = (
+    "Unable to complete the action because your organization's Fabric compute capacity has exceeded its limits."
+)
+PAGE = b"<html><head><title>Access Denied</title></head><body><h1>Access Denied</h1><p>Sign in.</p></body></html>"
 TOO_MANY = {"message": "You have exceeded the amount of requests allowed. Retry in 3392 seconds."}
 
 # Answers to a POST, as documented or seen: HTTP status, body -> class, code.
@@ -72,7 +77,50 @@ ON_POST: list[tuple[int, Any, type[PowerBiError], str]] = [
     (401, b"", Refused, "NotAuthorized"),
     (401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"}, Refused, "ApiNotAccessible"),
     (403, {"Message": "API is not accessible for application"}, Refused, "ApiNotAccessible"),
-    (403, b"<html>Forbidden</html>", Refused, "NotAuthorized"),
+    (400, PAGE, Refused, "UnexpectedAnswer"),
+    (401, PAGE, Refused, "UnexpectedAnswer"),
+    (403, b"<html>Forbidden</html>", Refused, "UnexpectedAnswer"),
+    (403, b"\xef\xbb\xbf \r\n<!DOCTYPE html><html>only premium users see this</html>", Refused, "UnexpectedAnswer"),
+    (404, PAGE, Refused, "UnexpectedAnswer"),
+    (407, PAGE, Refused, "UnexpectedAnswer"),
+    (429, PAGE, Throttled, "Throttled"),
+    (401, power_bi_error("PowerBINotLicensedException"), Refused, "LicenseRequired"),
+    (403, power_bi_error("PowerBINotLicensedException"), Refused, "LicenseRequired"),
+    (
+        401,
+        request_error("Calling group APIs not permitted for personal workspace", "GroupNotAccessible"),
+        Refused,
+        "PersonalWorkspace",
+    ),
+    (403, request_error("Calling group APIs not permitted for personal workspace"), Refused, "PersonalWorkspace"),
+    (401, power_bi_error("GroupNotAccessible"), Refused, "NotAuthorized"),
+    (400, request_error("The model owner no longer has access to the workspace."), Refused, "OwnerLostAccess"),
+    (400, request_error(OVERLOADED, "FabricThrottled"), Throttled, "Throttled"),
+    (403, request_error("x", "fabricthrottled"), Throttled, "Throttled"),
+    (429, request_error(OVERLOADED, "FabricThrottled"), Throttled, "Throttled"),
+    (503, request_error("x", "CapacityLimitExceeded"), Throttled, "Throttled"),
+    (403, request_error("x", "CapacityLimitExceeded"), Throttled, "Throttled"),
+    (400, power_bi_error("CapacityLimitExceeded"), Throttled, "Throttled"),
+    (400, {"errorCode": "FabricThrottled", "message": "x"}, Throttled, "Throttled"),
+    (
+        400,
+        {"error": {"code": "BadRequest", "details": [{"code": "FabricThrottled", "message": "x"}]}},
+        Throttled,
+        "Throttled",
+    ),
+    (400, request_error(OVERLOADED), Throttled, "Throttled"),
+    (
+        430,
+        {"errorCode": "TooManyRequestsForCapacity", "message": "You have hit a compute or API rate limit."},
+        Throttled,
+        "Throttled",
+    ),
+    (430, b"", Throttled, "Throttled"),
+    (400, request_error("Increase the memory of the Premium capacity: not enough memory"), Refused, "OutOfMemory"),
+    (400, power_bi_error("DMTS_MonikerWithUnboundDataSources"), Refused, "CredentialsRejected"),
+    (400, power_bi_error("DM_GWPipeline_Client_GatewayUnreachable"), Refused, "GatewayTimedOut"),
+    (400, request_error("Table 'X' does not exist in the model."), Refused, "DefinitionInvalid"),
+    (403, request_error("Only workspaces on a Premium capacity may do that"), Refused, "CapacityRequired"),
     (404, power_bi_error("PowerBIEntityNotFound"), Refused, "ModelNotFound"),
     (404, {"errorCode": "CapacityNotActive", "message": "x", "requestId": "y"}, Refused, "CapacityNotActive"),
     (503, {"error": {"code": "CapacityNotActive"}}, Refused, "CapacityNotActive"),
@@ -94,6 +142,13 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
     (204, b"", ServiceUnavailable, "ServiceUnavailable"),
     (404, power_bi_error("PowerBIEntityNotFound"), Refused, "ModelNotFound"),
     (429, TOO_MANY, Throttled, "Throttled"),
+    (400, request_error(OVERLOADED, "FabricThrottled"), Throttled, "Throttled"),
+    (430, b"", Throttled, "Throttled"),
+    (401, power_bi_error("PowerBINotLicensedException"), Refused, "LicenseRequired"),
+    (401, PAGE, Refused, "UnexpectedAnswer"),
+    # no options were asked for that need one
+    (403, request_error("Only workspaces on a Premium capacity may do that"), Refused, "NotAuthorized"),
+    (403, request_error("Access was denied."), Refused, "NotAuthorized"),
     (500, {"Message": "An error has occurred."}, ServiceUnavailable, "ServiceUnavailable"),
     (503, b"<html>only premium users see this</html>", ServiceUnavailable, "ServiceUnavailable"),
     (504, b"", ServiceUnavailable, "ServiceUnavailable"),
@@ -109,7 +164,10 @@ def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[Power
         power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
     error = caught.value
     assert (type(error), error.code, error.http_status) == (kind, code, status)
-    assert (error.failure().code, error.failure().retryable) == (code, error.retryable)
+    assert error.failure().code == code
+    assert error.failure().retryable == CATALOGUE[code].retryable
+    if not isinstance(error, Refused):
+        assert error.retryable == CATALOGUE[code].retryable
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_GET)
@@ -148,7 +206,7 @@ def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
     ("body", "expected"),
     [
         (b'{"error":{"code":"A","message":"m"}}', ("A", "m")),
-        (b'{"error":{"code":"A","pbi.error":{"code":"B"}}}', ("A", None)),
+        (b'{"error":{"code":"A","pbi.error":{"code":"B"}}}', ("B", None)),
         (b'{"error":{"pbi.error":{"code":"B"}}}', ("B", None)),
         (b'{"Message":"m"}', (None, "m")),
         (b'{"message":"m"}', (None, "m")),
@@ -157,13 +215,35 @@ def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
         (b"", (None, None)),
         (b"<html><style>p{}</style><h1>Bad</h1>\n<p>gateway</p></html>", (None, "Bad gateway")),
         (b"\xff\xfe", (None, "��")),
-        (b'{"error":{"code":5,"message":["m"]}}', (None, None)),
+        (b'{"error":{"code":5,"message":["m"]}}', ("5", None)),
         (b"[" * 100_000, (None, ("[" * 299) + "…")),
+        (
+            b"<html><head><title>Access Denied</title></head><h1>Access Denied</h1><p>Why</p></html>",
+            (None, "Access Denied Why"),
+        ),
+        (
+            b'{"error":{"code":"A","pbi.error":{"code":"A","details":[{"code":"DM_ErrorDetailNameCode_UnderlyingErrorMessage",'
+            b'"detail":{"type":1,"value":"It is not bound."}},'
+            b'{"code":"Server","detail":{"type":1,"value":"sql01"}}]}}}',
+            ("A", "It is not bound. Server: sql01"),
+        ),
+        (
+            b'{"error":{"code":"A","message":"That is so.",'
+            b'"details":[{"code":"B","message":"It is not so.","target":"t"}]}}',
+            ("A", "That is so."),
+        ),
+        (
+            b'{"error":{"code":"A","details":[{"code":"B","message":"It is not so.","target":"t"}]}}',
+            ("A", "It is not so."),
+        ),
+        (b'{"error":{"code":"A","message":{"lang":"en","value":"m"}}}', ("A", "m")),
     ],
 )
 def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | None, str | None]) -> None:
     """Five documented shapes, two more that were seen, and what gateways send."""
-    assert said_in(body) == expected
+    error, evidence = service_error_in(body)
+    assert (error.code, error.text) == expected
+    assert all(part in evidence for part in (expected[0], expected[1] and expected[1][:5]) if part)
 
 
 @pytest.mark.parametrize(
@@ -187,11 +267,11 @@ def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) ->
     assert retry_after({"Retry-After": header, "Date": "Mon, 23 Mar 2026 13:48:31 GMT"}) == seconds
 
 
-def test_a_throttle_without_header_says_it_in_words_or_means_a_minute() -> None:
-    """The text names the seconds too."""
+def test_a_throttle_without_header_says_it_in_words_or_not_at_all() -> None:
+    """The text names the seconds too; where nothing does, waits grow."""
     in_words = error_of(facts_of(429, {}, b'{"message":"Retry in 3392 seconds."}'), "GET")
     assert in_words.retry_after_seconds == 3392.0
-    assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds == 60.0
+    assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds is None
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
@@ -206,6 +286,44 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
     """A class and its code cannot disagree; an error told of a call stays what it is."""
     error = kind(Facts(service_message="x"))
-    assert CATALOGUE[error.code].retryable == error.retryable
+    assert CATALOGUE[error.code].retryable == error.retryable == error.failure().retryable
     again = error.about("read the refresh history", str(DATASET))
     assert (type(again), again.code, again.service_message) == (kind, error.code, "x")
+
+
+def test_options_that_need_a_capacity() -> None:
+    """Words on a Premium capacity mean that only where such options were asked for."""
+    answer = reply(400, request_error("Enhanced refresh needs a Premium capacity"))
+    for body, code in (({"type": "Full"}, "CapacityRequired"), ({"notifyOption": "x"}, "InvalidRefreshRequest")):
+        power_bi, _ = client(answer)
+        with pytest.raises(Refused) as caught:
+            power_bi.start(WORKSPACE, DATASET, body)
+        assert caught.value.code == code
+
+
+def test_a_page_is_no_unknown_refresh() -> None:
+    """A proxy does not know what refreshes there are."""
+    power_bi, _ = client(reply(404, PAGE), reply(400, PAGE))
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            power_bi.refresh(WORKSPACE, DATASET, REFRESH)
+        assert caught.value.code == "UnexpectedAnswer"
+
+
+def test_a_table_that_a_refusal_names_is_told() -> None:
+    """In its parameters."""
+    inner = {"code": "X", "parameters": [{"Key": "TableName", "Value": "Sales"}], "details": []}
+    power_bi, _ = client(reply(400, {"error": {"code": "X", "pbi.error": inner}}))
+    with pytest.raises(Refused) as caught:
+        power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
+    assert caught.value.failure().table == "Sales"
+
+
+@pytest.mark.parametrize(
+    "body", [b"<" * 200_000, b"<title>" * 30_000, b"<style><" * 30_000, b"<!--" * 60_000, b"{" * 200_000]
+)
+def test_hostile_bodies_cost_no_more_than_their_length(body: bytes) -> None:
+    """Whatever answers in the name of Power BI."""
+    began = time.process_time()
+    error_of(facts_of(400, {}, body), "POST", enhanced=True)
+    assert time.process_time() - began < 3

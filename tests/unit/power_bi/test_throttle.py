@@ -1,4 +1,4 @@
-"""A 429 is for everybody who speaks of the model, until its time is over."""
+"""The pause that Power BI asks for holds for all callers of the model, until it is over."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -87,3 +87,35 @@ def test_the_daily_limit_is_no_throttle(time: Clock) -> None:
     with pytest.raises(Exception, match="last 24 hours"):
         power_bi.start(WORKSPACE, DATASET, None)
     assert power_bi.history(WORKSPACE, DATASET).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"code": "FabricThrottled", "message": "x"}}),
+        (403, {"error": {"code": "CapacityLimitExceeded", "message": "x"}}),
+        (430, b""),
+    ],
+)
+def test_an_overloaded_capacity_is_left_alone_as_long_as_it_asks(time: Clock, status: int, body: object) -> None:
+    """Whatever its status; without a time it is asked again when its callers see fit."""
+    power_bi, service = client(reply(status, body, Retry_After="60"), reply(status, body), HISTORY)
+    for _ in range(2):
+        with pytest.raises(Throttled) as caught:
+            power_bi.history(WORKSPACE, DATASET)
+        assert caught.value.retry_after_seconds == 60
+    time.tick(60)
+    with pytest.raises(Throttled) as caught:
+        power_bi.start(WORKSPACE, DATASET, None)
+    assert caught.value.retry_after_seconds is None
+    assert power_bi.history(WORKSPACE, DATASET).rows == ()
+    assert len(service.requests) == 3
+
+
+def test_an_overloaded_capacity_refuses_a_cancel_for_now_only() -> None:
+    """It may be tried again, as it may not after a refusal."""
+    throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
+    power_bi, _ = client(throttled, reply(200))
+    with pytest.raises(Throttled):
+        power_bi.cancel(WORKSPACE, DATASET, REFRESH)
+    assert power_bi.cancel(WORKSPACE, DATASET, REFRESH)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresh.polling.schedule import Limits
+from refresh.polling.limits import Limits
 from refresh.settings import CLOUDS, Settings, SettingsError, is_loopback
 
 ONE, TWO = "01234567-89ab-cdef-0123-456789abcdef", "fedcba98-7654-3210-fedc-ba9876543210"
@@ -71,7 +71,50 @@ def test_everything_can_be_set() -> None:
         website_hostname="x.azurewebsites.net",
         app_identity=True,
     )
-    assert settings.limits == Limits(poll_min=0.05, poll_max=0.5, grace=2.5, outage=3)
+    assert settings.limits == Limits(poll_min=2, poll_max=2, grace=2.5, outage=3)
+
+
+HERE = {"POWER_BI_API_URL": "http://127.0.0.1:7072"}
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "pauses"),
+    [("5", "60", (5, 60)), ("0.2", "0.5", (2, 2)), ("1", "60", (2, 60)), ("2.1", "7.5", (3, 8)), ("3", "3.5", (3, 4))],
+)
+def test_pauses_are_whole_seconds_and_at_least_two(least: str, most: str, pauses: tuple[float, float]) -> None:
+    """The engine cuts a timer to whole seconds, and one of a second fires at once: that would be no pause at all."""
+    limits = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most).limits
+    assert (limits.poll_min, limits.poll_max) == pauses
+    exact = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most, EXACT_TIMERS="true", **HERE).limits
+    assert (exact.poll_min, exact.poll_max) == (float(least), float(most))
+
+
+def test_exact_timers_are_for_this_machine() -> None:
+    """No engine in the cloud has them."""
+    assert read(EXACT_TIMERS="1", **HERE).exact_timers
+    for elsewhere in ({}, {"POWER_BI_API_URL": "https://api.example.test", "POWER_BI_SCOPE": "s"}):
+        with pytest.raises(SettingsError, match="EXACT_TIMERS") as caught:
+            read(EXACT_TIMERS="true", **elsewhere)
+        assert caught.value.name == "EXACT_TIMERS"
+
+
+@pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "CALLBACK_ALLOWED_HOSTS"])
+@pytest.mark.parametrize("value", [",", ";", " , ; ,"])
+def test_a_list_that_names_nothing_stops_the_start(name: str, value: str) -> None:
+    """It was meant to allow something; taken for not set it would allow everything."""
+    with pytest.raises(SettingsError, match="names nothing") as caught:
+        read(**{name: value})
+    assert caught.value.name == name
+
+
+def test_retention_is_days() -> None:
+    """Also in its error; and at most ten years."""
+    assert read(RETENTION_DAYS="0.5").retention_days == 0.5
+    assert read(RETENTION_DAYS="3650").retention_days == 3650
+    for value, problem in (("0", "number of days"), ("-1", "number of days"), ("3651", "at most 3650 days")):
+        with pytest.raises(SettingsError, match=problem) as caught:
+            read(RETENTION_DAYS=value)
+        assert caught.value.name == "RETENTION_DAYS"
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -10,22 +10,27 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import azure.functions as func
+import msgspec
 import pytest
 import yaml
+from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
 from dev.integrations import openapi
-from refresh.failure.catalogue import CATALOGUE, failure
-from refresh.queue.state import Queue
-from refresh.reporting.status import ENDS, STATUSES, Instance, report, summary
-from refresh.request.reply import Answering
-from refresh.request.spec import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, Scope, Wish
-from refresh.request.state import RequestState, ending_of_outcome, ending_without_verdict, standing
+from refresh.failure.catalogue import CATALOGUE, Failure, failure
+from refresh.history.look import ExternalRefresh
+from refresh.history.progress import Progress
+from refresh.reporting.status import ENDS, STATUSES, Json, Live, report, summary
+from refresh.request.reply import Reply
+from refresh.request.spec import CALLER_KEY, KEYS, MAX_TIMEOUT_MINUTES, NOTIFY_OPTIONS, RequestSpec
+from refresh.request.state import RequestOutcome, RequestState, Retry, Standing
+from refresh.request.stored import StoredRequest
 from refresh.scope.options import COMMIT_MODES, TYPES, check_options
+from refresh.scope.scope import Scope
 from refresh.settings import Settings
+from tests.e2e.fuzzing import strict
 from tests.simulation.platform import app_functions
 from triggers import http_openapi
 from triggers.openapi.answers import REFUSALS
@@ -37,7 +42,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 HTTP = [function for (kind, _), function in app_functions().items() if kind == "http"]
 
-Json = dict[str, Any]
+OPEN = {"/openapi.json", "/health"}
 
 
 def operations() -> Iterator[tuple[str, str, Json]]:
@@ -64,7 +69,7 @@ def keys(schema: Json) -> set[str]:
 
 @pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
 def test_it_is_openapi(ways: tuple[str, ...]) -> None:
-    """Valid OpenAPI 3.1, whichever way callers show who they are; and of the other way it says nothing."""
+    """Valid OpenAPI 3.1, whichever way callers are known; and of the other way it says nothing."""
     document = describe({"url": "https://example.net/api"}, ways)
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
@@ -86,11 +91,13 @@ def test_every_route_is_described_and_nothing_else() -> None:
 
 
 def test_what_needs_no_key_needs_a_token_or_says_nothing_secret() -> None:
-    """Only the description itself is open to all."""
-    bare = [path for path, _, operation in operations() if operation["security"] == []]
-    assert bare == ["/openapi.json"]
+    """Only the description itself and the state of the app are open to all."""
+    assert {path for path, _, operation in operations() if operation["security"] == []} == OPEN
     tokens = {path for path, _, operation in operations() if {TOKEN: []} in operation["security"]}
     assert tokens == {"/refreshes/{id}"}
+
+
+SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"))
 
 
 def test_the_keys_of_a_request() -> None:
@@ -101,14 +108,13 @@ def test_the_keys_of_a_request() -> None:
     assert request["properties"]["notifyOption"]["enum"] == list(NOTIFY_OPTIONS)
     assert request["properties"]["timeoutMinutes"]["maximum"] == MAX_TIMEOUT_MINUTES
     defaults = {key: value["default"] for key, value in request["properties"].items() if "default" in value}
-    wish = Wish("d", Scope("w"))
     assert defaults == {
-        "notifyOption": wish.scope.notify_option,
-        "timeoutMinutes": wish.timeout_minutes,
-        "onTimeout": "cancel" if wish.cancel_on_timeout else "leave",
-        "share": wish.share,
-        "retries": wish.retries,
-        "waitSeconds": Answering().wait_seconds,
+        "notifyOption": SPEC.scope.notify_option,
+        "timeoutMinutes": SPEC.timeout_minutes,
+        "onTimeout": "cancel" if SPEC.cancel_on_timeout else "leave",
+        "share": SPEC.share,
+        "retries": SPEC.retries,
+        "waitSeconds": Reply().wait_seconds,
     }
     assert request["properties"]["caller"]["propertyNames"]["pattern"] == f"^{CALLER_KEY.pattern}$"
 
@@ -123,48 +129,97 @@ def test_the_options_of_a_refresh() -> None:
     assert options["commitMode"]["enum"] == list(COMMIT_MODES)
 
 
-def request_state() -> RequestState:
-    return RequestState(Wish("d", Scope("w")), "t", "r", "c", "2026-03-31T06:00:00.000Z")
+TIME = "2026-03-31T06:00:00.000Z"
+EVERYTHING = RequestOutcome(
+    status="Failed",
+    error=failure("RefreshFailed", "d"),
+    run_id="r",
+    refresh_id="x",
+    shared_with=0,
+    served_by="own",
+    started_at=TIME,
+    ended_at=TIME,
+    model_name="m",
+    workspace_name="w",
+)
+"""An outcome with all that there can be."""
+LIVE = Live(
+    status="Refreshing",
+    position=0,
+    run_id="r",
+    refresh_id="x",
+    shared_with=0,
+    started_at=TIME,
+    waits_for=ExternalRefresh(refresh_id="y", refresh_type="Scheduled", started_at=TIME),
+    expected_end=TIME,
+    progress=Progress(objects=1, by_status={"Completed": 1}, tables=(), more_tables=0),
+    last_read_error="HTTP 503",
+)
+"""A request that goes on, with all that there can be."""
+OF_TRIGGERS = {"repeated", "cancelling", "statusUri", "statusQueryGetUri"}
+"""What triggers add to a status."""
 
 
-OUTCOME = {
-    "run": "r",
-    "shared_with": 0,
-    "outcome": {
-        "status": "Failed",
-        "error": failure("RefreshFailed", "d"),
-        "refreshId": "x",
-        "startedAt": "2026-03-31T06:00:00.000Z",
-        "endedAt": "2026-03-31T06:00:00.000Z",
-        "adopted": True,
-    },
-}
-VIEW = {
-    "position": 0,
-    "refresh_id": "x",
-    "run": "r",
-    "generation": 1,
-    "shared_with": 0,
-    "posted_at": "2026-03-31T06:00:00.000Z",
-    "behind": None,
-}
-WITHOUT_VERDICT = ending_without_verdict("TimedOut", Wish("d", Scope("w")), VIEW, None)
+def stored(outcome: RequestOutcome | None = None, caller: dict[str, str] | None = None) -> StoredRequest:
+    """A request with a standing that says all there can be."""
+    spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"), caller=caller or {})
+    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=TIME)
+    standing = Standing(retry=Retry(attempt=2, at=TIME, after="RefreshFailed"))
+    return StoredRequest(id="id", engine_status="Running", state=state, standing=standing, outcome=outcome)
 
 
-@pytest.mark.parametrize("custom", [standing(VIEW), ending_of_outcome(OUTCOME), WITHOUT_VERDICT])
-def test_the_keys_of_a_status(custom: Json) -> None:
-    """Those that are answered, no more and no fewer; also in `output`, and in the list."""
-    instance = Instance("id", "Running", custom, None, None)
-    body = report(instance, request_state(), Queue(), {}, datetime.now(UTC)).body
+def test_the_keys_of_a_status() -> None:
+    """All that can be answered, no more and no fewer, also inside; and those that are always there are required."""
+    ended = report(stored(EVERYTHING, {"pipeline": "p"}), datetime.now(UTC)).body
+    going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]
-    sometimes = {"error", "repeated", "statusUri", "statusQueryGetUri"}
-    assert set(body) | sometimes == keys(status)
-    assert set(status["required"]) == keys(status) - sometimes
-    assert set(body["output"] or {}) <= keys(status["properties"]["output"])
-    row = summary(instance, request_state())
-    assert set(row) == keys(SCHEMAS["Summary"]) == set(SCHEMAS["Summary"]["required"])
-    for error in (body.get("error"), row["error"]):
-        assert error is None or set(error) == keys(SCHEMAS["Failure"])
+    assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
+    assert set(ended["output"]) == keys(status["properties"]["output"])
+    assert set(going_on["retry"]) == keys(status["properties"]["retry"])
+    assert set(going_on["waitsFor"]) == keys(SCHEMAS["RefreshInTheWay"])
+    bare = [report(stored(), datetime.now(UTC)).body, report(stored(COMPLETED), datetime.now(UTC)).body]
+    assert set(status["required"]) == set(bare[0]) & set(bare[1]) - {"retry"}
+    assert set(ended["error"]) <= keys(SCHEMAS["Failure"])
+    assert {field.encode_name for field in msgspec.structs.fields(Failure)} == keys(SCHEMAS["Failure"])
+
+
+COMPLETED = RequestOutcome(status="Completed")
+
+
+def test_the_keys_of_a_row_of_the_list() -> None:
+    """The same."""
+    rows = [summary(stored(EVERYTHING, {"pipeline": "p"})), summary(stored())]
+    assert set(rows[0]) == keys(SCHEMAS["Summary"])
+    assert set(rows[1]) == set(SCHEMAS["Summary"]["required"])
+
+
+def bodies() -> Iterator[tuple[str, Json]]:
+    """Each body of an operation or of an answer, with where it stands."""
+    for path, method, operation in operations():
+        if "requestBody" in operation:
+            yield f"{method} {path}", operation["requestBody"]["content"]["application/json"]
+        for status, response in operation["responses"].items():
+            if "content" in response:
+                yield f"{method} {path} {status}", response["content"]["application/json"]
+
+
+@pytest.mark.parametrize(("where", "body"), list(bodies()), ids=[where for where, _ in bodies()])
+def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
+    """Also its formats; and with no key beyond the description."""
+    schema = {**body["schema"], "components": strict(DOCUMENT)["components"]}
+    problems = list(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body["example"]))
+    assert problems == [], where
+
+
+def test_an_example_has_the_status_of_its_answer() -> None:
+    """202 goes on, 200 has completed, and 424 says why not."""
+    for path, method, operation in operations():
+        for status, response in operation["responses"].items():
+            example = response.get("content", {}).get("application/json", {}).get("example", {})
+            if "runtimeStatus" in example and not (method == "DELETE" or path.endswith("/cancel")):
+                assert (example["status"] == "Completed") == (status == "200")
+                assert ("error" in example) == (status == "424")
+                assert (example["status"] in ENDS) == (status != "202")
 
 
 def test_statuses_and_codes() -> None:
@@ -182,12 +237,15 @@ def test_codes_of_refusals() -> None:
             for call in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                     words = [node.value if isinstance(node, ast.Constant) else None for node in call.args]
-                    if call.func.id == "error" and isinstance(words[0], int):
+                    if call.func.id == "error" and words and isinstance(words[0], int):
                         named[words[0]].add(str(words[1]))
                     if call.func.id in ("BadRequestError", "UriError"):
                         at = 2 if call.func.id == "BadRequestError" else 1
                         named[400].add(str(words[at] or "InvalidRequest") if len(words) > at else "InvalidRequest")
-    assert named == {status: set(codes) for status, codes in REFUSALS.items()}
+    described: dict[int, set[str]] = defaultdict(set)
+    for status, codes in REFUSALS.values():
+        described[status].update(codes)
+    assert named == described
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How a refresh ended is told truly: code, table, whether another try helps, and what a person can do."""
+"""How a refresh ended, with whatever Power BI says of it, is one outcome."""
 
 import json
 from typing import Any
@@ -8,353 +8,101 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable.codec import NotUnderstoodError, decode, encode
-from refresh.failure.catalogue import CATALOGUE
-from refresh.failure.service_error import ServiceError
+from refresh.failure.catalogue import ModelNames
+from refresh.failure.service_error import ServiceError, explained, service_error
 from refresh.history.outcome import MAX_FAILED_OBJECTS, Outcome, judge
 from refresh.history.rows import RefreshObject, RefreshRow, parse_details, parse_row
 from refresh.scope.scope import TableRef
+from tests.unit.refresh.failure.wording import described, nested, told, underlying
 
 ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
 MODEL = "00000000-1111-2222-3333-444444444444"
 ROW = {"requestId": ID, "refreshType": "ViaEnhancedApi", "startTime": "2026-03-23T06:00:12.4Z"}
-
-EVICTED = "Session cancelled because it is connected to a database that has been evicted to free up memory for others."
 NO_CREDENTIALS = "ModelRefreshFailed_CredentialsNotSpecified"
-GENERIC = "ModelRefresh_ShortMessage_ProcessingError"
+
+Json = dict[str, Any]
 
 
-def failed(**parts: Any) -> Outcome:
-    """The outcome of a failed refresh that says this of its failure."""
+def ended(**parts: Any) -> Outcome:
+    """The outcome of a refresh that has ended."""
     row = parse_row({**ROW, "status": "Failed", "endTime": "2026-03-23T06:00:14.51Z", **parts})
     assert row is not None
     outcome = judge(row, MODEL)
     assert outcome is not None
-    assert outcome.status == "Failed"
     return outcome
 
 
-def exception(code: str | None = None, text: str | None = None, **parts: Any) -> str:
-    """A serviceExceptionJson in its documented form."""
-    given = {"errorCode": code, "errorDescription": text, **parts}
-    return json.dumps({key: value for key, value in given.items() if value is not None})
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [
+        ({}, "RefreshFailed"),
+        ({"serviceExceptionJson": ""}, "RefreshFailed"),
+        ({"serviceExceptionJson": '{"errorCode": "Gateway'}, "RefreshFailed"),
+        (described("", NO_CREDENTIALS), "CredentialsRejected"),
+        ({"messages": [{"message": "Odd.", "type": "Warning"}]}, "RefreshFailed"),
+        (
+            {
+                "refreshAttempts": [
+                    {"attemptId": 1, **described("", "GatewayNotReachable")},
+                    {"attemptId": 2, **described("", NO_CREDENTIALS)},
+                    {"attemptId": 3, "type": "Query"},
+                ]
+            },
+            "CredentialsRejected",
+        ),
+        (
+            {
+                "refreshAttempts": [
+                    {"attemptId": 1, **described("", NO_CREDENTIALS)},
+                    {"attemptId": 2, **described("", "GatewayNotReachable")},
+                ]
+            },
+            "GatewayTimedOut",
+        ),
+    ],
+)
+def test_where_the_cause_may_be(parts: Json, code: str) -> None:
+    """Nowhere, or anywhere; of the attempts only the last one that failed counts."""
+    outcome = ended(**parts)
+    assert outcome.status == "Failed"
+    assert outcome.error is not None
+    assert outcome.error.code == code
 
 
-def gateway(code: str, *details: tuple[str, str]) -> str:
-    """A serviceExceptionJson in its older, nested form."""
-    listed = [{"code": name, "detail": {"type": 1, "value": value}} for name, value in details]
-    return json.dumps({"error": {"code": code, "pbi.error": {"code": code, "parameters": {}, "details": listed}}})
-
-
-CASES: dict[str, tuple[dict[str, Any], str, bool, str | None, str]] = {
-    # what the row says -> code, retryable, table, the cause whose advice is given
-    "no credentials": (
-        {"serviceExceptionJson": exception(NO_CREDENTIALS)},
-        NO_CREDENTIALS,
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "access denied": (
-        {"serviceExceptionJson": exception(GENERIC, "Access was denied.")},
-        GENERIC,
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "a table in the description": (
-        {"serviceExceptionJson": exception(GENERIC, "The key didn't match any rows. Table: Sales.")},
-        GENERIC,
-        False,
-        "Sales",
-        "RefreshFailed",
-    ),
-    "a marked name": (
-        {
-            "serviceExceptionJson": exception(
-                GENERIC, "Column 'ID' in Table '<oii>Customer</oii>' has a duplicate value"
-            )
-        },
-        GENERIC,
-        False,
-        "Customer",
-        "DefinitionInvalid",
-    ),
-    "eviction": (
-        {"messages": [{"code": "0xC11C0020", "message": EVICTED, "type": "Error"}]},
-        "0xC11C0020",
-        True,
-        None,
-        "ModelEvicted",
-    ),
-    "eviction beside the catch-all": (
-        {
-            "serviceExceptionJson": exception(GENERIC),
-            "messages": [{"code": "0xC11C0020", "message": EVICTED, "type": "Error"}],
-        },
-        "0xC11C0020",
-        True,
-        None,
-        "ModelEvicted",
-    ),
-    "eviction in the description": (
-        {"serviceExceptionJson": exception(GENERIC, EVICTED)},
-        GENERIC,
-        True,
-        None,
-        "ModelEvicted",
-    ),
-    "eviction without a code": (
-        {"messages": [{"message": EVICTED, "type": "Error"}]},
-        "ModelEvicted",
-        True,
-        None,
-        "ModelEvicted",
-    ),
-    "eviction and credentials": (
-        {
-            "messages": [
-                {"code": "0xC11C0020", "message": EVICTED, "type": "Error"},
-                {"code": "0xC1000001", "message": "The credentials provided are invalid.", "type": "Error"},
-            ]
-        },
-        "0xC1000001",
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "capacity": (
-        {
-            "serviceExceptionJson": exception(
-                GENERIC,
-                "You've exceeded the capacity limit for semantic model refreshes. "
-                "Try again when fewer semantic models are being processed.",
-            )
-        },
-        GENERIC,
-        True,
-        None,
-        "CapacityLimitReached",
-    ),
-    "capacity level": (
-        {"messages": [{"message": "Capacity level limit exceeded."}]},
-        "CapacityLimitReached",
-        True,
-        None,
-        "CapacityLimitReached",
-    ),
-    "node level": (
-        {"messages": [{"message": "Node level limit exceeded."}]},
-        "CapacityLimitReached",
-        True,
-        None,
-        "CapacityLimitReached",
-    ),
-    "gateway time-out": (
-        {"serviceExceptionJson": gateway("DM_GWPipeline_Gateway_TimeoutError")},
-        "DM_GWPipeline_Gateway_TimeoutError",
-        True,
-        None,
-        "GatewayTimedOut",
-    ),
-    "gateway away": (
-        {"serviceExceptionJson": exception("GatewayNotReachable")},
-        "GatewayNotReachable",
-        True,
-        None,
-        "GatewayTimedOut",
-    ),
-    "source behind the gateway": (
-        {
-            "serviceExceptionJson": gateway(
-                "DM_GWPipeline_Gateway_MashupDataAccessError",
-                ("DM_ErrorDetailNameCode_UnderlyingErrorMessage", "Timeout expired on table 'Stock'"),
-                ("DM_ErrorDetailNameCode_UnderlyingHResult", "-2147467259"),
-            )
-        },
-        "DM_GWPipeline_Gateway_MashupDataAccessError",
-        False,
-        "Stock",
-        "GatewayFailed",
-    ),
-    "credentials behind the gateway": (
-        {
-            "serviceExceptionJson": gateway(
-                "DM_GWPipeline_Gateway_MashupDataAccessError",
-                ("DM_ErrorDetailNameCode_UnderlyingErrorMessage", "The credentials provided are invalid."),
-                ("Microsoft.Data.Mashup.MashupSecurityException.DataSources", "sql01;Warehouse"),
-            )
-        },
-        "DM_GWPipeline_Gateway_MashupDataAccessError",
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "a table is gone": (
-        {"serviceExceptionJson": exception("DirectLake_TableNotFound")},
-        "DirectLake_TableNotFound",
-        False,
-        None,
-        "DefinitionInvalid",
-    ),
-    "crash": (
-        {"messages": [{"message": "Container exited unexpectedly with code 0x0000DEAD"}]},
-        "EngineCrashed",
-        False,
-        None,
-        "EngineCrashed",
-    ),
-    "options": (
-        {
-            "messages": [
-                {
-                    "message": "RefreshApiRequest for table refresh using refresh policy must have the property "
-                    "'CommitMode' = 'Transactional' instead of 'PartialBatch'.",
-                    "type": "Error",
-                }
-            ],
-            "serviceExceptionJson": exception(GENERIC),
-        },
-        "DefinitionInvalid",
-        False,
-        None,
-        "DefinitionInvalid",
-    ),
-    "warnings do not count": (
-        {
-            "messages": [
-                {"code": "0xC11C0020", "message": EVICTED, "type": "Warning"},
-                {"code": "0xC1", "message": "Bad.", "type": "Error"},
-            ]
-        },
-        "0xC1",
-        False,
-        None,
-        "RefreshFailed",
-    ),
-    "only in the last attempt": (
-        {
-            "refreshAttempts": [
-                {"attemptId": 1, "serviceExceptionJson": exception("GatewayNotReachable")},
-                {"attemptId": 2, "serviceExceptionJson": exception(NO_CREDENTIALS)},
-                {"attemptId": 3, "type": "Query"},
-            ]
-        },
-        NO_CREDENTIALS,
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "an earlier attempt was overcome": (
-        {
-            "refreshAttempts": [
-                {"attemptId": 1, "serviceExceptionJson": exception(NO_CREDENTIALS)},
-                {"attemptId": 2, "serviceExceptionJson": exception("GatewayNotReachable")},
-            ]
-        },
-        "GatewayNotReachable",
-        True,
-        None,
-        "GatewayTimedOut",
-    ),
-    "the failed object": (
-        {
-            "serviceExceptionJson": exception("SomethingNew"),
-            "objects": [
-                {"table": "Date", "partition": "Date", "status": "Completed"},
-                {"table": "Sales", "partition": "2026", "status": "Failed"},
-            ],
-        },
-        "SomethingNew",
-        False,
-        "Sales",
-        "RefreshFailed",
-    ),
-    "JSON in JSON": (
-        {"serviceExceptionJson": json.dumps(exception(NO_CREDENTIALS))},
-        NO_CREDENTIALS,
-        False,
-        None,
-        "CredentialsRejected",
-    ),
-    "an object, not a string": (
-        {"serviceExceptionJson": {"errorCode": "GatewayNotReachable"}},
-        "GatewayNotReachable",
-        True,
-        None,
-        "GatewayTimedOut",
-    ),
-    "broken JSON": ({"serviceExceptionJson": '{"errorCode": "Gateway'}, "RefreshFailed", False, None, "RefreshFailed"),
-    "empty": ({"serviceExceptionJson": ""}, "RefreshFailed", False, None, "RefreshFailed"),
-    "absent": ({}, "RefreshFailed", False, None, "RefreshFailed"),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_why_a_refresh_failed(name: str) -> None:
-    """Code, table, `retryable` and advice for each failure that is documented or was seen."""
-    parts, code, retryable, table, cause = CASES[name]
-    error = failed(**parts).error
-    assert error is not None
-    assert (error.code, error.retryable, error.table) == (code, retryable, table)
-    assert error.action == CATALOGUE[cause].action
-    assert CATALOGUE[cause].retryable == retryable
-
-
-def test_the_partition_is_named_with_its_table() -> None:
-    """The failed object knows both."""
-    error = failed(
-        objects=[{"table": "Sales", "partition": "2026", "status": "Failed"}], messages=[{"message": "x"}]
-    ).error
-    assert error is not None
-    assert (error.table, error.partition) == ("Sales", "2026")
+def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
+    """The code that says little, with the sentence of the messages."""
+    error = told(
+        {**described("", "SomethingNew"), "messages": [{"message": "The password has expired.", "type": "Error"}]}
+    )
+    assert error.code == "CredentialsRejected"
+    assert error.service_code == "SomethingNew"
+    assert "password has expired" in error.message
 
 
 def test_the_failed_object_is_named_without_any_error() -> None:
     """Where the service says nothing but which table failed, that is passed on."""
-    error = failed(objects=[{"table": "Sales", "status": "Failed"}]).error
-    assert error is not None
-    assert (error.code, error.table) == ("RefreshFailed", "Sales")
-
-
-def test_the_data_source_is_named_if_the_service_names_it() -> None:
-    """A credential failure without it sends people searching."""
-    error = failed(**CASES["credentials behind the gateway"][0]).error
-    assert error is not None
-    assert "sql01;Warehouse" in error.message
-
-
-def test_the_message_stands_alone() -> None:
-    """Which model, what failed, which table, code and refresh, and what to do, in 500 characters."""
-    text = "The key didn't match any rows. Table: Sales. " + "More and more. " * 100
-    error = failed(serviceExceptionJson=exception("SomethingNew", text)).error
-    assert error is not None
-    message = error.message
-    for part in (MODEL, "table Sales", "SomethingNew", ID, "The key didn't match", CATALOGUE["RefreshFailed"].action):
-        assert part in message
-    assert len(message) <= 500
+    error = told({"objects": [{"table": "Sales", "partition": "2026", "status": "Failed"}]})
+    assert (error.code, error.table, error.partition) == ("RefreshFailed", "Sales", "2026")
 
 
 @pytest.mark.parametrize(
-    ("status", "extended", "ended", "code"),
+    ("status", "extended", "outcome", "code"),
     [
         ("Cancelled", "Cancelled", "Cancelled", "RefreshCancelled"),
         ("Disabled", None, "Failed", "RefreshDisabled"),
         ("Failed", "TimedOut", "Failed", "RefreshTimedOut"),
     ],
 )
-def test_other_bad_ends_have_their_own_code(status: str, extended: str | None, ended: str, code: str) -> None:
-    """None of them is tried again: a person or a limit ended it."""
-    row = parse_row({**ROW, "status": status, "extendedStatus": extended})
-    assert row is not None
-    outcome = judge(row, MODEL)
-    assert outcome is not None
-    assert outcome.error is not None
-    assert (outcome.status, outcome.error.code, outcome.error.retryable) == (ended, code, False)
+def test_other_bad_ends_have_their_own_code(status: str, extended: str | None, outcome: str, code: str) -> None:
+    """None of them is tried again: a person or a setting wanted it so."""
+    found = ended(status=status, extendedStatus=extended)
+    assert found.error is not None
+    assert (found.status, found.error.code, found.error.retryable) == (outcome, code, False)
 
 
 def test_a_completed_refresh_has_no_error() -> None:
     """Failures of earlier attempts were overcome by the service itself; only the status of the whole counts."""
-    attempts = [{"attemptId": 1, "serviceExceptionJson": exception(NO_CREDENTIALS)}, {"attemptId": 2}]
+    attempts = [{"attemptId": 1, **described("", NO_CREDENTIALS)}, {"attemptId": 2}]
     row = parse_row({**ROW, "status": "Completed", "endTime": "2026-03-23T06:03:40.05Z", "refreshAttempts": attempts})
     assert row is not None
     assert judge(row, MODEL) == Outcome(
@@ -369,7 +117,7 @@ def test_a_completed_refresh_has_no_error() -> None:
 @pytest.mark.parametrize("status", ["Unknown", "InProgress", "NotStarted", "Reticulating"])
 def test_a_running_refresh_has_no_outcome(status: str) -> None:
     """Even with failed attempts: the service is trying again."""
-    row = parse_details({"status": status, "refreshAttempts": [{"serviceExceptionJson": exception("x")}]}, ID)
+    row = parse_details({"status": status, "refreshAttempts": [described("", "x")]}, ID)
     assert row is not None
     assert judge(row, MODEL) is None
 
@@ -392,17 +140,59 @@ def test_the_failed_objects_are_named_up_to_a_bound() -> None:
     assert outcome.failed_objects == tuple(TableRef(entry.table) for entry in many[:MAX_FAILED_OBJECTS])
 
 
+def test_what_the_history_knows_completes_what_is_known_by_id() -> None:
+    """The cause from there, the objects from here: the structure outranks the text."""
+    by_id = service_error({"objects": [{"table": "Sales", "partition": "26", "status": "Failed"}]})
+    listed = service_error(described("Login failed. Table: Other. Partition: p."))
+    assert by_id is not None
+    assert listed is not None
+    both = explained(by_id, listed)
+    assert (both.cause, both.table, both.partition) == ("CredentialsRejected", "Sales", "26")
+    assert explained(ServiceError(), listed) == listed
+
+
+def test_names_are_told_where_they_are_known() -> None:
+    """Instead of the id."""
+    row = parse_details({"status": "Failed", **nested("X", underlying("Odd."))}, ID)
+    assert row is not None
+    outcome = judge(row, MODEL, ModelNames(model="Sales"))
+    assert outcome is not None
+    assert outcome.error is not None
+    assert outcome.error.message.startswith("Semantic model Sales: ")
+
+
 @settings(deadline=None)
 @given(
     st.sampled_from(["Failed", "Cancelled", "Disabled", "TimedOut"]),
-    st.builds(ServiceError, *[st.none() | st.text(min_size=1)] * 4),
+    st.builds(ServiceError, **dict.fromkeys(("code", "text", "table", "partition"), st.none() | st.text(min_size=1))),
 )
 def test_every_error_fits(status: str, error: ServiceError) -> None:
-    """Whatever the service calls its codes and tables: 500 characters, one line, the advice whole, and stored alike."""
+    """Whatever the service calls its codes and tables: 500 characters, and stored alike."""
     outcome = judge(RefreshRow(ID, "ViaApi", status, error=error), MODEL)
     assert outcome is not None
     assert outcome.error is not None
-    message = outcome.error.message
-    assert len(message) <= 500
-    assert message.endswith(outcome.error.action or "?")
+    assert len(outcome.error.message) <= 500
     assert decode(json.loads(json.dumps(encode(outcome))), Outcome) == outcome
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["code", "message", "error", "details", "detail", "value", "table", "x"]), inner
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(JSON)
+def test_nothing_that_is_given_breaks_it(value: Any) -> None:
+    """Wherever it is put, as it is or as a text."""
+    text = json.dumps(value)
+    for given_value in (value, text, json.dumps(text), f"x: {text} Table: T."):
+        row = {"serviceExceptionJson": given_value, "messages": given_value, "objects": given_value}
+        service_error({**row, "refreshAttempts": given_value})
+        service_error({**row, "messages": [given_value], "refreshAttempts": [given_value]})

@@ -5,144 +5,185 @@ from typing import Any
 
 import pytest
 
+from durable.codec import encode
 from refresh.failure.catalogue import failure
+from refresh.history.look import ExternalRefresh
+from refresh.history.progress import Progress
 from refresh.queue.state import Queue
-from refresh.reporting.status import ENDS, STATUSES, Instance, Report, report, summary
-from refresh.request.spec import Scope, Wish
-from refresh.request.state import RequestState
+from refresh.reporting.status import (
+    ENDS,
+    STATUSES,
+    Json,
+    Live,
+    StatusReport,
+    final_report,
+    live_by_queue,
+    live_by_run,
+    report,
+    summary,
+)
+from refresh.request.spec import RequestSpec
+from refresh.request.state import Final, RequestOutcome, RequestState, Retry, Standing
+from refresh.request.stored import StoredRequest
+from refresh.run.status import RunStatus
+from refresh.scope.scope import Scope
 from tests.unit.refresh.queue.queues import Desk
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 MODEL = "00000000-1111-2222-3333-444444444444"
-WISH = Wish(MODEL, Scope("w"), caller={"pipeline": "Nightly"})
-STATE = RequestState(WISH, "token-of-life", "token-to-read", "token-to-cancel", "2026-03-31T12:00:00.000Z")
-KEYS = {
-    "id", "status", "workspaceId", "datasetId", "caller", "position", "runId", "refreshId", "sharedWith", "servedBy",
-    "requestedAt", "startedAt", "endedAt", "expectedEnd", "progress", "waitsFor", "lastReadError", "retry",
-    "instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime",
-}  # fmt: skip
+STATE = RequestState(
+    spec=RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id="w"), caller={"pipeline": "Nightly"}),
+    token="token-of-the-incarnation",
+    read_token="token-to-read",
+    cancel_token="token-to-cancel",
+    requested_at="2026-03-31T12:00:00.000Z",
+)
+OF_DURABLE = ["instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime"]
+BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled")
 
 
-def told(
-    status: str = "Running",
-    custom: dict[str, Any] | None = None,
-    *,
-    queue: Queue | None = None,
-    run: dict[str, Any] | None = None,
-    output: object = None,
-    now: datetime = NOON,
-) -> Report:
-    """The report on request `a`, checked for what every report has."""
-    instance = Instance("a", status, custom or {}, output, "2026-03-31T12:34:56.000Z")
-    told = report(instance, STATE, queue or Queue(), run or {}, now)
-    body = told.body
-    assert set(body) - {"error"} == KEYS
+def request(outcome: RequestOutcome | None = None, engine: str = "Running", **more: Any) -> StoredRequest:
+    """A stored request."""
+    return StoredRequest(
+        id="a", engine_status=engine, state=STATE, outcome=outcome, updated="2026-03-31T12:34:56.000Z", **more
+    )
+
+
+def shown(stored: StoredRequest, live: Live | None = None, now: datetime = NOON) -> StatusReport:
+    """The report on a request, checked for what every report has."""
+    answer = report(stored, now, live)
+    body = answer.body
+    assert list(body)[-6:] == OF_DURABLE
     assert body["status"] in STATUSES
-    assert (told.http_status == 202) is (told.retry_after is not None) is (body["status"] not in ENDS)
-    assert (told.http_status == 200) is (body["status"] == "Completed")
-    assert (told.http_status == 424) is ("error" in body)
+    assert (answer.http_status == 202) is (answer.retry_after is not None) is (body["status"] not in ENDS)
+    assert (answer.http_status == 200) is (body["status"] == "Completed")
+    assert (answer.http_status == 424) is ("error" in body)
     if "error" in body:
         assert next(iter(body)) == "error"
+        assert repr(body).count(body["error"]["message"]) == 1
+    assert not [key for key, value in body.items() if value is None and key not in OF_DURABLE]
     assert "token" not in repr(body)
     assert (body["id"], body["instanceId"]) == ("a", "a")
-    assert (body["requestedAt"], body["createdTime"]) == (STATE.requested_at, STATE.requested_at)
-    return told
+    assert body["requestedAt"] == body["createdTime"] == STATE.requested_at
+    assert body["lastUpdatedTime"] == "2026-03-31T12:34:56.000Z"
+    return answer
 
 
-@pytest.mark.parametrize("status", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
-def test_a_request_that_nobody_has_seen_yet_is_queued(status: str) -> None:
-    """Its orchestration has not had its first turn."""
-    body = told(status).body
-    assert (body["status"], body["runtimeStatus"], body["customStatus"]) == ("Queued", status, {"status": "Queued"})
+@pytest.mark.parametrize("engine", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
+def test_a_request_that_has_not_asked_the_queue_yet_is_queued(engine: str) -> None:
+    """Its orchestration has not had its first turn; what is not known is left out."""
+    body = shown(request(engine=engine)).body
+    assert (body["status"], body["runtimeStatus"], body["customStatus"]) == ("Queued", engine, {"status": "Queued"})
     assert body["output"] is None
+    known = {"id", "status", "workspaceId", "datasetId", "caller", "requestedAt"}
+    assert set(body) == {*known, *OF_DURABLE}
 
 
-def test_the_queue_tells_how_a_request_stands() -> None:
-    """It is newer than what the request said of itself."""
+def test_the_last_standing_is_shown_where_nothing_newer_is_known() -> None:
+    """Between the end of the run and the request's own end."""
+    standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_read_error="HTTP 503")
+    body = shown(request(standing=standing)).body
+    assert (body["status"], body["refreshId"], body["position"]) == ("Refreshing", "r", 0)
+    assert (body["waitsFor"], body["lastReadError"]) == (encode(BLOCKER), "HTTP 503")
+
+
+def test_the_row_of_the_run_tells_how_an_active_request_stands() -> None:
+    """It is newer than what the request noted."""
+    standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1", shared_with=2, waits_for=BLOCKER)
+    progress = Progress(objects=3, by_status={"Completed": 3}, tables=(), more_tables=0)
+    run = RunStatus(refresh_id="r", posted_at="p", waits_for=BLOCKER, expected_end="e", progress=progress)
+    body = shown(request(standing=standing), live_by_run(standing, run)).body
+    assert (body["status"], body["refreshId"], body["startedAt"]) == ("Refreshing", "r", "p")
+    assert (body["expectedEnd"], body["progress"]) == ("e", encode(progress))
+    assert body["sharedWith"] == 2
+    assert "waitsFor" not in body, "a refresh that runs waits for none"
+
+
+def test_a_run_that_waits_says_for_what() -> None:
+    """And what Power BI answered last."""
+    standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
+    run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
+    body = shown(request(standing=standing), live_by_run(standing, run)).body
+    assert (body["status"], body["waitsFor"]["refreshId"]) == ("WaitingForIdle", "theirs")
+    assert body["lastReadError"] == "HTTP 503"
+
+
+def test_the_queue_tells_how_a_waiting_request_stands() -> None:
+    """Its turn, and what keeps the model busy."""
     desk = Desk()
     desk.posted("other", "another")
     desk.enroll("a")
-    body = told(custom={"status": "WaitingForIdle", "position": 5}, queue=desk.queue).body
+    standing = Standing(status="Queued", position=5, run_id="a-r1")
+    body = shown(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
-    desk.finish("other-r1")
-    waits = {"refreshId": "theirs", "refreshType": "Scheduled", "startedAt": None}
-    desk.run("claim", "a-r1")
-    desk.run("wait_behind", "a-r1", behind=waits)
-    assert body["expectedEnd"] is None
-    body = told(queue=desk.queue, run={"lastReadError": "HTTP 503"}).body
-    assert (body["status"], body["position"], body["waitsFor"]) == ("WaitingForIdle", 0, waits)
-    assert body["lastReadError"] == "HTTP 503"
-    desk.run("claim", "a-r1")
-    desk.close("a-r1")
-    desk.record("a-r1")
-    run = {"expectedEnd": "2026-03-31T18:00:00.000Z", "progress": {"objects": 3}}
-    body = told(queue=desk.queue, run=run).body
-    assert (body["status"], body["refreshId"], body["startedAt"]) == ("Refreshing", "r", desk.queue.runs[0].posted_at)
-    assert {key: body[key] for key in run} == run
+    assert live_by_queue("a", standing, Queue()).position == 5, "a queue that forgot it adds nothing"
 
 
-def test_without_the_queue_the_last_standing_is_shown() -> None:
-    """Between the end of the run and the request's own end."""
-    body = told(custom={"status": "Refreshing", "refreshId": "r", "position": 0}).body
-    assert (body["status"], body["refreshId"]) == ("Refreshing", "r")
+def test_a_request_that_backs_off_says_until_when() -> None:
+    """With the number of its next attempt."""
+    retry = Retry(attempt=2, at="2026-03-31T12:01:00.000Z", after="ModelEvicted")
+    body = shown(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
+    assert body["retry"] == {"attempt": 2, "at": "2026-03-31T12:01:00.000Z", "after": "ModelEvicted"}
 
 
 @pytest.mark.parametrize("engine", ["Running", "Completed"])
 def test_success_is_the_only_green(engine: str) -> None:
     """From the moment it is known, also if the engine is still writing it down."""
-    ending = {"status": "Completed", "refreshId": "r", "runId": "a-r1", "servedBy": "own", "sharedWith": 1}
-    shown = told(engine, {**ending, "endedAt": "2026-03-31T12:30:00.000Z"}, output=ending)
-    assert shown.http_status == 200
-    body = shown.body
+    outcome = RequestOutcome(
+        status="Completed", refresh_id="r", run_id="a-r1", served_by="own", shared_with=0, ended_at="e"
+    )
+    answer = shown(request(outcome, engine, standing=Standing(position=0, last_read_error="HTTP 503")))
+    assert answer.http_status == 200
+    body = answer.body
     assert (body["runtimeStatus"], body["customStatus"], body["servedBy"]) == ("Completed", None, "own")
-    assert body["output"] == {**ending, "endedAt": "2026-03-31T12:30:00.000Z"}
-    assert body["endedAt"] == "2026-03-31T12:30:00.000Z"
+    assert (body["sharedWith"], body["endedAt"]) == (0, "e")
+    assert body["output"] == encode(outcome)
+    assert not {"position", "lastReadError"} & set(body)
 
 
 @pytest.mark.parametrize("engine", ["Running", "Failed"])
 @pytest.mark.parametrize("status", [end for end in ENDS if end != "Completed"])
-def test_every_other_end_is_red(status: str, engine: str) -> None:
-    """For pollers of our status and of Durable's alike."""
+def test_every_other_end_is_red(status: Final, engine: str) -> None:
+    """For pollers of our status and of Durable's alike; the error stands once."""
     error = failure("RefreshFailed", MODEL)
-    shown = told(engine, {"status": status, "error": error, "refreshId": None}, output="text of the engine")
-    assert shown.http_status == 424
-    assert shown.body["error"] == error
-    assert shown.body["runtimeStatus"] == ("Terminated" if status == "Terminated" else "Failed")
-    assert shown.body["output"] == {"status": status, "error": error}
+    answer = shown(request(RequestOutcome(status=status, error=error), engine))
+    assert answer.http_status == 424
+    assert answer.body["error"] == encode(error)
+    assert answer.body["runtimeStatus"] == ("Terminated" if status == "Terminated" else "Failed")
+    assert answer.body["output"] == {"status": status}
 
 
-@pytest.mark.parametrize("status", ["Terminated", "Canceled"])
-def test_a_terminated_request_says_so(status: str) -> None:
-    """With the reason that was given by hand."""
-    body = told(status, {"status": "Refreshing", "refreshId": "r"}, output="maintenance tonight").body
-    assert (body["status"], body["runtimeStatus"]) == ("Terminated", "Terminated")
-    assert body["error"]["code"] == "RequestTerminated"
-    assert "maintenance tonight" in body["error"]["message"]
-    assert body["endedAt"] == "2026-03-31T12:34:56.000Z"
-
-
-@pytest.mark.parametrize("status", ["Failed", "Completed"])
-def test_an_end_that_says_nothing_of_itself_is_a_fault_of_ours(status: str) -> None:
-    """Never a success."""
-    body = told(status, {"status": "Refreshing"}, output="Orchestrator function failed").body
-    assert (body["status"], body["error"]["code"], body["error"]["retryable"]) == ("Failed", "InternalError", True)
-    assert body["runtimeStatus"] == "Failed"
+def test_only_an_end_is_final() -> None:
+    """And is complete without a further look."""
+    assert final_report(request()) is None
+    outcome = RequestOutcome(status="Completed")
+    assert final_report(request(outcome)) == report(request(outcome), NOON)
 
 
 @pytest.mark.parametrize(("age", "seconds"), [(0, 5), (300, 30), (86_400, 60), (-30, 5)])
 def test_the_longer_it_takes_the_less_often_it_is_worth_to_ask(age: float, seconds: int) -> None:
     """In whole seconds, as the header wants them."""
-    assert told(now=NOON + timedelta(seconds=age)).retry_after == seconds
+    assert shown(request(), now=NOON + timedelta(seconds=age)).retry_after == seconds
 
 
-def test_a_list_shows_what_each_request_knows_of_itself() -> None:
-    """Without asking anybody else; without tokens."""
-    running = summary(Instance("a", "Running", {"status": "Refreshing", "refreshId": "r"}, None, None), STATE)
-    assert (running["status"], running["refreshId"], running["endedAt"]) == ("Refreshing", "r", None)
-    assert summary(Instance("a", "Pending", {}, None, None), STATE)["status"] == "Queued"
-    ended = summary(Instance("a", "Terminated", {"status": "Queued"}, "by hand", "2026-03-31T13:00:00.000Z"), STATE)
-    assert (ended["status"], ended["endedAt"]) == ("Terminated", "2026-03-31T13:00:00.000Z")
-    assert ended["error"]["code"] == "RequestTerminated"
-    assert "token" not in repr([running, ended])
-    assert running["caller"] == {"pipeline": "Nightly"}
+def listed(stored: StoredRequest, run: RunStatus | None = None) -> Json:
+    """A row of the list, checked for what every row has."""
+    row = summary(stored, run)
+    assert None not in row.values()
+    assert "token" not in repr(row)
+    assert row["caller"] == {"pipeline": "Nightly"}
+    return row
+
+
+def test_a_list_shows_what_each_request_knows() -> None:
+    """Without tokens and empty keys; with the row of the run if that was looked up."""
+    row = listed(request(standing=Standing(status="Refreshing", refresh_id="r")))
+    assert (row["status"], row["refreshId"]) == ("Refreshing", "r")
+    assert "endedAt" not in row
+    assert listed(request())["status"] == "Queued"
+    waiting = request(standing=Standing(status="WaitingForIdle", position=0, run_id="a-r1"))
+    assert listed(waiting, RunStatus(refresh_id="x"))["status"] == "Refreshing"
+    error = failure("RefreshFailed", MODEL)
+    row = listed(request(RequestOutcome(status="Failed", error=error, ended_at="e")))
+    assert (row["status"], row["endedAt"], row["error"]) == ("Failed", "e", encode(error))

@@ -1,20 +1,20 @@
-"""How a caller wishes to be told: what is heard, and what is refused with its name."""
+"""How a caller wants to hear the outcome: what is taken, and what is refused with its name."""
 
 import json
 from typing import Any
 
 import pytest
 
-from refresh.request.reply import Answering, parse_answering
-from refresh.request.spec import BadRequestError
+from refresh.request.reply import Reply, parse_reply
+from refresh.request.values import BadRequestError
 from refresh.settings import Settings
 
 URI = "https://prod-01.westeurope.logic.azure.com:443/workflows/1?sp=a&sig=secret"
 
 
-def parse(**keys: Any) -> Answering:
+def parse(**keys: Any) -> Reply:
     """What such a body asks for."""
-    return parse_answering(json.dumps(keys).encode(), Settings())
+    return parse_reply(json.dumps(keys).encode(), Settings())
 
 
 def refused(**keys: Any) -> BadRequestError:
@@ -24,26 +24,27 @@ def refused(**keys: Any) -> BadRequestError:
     return refusal.value
 
 
-def test_nobody_has_to_wait_or_to_be_called() -> None:
+def test_no_caller_has_to_wait_or_to_be_called() -> None:
     """Without the keys the start answers at once, and that is all."""
-    assert parse() == parse(callBackUri=None) == Answering(wait_seconds=0, call_back_uri=None)
+    assert parse() == parse(callBackUri=None) == Reply(wait_seconds=0, call_back_uri=None)
 
 
-@pytest.mark.parametrize("seconds", [0, 0.5, 45, 200])
-def test_a_wait_is_heard(seconds: float) -> None:
-    """Fractions too."""
-    assert parse(waitSeconds=seconds).wait_seconds == seconds
+@pytest.mark.parametrize("seconds", [0, 0.5, 45, 200, "0", "45", " 0.5 "])
+def test_a_wait_is_taken(seconds: float | str) -> None:
+    """Fractions and texts, too."""
+    assert parse(waitSeconds=seconds).wait_seconds == float(seconds)
 
 
-@pytest.mark.parametrize("seconds", [-1, 200.1, 1e400, float("nan"), "5", True, None, [5]])
+@pytest.mark.parametrize("seconds", [-1, 200.1, 1e400, float("nan"), "5 s", "200.1", "-1", "", True, None, [5]])
 def test_a_wait_that_cannot_be_is_refused(seconds: object) -> None:
     """By name."""
     assert refused(waitSeconds=seconds).target == "waitSeconds"
 
 
-def test_a_callback_is_heard() -> None:
+def test_a_callback_is_taken() -> None:
     """As it was sent: it may be signed."""
     assert parse(callBackUri=URI, waitSeconds=0).call_back_uri == URI
+    assert parse(callBackUri=URI, waitSeconds="0").call_back_uri == URI
 
 
 @pytest.mark.parametrize("uri", ["", 5, True, [], {}, "logic.azure.com", f" {URI}", URI + "#part", URI + "\n"])
@@ -61,6 +62,6 @@ def test_a_host_that_is_not_allowed_is_refused() -> None:
     assert not any(word in error.message for word in ("path", "inner", "sig", "secret"))
 
 
-def test_one_way_to_be_told_is_enough() -> None:
-    """Whoever is called back is answered at once."""
+def test_one_way_to_hear_the_outcome_is_enough() -> None:
+    """A caller that is called back is answered at once."""
     assert refused(callBackUri=URI, waitSeconds=5).target == "waitSeconds"

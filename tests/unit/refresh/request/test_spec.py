@@ -1,4 +1,4 @@
-"""A wish is taken as it is meant or refused with the key that is wrong; nothing else ever happens."""
+"""A body is taken as it is meant, or refused with the key that is wrong; nothing else ever happens."""
 
 import json
 from typing import Any
@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from refresh.request.reply import parse_answering
-from refresh.request.spec import KEYS, MAX_BODY_BYTES, BadRequestError, Scope, Wish, parse_cancellation, parse_wish
+from durable.codec import decode, encode
+from refresh.request.reply import parse_reply
+from refresh.request.spec import KEYS, MAX_BODY_BYTES, RequestSpec, parse_cancellation, parse_spec
+from refresh.request.values import BadRequestError
+from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.settings import Settings
 
 WORKSPACE = "01234567-89ab-cdef-0123-456789abcdef"
@@ -18,45 +21,88 @@ IDS = {"workspaceId": WORKSPACE, "datasetId": DATASET}
 ANYWHERE = Settings()
 
 
-def parse(_settings: Settings = ANYWHERE, /, **keys: Any) -> Wish:
-    """The wish of a body with both ids and these keys."""
-    return parse_wish(json.dumps({**IDS, **keys}).encode(), _settings)
+def parse(_settings: Settings = ANYWHERE, /, **keys: Any) -> RequestSpec:
+    """The spec in a body with both ids and these keys."""
+    return parse_spec(json.dumps({**IDS, **keys}).encode(), _settings)
 
 
 def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
     """The refusal of a body, checked for what every refusal has."""
     with pytest.raises(BadRequestError) as caught:
-        parse_wish(body, settings)
+        parse_spec(body, settings)
     error = caught.value
     assert error.message.endswith(".")
     assert len(error.message) <= 500
     assert error.to_json() == {"error": {"code": error.code, "message": error.message, "target": error.target}}
-    error.to_json()["error"]["message"].encode()
+    error.message.encode()
     return error
 
 
-def test_a_wish_needs_no_more_than_its_ids() -> None:
+def test_a_request_needs_no_more_than_its_ids() -> None:
     """The defaults are those of the contract."""
-    wish = parse()
-    assert wish == Wish(DATASET, Scope(WORKSPACE, None, "NoNotification"), 660.0, False, True, {})
-    assert not wish.scope.enhanced
+    spec = parse()
+    assert spec == RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE))
+    assert (spec.timeout_minutes, spec.cancel_on_timeout, spec.share, spec.retries) == (660.0, False, True, 0)
+    assert (spec.caller, spec.idempotency_key, spec.scope.notify_option) == ({}, "", "NoNotification")
+    assert not spec.scope.enhanced
 
 
-def test_every_key_is_heard() -> None:
+def test_every_key_is_taken() -> None:
     """And survives being stored."""
-    wish = parse(
+    spec = parse(
         refresh={"type": "dataOnly", "objects": [{"table": "Sales"}]},
         timeoutMinutes=0.5,
         onTimeout="Cancel",
         share=False,
         caller={"pipeline": "Nightly", "runId": "7"},
+        retries=2.0,
+        idempotencyKey="k",
     )
-    assert wish.scope == Scope(WORKSPACE, {"type": "DataOnly", "objects": [{"table": "Sales"}]})
-    assert wish.scope.enhanced
-    assert (wish.timeout_minutes, wish.cancel_on_timeout, wish.share) == (0.5, True, False)
-    assert wish.caller == {"pipeline": "Nightly", "runId": "7"}
-    assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
+    assert spec == RequestSpec(
+        dataset_id=DATASET,
+        scope=Scope(workspace_id=WORKSPACE, refresh=RefreshOptions(type="DataOnly", objects=(TableRef("Sales"),))),
+        timeout_minutes=0.5,
+        cancel_on_timeout=True,
+        share=False,
+        caller={"pipeline": "Nightly", "runId": "7"},
+        retries=2,
+        idempotency_key="k",
+    )
+    assert decode(json.loads(json.dumps(encode(spec))), RequestSpec) == spec
     assert parse(notifyOption="mailonfailure").scope.notify_option == "MailOnFailure"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "texts"),
+    [
+        ("timeoutMinutes", 60, ["60", " 60.0 ", "60.000"]),
+        ("retries", 2, ["2", "2.0", " 2"]),
+        ("share", False, ["false", "False", " FALSE "]),
+        ("share", True, ["true", "True"]),
+    ],
+)
+def test_numbers_and_booleans_may_be_texts(key: str, value: object, texts: list[str]) -> None:
+    """Pipelines send their parameters as text."""
+    for text in texts:
+        assert parse(**{key: text}) == parse(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [("maxParallelism", 3, "3"), ("retryCount", 1, "1"), ("applyRefreshPolicy", False, "False")],
+)
+def test_options_may_be_texts_too(option: str, value: object, text: str) -> None:
+    """One rule for all keys."""
+    assert parse(refresh={option: text}) == parse(refresh={option: value})
+
+
+def test_objects_have_one_order() -> None:
+    """Two spellings of one scope are one scope: sorted, once each, no partition beside its whole table."""
+    given = [{"table": "B"}, {"table": "A", "partition": "2"}, {"table": "B", "partition": "1"}, {"table": "B"}]
+    objects = (TableRef("A", "2"), TableRef("B"))
+    refresh = parse(refresh={"objects": given}).scope.refresh
+    assert refresh is not None
+    assert refresh.objects == objects
 
 
 @pytest.mark.parametrize("spelling", [WORKSPACE, WORKSPACE.upper()])
@@ -89,7 +135,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"notifyOption": "Always"}, "notifyOption"),
     ({"notifyOption": None}, "notifyOption"),
     ({"notifyOption": "MailOnFailure", "refresh": {"type": "full"}}, "notifyOption"),
-    ({"timeoutMinutes": "60"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "an hour"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "1e3"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "0x10"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "-5"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "10081"}, "timeoutMinutes"),
+    ({"timeoutMinutes": ""}, "timeoutMinutes"),
+    ({"timeoutMinutes": "nan"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "9" * 400}, "timeoutMinutes"),
+    ({"timeoutMinutes": "\u0661\u0662"}, "timeoutMinutes"),
+    ({"timeoutMinutes": "0"}, "timeoutMinutes"),
     ({"timeoutMinutes": True}, "timeoutMinutes"),
     ({"timeoutMinutes": None}, "timeoutMinutes"),
     ({"timeoutMinutes": 0}, "timeoutMinutes"),
@@ -100,7 +155,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"timeoutMinutes": 10**400}, "timeoutMinutes"),
     ({"onTimeout": "stop"}, "onTimeout"),
     ({"onTimeout": "cancel"}, "onTimeout"),
-    ({"share": "true"}, "share"),
+    ({"share": "yes"}, "share"),
+    ({"share": ""}, "share"),
+    ({"share": None}, "share"),
     ({"share": 1}, "share"),
     ({"caller": "me"}, "caller"),
     ({"caller": None}, "caller"),
@@ -108,12 +165,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"caller": {"$type": "x"}}, "caller.$type"),
     ({"caller": {"": "x"}}, "caller."),
     ({"caller": {"a": "x" * 1_100}}, "caller"),
-    ({"caller": {"a" * 65: "x"}}, "caller." + "a" * 64),
+    ({"caller": {"a" * 65: "x"}}, "caller." + "a" * 63 + "…"),
     ({"caller": {"half": "\ud83d"}}, "caller.half"),
     ({"workspace": WORKSPACE}, "workspace"),
     ({"datasetID": DATASET}, "datasetID"),
     ({"x\ny": 1}, "x\\ny"),
-    ({"z" * 100: 1}, "z" * 64),
+    ({"z" * 100: 1}, "z" * 63 + "…"),
 ]
 
 
@@ -142,7 +199,9 @@ def test_a_body_of_any_size_is_refused_unread() -> None:
         ("retries", {"retries": -1}),
         ("retries", {"retries": 11}),
         ("retries", {"retries": True}),
-        ("retries", {"retries": "1"}),
+        ("retries", {"retries": "1.5"}),
+        ("retries", {"retries": "11"}),
+        ("retries", {"retries": "once"}),
         ("idempotencyKey", {"idempotencyKey": ""}),
         ("idempotencyKey", {"idempotencyKey": "x" * 257}),
         ("idempotencyKey", {"idempotencyKey": "a\u0000"}),
@@ -150,22 +209,22 @@ def test_a_body_of_any_size_is_refused_unread() -> None:
     ],
 )
 def test_retries_and_keys_have_bounds(target: str, keys: dict[str, Any]) -> None:
-    """And nobody's number is taken for a text."""
+    """A number is no key, and a boolean no number."""
     assert refused(json.dumps({**IDS, **keys}).encode()).target == target
 
 
 def test_the_header_is_the_key() -> None:
     """The same key in both places is one; two are one too many."""
     body = json.dumps({**IDS, "idempotencyKey": "a"}).encode()
-    assert parse_wish(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
-    assert parse_wish(body, ANYWHERE, "a").idempotency_key == "a"
+    assert parse_spec(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
+    assert parse_spec(body, ANYWHERE, "a").idempotency_key == "a"
     with pytest.raises(BadRequestError):
-        parse_wish(body, ANYWHERE, "b")
+        parse_spec(body, ANYWHERE, "b")
     assert parse(retries=2.0).retries == 2
 
 
-def test_a_key_names_one_wish() -> None:
-    """What decides what is refreshed may not differ; how one waits for it may."""
+def test_a_key_names_one_scope() -> None:
+    """What decides what is refreshed may not differ; how long the caller waits may."""
     assert parse(timeoutMinutes=5, share=False).differs_from(parse()) == []
     other = parse(refresh={"type": "full"}, workspaceId=DATASET)
     assert other.differs_from(parse()) == ["workspaceId", "refresh"]
@@ -211,26 +270,26 @@ bodies = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), json_value
 
 
 def survives(body: bytes) -> None:
-    """A wish that can be stored, or a refusal."""
+    """A spec that can be stored, or a refusal."""
     try:
-        wish = parse_wish(body, ANYWHERE)
-        parse_answering(body, ANYWHERE)
+        spec = parse_spec(body, ANYWHERE)
+        parse_reply(body, ANYWHERE)
     except BadRequestError as error:
         json.dumps(error.to_json(), ensure_ascii=False).encode()
     else:
-        assert Wish.from_json(json.loads(json.dumps(wish.to_json()))) == wish
-        json.dumps(wish.to_json(), ensure_ascii=False, allow_nan=False).encode()
+        stored = json.dumps(encode(spec), ensure_ascii=False, allow_nan=False)
+        assert decode(json.loads(stored.encode()), RequestSpec) == spec
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_wish_or_refused(body: bytes) -> None:
+def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
     """Never anything else."""
     survives(body)
 
 
 @hypothesis_settings(max_examples=300)
 @given(bodies, st.booleans())
-def test_any_object_is_a_wish_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
+def test_any_object_is_a_request_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
     """Also when everything else about it is right."""
     survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
 

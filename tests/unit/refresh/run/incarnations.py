@@ -148,16 +148,27 @@ class Incarnation:
         changed: bool = False,
         durations: tuple[float, ...] = (),
         estimate: tuple[float, ...] = (),
+        sole: tuple[str, str] | None = None,
         **expected: Any,
     ) -> "Incarnation":
         """The history is read; a refresh that is newly in the way is reported to the queue.
 
-        `durations`: what refreshes like the running one took; `estimate`: what those like ours took.
+        `durations`: what refreshes like the running one took; `estimate`: what those like ours took. `sole`: id and
+        digest of the only refresh that may be ours.
         """
         read_at = instant(self.now)
         running_id = running.refresh_id if running else None
         look = Look(service_time=read_at, read_at=read_at, running=running_id, durations=estimate)
-        found = HistoryRead(look=look, running=running, adoptable=adoptable, durations=durations, changed=changed)
+        sole_id, objects = sole or (None, None)
+        found = HistoryRead(
+            look=look,
+            running=running,
+            adoptable=adoptable,
+            durations=durations,
+            changed=changed,
+            sole=sole_id,
+            sole_objects=objects,
+        )
         self.answer(ReadHistory, found, **expected)
         if self.phase is ReportingBlocker:
             self.answer(WaitBehind, Done(), refresh=running)

@@ -1,53 +1,36 @@
-"""A run waits for an idle model, posts with a permit, and finds its refresh whatever becomes of the answer."""
+"""A run waits for an idle model, posts with a permit, and notifies its members of the end."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from refresh.failure.catalogue import failure
-from refresh.history.look import ExternalRefresh, LostWindow
+from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import judge
 from refresh.history.rows import RefreshRow
-from refresh.queue.answers import Closed, Done, Finished, PermitTaken, Turn
-from refresh.queue.operations import Claim, Close, Drop, Finish, Operation, Record, Reopen, WaitBehind
+from refresh.queue.answers import Closed, Done, Finished, Turn
+from refresh.queue.operations import Claim, Close, Drop, Finish
 from refresh.run.orders import (
     Accepted,
-    AnswerLost,
     Appeared,
     Blocked,
-    Broke,
     Busy,
-    HistoryRead,
     ModelRef,
     Notified,
     NotifyRequests,
-    Order,
-    PostAnswer,
-    PostRefresh,
     ReadHistory,
     ReadRefresh,
     RefreshRead,
-    Refused,
-    Stale,
     StartRun,
-    Throttled,
-    Unavailable,
     Unwanted,
 )
 from refresh.run.phases.claiming import MAX_INCARNATIONS
 from refresh.run.state import (
     Closing,
-    Finishing,
     Looking,
-    Polling,
-    Posting,
     Reconciling,
-    Recording,
     Reopening,
 )
 from refresh.run.step import Wait
-from refresh.run.transitions import MAX_TRIES
 from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import (
@@ -56,16 +39,12 @@ from tests.unit.refresh.run.incarnations import (
     EXECUTION,
     LOOK,
     MODEL,
-    NEVER,
     NEXT,
     NOON,
-    REFUSED,
     STANDARD,
     WAKE,
     Incarnation,
 )
-
-BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
 def test_an_idle_model_is_refreshed_after_a_moment() -> None:
@@ -244,93 +223,6 @@ def test_a_probe_that_is_refused_waits_for_no_grace() -> None:
     run.reopened().wait(5)
 
 
-def test_after_a_lost_answer_a_change_alone_ends_no_grace() -> None:
-    """The new row is an external one; ours may be visible later."""
-    run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
-    assert run.phase is Reconciling
-    assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
-
-
-@pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
-def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
-    """The refresh may be visible late."""
-    run = Incarnation().closed()
-    look = run.run.look
-    run.posted(answer).history(lost=LostWindow(), look=look)
-    run.wait(5).history().wait()
-    run.history(adoptable="r").recorded()
-    assert (run.run.refresh_id, run.run.followed.adopted, run.run.posts.lost) == ("r", True, 0)
-
-
-def test_a_lost_answer_is_posted_again_after_the_grace() -> None:
-    """No refresh appeared, so none was accepted."""
-    run = Incarnation().closed().posted(AnswerLost(error="no answer"))
-    while run.history().phase is Reconciling:
-        run.wait()
-    assert timedelta(seconds=120) <= run.now - NOON <= timedelta(seconds=140)
-    run.reopened(permit=1).wait(5).history().wait(2.0).permitted(permit=2)
-    assert run.phase is Posting
-
-
-def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
-    """A run whose POSTs are all answered so, and nothing ever appears: its end, and how often it posted."""
-    run, posts = Incarnation().closed(), 0
-    while run.phase is not Finishing:
-        assert posts < NEVER
-        posts += 1
-        run.posted(answer)
-        while run.history().phase is Reconciling:
-            run.wait()
-        if run.phase is Reopening:
-            run.reopened().wait().history().wait().permitted()
-    return run, posts
-
-
-def test_answers_lost_again_and_again_end_the_run() -> None:
-    """After several tries and the outage budget, with the last error."""
-    run, posts = post_until_the_end(AnswerLost(error="connection reset"))
-    assert posts >= MAX_TRIES
-    assert run.now - NOON >= timedelta(seconds=900)
-    error = run.ended("Failed", "AnswerLost").error
-    assert error is not None
-    assert "connection reset" in error.message
-
-
-def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
-    """Power BI may never have been called."""
-    run, posts = post_until_the_end(Broke(error="KeyError: 'x'"))
-    assert posts >= MAX_TRIES
-    error = run.ended("Failed", "InternalError").error
-    assert error is not None
-    assert "KeyError: 'x'" in error.message
-
-
-def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
-    """It has the same budget as an outage, for it may be one of a host that is going down."""
-    run = Incarnation().claimed()
-    while run.broke(ReadHistory).phase is Looking:
-        run.wait()
-    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
-    error = run.ended("Failed", "InternalError").error
-    assert error is not None
-    assert "KeyError" in error.message
-    assert run.run.posts.lost == 0
-
-
-def test_the_run_knows_when_its_lost_refresh_can_have_begun() -> None:
-    """So that another one is not taken for it; after a POST that broke no such times are known."""
-    known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
-    Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
-    Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
-
-
-def test_a_stale_permit_is_asked_about_and_tried_again() -> None:
-    """The queue may have been read before it showed the permit."""
-    run = Incarnation().closed().posted(Stale()).wait(5).claimed().posted(Accepted(refresh_id="r"))
-    assert run.phase is Recording
-    assert Incarnation().closed().posted(Stale()).wait(5).superseded(Claim).over
-
-
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_run_whose_members_have_all_ended_is_dropped(wanted: bool) -> None:
     """Unless the queue has others: then it looks again."""
@@ -340,107 +232,6 @@ def test_a_run_whose_members_have_all_ended_is_dropped(wanted: bool) -> None:
     else:
         run.superseded(Drop, NEXT).answer(StartRun, Notified(), turn=NEXT)
         assert run.over
-
-
-def test_throttling_is_waited_for_as_long_as_it_says() -> None:
-    """In a durable timer, and it is no outage, however long it lasts."""
-    run = Incarnation().claimed().answer(ReadHistory, BUSY).wait(3_000)
-    assert run.status.last_read_error == "HTTP 429"
-    run.history().wait().permitted().posted(BUSY)
-    run.reopened().wait(3_000).history()
-    assert run.phase is Closing
-    assert Incarnation().claimed().answer(ReadHistory, Throttled(seconds=0)).seconds == 5
-
-
-@pytest.mark.parametrize("asked", [ReadHistory, PostRefresh])
-def test_a_refusal_for_good_fails_the_run_at_once(asked: type[Order[object]]) -> None:
-    """With the sentence that a person needs."""
-    run = Incarnation().closed() if asked is PostRefresh else Incarnation().claimed()
-    run = run.posted(REFUSED) if asked is PostRefresh else run.answer(asked, REFUSED)
-    outcome = run.ended("Failed", "NotAuthorized")
-    assert outcome.refresh_id is None
-    assert outcome.error == REFUSED.failure
-    execution = EXECUTION if asked is PostRefresh else None
-    assert run.asks == Finish(at=instant(run.now), holder=run.run.holder, outcome=outcome, execution=execution)
-
-
-def test_a_refusal_while_searching_for_a_lost_answer_fails_the_run() -> None:
-    """The history cannot be read any more."""
-    run = Incarnation().closed().posted(AnswerLost(error="x"))
-    run.answer(ReadHistory, Refused(failure=failure("ModelNotFound", MODEL)))
-    run.ended("Failed", "ModelNotFound")
-
-
-def test_an_outage_before_the_post_ends_the_run_when_its_budget_is_spent() -> None:
-    """The waits double; the outcome has the last error."""
-    run = Incarnation().claimed()
-    waits = []
-    while run.unavailable(ReadHistory, "no such host").phase is Looking:
-        waits.append(run.seconds)
-        run.wait()
-    assert waits[:5] == [5, 10, 20, 40, 60]
-    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
-    error = run.ended("Failed", "ServiceUnavailable").error
-    assert error is not None
-    assert "no such host" in error.message
-
-
-def test_an_outage_that_ends_is_forgotten() -> None:
-    """Each has the whole budget."""
-    run = Incarnation().claimed()
-    for _ in range(40):
-        run.unavailable(ReadHistory).wait().unavailable(ReadHistory).wait().history(BLOCKER).wait()
-    assert run.phase is Looking
-    assert run.status.last_read_error is None
-
-
-def test_an_answer_that_asks_for_patience_is_no_outage() -> None:
-    """Power BI was reached: the outage budget begins anew."""
-    run = Incarnation().claimed()
-    for _ in range(3):
-        begun = run.now
-        while run.now - begun < timedelta(seconds=700):
-            assert run.unavailable(ReadHistory).phase is Looking
-            run.wait()
-        run.answer(ReadHistory, Throttled(seconds=20, error="HTTP 429")).wait(20)
-    assert run.now - NOON > timedelta(seconds=2_000)
-    run.history()
-
-
-def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
-    """Nothing was accepted, so requests may join while it waits."""
-    run = Incarnation().closed().unavailable(PostRefresh).reopened(permit=1).wait(5)
-    assert run.phase is Looking
-
-
-def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
-    """The history can be read all the time, yet no refresh can be started."""
-    run = Incarnation().closed()
-    while run.unavailable(PostRefresh, "no such host").phase is Reopening:
-        run.reopened().wait().history().wait().permitted()
-    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
-    error = run.ended("Failed", "ServiceUnavailable").error
-    assert error is not None
-    assert "no such host" in error.message
-
-
-def test_an_outage_while_searching_for_a_lost_answer_is_waited_out() -> None:
-    """A refresh may be running: giving up would let another one start beside it."""
-    run = Incarnation().closed().posted(AnswerLost(error="x"))
-    for _ in range(100):
-        run.unavailable(ReadHistory).wait()
-    run.history(adoptable="r").recorded()
-
-
-@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_history_that_is_never_read_again_does_not_keep_the_queue_for_ever(answer: Unavailable | Broke) -> None:
-    """No refresh runs longer than thirty hours; what became of this one is not known."""
-    run = Incarnation().closed().posted(AnswerLost(error="x"))
-    while run.answer(ReadHistory, answer).phase is Reconciling and run.now - NOON < timedelta(hours=31):
-        run.wait()
-    outcome = run.asks.outcome
-    assert outcome.status == "OutcomeUnknown"
-    assert (outcome.error.code == "InternalError") is isinstance(answer, Broke)
 
 
 def test_a_timer_that_fires_early_is_due_all_the_same() -> None:
@@ -458,71 +249,6 @@ def test_the_kind_of_refresh_decides_how_it_is_read() -> None:
     assert Incarnation().polling().asks.enhanced is False
 
 
-@pytest.mark.parametrize(
-    ("asked", "answer"),
-    [
-        (Record, Accepted(refresh_id="r")),
-        (Reopen, Blocked()),
-        (Drop, Unwanted(requests=("a",))),
-    ],
-)
-def test_an_incarnation_that_does_not_hold_the_run_any_more_leaves(
-    asked: type[Operation[object]], answer: PostAnswer
-) -> None:
-    """Another one has taken over; it must not finish what is not its own any more."""
-    run = Incarnation().closed().posted(answer).superseded(asked, NEXT).answer(StartRun, Notified(), turn=NEXT)
-    assert run.over
-
-
-def test_an_incarnation_that_may_not_report_what_is_in_the_way_leaves() -> None:
-    """It learns there that it does not hold the run any more."""
-    busy = HistoryRead(look=LOOK, running=BLOCKER)
-    run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
-    assert run.answer(StartRun, Notified(), turn=NEXT).over
-
-
-NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
-    (Unavailable(error="HTTP 503"), Reopen),
-    (BUSY, Reopen),
-    (Blocked(), Reopen),
-    (Unwanted(requests=("a",)), Drop),
-    (REFUSED, Finish),
-]
-"""Results of an execution that started nothing, and what the run then asks the queue for."""
-
-
-@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_not_given_back(
-    result: PostAnswer, asked: type[Operation[Any]]
-) -> None:
-    """The engine ran the activity twice. The other execution posts or has posted: its refresh is searched for."""
-    run = Incarnation().closed()
-    look = run.run.look
-    run.posted(result).answer(asked, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
-    assert run.phase is Reconciling
-    assert run.run.outcome is None
-    # the look had the same clock as the run
-    run.history(look=look, lost=LostWindow(since=instant(NOON + timedelta(seconds=3)))).wait()
-    run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
-
-
-@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_given_back_after_the_search(
-    result: PostAnswer, asked: type[Operation[Any]]
-) -> None:
-    """No refresh appeared within the grace, so that execution started none."""
-    run = Incarnation().closed().posted(result).answer(asked, PermitTaken(at=instant(NOON)))
-    while run.history().phase is Reconciling:
-        run.wait()
-    run.reopened(permit=1, execution=None)
-
-
-def test_an_outcome_after_the_post_does_not_depend_on_an_execution() -> None:
-    """The refresh is known, whichever execution started it."""
-    assert Incarnation().polling().reads("Completed").asks.execution is None
-    assert Incarnation().polling(adopted=True).reads("Failed").asks.execution is None
-
-
 def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
     """By them the next one of the same scope is known, if its answer is lost."""
     done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
@@ -534,49 +260,12 @@ def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
     assert Incarnation().polling(ENHANCED).answer(ReadRefresh, failed_one).asks.objects is None
 
 
-def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
-    """The queue tells them with the claim, and anew with the permit, when the scope may be another one."""
-    run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
-    run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
-    again = Incarnation(number=2).claimed(
-        ENHANCED, objects="old", permit=1, closed=True, look=LOOK, permit_taken_at=instant(NOON)
-    )
-    again.history(objects="old", lost=LostWindow(since=LOOK.service_time))
-
-
-def test_a_run_of_too_many_incarnations_ends() -> None:
-    """Its orchestration fails again and again, perhaps after its POST: another one would start another refresh."""
-    Incarnation(number=MAX_INCARNATIONS).claimed().history()
-    run = Incarnation(number=MAX_INCARNATIONS + 1).claimed()
-    outcome = run.ended("Failed", "InternalError")
-    assert outcome.error is not None
-    assert f"failed {MAX_INCARNATIONS} times" in outcome.error.message
-    assert run.answer(Finish, Finished()).over
-
-
-def test_a_run_of_too_many_incarnations_does_not_say_that_its_refresh_failed() -> None:
-    """It is recorded and goes on; how it ends is not known."""
-    run = Incarnation(number=MAX_INCARNATIONS + 1)
-    run.claimed(
-        permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)
-    )
-    assert run.ended("OutcomeUnknown", "InternalError").refresh_id == "r"
-
-
 def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
     """Also where the run ends after too many incarnations: they get a run of their own."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
     assert run.ended("OutcomeUnknown", "InternalError").adopted is True
     assert run.asks.late_after == LOOK.read_at
-
-
-def test_a_continued_run_of_many_incarnations_goes_on() -> None:
-    """Only a new incarnation is counted, not each new history of one."""
-    run = Incarnation(number=MAX_INCARNATIONS).polling().reads("Unknown")
-    for _ in range(2 * MAX_INCARNATIONS):
-        run.continued().reads("Unknown")
-    assert run.phase is Polling
 
 
 def test_adopted_is_what_appeared() -> None:

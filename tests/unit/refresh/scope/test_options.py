@@ -7,12 +7,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refresh.scope.options import MAX_OBJECTS, OptionError, check_options, refresh_body
+from refresh.scope.body import refresh_body
+from refresh.scope.options import MAX_OBJECTS, OptionError, check_options
+from refresh.scope.scope import RefreshOptions
 
 GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "full"}, {"type": "Full"}),
     ({"type": "DATAONLY"}, {"type": "DataOnly"}),
     ({"retryCount": "1"}, {"type": "Full", "retryCount": 1}),
+    ({"retryCount": " 3 "}, {"type": "Full", "retryCount": 3}),
+    ({"maxParallelism": "4.0"}, {"type": "Full", "maxParallelism": 4}),
+    # these types do not go with refresh policies, which Power BI applies unless it is told not to
+    ({"type": "calculate"}, {"type": "Calculate", "applyRefreshPolicy": False}),
+    ({"type": "clearValues"}, {"type": "ClearValues", "applyRefreshPolicy": False}),
+    (
+        {"type": "defragment", "applyRefreshPolicy": "false"},
+        {"type": "Defragment", "applyRefreshPolicy": False},
+    ),
+    (
+        {"objects": [{"table": "Sales", "partition": "P"}], "applyRefreshPolicy": "False"},
+        {"type": "Full", "objects": [{"table": "Sales", "partition": "P"}], "applyRefreshPolicy": False},
+    ),
+    (
+        {"objects": [{"table": "Sales"}], "applyRefreshPolicy": "True", "effectiveDate": "2026-03-31"},
+        {"type": "Full", "objects": [{"table": "Sales"}], "applyRefreshPolicy": True, "effectiveDate": "2026-03-31"},
+    ),
     ({"retryCount": 0}, {"type": "Full", "retryCount": 0}),
     ({"maxParallelism": 2.0}, {"type": "Full", "maxParallelism": 2}),
     ({"applyRefreshPolicy": "False"}, {"type": "Full", "applyRefreshPolicy": False}),
@@ -47,7 +66,27 @@ BAD: list[tuple[Any, str]] = [
     ({"commitMode": "all"}, "refresh.commitMode"),
     ({"commitMode": "PartialBatch"}, "refresh.applyRefreshPolicy"),
     ({"commitMode": "PartialBatch", "applyRefreshPolicy": True}, "refresh.applyRefreshPolicy"),
+    ({"type": "calculate", "applyRefreshPolicy": True}, "refresh.applyRefreshPolicy"),
+    ({"type": "clearValues", "applyRefreshPolicy": "true"}, "refresh.applyRefreshPolicy"),
+    ({"type": "defragment", "applyRefreshPolicy": True}, "refresh.applyRefreshPolicy"),
+    ({"objects": [{"table": "T", "partition": "P"}], "applyRefreshPolicy": True}, "refresh.applyRefreshPolicy"),
+    (
+        {"objects": [{"table": "S"}, {"table": "T", "partition": "P"}], "applyRefreshPolicy": "TRUE"},
+        "refresh.applyRefreshPolicy",
+    ),
+    ({"effectiveDate": "2026-03-31", "applyRefreshPolicy": False}, "refresh.effectiveDate"),
+    ({"effectiveDate": "2026-03-31", "type": "calculate"}, "refresh.effectiveDate"),
+    ({"effectiveDate": "2026-03-31", "type": "defragment", "applyRefreshPolicy": False}, "refresh.effectiveDate"),
+    ({"effectiveDate": "2026-03-31", "objects": [{"table": "T", "partition": "P"}]}, "refresh.effectiveDate"),
+    (
+        {"effectiveDate": "2026-03-31", "commitMode": "partialBatch", "applyRefreshPolicy": False},
+        "refresh.effectiveDate",
+    ),
     ({"maxParallelism": 0}, "refresh.maxParallelism"),
+    ({"maxParallelism": "1001"}, "refresh.maxParallelism"),
+    ({"retryCount": "2.5"}, "refresh.retryCount"),
+    ({"retryCount": "-1"}, "refresh.retryCount"),
+    ({"retryCount": ""}, "refresh.retryCount"),
     ({"maxParallelism": True}, "refresh.maxParallelism"),
     ({"maxParallelism": 1.5}, "refresh.maxParallelism"),
     ({"maxParallelism": float("inf")}, "refresh.maxParallelism"),
@@ -106,8 +145,8 @@ def test_the_body_of_a_standard_refresh_is_only_its_notify_option() -> None:
 
 def test_the_body_of_an_enhanced_refresh_has_a_type_and_no_notify_option() -> None:
     """Without a type Power BI would refresh only what it deems stale."""
-    assert refresh_body({"retryCount": 2}, "NoNotification") == {"type": "Full", "retryCount": 2}
-    assert refresh_body({"type": "Calculate"}, "NoNotification") == {"type": "Calculate"}
+    assert refresh_body(RefreshOptions(retry_count=2)) == {"type": "Full", "retryCount": 2}
+    assert refresh_body(RefreshOptions(type="Calculate")) == {"type": "Calculate"}
 
 
 JSON = st.recursive(

@@ -1,0 +1,31 @@
+"""Advice that fits one sentence of Power BI better than the advice of its code.
+
+Refresh policies: "Enhanced refresh with the Power BI REST API" and "Advanced incremental refresh"; public reports of
+the partition that fails because the policy is applied by default.
+"""
+
+import re
+
+_ADVICE = (
+    (
+        re.compile(r"(?i)effective ?date"),
+        "Leave out refresh.effectiveDate, or give the table an incremental refresh policy.",
+    ),
+    (
+        re.compile(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
+        "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode "
+        "PartialBatch, and the types Calculate, ClearValues and Defragment need it.",
+    ),
+    (
+        re.compile(r"(?i)bound to a gateway|unbound|not bound"),
+        "Bind every data source of the model to a gateway or cloud connection in the settings of the model.",
+    ),
+)
+_CODES = ("DefinitionInvalid", "InvalidRefreshRequest", "RefreshFailed", "CredentialsRejected")
+
+
+def advice_for(code: str, sentence: str | None) -> str | None:
+    """The advice for a sentence under a code of the catalogue; None where the code's own fits."""
+    if code not in _CODES or not sentence:
+        return None
+    return next((advice for pattern, advice in _ADVICE if pattern.search(sentence)), None)

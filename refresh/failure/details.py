@@ -1,0 +1,104 @@
+"""What Power BI adds to an error as pairs of name and value: `details[]` and `parameters` of `pbi.error`, of OData.
+
+A sentence is a text, a server or a database is shown with its label, and what says nothing to a person is left out:
+cluster, activity, request, time, numbers of errors.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from refresh.failure.json_text import folded
+from refresh.text import clean
+
+MOST = 40
+"""Pairs of one error that are read."""
+
+_UNDERLYING = "underlyingerrormessage"
+_LEFT_OUT = re.compile(
+    r"cluster|activity|request|correlation|session|hresult|^time|timestamp|utc|tenant|culprit|version|appname|"
+    r"errorcode|nativeerror|exceptiontype|^class$|^state$|^procedure$|^linenumber$|^number$|severity"
+)
+_WORTH_KNOWING = re.compile(r"errorcode|nativeerror|hresult|number")
+"""Of what is left out: what tells causes apart."""
+_NOTHING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
+_TEXT_NAMES = re.compile(r"message|detailslabel|description|exception(?!type)|errortext|reasontext|hint")
+_PREFIX = re.compile(r"(?i)^(?:DM_ErrorDetailNameCode_|.*\.(?=[^.]+$))")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+")
+
+
+@dataclass
+class Details:
+    """What the pairs said. `texts` are sentences; `labelled` such as `Server: sql.example.com`."""
+
+    underlying: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    labelled: list[str] = field(default_factory=list)
+    signs: list[str] = field(default_factory=list)
+    table: str | None = None
+    partition: str | None = None
+
+    @property
+    def sentence(self) -> str | None:
+        """The sentence of the cause: the underlying one if there is one."""
+        return " ".join(dict.fromkeys(self.underlying or self.texts)) or None
+
+    @property
+    def labels(self) -> str | None:
+        """The labelled values in one line."""
+        return ", ".join(dict.fromkeys(self.labelled)) or None
+
+
+def details(*groups: object) -> Details:
+    """What `details[]` and `parameters`, as a list of pairs or as an object, say."""
+    found = Details()
+    for group in groups:
+        for name, value in list(_pairs(group))[:MOST]:
+            _add(found, name, value)
+    return found
+
+
+def _pairs(group: object) -> Iterable[tuple[str, str]]:
+    if isinstance(group, dict):
+        group = [{"name": name, "value": value} for name, value in list(group.items())[:MOST]]
+    for entry in group[:MOST] if isinstance(group, list) else ():
+        if not isinstance(entry, dict):
+            if isinstance(entry, str):
+                yield "", entry
+            continue
+        keys = {folded(str(key)): value for key, value in entry.items()}
+        name = next((keys[key] for key in ("code", "key", "name", "label", "target") if keys.get(key)), "")
+        value = keys.get("detail", keys.get("value", keys.get("message")))
+        if isinstance(value, dict):
+            value = {folded(str(key)): inner for key, inner in value.items()}.get("value")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str) and value.strip():
+            yield str(name), value
+
+
+def _add(found: Details, name: str, value: str) -> None:
+    label = _PREFIX.sub("", name.strip())[:80]
+    key = folded(label).removesuffix("text")
+    if key in ("table", "tablename"):
+        found.table = found.table or value.strip()
+    elif key in ("partition", "partitionname"):
+        found.partition = found.partition or value.strip()
+    elif _UNDERLYING in folded(name):
+        found.underlying.append(value)
+    elif _LEFT_OUT.search(key) and not _TEXT_NAMES.search(key):
+        if _WORTH_KNOWING.search(key):
+            found.signs.append(f"error {clean(value)[:40]}")
+    elif _NOTHING.fullmatch(value.strip()):
+        pass
+    elif not key or _TEXT_NAMES.search(folded(name)) or _is_sentence(value):
+        found.texts.append(value)
+    else:
+        words = _CAMEL.sub(" ", label.removesuffix("Text")).strip()
+        found.labelled.append(f"{words[:1].upper()}{words[1:].lower()}: {clean(value)[:200]}")
+
+
+def _is_sentence(value: str) -> bool:
+    """Whether a value is a sentence and not a name, or an error in JSON."""
+    text = value.strip()
+    return text[:1] in "{[" or len(text.split()) >= 5 or (len(text.split()) >= 3 and text.endswith((".", "!")))

@@ -1,0 +1,103 @@
+"""What Power BI's own codes say of a cause: some by themselves, some only by their family.
+
+Codes are compared in any case. Those of the engine are hexadecimal, seen as signed decimals too.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+_HEX = re.compile(r"0x[0-9a-f]{8}")
+_DECIMAL = re.compile(r"-?[0-9]{9,10}")
+
+GENERIC = re.compile(
+    r"(?:ModelRefresh_ShortMessage_ProcessingError|ModelRefreshFailed|Unknown\w*|Premium_ASWL_Error|InvalidRequest|"
+    r"DM_GWPipeline_UnknownError|DM_GWPipeline_\w*Unknown\w*|BadRequest|GeneralException|Error|Exception)",
+    re.IGNORECASE,
+)
+"""Codes that only say that something went wrong: another code or a text beside them tells more."""
+
+CANCELLED = frozenset(("0xc11c0006", "0xc112001c"))
+"""What the engine cancelled because another operation failed. The second one is also given to causes."""
+CANCELLED_NAME = re.compile(r"(?:\w+_)?\w*Cancell?ed(?:Error|Exception)?", re.IGNORECASE)
+ACTIVITY = frozenset(("0x414700ef", "0xc14700f0"))
+"""Lines that hold only the id of the activity."""
+
+BY_CODE: Mapping[str, str] = {
+    "OwnerLostAccess": r"DMTS_UserNotFound\w*|\w*Owner(?:LostAccess|HasNoAccess|NotFound)\w*",
+    "SourceTablesMissing": r"DirectLake_\w*(?:NotFound|Missing|NotAccessible|AccessDenied)\w*",
+    "CredentialsRejected": (
+        r"\w*(?:Credential|OAuth|AccessUnauthorized|AccessForbidden|AccessDenied|LoginFailed|InvalidToken|"
+        r"TokenExpired|AuthenticationFailed|Unauthorized)\w*"
+    ),
+    "DefinitionInvalid": r"\w*(?:TableNotFound|ColumnNotFound|InvalidObjectName|InvalidColumn|SyntaxError)\w*",
+    "OutOfMemory": r"\w*(?:OutOfMemory|InsufficientMemory|NotEnoughMemory|MemoryLimit)\w*",
+    "EngineCrashed": r"0x0000dead",
+    "RefreshTimedOut": r"\w*(?:RefreshTimeout|RefreshTimedOut|RefreshTimeLimit)\w*",
+    "ModelEvicted": r"0xc11c0020|\w*DatabaseEvicted\w*|\w*ModelEvicted\w*",
+    "CapacityLimitReached": (
+        r"FabricThrottled|\w*CapacityLimit(?:Exceeded|Reached)\w*|\w*CapacityThrottl\w*|TooManyRequests\w*|"
+        r"\w*(?:Capacity|Node)LevelLimitExceeded\w*"
+    ),
+    "SourceUnavailable": r"\w*(?:SourceUnavailable|ServiceUnavailable|BadGateway|DatabaseNotAvailable)\w*",
+    "GatewayTimedOut": (
+        r"(?:DM_GWPipeline_(?:Client_)?)?Gateway_?(?:Unreachable|NotReachable|Offline|NotAvailable|Unavailable)\w*|"
+        r"DM_GWPipeline_Client_\w*(?:Unreachable|Offline|Expired|NoCandidateAvailable|NotResponding|ServiceBus)\w*|"
+        r"DM_GWPipeline_\w*(?:Timeout|TimedOut)\w*|Gateway_?(?:Timeout|TimedOut)\w*"
+    ),
+}
+"""Code of the catalogue and the codes of Power BI that mean it, in the order in which they are tried."""
+
+BY_FAMILY: Mapping[str, str] = {
+    "GatewayFailed": r"DM_GWPipeline_(?:Gateway|Client)_\w+",
+    "CredentialsRejected": r"DMTS_\w+",
+}
+"""What is left of a family: it says where the failure was, and a text beside it tells more."""
+
+_BY_CODE = {code: re.compile(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
+_BY_FAMILY = {code: re.compile(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}
+
+
+class CodeMeaning(NamedTuple):
+    """The catalogue's code for a code of Power BI. `how` tells whether the code itself says so, or its family."""
+
+    code: str
+    how: Literal["code", "family"]
+
+
+def normal(code: str | None) -> str:
+    """A code in lower case, one of the engine as eight hexadecimal digits."""
+    text = (code or "").strip().lower()
+    if _DECIMAL.fullmatch(text):
+        text = f"0x{int(text) & 0xFFFFFFFF:08x}"
+    return text
+
+
+def is_generic(code: str | None) -> bool:
+    """Whether a code says no more than that something failed."""
+    return not code or GENERIC.fullmatch(code.strip()) is not None
+
+
+def is_cancelled(code: str | None) -> bool:
+    """Whether a code is given to what was cancelled because something else failed."""
+    text = normal(code)
+    return text in CANCELLED or (not _HEX.fullmatch(text) and CANCELLED_NAME.fullmatch(text) is not None)
+
+
+def is_activity(code: str | None) -> bool:
+    """Whether a code is of a line that holds only ids."""
+    return normal(code) in ACTIVITY
+
+
+def meaning_of(code: str | None) -> CodeMeaning | None:
+    """What a code says of the cause; None if it could be anything."""
+    text = normal(code)[:200]
+    if not text or is_generic(text):
+        return None
+    for name, pattern in _BY_CODE.items():
+        if pattern.fullmatch(text):
+            return CodeMeaning(name, "code")
+    for name, pattern in _BY_FAMILY.items():
+        if pattern.fullmatch(text):
+            return CodeMeaning(name, "family")
+    return None

@@ -1,0 +1,39 @@
+"""The words of an error without the names in it: a column PasswordHash or a table App Credentials says nothing."""
+
+import re
+
+MOST = 3000
+"""Characters of one error in which its cause is looked for."""
+
+_MARKED = re.compile(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
+# an apostrophe within a word neither opens nor closes a name
+_SINGLE = re.compile(r"(?<!\w)'([^'\n]{0,300}(?:'\w[^'\n]{0,300}){0,4})'(?!\w)")
+_OTHER = re.compile(r"\"([^\"\n]{0,500})\"|“([^”\n]{0,500})”|`([^`\n]{0,300})`|«([^»\n]{0,300})»")
+_BRACKETS = re.compile(r"\[([^\[\]\n]{0,300})\]")
+_EXCEPTION_TYPE = re.compile(r"(?:\w{1,80}\.){1,12}\w{0,80}(?:Exception|Error)", re.IGNORECASE)
+_LABELLED = re.compile(
+    r"\b(?:table|column|measure|partition|query|relationship)\s?[:=]\s?[^.;,\n]{1,200}", re.IGNORECASE
+)
+INSTEAD = " ~ "
+
+
+def words_of(text: str) -> str:
+    """A text in which names are replaced; sentences and types of exceptions within quotes are kept."""
+    text = text if len(text) <= MOST else f"{text[: MOST * 3 // 4]} {text[-MOST // 4 :]}"
+    masked = _MARKED.sub(_kept, text)
+    for pattern in (_SINGLE, _OTHER, _BRACKETS):
+        masked = pattern.sub(_kept, masked)
+    masked = _LABELLED.sub(INSTEAD, masked)
+    # a text that is all in quotes is no name
+    return masked if re.search(r"[^\W\d_]{2}", masked.replace(INSTEAD, "")) else text
+
+
+def _kept(match: re.Match[str]) -> str:
+    inside = next((group for group in match.groups() if group is not None), "")
+    stripped = inside.strip()
+    if _EXCEPTION_TYPE.fullmatch(stripped):
+        return f" {stripped} "
+    blanks = stripped.count(" ")
+    if (blanks >= 2 and stripped.endswith((".", "!", "?"))) or blanks >= 5:
+        return f" {stripped} "
+    return INSTEAD

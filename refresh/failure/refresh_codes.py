@@ -1,0 +1,94 @@
+"""The codes of refreshes: how they end badly, and the causes that can be told apart, as `refresh.failure.causes`
+does."""
+
+from refresh.failure.error_code import ErrorCode
+
+REFRESH_CODES = (
+    # How a refresh ends badly.
+    ErrorCode(
+        "RefreshFailed",
+        "the refresh failed",
+        "Look at the refresh history of the model for the details and correct the cause.",
+    ),
+    ErrorCode(
+        "RefreshCancelled",
+        "the refresh was cancelled",
+        "Ask again if the refresh is still wanted.",
+    ),
+    ErrorCode(
+        "RefreshDisabled",
+        "Power BI did not run the refresh, it is disabled",
+        "Look at the refresh settings of the model: a selective refresh or the owner may have disabled it.",
+    ),
+    ErrorCode(
+        "RefreshTimedOut",
+        "the refresh took longer than Power BI allows it",
+        "Raise refresh.timeout, refresh fewer objects at once, or make the refresh faster.",
+    ),
+    # Causes of a failed refresh that can be told apart, as `refresh.failure.causes` does.
+    ErrorCode(
+        "CredentialsRejected",
+        "a data source has no stored credentials or does not accept them",
+        "Enter the data source credentials in the settings of the model or of its gateway connection, and "
+        "check that each "
+        "data source is bound to a connection.",
+    ),
+    ErrorCode(
+        "DefinitionInvalid",
+        "the model, a query or the refresh options do not fit the data source",
+        "Correct the named table, column or option in the model or in the request.",
+    ),
+    ErrorCode(
+        "OutOfMemory",
+        "the refresh needed more memory than the model may use",
+        "Refresh fewer tables or partitions at once, load less data, or move the workspace to a larger capacity.",
+    ),
+    ErrorCode(
+        "OwnerLostAccess",
+        "the owner of the model has no access to the workspace any more",
+        "Grant the owner the role Contributor or higher in the workspace, or take over the model with an account that "
+        "has it.",
+    ),
+    ErrorCode(
+        "SourceTablesMissing",
+        "source tables are missing or the model's owner may not read them",
+        "Check that the named tables exist and that the owner of the model may read them. Right after a "
+        "load try again: "
+        "the SQL endpoint lags behind it.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "EngineCrashed",
+        "the engine that held the model ended unexpectedly",
+        "Publish the model again; if it goes on failing, open a support case.",
+    ),
+    ErrorCode(
+        "ModelEvicted",
+        "Power BI evicted the model from memory during the refresh",
+        "Try again; if it happens often, refresh fewer models at once or use a larger capacity.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "CapacityLimitReached",
+        "the capacity has reached its limits",
+        "Try again when fewer models are refreshed, or use a larger capacity.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "SourceUnavailable",
+        "the data source, or the service itself, was not available at that time",
+        "Try again later; if it happens often, look at the availability of the data source.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "GatewayTimedOut",
+        "the gateway could not be reached or did not answer in time",
+        "Try again; if it happens often, check that the gateway is online, its load, and its way to the data source.",
+        retryable=True,
+    ),
+    ErrorCode(
+        "GatewayFailed",
+        "the gateway could not read from the data source",
+        "Look at the gateway connection of the model and at the data source.",
+    ),
+)

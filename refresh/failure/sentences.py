@@ -1,0 +1,20 @@
+"""The sentences of a text, and which of them give advice instead of a cause."""
+
+import re
+
+_ADVICE = re.compile(
+    r"(?:please|either|see|if you|to learn|learn|try|retry|contact|check|verify|make sure|ensure|for more|consider|"
+    r"refer|replace|grant|go to|you can|you (?:should|must|need))\b",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text."""
+    return [part for part in _BETWEEN.split(text) if part.strip()]
+
+
+def is_advice(sentence: str) -> bool:
+    """Whether a sentence tells what to do, and not what happened."""
+    return _ADVICE.match(sentence.lstrip(" '\"")) is not None

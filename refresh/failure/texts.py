@@ -1,0 +1,284 @@
+"""Texts of the service and of its engine: what is a cause in them, what a consequence, and what says nothing.
+
+Facts: public reports of failing refreshes. An enhanced refresh lists its errors one a line, each as `0xCODE: text`,
+with what was cancelled because of them and lines that hold only ids. The engine closes an error with the object it
+was about: `... Table: Sales. Partition: Sales-2026.`
+
+Every pattern is bounded, so that the work grows with the length of the text and no faster.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from refresh.failure.sentences import sentences
+
+MAX_TEXT = 1_000_000
+"""Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
+MAX_SENTENCES = 3000
+"""Characters that sentences are told apart in: a longer text says more than that something was cancelled."""
+MAX_NAME = 512
+"""Characters of a table or partition name, as many as Power BI allows."""
+
+_CODE = re.compile(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
+# a line end of a text that was encoded once more
+_ESCAPED_LINE = re.compile(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
+_SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
+_MARK = re.compile(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
+
+# ---- sentences that say nothing of the cause ------------------------------------------------------------------------
+
+_BEGIN = r"(?:(?<=[.!?;:}\]>)\"'\n]\s)|(?<=[.!?;]\s\s)|(?<=\n)|^\s{0,20})"
+_CLOSING = (
+    r"(?:\s?The exception was raised by the \w{1,40} interface\.?)?"
+    r"(?:\s{1,3}Table: [^\n]{1,200}?\.(?=\s|$)(?:\s{1,3}Partition: [^\n]{1,200}?\.(?=\s|$))?)?"
+)
+_CANCELLED = re.compile(
+    _BEGIN + r"(?:(?:the|this|your|a)\s)?(?:current\s)?(?:operation|command|task|statement|batch|transaction)s?\s"
+    r"(?:(?:was|has been|have been|were|is|got)\s)?cancell?ed"
+    # a reason of its own makes it a cause: not enough memory, a user, a time-out
+    r"(?!\s(?:because|due to|by|since|after|as a result|when|for|on|at)\b"
+    r"(?!\s(?:of\s)?(?:an|the|some)?\s?(?:other|another|error|failure)))"
+    r"(?:\s(?:because|due to|since|after|as a result)\s[^.\n]{0,200})?[.!]{0,3}" + _CLOSING,
+    re.IGNORECASE,
+)
+_SIBLING = re.compile(
+    _BEGIN
+    + r"[^.\n]{0,160}\banother (?:operation|command|statement) in the (?:transaction|batch) failed[.!]{0,3}"
+    + _CLOSING,
+    re.IGNORECASE,
+)
+_RETRY_LIMIT = re.compile(
+    _BEGIN + r"(?:the )?retry attempts? for [^.\n]{0,120}\bexceed[^.\n]{0,120}[.!]{0,3}", re.IGNORECASE
+)
+_IDS = re.compile(
+    r"(?:\bTechnical details:\s{0,3})?"
+    r"\b(?:Root\s?Activity|Activity|Client\s?Request|Request|Correlation|Session)\s?Id:?\s{0,3}"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[.,;]?"
+    r"(?:\s{0,3}(?:Date|Time|Timestamp)\s?(?:\(UTC\))?:\s{0,3}[\d/:.TZ -]{4,30}"
+    r"(?:\s?[AP]M)?\.?)?",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(r"(?:The )?exception was raised by the \w{1,40} interface\.?", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:See|Refer to|Learn more(?: at)?:?|For more (?:information|details),?\s(?:see|visit))\s{1,3}"
+    r"https?://\S{1,500}(?: to learn more| for (?:more )?(?:information|details))?\.?",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
+_POLITE = re.compile(
+    r"(?:the last refresh attempt failed because of an internal service error"
+    r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
+    r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? "
+    r"(?:transient|temporary)"
+    r" (?:issue|error|problem|failure|condition)"
+    r"|(?:this is )?an? (?:transient|temporary) (?:service |server )?(?:issue|error|problem|failure|condition)"
+    r"(?: (?:has )?(?:occurred|happened))?"
+    r"|(?:the|this) (?:operation|refresh|request|service|error|failure) (?:failed because of|failed due to|is|was|had)"
+    r" an? (?:internal |service )?(?:transient|temporary) (?:issue|error|problem|failure|condition)"
+    r"|(?:the |this )?service is temporarily unavailable"
+    r"|if you try again later and still see this message,? (?:please )?contact support"
+    r"|(?:please )?(?:re)?try (?:again|the (?:operation|request|refresh)(?: again)?)"
+    r"(?: later| in a few minutes| after some time)?"
+    r"|(?:if (?:the|this) (?:problem|issue|error) persists,? )?(?:please )?contact (?:customer |microsoft )?support"
+    r"(?: for (?:help|assistance))?)",
+    re.IGNORECASE,
+)
+_TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED, "another": _SIBLING}
+"""What may stand after the object that an error closes with, by what has to be in it."""
+
+
+class Named(NamedTuple):
+    """A text without its closing, and the object that the closing names."""
+
+    text: str
+    table: str | None
+    partition: str | None
+
+
+def bounded(text: str, most: int = MAX_TEXT) -> str:
+    """All of a text, or its beginning and its end if it is longer."""
+    return text if len(text) <= most else f"{text[: most // 2]}\n{text[-most // 2 :]}"
+
+
+def unmarked(text: str) -> str:
+    """A text without the marks that the service puts around names and content, such as `<oii>Sales</oii>`."""
+    return _MARK.sub("", text)
+
+
+def listed(text: str) -> Iterator[tuple[str | None, str]]:
+    """The errors of a text that lists several, each as `0xCODE: text`, with their codes. A text without is one error.
+
+    A code begins an error at the start of a line or after the end of a sentence; within a sentence it is part of it.
+    """
+    text = _ESCAPED_LINE.sub("\n", text)
+    begin, code = 0, None
+    for match in _CODE.finditer(text):
+        before = text[begin : match.start()].rstrip(" \t")
+        if before and before[-1] not in ("\n", "\r", *_SENTENCE_END):
+            continue
+        if before.strip() or code:
+            yield from _parts(code, before.strip())
+        begin, code = match.end(), match[1]
+    yield from _parts(code, text[begin:].strip())
+
+
+def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
+    """What was cancelled, and the other sentences that name no cause, apart from the error they stand beside."""
+    rest, place = [], 0
+    for begin, end in _consequences(text):
+        if begin < place:
+            continue
+        rest.append(text[place:begin].strip())
+        yield code if not "".join(rest).strip() and not text[end:].strip() else None, text[begin:end].strip()
+        place = end
+    rest.append(text[place:].strip())
+    remaining = "\n".join(part for part in rest if part)
+    if remaining or not place:
+        yield from ((code, part) for part in _by_line(remaining))
+
+
+def _by_line(text: str) -> list[str]:
+    """The errors of lines without codes: one ends where a line closes with its table."""
+    if "\n" not in text:
+        return [text]
+    found: list[list[str]] = [[]]
+    for line in text.splitlines():
+        found[-1].append(line)
+        if closing(line).table:
+            found.append([])
+    return ["\n".join(lines).strip() for lines in found if any(line.strip() for line in lines)] or [""]
+
+
+def _consequences(text: str) -> list[tuple[int, int]]:
+    lower = text.lower()
+    # a long text is searched only for what it holds
+    signs = {"ancel": _CANCELLED, "another": _SIBLING, "retry": _RETRY_LIMIT}
+    found = [m.span() for sign, pattern in signs.items() if sign in lower for m in pattern.finditer(text)]
+    return sorted(found, key=lambda span: (span[0], -span[1]))
+
+
+def is_cancellation(text: str) -> bool:
+    """Whether a text says only that something was cancelled, without a reason of its own."""
+    lower = text[:MAX_SENTENCES].lower()
+    if len(text) > MAX_SENTENCES or not ("ancel" in lower or "another" in lower):
+        return False
+    rest = text
+    for pattern in (_CANCELLED, _SIBLING):
+        rest = pattern.sub(" ", rest)
+    return rest != text and not _letters(without_noise(closing(rest).text))
+
+
+def is_noise(text: str) -> bool:
+    """Whether a text names no cause at all: ids, a retry limit, the interface that raised an exception."""
+    return len(text) <= MAX_SENTENCES and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
+
+
+def is_passing(text: str) -> bool:
+    """Whether the service calls the failure a passing one, and says nothing else."""
+    if len(text) > MAX_SENTENCES or not _PASSING.search(text):
+        return False
+    text = without_noise(closing(unmarked(text)).text)
+    return not _letters(_POLITE.sub(" ", text))
+
+
+def without_passing(text: str) -> str:
+    """A text without the service's words on passing failures, if anything else is said; else all of it."""
+    if not _PASSING.search(text):
+        return text
+    kept = [part for part in sentences(text) if _letters(_POLITE.sub(" ", part))]
+    return " ".join(kept) or text
+
+
+def without_noise(text: str) -> str:
+    """A text without ids, links, and the interface that raised an exception."""
+    for pattern in (_IDS, _RAISED, _LINK):
+        text = pattern.sub(" ", text)
+    return text.strip(" \t\r\n;,")
+
+
+def _letters(text: str) -> bool:
+    """Whether any word is left."""
+    return re.search(r"[^\W\d_]{2}", text) is not None
+
+
+# ---- the object that an error closes with ---------------------------------------------------------------------------
+
+_LABEL = re.compile(
+    # not right behind a quote: `"Table: x"` is a value of Power Query
+    r"(?:^\s{0,5}|(?<=\n)\s{0,5}|(?<=[.!?;:}\])>\"'])\s{1,3}|(?<=\}))(Table|Partition):\s{0,3}",
+    re.IGNORECASE,
+)
+
+
+def closing(text: str) -> Named:
+    """The engine's closing `Table: X. Partition: Y.`, read from the end, and the text before it.
+
+    Names may hold dots, apostrophes and brackets. `Table = ...` of an M expression is no closing, nor is a label in the
+    middle of a sentence.
+    """
+    text = without_tail(text)
+    labels = list(_LABEL.finditer(text, max(len(text) - 3 * MAX_NAME, 0)))
+    if not labels:
+        return Named(text, None, None)
+    last = labels[-1]
+    if last[1].lower() == "table":
+        table = _name(text[last.end() :])
+        return Named(text[: last.start()].rstrip(), table, None) if table else Named(text, None, None)
+    partition = _name(text[last.end() :])
+    before = text[: last.start()].rstrip()
+    tables = [match for match in labels[:-1] if match[1].lower() == "table"]
+    if not tables or not partition:
+        return Named(before if partition else text, None, partition)
+    table = _name(before[tables[-1].end() :])
+    return Named(before[: tables[-1].start()].rstrip(), table, partition)
+
+
+def without_tail(text: str) -> str:
+    """A text without what the service may say after the engine's closing."""
+    text = text.rstrip(" \t\r\n")
+    lower = text[-600:].lower()
+    patterns = [pattern for sign, pattern in _TAILS.items() if sign in lower]
+    for _ in range(5):
+        tail = max(0, len(text) - 600)
+        shorter = text
+        for pattern in patterns:
+            for match in pattern.finditer(text, tail):
+                if match.end() == len(text) and match.start() > 0:
+                    shorter = text[: match.start()].rstrip(" \t\r\n")
+                    break
+            if shorter != text:
+                break
+        if shorter == text:
+            return text
+        text = shorter
+    return text
+
+
+def _name(text: str) -> str | None:
+    """A name from what follows its label: without one full stop at the end, and without quotes around it."""
+    name = unmarked(text).strip()
+    if name.endswith((".", ";", ",")):
+        name = name[:-1].rstrip()
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
+        name = name[1:-1]
+    # the engine's names have no line ends, and a longer one is a sentence
+    return name if name and len(name) <= MAX_NAME and "\n" not in name else None
+
+
+_MENTIONS = re.compile(
+    r"\b(?:in|of|on|for|from|to|the|model)\s{1,2}(?:the\s)?(table|partition)\s{1,2}"
+    r"(?:'(?:<oii>)?([^\r\n]{1,200}?)(?:</oii>)?'(?=[\s.,;:)\]]|$)|\"([^\"\r\n]{1,200})\"|<oii>([^<\r\n]{1,200})</oii>)",
+    re.IGNORECASE,
+)
+_MENTIONED = re.compile(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
+
+
+def mentioned(text: str) -> tuple[str | None, str | None]:
+    """The table and the partition that a sentence speaks of, such as "column 'Id' in Table 'Customer'"."""
+    found: dict[str, str] = {}
+    for match in _MENTIONS.finditer(text[:MAX_SENTENCES]):
+        found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())
+    for match in _MENTIONED.finditer(text[:MAX_SENTENCES]):
+        found.setdefault(match[2].lower(), unmarked(match[1]).strip())
+    return found.get("table"), found.get("partition")

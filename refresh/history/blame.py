@@ -1,0 +1,54 @@
+"""Which callers of a shared refresh its failure concerns: only those whose own objects failed.
+
+A member that is not concerned is served by a refresh of its own. Where Power BI names no object that failed, no member
+that wanted only a part is known to be concerned, so each of them gets a refresh of its own.
+"""
+
+from collections.abc import Callable
+
+from refresh.failure.ranking import folded
+from refresh.history.outcome import Outcome
+from refresh.scope.scope import TableRef
+
+OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
+"""Refusals of a start that may be about the objects of the others: one caller's own might be accepted."""
+
+
+def may_spare(outcome: Outcome) -> bool:
+    """Whether the end of a run may not concern a member that wanted only a part of it.
+
+    An end that is no failure concerns all. So does a failure before the refresh began, unless it was a refusal of the
+    options: each member alone would fail alike.
+    """
+    if outcome.status in ("Completed", "OutcomeUnknown"):
+        return False
+    return outcome.refresh_id is not None or (outcome.error is not None and outcome.error.code in OF_THE_OPTIONS)
+
+
+def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:
+    """The objects that failed: as `objects[]` of Power BI says, else the table that the cause names."""
+    error = outcome.error
+    if outcome.refresh_id is None:
+        return ()
+    if outcome.failed_objects:
+        return outcome.failed_objects
+    return (TableRef(error.table, error.partition),) if error and error.table else ()
+
+
+def concerns(outcome: Outcome) -> Callable[[TableRef], bool]:
+    """A test of whether the failure is about an object: it, its table, or one of its partitions failed."""
+    failed: dict[str, set[str | None]] = {}
+    for ref in failed_objects(outcome):
+        failed.setdefault(folded(ref.table), set()).add(_partition(ref))
+
+    def concerned(ref: TableRef) -> bool:
+        partitions = failed.get(folded(ref.table))
+        if partitions is None:
+            return False
+        return ref.partition is None or None in partitions or _partition(ref) in partitions
+
+    return concerned
+
+
+def _partition(ref: TableRef) -> str | None:
+    return None if ref.partition is None else folded(ref.partition)

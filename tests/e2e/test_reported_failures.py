@@ -1,0 +1,96 @@
+"""Failures as services were publicly reported to word them, played over HTTP: what a caller is told is the cause."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.service_case import until
+from tests.e2e.test_check import check
+from tests.e2e.world import Told, World
+from tests.reports import OF_REFRESHES, REPORTS, differences, text_of
+
+AT_ONCE = 8
+
+Json = dict[str, Any]
+
+
+def outcomes_of(report: Json) -> list[Any]:
+    """The knob `outcome`: how the refreshes of the model end, in turn."""
+    failed = {key: value for key, value in report["failed"].items() if key != "enhanced"}
+    if "serviceExceptionJson" in failed:
+        failed["serviceExceptionJson"] = text_of(failed["serviceExceptionJson"])
+    else:
+        failed["errorCode"] = None
+    return [{"outcome": "Failed", **failed}, *(["Completed"] if report.get("then") else [])]
+
+
+def play(world: World, report: Json) -> list[str]:
+    """In what the answers to the report's callers differ from what they should be."""
+    enhanced = {"refresh": {"type": "full"}} if report["failed"].get("enhanced") else {}
+    callers = report.get("callers") or [report.get("request", {})]
+    expected = report["expect"] if isinstance(report["expect"], list) else [report["expect"]]
+    model = world.model(outcome=outcomes_of(report))
+    uris = [world.ask(model, **{**enhanced, **wish})["statusUri"] for wish in callers]
+    told = [world.follow(uri, 90) for uri in uris]
+    return [
+        found for one, wanted in zip(told, expected, strict=True) for found in _differences(world, model, one, wanted)
+    ]
+
+
+def _differences(world: World, model: str, told: Told, wanted: Json) -> list[str]:
+    found = differences(told.body.get("error") or {}, wanted)
+    if told.code != wanted.get("http", told.code):
+        found.append(f"HTTP {told.code}")
+    if told.body["status"] != wanted.get("status", told.body["status"]):
+        found.append(f"status {told.body['status']}")
+    if "refreshes" in wanted and len(world.own(model)) != wanted["refreshes"]:
+        found.append(f"{len(world.own(model))} refreshes")
+    return found
+
+
+def test_every_report_is_told_by_its_cause(world: World) -> None:
+    """Side by side, since each of them mostly waits."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda name: play(world, REPORTS[name]), OF_REFRESHES)
+    wrong = {name: differs for name, differs in zip(OF_REFRESHES, found, strict=True) if differs}
+    assert not wrong
+
+
+THROTTLES = ["fabricThrottled", "fabricThrottled429", "capacityLimitExceeded", "tooManyRequestsForCapacity"]
+
+
+@pytest.mark.parametrize("route", ["history", "start", "details"])
+def test_an_overloaded_capacity_is_waited_for(world: World, route: str) -> None:
+    """Twice for each way in which it says so, whatever was asked of it; one refresh is made."""
+
+    def one(fault: str) -> tuple[int, str, int]:
+        model = world.model()
+        world.fault(model, fault, route, count=2, seconds=1)
+        told = world.refreshed(model, refresh={"type": "full"})
+        return told.code, told.body["status"], len(world.own(model))
+
+    with ThreadPoolExecutor(len(THROTTLES)) as pool:
+        assert list(pool.map(one, THROTTLES)) == [(200, "Completed", 1)] * len(THROTTLES)
+
+
+def test_a_cancel_is_tried_again_when_the_capacity_is_overloaded(world: World) -> None:
+    """It was not refused for good."""
+    model = world.model(seconds=60)
+    world.fault(model, "fabricThrottled", "cancel", count=2)
+    started = world.ask(model, refresh={"type": "full"})
+    world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
+    assert requests.delete(started["cancelUri"], timeout=30).ok
+    told = world.follow(started["statusUri"])
+    assert told.body["status"] == "Cancelled"
+    until(lambda: [refresh["state"] for refresh in world.own(model)] == ["Cancelled"])
+    assert world.truth(model)["calls"]["cancel"] >= 3
+
+
+def test_a_check_finds_an_overloaded_capacity(world: World) -> None:
+    """And does not take it for a missing permission."""
+    model = world.model()
+    world.fault(model, "capacityLimitExceeded", "history")
+    found = check(world, model).json()
+    assert (found["ok"], found["error"]["code"], found["error"]["retryable"]) == (False, "Throttled", True)

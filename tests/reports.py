@@ -1,0 +1,42 @@
+"""Failures as services were publicly reported to word them, and what a caller is to be told of each: `reports.json`.
+
+A report has a `name`, `why` it is there, and either `failed`, what Power BI says of the refresh that failed
+(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in their order,
+of which "works" is a usual one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are
+several: `http`, `status`, keys of `error`, what its message `says` and does `not`, `action_says`, and the number of
+`refreshes`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+REPORTS: dict[str, Json] = {
+    report["name"]: report for report in json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+}
+OF_REFRESHES = [name for name, report in REPORTS.items() if "failed" in report]
+OF_CALLS = [name for name, report in REPORTS.items() if "answers" in report]
+_KEYS = ("code", "serviceCode", "table", "partition", "retryable")
+
+
+def text_of(value: object) -> str:
+    """`serviceExceptionJson` is a text that holds JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def first_expectation(report: Json) -> Json:
+    """What the first caller is to be told."""
+    expected = report["expect"]
+    return dict(expected[0] if isinstance(expected, list) else expected)
+
+
+def differences(error: Json, expected: Json) -> list[str]:
+    """In what an error object is not as expected; empty if it is."""
+    message, action = error.get("message", "").lower(), (error.get("action") or "").lower()
+    found = [f"{key} is {error.get(key)!r}" for key in _KEYS if key in expected and error.get(key) != expected[key]]
+    found += [f"message without {part!r}" for part in expected.get("says", ()) if part.lower() not in message]
+    found += [f"message with {part!r}" for part in expected.get("not", ()) if part.lower() in message]
+    found += [f"action without {part!r}" for part in expected.get("action_says", ()) if part.lower() not in action]
+    return found

@@ -1,0 +1,151 @@
+"""What orchestrators ask, step by step: typed answers come in, and what cannot be read is asked for again."""
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from durable.calls import (
+    ACTIVITIES,
+    LONGEST_NOT_UNDERSTOOD_SECONDS,
+    NOT_UNDERSTOOD_SECONDS,
+    Steps,
+    ask,
+    call,
+    input_of,
+    note,
+)
+from durable.codec import encode
+from refresh.events import Event
+from refresh.queue.answers import Done, NotUnderstood, Turn
+from refresh.queue.operations import AskToLeave
+from refresh.run import orders
+from refresh.scope.scope import Scope
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+class Context:
+    """What the engine gives an orchestration, as far as calls ask for it."""
+
+    instance_id = "a"
+    is_replaying = False
+
+    def __init__(self, given: object = None) -> None:
+        self.current_utc_datetime = NOON
+        self.given, self.next_input = given, None
+        self.asked: list[tuple[str, object]] = []
+        self.pauses: list[float] = []
+
+    def call_activity(self, name: str, order: object) -> object:
+        """A task."""
+        self.asked.append((name, order))
+        return name
+
+    def call_entity(self, entity: Any, operation: str, message: object) -> object:
+        """A task."""
+        self.asked.append((f"{entity.name}/{entity.key}/{operation}", message))
+        return operation
+
+    def create_timer(self, due: datetime) -> object:
+        """A task; time goes on at once."""
+        self.pauses.append((due - self.current_utc_datetime).total_seconds())
+        self.current_utc_datetime = due
+        return "timer"
+
+    def get_input(self) -> object:
+        """The input."""
+        return self.given
+
+    def continue_as_new(self, value: Any) -> None:
+        """The input of the next history."""
+        self.next_input = value
+
+
+def played(steps: Steps[Any], *answers: Any) -> Any:
+    """What the steps return: each yield gets the next answer, an exception is raised in it; timers fire."""
+    left, answer = list(answers), None
+    try:
+        while True:
+            task = steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer)
+            answer = None if task == "timer" else left.pop(0)
+    except StopIteration as stop:
+        assert left == []
+        return stop.value
+
+
+ORDER = orders.ReadRun(turn=Turn(run="r", incarnation=1))
+LEAVE = AskToLeave(at="now", request="a")
+
+
+def test_an_order_brings_its_typed_answer() -> None:
+    """And goes out as JSON, to the activity of its name."""
+    context: Any = Context()
+    answer = played(call(context, ORDER), {"answer": "run_read", "alive": True, **encode(orders.RunRead(alive=True))})
+    assert answer == orders.RunRead(alive=True)
+    assert context.asked == [("read_run", encode(ORDER))]
+    json.dumps(context.asked)
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("x" * 1000), {"answer": "invented"}, None, "text"])
+def test_an_activity_that_raises_or_talks_nonsense_broke(answer: object, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller decides what that means; the log has it, cut."""
+    context: Any = Context()
+    broke = played(call(context, ORDER), answer)
+    assert isinstance(broke, orders.Broke)
+    assert len(broke.error) <= 300
+    assert '"event": "activity.failed"' in caplog.text
+
+
+def test_each_order_has_an_activity_of_its_own() -> None:
+    """By its class."""
+    assert len({name for name, _ in ACTIVITIES.values()}) == len(ACTIVITIES)
+
+
+def test_an_operation_brings_its_typed_answer() -> None:
+    """From the queue of the dataset."""
+    context: Any = Context()
+    assert played(ask(context, "d", LEAVE), encode(Done())) == Done()
+    assert context.asked == [("dataset_queue/d/ask_to_leave", encode(LEAVE))]
+
+
+@pytest.mark.parametrize("nonsense", [encode(NotUnderstood()), {"answer": "invented"}, None, {}])
+def test_a_queue_that_does_not_understand_is_asked_again(nonsense: object, caplog: pytest.LogCaptureFixture) -> None:
+    """The app is being updated: after pauses that double, the same operation; never a failure of the request."""
+    context: Any = Context()
+    caplog.set_level(logging.WARNING)
+    assert played(ask(context, "d", LEAVE), *[nonsense] * 7, encode(Done())) == Done()
+    assert context.pauses == [NOT_UNDERSTOOD_SECONDS * 2**n for n in range(5)] + [LONGEST_NOT_UNDERSTOOD_SECONDS] * 2
+    assert context.asked == [("dataset_queue/d/ask_to_leave", encode(LEAVE))] * 8
+    assert caplog.text.count('"event": "queue.not_understood"') == 7
+
+
+def test_an_input_is_read() -> None:
+    """As its type."""
+    scope = Scope(workspace_id="w")
+    context: Any = Context(encode(scope))
+    assert played(input_of(context, Scope)) == scope
+
+
+def test_an_input_that_cannot_be_read_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """Newer code wrote it: the same input comes again after a while, as it was."""
+    given = {"workspace_id": {"newer": "shape"}}
+    context: Any = Context(given)
+    assert played(input_of(context, Scope)) is None
+    assert context.pauses == [timedelta(seconds=LONGEST_NOT_UNDERSTOOD_SECONDS).total_seconds()]
+    assert context.next_input is given
+    assert '"event": "input.not_understood"' in caplog.text
+
+
+def test_a_replay_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It was logged when it happened."""
+    context: Any = Context()
+    context.is_replaying = True
+    note(context, Event("run.claimed", logging.ERROR))
+    assert caplog.text == ""
+    context.is_replaying = False
+    note(context, Event("run.claimed", logging.ERROR))
+    note(context, None)
+    assert caplog.text.count("run.claimed") == 1

@@ -1,0 +1,102 @@
+"""Names are read once, best effort, and never in the way."""
+
+import math
+from uuid import UUID
+
+import pytest
+
+from outbound import deadline
+from outbound.exchange import Limits, NoAnswerError, NotSentError, Outgoing, Received
+from power_bi.client import PowerBiClient
+from power_bi.errors import Throttled
+from power_bi.names import ASK_AGAIN
+from refresh import clock
+from refresh.failure.catalogue import ModelNames
+from tests.unit.power_bi.fake import DATASET, URL, WORKSPACE, Service, Tokens, client, reply
+from tests.unit.power_bi.test_throttle import Clock, time
+
+__all__ = ["time"]
+
+OTHER = UUID("33333333-aaaa-bbbb-cccc-000000000003")
+MODEL, FINANCE = reply(200, {"id": "x", "name": "Sales"}), reply(200, {"name": "Finance"})
+BOTH = ModelNames(model="Sales", workspace="Finance")
+
+
+def test_names_are_read_once() -> None:
+    """One call for the model and one for its workspace, which other models share."""
+    power_bi, service = client(MODEL, FINANCE, reply(200, {"name": "Costs"}))
+    assert power_bi.known_names(WORKSPACE, DATASET) == ModelNames()
+    assert [power_bi.names(WORKSPACE, DATASET) for _ in range(3)] == [BOTH] * 3
+    assert power_bi.known_names(WORKSPACE, DATASET) == BOTH
+    assert power_bi.names(WORKSPACE, OTHER) == ModelNames(model="Costs", workspace="Finance")
+    paths = [request.url for request in service.requests]
+    root = f"{URL}/v1.0/myorg/groups/{WORKSPACE}"
+    assert paths == [f"{root}/datasets/{DATASET}", root, f"{root}/datasets/{OTHER}"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(404),
+        reply(403, b"<html>no</html>"),
+        reply(500),
+        reply(200, b"nonsense"),
+        reply(200, {"name": 5}),
+        reply(200, {"name": "  "}),
+        reply(200, ["name"]),
+        NoAnswerError("ReadTimeout"),
+        NotSentError("refused"),
+    ],
+)
+def test_a_name_that_cannot_be_read_is_not_asked_for_again_soon(answer: object, time: Clock) -> None:
+    """It is unknown, and raises nothing; later it may be there."""
+    power_bi, service = client(answer, FINANCE, MODEL)  # type: ignore[arg-type]
+    for _ in range(3):
+        assert power_bi.names(WORKSPACE, DATASET) == ModelNames(workspace="Finance")
+    assert len(service.requests) == 2
+    time.tick(ASK_AGAIN.total_seconds())
+    assert power_bi.names(WORKSPACE, DATASET) == BOTH
+
+
+def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
+    """A refresh does not wait for it; and less where the work has less time left."""
+    service, left = Service(MODEL, FINANCE, MODEL), list[float]()
+
+    def transport(request: Outgoing, limits: Limits) -> Received:
+        left.append(deadline.remaining())
+        return service(request, limits)
+
+    power_bi = PowerBiClient(URL, Tokens(), transport=transport)
+    power_bi.names(WORKSPACE, DATASET)
+    with deadline.within(1):
+        power_bi.names(WORKSPACE, OTHER)
+    assert [math.ceil(seconds) for seconds in left] == [3, 3, 1]
+
+
+def test_no_name_is_asked_for_in_a_pause(time: Clock) -> None:
+    """A throttle is for calls of all kinds."""
+    power_bi, service = client(reply(429, Retry_After="60"))
+    with pytest.raises(Throttled):
+        power_bi.history(WORKSPACE, DATASET)
+    assert power_bi.names(WORKSPACE, DATASET) == ModelNames()
+    assert len(service.requests) == 1
+
+
+def test_names_are_cut_and_cleaned() -> None:
+    """They come from outside."""
+    power_bi, _ = client(reply(200, {"name": "a\nb" + "c" * 999}), FINANCE)
+    name = power_bi.names(WORKSPACE, DATASET).model
+    assert name is not None
+    assert name.startswith("a bc")
+    assert len(name) == 200
+
+
+def test_so_many_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of a process has a bound."""
+    monkeypatch.setattr("power_bi.names.MOST_NAMES", 4)
+    power_bi, service = client(*[MODEL, FINANCE, *[MODEL] * 20])
+    for number in range(10):
+        power_bi.names(WORKSPACE, UUID(int=number))
+    assert len(service.requests) >= 11
+    assert len(power_bi._names._known) <= 5
+    assert clock.now()

@@ -1,0 +1,76 @@
+"""A start is decided once: a new request, the same one, one that has ended, or a contradiction."""
+
+from typing import get_args
+
+import pytest
+
+from refresh.failure.catalogue import failure
+from refresh.request.decision import Conflict, Ended, New, Same, decide, may_start_again
+from refresh.request.spec import RequestSpec
+from refresh.request.state import Final, RequestOutcome, RequestState
+from refresh.request.stored import StoredRequest
+from refresh.scope.scope import RefreshOptions, Scope
+
+SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"), idempotency_key="k")
+PASSING, LASTING = failure("ModelEvicted", "d"), failure("CredentialsRejected", "d")
+
+
+def known(outcome: RequestOutcome | None = None, spec: RequestSpec = SPEC) -> StoredRequest:
+    """The request that has the key."""
+    state = RequestState(spec=spec, token="", read_token="", cancel_token="", requested_at="2026-03-31T12:00:00.000Z")
+    return StoredRequest(id="a", engine_status="Running", state=state, outcome=outcome)
+
+
+def test_an_unknown_key_is_a_new_request() -> None:
+    """The first one under it; or the next, if the purge has taken those before."""
+    assert decide(SPEC, None) == New(1)
+    assert decide(SPEC, None, 3) == New(4)
+
+
+def test_a_request_that_goes_on_is_the_same() -> None:
+    """Also for a caller that would wait longer or shorter, or not share."""
+    other = RequestSpec(dataset_id="d", scope=SPEC.scope, timeout_minutes=1, share=False, retries=3)
+    for spec in (SPEC, other):
+        assert decide(spec, known(), 2) == Same(known())
+
+
+@pytest.mark.parametrize("outcome", [None, RequestOutcome(status="Completed"), RequestOutcome(status="TimedOut")])
+def test_other_options_are_a_conflict_whatever_became_of_the_request(outcome: RequestOutcome | None) -> None:
+    """Each key that differs is named."""
+    spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="x", refresh=RefreshOptions()))
+    assert decide(spec, known(outcome), 1) == Conflict(["workspaceId", "refresh"])
+    mails = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w", notify_option="MailOnFailure"))
+    assert decide(mails, known(outcome), 1) == Conflict(["notifyOption"])
+
+
+AGAIN = [
+    RequestOutcome(status="TimedOut", error=failure("TimedOut", "d")),
+    RequestOutcome(status="Terminated", error=failure("RequestTerminated", "d")),
+    RequestOutcome(status="Failed", error=PASSING),
+    RequestOutcome(status="OutcomeUnknown", error=PASSING),
+]
+FOR_GOOD = [
+    RequestOutcome(status="Completed"),
+    RequestOutcome(status="Failed", error=LASTING),
+    RequestOutcome(status="Cancelled", error=failure("RequestCancelled", "d")),
+    RequestOutcome(status="OutcomeUnknown", error=failure("RefreshNeverEnded", "d")),
+    RequestOutcome(status="Failed"),
+]
+
+
+@pytest.mark.parametrize("outcome", AGAIN)
+def test_an_end_that_may_pass_frees_the_key(outcome: RequestOutcome) -> None:
+    """For the next submission: a pipeline that runs its activity again means it."""
+    assert decide(SPEC, known(outcome), 7) == New(8)
+    assert may_start_again(outcome)
+
+
+@pytest.mark.parametrize("outcome", FOR_GOOD)
+def test_any_other_end_stands(outcome: RequestOutcome) -> None:
+    """It is answered again."""
+    assert decide(SPEC, known(outcome), 7) == Ended(known(outcome))
+
+
+def test_each_outcome_is_decided() -> None:
+    """The rows above leave none out."""
+    assert {outcome.status for outcome in (*AGAIN, *FOR_GOOD)} == set(get_args(Final))

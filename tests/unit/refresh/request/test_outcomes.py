@@ -1,0 +1,140 @@
+"""Each outcome of a request is a sentence that stands alone."""
+
+import pytest
+
+from refresh.failure.catalogue import ModelNames, failure
+from refresh.history.look import ExternalRefresh
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import Ended, LeaveReason, Left
+from refresh.request.outcomes import (
+    outcome_after_leaving,
+    outcome_of_fault,
+    outcome_of_run,
+    outcome_while_backing_off,
+)
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome, RequestState
+from refresh.request.stored import outcome_by_engine
+from refresh.scope.scope import Scope
+
+MODEL = "00000000-1111-2222-3333-444444444444"
+NAMES = ModelNames(model="Sales", workspace="Finance")
+SPEC = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id="w"))
+
+
+def sentence(outcome: RequestOutcome) -> str:
+    """The message of an outcome, checked for what every message has."""
+    assert outcome.error is not None
+    message = outcome.error.message
+    assert message.startswith("Semantic model ")
+    assert MODEL in message
+    assert len(message) <= 500
+    return message
+
+
+def test_the_outcome_of_a_run_is_that_of_its_requests() -> None:
+    """With whose refresh it was and how many shared it, and the error word for word."""
+    error = failure("ModelEvicted", MODEL, refresh_id="r")
+    outcome = Outcome(status="Failed", refresh_id="r", started_at="start", ended_at="end", error=error)
+    answer = Ended(run="a-r1", outcome=outcome, shared_with=2, served_by="merged")
+    assert outcome_of_run(answer) == RequestOutcome(
+        status="Failed",
+        error=error,
+        run_id="a-r1",
+        refresh_id="r",
+        shared_with=2,
+        served_by="merged",
+        started_at="start",
+        ended_at="end",
+    )
+
+
+def left(reason: LeaveReason, position: int = 0, refresh: str | None = None, by: str | None = None) -> Left:
+    """The answer of the queue to a request that left a run."""
+    blocker = ExternalRefresh(refresh_id="theirs", refresh_type=by, started_at="2026-03-31T11:00:00.000Z")
+    waits_for = blocker if by is not None else None
+    return Left(
+        reason=reason,
+        run="a-r1",
+        position=position,
+        shared_with=3,
+        refresh_id=refresh,
+        posted_at="p",
+        waits_for=waits_for,
+    )
+
+
+LEFT: list[tuple[Left, bool | None, str]] = [
+    (Left(reason="TimedOut"), None, "it was not in the queue yet"),
+    (left("TimedOut", 1), None, "it was in the queue behind 1 other run."),
+    (left("TimedOut", 2), None, "it was in the queue behind 2 other runs."),
+    (left("TimedOut", 2, by=""), None, "behind 2 other runs, with refresh theirs running since 2026-03-31T11:00"),
+    (left("TimedOut"), None, "it was waiting for the model to be idle."),
+    (
+        left("TimedOut", by="Scheduled"),
+        None,
+        "to be idle, with Scheduled refresh theirs running since 2026-03-31T11:00",
+    ),
+    (left("TimedOut", 0, "r"), None, "refresh r was running, which goes on."),
+    (left("TimedOut", 0, "r"), True, "refresh r was running, which Power BI was asked to cancel."),
+    (left("TimedOut", 0, "r"), False, "refresh r was running, which could not be cancelled."),
+    (left("Cancelled", 1), None, "it was in the queue behind 1 other run."),
+]
+
+
+@pytest.mark.parametrize(("answer", "cancelled", "words"), LEFT)
+def test_a_request_that_left_says_where_it_stood(answer: Left, cancelled: bool | None, words: str) -> None:
+    """And what becomes of the refresh."""
+    outcome = outcome_after_leaving(SPEC, answer, cancelled=cancelled)
+    assert words in sentence(outcome)
+    assert outcome.status == answer.reason
+    assert outcome.error is not None
+    timed_out = answer.reason == "TimedOut"
+    assert outcome.error.code == ("TimedOut" if timed_out else "RequestCancelled")
+    assert outcome.error.retryable is timed_out
+    assert (outcome.refresh_id, outcome.run_id) == (answer.refresh_id, answer.run)
+    assert outcome.shared_with == (3 if answer.run else None)
+
+
+def test_what_power_bi_said_last_is_part_of_the_sentence() -> None:
+    """Where no other refresh was in the way, that is the reason."""
+    outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
+    assert "Power BI said last: HTTP 429 Too Many Requests" in sentence(outcome)
+
+
+def test_a_request_that_was_cancelled_between_attempts_says_after_what() -> None:
+    """It has no run."""
+    outcome = outcome_while_backing_off(SPEC, "ModelEvicted", NAMES)
+    assert "it was about to try again after ModelEvicted" in sentence(outcome)
+    assert (outcome.status, outcome.run_id) == ("Cancelled", None)
+
+
+def test_a_request_that_cannot_go_on_says_that_it_is_our_fault() -> None:
+    """The caller need not look for it in the pipeline."""
+    outcome = outcome_of_fault(SPEC, "the reason", NAMES)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code) == ("Failed", "InternalError")
+    assert "the reason" in sentence(outcome)
+
+
+STATE = RequestState(spec=SPEC, token="", read_token="", cancel_token="", requested_at="2026-03-31T12:00:00.000Z")
+
+
+@pytest.mark.parametrize("word", ["Terminated", "Canceled"])
+def test_a_request_that_was_terminated_by_hand(word: str) -> None:
+    """With the reason that was given."""
+    outcome = outcome_by_engine(STATE, word, "maintenance tonight", "2026-03-31T12:34:56.000Z")
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code) == ("Terminated", "RequestTerminated")
+    assert outcome.ended_at == "2026-03-31T12:34:56.000Z"
+    assert "maintenance tonight" in sentence(outcome)
+
+
+@pytest.mark.parametrize("word", ["Failed", "Completed"])
+@pytest.mark.parametrize("output", ["Orchestrator function failed", None, {"status": "Completed"}])
+def test_an_end_that_says_nothing_is_a_fault_of_ours(word: str, output: object) -> None:
+    """Never a success."""
+    outcome = outcome_by_engine(STATE, word, output, None)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.error.retryable) == ("Failed", "InternalError", True)
+    sentence(outcome)

@@ -1,0 +1,140 @@
+"""A run has one holder, and a POST one execution: what another one did is searched for, not done again."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from refresh.history.look import LostWindow
+from refresh.queue.answers import Finished, PermitTaken
+from refresh.queue.operations import Claim, Drop, Finish, Operation, Record, Reopen, WaitBehind
+from refresh.run.orders import (
+    Accepted,
+    Blocked,
+    HistoryRead,
+    Notified,
+    PostAnswer,
+    ReadHistory,
+    Stale,
+    StartRun,
+    Throttled,
+    Unavailable,
+    Unwanted,
+)
+from refresh.run.phases.claiming import MAX_INCARNATIONS
+from refresh.run.state import (
+    Polling,
+    Reconciling,
+    Recording,
+)
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import (
+    BLOCKER,
+    EXECUTION,
+    LOOK,
+    NEXT,
+    NOON,
+    REFUSED,
+    Incarnation,
+)
+
+BUSY = Throttled(seconds=3_000, error="HTTP 429")
+
+
+def test_a_stale_permit_is_asked_about_and_tried_again() -> None:
+    """The queue may have been read before it showed the permit."""
+    run = Incarnation().closed().posted(Stale()).wait(5).claimed().posted(Accepted(refresh_id="r"))
+    assert run.phase is Recording
+    assert Incarnation().closed().posted(Stale()).wait(5).superseded(Claim).over
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        (Record, Accepted(refresh_id="r")),
+        (Reopen, Blocked()),
+        (Drop, Unwanted(requests=("a",))),
+    ],
+)
+def test_an_incarnation_that_does_not_hold_the_run_any_more_leaves(
+    asked: type[Operation[object]], answer: PostAnswer
+) -> None:
+    """Another one has taken over; it must not finish what is not its own any more."""
+    run = Incarnation().closed().posted(answer).superseded(asked, NEXT).answer(StartRun, Notified(), turn=NEXT)
+    assert run.over
+
+
+def test_an_incarnation_that_may_not_report_what_is_in_the_way_leaves() -> None:
+    """It learns there that it does not hold the run any more."""
+    busy = HistoryRead(look=LOOK, running=BLOCKER)
+    run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
+    assert run.answer(StartRun, Notified(), turn=NEXT).over
+
+
+NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
+    (Unavailable(error="HTTP 503"), Reopen),
+    (BUSY, Reopen),
+    (Blocked(), Reopen),
+    (Unwanted(requests=("a",)), Drop),
+    (REFUSED, Finish),
+]
+"""Results of an execution that started nothing, and what the run then asks the queue for."""
+
+
+@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+def test_a_permit_that_another_execution_took_is_not_given_back(
+    result: PostAnswer, asked: type[Operation[Any]]
+) -> None:
+    """The engine ran the activity twice. The other execution posts or has posted: its refresh is searched for."""
+    run = Incarnation().closed()
+    look = run.run.look
+    run.posted(result).answer(asked, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
+    assert run.phase is Reconciling
+    assert run.run.outcome is None
+    # the look had the same clock as the run
+    run.history(look=look, lost=LostWindow(since=instant(NOON + timedelta(seconds=3)))).wait()
+    run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
+
+
+@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+def test_a_permit_that_another_execution_took_is_given_back_after_the_search(
+    result: PostAnswer, asked: type[Operation[Any]]
+) -> None:
+    """No refresh appeared within the grace, so that execution started none."""
+    run = Incarnation().closed().posted(result).answer(asked, PermitTaken(at=instant(NOON)))
+    while run.history().phase is Reconciling:
+        run.wait()
+    run.reopened(permit=1, execution=None)
+
+
+def test_an_outcome_after_the_post_does_not_depend_on_an_execution() -> None:
+    """The refresh is known, whichever execution started it."""
+    assert Incarnation().polling().reads("Completed").asks.execution is None
+    assert Incarnation().polling(adopted=True).reads("Failed").asks.execution is None
+
+
+def test_a_run_of_too_many_incarnations_ends() -> None:
+    """Its orchestration fails again and again, perhaps after its POST: another one would start another refresh."""
+    Incarnation(number=MAX_INCARNATIONS).claimed().history()
+    run = Incarnation(number=MAX_INCARNATIONS + 1).claimed()
+    outcome = run.ended("Failed", "InternalError")
+    assert outcome.error is not None
+    assert f"failed {MAX_INCARNATIONS} times" in outcome.error.message
+    assert run.answer(Finish, Finished()).over
+
+
+def test_a_run_of_too_many_incarnations_does_not_say_that_its_refresh_failed() -> None:
+    """It is recorded and goes on; how it ends is not known."""
+    run = Incarnation(number=MAX_INCARNATIONS + 1)
+    run.claimed(
+        permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)
+    )
+    assert run.ended("OutcomeUnknown", "InternalError").refresh_id == "r"
+
+
+def test_a_continued_run_of_many_incarnations_goes_on() -> None:
+    """Only a new incarnation is counted, not each new history of one."""
+    run = Incarnation(number=MAX_INCARNATIONS).polling().reads("Unknown")
+    for _ in range(2 * MAX_INCARNATIONS):
+        run.continued().reads("Unknown")
+    assert run.phase is Polling

@@ -1,0 +1,121 @@
+"""A run whose answer to the POST was lost searches for its refresh before it posts again."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.history.look import LostWindow
+from refresh.queue.answers import Closed
+from refresh.queue.operations import Close
+from refresh.run.orders import (
+    AnswerLost,
+    Broke,
+    PostAnswer,
+    ReadHistory,
+)
+from refresh.run.state import (
+    Finishing,
+    Looking,
+    Posting,
+    Reconciling,
+    Reopening,
+)
+from refresh.run.transitions import MAX_TRIES
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import (
+    ENHANCED,
+    LOOK,
+    NEVER,
+    NOON,
+    Incarnation,
+)
+
+
+def test_after_a_lost_answer_a_change_alone_ends_no_grace() -> None:
+    """The new row is an external one; ours may be visible later."""
+    run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
+    assert run.phase is Reconciling
+    assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
+
+
+@pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
+def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
+    """The refresh may be visible late."""
+    run = Incarnation().closed()
+    look = run.run.look
+    run.posted(answer).history(lost=LostWindow(), look=look)
+    run.wait(5).history().wait()
+    run.history(adoptable="r").recorded()
+    assert (run.run.refresh_id, run.run.followed.adopted, run.run.posts.lost) == ("r", True, 0)
+
+
+def test_a_lost_answer_is_posted_again_after_the_grace() -> None:
+    """No refresh appeared, so none was accepted."""
+    run = Incarnation().closed().posted(AnswerLost(error="no answer"))
+    while run.history().phase is Reconciling:
+        run.wait()
+    assert timedelta(seconds=120) <= run.now - NOON <= timedelta(seconds=140)
+    run.reopened(permit=1).wait(5).history().wait(2.0).permitted(permit=2)
+    assert run.phase is Posting
+
+
+def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
+    """A run whose POSTs are all answered so, and nothing ever appears: its end, and how often it posted."""
+    run, posts = Incarnation().closed(), 0
+    while run.phase is not Finishing:
+        assert posts < NEVER
+        posts += 1
+        run.posted(answer)
+        while run.history().phase is Reconciling:
+            run.wait()
+        if run.phase is Reopening:
+            run.reopened().wait().history().wait().permitted()
+    return run, posts
+
+
+def test_answers_lost_again_and_again_end_the_run() -> None:
+    """After several tries and the outage budget, with the last error."""
+    run, posts = post_until_the_end(AnswerLost(error="connection reset"))
+    assert posts >= MAX_TRIES
+    assert run.now - NOON >= timedelta(seconds=900)
+    error = run.ended("Failed", "AnswerLost").error
+    assert error is not None
+    assert "connection reset" in error.message
+
+
+def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
+    """Power BI may never have been called."""
+    run, posts = post_until_the_end(Broke(error="KeyError: 'x'"))
+    assert posts >= MAX_TRIES
+    error = run.ended("Failed", "InternalError").error
+    assert error is not None
+    assert "KeyError: 'x'" in error.message
+
+
+def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
+    """It has the same budget as an outage, for it may be one of a host that is going down."""
+    run = Incarnation().claimed()
+    while run.broke(ReadHistory).phase is Looking:
+        run.wait()
+    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
+    error = run.ended("Failed", "InternalError").error
+    assert error is not None
+    assert "KeyError" in error.message
+    assert run.run.posts.lost == 0
+
+
+def test_the_run_knows_when_its_lost_refresh_can_have_begun() -> None:
+    """So that another one is not taken for it; after a POST that broke no such times are known."""
+    known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
+    Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
+    Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
+
+
+def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
+    """The queue tells them with the claim, and anew with the permit, when the scope may be another one."""
+    run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
+    run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
+    again = Incarnation(number=2).claimed(
+        ENHANCED, objects="old", permit=1, closed=True, look=LOOK, permit_taken_at=instant(NOON)
+    )
+    again.history(objects="old", lost=LostWindow(since=LOOK.service_time))

@@ -1,0 +1,138 @@
+"""A run waits out throttling and outages, within its budget, and ends at once where Power BI refuses for good."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.failure.catalogue import failure
+from refresh.queue.operations import Finish
+from refresh.run.orders import (
+    AnswerLost,
+    Broke,
+    Order,
+    PostRefresh,
+    ReadHistory,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from refresh.run.state import (
+    Closing,
+    Looking,
+    Reconciling,
+    Reopening,
+)
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import (
+    BLOCKER,
+    EXECUTION,
+    MODEL,
+    NOON,
+    REFUSED,
+    Incarnation,
+)
+
+BUSY = Throttled(seconds=3_000, error="HTTP 429")
+
+
+def test_throttling_is_waited_for_as_long_as_it_says() -> None:
+    """In a durable timer, and it is no outage, however long it lasts."""
+    run = Incarnation().claimed().answer(ReadHistory, BUSY).wait(3_000)
+    assert run.status.last_read_error == "HTTP 429"
+    run.history().wait().permitted().posted(BUSY)
+    run.reopened().wait(3_000).history()
+    assert run.phase is Closing
+    assert Incarnation().claimed().answer(ReadHistory, Throttled(seconds=0)).seconds == 5
+
+
+@pytest.mark.parametrize("asked", [ReadHistory, PostRefresh])
+def test_a_refusal_for_good_fails_the_run_at_once(asked: type[Order[object]]) -> None:
+    """With the sentence that a person needs."""
+    run = Incarnation().closed() if asked is PostRefresh else Incarnation().claimed()
+    run = run.posted(REFUSED) if asked is PostRefresh else run.answer(asked, REFUSED)
+    outcome = run.ended("Failed", "NotAuthorized")
+    assert outcome.refresh_id is None
+    assert outcome.error == REFUSED.failure
+    execution = EXECUTION if asked is PostRefresh else None
+    assert run.asks == Finish(
+        at=instant(run.now), holder=run.run.holder, outcome=outcome, permit=run.run.permit, execution=execution
+    )
+
+
+def test_a_refusal_while_searching_for_a_lost_answer_fails_the_run() -> None:
+    """The history cannot be read any more."""
+    run = Incarnation().closed().posted(AnswerLost(error="x"))
+    run.answer(ReadHistory, Refused(failure=failure("ModelNotFound", MODEL)))
+    run.ended("Failed", "ModelNotFound")
+
+
+def test_an_outage_before_the_post_ends_the_run_when_its_budget_is_spent() -> None:
+    """The waits double; the outcome has the last error."""
+    run = Incarnation().claimed()
+    waits = []
+    while run.unavailable(ReadHistory, "no such host").phase is Looking:
+        waits.append(run.seconds)
+        run.wait()
+    assert waits[:5] == [5, 10, 20, 40, 60]
+    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
+    error = run.ended("Failed", "ServiceUnavailable").error
+    assert error is not None
+    assert "no such host" in error.message
+
+
+def test_an_outage_that_ends_is_forgotten() -> None:
+    """Each has the whole budget."""
+    run = Incarnation().claimed()
+    for _ in range(40):
+        run.unavailable(ReadHistory).wait().unavailable(ReadHistory).wait().history(BLOCKER).wait()
+    assert run.phase is Looking
+    assert run.status.last_read_error is None
+
+
+def test_an_answer_that_asks_for_patience_is_no_outage() -> None:
+    """Power BI was reached: the outage budget begins anew."""
+    run = Incarnation().claimed()
+    for _ in range(3):
+        begun = run.now
+        while run.now - begun < timedelta(seconds=700):
+            assert run.unavailable(ReadHistory).phase is Looking
+            run.wait()
+        run.answer(ReadHistory, Throttled(seconds=20, error="HTTP 429")).wait(20)
+    assert run.now - NOON > timedelta(seconds=2_000)
+    run.history()
+
+
+def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
+    """Nothing was accepted, so requests may join while it waits."""
+    run = Incarnation().closed().unavailable(PostRefresh).reopened(permit=1).wait(5)
+    assert run.phase is Looking
+
+
+def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
+    """The history can be read all the time, yet no refresh can be started."""
+    run = Incarnation().closed()
+    while run.unavailable(PostRefresh, "no such host").phase is Reopening:
+        run.reopened().wait().history().wait().permitted()
+    assert timedelta(seconds=900) <= run.now - NOON <= timedelta(seconds=960)
+    error = run.ended("Failed", "ServiceUnavailable").error
+    assert error is not None
+    assert "no such host" in error.message
+
+
+def test_an_outage_while_searching_for_a_lost_answer_is_waited_out() -> None:
+    """A refresh may be running: giving up would let another one start beside it."""
+    run = Incarnation().closed().posted(AnswerLost(error="x"))
+    for _ in range(100):
+        run.unavailable(ReadHistory).wait()
+    run.history(adoptable="r").recorded()
+
+
+@pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
+def test_a_history_that_is_never_read_again_does_not_keep_the_queue_for_ever(answer: Unavailable | Broke) -> None:
+    """No refresh runs longer than thirty hours; what became of this one is not known."""
+    run = Incarnation().closed().posted(AnswerLost(error="x"))
+    while run.answer(ReadHistory, answer).phase is Reconciling and run.now - NOON < timedelta(hours=31):
+        run.wait()
+    outcome = run.asks.outcome
+    assert outcome.status == "OutcomeUnknown"
+    assert (outcome.error.code == "InternalError") is isinstance(answer, Broke)

@@ -1,0 +1,57 @@
+"""Numbers and booleans of a request: one rule, wherever they stand."""
+
+import math
+
+import pytest
+
+from refresh.scope.values import OptionError, boolean, number, whole_number
+
+
+@pytest.mark.parametrize("value", [2, 2.0, "2", " 2 ", "2.0"])
+def test_a_whole_number_may_be_written_so(value: object) -> None:
+    """Pipelines send texts, some tools write a fraction."""
+    assert whole_number(value, "retries", 0, 10) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, None, [], {}, "", "two", "2,0", "0x2", "1e1", "٣", "-1", "+1", 11, "11", 2.5, "2.5", math.nan, math.inf],
+)
+def test_anything_else_is_no_whole_number_of_these(value: object) -> None:
+    """The target says which key it was."""
+    with pytest.raises(OptionError) as caught:
+        whole_number(value, "retries", 0, 10)
+    assert caught.value.target == "retries"
+    assert caught.value.message == "retries must be a whole number from 0 to 10."
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(90, 90.0), (0.5, 0.5), ("90", 90.0), ("0.5", 0.5), ("-1", -1.0), (10**400, math.inf), (-(10**400), -math.inf)],
+)
+def test_a_number_may_have_a_fraction(value: object, expected: float) -> None:
+    """Its bounds are checked where it is used."""
+    assert number(value, "timeoutMinutes") == expected
+
+
+@pytest.mark.parametrize("value", [True, None, "", "soon", "1e3", "+1", [1]])
+def test_anything_else_is_no_number(value: object) -> None:
+    """Not even a boolean, which Python counts as one."""
+    with pytest.raises(OptionError):
+        number(value, "timeoutMinutes")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, True), (False, False), ("true", True), ("False", False), (" TRUE ", True)]
+)
+def test_a_boolean_may_be_a_text(value: object, expected: bool) -> None:
+    """As Data Factory writes it."""
+    assert boolean(value, "share") is expected
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "1", "yes", "", [], "truee"])
+def test_anything_else_is_no_boolean(value: object) -> None:
+    """A guess could refresh too much."""
+    with pytest.raises(OptionError) as caught:
+        boolean(value, "share")
+    assert caught.value.message == "share must be true or false."

@@ -1,0 +1,209 @@
+"""An example for each answer, made by the code that answers, and for each body that callers send."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from refresh.failure.catalogue import ModelNames, failure
+from refresh.history.progress import Progress, TableProgress
+from refresh.messages import replace
+from refresh.polling.limits import Limits
+from refresh.reporting.status import Live, report, summary
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome, RequestState
+from refresh.request.stored import StoredRequest
+from refresh.scope.scope import Scope
+from refresh.times import instant, time_of
+
+WORKSPACE, DATASET = "0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-000000000002"
+REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-8000-000000000004"
+PRINCIPAL = "0a1b2c3d-0000-4000-8000-000000000005"
+REQUEST = "0a1b2c3d000040008000000000000002-b1946ac92492d234"
+RUN = f"{REQUEST}-r1"
+NAMES = ModelNames(model="Sales", workspace="Finance")
+ASKED = "2026-03-31T06:00:00.000Z"
+CALLER = {"pipeline": "Load sales", "runId": "5e2a"}
+URI = f"https://your-app.azurewebsites.net/api/refreshes/{REQUEST}?token="
+
+Json = dict[str, Any]
+
+
+def _later(seconds: float) -> str:
+    return instant(time_of(ASKED) + timedelta(seconds=seconds))
+
+
+def _status(outcome: RequestOutcome | None = None, live: Live | None = None) -> Json:
+    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(ASKED), live, NAMES).body))
+    return body
+
+
+def _request(outcome: RequestOutcome | None = None) -> StoredRequest:
+    return StoredRequest(
+        id=REQUEST,
+        engine_status="Running",
+        state=RequestState(
+            spec=RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE), caller=CALLER),
+            token="",
+            read_token="",
+            cancel_token="",
+            requested_at=ASKED,
+            limits=Limits(),
+        ),
+        outcome=outcome,
+        updated=outcome.ended_at if outcome else _later(60),
+    )
+
+
+_COMPLETED = RequestOutcome(
+    status="Completed",
+    run_id=RUN,
+    refresh_id=REFRESH,
+    shared_with=2,
+    served_by="own",
+    started_at=_later(5),
+    ended_at=_later(300),
+)
+_FAILED = replace(
+    _COMPLETED,
+    status="Failed",
+    error=failure("CredentialsRejected", DATASET, table="Sales", refresh_id=REFRESH, names=NAMES),
+    ended_at=_later(42),
+)
+_PROGRESS = Progress(
+    objects=4,
+    by_status={"Completed": 3, "InProgress": 1},
+    tables=(TableProgress(table="Sales", status="InProgress", completed=2, objects=3),),
+    more_tables=0,
+)
+_REFRESHING = _status(
+    live=Live(
+        status="Refreshing",
+        position=0,
+        run_id=RUN,
+        refresh_id=REFRESH,
+        shared_with=2,
+        started_at=_later(5),
+        expected_end=_later(300),
+        progress=_PROGRESS,
+    )
+)
+_RUN: Json = {
+    "runId": RUN,
+    "incarnation": 1,
+    "status": "WaitingForIdle",
+    "enhanced": False,
+    "refreshId": None,
+    "adopted": False,
+    "startedAt": None,
+    "requests": [{"id": REQUEST, "since": ASKED, "caller": CALLER}],
+    "moreRequests": 0,
+}
+_LAST: Json = {
+    "refreshId": REFRESH,
+    "refreshType": "ViaApi",
+    "status": "Completed",
+    "startedAt": _later(5),
+    "endedAt": _later(300),
+}
+_TIMER: Json = {"lastRun": ASKED, "late": False}
+_HEALTH: Json = {"engine": "passed", "storage": "passed", "token": "passed", "timers": {"deliver_callbacks": _TIMER}}
+
+
+def _refusal(code: str, message: str, target: str | None = None) -> Json:
+    return {"error": {"code": code, "message": message, "target": target}}
+
+
+EXAMPLES: dict[str, Json] = {
+    "Started": {
+        "id": REQUEST,
+        "status": "Queued",
+        "statusUri": f"{URI}Rk9SLVJFQURJTkc",
+        "cancelUri": f"{URI}Rk9SLUNBTkNFTExJTkc",
+        "statusQueryGetUri": f"{URI}Rk9SLVJFQURJTkc",
+    },
+    "Refreshing": _REFRESHING,
+    "Cancelling": {**_REFRESHING, "cancelling": True},
+    "Completed": _status(_COMPLETED),
+    "Failed": _status(_FAILED),
+    "Requests": {"refreshes": [summary(_request(_FAILED), names=NAMES)], "continuation": None},
+    "Queue": {
+        "datasetId": DATASET,
+        **NAMES.facts,
+        "waiting": 1,
+        "active": {
+            **_RUN,
+            "waitsFor": {"refreshId": EXTERNAL, "refreshType": "Scheduled", "startedAt": ASKED},
+            "waitsSince": ASKED,
+            "expectedEnd": None,
+            "progress": None,
+            "lastReadError": None,
+            "nextLookAt": _later(5),
+        },
+        "queue": [],
+    },
+    "Obstacle": {
+        "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),
+        "ok": False,
+        "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "failed"},
+        "lastRefresh": None,
+        "running": None,
+        "notChecked": "Only a refresh shows whether this identity may start one.",
+        **NAMES.facts,
+        "workspaceId": WORKSPACE,
+        "datasetId": DATASET,
+    },
+    "Finding": {
+        "ok": True,
+        "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "passed"},
+        "lastRefresh": _LAST,
+        "running": None,
+        "notChecked": "Only a refresh shows whether this identity may start one.",
+        **NAMES.facts,
+        "workspaceId": WORKSPACE,
+        "datasetId": DATASET,
+    },
+    "Health": {"status": "ok", "checks": _HEALTH},
+    "Unhealthy": {"status": "unhealthy", "checks": {**_HEALTH, "token": "TokenUnavailable"}},
+    "Refusal": _refusal("InvalidRequest", "workspaceId is required.", "workspaceId"),
+    "FilterRefused": _refusal("InvalidRequest", "since must be a time such as 2026-03-31T00:00:00Z.", "since"),
+    "GuidRefused": _refusal("InvalidRequest", "datasetId must be a GUID.", "datasetId"),
+    "NotSignedIn": _refusal(
+        "SignInRequired", "Sign in: send a token of Microsoft Entra ID for this app in the header Authorization."
+    ),
+    "NotAllowed": _refusal(
+        "CallerNotAllowed", f"The principal {PRINCIPAL} is not among those of the app setting ALLOWED_CALLERS."
+    ),
+    "OnlyReads": _refusal(
+        "TokenOnlyReads", "This token reads the status. To cancel, use the cancelUri of the start.", "token"
+    ),
+    "NotFound": _refusal("RequestNotFound", "There is no such request, or the token does not open it.", "id"),
+    "KeyNotFound": _refusal("RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey"),
+    "KeyInUse": _refusal(
+        "IdempotencyKeyInUse",
+        "Another request of this model has this idempotency key, with another refresh. Use a key of its own for each.",
+        "idempotencyKey",
+    ),
+    "NoRoom": _refusal(
+        "QueueFull", "Too many requests wait for this model; nothing has been started. Try again in 30 seconds."
+    ),
+    "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
+    "Unavailable": _refusal(
+        "EngineUnavailable", "The durable engine of the app does not answer for now. Send the call again."
+    ),
+}
+"""Bodies of answers, by name."""
+
+REQUESTS: dict[str, Json] = {
+    "RefreshRequest": {
+        "workspaceId": WORKSPACE,
+        "datasetId": DATASET,
+        "refresh": {"type": "Full", "objects": [{"table": "Sales", "partition": "Sales-2026"}]},
+        "timeoutMinutes": 120,
+        "idempotencyKey": "load-sales-2026-03-31",
+        "caller": CALLER,
+    },
+    "Cancellation": {"datasetId": DATASET, "idempotencyKey": "load-sales-2026-03-31"},
+}
+"""Bodies that callers send, by the name of the schema."""
