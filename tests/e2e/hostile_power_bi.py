@@ -44,7 +44,8 @@ class HostilePowerBi:
         if script is not None and found and isinstance(request.transport, asyncio.Transport):
             self.calls[found[1]] = self.calls.get(found[1], 0) + 1
             await script(request.transport)
-            request.transport.close()
+            if request.transport:
+                request.transport.close()
             return web.Response(status=500)
         asked = Request(request.method, request.raw_path, dict(request.headers), body)
         answer = self.service.handle(asked, datetime.now(UTC))

@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +31,9 @@ pytestmark = pytest.mark.usefixtures("local")
 
 MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
 """Resident memory of the process, which is the app and the devhost with the whole state of its engine."""
+POLLS = {"POLL_MIN_SECONDS": "2", "POLL_MAX_SECONDS": "5", "OUTAGE_BUDGET_SECONDS": "60"}
+"""Not as often as in other tests: thirty histories of megabytes, read five times in a second, would keep this machine
+busy with sending them."""
 DRIPPING_MODELS, LONG_HISTORIES = 8, 30
 PATCHED = """
 import importlib.util, sys
@@ -48,9 +51,11 @@ Record = Callable[[str, object], None]
 
 
 @contextmanager
-def hosted(state: Path, power_bi: str, app: Path = ROOT, **settings: str) -> Iterator[tuple[World, Devhost]]:
+def hosted(
+    state: Path, power_bi: str, app: Path = ROOT, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[World, Devhost]]:
     """An app of the test's own."""
-    env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **settings}
+    env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **(settings or {})}
     with Devhost(app, state, "--key", KEY, "--exact-timers", env=env) as host:
         yield World(host.base, power_bi), host
 
@@ -166,7 +171,7 @@ def test_large_requests_have_their_outcome_in_time(tmp_path: Path, record_proper
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[tuple[World, Devhost, HostilePowerBi]]:
     """An app, and a Power BI service of which models can be made hostile."""
-    with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url) as (world, host):
+    with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url, settings=POLLS) as (world, host):
         yield world, host, power_bi
 
 
