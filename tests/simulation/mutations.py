@@ -275,8 +275,8 @@ def adopted_may_fail() -> list[Patch]:
 def unknown_is_completed() -> list[Patch]:
     """What is still running counts as a success."""
 
-    def completed(row: RefreshRow, dataset_id: str) -> Outcome | None:
-        return judge(replace(row, status="Completed", extended_status=None), dataset_id)
+    def completed(row: RefreshRow, *more: Any) -> Outcome | None:
+        return judge(replace(row, status="Completed", extended_status=None), *more)
 
     return [(read, "judge", completed)]
 
