@@ -24,7 +24,7 @@ from power_bi.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from power_bi.wire import LIMITS, Wire
+from power_bi.wire import Wire
 from tests.unit.outbound.hostile import Peer, serving
 from tests.unit.power_bi.fake import DATASET, PATH, REFRESH, URL, WORKSPACE, Tokens, client, reply
 

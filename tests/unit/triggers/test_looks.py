@@ -32,7 +32,7 @@ def test_what_failed_is_looked_up_again() -> None:
     """By the next one; all that waited for it get the error."""
 
     async def story() -> list[object]:
-        looks, answers = Looks[int](clock=lambda: 0.0), [OSError(), 5]
+        looks, answers = Looks[int](clock=lambda: 0.0), list[OSError | int]([OSError(), 5])
 
         async def look() -> int:
             await asyncio.sleep(0)
