@@ -22,7 +22,7 @@ from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
 """As many as the service keeps for a busy model, and its own default."""
-HISTORY_LIMITS = replace(LIMITS, body_bytes=2 * 1024 * 1024, cut=True)
+HISTORY_LIMITS = replace(LIMITS, body_bytes=1024 * 1024, cut=True)
 """Sixty rows have some 40 KB, with long errors some hundred. What a longer answer has beyond that is not read."""
 
 Json = dict[str, Any]
