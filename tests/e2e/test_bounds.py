@@ -190,6 +190,12 @@ def make_hostile(power_bi: HostilePowerBi, models: list[str], script: Script) ->
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
 
+def lengthen(power_bi: HostilePowerBi, models: list[str], rows: bytes) -> None:
+    """From now on the history of these models has more rows."""
+    power_bi.more_rows.update(dict.fromkeys(models, rows))
+    until(lambda: all(power_bi.calls.get(model) for model in models), 90)
+
+
 DRIPS = {
     "a body": hostile.OK + b"Content-Length: 100000\r\n\r\n",
     "headers": hostile.OK + b"X-Long: ",
@@ -218,7 +224,7 @@ def test_long_histories_are_not_felt_by_others(
     world, host, power_bi = estate
     models = busy(world, LONG_HISTORIES)
     before = measured(world)
-    make_hostile(power_bi, models, hostile.sending(hostile.long_history(start_times=start_times)))
+    lengthen(power_bi, models, hostile.old_rows(start_times=start_times))
     compared(before, measured(world), record_property)
     assert peak_megabytes(host) < MEGABYTES_OF_A_LOAD
 
@@ -241,7 +247,7 @@ def test_all_stalls_together_are_not_felt_by_others(
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(call_back, range(100)))
         make_hostile(power_bi, dripping, hostile.dripping(DRIPS["a body"]))
-        make_hostile(power_bi, long, hostile.sending(hostile.long_history()))
+        lengthen(power_bi, long, hostile.old_rows())
         until(lambda: len(server.peers) >= 16, 90)
         compared(before, measured(world), record_property)
 
