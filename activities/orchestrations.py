@@ -1,7 +1,9 @@
 """Activities about orchestrations: start a run, notify requests and callbacks, see how a run is. Safe to repeat."""
 
+import asyncio
 import logging
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import azure.durable_functions as df
@@ -13,9 +15,13 @@ from durable.functions import engine_input
 from durable.requests import run_status_of
 from refresh.events import Event
 from refresh.ids import callback_prefix, run_instance
+from refresh.queue.answers import WakeUp
 from refresh.run import orders
 from refresh.run.state import RunState
 from refresh.settings import current_settings
+
+EVENTS_AT_ONCE = 16
+"""An event is two calls of the storage. One after the other, those of a thousand members would outlast the function."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -52,8 +58,18 @@ async def start_run(order: Any, engine: Engine) -> Any:
 async def notify_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
     asked: orders.NotifyRequests = decode(order, orders.NotifyRequests)
-    taken = [await engine.raise_event(wake.request, wake.event) for wake in asked.wake]
-    return encode(orders.Notified(count=sum(taken)))
+    return encode(orders.Notified(count=await notify_all(engine, asked.wake)))
+
+
+async def notify_all(engine: Engine, wake: Iterable[WakeUp]) -> int:
+    """Raises the events, some at the same time. How many were taken."""
+    slots = asyncio.Semaphore(EVENTS_AT_ONCE)
+
+    async def notify(one: WakeUp) -> bool:
+        async with slots:
+            return await engine.raise_event(one.request, one.event)
+
+    return sum(await asyncio.gather(*map(notify, wake)))
 
 
 @bp.activity_trigger(input_name="order")

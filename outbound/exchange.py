@@ -54,6 +54,8 @@ class Limits:
     """From the start to the last byte; less if the deadline of the work is nearer."""
     body_bytes: int = 16 * 1024 * 1024
     """More is a broken answer. 0: the body is not read at all, the connection is closed after the headers."""
+    cut: bool = False
+    """A body that has more is cut instead: the caller needs its beginning only."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
             if limits.body_bytes == 0 or 300 <= response.status < 400:
                 response.close()
                 return answer
-            body = await _body(response, limits.body_bytes)
+            body = await _body(response, limits)
             return Received(answer.status, answer.headers, body)
     except Exception as error:
         why = " ".join(dict.fromkeys(type(cause).__name__ for cause in _causes(error)))
@@ -224,12 +226,15 @@ class _TooLongError(Exception):
     """The body has more bytes than it may have."""
 
 
-async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, limits: Limits) -> bytes:
     body = bytearray()
     while chunk := await response.content.read(CHUNK_BYTES):
         body += chunk
-        if len(body) > most:
-            raise _TooLongError
+        if len(body) > limits.body_bytes:
+            if not limits.cut:
+                raise _TooLongError
+            response.close()
+            return bytes(body[: limits.body_bytes])
     return bytes(body)
 
 

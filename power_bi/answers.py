@@ -7,6 +7,7 @@ as HTML, and empty.
 
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,12 +64,9 @@ MAX_VALUES = 500_000
 """Of a JSON text, which take some 50 MB when it is read. A model with thousands of partitions has some ten thousand."""
 VALUE_MARKS = (b",", b"[", b"{")
 """Each value has one before it or at its beginning."""
-FIRST_CHARACTERS = 1024 * 1024
-"""In which the first rows of a history are looked for. Sixty rows with long errors have a tenth of it."""
 _DECODER = json.JSONDecoder()
 _LIST = re.compile(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
 _SEPARATOR = re.compile(r"\s*,\s*")
-
 
 
 def json_of(body: bytes) -> object:
@@ -93,7 +91,8 @@ def rows_in(body: bytes, most: int) -> list[object] | None:
     """
     rows: list[object] = []
     try:
-        text = body.decode(json.detect_encoding(body))[:FIRST_CHARACTERS]
+        # a body that was cut may end within a character
+        text = getincrementaldecoder(json.detect_encoding(body))().decode(body)
         separator = _LIST.match(text)
         while separator and len(rows) < most:
             row, end = _DECODER.raw_decode(text, separator.end())

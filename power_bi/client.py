@@ -10,18 +10,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from outbound.exchange import Transport
+from outbound.exchange import Limits, Transport
 from power_bi import answers
 from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
 from power_bi.names import Names
 from power_bi.throttle import Throttle
-from power_bi.wire import Answer, Wire
+from power_bi.wire import LIMITS, Answer, Wire
 from refresh.failure.catalogue import ModelNames
 from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
 """As many as the service keeps for a busy model, and its own default."""
+HISTORY_LIMITS = replace(LIMITS, body_bytes=1024 * 1024, cut=True)
+"""Sixty rows have some 40 KB, with long errors some hundred. What a longer answer has beyond that is not read."""
 
 Json = dict[str, Any]
 
@@ -70,7 +72,9 @@ class PowerBiClient:
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
         """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
-        answer = self._ask("GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}")
+        answer = self._ask(
+            "GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}", limits=HISTORY_LIMITS
+        )
         listed = answers.rows_in(answer.body, top) if answer.status == 200 else None
         if listed is None:
             raise answer.error()
@@ -133,13 +137,14 @@ class PowerBiClient:
         dataset_id: UUID,
         tail: str = "",
         body: Json | None = None,
+        limits: Limits = LIMITS,
     ) -> Answer:
         # typed ids: nothing a caller wrote is ever pasted into a path
         path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
         if method != "DELETE":
             # a cancel is tried a few times only, and a caller waits for it
             self._throttle.check(str(dataset_id), operation)
-        answer = self._wire.exchange(method, path, body, operation, str(dataset_id))
+        answer = self._wire.exchange(method, path, body, operation, str(dataset_id), limits=limits)
         if not answer.ok and isinstance(error := answer.error(), Throttled):
             self._throttle.keep(str(dataset_id), error)
         return answer

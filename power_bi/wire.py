@@ -17,7 +17,7 @@ from power_bi.errors import AnswerLost, Facts, NotSent, PowerBiError
 from refresh.settings import is_loopback
 
 LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=60.0, body_bytes=16 * 1024 * 1024)
-"""A history of 60 rows has some 40 KB; a refresh of a model with thousands of partitions has some megabytes."""
+"""A refresh of a model with thousands of partitions has some megabytes."""
 
 Json = dict[str, Any]
 
@@ -78,9 +78,11 @@ class Wire:
         dataset_id: str,
         *,
         seconds: float = math.inf,
+        limits: Limits = LIMITS,
     ) -> Answer:
         """The answer to one call, whatever its status; `operation` is what errors say was tried.
 
+        `limits`: those of its exchange.
         `seconds`: the time for the call if it may have less than the limits give it, and the deadline of the work.
         An expired token is renewed once and the call repeated, a POST too: its refusal was certainly no acceptance.
         Raises NotSent, AnswerLost, or the errors of the token source.
@@ -88,15 +90,17 @@ class Wire:
         try:
             with deadline.within(seconds):
                 token = self._credential.token()
-                answer = self._once(method, path, body, token, operation, dataset_id)
+                answer = self._once(method, path, body, token, operation, dataset_id, limits)
                 if answer.status in (401, 403) and answer.error().code == "TokenRejected":
                     token = self._credential.renew(token)
-                    answer = self._once(method, path, body, token, operation, dataset_id)
+                    answer = self._once(method, path, body, token, operation, dataset_id, limits)
         except PowerBiError as error:
             raise error.about(operation, dataset_id) from None
         return answer
 
-    def _once(self, method: str, path: str, body: Json | None, token: str, operation: str, dataset_id: str) -> Answer:
+    def _once(
+        self, method: str, path: str, body: Json | None, token: str, operation: str, dataset_id: str, limits: Limits
+    ) -> Answer:
         began = time.monotonic()
         headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
         if body is not None:
@@ -104,7 +108,7 @@ class Wire:
             headers["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body).encode()
         try:
-            received = self._transport(Outgoing(method, self._url + path, headers, content), LIMITS)
+            received = self._transport(Outgoing(method, self._url + path, headers, content), limits)
         except ExchangeError as error:
             facts = Facts(service_message=f"{self._host}, {error}")
             raise (NotSent if isinstance(error, NotSentError) else AnswerLost)(facts) from None

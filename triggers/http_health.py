@@ -52,7 +52,7 @@ async def _look(engine: Engine) -> Json:
         "token": token,
         "timers": timers or {},
     }
-    late_timer = any(timer["late"] for timer in checks["timers"].values())
+    late_timer = any(timer["late"] for timer in (timers or {}).values())
     healthy = engine_answers and storage_works and token == PASSED and not late_timer
     return {"status": "ok" if healthy else "unhealthy", "checks": checks}
 

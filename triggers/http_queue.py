@@ -66,7 +66,7 @@ async def _run(engine: Engine, queue: Queue, run: Run, position: int, most: int)
         "runId": run.id,
         "incarnation": run.incarnation,
         "status": phase_of(position, run.refresh_id),
-        "enhanced": queue.scope_of(run).enhanced,
+        "enhanced": queue.is_enhanced(run),
         "refreshId": run.refresh_id,
         "adopted": run.adopted,
         "startedAt": run.posted_at,

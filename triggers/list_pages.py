@@ -29,9 +29,9 @@ LIFETIME = timedelta(minutes=MAX_TIMEOUT_MINUTES, hours=1)
 CLOCKS = timedelta(minutes=1)
 """By how much the clocks of the app's hosts may differ."""
 FIRST_WINDOW = timedelta(hours=1)
-GROWTH = 8
-WINDOWS = 4
-"""Windows of growing length, the last one 21 days; then all that is older."""
+GROWTH = 24
+WINDOWS = 3
+"""Windows of growing length: an hour, a day, 24 days; then all that is older."""
 SIGNATURE_BYTES = 16
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No request is older."""

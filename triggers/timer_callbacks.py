@@ -1,6 +1,7 @@
 """The timer that looks after callbacks which their request could not notify, or whose orchestration failed."""
 
 import logging
+from typing import Literal
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -16,6 +17,7 @@ from refresh.events import Event
 from refresh.ids import CALLBACK_PREFIX
 from refresh.reporting.callback import MAX_INCARNATIONS, CallbackState, CallbackStatus
 from refresh.times import instant
+from triggers.portions import work_through
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
 """A callback that was terminated by hand was meant to stop."""
@@ -29,11 +31,13 @@ bp = df.Blueprint()
 async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
     """Every five minutes: notifies callbacks whose request has ended or never came, and revives those that failed."""
     await engine.beat("deliver_callbacks", instant(clock.now()))
-    notified = 0
-    async for callback in engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED):
-        notified += await _look_after(engine, callback)
-    if notified:
-        log.info(Event("callback.reminded", callbacks=notified).line())
+
+    async def look_after(callback: Instance) -> Literal["notified", "left"]:
+        return "notified" if await _look_after(engine, callback) else "left"
+
+    counts, complete = await work_through(engine.list_all(CALLBACK_PREFIX, statuses=NOT_DELIVERED), look_after)
+    if counts["notified"] or not complete:
+        log.info(Event("callback.reminded", callbacks=counts["notified"], complete=complete).line())
 
 
 async def _look_after(engine: Engine, callback: Instance) -> bool:

@@ -39,7 +39,8 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "RefreshUnproven",
-        "Power BI did not tell which refresh it had started, and none that appeared completed",
+        "Power BI did not tell which refresh it had started, and none of the new ones is known to have served this "
+        "request",
         "Look at the refresh history of the model for the details and correct the cause.",
     ),
     ErrorCode(

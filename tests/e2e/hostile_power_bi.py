@@ -5,6 +5,7 @@ ends with the script. What it may send is bounded by the client only.
 """
 
 import asyncio
+import json
 import random
 import re
 import zlib
@@ -33,6 +34,8 @@ class HostilePowerBi:
     service: PowerBiService = field(default_factory=PowerBiService)
     scripts: dict[str, Callable[[], Script | None]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    more_rows: dict[str, bytes] = field(default_factory=dict)
+    """By dataset id: rows that follow those of the history, which is good but for that. `calls` counts these, too."""
     base_url: str = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -44,10 +47,16 @@ class HostilePowerBi:
         if script is not None and found and isinstance(request.transport, asyncio.Transport):
             self.calls[found[1]] = self.calls.get(found[1], 0) + 1
             await script(request.transport)
-            request.transport.close()
+            if request.transport:
+                request.transport.close()
             return web.Response(status=500)
         asked = Request(request.method, request.raw_path, dict(request.headers), body)
         answer = self.service.handle(asked, datetime.now(UTC))
+        if found and found[1] in self.more_rows and request.method == "GET" and request.path.endswith("/refreshes"):
+            self.calls[found[1]] = self.calls.get(found[1], 0) + 1
+            rows = json.dumps(json.loads(answer.body)["value"]).encode()[1:-1]
+            body = b'{"value":[' + b",".join(filter(None, (rows, self.more_rows[found[1]]))) + b"]}"
+            return web.Response(body=body, content_type="application/json")
         if answer.dropped and request.transport is not None:
             request.transport.abort()
         return web.Response(status=answer.status or 500, body=answer.body or None, headers=answer.headers)
@@ -124,11 +133,11 @@ def with_length(body: bytes, head: bytes = OK) -> bytes:
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def long_history(rows: int = 20_000, *, start_times: bool = True) -> bytes:
-    """A history that is as long as no service has it, of an idle model."""
-    began = b'"startTime":"2026-03-31T00:00:00.000Z",' if start_times else b""
+def old_rows(count: int = 20_000, *, start_times: bool = True) -> bytes:
+    """More rows of refreshes that completed than any service has."""
+    began = b'"startTime":"2020-03-31T00:00:00.000Z",' if start_times else b""
     row = b'{"requestId":"00000000-0000-4000-8000-%012d","refreshType":"ViaApi",%b"status":"Completed"}'
-    return with_length(b'{"value":[' + b",".join(row % (number, began) for number in range(rows)) + b"]}")
+    return b",".join(row % (number, began) for number in range(count))
 
 
 def hostile_answer(chance: random.Random) -> Script:

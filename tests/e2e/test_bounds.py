@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +31,9 @@ pytestmark = pytest.mark.usefixtures("local")
 
 MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
 """Resident memory of the process, which is the app and the devhost with the whole state of its engine."""
+POLLS = {"POLL_MIN_SECONDS": "2", "POLL_MAX_SECONDS": "5", "OUTAGE_BUDGET_SECONDS": "60"}
+"""Not as often as in other tests: thirty histories of megabytes, read five times in a second, would keep this machine
+busy with sending them."""
 DRIPPING_MODELS, LONG_HISTORIES = 8, 30
 PATCHED = """
 import importlib.util, sys
@@ -48,9 +51,11 @@ Record = Callable[[str, object], None]
 
 
 @contextmanager
-def hosted(state: Path, power_bi: str, app: Path = ROOT, **settings: str) -> Iterator[tuple[World, Devhost]]:
+def hosted(
+    state: Path, power_bi: str, app: Path = ROOT, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[World, Devhost]]:
     """An app of the test's own."""
-    env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **settings}
+    env = {**FAST, "POWER_BI_API_URL": power_bi, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1,localhost", **(settings or {})}
     with Devhost(app, state, "--key", KEY, "--exact-timers", env=env) as host:
         yield World(host.base, power_bi), host
 
@@ -166,18 +171,29 @@ def test_large_requests_have_their_outcome_in_time(tmp_path: Path, record_proper
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[tuple[World, Devhost, HostilePowerBi]]:
     """An app, and a Power BI service of which models can be made hostile."""
-    with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url) as (world, host):
+    with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url, settings=POLLS) as (world, host):
         yield world, host, power_bi
 
 
-def make_hostile(world: World, power_bi: HostilePowerBi, script: Callable[[], Script | None], count: int) -> list[str]:
-    """Models of which each call is answered by a script, with a request for each."""
-    models = [world.model() for _ in range(count)]
-    power_bi.scripts.update(dict.fromkeys(models, script))
+def busy(world: World, count: int) -> list[str]:
+    """Models with a refresh that goes on, so that their history is read again and again."""
+    models = [world.model(seconds=LONG) for _ in range(count)]
     for model in models:
         world.ask(model)
-    until(lambda: all(power_bi.calls.get(model) for model in models), 90)
+    until(lambda: all(world.own(model) for model in models), 90)
     return models
+
+
+def make_hostile(power_bi: HostilePowerBi, models: list[str], script: Script) -> None:
+    """From now on each call for these models is answered by a script."""
+    power_bi.scripts.update(dict.fromkeys(models, lambda: script))
+    until(lambda: all(power_bi.calls.get(model) for model in models), 90)
+
+
+def lengthen(power_bi: HostilePowerBi, models: list[str], rows: bytes) -> None:
+    """From now on the history of these models has more rows."""
+    power_bi.more_rows.update(dict.fromkeys(models, rows))
+    until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
 
 DRIPS = {
@@ -191,11 +207,12 @@ DRIPS = {
 def test_models_whose_power_bi_drips_are_not_felt_by_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """Eight of them, in each way in which an answer can drip."""
+    """Eight of them, two for each way in which an answer can drip, compared with eight that answer well."""
     world, _, power_bi = estate
+    models = busy(world, DRIPPING_MODELS)
     before = measured(world)
-    heads = [*DRIPS.values()]
-    make_hostile(world, power_bi, lambda: hostile.dripping(heads[len(power_bi.calls) % len(heads)]), DRIPPING_MODELS)
+    for number, head in enumerate(DRIPS.values()):
+        make_hostile(power_bi, models[number :: len(DRIPS)], hostile.dripping(head))
     compared(before, measured(world), record_property)
 
 
@@ -203,12 +220,11 @@ def test_models_whose_power_bi_drips_are_not_felt_by_others(
 def test_long_histories_are_not_felt_by_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, *, start_times: bool
 ) -> None:
-    """Thirty models whose history has 20,000 rows, of which no more is parsed than the service keeps."""
+    """Thirty models whose history has 20,000 rows, compared with thirty whose history has a few."""
     world, host, power_bi = estate
+    models = busy(world, LONG_HISTORIES)
     before = measured(world)
-    answer = hostile.sending(hostile.long_history(start_times=start_times))
-    # a refresh that never shows in the history, so that it is read as often as it can be
-    make_hostile(world, power_bi, lambda: answer, LONG_HISTORIES)
+    lengthen(power_bi, models, hostile.old_rows(start_times=start_times))
     compared(before, measured(world), record_property)
     assert peak_megabytes(host) < MEGABYTES_OF_A_LOAD
 
@@ -218,6 +234,7 @@ def test_all_stalls_together_are_not_felt_by_others(
 ) -> None:
     """A hundred silent receivers, eight models that drip and thirty with long histories, at the same time."""
     world, _, power_bi = estate
+    dripping, long = busy(world, DRIPPING_MODELS), busy(world, LONG_HISTORIES)
     before = measured(world)
     with serving(silent) as server:
         model = world.model(seconds=0.5)
@@ -229,9 +246,8 @@ def test_all_stalls_together_are_not_felt_by_others(
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(call_back, range(100)))
-        drip, answer = hostile.dripping(DRIPS["a body"]), hostile.sending(hostile.long_history())
-        make_hostile(world, power_bi, lambda: drip, DRIPPING_MODELS)
-        make_hostile(world, power_bi, lambda: answer, LONG_HISTORIES)
+        make_hostile(power_bi, dripping, hostile.dripping(DRIPS["a body"]))
+        lengthen(power_bi, long, hostile.old_rows())
         until(lambda: len(server.peers) >= 16, 90)
         compared(before, measured(world), record_property)
 

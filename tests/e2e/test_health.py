@@ -100,7 +100,7 @@ def test_a_timer_that_missed_its_runs_is_late(app: Devhost) -> None:
     silent = datetime.now(UTC) - INTERVALS["tidy_queues"] * MISSED - timedelta(minutes=1)
     for timer in ("tidy_queues", "purge_ended"):
         beat(app, timer, silent)
-    timers = {name: {"lastRun": None, "late": False} for name in INTERVALS}
+    timers: dict[str, Json] = {name: {"lastRun": None, "late": False} for name in INTERVALS}
     timers["tidy_queues"] = {"lastRun": instant(silent), "late": True}
     timers["purge_ended"] = {"lastRun": instant(silent), "late": False}
     assert becomes(app, timers=timers)["storage"] == "passed"
@@ -113,7 +113,7 @@ def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
     now = datetime.now(UTC)
     beat(app, "tidy_queues", now)
     beat(app, "tidy_queues", now - timedelta(minutes=9))
-    timers = {name: {"lastRun": None, "late": False} for name in INTERVALS}
+    timers: dict[str, Json] = {name: {"lastRun": None, "late": False} for name in INTERVALS}
     becomes(app, timers={**timers, "tidy_queues": {"lastRun": instant(now), "late": False}})
 
 

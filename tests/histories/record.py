@@ -90,7 +90,7 @@ def _shared(world: World) -> None:
     for uri in (*first, late):
         world.follow(uri)
     busy = world.model()
-    world.control(busy, "/external", {"seconds": 2})
+    world.external(busy, seconds=4)
     world.refreshed(busy)
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
 from tests.simulation import answers
-from tests.simulation.power_bi import Post
+from tests.simulation.power_bi import A_MOMENT, Post
 from tests.simulation.rules import delayed, final, refresh_of, require, time
 from tests.simulation.world import World
 
-A_MOMENT = timedelta(seconds=2)
 MAX_ROWS = 60
 """Of a history."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from activities import callback, model, orchestrations, post
 from durable import requests
@@ -33,6 +33,7 @@ from refresh.run.transitions import ended, reopening
 from refresh.times import instant
 from triggers import http_start, looks
 
+T = TypeVar("T")
 Patch = tuple[Any, str, Any]
 MUTATIONS: dict[str, Callable[[], list[Patch]]] = {}
 
@@ -274,8 +275,8 @@ def adopted_may_fail() -> list[Patch]:
 def unknown_is_completed() -> list[Patch]:
     """What is still running counts as a success."""
 
-    def completed(row: RefreshRow, dataset_id: str) -> Outcome | None:
-        return judge(replace(row, status="Completed", extended_status=None), dataset_id)
+    def completed(row: RefreshRow, *more: Any) -> Outcome | None:
+        return judge(replace(row, status="Completed", extended_status=None), *more)
 
     return [(read, "judge", completed)]
 
@@ -386,7 +387,7 @@ def tokens_follow_from_nothing() -> list[Patch]:
 def a_look_is_kept_for_ever() -> list[Patch]:
     """A status is answered from a cache that never expires."""
 
-    class KeptForEver(looks.Looks[Any]):
+    class KeptForEver(looks.Looks[T]):
         def __init__(self, clock: Callable[[], float] = time.monotonic, **_: object) -> None:
             super().__init__(clock, 1e9)
 

@@ -4,12 +4,16 @@ import json
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
+from refresh.times import instant
 from tests.simulation.scenario import START
+
+A_MOMENT = timedelta(seconds=2)
+"""From the last look at the requests of a run to the arrival of its POST."""
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -35,6 +39,7 @@ class Post:
     run: str
     accepted: str | None
     members: list[str]
+    """Also those that left a moment before."""
     recorded: str | None
     identified: bool
 
@@ -94,6 +99,11 @@ class PowerBi:
         dataset_id = request.path.split("/")[6]
         queue = world.queue(dataset_id)
         active = queue.runs[0] if queue.runs else None
+        just_left = [
+            name
+            for name, entry in queue.departed.items()
+            if entry.left is not None and entry.at > instant(world.now - A_MOMENT)
+        ]
         posted = request.method == "POST"
         made = self._newest_own(dataset_id) if posted else request.path.rsplit("/", 1)[1]
         known = {post.accepted for post in self.posts} if posted else set()
@@ -102,7 +112,7 @@ class PowerBi:
             dataset_id=dataset_id,
             run=str(json.loads(ORDER.get()).get("holder", {}).get("run", "")),
             accepted=made if made not in known else None,
-            members=list(active.members) if active else [],
+            members=[*active.members, *just_left] if active else [],
             recorded=active.refresh_id if active else None,
             identified=active is None or _identified(request.body) or queue.objects_of(active) is not None,
         )

@@ -1,6 +1,6 @@
 """What we answer, as JSON Schema. Callers should expect further keys of later versions."""
 
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -8,8 +8,7 @@ from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE, Failure
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
-
-Json = dict[str, Any]
+from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
 
 REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "Refusal": (400, ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed")),
@@ -23,38 +22,6 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
 """Our own refusals: the name of the schema, the HTTP status, and the codes. None of them has started anything."""
-
-
-def text(description: str, **more: Any) -> Json:
-    """A text."""
-    return {"type": "string", "description": description, **more}
-
-
-def maybe(schema: Json) -> Json:
-    """The same, or null where there is none."""
-    if "$ref" in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def _count(description: str) -> Json:
-    return {"type": "integer", "minimum": 0, "description": description}
-
-
-def time(description: str) -> Json:
-    """A time, UTC."""
-    return text(description, format="date-time")
-
-
-def record(properties: Json, description: str, *, optional: tuple[str, ...] = ()) -> Json:
-    """An object of which all keys are there but for `optional` ones."""
-    required = [key for key in properties if key not in optional]
-    return {"type": "object", "description": description, "required": required, "properties": properties}
-
-
-def ref(name: str) -> Json:
-    """A reference to a schema of `schemas`."""
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def refusal(codes: tuple[str, ...]) -> Json:
@@ -108,7 +75,7 @@ def schemas() -> Json:
     ended = {"endedAt": time("When the refresh ended, or the request if it ended before.")}
     outcome = {
         **run,
-        "sharedWith": _count("Other requests in the run."),
+        "sharedWith": count("Other requests in the run."),
         "servedBy": text(_SERVED_BY, enum=list(get_args(ServedBy))),
         "startedAt": time("When the refresh started."),
         **ended,
@@ -144,11 +111,11 @@ def schemas() -> Json:
         ),
         "Progress": record(
             {
-                "objects": _count("Tables and partitions."),
+                "objects": count("Tables and partitions."),
                 "byStatus": {
                     "type": "object",
                     "description": "How many of them are in which status, in Power BI's words.",
-                    "properties": {state: _count("How many.") for state in STATES},
+                    "properties": {state: count("How many.") for state in STATES},
                 },
                 "tables": {
                     "type": "array",
@@ -158,13 +125,13 @@ def schemas() -> Json:
                         {
                             "table": text("The table.", maxLength=LONGEST_NAME),
                             "status": text("Its status.", enum=list(STATES)),
-                            "completed": _count("Partitions that are completed."),
-                            "objects": _count("Partitions in all."),
+                            "completed": count("Partitions that are completed."),
+                            "objects": count("Partitions in all."),
                         },
                         "How far a table is.",
                     ),
                 },
-                "moreTables": _count("How many more there are, not named."),
+                "moreTables": count("How many more there are, not named."),
             },
             "How far an enhanced refresh is.",
         ),
@@ -177,7 +144,7 @@ def schemas() -> Json:
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
                 **to_look_at,
-                "position": _count("Runs ahead of this one."),
+                "position": count("Runs ahead of this one."),
                 **outcome,
                 "waitsFor": ref("RefreshInTheWay"),
                 "retry": record(
@@ -244,7 +211,7 @@ def schemas() -> Json:
             {
                 "datasetId": identity["datasetId"],
                 **_names(),
-                "waiting": _count("Requests that wait, in all runs."),
+                "waiting": count("Requests that wait, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
             },
@@ -344,7 +311,7 @@ def _run() -> Json:
         "adopted": {"type": "boolean", "description": "Whether it is not known to be a refresh of the app."},
         "startedAt": maybe(time("When it was started.")),
         "requests": {"type": "array", "items": request, "description": "The requests that share it."},
-        "moreRequests": _count("How many more there are, not shown."),
+        "moreRequests": count("How many more there are, not shown."),
     }
 
 

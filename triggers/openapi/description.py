@@ -1,13 +1,9 @@
 """The whole document: operations, schemas, security. `describe` builds it."""
 
-from typing import Any
-
 from refresh.reporting.status import STATUSES
-from refresh.request.spec import MAX_BODY_BYTES
 from triggers.openapi import answers, asking
-from triggers.openapi.examples import EXAMPLES, REQUESTS
-
-Json = dict[str, Any]
+from triggers.openapi.operations import answer, body, operation, query
+from triggers.openapi.schema import Json
 
 TITLE = "Power BI refresh for data pipelines"
 VERSION = "1"
@@ -81,8 +77,8 @@ def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     # with keys it is the platform that answers, with an empty body
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
-        responses["401"] = _answer("NotSignedIn", "The caller has not signed in; with AUTH_MODE key the body is empty.")
-        responses["403"] = _answer("NotAllowed", "The principal that has signed in may not call.")
+        responses["401"] = answer("NotSignedIn", "The caller has not signed in; with AUTH_MODE key the body is empty.")
+        responses["403"] = answer("NotAllowed", "The principal that has signed in may not call.")
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 
@@ -109,30 +105,28 @@ def _paths() -> Json:
 
 
 def _start() -> Json:
-    return _operation(
+    return operation(
         "StartRefresh",
         "Refresh a semantic model",
         "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
         STARTER,
         {
-            200: _answer(
+            200: answer(
                 ("Status", "Started"),
                 "It has completed, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
                 "was accepted.",
                 example="Completed",
             ),
-            202: _answer("Started", "Accepted, or with repeated accepted earlier.", following=True),
-            400: _answer("Refusal", "It cannot be served; nothing has been started."),
-            409: _answer(
-                "KeyInUse", "A request with other options has this idempotency key; nothing has been started."
-            ),
-            424: _answer(
+            202: answer("Started", "Accepted, or with repeated accepted earlier.", following=True),
+            400: answer("Refusal", "It cannot be served; nothing has been started."),
+            409: answer("KeyInUse", "A request with other options has this idempotency key; nothing has been started."),
+            424: answer(
                 "Status",
                 "It has ended otherwise, within waitSeconds or earlier under this idempotency key.",
                 example="Failed",
             ),
-            429: _answer("NoRoom", "Too many requests wait for this model; nothing has been started.", later=True),
-            503: _answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
+            429: answer("NoRoom", "Too many requests wait for this model; nothing has been started.", later=True),
+            503: answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
             {
@@ -142,46 +136,46 @@ def _start() -> Json:
                 "schema": asking.idempotency_key(),
             }
         ],
-        requestBody=_body("RefreshRequest", "What is asked for"),
+        requestBody=body("RefreshRequest", "What is asked for"),
     )
 
 
 def _cancel_by_key() -> Json:
-    return _operation(
+    return operation(
         "CancelByKey",
         "Cancel a request by its idempotency key",
         "Cancels a request without its URIs. The refresh is cancelled only if no other request shares it.",
         STARTER,
         {
             **_CANCELLED,
-            400: _answer("Refusal", "That names no request."),
-            404: _answer("NotFound", "No request of this model has this key.", example="KeyNotFound"),
+            400: answer("Refusal", "That names no request."),
+            404: answer("NotFound", "No request of this model has this key.", example="KeyNotFound"),
         },
-        requestBody=_body("Cancellation", "Which request"),
+        requestBody=body("Cancellation", "Which request"),
     )
 
 
 def _list() -> Json:
     status = {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}}
-    return _operation(
+    return operation(
         "ListRefreshes",
         "List requests",
         "The requests that the app remembers, newest first, at most 50 at a time. Fewer may be followed by more.",
         STARTER,
         {
-            200: _answer("Requests", "A page of requests."),
-            400: _answer("Refusal", "A filter cannot be used.", example="FilterRefused"),
+            200: answer("Requests", "A page of requests."),
+            400: answer("Refusal", "A filter cannot be used.", example="FilterRefused"),
             503: _UNAVAILABLE,
         },
         parameters=[
-            _query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
-            _query(
+            query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
+            query(
                 "since",
                 "Only those since this time.",
                 {"type": "string", "format": "date-time", "description": "A time with an offset or Z."},
             ),
-            _query("status", "Only those in one of these states.", status, style="form", explode=False),
-            _query(
+            query("status", "Only those in one of these states.", status, style="form", explode=False),
+            query(
                 "continuation",
                 "Where to go on: what the page before gave, with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
@@ -191,60 +185,60 @@ def _list() -> Json:
 
 
 def _status() -> Json:
-    return _operation(
+    return operation(
         "GetRefreshByToken",
         "Get the status of a request by its token",
         "How a request is doing, as its statusUri tells it. An unknown id and a wrong token look the same.",
         TOKEN,
-        {**_STATUS, 404: _answer("NotFound", "No such request, or the wrong token.")},
+        {**_STATUS, 404: answer("NotFound", "No such request, or the wrong token.")},
     )
 
 
 def _cancel() -> Json:
-    return _operation(
+    return operation(
         "CancelRefreshByToken",
         "Cancel a request by its token",
         "What its cancelUri does. The refresh is cancelled only if no other request shares it.",
         TOKEN,
         {
             **_CANCELLED,
-            403: _answer("OnlyReads", "The token reads the status; that of cancelUri cancels."),
-            404: _answer("NotFound", "No such request, or the wrong token."),
+            403: answer("OnlyReads", "The token reads the status; that of cancelUri cancels."),
+            404: answer("NotFound", "No such request, or the wrong token."),
         },
     )
 
 
 def _status_for_starters() -> Json:
-    return _operation(
+    return operation(
         "GetRefresh",
         "Get the status of a request",
         "How a request is doing, without its token.",
         STARTER,
-        {**_STATUS, 404: _answer("NotFound", "No such request.")},
+        {**_STATUS, 404: answer("NotFound", "No such request.")},
     )
 
 
 def _cancel_for_starters() -> Json:
-    return _operation(
+    return operation(
         "CancelRefresh",
         "Cancel a request",
         "Cancels a request, without its token. The refresh is cancelled only if no other request shares it.",
         STARTER,
-        {**_CANCELLED, 404: _answer("NotFound", "No such request.")},
+        {**_CANCELLED, 404: answer("NotFound", "No such request.")},
     )
 
 
 def _check() -> Json:
-    return _operation(
+    return operation(
         "CheckModel",
         "Check what stands in the way of a refresh",
         "Starts nothing: whether the app can get a token and read the history. Takes some 20 seconds at most.",
         STARTER,
         {
-            200: _answer("Finding", "What was found; ok to branch on."),
-            400: _answer("Refusal", "As a start would answer."),
+            200: answer("Finding", "What was found; ok to branch on."),
+            400: answer("Refusal", "As a start would answer."),
         },
-        requestBody=_body("RefreshRequest", "What would be asked for"),
+        requestBody=body("RefreshRequest", "What would be asked for"),
     )
 
 
@@ -256,14 +250,14 @@ def _queue() -> Json:
         "description": "The semantic model.",
         "schema": asking.guid("A semantic model."),
     }
-    return _operation(
+    return operation(
         "GetQueue",
         "See which requests wait for a model",
         "The active run of a semantic model and the queue behind it.",
         STARTER,
         {
-            200: _answer("Queue", "The queue; it may be empty."),
-            400: _answer("Refusal", "That is no GUID.", example="GuidRefused"),
+            200: answer("Queue", "The queue; it may be empty."),
+            400: answer("Refusal", "That is no GUID.", example="GuidRefused"),
             503: _UNAVAILABLE,
         },
         parameters=[dataset_id],
@@ -271,14 +265,14 @@ def _queue() -> Json:
 
 
 def _health() -> Json:
-    return _operation(
+    return operation(
         "GetHealth",
         "Check whether the app can work",
         "Whether engine, storage, sign-in and timers work. Open to all: it says nothing secret.",
         None,
         {
-            200: _answer("Health", "All is well."),
-            503: _answer("Health", "checks says what is not.", example="Unhealthy"),
+            200: answer("Health", "All is well."),
+            503: answer("Health", "checks says what is not.", example="Unhealthy"),
         },
     )
 
@@ -287,7 +281,7 @@ def _openapi() -> Json:
     example = {"openapi": "3.1.0", "info": {"title": TITLE, "version": VERSION}, "paths": {}}
     schema = {"type": "object", "required": ["openapi", "paths"]}
     content = {"application/json": {"schema": schema, "example": example}}
-    return _operation(
+    return operation(
         "GetDescription",
         "Get this description",
         "This description, for tools that import one by its address.",
@@ -296,73 +290,15 @@ def _openapi() -> Json:
     )
 
 
-def _operation(
-    name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
-) -> Json:
-    return {
-        "operationId": name,
-        "summary": summary,
-        "description": description,
-        "security": opener,
-        **more,
-        "responses": {str(status): responses[status] for status in sorted(responses)},
-    }
-
-
-def _query(name: str, description: str, schema: Json, **more: Any) -> Json:
-    return {"name": name, "in": "query", "description": description, **more, "schema": schema}
-
-
-def _body(schema: str, description: str) -> Json:
-    return {
-        "required": True,
-        "description": f"{description}; at most {MAX_BODY_BYTES} bytes.",
-        "content": {"application/json": {"schema": answers.ref(schema), "example": REQUESTS[schema]}},
-    }
-
-
-def _answer(
-    schema: str | tuple[str, ...],
-    description: str,
-    *,
-    example: str = "",
-    following: bool = False,
-    later: bool = False,
-) -> Json:
-    """An answer with a body; one of several schemas if there are more.
-
-    `example`: its name in EXAMPLES, if that is not the schema's. `following`: it says where to ask next and when;
-    `later`: when to send the call again.
-    """
-    first = schema if isinstance(schema, str) else schema[0]
-    choice = answers.ref(schema) if isinstance(schema, str) else {"anyOf": [answers.ref(name) for name in schema]}
-    body = {"schema": choice, "example": EXAMPLES[example or first]}
-    response: Json = {"description": description, "content": {"application/json": body}}
-    headers = {}
-    if following:
-        headers["Location"] = {
-            "required": True,
-            "description": "Where to ask next.",
-            "schema": {"type": "string", "format": "uri"},
-        }
-    if following or later:
-        headers["Retry-After"] = {
-            "required": True,
-            "description": "Seconds until that makes sense.",
-            "schema": {"type": "integer", "minimum": 1},
-        }
-    return {**response, **({"headers": headers} if headers else {})}
-
-
-_UNAVAILABLE = _answer("Unavailable", "The durable engine does not answer for now. Send the call again.", later=True)
+_UNAVAILABLE = answer("Unavailable", "The durable engine does not answer for now. Send the call again.", later=True)
 _CANCELLED = {
-    200: _answer("Status", "It had already ended.", example="Completed"),
-    202: _answer("Status", "The cancellation takes effect.", example="Cancelling", following=True),
+    200: answer("Status", "It had already ended.", example="Completed"),
+    202: answer("Status", "The cancellation takes effect.", example="Cancelling", following=True),
     503: _UNAVAILABLE,
 }
 _STATUS = {
-    200: _answer("Status", "The model was refreshed.", example="Completed"),
-    202: _answer("Status", "It goes on.", example="Refreshing", following=True),
-    424: _answer("Status", "It ended in any other way; error says how.", example="Failed"),
+    200: answer("Status", "The model was refreshed.", example="Completed"),
+    202: answer("Status", "It goes on.", example="Refreshing", following=True),
+    424: answer("Status", "It ended in any other way; error says how.", example="Failed"),
     503: _UNAVAILABLE,
 }

@@ -143,7 +143,7 @@ def test_where_no_engine_listens() -> None:
             with pytest.raises(EngineUnavailable):
                 await call()
         assert not await engine.raise_event("a", "Ended")
-        assert await engine.probe() == (False, False)
+        assert await engine.probe(1.0) == (False, False)
         await engine.beat("tidy_queues", "")
 
     with_server({}, use)

@@ -95,6 +95,15 @@ def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
     assert most < 8 * limits.body_bytes
 
 
+def test_a_body_of_which_the_beginning_is_enough_is_cut() -> None:
+    """No more of it is taken, and it is not broken."""
+    limits = Limits(LONG, LONG, LONG, 1000, cut=True)
+    with serving(flooding(OK + b"Content-Length: 4294967296\r\n\r\n", ENDLESS)) as server:
+        received = get(server, limits)
+        assert server.connection_is_over()
+    assert (received.status, received.body, received.broken) == (200, ENDLESS[:1000], None)
+
+
 def test_a_body_of_exactly_the_bound_is_whole() -> None:
     """One byte more is not."""
     bodies = [b"x" * 1000, b"x" * 1001]

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from outbound import deadline
 from outbound.exchange import Limits, NoAnswerError, Outgoing, Received
-from power_bi.client import PowerBiClient
+from power_bi.client import HISTORY_LIMITS, PowerBiClient
 from power_bi.errors import (
     AnswerLost,
     PowerBiError,
@@ -24,7 +24,7 @@ from power_bi.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from power_bi.wire import LIMITS, Wire
+from power_bi.wire import Wire
 from tests.unit.outbound.hostile import Peer, serving
 from tests.unit.power_bi.fake import DATASET, PATH, REFRESH, URL, WORKSPACE, Tokens, client, reply
 
@@ -44,7 +44,7 @@ def test_history_reads_the_newest_rows() -> None:
     assert history.service_time == datetime(2026, 3, 23, 13, 48, 31, tzinfo=UTC)
     assert history.power_bi_request_id == OTHER
     assert service.requests[0].url == f"{URL}{PATH}?$top=5"
-    assert service.limits == [LIMITS]
+    assert service.limits == [HISTORY_LIMITS]
 
 
 def test_an_empty_history_is_a_history() -> None:

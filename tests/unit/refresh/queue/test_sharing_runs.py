@@ -272,3 +272,32 @@ def test_objects_of_a_few_scopes_are_known(desk: Desk) -> None:
         desk.do(Finish(at=desk.at, holder=desk.holder(run), outcome=COMPLETED, objects=f"digest {number}"))
     assert next(iter(desk.queue.known_objects.values())) == "digest 2"
     assert len(desk.queue.known_objects) == MAX_KNOWN_OBJECTS
+
+
+def known(desk: Desk, request: str) -> str:
+    """Keeps the objects of a refresh, and lets the queue forget all the rest."""
+    run = desk.enrolled(request, scope=enhanced(request)).run
+    desk.post(run)
+    desk.do(Finish(at=desk.at, holder=desk.holder(run), outcome=COMPLETED, objects="digest"))
+    desk.enroll(request, scope=enhanced(request))
+    return desk.at
+
+
+def test_objects_are_known_for_sixty_days(desk: Desk) -> None:
+    """After the last enhanced refresh; then nothing of the queue is kept."""
+    known(desk, "a")
+    desk.later(days=59)
+    at = known(desk, "b")
+    desk.later(days=59).tidy()
+    assert (len(desk.queue.known_objects), desk.queue.objects_at) == (2, at)
+    desk.later(days=2).tidy()
+    assert desk.stored is None
+
+
+@pytest.mark.parametrize("at", ["", "2099-01-01T00:00:00.000Z"])
+def test_objects_that_older_code_kept_are_known_from_now_on(desk: Desk, at: str) -> None:
+    """It kept no time; and a time that a wrong clock gave does not count."""
+    known(desk, "a")
+    desk.stored = {**desk.stored, "objects_at": at}
+    desk.later(days=1).tidy()
+    assert desk.queue.objects_at == desk.at

@@ -1,0 +1,37 @@
+"""Members are notified some at a time: neither one after the other nor all at once."""
+
+import asyncio
+from typing import Any
+
+from activities.orchestrations import EVENTS_AT_ONCE, notify_all
+from refresh.queue.answers import WakeUp
+
+
+class SlowEngine:
+    """Takes each event only after all others that may be raised at the same time have been raised, too."""
+
+    def __init__(self, count: int) -> None:
+        self.raised: list[tuple[str, str]] = []
+        self.most, self._left, self._under_way = 0, count, 0
+        self._turn = asyncio.Event()
+
+    async def raise_event(self, instance_id: str, event: str) -> bool:
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        if self._under_way == min(EVENTS_AT_ONCE, self._left):
+            self._turn.set()
+        await self._turn.wait()
+        self._under_way -= 1
+        self._left -= 1
+        self.raised.append((instance_id, event))
+        return instance_id != "request-7"  # which has ended
+
+
+def test_members_are_notified_some_at_a_time() -> None:
+    count = 5 * EVENTS_AT_ONCE + 3
+    engine: Any = SlowEngine(count)
+    wake = [WakeUp(request=f"request-{number}", event=f"wake-{number}") for number in range(count)]
+    taken = asyncio.run(asyncio.wait_for(notify_all(engine, wake), 10))
+    assert taken == count - 1
+    assert sorted(engine.raised) == sorted((one.request, one.event) for one in wake)
+    assert engine.most == EVENTS_AT_ONCE

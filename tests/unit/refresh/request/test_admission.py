@@ -1,0 +1,50 @@
+"""A start is refused where its request would find no room, and nowhere else."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.queue import room
+from refresh.queue.answers import QueueFull
+from refresh.request.decision import Full, New, admit
+from refresh.request.spec import RequestSpec
+from refresh.scope.scope import Scope
+from tests.unit.refresh.queue.queues import DATES, MODEL, NOON, SALES, WHOLE, Desk, enhanced
+
+DATASET = "22222222-aaaa-bbbb-cccc-000000000001"
+
+
+def spec(scope: Scope, *, share: bool = True) -> RequestSpec:
+    """A request of one caller."""
+    return RequestSpec(dataset_id=DATASET, scope=scope, share=share)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A queue with two runs."""
+    desk = Desk()
+    desk.enroll("a", scope=SALES)
+    desk.enroll("b", scope=MODEL, share=False)
+    return desk
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_RUNS", 2), ("MAX_MEMBERS", 2), ("MAX_OBJECTS_WAITING", 1),
+                                             ("MAX_NAMES", 5), ("MAX_NAMES", 10**9)])  # fmt: skip
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("scope", [WHOLE, MODEL, SALES, DATES, enhanced("Sales", "DimDate")])
+def test_a_start_is_told_what_its_request_would_be(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
+) -> None:
+    """At each bound, for each scope; the queue is not changed by that."""
+    monkeypatch.setattr(room, bound, most)
+    before = desk.queue
+    told = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
+    assert desk.queue == before
+    enrolled = desk.later(seconds=1).enroll("c", scope=scope, share=share)
+    assert told == (Full(enrolled.retry_after) if isinstance(enrolled, QueueFull) else New(3))
+
+
+def test_a_queue_with_room_is_not_worked_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start costs its look only."""
+    monkeypatch.setattr("refresh.request.decision.apply", None)
+    assert admit(New(), spec(SALES), desk.queue, NOON) == New()

@@ -1,0 +1,245 @@
+"""The timers that clean up take bounded portions of what there is, and in time come to all of it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from durable.engine import EngineUnavailable
+from durable.instance import Instance
+from refresh import clock
+from refresh.history.outcome import Outcome
+from refresh.queue.operations import Operation, Sweep, Tidy
+from refresh.queue.state import EndedRun, Member, Queue, Run
+from refresh.times import instant
+from triggers import portions, timer_housekeeping
+from triggers.portions import work_through
+from triggers.timer_housekeeping import LATELY, MAX_LOOKS, MAX_VISITS, QUEUES, SELDOM_HOURS, is_due, portion
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+EXISTS = {"entityExists": True}
+
+
+def entity(key: str, age: timedelta = timedelta(), status: object = EXISTS) -> Instance:
+    """The row of a queue that changed so long ago."""
+    return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=status, updated=instant(NOW - age))
+
+
+def waiting(*requests: str) -> Queue:
+    """A queue with one run."""
+    members = {request: Member("t", instant(NOW), "w") for request in requests}
+    return Queue(at=instant(NOW), runs=[Run(id="run", scope=0, members=members)])
+
+
+def remembering(age: timedelta) -> Queue:
+    """A queue in which a run ended so long ago."""
+    at = instant(NOW - age)
+    return Queue(at=at, ended=[EndedRun(number=1, id="run", at=at, outcome=Outcome(status="Completed"))])
+
+
+@dataclass
+class Engine:
+    """Rows, states of queues by dataset id, and the orchestrations that are alive."""
+
+    rows: list[Instance] = field(default_factory=list)
+    queues: dict[str, Queue] = field(default_factory=dict)
+    alive: set[str] = field(default_factory=set)
+    bad: set[str] = field(default_factory=set)
+    hangs: bool = False
+    read: list[str] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+    told: list[tuple[str, Operation[Any]]] = field(default_factory=list)
+    purged: list[str] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
+
+    async def beat(self, timer: str, at: str) -> None:
+        """Notes nothing."""
+
+    async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
+        """The rows."""
+        self.queries.append(query)
+        for row in self.rows:
+            if row.id.startswith(prefix):
+                yield row
+
+    async def read_queue(self, dataset_id: str) -> Queue:
+        """The state of a queue."""
+        self.read.append(dataset_id)
+        if dataset_id in self.bad:
+            raise EngineUnavailable("the stored queue is of another schema")
+        return self.queues.get(dataset_id, Queue())
+
+    async def first_alive(self, instances: Iterable[str]) -> str | None:
+        """The first one that is alive."""
+        for instance in instances:
+            self.looked_at.append(instance)
+            if instance in self.alive:
+                return instance
+        return None
+
+    async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
+        """Takes a signal."""
+        self.told.append((dataset_id, operation))
+
+    async def purge(self, instance: str) -> bool:
+        """Purges one that has ended."""
+        if instance in self.bad:
+            raise EngineUnavailable("busy")
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.purged.append(instance)
+        return True
+
+
+def run(timer: Any, engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """Runs a timer function; its last event."""
+    caplog.set_level(logging.INFO)
+    # as the worker calls it, but for the text of the binding
+    asyncio.run(timer.__wrapped__(timer=None, engine=engine))
+    return json.loads(caplog.records[-1].getMessage())  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def tidy(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The hourly timer."""
+    return run(timer_housekeeping.tidy_queues._function._func, engine, caplog)
+
+
+def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The nightly timer."""
+    return run(timer_housekeeping.purge_ended._function._func, engine, caplog)
+
+
+def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:
+    """Its row stays for ever, and says so. One of an engine that says nothing is visited."""
+    rows = [entity("gone", status={}), entity("gone too", status={"entityExists": False}), entity("old", status=None)]
+    engine = Engine([*rows, entity("here")])
+    event = tidy(engine, caplog)
+    assert sorted(engine.read) == ["here", "old"]
+    assert engine.queries == [{"inputs": False}]
+    assert (event["visited"], event["complete"]) == (2, True)
+
+
+def test_what_has_something_to_forget_is_told_to() -> None:
+    """Half an hour after an end; not before, and not if it has forgotten it."""
+    engine = Engine(
+        [entity(key) for key in ("young", "old", "quiet")],
+        {"young": remembering(timedelta(minutes=10)), "old": remembering(timedelta(minutes=31)), "quiet": Queue()},
+    )
+    for row in engine.rows:
+        asyncio.run(timer_housekeeping._visit(engine, row.id.removeprefix(QUEUES)))  # type: ignore[arg-type]
+    assert engine.told == [("old", Tidy(at=instant(NOW)))]
+
+
+def test_a_queue_at_work_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
+    """However many requests wait in it."""
+    engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
+    tidy(engine, caplog)
+    assert (engine.looked_at, engine.told) == (["run-g1"], [])
+
+
+def test_the_dead_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> None:
+    """A visit looks at so many requests; the next one at the next."""
+    names = [str(number) for number in range(MAX_LOOKS + 50)]
+    engine = Engine([entity("a")], {"a": waiting(*names)})
+    event = tidy(engine, caplog)
+    ((_, operation),) = engine.told
+    assert isinstance(operation, Sweep)
+    assert list(operation.requests) == names[:MAX_LOOKS]
+    assert len(engine.looked_at) == MAX_LOOKS + 1
+    assert event["swept"] == 1
+
+
+def test_one_that_cannot_be_read_keeps_no_other_one_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """Newer code wrote it, say."""
+    engine = Engine([entity(key) for key in "abc"], bad={"a"})
+    event = tidy(engine, caplog)
+    assert sorted(engine.read) == ["a", "b", "c"]
+    assert (event["failed"], event["visited"]) == (1, 3)
+
+
+def test_a_quiet_queue_is_visited_once_a_week() -> None:
+    """At an hour of its own. One that changed lately: each hour."""
+    quiet, lively = entity("a", timedelta(days=30)), entity("b", LATELY - timedelta(hours=1))
+    hours = [NOW + timedelta(hours=number) for number in range(2 * SELDOM_HOURS)]
+    assert sum(is_due(quiet, hour) for hour in hours) == 2
+    assert is_due(lively, NOW)
+    many = [entity(str(number), timedelta(days=30)) for number in range(SELDOM_HOURS * 10)]
+    assert max(sum(is_due(row, hour) for row in many) for hour in hours[:20]) < 40
+
+
+@pytest.mark.parametrize("count", [0, 1, MAX_VISITS, MAX_VISITS + 1, 7 * MAX_VISITS - 3])
+def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
+    """Each queue is visited within as many runs as it takes."""
+    due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)
+    for first in (0, 1, 493_211):
+        portions_of = [portion(due, hour) for hour in range(first, first + runs)]
+        assert all(len(each) <= MAX_VISITS for each in portions_of)
+        assert {each for visited in portions_of for each in visited} == set(due)
+
+
+def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what has ended, without the inputs; what fails is left for the next run."""
+    monkeypatch.setenv("RETENTION_DAYS", "30")
+    engine = Engine([Instance(id=f"request {number}", name="", status="Completed") for number in range(100)])
+    engine.bad = {"request 7"}
+    event = purge(engine, caplog)
+    assert len(engine.purged) == 99
+    (query,) = engine.queries
+    assert query == {
+        "until": NOW - timedelta(days=30),
+        "statuses": ("Completed", "Failed", "Terminated", "Canceled"),
+        "inputs": False,
+    }
+    assert (event["instances"], event["failed"], event["complete"]) == (99, 1, True)
+
+
+def test_a_purge_ends_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the engine does; it says that it was not all."""
+    monkeypatch.setattr(portions.work_through, "__defaults__", (0.01,))
+    engine = Engine([Instance(id="a", name="", status="Completed")], hangs=True)
+    assert purge(engine, caplog)["complete"] is False
+
+
+def test_few_things_are_worked_on_at_once() -> None:
+    """And each of them once."""
+    running, most, seen = 0, 0, list[int]()
+
+    async def things() -> AsyncIterator[int]:
+        for number in range(100):
+            yield number
+
+    async def work(number: int) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        seen.append(number)
+        return "odd" if number % 2 else "even"
+
+    counts, complete = asyncio.run(work_through(things(), work))
+    assert (dict(counts), complete, sorted(seen)) == ({"odd": 50, "even": 50}, True, list(range(100)))
+    assert 1 < most <= portions.AT_ONCE
+
+
+def test_what_fails_is_raised() -> None:
+    """Also a time-out that is not the one of the work as a whole."""
+
+    async def things() -> AsyncIterator[int]:
+        yield 1
+
+    async def work(number: int) -> str:
+        raise TimeoutError(str(number))
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(work_through(things(), work))

@@ -1,0 +1,68 @@
+"""The pieces that the operations of the API are described with."""
+
+from typing import Any
+
+from refresh.request.spec import MAX_BODY_BYTES
+from triggers.openapi.examples import EXAMPLES, REQUESTS
+from triggers.openapi.schema import Json, ref
+
+
+def operation(
+    name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
+) -> Json:
+    """One method of one route; `opener` is how a caller gets in, None if everybody may."""
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": opener,
+        **more,
+        "responses": {str(status): responses[status] for status in sorted(responses)},
+    }
+
+
+def query(name: str, description: str, schema: Json, **more: Any) -> Json:
+    """A parameter of the query."""
+    return {"name": name, "in": "query", "description": description, **more, "schema": schema}
+
+
+def body(schema: str, description: str) -> Json:
+    """The body that a caller sends, with the example for its schema."""
+    return {
+        "required": True,
+        "description": f"{description}; at most {MAX_BODY_BYTES} bytes.",
+        "content": {"application/json": {"schema": ref(schema), "example": REQUESTS[schema]}},
+    }
+
+
+def answer(
+    schema: str | tuple[str, ...],
+    description: str,
+    *,
+    example: str = "",
+    following: bool = False,
+    later: bool = False,
+) -> Json:
+    """An answer with a body; one of several schemas if there are more.
+
+    `example`: its name in EXAMPLES, if that is not the schema's. `following`: it says where to ask next and when;
+    `later`: when to send the call again.
+    """
+    first = schema if isinstance(schema, str) else schema[0]
+    choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}
+    content = {"schema": choice, "example": EXAMPLES[example or first]}
+    response: Json = {"description": description, "content": {"application/json": content}}
+    headers = {}
+    if following:
+        headers["Location"] = {
+            "required": True,
+            "description": "Where to ask next.",
+            "schema": {"type": "string", "format": "uri"},
+        }
+    if following or later:
+        headers["Retry-After"] = {
+            "required": True,
+            "description": "Seconds until that makes sense.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    return {**response, **({"headers": headers} if headers else {})}
