@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,7 @@ BROKEN_STEP = (
     "    match answer:\n        case RefreshRead():",
     "    raise KeyError('phase')\n",
 )
+NO_SETTINGS: Mapping[str, str] = {}
 
 Json = dict[str, Any]
 
@@ -114,7 +115,7 @@ def keep(name: str, recorded: list[Line]) -> None:
 
 
 @contextmanager
-def stage(folder: Path, *, app: Path = ROOT, **settings: str) -> Iterator[Stage]:
+def stage(folder: Path, *, app: Path = ROOT, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Stage]:
     """An app of its own, whose log has one story only at a time."""
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))
@@ -224,7 +225,7 @@ def without_engine(folder: Path) -> None:
 
 def strangers(folder: Path) -> None:
     """Behind the platform's sign-in: an allowed caller, and one that is not."""
-    with stage(folder, **SIGN_IN) as play:
+    with stage(folder, settings=SIGN_IN) as play:
         with play.story("refused", "auth.caller_refused"):
             headers = signed_in(str(uuid.uuid4()))
             assert (
