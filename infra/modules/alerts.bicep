@@ -51,7 +51,7 @@ var rules ruleType[] = [
     severity: 2
     window: 'PT15M'
     every: 'PT5M'
-    dimensions: ['datasetId', 'outcome', 'cause', 'whatToDo']
+    dimensions: ['model', 'datasetId', 'outcome', 'cause', 'whatToDo']
     scope: componentId
   }
   {
@@ -68,7 +68,7 @@ var rules ruleType[] = [
   {
     name: 'needs-a-person'
     title: 'The refresh service needs a person'
-    description: 'A callback was abandoned, a request was not started, or an activity failed unexpectedly.'
+    description: 'The app has logged an error: a callback was abandoned, a request was not started, a step failed unexpectedly, or the engine does not answer.'
     query: loadTextContent('../queries/alerts/needs-a-person.kql')
     severity: 1
     window: 'PT15M'
@@ -117,7 +117,7 @@ var rules ruleType[] = [
     severity: 3
     window: 'P2D'
     every: 'PT1H'
-    dimensions: ['datasetId', 'cause', 'whatToDo']
+    dimensions: ['model', 'datasetId', 'cause', 'whatToDo']
     scope: componentId
   }
   {

@@ -25,6 +25,9 @@ UNREACHABLE = {
     "ExceptionType": "Azure.RequestFailedException",
 }
 
+NOWHERE = "http://127.0.0.1:9"
+"""Where nothing listens. The address of a devhost that was killed may soon be that of another one."""
+
 
 @contextmanager
 def engine(fault: Fault) -> Iterator[str]:

@@ -130,7 +130,7 @@ def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
 def test_an_engine_that_is_gone(app: Devhost, tmp_path: Path) -> None:
     with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
         assert health(beside)[0] == 200
-        app.kill()
+        engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
         gone = {"engine": "failed", "storage": "unknown", "timers": {}}
         assert becomes(beside, **gone)["token"] == "passed"
         assert health(beside)[0] == 503

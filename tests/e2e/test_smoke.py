@@ -169,9 +169,9 @@ def test_a_storage_that_cannot_be_reached(hosted: Hosted, tmp_path: Path) -> Non
 def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
     with ExitStack() as stack:
-        engine = stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
+        stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
+        engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
         beside = stack.enter_context(Devhost(ROOT, tmp_path, "--http-only", env=env))
-        engine.kill()
         result = smoke(beside.base)
     assert (result.code, result.failed) == (1, ["/api/health"])
     assert "The durable engine does not answer" in result.sentences
