@@ -154,11 +154,13 @@ def _new_request(
         request_id = keyed_request(spec.dataset_id, spec.idempotency_key, submission, name)
     else:
         request_id = f"{request_prefix(spec.dataset_id)}{secrets.token_hex(8)}"
+    keyed = bool(spec.idempotency_key)
     state = RequestState(
         spec=spec,
-        token=secrets.token_hex(8),
-        read_token=token(engine.secret, "read", request_id, keyed=bool(spec.idempotency_key)),
-        cancel_token=token(engine.secret, "cancel", request_id, keyed=bool(spec.idempotency_key)),
+        # racing starts share it, too: the engine may run one of them after the messages of another one have gone out
+        token=token(engine.secret, "enroll", request_id, keyed=keyed),
+        read_token=token(engine.secret, "read", request_id, keyed=keyed),
+        cancel_token=token(engine.secret, "cancel", request_id, keyed=keyed),
         requested_at=instant(clock.now()),
         starter=starter_of(req, engine.secret),
         recheck_seconds=settings.recheck_seconds,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,18 @@ import pytest
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Client, Devhost, Elsewhere
-from tests.e2e.world import FAST, World
+from tests.e2e.world import END_SECONDS, FAST, World
+
+HERE = Path(__file__).parent
+TEST_SECONDS = max(600.0, END_SECONDS * 5)
+"""For a test that waits several times, on a machine that does much else; no test ends later because of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests over HTTP the time that a loaded machine needs."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
 
 
 def elsewhere_of_environment() -> tuple[World, str] | None:

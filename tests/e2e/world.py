@@ -9,8 +9,7 @@ durable engine, set
     E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): for tests that purge, terminate or look inside
     E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); what runs
                          the host has to start it again. For the tests of crashes
-    E2E_END_SECONDS      how long a request may take to end before a test fails (default 90); with a longer one, also
-                         give pytest a longer --timeout
+    E2E_END_SECONDS      how long a request may take to end before a test fails (default 90)
 
 Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
 settings of its own, or read its log, need the devhost; each says so when it is skipped.

@@ -225,14 +225,15 @@ class Callers:
         return code, body
 
     def _compare(self, accepted: Accepted, body: Json) -> None:
-        """What a status says of a refresh that goes on is at most a moment old."""
-        run_id, incarnation = body.get("runId"), None
-        request = self._world.engine.instances.get(accepted.id)
-        if request is not None and request.custom_status:
-            incarnation = json.loads(request.custom_status).get("incarnation", 1)
-        run = self._world.engine.instances.get(f"{run_id}-g{incarnation}")
-        if body["runtimeStatus"] != "Running" or body.get("position") != 0 or run is None or not run.custom_status:
+        """What a status says of the run whose turn it is, is at most a moment old."""
+        engine = self._world.engine
+        request = engine.instances.get(accepted.id)
+        if request is None or not request.custom_status or body["runtimeStatus"] != "Running":
             return
+        standing = json.loads(request.custom_status)
+        run = engine.instances.get(f"{body.get('runId')}-g{standing.get('incarnation', 1)}")
+        if standing.get("position") != 0 or run is None or not run.custom_status:
+            return  # how a request behind others stands comes from the queue
         status = json.loads(run.custom_status)
         if "refreshId" not in status or self._world.now - datetime.fromisoformat(status["postedAt"]) < FRESH:
             return

@@ -118,9 +118,9 @@ def first_come_first_served(world: World) -> None:
     first: dict[str, datetime] = {}
     for post in world.posts:
         first.setdefault(post.run, post.at)
-    accepted: dict[str, datetime] = {}
-    for request in world.requests:
-        accepted.setdefault(request.id, request.at)
+    # a start after the purge may have made another request of the same name
+    twice = {request.id for request in world.requests if request.purged_at}
+    accepted = {request.id: request.at for request in world.requests if request.id not in twice}
     by_model: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
     for run, at in first.items():
         owner = run.rsplit("-r", 1)[0]

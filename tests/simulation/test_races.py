@@ -1,0 +1,28 @@
+"""Starts that race under one key, on days made for it: an episode is lost after its messages have gone out."""
+
+import pytest
+
+from tests.simulation.run import run_day
+from tests.simulation.scenario import WORKSPACE, Caller, Rates, Repeat, Scenario
+from tests.simulation.test_nights import MODEL, SETTINGS, USUAL
+
+
+@pytest.mark.parametrize("seed", range(8, 14))
+def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> None:
+    """The queue knows the request by what both starts have in common, whichever of them the engine runs in the end.
+
+    With a random token in each start two of these days ended as Failed.
+    """
+    spec = {"workspaceId": WORKSPACE, "datasetId": MODEL, "idempotencyKey": "nightly"}
+    day = Scenario(
+        seed=seed,
+        level="heavy",
+        rates=Rates(episode_sent_twice=0.4),
+        callers=[Caller(0.0, MODEL, spec, repeats=[Repeat(0.0), Repeat(0.02), Repeat(0.1)])],
+        knobs={MODEL: USUAL},
+        external=[],
+        settings=SETTINGS,
+    )
+    result = run_day(day)
+    assert result.violation is None, result.story
+    assert result.counts["told Completed"] == 1
