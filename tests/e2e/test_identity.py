@@ -59,7 +59,7 @@ def deployed(folder: Path, *, certificate_for: str | None = None, **settings: st
     named = {} if certificate_for is None else {"certificate_for": certificate_for}
     with ExitStack() as stack:
         found = stack.enter_context(azure(folder, **named))
-        env = {**FAST, **BUDGET, **found.settings, **settings}
+        env = {**FAST, "EXACT_TIMERS": "", **BUDGET, **found.settings, **settings}
         app = stack.enter_context(Devhost(ROOT, folder / "state", "--key", KEY, "--exact-timers", env=env))
         yield Cloud(World(app.base, found.power_bi), found, app)
 
