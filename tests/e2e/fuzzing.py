@@ -16,6 +16,7 @@ from schemathesis.engine import events, from_schema
 from refresh.request.callback_uri import MAX_URI_CHARACTERS
 from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import MAX_KEY
+from refresh.scope.options import WITHOUT_POLICY
 from triggers.openapi.asking import CONTINUATION_PATTERN
 from triggers.openapi.description import FUNCTION_KEY, describe
 
@@ -127,7 +128,20 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """
     if any(value == "" for value in (case.query or {}).values()):
         return False
-    return not (_spelled_as_text(case.body) or _waits_and_is_called_back(case.body))
+    if _spelled_as_text(case.body) or _waits_and_is_called_back(case.body):
+        return False
+    # where the rules between keys are left out, see `plain`
+    return _body_is_bad(case) or not _contradicts_itself(case.body)
+
+
+def _contradicts_itself(body: object) -> bool:
+    options = body.get("refresh") if isinstance(body, dict) else None
+    if not isinstance(options, dict):
+        return False
+    policy, dated = options.get("applyRefreshPolicy"), "effectiveDate" in options
+    named = any("partition" in entry for entry in options.get("objects") or ())
+    without = named or options.get("type") in WITHOUT_POLICY
+    return (without and (policy is True or dated)) or (policy is False and dated)
 
 
 def _waits_and_is_called_back(body: object) -> bool:

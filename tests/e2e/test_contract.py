@@ -237,7 +237,7 @@ def test_a_queue_shows_who_waits_for_what(world: World) -> None:
     world.until(first["statusUri"], lambda status: status.get("waitsFor"))
     second = world.ask(model, share=False, caller={"pipeline": "two"})
     world.until(second["statusUri"], lambda status: "position" in status)
-    queue = world.queue_when(model, lambda queue: queue["waiting"] == 2 and queue["active"]["waitsFor"])
+    queue = world.queue_when(model, lambda queue: queue["waiting"] == 2 and (queue["active"] or {}).get("waitsFor"))
     assert queue["active"]["status"] == "WaitingForIdle"
     assert queue["active"]["waitsFor"]["refreshType"] == "Scheduled"
     assert queue["active"]["waitsSince"]
@@ -246,7 +246,7 @@ def test_a_queue_shows_who_waits_for_what(world: World) -> None:
     assert "token" not in world.queue(model).text
     world.end(model)
     world.until(first["statusUri"], lambda status: status["status"] == "Refreshing")
-    active = world.queue_when(model, lambda queue: queue["active"]["refreshId"])["active"]
+    active = world.queue_when(model, lambda queue: (queue["active"] or {}).get("refreshId"))["active"]
     assert active["refreshId"] == world.own(model)[0]["requestId"]
     for started in (first, second):
         world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")

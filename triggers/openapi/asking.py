@@ -16,7 +16,7 @@ from refresh.request.spec import (
     MAX_TIMEOUT_MINUTES,
     NOTIFY_OPTIONS,
 )
-from refresh.scope.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES
+from refresh.scope.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES, WITHOUT_POLICY
 from refresh.scope.options import MAX_RETRIES as MAX_RETRY_COUNT
 
 Json = dict[str, Any]
@@ -104,8 +104,27 @@ def options() -> Json:
                 "description": "How long one attempt may take, hh:mm:ss.",
             },
         },
-        "if": {"required": ["commitMode"], "properties": {"commitMode": {"const": "PartialBatch"}}},
-        "then": {"required": ["applyRefreshPolicy"], "properties": {"applyRefreshPolicy": {"const": False}}},
+        "allOf": [
+            _rule({"commitMode": {"const": "PartialBatch"}}, {"required": ["applyRefreshPolicy"], **_no_policy()}),
+            _rule({"type": {"enum": list(WITHOUT_POLICY)}}, _no_policy(effective_date=False)),
+            _rule({"objects": {"contains": {"required": ["partition"]}}}, _no_policy(effective_date=False)),
+            _rule({"applyRefreshPolicy": {"const": False}}, {"properties": {"effectiveDate": False}}),
+        ],
+    }
+
+
+def _rule(given: Json, then: Json) -> Json:
+    """What holds if these keys are given, with these values."""
+    return {"if": {"required": list(given), "properties": given}, "then": then}
+
+
+def _no_policy(*, effective_date: bool = True) -> Json:
+    """No refresh policy is applied; `effective_date`: whether that key may be given."""
+    return {
+        "properties": {
+            "applyRefreshPolicy": {"const": False},
+            **({} if effective_date else {"effectiveDate": False}),
+        }
     }
 
 
