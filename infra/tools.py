@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent / ".dev" / "tools"
-SECONDS = 240
+SECONDS = 120
 """For each tool, as long as a test run waits for one at most."""
 STAMP = "version.txt"
 """Written last: a folder without it is from an installation that was broken off."""
