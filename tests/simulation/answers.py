@@ -225,9 +225,14 @@ def tried_as_often_as_allowed(world: World) -> None:
         if request.id in world.second_lives or instance is None or request.purged_at:
             continue
         attempt = json.loads(json.loads(instance.input or "")).get("attempt", 1)
+        run_id = body.get("runId") or ""
+        if run_id.startswith(f"{request.id}-r"):
+            own = run_id.startswith(f"{request.id}-r{attempt}")
+            require(own, f"12: {request.id} ends in attempt {attempt} with the failure of {run_id}")
         left = request.caller.spec.get("retries", 0) + 1 - attempt
         pause = timedelta(seconds=min(2 ** (attempt - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
-        in_time = time(body["endedAt"]) + pause < request.deadline - SLACK - delayed(world)
+        # by when the app knew it, which may be a long poll after the end of the refresh
+        in_time = instance.updated + pause < request.deadline - SLACK - delayed(world)
         require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
 
 

@@ -289,6 +289,25 @@ def _one_table_fails(day: Scenario, chance: random.Random) -> None:
                 caller.spec["refresh"] = {"type": "full"}
 
 
+def _parts_in_between(day: Scenario, chance: random.Random) -> None:
+    """While answers of POSTs for a whole model are lost, external refreshes of one of its tables begin and complete."""
+    model = chance.choice(sorted(day.knobs))
+    day.partial |= {model}
+    day.rates.start_unavailable = max(day.rates.start_unavailable, 0.3 if day.level != "none" else 0.0)
+    for caller in day.callers:
+        if caller.dataset_id != model:
+            continue
+        caller.spec["refresh"] = {"type": "full"}
+        for _ in range(2):
+            part = {
+                "outcome": "Completed",
+                "objects": [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}],
+            }
+            begin = caller.at + chance.uniform(2, 9)
+            how = {"refreshType": "ViaEnhancedApi", "startsIn": begin, "seconds": 20, "visibilitySeconds": 0}
+            day.external.append((model, {**how, "outcome": part}))
+
+
 EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
 RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
@@ -303,6 +322,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("one table", 0.12, _one_table_fails),
     ("other words", 0.1, other_words),
     ("Direct Lake", 0.06, direct_lake),
+    ("parts", 0.05, _parts_in_between),
 )
 """Name (which makes their chance), on how many of the days, and what it does to the day."""
 
