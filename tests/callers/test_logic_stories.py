@@ -248,13 +248,16 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """If the options are the same; otherwise the second is refused with a message."""
+    """If the options are the same. Otherwise the later one is refused, or both are requests of their own if they race."""
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
         assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
     for ending in (other, other_too):
-        assert "idempotency key, with another refresh" in ending.message
-        assert len(ending.rows) == 1
+        if ending.run.status == "Succeeded":
+            assert (len(ending.rows), ending.made) == (2, 2)
+        else:
+            assert "idempotency key, with another refresh" in ending.message
+            assert len(ending.rows) == 1
 
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:

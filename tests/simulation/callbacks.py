@@ -65,7 +65,8 @@ class Receivers:
         """A second receiver of the same request, which may be over."""
         uri = self.new_uri()
         with contextlib.suppress(EngineError):
-            if await self._world.call(_added(request_id, uri)):
+            added = await self._world.call(_added(request_id, uri))
+            if added and not self._world.callers.purged(request_id):
                 self.wait(uri, request_id, later=True)
 
     def answer(self, request: Request) -> Response:

@@ -177,7 +177,7 @@ class Callers:
         accepted.cancelled_at = world.now
         world.counts["cancels asked"] += 1
         world.told(world.now, f"{accepted.id} is cancelled by its caller")
-        way = world.random.random()
+        way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")
         if way < 0.2:
             # not by our route: through the engine's own API

@@ -242,7 +242,7 @@ def trust_position() -> list[Patch]:
 
     def refresh(found: model.Model, asked: orders.ReadRefresh, read_at: datetime) -> Any:
         rows = found.history().rows
-        return read._read(rows[0], asked) if rows else original(found, asked, read_at)
+        return read._read(rows[0], asked, found.known_names) if rows else original(found, asked, read_at)
 
     original = read._refresh
     return [(read, "_refresh", refresh)]

@@ -97,6 +97,7 @@ class Repeat:
 class Caller:
     """One request: when it comes (seconds), what it asks for, and when it is cancelled (seconds after it came).
 
+    `cancels_by_uri`: with the URI that the start gave out, and by no other way.
     `called_back`: a receiver waits for a callback; `another_after`: another one does so many seconds after it came.
     """
 
@@ -104,6 +105,7 @@ class Caller:
     dataset_id: str
     spec: Json
     cancel_after: float | None = None
+    cancels_by_uri: bool = False
     called_back: bool = False
     another_after: float | None = None
     repeats: list[Repeat] = field(default_factory=list)
@@ -308,6 +310,20 @@ def _parts_in_between(day: Scenario, chance: random.Random) -> None:
             day.external.append((model, {**how, "outcome": part}))
 
 
+def _just_too_late(day: Scenario, chance: random.Random) -> None:
+    """Callers come within seconds of each other while an external refresh begins that serves only the first of them."""
+    model = chance.choice(sorted(day.knobs))
+    base = chance.choice(day.callers).at + HOUR
+    for caller in day.callers:
+        if caller.dataset_id == model:
+            caller.at = base + chance.uniform(0, 6)
+            caller.spec.pop("refresh", None)
+            caller.spec.pop("onTimeout", None)
+    kind = chance.choice(["Scheduled", "OnDemand", "ViaApi"])
+    how = {"refreshType": kind, "seconds": 60, "outcome": "Completed", "visibilitySeconds": 0}
+    day.external.append((model, {**how, "startsIn": base + chance.uniform(1, 6)}))
+
+
 EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
 RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
@@ -323,6 +339,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("other words", 0.1, other_words),
     ("Direct Lake", 0.06, direct_lake),
     ("parts", 0.05, _parts_in_between),
+    ("too late", 0.06, _just_too_late),
 )
 """Name (which makes their chance), on how many of the days, and what it does to the day."""
 

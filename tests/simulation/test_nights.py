@@ -108,7 +108,7 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
     ),
     "credentials were missing": (
         lambda: night(knobs={"outcome": CREDENTIALS}),
-        ["Failed, ModelRefreshFailed_CredentialsNotSpecified", "warehouse.example.com"],
+        ["Failed, CredentialsRejected", "ModelRefreshFailed_CredentialsNotSpecified", "warehouse.example.com"],
     ),
     "Power BI was down": (
         lambda: night(rates=Rates(read_unavailable=1.0)),
@@ -127,7 +127,7 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
         ["TimedOut", "its own refresh", "was running"],
     ),
     "somebody cancelled it": (
-        lambda: night(cancel_after=10 * MINUTE, knobs={"seconds": 4 * HOUR}),
+        lambda: night(cancel_after=10 * MINUTE, cancels_by_uri=True, knobs={"seconds": 4 * HOUR}),
         ["Cancelled, RequestCancelled", "somebody cancelled it"],
     ),
 }
