@@ -18,19 +18,20 @@ from refresh.failure.service_error import ServiceError
 from refresh.failure.service_error import error_of as cause_among
 from refresh.failure.structure import errors_in
 from refresh.ids import parse_guid
+from refresh.pattern import Pattern
 from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
 MOST_EVIDENCE = 8000
 """Characters of an error body in which its meaning is looked for."""
 
-_IN_PROGRESS = re.compile(
+_IN_PROGRESS = Pattern(
     r"(?i)already[\s-]+(executing|running|in[\s-]+progress|being|refreshing|started|processing)"
     r"|(another|a|other)\s+(dataset\s+|model\s+)?refresh\b.{0,40}\b(executing|running|in\s+progress)"
     r"|RefreshInProgress|AlreadyInProgress"
 )
-_DAILY_LIMIT = re.compile(r"(?i)requests in last 24 hours|24 hours exceeded|daily (refresh )?limit")
-_THROTTLED = re.compile(
+_DAILY_LIMIT = Pattern(r"(?i)requests in last 24 hours|24 hours exceeded|daily (refresh )?limit")
+_THROTTLED = Pattern(
     # codes of an overloaded capacity come with any status, words only where they say so plainly
     r"(?i)\b(FabricThrottled|CapacityLimitExceeded|TooManyRequests\w*|RequestBlocked|RequestThrottled"
     r"|Request Throttled)\b"
@@ -39,7 +40,7 @@ _THROTTLED = re.compile(
 )
 _THROTTLE_STATUSES = (429, 430)
 _SIGNS = {
-    code: re.compile(f"(?i){signs}")
+    code: Pattern(f"(?i){signs}")
     for code, signs in {
         "TokenRejected": r"TokenExpired|token has expired",
         "DailyLimitReached": _DAILY_LIMIT.pattern.removeprefix("(?i)"),
@@ -53,7 +54,7 @@ _SIGNS = {
         "NotifyOptionRefused": r"Invalid NotifyOption",
     }.items()
 }
-_CAPACITY_REQUIRED = re.compile(
+_CAPACITY_REQUIRED = Pattern(
     r"(?i)shared capacity|(dedicated|premium|embedded|fabric) capacity|requires? premium|only .{0,40}premium"
 )
 _ON_SERVER_ERROR = ("CapacityNotActive",)
@@ -65,8 +66,8 @@ MAX_VALUES = 500_000
 VALUE_MARKS = (b",", b"[", b"{")
 """Each value has one before it or at its beginning."""
 _DECODER = json.JSONDecoder()
-_LIST = re.compile(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
-_SEPARATOR = re.compile(r"\s*,\s*")
+_LIST = Pattern(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
+_SEPARATOR = Pattern(r"\s*,\s*")
 
 
 def json_of(body: bytes) -> object:

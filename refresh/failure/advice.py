@@ -4,20 +4,20 @@ Refresh policies: "Enhanced refresh with the Power BI REST API" and "Advanced in
 the partition that fails because the policy is applied by default.
 """
 
-import re
+from refresh.pattern import Pattern
 
 _ADVICE = (
     (
-        re.compile(r"(?i)effective ?date"),
+        Pattern(r"(?i)effective ?date"),
         "Leave out refresh.effectiveDate, or give the table an incremental refresh policy.",
     ),
     (
-        re.compile(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
+        Pattern(r"(?i)refresh ?policy|refresh policies|incremental refresh"),
         "Set refresh.applyRefreshPolicy to false: partitions of a table with a refresh policy, commitMode "
         "PartialBatch, and the types Calculate, ClearValues and Defragment need it.",
     ),
     (
-        re.compile(r"(?i)bound to a gateway|unbound|not bound"),
+        Pattern(r"(?i)bound to a gateway|unbound|not bound"),
         "Bind every data source of the model to a gateway or cloud connection in the settings of the model.",
     ),
 )

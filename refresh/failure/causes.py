@@ -1,6 +1,5 @@
 """Why a refresh failed, recognised in Power BI's own codes and words: what decides whether another try helps."""
 
-import re
 from functools import lru_cache
 
 from refresh.failure import signs, texts
@@ -8,6 +7,7 @@ from refresh.failure.catalogue import CATALOGUE, ErrorCode
 from refresh.failure.families import meaning_of
 from refresh.failure.masking import words_of
 from refresh.failure.sentences import is_advice, sentences
+from refresh.pattern import Pattern
 
 _LASTING = signs.compiled(signs.LASTING)
 _PASSING = signs.compiled(signs.PASSING)
@@ -44,5 +44,5 @@ def _recognised(code: str | None, text: str, more: str) -> str | None:
     return found or (meaning.code if meaning else None)
 
 
-def _first(patterns: dict[str, re.Pattern[str]], words: str) -> str | None:
+def _first(patterns: dict[str, Pattern], words: str) -> str | None:
     return next((code for code, pattern in patterns.items() if pattern.search(words)), None)

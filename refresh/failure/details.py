@@ -4,27 +4,27 @@ A sentence is a text, a server or a database is shown with its label, and what s
 cluster, activity, request, time, numbers of errors.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from refresh.failure.json_text import folded
+from refresh.pattern import Pattern
 from refresh.text import clean
 
 MOST = 40
 """Pairs of one error that are read."""
 
 _UNDERLYING = "underlyingerrormessage"
-_LEFT_OUT = re.compile(
+_LEFT_OUT = Pattern(
     r"cluster|activity|request|correlation|session|hresult|^time|timestamp|utc|tenant|culprit|version|appname|"
     r"errorcode|nativeerror|exceptiontype|^class$|^state$|^procedure$|^linenumber$|^number$|severity"
 )
-_WORTH_KNOWING = re.compile(r"errorcode|nativeerror|hresult|number")
+_WORTH_KNOWING = Pattern(r"errorcode|nativeerror|hresult|number")
 """Of what is left out: what tells causes apart."""
-_NOTHING = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
-_TEXT_NAMES = re.compile(r"message|detailslabel|description|exception(?!type)|errortext|reasontext|hint")
-_PREFIX = re.compile(r"(?i)^(?:DM_ErrorDetailNameCode_|.*\.(?=[^.]+$))")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+")
+_NOTHING = Pattern(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
+_TEXT_NAMES = Pattern(r"message|detailslabel|description|exception(?!type)|errortext|reasontext|hint")
+_PREFIX = Pattern(r"(?i)^(?:DM_ErrorDetailNameCode_|.*\.(?=[^.]+$))")
+_CAMEL = Pattern(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+")
 
 
 @dataclass

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-_HEX = re.compile(r"0x[0-9a-f]{8}")
-_DECIMAL = re.compile(r"-?[0-9]{9,10}")
+from refresh.pattern import Pattern
 
-GENERIC = re.compile(
+_HEX = Pattern(r"0x[0-9a-f]{8}")
+_DECIMAL = Pattern(r"-?[0-9]{9,10}")
+
+GENERIC = Pattern(
     r"(?:ModelRefresh_ShortMessage_ProcessingError|ModelRefreshFailed|Unknown\w*|Premium_ASWL_Error|InvalidRequest|"
     r"DM_GWPipeline_UnknownError|DM_GWPipeline_\w*Unknown\w*|BadRequest|GeneralException|Error|Exception)",
     re.IGNORECASE,
@@ -19,7 +21,7 @@ GENERIC = re.compile(
 
 CANCELLED = frozenset(("0xc11c0006", "0xc112001c"))
 """What the engine cancelled because another operation failed. The second one is also given to causes."""
-CANCELLED_NAME = re.compile(r"(?:\w+_)?\w*Cancell?ed(?:Error|Exception)?", re.IGNORECASE)
+CANCELLED_NAME = Pattern(r"(?:\w+_)?\w*Cancell?ed(?:Error|Exception)?", re.IGNORECASE)
 ACTIVITY = frozenset(("0x414700ef", "0xc14700f0"))
 """Lines that hold only the id of the activity."""
 
@@ -54,8 +56,8 @@ BY_FAMILY: Mapping[str, str] = {
 }
 """What is left of a family: it says where the failure was, and a text beside it tells more."""
 
-_BY_CODE = {code: re.compile(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
-_BY_FAMILY = {code: re.compile(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}
+_BY_CODE = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
+_BY_FAMILY = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}
 
 
 class CodeMeaning(NamedTuple):

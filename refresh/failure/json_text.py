@@ -4,11 +4,13 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from refresh.pattern import Pattern
+
 MAX_TRIES = 50
 """Places of one text that are tried: a text of Power Query has braces of its own."""
 
-_START = re.compile(r'\{\s{0,20}"|\[\s{0,20}\{\s{0,20}"')
-_ESCAPED_START = re.compile(r'\{\s{0,20}\\{1,3}"')
+_START = Pattern(r'\{\s{0,20}"|\[\s{0,20}\{\s{0,20}"')
+_ESCAPED_START = Pattern(r'\{\s{0,20}\\{1,3}"')
 _DECODER = json.JSONDecoder()
 _ERROR_KEYS = frozenset(
     ("error", "errors", "code", "errorcode", "message", "errormessage", "errordescription", "pbierror", "details",

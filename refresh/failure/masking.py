@@ -2,18 +2,18 @@
 
 import re
 
+from refresh.pattern import Pattern
+
 MOST = 3000
 """Characters of one error in which its cause is looked for."""
 
-_MARKED = re.compile(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
+_MARKED = Pattern(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
 # an apostrophe within a word neither opens nor closes a name
-_SINGLE = re.compile(r"(?<!\w)'([^'\n]{0,300}(?:'\w[^'\n]{0,300}){0,4})'(?!\w)")
-_OTHER = re.compile(r"\"([^\"\n]{0,500})\"|“([^”\n]{0,500})”|`([^`\n]{0,300})`|«([^»\n]{0,300})»")
-_BRACKETS = re.compile(r"\[([^\[\]\n]{0,300})\]")
-_EXCEPTION_TYPE = re.compile(r"(?:\w{1,80}\.){1,12}\w{0,80}(?:Exception|Error)", re.IGNORECASE)
-_LABELLED = re.compile(
-    r"\b(?:table|column|measure|partition|query|relationship)\s?[:=]\s?[^.;,\n]{1,200}", re.IGNORECASE
-)
+_SINGLE = Pattern(r"(?<!\w)'([^'\n]{0,300}(?:'\w[^'\n]{0,300}){0,4})'(?!\w)")
+_OTHER = Pattern(r"\"([^\"\n]{0,500})\"|“([^”\n]{0,500})”|`([^`\n]{0,300})`|«([^»\n]{0,300})»")
+_BRACKETS = Pattern(r"\[([^\[\]\n]{0,300})\]")
+_EXCEPTION_TYPE = Pattern(r"(?:\w{1,80}\.){1,12}\w{0,80}(?:Exception|Error)", re.IGNORECASE)
+_LABELLED = Pattern(r"\b(?:table|column|measure|partition|query|relationship)\s?[:=]\s?[^.;,\n]{1,200}", re.IGNORECASE)
 INSTEAD = " ~ "
 
 

@@ -2,12 +2,14 @@
 
 import re
 
-_ADVICE = re.compile(
+from refresh.pattern import Pattern
+
+_ADVICE = Pattern(
     r"(?:please|either|see|if you|to learn|learn|try|retry|contact|check|verify|make sure|ensure|for more|consider|"
     r"refer|replace|grant|go to|you can|you (?:should|must|need))\b",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
+_BETWEEN = Pattern(r"(?<=[.!?])\s+(?=[A-Z'\"<(\[])")
 
 
 def sentences(text: str) -> list[str]:

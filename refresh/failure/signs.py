@@ -10,6 +10,8 @@ their words name the access too.
 import re
 from collections.abc import Mapping
 
+from refresh.pattern import Pattern
+
 LASTING: Mapping[str, tuple[str, ...]] = {
     "OutOfMemory": (
         r"(?:wasn't|was not|isn't|is not|not) enough memory",
@@ -100,6 +102,6 @@ PASSING: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def compiled(signs: Mapping[str, tuple[str, ...]]) -> dict[str, re.Pattern[str]]:
+def compiled(signs: Mapping[str, tuple[str, ...]]) -> dict[str, Pattern]:
     """One pattern for each cause."""
-    return {code: re.compile("|".join(patterns), re.IGNORECASE) for code, patterns in signs.items()}
+    return {code: Pattern("|".join(patterns), re.IGNORECASE) for code, patterns in signs.items()}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from refresh.failure.sentences import sentences
+from refresh.pattern import Pattern
 
 MAX_TEXT = 1_000_000
 """Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
@@ -20,11 +21,11 @@ MAX_SENTENCES = 3000
 MAX_NAME = 512
 """Characters of a table or partition name, as many as Power BI allows."""
 
-_CODE = re.compile(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
+_CODE = Pattern(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
 # a line end of a text that was encoded once more
-_ESCAPED_LINE = re.compile(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
+_ESCAPED_LINE = Pattern(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
 _SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
-_MARK = re.compile(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
+_MARK = Pattern(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
 
 # ---- sentences that say nothing of the cause ------------------------------------------------------------------------
 
@@ -33,7 +34,7 @@ _CLOSING = (
     r"(?:\s?The exception was raised by the \w{1,40} interface\.?)?"
     r"(?:\s{1,3}Table: [^\n]{1,200}?\.(?=\s|$)(?:\s{1,3}Partition: [^\n]{1,200}?\.(?=\s|$))?)?"
 )
-_CANCELLED = re.compile(
+_CANCELLED = Pattern(
     _BEGIN + r"(?:(?:the|this|your|a)\s)?(?:current\s)?(?:operation|command|task|statement|batch|transaction)s?\s"
     r"(?:(?:was|has been|have been|were|is|got)\s)?cancell?ed"
     # a reason of its own makes it a cause: not enough memory, a user, a time-out
@@ -42,16 +43,16 @@ _CANCELLED = re.compile(
     r"(?:\s(?:because|due to|since|after|as a result)\s[^.\n]{0,200})?[.!]{0,3}" + _CLOSING,
     re.IGNORECASE,
 )
-_SIBLING = re.compile(
+_SIBLING = Pattern(
     _BEGIN
     + r"[^.\n]{0,160}\banother (?:operation|command|statement) in the (?:transaction|batch) failed[.!]{0,3}"
     + _CLOSING,
     re.IGNORECASE,
 )
-_RETRY_LIMIT = re.compile(
+_RETRY_LIMIT = Pattern(
     _BEGIN + r"(?:the )?retry attempts? for [^.\n]{0,120}\bexceed[^.\n]{0,120}[.!]{0,3}", re.IGNORECASE
 )
-_IDS = re.compile(
+_IDS = Pattern(
     r"(?:\bTechnical details:\s{0,3})?"
     r"\b(?:Root\s?Activity|Activity|Client\s?Request|Request|Correlation|Session)\s?Id:?\s{0,3}"
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[.,;]?"
@@ -59,14 +60,14 @@ _IDS = re.compile(
     r"(?:\s?[AP]M)?\.?)?",
     re.IGNORECASE,
 )
-_RAISED = re.compile(r"(?:The )?exception was raised by the \w{1,40} interface\.?", re.IGNORECASE)
-_LINK = re.compile(
+_RAISED = Pattern(r"(?:The )?exception was raised by the \w{1,40} interface\.?", re.IGNORECASE)
+_LINK = Pattern(
     r"(?:See|Refer to|Learn more(?: at)?:?|For more (?:information|details),?\s(?:see|visit))\s{1,3}"
     r"https?://\S{1,500}(?: to learn more| for (?:more )?(?:information|details))?\.?",
     re.IGNORECASE,
 )
-_PASSING = re.compile(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
-_POLITE = re.compile(
+_PASSING = Pattern(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
+_POLITE = Pattern(
     r"(?:the last refresh attempt failed because of an internal service error"
     r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
     r"|(?:this|it|that) (?:is|may be|might be|could be)(?: usually| likely| probably| often)? an? "
@@ -204,7 +205,7 @@ def _letters(text: str) -> bool:
 
 # ---- the object that an error closes with ---------------------------------------------------------------------------
 
-_LABEL = re.compile(
+_LABEL = Pattern(
     # not right behind a quote: `"Table: x"` is a value of Power Query
     r"(?:^\s{0,5}|(?<=\n)\s{0,5}|(?<=[.!?;:}\])>\"'])\s{1,3}|(?<=\}))(Table|Partition):\s{0,3}",
     re.IGNORECASE,
@@ -266,12 +267,12 @@ def _name(text: str) -> str | None:
     return name if name and len(name) <= MAX_NAME and "\n" not in name else None
 
 
-_MENTIONS = re.compile(
+_MENTIONS = Pattern(
     r"\b(?:in|of|on|for|from|to|the|model)\s{1,2}(?:the\s)?(table|partition)\s{1,2}"
     r"(?:'(?:<oii>)?([^\r\n]{1,200}?)(?:</oii>)?'(?=[\s.,;:)\]]|$)|\"([^\"\r\n]{1,200})\"|<oii>([^<\r\n]{1,200})</oii>)",
     re.IGNORECASE,
 )
-_MENTIONED = re.compile(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
+_MENTIONED = Pattern(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORECASE)
 
 
 def mentioned(text: str) -> tuple[str | None, str | None]:
