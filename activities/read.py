@@ -56,7 +56,7 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
         changed_since = bool(adoption.new_rows(history.rows, asked.look))
     return orders.HistoryRead(
         look=look,
-        running=adoption.shown(running) if running else None,
+        running=adoption.external_refresh(running) if running else None,
         adoptable=found.request_id if found else None,
         durations=estimate.of_blocker(history.rows, running) if running else (),
         changed=changed_since,

@@ -1,11 +1,11 @@
-"""The app's own clock: the one place that asks what time it is, so that a simulation can hand in another one.
+"""The app's own clock, which a simulation can replace.
 
-Orchestrators never ask it; their time comes from their history.
+All code except orchestrators reads the time here. Orchestrators take their time from their history instead.
 """
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

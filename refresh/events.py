@@ -1,4 +1,4 @@
-"""Events: what the log says of each transition, one line of JSON, so that a query can tell why a model did not refresh.
+"""Events: one line of JSON in the log for each transition, so that a query can explain why a model did not refresh.
 
 The keys are the same everywhere: `event`, `requestId`, `runId`, `incarnation`, `datasetId`, `modelName`, `workspaceId`,
 `refreshId`, `caller`, `powerBiRequestId`. docs/operations.md lists the events.
@@ -12,16 +12,16 @@ import msgspec
 
 
 class Event:
-    """One log line. Facts that are not known (None, empty) are left out; tokens and URIs are never among them."""
+    """One log line. Unknown facts (None, empty) are left out. Never pass tokens or URIs."""
 
     def __init__(self, name: str, level: int = logging.INFO, /, **facts: Any) -> None:
         self.name, self.level = name, level
         self.facts = {key: value for key, value in facts.items() if value not in (None, "", [], {}, ())}
 
     def about(self, **facts: Any) -> "Event":
-        """The event with further facts, for example the ids that only its sender knows."""
+        """The event with more facts, for example ids that only its sender knows."""
         return Event(self.name, self.level, **{**facts, **self.facts})
 
     def line(self) -> str:
-        """The event as a line of JSON in ASCII: no character of a foreign text breaks a line or turns its direction."""
+        """The event as one line of ASCII JSON: text from outside cannot break the line or change its direction."""
         return json.dumps(msgspec.to_builtins({"event": self.name, **self.facts}, enc_hook=str))

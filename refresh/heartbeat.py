@@ -1,4 +1,4 @@
-"""The last run of each timer, so that a frozen one is noticed. Stored by the entity `timer_heartbeat`, one for each."""
+"""The last run of each timer, so that a timer that stopped is noticed. One entity `timer_heartbeat` stores each."""
 
 from datetime import datetime, timedelta
 
@@ -14,19 +14,19 @@ INTERVALS = {
 MISSED = 3
 """Runs that a timer may miss before it counts as late."""
 LONGEST_DELAY = timedelta(hours=1)
-"""Of a beat on its way to where it is stored."""
+"""The longest time that a beat takes to reach the entity."""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """The operation `beat`, and what is stored: when the timer ran last (ISO 8601 UTC)."""
+    """The operation `beat`, and the stored value: when the timer last ran (ISO 8601 UTC)."""
 
     at: str = ""
 
 
 def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
-    """What is stored after a beat: the later one, so that a beat which arrives late or twice changes nothing.
+    """The stored value after a beat: the later one, so that a late or repeated beat changes nothing.
 
-    A stored time far ahead of the beat is from a clock that was wrong, and would hide all later runs; the beat counts.
+    A stored time far ahead of the beat comes from a wrong clock and would hide all later runs, so the beat replaces it.
     """
     stored_at, beat_at = parse_time(stored.at), parse_time(beat.at)
     if beat_at is None:
@@ -36,6 +36,6 @@ def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
 
 
 def late(name: str, stored: Heartbeat, now: datetime) -> bool:
-    """Whether a timer has missed runs. One that never ran is not late: the app may have been deployed just now."""
+    """Whether a timer missed runs. A timer that never ran is not late: the app may have been deployed just now."""
     ran = parse_time(stored.at)
     return ran is not None and now - ran > INTERVALS[name] * MISSED

@@ -1,11 +1,11 @@
-"""What all messages and stored values have in common.
+"""The base classes of all messages and stored values.
 
 A message is a frozen class. It becomes plain JSON at the edges (`durable.codec`). Decoding is tolerant, so that code of
-two versions can share a task hub: unknown keys are left out, missing ones have their defaults. So a field that is added
-later needs a default. The members of a union are told apart by a tag.
+two versions can share a task hub: unknown keys are ignored, and missing ones get their defaults. So a field that is
+added later needs a default. A tag distinguishes the members of a union.
 
-msgspec was chosen over hand-written codecs and over pydantic: it checks types in C while it decodes, supports tagged
-unions, has no dependencies, and costs a cold start little (docs/architecture.md has the figures).
+Why msgspec and not hand-written codecs or pydantic: it checks types in C while it decodes, supports tagged unions, has
+no dependencies, and adds little to a cold start (docs/architecture.md has the figures).
 """
 
 from typing import TypeVar
@@ -16,11 +16,11 @@ M = TypeVar("M", bound=msgspec.Struct)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A value that travels between functions or is stored. Keys whose value is the default are not written."""
+    """A value that is sent between functions or stored. Keys with the default value are not written."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """A value that callers see, too: its keys are written as in the HTTP API."""
+    """A value that callers also see: its keys are spelled as in the HTTP API."""
 
 
 replace = msgspec.structs.replace

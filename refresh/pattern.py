@@ -1,6 +1,7 @@
-"""Regular expressions that are compiled when they are first used.
+"""Regular expressions that are compiled on first use.
 
-The many that read failures take a tenth of the import time of this app, and most processes read no failure for hours.
+The many patterns that read failures would take a tenth of the import time of the app, and most processes read no
+failure for hours.
 """
 
 import re
@@ -9,7 +10,7 @@ from functools import cached_property
 
 
 class Pattern:
-    """As `re.Pattern`, in what this app uses of it."""
+    """The part of `re.Pattern` that this app uses."""
 
     def __init__(self, pattern: str, flags: int = 0) -> None:
         self.pattern = pattern
@@ -17,15 +18,15 @@ class Pattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        """The pattern itself."""
+        """The compiled pattern."""
         return re.compile(self.pattern, self.flags)
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """The first match from `start` on."""
+        """The first match at or after `start`."""
         return self.compiled.search(text, start)
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """The match that begins at `start`."""
+        """The match at `start`."""
         return self.compiled.match(text, start)
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
@@ -33,7 +34,7 @@ class Pattern:
         return self.compiled.fullmatch(text)
 
     def finditer(self, text: str, start: int = 0) -> Iterator[re.Match[str]]:
-        """All matches from `start` on, from the left."""
+        """All matches at or after `start`, from left to right."""
         return self.compiled.finditer(text, start)
 
     def sub(self, instead: str | Callable[[re.Match[str]], str], text: str) -> str:

@@ -1,6 +1,6 @@
-"""What an operator can set: one frozen object, read from the app settings once and checked as a whole.
+"""The app settings: one frozen object, read once and checked as a whole.
 
-A bad value stops the start with the name of the setting: an app that starts is an app whose settings make sense.
+An invalid value stops the start with the name of the setting, so an app that starts has usable settings.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ from refresh.polling.limits import Limits
 LEAST_PAUSE_SECONDS = 2
 MAX_RETENTION_DAYS = 3650
 MAX_RECHECK_SECONDS = 1200
-"""A request must look at its queue while the queue still remembers what has ended, which is half an hour."""
+"""A request must ask its queue again before the queue forgets ended runs, after half an hour."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
     "datafactory.azure.com",
@@ -27,15 +27,15 @@ CALLBACK_HOSTS = (
     "dev.azuresynapse.net",
     "logic.azure.com",
 )
-"""Where Data Factory, Synapse and Logic Apps (Consumption) live in the public cloud."""
+"""The hosts of Data Factory, Synapse and Logic Apps (Consumption) in the public cloud."""
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
-"""A name with a dot, in lower case. Its last label begins with a letter, so no notation of an address is one."""
+"""A name with a dot, in lower case. Its last label begins with a letter, so it cannot be an address."""
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used. `name` is the app setting's name; the message says what is expected."""
+    """A setting that cannot be used. `name` is the name of the app setting; the message says what is expected."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"App setting {name}: {problem}")
@@ -60,22 +60,22 @@ class Settings:
     retention_days: float = 30
     expose_management_uris: bool = False
     exact_timers: bool = False
-    """The engine's timers are exact, as the devhost's may be: pauses need not be whole seconds."""
+    """The engine's timers are exact, as those of the devhost can be: pauses need not be whole seconds."""
     auth_mode: str = "key"
     allowed_callers: frozenset[UUID] = frozenset()
     public_base_url: str | None = None
     website_hostname: str | None = None
     app_identity: bool = False
-    """True where the app runs as a managed identity or service principal, for whom Power BI sends no mails."""
+    """True if the app runs as a managed identity or service principal; Power BI sends no mail for those."""
 
     @property
     def local(self) -> bool:
-        """True for a set-up of development, with a Power BI service on this very machine."""
+        """True for a development set-up, with a Power BI service on this machine."""
         return self.power_bi_api_url is not None and is_loopback(self.power_bi_api_url)
 
     @property
     def limits(self) -> Limits:
-        """The waits of a run. The engine cuts timers to whole seconds, and one of a second fires at once."""
+        """The waits of a run. The engine cuts timers to whole seconds, and a timer of one second fires at once."""
         least, most = self.poll_min_seconds, self.poll_max_seconds
         if not self.exact_timers:
             least = max(math.ceil(least), LEAST_PAUSE_SECONDS)
@@ -85,7 +85,7 @@ class Settings:
         )
 
     def allows_workspace(self, workspace_id: UUID) -> bool:
-        """True if refreshes in this workspace may be asked for: all of them unless ALLOWED_WORKSPACES names some."""
+        """True if refreshes in this workspace are allowed: all are, unless ALLOWED_WORKSPACES names some."""
         return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
 
     def allows_caller(self, principal_id: str) -> bool:
@@ -94,7 +94,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings in `environ`, app settings being environment variables on Azure Functions.
+        """The settings in `environ`: on Azure Functions, app settings are environment variables.
 
         Raises SettingsError with the name of the first setting that cannot be used. An empty value counts as not set.
         """
@@ -131,16 +131,18 @@ class Settings:
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
             raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
         if settings.auth_mode == "entra":
-            # only the platform's sign-in removes headers that anybody can send
+            # only the platform's sign-in removes headers that any client can send
             if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
                 raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
             if not settings.allowed_callers:
-                raise SettingsError("ALLOWED_CALLERS", "is needed with AUTH_MODE entra: nobody could call")
+                raise SettingsError(
+                    "ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call"
+                )
         elif settings.allowed_callers:
-            raise SettingsError("ALLOWED_CALLERS", "would mean nothing with AUTH_MODE key: whoever has a key may call")
+            raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(
-                "CALLBACK_ALLOWED_HOSTS", "may name this machine only where POWER_BI_API_URL is on it, too"
+                "CALLBACK_ALLOWED_HOSTS", "may name this machine only if POWER_BI_API_URL is on this machine, too"
             )
         return settings
 
@@ -152,7 +154,7 @@ def current_settings() -> Settings:
 
 
 def is_loopback(url: str) -> bool:
-    """True for a URL on this very machine, the only place where plain http and made-up tokens are in order."""
+    """True for a URL on this machine, the only place where plain http and made-up tokens are allowed."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
@@ -188,9 +190,9 @@ def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
             try:
                 guids.add(UUID(part))
             except ValueError:
-                raise SettingsError(name, f"must be GUIDs separated by commas, {part!r} is none") from None
+                raise SettingsError(name, f"must be GUIDs separated by commas; {part!r} is not a GUID") from None
     if name in values and not guids:
-        raise SettingsError(name, "is set, but names nothing; leave it empty, or name GUIDs separated by commas")
+        raise SettingsError(name, "is set, but contains no GUID; leave it empty, or list GUIDs separated by commas")
     return frozenset(guids)
 
 
@@ -198,11 +200,11 @@ def _hosts(values: Mapping[str, str], name: str, default: tuple[str, ...]) -> tu
     hosts = []
     for part in re.split(r"[,;\s]+", values.get(name, "").lower()):
         if part and part not in LOCAL_HOSTS and not HOST_NAME.fullmatch(part):
-            raise SettingsError(name, f"must be names of hosts separated by commas, {part!r} is none")
+            raise SettingsError(name, f"must be host names separated by commas; {part!r} is not a host name")
         if part:
             hosts.append(part)
     if name in values and not hosts:
-        raise SettingsError(name, "is set, but names nothing; leave it empty, or name hosts separated by commas")
+        raise SettingsError(name, "is set, but contains no host; leave it empty, or list hosts separated by commas")
     return tuple(hosts) or default
 
 
@@ -218,5 +220,5 @@ def _service_url(values: Mapping[str, str], name: str) -> str | None:
     if not host or parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", text):
         raise SettingsError(name, "must be an absolute URL without user, query and fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(text)):
-        raise SettingsError(name, "must use https (http is allowed for this machine only)")
+        raise SettingsError(name, "must use https (http is only allowed for this machine)")
     return text.rstrip("/")

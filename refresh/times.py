@@ -1,6 +1,6 @@
-"""Times: the app's clock, and how times are written and read.
+"""Times: how they are written and read.
 
-Stored times are texts of one length (`2026-03-31T06:00:00.000Z`), so that they compare as texts.
+Stored times have one fixed length (`2026-03-31T06:00:00.000Z`), so that they can be compared as texts.
 """
 
 import re
@@ -12,9 +12,9 @@ _TIME = re.compile(
 
 
 def parse_time(value: object) -> datetime | None:
-    """A time in UTC, which a time without offset is taken to be; digits beyond microseconds are dropped.
+    """A time in UTC; a time without offset counts as UTC. Digits beyond microseconds are dropped.
 
-    None for what is no time, and for the year 1, which is how .NET writes "never".
+    None if the text is not a time, and for the year 1, which .NET writes for "never".
     """
     match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
@@ -30,7 +30,7 @@ def parse_time(value: object) -> datetime | None:
 
 
 def iso(time: datetime | None) -> str | None:
-    """An aware time as `instant` writes it; None for None."""
+    """An aware time in the form of `instant`; None for None."""
     return instant(time) if time else None
 
 

@@ -1,7 +1,7 @@
-"""Advice that fits one sentence of Power BI better than the advice of its code.
+"""Advice for particular messages of Power BI, where it helps more than the advice of the error code.
 
-Refresh policies: "Enhanced refresh with the Power BI REST API" and "Advanced incremental refresh"; public reports of
-the partition that fails because the policy is applied by default.
+Sources for refresh policies: "Enhanced refresh with the Power BI REST API", "Advanced incremental refresh", and public
+reports of partitions that fail because the policy is applied by default.
 """
 
 from refresh.pattern import Pattern
@@ -25,7 +25,7 @@ _CODES = ("DefinitionInvalid", "InvalidRefreshRequest", "RefreshFailed", "Creden
 
 
 def advice_for(code: str, sentence: str | None) -> str | None:
-    """The advice for a sentence under a code of the catalogue; None where the code's own fits."""
+    """The advice for a message with this catalogue code; None if the advice of the code itself fits."""
     if code not in _CODES or not sentence:
         return None
     return next((advice for pattern, advice in _ADVICE if pattern.search(sentence)), None)

@@ -1,7 +1,7 @@
-"""The catalogue of our error codes, and the error object that callers get.
+"""The catalogue of error codes, and the error object that callers get.
 
-One entry serves all who report an error: the outcome of a refresh, the refusals of the Power BI client, a request's own
-end, and the table in docs/errors.md, which a test holds against this module. To add a code, add an `ErrorCode` to
+All parts that report an error use one entry: the outcome of a refresh, the refusals of the Power BI client, the end of
+a request, and the table in docs/errors.md, which a test holds against this module. To add a code, add an `ErrorCode` to
 `request_codes` or `refresh_codes`, its row to docs/errors.md, and an example to tests/unit/refresh/failure/examples.py.
 """
 
@@ -24,12 +24,12 @@ MAX_CODE = 80
 
 
 class Failure(Shown, frozen=True, kw_only=True):
-    """The error object that callers get. Keys that would say nothing are not written.
+    """The error object that callers get. Empty keys are not written.
 
-    `code` is always one of the catalogue, to branch on; `service_code` is Power BI's own, if it gave one. `message`
-    is one line of at most 500 characters that stands alone, see `refresh.failure.message`. `action` holds the advice
-    in full, since the message gives it up when the service has much to say. `retryable` is always written: a factory,
-    unlike a default, keeps msgspec from leaving out a false.
+    `code` is always a code of the catalogue, to branch on; `service_code` is Power BI's own code, if it gave one.
+    `message` is one line of at most 500 characters that makes sense by itself, see `refresh.failure.message`. `action`
+    holds the advice in full, because a long message from Power BI leaves no room for it in `message`. `retryable` is
+    always written: it has a factory because msgspec would leave out a default of false.
     """
 
     code: str
@@ -56,10 +56,10 @@ def failure(
     names: ModelNames | None = None,
     action: str | None = None,
 ) -> Failure:
-    """The error object for a code of the catalogue. `detail` is the service's own sentence of the cause, or ours.
+    """The error object for a code of the catalogue. `detail` describes the cause: Power BI's own message, or ours.
 
-    `action` is advice that fits the sentence better than that of the code, see `refresh.failure.advice`.
-    A code that the catalogue does not have was written by a newer version: it is kept, with InternalError's advice.
+    `action` replaces the advice of the code, see `refresh.failure.advice`.
+    A code that is not in the catalogue was written by a newer version: it is kept, with the advice of InternalError.
     """
     entry = CATALOGUE.get(code) or CATALOGUE["InternalError"]
     advice = action or advice_for(code, detail) or entry.action

@@ -1,4 +1,4 @@
-"""Why a refresh failed, recognised in Power BI's own codes and words: what decides whether another try helps."""
+"""Finds the cause of a failed refresh in Power BI's codes and messages. The cause decides whether a retry can help."""
 
 from functools import lru_cache
 
@@ -14,33 +14,33 @@ _PASSING = signs.compiled(signs.PASSING)
 
 
 def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | None:
-    """The catalogue's entry for an error that Power BI reports inside a refresh; None if it could be anything.
+    """The catalogue entry for an error that Power BI reports inside a refresh; None if the cause is unclear.
 
-    Words of a lasting cause go before the code, the code before words of a passing one: so an error that speaks of
-    credentials and of a time-out is about credentials. What the service advises counts only where nothing else does,
-    since it mentions causes that may not be this one. A code's family counts last. `more`: further words, not shown.
+    Order: words for a lasting cause, the code, words for a passing cause. So an error that names both credentials and
+    a time-out counts as a credentials error. Advice in the message counts only if nothing else matches, because it
+    mentions causes that may not apply. The family of the code comes last. `more`: further words that are not shown.
     """
     found = _recognised(code, texts.bounded(text or "", texts.MAX_SENTENCES), more[:500])
     return CATALOGUE[found] if found else None
 
 
 def is_vague(entry: ErrorCode | None) -> bool:
-    """Whether a cause says no more than where the failure was."""
+    """Whether a cause only tells where the failure happened."""
     return entry is not None and entry.code == "GatewayFailed"
 
 
-@lru_cache(maxsize=512)  # a history has the same errors at each look, and thousands of partitions fail alike
+@lru_cache(maxsize=512)  # every look at a history meets the same errors, and thousands of partitions fail alike
 def _recognised(code: str | None, text: str, more: str) -> str | None:
     body = texts.without_noise(texts.without_passing(texts.closing(text).text))
     facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))
-    spoken, advised = words_of(f"{facts} {more}".strip()), words_of(body)
+    facts_words, all_words = words_of(f"{facts} {more}".strip()), words_of(body)
     meaning = meaning_of(code)
     by_code = meaning.code if meaning and meaning.how == "code" else None
-    found = _first(_LASTING, spoken) or by_code or _first(_PASSING, spoken)
+    found = _first(_LASTING, facts_words) or by_code or _first(_PASSING, facts_words)
     if found is None and texts.is_passing(text):
         found = "SourceUnavailable"
-    if found is None and advised != spoken:
-        found = _first(_LASTING, advised) or _first(_PASSING, advised)
+    if found is None and all_words != facts_words:
+        found = _first(_LASTING, all_words) or _first(_PASSING, all_words)
     return found or (meaning.code if meaning else None)
 
 

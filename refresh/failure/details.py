@@ -1,7 +1,7 @@
-"""What Power BI adds to an error as pairs of name and value: `details[]` and `parameters` of `pbi.error`, of OData.
+"""The pairs of name and value that Power BI adds to an error: `details[]`, and `parameters` of `pbi.error` and OData.
 
-A sentence is a text, a server or a database is shown with its label, and what says nothing to a person is left out:
-cluster, activity, request, time, numbers of errors.
+Text becomes a sentence, a server or database gets a label, and values that mean nothing to a person are left out:
+cluster, activity, request, time, error numbers.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from refresh.pattern import Pattern
 from refresh.text import clean
 
 MOST = 40
-"""Pairs of one error that are read."""
+"""Pairs that are read of one error."""
 
 _UNDERLYING = "underlyingerrormessage"
 _LEFT_OUT = Pattern(
@@ -20,7 +20,7 @@ _LEFT_OUT = Pattern(
     r"errorcode|nativeerror|exceptiontype|^class$|^state$|^procedure$|^linenumber$|^number$|severity"
 )
 _WORTH_KNOWING = Pattern(r"errorcode|nativeerror|hresult|number")
-"""Of what is left out: what tells causes apart."""
+"""Values that are not shown but help to tell causes apart."""
 _NOTHING = Pattern(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d{1,12}|\d{4}-\d\d-\d\d[T ][\d:.]+Z?")
 _TEXT_NAMES = Pattern(r"message|detailslabel|description|exception(?!type)|errortext|reasontext|hint")
 _PREFIX = Pattern(r"(?i)^(?:DM_ErrorDetailNameCode_|.*\.(?=[^.]+$))")
@@ -29,7 +29,7 @@ _CAMEL = Pattern(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+")
 
 @dataclass
 class Details:
-    """What the pairs said. `texts` are sentences; `labelled` such as `Server: sql.example.com`."""
+    """The content of the pairs. `texts` are sentences; `labelled` values look like `Server: sql.example.com`."""
 
     underlying: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -40,17 +40,17 @@ class Details:
 
     @property
     def sentence(self) -> str | None:
-        """The sentence of the cause: the underlying one if there is one."""
+        """The sentence that names the cause: the underlying error if there is one."""
         return " ".join(dict.fromkeys(self.underlying or self.texts)) or None
 
     @property
     def labels(self) -> str | None:
-        """The labelled values in one line."""
+        """The labelled values on one line."""
         return ", ".join(dict.fromkeys(self.labelled)) or None
 
 
 def details(*groups: object) -> Details:
-    """What `details[]` and `parameters`, as a list of pairs or as an object, say."""
+    """Reads `details[]` and `parameters`, given as a list of pairs or as an object."""
     found = Details()
     for group in groups:
         for name, value in list(_pairs(group))[:MOST]:
@@ -99,6 +99,6 @@ def _add(found: Details, name: str, value: str) -> None:
 
 
 def _is_sentence(value: str) -> bool:
-    """Whether a value is a sentence and not a name, or an error in JSON."""
+    """Whether a value is a sentence or an error in JSON, not a name."""
     text = value.strip()
     return text[:1] in "{[" or len(text.split()) >= 5 or (len(text.split()) >= 3 and text.endswith((".", "!")))

@@ -1,4 +1,4 @@
-"""A text of the service as a person should read it, and as much of it as there is room for."""
+"""Messages of the service, made readable and shortened to the room there is."""
 
 import re
 
@@ -6,21 +6,21 @@ from refresh.failure.sentences import is_advice, sentences
 from refresh.failure.texts import MAX_SENTENCES, bounded, unmarked, without_noise, without_passing
 
 
-def shown(text: str) -> str:
-    """A text as a person should read it: without marks, ids, links, and what is said twice."""
+def readable(text: str) -> str:
+    """A message for a person: without marks, ids, links and repetition."""
     text = without_passing(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
     text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
     text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
     kept: list[str] = []
     for part in sentences(text):
-        # Power Query repeats its sentence, once with the details and once without
+        # Power Query repeats its sentence, once with details and once without
         if len(part) < 20 or not any(part.strip(" .;") in earlier for earlier in kept[-20:]):
             kept.append(part.strip())
     return " ".join(kept).strip(" ;,")
 
 
 def shortened(text: str, room: int) -> str:
-    """A text that fits: what the service advises goes first, then its middle, so that names at its end stay."""
+    """A text cut to fit: first drops the service's advice, then the middle, so that names at the end stay."""
     if len(text) <= room:
         return text
     parts = sentences(text)

@@ -1,4 +1,4 @@
-"""One kind of failure, as callers branch on it."""
+"""One kind of failure, for callers to branch on."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ ROLE = "Contributor, Member or Admin"
 class ErrorCode:
     """One kind of failure. `meaning` continues "Semantic model X: ..."; `action` is advice for a data engineer.
 
-    `retryable` is True if the same request may well succeed later without a change by a person.
+    `retryable` is True if the same request may succeed later although nobody changes anything.
     """
 
     code: str

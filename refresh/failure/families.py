@@ -1,6 +1,6 @@
-"""What Power BI's own codes say of a cause: some by themselves, some only by their family.
+"""What Power BI's codes tell about a cause: some are precise, others only name a family of errors.
 
-Codes are compared in any case. Those of the engine are hexadecimal, seen as signed decimals too.
+Codes are compared without case. Engine codes are hexadecimal and sometimes appear as signed decimals.
 """
 
 import re
@@ -17,13 +17,13 @@ GENERIC = Pattern(
     r"DM_GWPipeline_UnknownError|DM_GWPipeline_\w*Unknown\w*|BadRequest|GeneralException|Error|Exception)",
     re.IGNORECASE,
 )
-"""Codes that only say that something went wrong: another code or a text beside them tells more."""
+"""Codes that only say that something went wrong: another code or a message beside them tells more."""
 
 CANCELLED = frozenset(("0xc11c0006", "0xc112001c"))
-"""What the engine cancelled because another operation failed. The second one is also given to causes."""
+"""Codes of operations that the engine cancelled because another one failed. Real causes sometimes have the second."""
 CANCELLED_NAME = Pattern(r"(?:\w+_)?\w*Cancell?ed(?:Error|Exception)?", re.IGNORECASE)
 ACTIVITY = frozenset(("0x414700ef", "0xc14700f0"))
-"""Lines that hold only the id of the activity."""
+"""Lines that hold only an activity id."""
 
 BY_CODE: Mapping[str, str] = {
     "OwnerLostAccess": r"DMTS_UserNotFound\w*|\w*Owner(?:LostAccess|HasNoAccess|NotFound)\w*",
@@ -48,27 +48,27 @@ BY_CODE: Mapping[str, str] = {
         r"DM_GWPipeline_\w*(?:Timeout|TimedOut)\w*|Gateway_?(?:Timeout|TimedOut)\w*"
     ),
 }
-"""Code of the catalogue and the codes of Power BI that mean it, in the order in which they are tried."""
+"""Code of the catalogue -> Power BI codes that mean it, tried in this order."""
 
 BY_FAMILY: Mapping[str, str] = {
     "GatewayFailed": r"DM_GWPipeline_(?:Gateway|Client)_\w+",
     "CredentialsRejected": r"DMTS_\w+",
 }
-"""What is left of a family: it says where the failure was, and a text beside it tells more."""
+"""Families: they tell where the failure happened; a message beside the code tells more."""
 
 _BY_CODE = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
 _BY_FAMILY = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}
 
 
 class CodeMeaning(NamedTuple):
-    """The catalogue's code for a code of Power BI. `how` tells whether the code itself says so, or its family."""
+    """The catalogue code for a Power BI code. `how`: the code itself is known, or only its family."""
 
     code: str
     how: Literal["code", "family"]
 
 
 def normal(code: str | None) -> str:
-    """A code in lower case, one of the engine as eight hexadecimal digits."""
+    """A code in lower case; an engine code as eight hexadecimal digits."""
     text = (code or "").strip().lower()
     if _DECIMAL.fullmatch(text):
         text = f"0x{int(text) & 0xFFFFFFFF:08x}"
@@ -76,23 +76,23 @@ def normal(code: str | None) -> str:
 
 
 def is_generic(code: str | None) -> bool:
-    """Whether a code says no more than that something failed."""
+    """Whether a code only says that something failed."""
     return not code or GENERIC.fullmatch(code.strip()) is not None
 
 
 def is_cancelled(code: str | None) -> bool:
-    """Whether a code is given to what was cancelled because something else failed."""
+    """Whether a code marks an operation that was cancelled because another one failed."""
     text = normal(code)
     return text in CANCELLED or (not _HEX.fullmatch(text) and CANCELLED_NAME.fullmatch(text) is not None)
 
 
 def is_activity(code: str | None) -> bool:
-    """Whether a code is of a line that holds only ids."""
+    """Whether a code marks a line that holds only ids."""
     return normal(code) in ACTIVITY
 
 
 def meaning_of(code: str | None) -> CodeMeaning | None:
-    """What a code says of the cause; None if it could be anything."""
+    """What a code tells about the cause; None if it could be anything."""
     text = normal(code)[:200]
     if not text or is_generic(text):
         return None

@@ -1,14 +1,14 @@
-"""One error among those that Power BI names for a failure, as it was found."""
+"""One of the errors that Power BI names for a failure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`code` and `text` are Power BI's own; `table` and `partition` are named by the error itself.
+    """`code` and `text` come from Power BI; `table` and `partition` are set if the error itself names them.
 
-    `signs` is what recognises the cause beside code and text: values that say nothing to a person, such as the number
-    of a SQL error. `warning`: Power BI does not call it an error.
+    `signs` are further values that identify the cause but mean nothing to a person, such as the number of a SQL error.
+    `warning`: Power BI does not call it an error.
     """
 
     code: str | None = None

@@ -1,4 +1,4 @@
-"""JSON that stands inside a text: all of it, behind a preface, before the engine's closing, several in a row."""
+"""Finds JSON inside a text: the whole text, after a preface, before the engine's closing, or several in a row."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from refresh.pattern import Pattern
 
 MAX_TRIES = 50
-"""Places of one text that are tried: a text of Power Query has braces of its own."""
+"""How many places of one text are tried: Power Query messages contain braces of their own."""
 
 _START = Pattern(r'\{\s{0,20}"|\[\s{0,20}\{\s{0,20}"')
 _ESCAPED_START = Pattern(r'\{\s{0,20}\\{1,3}"')
@@ -25,19 +25,19 @@ Json = dict[str, Any]
 
 
 class Opened(NamedTuple):
-    """A text without the JSON that tells of errors, and that JSON in its order."""
+    """A text without the JSON that describes errors, and the values of that JSON in order."""
 
     text: str
     values: list[Any]
 
 
 def folded(key: str) -> str:
-    """A key as it is compared: Power BI writes `errorCode`, `ErrorCode`, `pbi.error`, `error_description`."""
+    """A key in comparable form: Power BI writes `errorCode`, `ErrorCode`, `pbi.error`, `error_description`."""
     return re.sub(r"[^a-z0-9]", "", key.lower()[:80])
 
 
 def decoded(text: str) -> Any:
-    """The JSON that a whole text is; None if it is none."""
+    """The value of a text that is JSON as a whole; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -45,11 +45,11 @@ def decoded(text: str) -> Any:
 
 
 def opened(text: str) -> Opened:
-    """The JSON in a text that tells of errors, and the text around it. JSON of ids only is left out of both."""
+    """The JSON values in a text that describe errors, and the text around them. JSON with only ids is dropped."""
     if "{" not in text:
         return Opened(text, [])
     if not _START.search(text) and _ESCAPED_START.search(text):
-        # encoded once more than the text around it
+        # the JSON was encoded once more than the text around it
         text = text.replace('\\\\\\"', '\\"').replace('\\"', '"')
     values: list[Any] = []
     kept: list[str] = []
@@ -62,7 +62,7 @@ def opened(text: str) -> Opened:
             kept.append(text[place : match.end()])
             place = match.end()
             continue
-        if _tells(value):
+        if _is_error(value):
             values.append(value)
         elif not _only_ids(value):
             kept.append(text[place:end])
@@ -70,16 +70,16 @@ def opened(text: str) -> Opened:
             continue
         before = text[place : match.start()]
         if before[-1:] in ("'", '"') and text[end : end + 1] == before[-1]:
-            # a JSON text in quotes
+            # JSON in quotes
             before, end = before[:-1], end + 1
-        # a closing after the value begins a line
+        # the engine's closing has to start on a line of its own
         kept += [before, "\n"]
         place = end
     kept.append(text[place:])
     return Opened("".join(kept), values)
 
 
-def _tells(value: Any) -> bool:
+def _is_error(value: Any) -> bool:
     entries = value if isinstance(value, list) else [value]
     return any(isinstance(entry, dict) and any(folded(key) in _ERROR_KEYS for key in entry) for entry in entries[:20])
 

@@ -1,11 +1,11 @@
-"""The words of an error without the names in it: a column PasswordHash or a table App Credentials says nothing."""
+"""The words of an error without the names in it: a column PasswordHash or a table App Credentials is not a cause."""
 
 import re
 
 from refresh.pattern import Pattern
 
 MOST = 3000
-"""Characters of one error in which its cause is looked for."""
+"""Characters of one error that are searched for its cause."""
 
 _MARKED = Pattern(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
 # an apostrophe within a word neither opens nor closes a name
@@ -18,13 +18,13 @@ INSTEAD = " ~ "
 
 
 def words_of(text: str) -> str:
-    """A text in which names are replaced; sentences and types of exceptions within quotes are kept."""
+    """A text with its names replaced. Sentences and exception types in quotes are kept."""
     text = text if len(text) <= MOST else f"{text[: MOST * 3 // 4]} {text[-MOST // 4 :]}"
     masked = _MARKED.sub(_kept, text)
     for pattern in (_SINGLE, _OTHER, _BRACKETS):
         masked = pattern.sub(_kept, masked)
     masked = _LABELLED.sub(INSTEAD, masked)
-    # a text that is all in quotes is no name
+    # a text that is entirely in quotes is not a name
     return masked if re.search(r"[^\W\d_]{2}", masked.replace(INSTEAD, "")) else text
 
 

@@ -1,8 +1,8 @@
-"""The one sentence of a failure that people read: in a pipeline's output, a mail, a log.
+"""Builds the message of a failure that people read in a pipeline's output, a mail or a log.
 
-In this order: the model (its name if it is known, else its id) and the table, what failed, the service's own sentence
-of the cause, what to do, and the ids. Where 500 characters are too few, ids give way first, then the advice, which
-has a key of its own, and only then the service's sentence.
+Order: the model (its name if known, else its id) and the table, what failed, Power BI's own message about the cause,
+the advice, and the ids. If 500 characters are too few, the ids are dropped first, then the advice (it has a key of its
+own), and Power BI's message is cut last.
 """
 
 from refresh.failure.display import shortened
@@ -10,30 +10,30 @@ from refresh.messages import Shown
 from refresh.text import clean, cut
 
 MAX_MESSAGE = 500
-"""Callers show and store no more of an error than this many characters, so what matters has to fit."""
+"""Callers show and store no more of an error than this, so the important parts have to fit."""
 ENOUGH = 260
-"""Characters of the service's sentence for which long names give way."""
+"""Names are shortened to leave at least this many characters for Power BI's message."""
 _NAME_LIMITS = (80, 50, 24)
 
 
 class ModelNames(Shown, frozen=True, kw_only=True):
-    """The names of a model and its workspace, as far as they are known."""
+    """The names of a model and its workspace; None if not known."""
 
     model: str | None = None
     workspace: str | None = None
 
     def also(self, more: "ModelNames") -> "ModelNames":
-        """These names, and where one is missing that of `more`."""
+        """These names; a missing one is taken from `more`."""
         return ModelNames(model=self.model or more.model, workspace=self.workspace or more.workspace)
 
     @property
     def facts(self) -> dict[str, str | None]:
-        """The names by the keys that answers and events have for them."""
+        """The names under the keys that answers and events use."""
         return {"modelName": self.model, "workspaceName": self.workspace}
 
 
 class Subject(Shown, frozen=True, kw_only=True):
-    """What a message is about. All names and codes come from outside and may be of any length."""
+    """What a message is about. All names and codes come from outside and can have any length."""
 
     dataset_id: str
     names: ModelNames = ModelNames()
@@ -47,17 +47,17 @@ class Subject(Shown, frozen=True, kw_only=True):
 
 
 def compose(meaning: str, subject: Subject, sentence: str | None, advice: str) -> str:
-    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` the service's."""
-    said = clean(sentence or "").strip()
+    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` is Power BI's."""
+    detail = clean(sentence or "").strip()
     head = ""
     for limit in _NAME_LIMITS:
         head = f"{_model(subject, limit)}: {meaning}"
-        if MAX_MESSAGE - len(head) >= min(len(said), ENOUGH) + 3:
+        if MAX_MESSAGE - len(head) >= min(len(detail), ENOUGH) + 3:
             break
     room = MAX_MESSAGE - len(head) - 3
-    message = f"{head}: {_closed(shortened(said, room))}" if said and room > 20 else f"{head}."
+    message = f"{head}: {_closed(shortened(detail, room))}" if detail and room > 20 else f"{head}."
     if len(message) + 1 + len(advice) > MAX_MESSAGE:
-        # where the advice gives way, ids have done so before
+        # no room for the advice, so none for the ids either
         return message
     message += f" {advice}"
     return message + _ids(subject, MAX_MESSAGE - len(message))
@@ -80,7 +80,7 @@ def _closed(text: str) -> str:
 
 
 def _ids(subject: Subject, room: int) -> str:
-    """What an operator looks up, as much of it as fits: codes first, then ids."""
+    """Codes and ids for an operator, as many as fit: codes first, then ids."""
     known = (
         subject.http_status and f"HTTP {subject.http_status}",
         subject.service_code and f"code {cut(subject.service_code, 80)}",
@@ -89,9 +89,9 @@ def _ids(subject: Subject, room: int) -> str:
         subject.power_bi_request_id and f"RequestId {cut(subject.power_bi_request_id, 64)}",
         subject.run_id and f"run {cut(subject.run_id, 120)}",
     )
-    shown = ""
+    joined = ""
     for part in known:
-        longer = f"{shown}, {part}" if shown else f"{part}"
+        longer = f"{joined}, {part}" if joined else f"{part}"
         if part and len(longer) + 3 <= room:
-            shown = longer
-    return f" ({shown})" if shown else ""
+            joined = longer
+    return f" ({joined})" if joined else ""

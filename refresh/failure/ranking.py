@@ -1,7 +1,7 @@
-"""Which of several errors is the cause.
+"""Decides which of several errors is the cause.
 
-Consequences are no causes, wherever they stand: what was cancelled because something else failed, lines that hold only
-ids, the retry limit. The structure outranks the text: `objects[]` says which tables failed and which were cancelled.
+Consequences are never the cause, wherever they appear: operations cancelled because another one failed, lines with
+only ids, the retry limit. Structure counts more than text: `objects[]` tells which tables failed or were cancelled.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,8 @@ from refresh.failure.families import is_activity, is_cancelled, is_generic
 from refresh.failure.finding import Finding
 
 CAUSE, SUSPECT, PASSING, CONSEQUENCE, NOTE = range(5)
-"""Levels: an error; one under a code of cancelled operations; the service's excuse; what was cancelled; no error."""
+"""Levels: an error; an error with a code of cancelled operations; an apology of the service; a cancelled operation;
+not an error."""
 
 Json = dict[str, Any]
 Object = tuple[str, str | None]
@@ -23,17 +24,17 @@ Object = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Objects:
-    """What `objects[]` of an enhanced refresh says: tables with their partitions, in its order."""
+    """The content of `objects[]` of an enhanced refresh: tables with their partitions, in its order."""
 
     failed: tuple[Object, ...] = ()
     cancelled: frozenset[str] = field(default_factory=frozenset)
 
     tables: frozenset[str] = field(default_factory=frozenset)
-    """The tables that failed, as names are compared."""
+    """The failed tables, in comparable form (`folded`)."""
 
 
 def objects_of(value: object) -> Objects:
-    """The objects that failed, and the tables of which nothing failed and something was cancelled."""
+    """The objects that failed, and the tables where something was cancelled and nothing failed."""
     failed: list[Object] = []
     cancelled: set[str] = set()
     for entry in value if isinstance(value, list) else ():
@@ -50,13 +51,13 @@ def objects_of(value: object) -> Objects:
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: names of a model do not differ by case only."""
+    """A name in comparable form: names in a model never differ only by case."""
     return name.strip().casefold()
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """An error with what decides whether it is the cause. `cause` is not looked for in what is none."""
+    """An error with the facts that decide whether it is the cause. `cause` is only looked up for possible causes."""
 
     finding: Finding
     level: int
@@ -64,7 +65,7 @@ class Weighed:
 
 
 def ranked(findings: Iterable[Finding], objects: Objects) -> list[Weighed]:
-    """The errors, each once, the cause first; equals stay in their order."""
+    """The errors without duplicates, the cause first; equal ones keep their order."""
     weighed = [_weighed(finding, objects) for finding in dict.fromkeys(findings)]
     return sorted(weighed, key=lambda one: _rank(one, objects))
 
@@ -73,13 +74,13 @@ def _weighed(finding: Finding, objects: Objects) -> Weighed:
     level = _level(finding, objects)
     cause = cause_of(finding.code, finding.text, finding.signs) if level < CONSEQUENCE else None
     if level == SUSPECT and cause:
-        # the engine gives the code to causes, too
+        # the engine uses this code for causes, too
         level = CAUSE
     return Weighed(finding, level, cause)
 
 
 def _level(finding: Finding, objects: Objects) -> int:
-    """How much an error can be the cause."""
+    """How likely an error is the cause, see the levels above."""
     text = finding.text or ""
     if finding.warning or is_activity(finding.code) or (text and texts.is_noise(text)):
         return NOTE
@@ -100,7 +101,7 @@ def _rank(weighed: Weighed, objects: Objects) -> tuple[int, int, int, int]:
 
 
 def _weight(weighed: Weighed) -> int:
-    """A cause that no repetition mends wins over a passing one, a known cause over a code, a code over a text."""
+    """A lasting cause wins over a passing one, a known cause over a code, a code over a text."""
     cause, finding = weighed.cause, weighed.finding
     if cause and not is_vague(cause):
         return 1 if cause.retryable else 0

@@ -1,10 +1,9 @@
-"""The codes of refreshes: how they end badly, and the causes that can be told apart, as `refresh.failure.causes`
-does."""
+"""The codes of refreshes: bad ends, and the causes that `refresh.failure.causes` can tell apart."""
 
 from refresh.failure.error_code import ErrorCode
 
 REFRESH_CODES = (
-    # How a refresh ends badly.
+    # Bad ends of a refresh.
     ErrorCode(
         "RefreshFailed",
         "the refresh failed",
@@ -13,7 +12,7 @@ REFRESH_CODES = (
     ErrorCode(
         "RefreshCancelled",
         "the refresh was cancelled",
-        "Ask again if the refresh is still wanted.",
+        "Send a new request if the refresh is still needed.",
     ),
     ErrorCode(
         "RefreshDisabled",
@@ -22,10 +21,10 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "RefreshTimedOut",
-        "the refresh took longer than Power BI allows it",
+        "the refresh took longer than Power BI allows",
         "Raise refresh.timeout, refresh fewer objects at once, or make the refresh faster.",
     ),
-    # Causes of a failed refresh that can be told apart, as `refresh.failure.causes` does.
+    # Causes of a failed refresh, as found by `refresh.failure.causes`.
     ErrorCode(
         "CredentialsRejected",
         "a data source has no stored credentials or does not accept them",
@@ -45,7 +44,7 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "OwnerLostAccess",
-        "the owner of the model has no access to the workspace any more",
+        "the owner of the model no longer has access to the workspace",
         "Grant the owner the role Contributor or higher in the workspace, or take over the model with an account that "
         "has it.",
     ),
@@ -53,14 +52,14 @@ REFRESH_CODES = (
         "SourceTablesMissing",
         "source tables are missing or the model's owner may not read them",
         "Check that the named tables exist and that the owner of the model may read them. Right after a "
-        "load try again: "
-        "the SQL endpoint lags behind it.",
+        "load, try again: "
+        "the SQL endpoint lags behind the load.",
         retryable=True,
     ),
     ErrorCode(
         "EngineCrashed",
         "the engine that held the model ended unexpectedly",
-        "Publish the model again; if it goes on failing, open a support case.",
+        "Publish the model again; if the failure persists, open a support case.",
     ),
     ErrorCode(
         "ModelEvicted",
@@ -70,25 +69,26 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "CapacityLimitReached",
-        "the capacity has reached its limits",
+        "the capacity reached its limits",
         "Try again when fewer models are refreshed, or use a larger capacity.",
         retryable=True,
     ),
     ErrorCode(
         "SourceUnavailable",
-        "the data source, or the service itself, was not available at that time",
-        "Try again later; if it happens often, look at the availability of the data source.",
+        "the data source, or the service itself, was temporarily unavailable",
+        "Try again later; if it happens often, check the availability of the data source.",
         retryable=True,
     ),
     ErrorCode(
         "GatewayTimedOut",
         "the gateway could not be reached or did not answer in time",
-        "Try again; if it happens often, check that the gateway is online, its load, and its way to the data source.",
+        "Try again; if it happens often, check the gateway: whether it is online, its load, and its connection to the "
+        "data source.",
         retryable=True,
     ),
     ErrorCode(
         "GatewayFailed",
         "the gateway could not read from the data source",
-        "Look at the gateway connection of the model and at the data source.",
+        "Check the gateway connection of the model and the data source.",
     ),
 )

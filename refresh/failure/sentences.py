@@ -1,4 +1,4 @@
-"""The sentences of a text, and which of them give advice instead of a cause."""
+"""Splits a text into sentences, and tells advice from causes."""
 
 import re
 
@@ -18,5 +18,5 @@ def sentences(text: str) -> list[str]:
 
 
 def is_advice(sentence: str) -> bool:
-    """Whether a sentence tells what to do, and not what happened."""
+    """Whether a sentence gives advice, not a cause."""
     return _ADVICE.match(sentence.lstrip(" '\"")) is not None

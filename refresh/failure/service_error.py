@@ -1,4 +1,4 @@
-"""What Power BI says about a refresh that ended badly: the one error of all it may name that is the cause."""
+"""Finds the cause among all errors that Power BI reports for a refresh that ended badly."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from refresh.failure import structure, texts
 from refresh.failure.causes import cause_of
-from refresh.failure.display import shortened, shown
+from refresh.failure.display import readable, shortened
 from refresh.failure.families import is_generic
 from refresh.failure.finding import Finding
 from refresh.failure.ranking import CAUSE, NOTE, Objects, folded, objects_of, ranked
@@ -14,7 +14,7 @@ from refresh.messages import Message
 from refresh.text import clean, cut
 
 MAX_SHOWN = 600
-"""Characters of a text that are kept; a message shows fewer."""
+"""Characters of a text that are kept; a message shows fewer of them."""
 MAX_NAME = 200
 MAX_CODE = 80
 
@@ -22,10 +22,10 @@ Json = dict[str, Any]
 
 
 class ServiceError(Message, frozen=True, kw_only=True):
-    """The cause of a failure as Power BI words it, cleaned and cut.
+    """The cause of a failure in Power BI's words, cleaned and cut.
 
-    `code` is Power BI's own, `text` its sentence (600 characters), `table` and `partition` what it was about. `cause`
-    is the code of the catalogue; None if it could be anything.
+    `code` is Power BI's own, `text` its message (up to 600 characters), `table` and `partition` the object that failed.
+    `cause` is the code of the catalogue; None if the cause is unclear.
     """
 
     code: str | None = None
@@ -36,9 +36,9 @@ class ServiceError(Message, frozen=True, kw_only=True):
 
 
 def service_error(row: Json) -> ServiceError | None:
-    """The cause that a row of the history, or a refresh read by id, names; None if it names none.
+    """The cause that a row of the history, or a refresh read by id, names; None if it names no cause.
 
-    Looked for in `serviceExceptionJson`, `messages[]`, `objects[]` and the last attempt that failed.
+    Reads `serviceExceptionJson`, `messages[]`, `objects[]` and the last failed attempt.
     """
     findings = structure.errors_in(row.get("serviceExceptionJson"))
     findings += structure.errors_of_messages(row.get("messages"))
@@ -47,7 +47,7 @@ def service_error(row: Json) -> ServiceError | None:
 
 
 def error_of(findings: list[Finding], objects: Objects | None = None) -> ServiceError | None:
-    """The cause among errors; what it leaves open is taken from the others and from the objects that failed."""
+    """The cause among errors. Missing facts are taken from the other errors and from the objects that failed."""
     objects = objects or Objects()
     errors = ranked(findings, objects)
     if not errors:
@@ -65,7 +65,7 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
 
 
 def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
-    """What is known of a failure by its id, which may be only the objects that failed, with the history's cause."""
+    """A failure read by id, completed with the cause from the history: by id it may only name the failed objects."""
     if not known.table:
         return listed
     same = listed.table is not None and folded(listed.table) == folded(known.table)
@@ -74,7 +74,7 @@ def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
 
 
 def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str | None, str | None]:
-    """The table and partition of the cause. What `objects[]` calls failed counts more than any text."""
+    """The table and partition of the cause. A failure in `objects[]` counts more than any text."""
     named = next((one for one in (best, *peers) if one.table), best)
     if not objects.failed:
         return named.table, named.partition
@@ -90,7 +90,7 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
 def _shown(
     code: str | None, text: str | None, table: str | None, partition: str | None, cause: str | None
 ) -> ServiceError:
-    sentence = shown(texts.closing(text).text or text) if text else ""
+    sentence = readable(texts.closing(text).text or text) if text else ""
     return ServiceError(
         code=(cut(code, MAX_CODE) or None) if code else None,
         text=shortened(clean(sentence), MAX_SHOWN) or None,

@@ -1,10 +1,10 @@
-"""By which words of an error its cause is recognised.
+"""The words that identify the cause of an error.
 
-Facts: the documented and the seen failures of a refresh ("Troubleshoot refresh scenarios" of Power BI, its reference
-for enhanced refresh, Azure SQL's list of transient errors, and public reports). Words are looked for in
-`masking.words_of`, where no names are. The first cause that fits counts. What no repetition can mend comes before
-what passes, so that an error that speaks of both is not tried again; only missing source tables come first, since
-their words name the access too.
+Sources: documented and observed failures of refreshes ("Troubleshoot refresh scenarios" of Power BI, its reference
+for enhanced refresh, Azure SQL's list of transient errors, and public reports). The patterns are applied to the result
+of `masking.words_of`, which holds no names. The first match counts. Lasting causes come before passing ones, so that
+an error that mentions both is not retried. Missing source tables come first of all, because their messages mention
+access, too.
 """
 
 import re
@@ -84,7 +84,7 @@ PASSING: Mapping[str, tuple[str, ...]] = {
         r"\b50[234]:? (?:bad gateway|service (?:temporarily )?unavailable|server unavailable|gateway time-?\s?out)",
         r"\bbad gateway\b|(?<!data )\bgateway time-?\s?out\b(?! expired)|"
         r"\b(?:service|server) (?:is )?(?:temporarily )?unavailable\b",
-        # Azure SQL: 40613 and its kin
+        # Azure SQL: 40613 and similar errors
         r"(?:is|are) (?:not currently|currently not|currently un|temporarily un|not presently )\s?available",
         r"(?:error|code|number|msg|sqlcode|sqlstate)\W{0,12}(?:40613|40197|40501|40540|40143|40166|49918|49919|49920|4221|42109)\b",
         r"service is currently busy|service has encountered an error processing your request|sql pool is warming up",

@@ -1,8 +1,8 @@
-"""The errors in what Power BI answers, wherever it may have put them: every one as a `Finding`.
+"""Finds every error in an answer of Power BI, wherever it is, each as a `Finding`.
 
-`serviceExceptionJson` is a string that holds JSON, documented as `{"errorCode", "errorDescription"}`, seen nested as
-`{"error": {"code", "pbi.error": {"parameters", "details"}}}`, broken, and absent. Texts hold JSON again, or a list of
-errors. HTTP errors have the same shapes, and OData's `details[]`. Nothing here raises, whatever is given.
+`serviceExceptionJson` is a string that holds JSON. Documented: `{"errorCode", "errorDescription"}`. Observed: nested as
+`{"error": {"code", "pbi.error": {"parameters", "details"}}}`, broken, or absent. Texts can hold JSON again, or a list
+of errors. HTTP errors have the same shapes, and OData's `details[]`. Nothing here raises, whatever the input.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from refresh.failure.finding import Finding
 from refresh.failure.json_text import decoded, folded, opened
 
 MAX_FINDINGS = 1000
-"""Errors of one answer that are compared, those that differ by more than their table."""
+"""Errors of one answer that are compared; errors that differ only by table count once."""
 MAX_DEPTH = 12
 
 _CODES = ("errorcode", "code")
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def errors_in(value: object) -> list[Finding]:
-    """Every error that a JSON value or a text tells of, in order."""
+    """Every error that a JSON value or a text describes, in order."""
     return list(islice(_value(value, 0), MAX_FINDINGS))
 
 
@@ -46,7 +46,7 @@ def errors_of_messages(value: object) -> list[Finding]:
 
 
 def errors_of_attempts(value: object) -> list[Finding]:
-    """The errors of the last attempt that failed: earlier ones were overcome by the service's own retries."""
+    """The errors of the last failed attempt: the service's own retries dealt with the earlier ones."""
     for attempt in reversed(value if isinstance(value, list) else []):
         found = errors_in(attempt.get("serviceExceptionJson")) if isinstance(attempt, dict) else []
         if found:
@@ -62,7 +62,7 @@ def _value(value: object, depth: int) -> Iterator[Finding]:
         if isinstance(whole, dict | list | str) and whole != value:
             yield from _value(whole, depth + 1)
         elif value.strip():
-            # broken JSON is still a text that a person can read
+            # broken JSON is still readable as text
             yield from _text(None, value, depth)
     elif isinstance(value, dict):
         yield from _object(value, depth)
@@ -82,7 +82,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
         for finding in islice(_value(keys[key], depth + 1), MAX_FINDINGS)
     ]
     if isinstance(keys.get("error"), str) and code is None:
-        # OAuth's own form: {"error": "invalid_token", "error_description": ...}
+        # the form that OAuth uses: {"error": "invalid_token", "error_description": ...}
         code = keys["error"]
     own: list[Finding] = []
     for text in (_first(keys, _TEXTS), extra.sentence):
@@ -95,7 +95,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
         own = [Finding(code)]
     found = [*own, *inner, *nested]
     for index, finding in enumerate(found):
-        # what stands beside an error is said of it, and of those inside it
+        # facts beside an error apply to it and to the errors nested in it
         text = _with_labels(finding.text, extra.labels) if index == 0 and extra.labels else finding.text
         yield replace(
             finding,
@@ -108,7 +108,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
 
 
 def details_errors(value: object, depth: int) -> Iterator[Finding]:
-    """Entries of OData's `details[]` that have a code and a message, and so are errors of their own."""
+    """Entries of OData's `details[]` with a code and a message, which makes them errors of their own."""
     for entry in value[:50] if isinstance(value, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("code"), str) and isinstance(entry.get("message"), str):
             yield Finding(entry["code"], signs=entry["message"][:2000], warning=True)
@@ -123,7 +123,7 @@ def _with_labels(text: str | None, labels: str) -> str:
 
 
 def _text(code: str | None, text: str, depth: int) -> Iterator[Finding]:
-    """The errors of a text: those of its list, each with the JSON in it opened, and with the object it closes with."""
+    """The errors of a text: each entry of its list, with embedded JSON decoded and the closing object read."""
     if depth > MAX_DEPTH:
         return
     seen: set[tuple[str | None, str]] = set()
@@ -146,14 +146,14 @@ def _part(code: str | None, text: str, depth: int) -> Iterator[Finding]:
     inner = [finding for value in values for finding in islice(_value(value, depth + 1), MAX_FINDINGS)]
     preface = texts.without_noise(rest).rstrip(" :")
     for index, finding in enumerate(inner):
-        said = finding.text
+        message = finding.text
         if preface and index == 0 and not texts.is_noise(preface):
-            said = f"{preface}: {said}" if said else preface
+            message = f"{preface}: {message}" if message else preface
         yield replace(
             finding,
             code=finding.code or code,
-            text=said,
-            # the closing is the engine's, and about the error as a whole
+            text=message,
+            # the closing comes from the engine and applies to the whole error
             table=finding.table or table,
             partition=finding.partition or (partition if finding.table in (None, table) else None),
         )

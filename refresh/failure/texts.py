@@ -1,10 +1,10 @@
-"""Texts of the service and of its engine: what is a cause in them, what a consequence, and what says nothing.
+"""Reads texts of the service and its engine: which parts name a cause, a consequence, or nothing useful.
 
-Facts: public reports of failing refreshes. An enhanced refresh lists its errors one a line, each as `0xCODE: text`,
-with what was cancelled because of them and lines that hold only ids. The engine closes an error with the object it
-was about: `... Table: Sales. Partition: Sales-2026.`
+Source: public reports of failing refreshes. An enhanced refresh lists its errors one per line, each as `0xCODE: text`,
+together with the operations it cancelled and lines that hold only ids. The engine ends an error with the object
+concerned: `... Table: Sales. Partition: Sales-2026.`
 
-Every pattern is bounded, so that the work grows with the length of the text and no faster.
+Every pattern is bounded, so that the work grows linearly with the length of the text.
 """
 
 import re
@@ -15,19 +15,19 @@ from refresh.failure.sentences import sentences
 from refresh.pattern import Pattern
 
 MAX_TEXT = 1_000_000
-"""Characters of one text that are read: its first half and its last, because the cause may stand anywhere."""
+"""Characters of one text that are read: from its beginning and its end, because the cause can be in either."""
 MAX_SENTENCES = 3000
-"""Characters that sentences are told apart in: a longer text says more than that something was cancelled."""
+"""Longer texts are not split into sentences: they contain more than the news that something was cancelled."""
 MAX_NAME = 512
-"""Characters of a table or partition name, as many as Power BI allows."""
+"""Characters of a table or partition name; Power BI allows as many."""
 
 _CODE = Pattern(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
-# a line end of a text that was encoded once more
+# a line end in a text that was encoded once more
 _ESCAPED_LINE = Pattern(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
 _SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
 _MARK = Pattern(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
 
-# ---- sentences that say nothing of the cause ------------------------------------------------------------------------
+# ---- sentences that do not name a cause ------------------------------------------------------------------------------
 
 _BEGIN = r"(?:(?<=[.!?;:}\]>)\"'\n]\s)|(?<=[.!?;]\s\s)|(?<=\n)|^\s{0,20})"
 _CLOSING = (
@@ -37,7 +37,7 @@ _CLOSING = (
 _CANCELLED = Pattern(
     _BEGIN + r"(?:(?:the|this|your|a)\s)?(?:current\s)?(?:operation|command|task|statement|batch|transaction)s?\s"
     r"(?:(?:was|has been|have been|were|is|got)\s)?cancell?ed"
-    # a reason of its own makes it a cause: not enough memory, a user, a time-out
+    # a stated reason makes it a cause: not enough memory, a user, a time-out
     r"(?!\s(?:because|due to|by|since|after|as a result|when|for|on|at)\b"
     r"(?!\s(?:of\s)?(?:an|the|some)?\s?(?:other|another|error|failure)))"
     r"(?:\s(?:because|due to|since|after|as a result)\s[^.\n]{0,200})?[.!]{0,3}" + _CLOSING,
@@ -86,7 +86,7 @@ _POLITE = Pattern(
     re.IGNORECASE,
 )
 _TAILS = {"id": _IDS, "retry": _RETRY_LIMIT, "http": _LINK, "ancel": _CANCELLED, "another": _SIBLING}
-"""What may stand after the object that an error closes with, by what has to be in it."""
+"""What may follow the closing object of an error, by a substring that it has to contain."""
 
 
 class Named(NamedTuple):
@@ -98,7 +98,7 @@ class Named(NamedTuple):
 
 
 def bounded(text: str, most: int = MAX_TEXT) -> str:
-    """All of a text, or its beginning and its end if it is longer."""
+    """The whole text, or its beginning and end if it is too long."""
     return text if len(text) <= most else f"{text[: most // 2]}\n{text[-most // 2 :]}"
 
 
@@ -108,9 +108,9 @@ def unmarked(text: str) -> str:
 
 
 def listed(text: str) -> Iterator[tuple[str | None, str]]:
-    """The errors of a text that lists several, each as `0xCODE: text`, with their codes. A text without is one error.
+    """The errors of a text, each written as `0xCODE: text`, with their codes. A text without codes is one error.
 
-    A code begins an error at the start of a line or after the end of a sentence; within a sentence it is part of it.
+    A code starts a new error at the start of a line or after a sentence; inside a sentence it belongs to the text.
     """
     text = _ESCAPED_LINE.sub("\n", text)
     begin, code = 0, None
@@ -125,7 +125,7 @@ def listed(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
-    """What was cancelled, and the other sentences that name no cause, apart from the error they stand beside."""
+    """Separates cancellations and other sentences without a cause from the error beside them."""
     rest, place = [], 0
     for begin, end in _consequences(text):
         if begin < place:
@@ -140,7 +140,7 @@ def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _by_line(text: str) -> list[str]:
-    """The errors of lines without codes: one ends where a line closes with its table."""
+    """The errors of lines without codes: an error ends with the line that names its table."""
     if "\n" not in text:
         return [text]
     found: list[list[str]] = [[]]
@@ -153,7 +153,7 @@ def _by_line(text: str) -> list[str]:
 
 def _consequences(text: str) -> list[tuple[int, int]]:
     lower = text.lower()
-    # a long text is searched only for what it holds
+    # a long text is only searched for the patterns that can match
     signs = {"ancel": _CANCELLED, "another": _SIBLING, "retry": _RETRY_LIMIT}
     found = [m.span() for sign, pattern in signs.items() if sign in lower for m in pattern.finditer(text)]
     return sorted(found, key=lambda span: (span[0], -span[1]))
@@ -171,12 +171,12 @@ def is_cancellation(text: str) -> bool:
 
 
 def is_noise(text: str) -> bool:
-    """Whether a text names no cause at all: ids, a retry limit, the interface that raised an exception."""
+    """Whether a text names no cause: only ids, a retry limit, or the interface that raised an exception."""
     return len(text) <= MAX_SENTENCES and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
 
 
 def is_passing(text: str) -> bool:
-    """Whether the service calls the failure a passing one, and says nothing else."""
+    """Whether the service calls the failure temporary and gives no other information."""
     if len(text) > MAX_SENTENCES or not _PASSING.search(text):
         return False
     text = without_noise(closing(unmarked(text)).text)
@@ -184,7 +184,7 @@ def is_passing(text: str) -> bool:
 
 
 def without_passing(text: str) -> str:
-    """A text without the service's words on passing failures, if anything else is said; else all of it."""
+    """A text without the service's phrases about temporary failures, unless it has nothing else."""
     if not _PASSING.search(text):
         return text
     kept = [part for part in sentences(text) if _letters(_POLITE.sub(" ", part))]
@@ -199,14 +199,14 @@ def without_noise(text: str) -> str:
 
 
 def _letters(text: str) -> bool:
-    """Whether any word is left."""
+    """Whether the text contains a word."""
     return re.search(r"[^\W\d_]{2}", text) is not None
 
 
-# ---- the object that an error closes with ---------------------------------------------------------------------------
+# ---- the object that ends an error -----------------------------------------------------------------------------------
 
 _LABEL = Pattern(
-    # not right behind a quote: `"Table: x"` is a value of Power Query
+    # not directly after a quote: `"Table: x"` is a value of Power Query
     r"(?:^\s{0,5}|(?<=\n)\s{0,5}|(?<=[.!?;:}\])>\"'])\s{1,3}|(?<=\}))(Table|Partition):\s{0,3}",
     re.IGNORECASE,
 )
@@ -215,8 +215,8 @@ _LABEL = Pattern(
 def closing(text: str) -> Named:
     """The engine's closing `Table: X. Partition: Y.`, read from the end, and the text before it.
 
-    Names may hold dots, apostrophes and brackets. `Table = ...` of an M expression is no closing, nor is a label in the
-    middle of a sentence.
+    Names may contain dots, apostrophes and brackets. Neither `Table = ...` of an M expression nor a label inside
+    a sentence is a closing.
     """
     text = without_tail(text)
     labels = list(_LABEL.finditer(text, max(len(text) - 3 * MAX_NAME, 0)))
@@ -236,7 +236,7 @@ def closing(text: str) -> Named:
 
 
 def without_tail(text: str) -> str:
-    """A text without what the service may say after the engine's closing."""
+    """A text without anything that the service adds after the engine's closing."""
     text = text.rstrip(" \t\r\n")
     lower = text[-600:].lower()
     patterns = [pattern for sign, pattern in _TAILS.items() if sign in lower]
@@ -257,13 +257,13 @@ def without_tail(text: str) -> str:
 
 
 def _name(text: str) -> str | None:
-    """A name from what follows its label: without one full stop at the end, and without quotes around it."""
+    """The name after a label, without one full stop at the end and without quotes."""
     name = unmarked(text).strip()
     if name.endswith((".", ";", ",")):
         name = name[:-1].rstrip()
     if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1]
-    # the engine's names have no line ends, and a longer one is a sentence
+    # engine names contain no line breaks; anything longer is a sentence
     return name if name and len(name) <= MAX_NAME and "\n" not in name else None
 
 
@@ -276,7 +276,7 @@ _MENTIONED = Pattern(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORE
 
 
 def mentioned(text: str) -> tuple[str | None, str | None]:
-    """The table and the partition that a sentence speaks of, such as "column 'Id' in Table 'Customer'"."""
+    """The table and the partition that a sentence mentions, such as "column 'Id' in Table 'Customer'"."""
     found: dict[str, str] = {}
     for match in _MENTIONS.finditer(text[:MAX_SENTENCES]):
         found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())

@@ -1,8 +1,8 @@
-"""What a refresh history means to a run: is the model idle, what is new since a look, does it satisfy a scope.
+"""Interprets a refresh history for a run: is the model idle, what is new since a look, what satisfies a scope.
 
-Rows are never identified by position or time alone. A row is *new* if it was not there when the run looked before its
-POST and started after that look, by the service's own clock. A new row may be our own refresh whose answer was lost, or
-an external one that does the same.
+Rows are never identified by position or time alone. A row is *new* if it was absent when the run looked before its
+POST and if it started after that look, by the service's clock. A new row can be our own refresh whose answer was lost,
+or an external refresh that does the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,15 @@ from refresh.scope.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
 IDLE_WITHIN = timedelta(hours=24)
-"""No refresh runs longer, and rows that never get an end stay in the history as running."""
+"""No refresh runs longer. Some rows never get an end and stay in the history as running."""
 CLOCK_STEP = timedelta(seconds=1)
-"""The service tells its time in whole seconds, so what happened in the second of the look may have been before it."""
+"""The service's clock has whole seconds, so an event in the second of the look may have happened before it."""
 STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})
-"""How the history names a standard refresh of the whole model. A refresh through XMLA may be of anything."""
+"""Types of a standard refresh of the whole model. A refresh through XMLA can be of anything."""
 FRAMING = "directlakeframing"
-"""How the history of a Direct Lake model names every refresh, ours too: such a model loads no data."""
+"""The type of every refresh of a Direct Lake model, including ours: such a model loads no data."""
 KEPT_AT_LEAST = 20
-"""Rows that the service keeps whatever their age."""
+"""Rows that the service keeps regardless of age."""
 
 
 def blocker(rows: Sequence[RefreshRow], now: datetime) -> RefreshRow | None:
@@ -34,15 +34,15 @@ def blocker(rows: Sequence[RefreshRow], now: datetime) -> RefreshRow | None:
     return None
 
 
-def shown(row: RefreshRow) -> ExternalRefresh:
-    """A refresh as a status shows it."""
+def external_refresh(row: RefreshRow) -> ExternalRefresh:
+    """A refresh in the form that a status shows."""
     return ExternalRefresh(refresh_id=row.request_id, refresh_type=row.refresh_type, started_at=iso(row.start))
 
 
 def look_at(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetime) -> Look:
-    """What a run keeps of the history before it posts. `read_at` is our clock, taken before the call was made.
+    """The facts that a run keeps of the history before it posts. `read_at`: our clock before the call.
 
-    Only rows that could be taken for new later are named, so this stays small.
+    Only rows that could later be mistaken for new ones are listed, so the look stays small.
     """
     known = (row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP)
     busy_with = blocker(rows, service_time)
@@ -67,9 +67,9 @@ def new_rows(rows: Sequence[RefreshRow], look: Look) -> list[RefreshRow]:
 
 
 def is_direct_lake(rows: Sequence[RefreshRow], look: Look) -> bool:
-    """Whether a model is known to hold no data of its own: nothing but framing was in its history at the look.
+    """Whether a model holds no data of its own: its history at the look contained only framing.
 
-    A model that has imported tables, too, shows refreshes of other kinds, and a framing does not load those tables.
+    A model that also has imported tables shows other refresh types, and framing does not load those tables.
     """
     new = {row.request_id for row in new_rows(rows, look)}
     return {row.refresh_type.lower() for row in rows if row.request_id not in new} == {FRAMING}
@@ -78,10 +78,11 @@ def is_direct_lake(rows: Sequence[RefreshRow], look: Look) -> bool:
 def candidates(
     rows: Sequence[RefreshRow], look: Look, options: RefreshOptions | None, lost: LostWindow | None
 ) -> list[tuple[RefreshRow, bool]]:
-    """The new refreshes whose kind fits these options (None: a standard refresh), each with whether it may be ours.
+    """The new refreshes whose type fits these options (None: a standard refresh), each with whether it may be ours.
 
-    `lost`: our own may be among them, begun in that window; None if it cannot. The completed come first, then those
-    that began first: external ones can only have begun after ours. For enhanced ones `covers` decides.
+    `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed rows come
+    first, then the ones that began first: external refreshes can only have begun after ours. `covers` decides about
+    enhanced ones.
     """
     direct_lake = is_direct_lake(rows, look)
     found = []
@@ -93,9 +94,9 @@ def candidates(
 
 
 def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool = False) -> bool:
-    """Whether a row's kind allows that it satisfies these options (None: a standard refresh).
+    """Whether a row's type can satisfy these options (None: a standard refresh).
 
-    `framing`: a framing may be our own refresh, or does the same.
+    `framing`: a framing counts, because it may be our own refresh or do the same.
     """
     kind = row.refresh_type.lower()
     if kind == FRAMING:
@@ -104,11 +105,11 @@ def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool 
 
 
 def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: str | None) -> bool:
-    """Whether an enhanced refresh, read by id, does all that these options ask for.
+    """Whether an enhanced refresh, read by id, does everything that these options request.
 
-    A refresh of the whole model lists its partitions just as one of a part of it does, and so does one of a table that
-    was named without its partitions. So for these the refresh has to be `ours`, most probably, and to have the same
-    objects as our last one with these options: `known` is their digest, None if it is not known.
+    The details of a refresh list partitions in the same way for a whole model, for a part of it, and for a table named
+    without partitions. In these cases the refresh has to be (most probably) `ours` and to have the same objects as our
+    last refresh with these options. `known` is the digest of those objects; None if not known.
     """
     if not same_kind(details, options):
         return False
@@ -119,34 +120,34 @@ def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: s
 
 
 def same_kind(details: RefreshRow, options: RefreshOptions) -> bool:
-    """Whether an enhanced refresh, read by id, has the type and the commit mode of these options."""
+    """Whether an enhanced refresh, read by id, has the type and commit mode of these options."""
     if (details.type or "").lower() != options.type.lower():
         return False
     return (details.commit_mode or "Transactional").lower() == (options.commit_mode or "Transactional").lower()
 
 
 def digest_of(objects: Iterable[RefreshObject]) -> str | None:
-    """A short name for the tables and partitions of a refresh; None if it lists none."""
+    """A short digest of the tables and partitions of a refresh; None if it lists no objects."""
     names = sorted({f"{entry.table}\0{entry.partition or ''}" for entry in objects})
     return sha256("\0\0".join(names).encode(errors="replace")).hexdigest()[:16] if names else None
 
 
 def rolled_over(rows: Sequence[RefreshRow], began: datetime) -> bool:
-    """Whether a refresh that had begun by `began` (the service's clock) is too old for this history, however it ended.
+    """Whether a refresh that had begun by `began` (the service's clock) is too old to be in this history.
 
-    The history is in the order of the starts, so as long as one older row is listed nothing newer is missing.
+    The history is ordered by start, so while one older row is listed, no newer row is missing.
     """
     return len(rows) >= KEPT_AT_LEAST and all(row.start is not None and row.start > began for row in rows)
 
 
 def service_clock(look: Look, at: str) -> str | None:
-    """What the service's clock said at a time of ours, as far as the look tells."""
+    """The service's time at a time of our clock, calculated from the look; None if unknown."""
     service_time, read_at, ours = parse_time(look.service_time), parse_time(look.read_at), parse_time(at)
     return instant(service_time + (ours - read_at)) if service_time and read_at and ours else None
 
 
 def may_be_lost_one(row: RefreshRow, lost: LostWindow) -> bool:
-    """Whether a refresh began when ours can have begun, whose answer was lost."""
+    """Whether a refresh began in the window in which our refresh with the lost answer can have begun."""
     since, until = parse_time(lost.since), parse_time(lost.until)
     if row.start is None:
         return False

@@ -1,7 +1,7 @@
-"""Which callers of a shared refresh its failure concerns: only those whose own objects failed.
+"""Decides which callers of a shared refresh its failure concerns: only those whose own objects failed.
 
-A member that is not concerned is served by a refresh of its own. Where Power BI names no object that failed, no member
-that wanted only a part is known to be concerned, so each of them gets a refresh of its own.
+Members that are not concerned get a refresh of their own. If Power BI names no failed object, it is not known whether a
+member that needed only a part is concerned, so each such member gets a refresh of its own.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from refresh.history.outcome import Outcome
 from refresh.scope.scope import TableRef
 
 OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
-"""Refusals of a start that may be about the objects of the others: one caller's own might be accepted."""
+"""Refusals that may be about other members' objects: the same POST for one caller alone might be accepted."""
 
 
 def may_spare(outcome: Outcome) -> bool:
-    """Whether the end of a run may not concern a member that wanted only a part of it.
+    """Whether the outcome of a run may not concern a member that needed only a part of it.
 
-    An end that is no failure concerns all. So does a failure before the refresh began, unless it was a refusal of the
-    options: each member alone would fail alike.
+    An outcome that is not a failure concerns every member. So does a failure before the refresh began, unless Power BI
+    refused the options: each member alone would fail in the same way.
     """
     if outcome.status in ("Completed", "OutcomeUnknown"):
         return False
@@ -26,7 +26,7 @@ def may_spare(outcome: Outcome) -> bool:
 
 
 def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:
-    """The objects that failed: as `objects[]` of Power BI says, else the table that the cause names."""
+    """The objects that failed: those in `objects[]` of Power BI, else the table that the cause names."""
     error = outcome.error
     if outcome.refresh_id is None:
         return ()
@@ -36,7 +36,7 @@ def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:
 
 
 def concerns(outcome: Outcome) -> Callable[[TableRef], bool]:
-    """A test of whether the failure is about an object: it, its table, or one of its partitions failed."""
+    """A function that tells whether the failure is about an object: it, its table, or one of its partitions failed."""
     failed: dict[str, set[str | None]] = {}
     for ref in failed_objects(outcome):
         failed.setdefault(folded(ref.table), set()).add(_partition(ref))

@@ -1,10 +1,10 @@
-"""What a run keeps of a refresh history."""
+"""The facts that a run keeps of a refresh history."""
 
 from refresh.messages import Message, Shown
 
 
 class ExternalRefresh(Shown, frozen=True, kw_only=True):
-    """A refresh that stands in the way, as a status shows it."""
+    """An external refresh that keeps the model busy, in the form that a status shows."""
 
     refresh_id: str
     refresh_type: str | None = None
@@ -12,11 +12,11 @@ class ExternalRefresh(Shown, frozen=True, kw_only=True):
 
 
 class Look(Message, frozen=True, kw_only=True):
-    """What the history held when a run looked before its POST.
+    """The content of the history when a run looked at it before its POST.
 
-    `known`: ids of the rows that could be taken for new later. `running`: id of the refresh that kept the model busy.
-    `service_time` is the service's clock, `read_at` ours, taken before the call (ISO 8601 UTC). `durations`: seconds
-    that earlier refreshes of the kind took, see `refresh.polling.estimate`.
+    `known`: ids of the rows that could later be mistaken for new ones. `running`: id of the refresh that kept the model
+    busy. `service_time` is the service's clock, `read_at` ours before the call (ISO 8601 UTC). `durations`: seconds
+    that earlier refreshes of this kind took, see `refresh.polling.estimate`.
     """
 
     service_time: str
@@ -27,7 +27,7 @@ class Look(Message, frozen=True, kw_only=True):
 
 
 class LostWindow(Message, frozen=True, kw_only=True):
-    """When a refresh of ours began whose answer was lost, by the service's clock; None: unknown."""
+    """The window in which our refresh with the lost answer began, by the service's clock. None: no bound is known."""
 
     since: str | None = None
     until: str | None = None

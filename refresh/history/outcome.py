@@ -1,4 +1,4 @@
-"""How a refresh ended, from what Power BI says of it to what a caller is told."""
+"""Turns the state of a refresh in Power BI into the outcome that callers get."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ from refresh.scope.scope import TableRef
 from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50
-"""Of thousands of partitions: a caller whose object is not named gets another try, alone."""
+"""There can be thousands. A caller whose object is not in the list gets a retry with a refresh of its own."""
 
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
 
 class Outcome(Shown, frozen=True, kw_only=True):
-    """The end of a refresh. Times are ISO 8601 with a `Z`; `error` is what `failure` builds."""
+    """The outcome of a refresh. Times are ISO 8601 with a `Z`; `error` comes from `failure`."""
 
     status: Status
     refresh_id: str | None = None
@@ -31,7 +31,7 @@ class Outcome(Shown, frozen=True, kw_only=True):
 
 
 def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> Outcome | None:
-    """The outcome of a refresh of this model; None while it has not ended. `names` are shown in the message."""
+    """The outcome of a refresh of this model; None while it runs. `names` appear in the error message."""
     match row.state:
         case "running":
             return None
@@ -61,7 +61,7 @@ def _outcome(row: RefreshRow, status: Status, error: Failure | None) -> Outcome:
 
 
 def _failed_objects(objects: tuple[RefreshObject, ...]) -> tuple[TableRef, ...]:
-    """The objects that failed, up to a bound, without those that no request can have named."""
+    """Up to 50 of the objects that failed, without names that no request can contain."""
     failed: list[TableRef] = []
     for entry in objects:
         if entry.status.lower() == "failed" and _usable(entry.table) and _usable(entry.partition or ""):
@@ -72,19 +72,19 @@ def _failed_objects(objects: tuple[RefreshObject, ...]) -> tuple[TableRef, ...]:
 
 
 def _usable(name: str) -> bool:
-    """Whether a name may be stored: not longer than that of a request, and not with half a character."""
+    """Whether a name can be stored: not longer than a request allows, and without unpaired surrogates."""
     return len(name) <= MAX_NAME and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _error(row: RefreshRow, dataset_id: str, code: str, names: ModelNames | None) -> Failure:
-    said = row.error
+    error = row.error
     return failure(
         code,
         dataset_id,
-        detail=said.text if said else None,
-        service_code=said.code if said else None,
-        table=said.table if said else None,
-        partition=said.partition if said else None,
+        detail=error.text if error else None,
+        service_code=error.code if error else None,
+        table=error.table if error else None,
+        partition=error.partition if error else None,
         refresh_id=row.request_id,
         names=names,
     )

@@ -1,4 +1,4 @@
-"""How far an enhanced refresh is, table by table: counts and a few names, however many partitions the model has."""
+"""The progress of an enhanced refresh by table: counts and a few names, however many partitions the model has."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from refresh.messages import Shown
 from refresh.text import cut
 
 MOST_TABLES = 5
-"""Tables that are named. With LONGEST_NAME this keeps a custom status below 4 KB, whatever alphabet the names have."""
+"""Tables listed by name. With LONGEST_NAME this keeps a custom status below 4 KB in any alphabet."""
 LONGEST_NAME = 40
 
 STATES = ("NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "TimedOut", "Disabled", "Unknown")
-"""Power BI's words; any other counts as Unknown."""
+"""Power BI's words; other words count as Unknown."""
 BAD = ("Failed", "TimedOut", "Cancelled", "Disabled")
 
 
 class TableProgress(Shown, frozen=True, kw_only=True):
-    """A table: how many of its partitions are completed, and the word for all of them."""
+    """A table: how many of its partitions are completed, and one status for all of them."""
 
     table: str
     status: str
@@ -26,8 +26,8 @@ class TableProgress(Shown, frozen=True, kw_only=True):
 
 
 class Progress(Shown, frozen=True, kw_only=True):
-    """How many tables and partitions there are, how many are in which status, and up to five tables by name: those that
-    have failed, then those at work. `more_tables` says how many such tables are not named."""
+    """The number of tables and partitions, their number by status, and up to five tables by name: failed tables first,
+    then tables in progress. `more_tables`: how many more such tables there are."""
 
     objects: int
     by_status: dict[str, int]
@@ -36,17 +36,17 @@ class Progress(Shown, frozen=True, kw_only=True):
 
 
 def progress(objects: Sequence[RefreshObject]) -> Progress | None:
-    """The progress of a refresh with these objects; None if Power BI shows none (yet).
+    """The progress of a refresh with these objects; None if Power BI lists no objects (yet).
 
-    A table is at work until all its partitions are completed, once one of them has begun.
+    A table is in progress from its first partition that started until all partitions are completed.
     """
     if not objects:
         return None
     tables: dict[str, Counter[str]] = {}
     for entry in objects:
         tables.setdefault(entry.table, Counter())[_state(entry.status)] += 1
-    shown = [(name, counts, _of_table(counts)) for name, counts in tables.items()]
-    named = [entry for entry in shown if entry[2] in BAD] + [entry for entry in shown if entry[2] == "InProgress"]
+    entries = [(name, counts, _of_table(counts)) for name, counts in tables.items()]
+    named = [entry for entry in entries if entry[2] in BAD] + [entry for entry in entries if entry[2] == "InProgress"]
     total: Counter[str] = sum(tables.values(), Counter())
     tables_shown = tuple(
         TableProgress(
@@ -68,7 +68,7 @@ def _state(word: str) -> str:
 
 
 def _of_table(counts: Counter[str]) -> str:
-    """The word for a table whose partitions are in these states."""
+    """The status of a table whose partitions have these statuses."""
     for state in BAD:
         if counts[state]:
             return state

@@ -1,8 +1,8 @@
-"""Rows of the refresh history and refreshes read by id, as Power BI gives them, in our words.
+"""Parses rows of the refresh history, and refreshes read by id, into typed values.
 
-Facts from Microsoft's references for refresh history, refresh execution details and enhanced refresh, and from
-recorded traffic: fields come and go, times have 0 to 7 fraction digits and a `Z` in the list but none by id, running
-is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; what cannot be read is absent.
+Sources: Microsoft's references for refresh history, refresh execution details and enhanced refresh, and recorded
+traffic. Fields are sometimes missing, times have 0 to 7 fraction digits and a `Z` in the list but none by id, running
+is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; a value that cannot be read becomes None.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class RefreshObject:
-    """How far one table or partition of an enhanced refresh is; `status` in Power BI's words."""
+    """The state of one table or partition in an enhanced refresh; `status` in Power BI's words."""
 
     table: str
     partition: str | None
@@ -38,7 +38,7 @@ class RefreshObject:
 
 @dataclass(frozen=True)
 class RefreshRow:
-    """One refresh of a model. `request_id` is its identity, a GUID in lower case; times are UTC."""
+    """One refresh of a model. `request_id` identifies it, a GUID in lower case; times are UTC."""
 
     request_id: str
     refresh_type: str
@@ -51,26 +51,26 @@ class RefreshRow:
     """Full, DataOnly ...: only of enhanced refreshes read by id, like `commit_mode` and `objects`."""
     commit_mode: str | None = None
     objects: tuple[RefreshObject, ...] = field(default=(), compare=False, repr=False)
-    """A model may have thousands of partitions, too many to compare or to show."""
+    """Left out of comparison and repr, because a model can have thousands of partitions."""
 
     @property
     def state(self) -> State:
-        """Where the refresh is. A word that nobody documented counts as running: no end is made up.
+        """The state of the refresh. An undocumented word counts as running, so that no end is invented.
 
-        `extendedStatus` says more than `status`, unless it says nothing: `Unknown` beside `Completed` is an end.
+        `extendedStatus` is more precise than `status`, except for `Unknown`: beside `Completed`, `Completed` counts.
         """
         extended = (self.extended_status or "unknown").lower()
         return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")
 
 
 def parse_row(value: object) -> RefreshRow | None:
-    """A row of the history list; None if it has no `requestId`, without which it is nobody's refresh."""
+    """A row of the history list; None if it has no `requestId`, because nothing else identifies a refresh."""
     request_id = parse_guid(value.get("requestId")) if isinstance(value, dict) else None
     return _row(value, request_id) if isinstance(value, dict) and request_id else None
 
 
 def parse_details(value: object, refresh_id: str) -> RefreshRow | None:
-    """The answer to reading a refresh by id, which does not repeat the id; None if it is no JSON object."""
+    """The answer to reading a refresh by id (the answer does not repeat the id); None if it is not a JSON object."""
     return _row(value, parse_guid(refresh_id) or refresh_id.lower()) if isinstance(value, dict) else None
 
 
@@ -104,5 +104,5 @@ def _word(value: Json, key: str) -> str | None:
     word = value.get(key)
     if not isinstance(word, str):
         return None
-    # nearly all are plain words, with nothing to be cleaned of
+    # nearly all values are plain words that need no cleaning
     return word if word.isascii() and word.isalnum() and len(word) <= 64 else cut(word, 64) or None

@@ -1,8 +1,8 @@
-"""Duration estimates: how long earlier refreshes of a model took, as far as they are like the one that is waited for.
+"""Duration estimates: how long earlier refreshes of a model took, for refreshes like the present one.
 
-Only what has completed counts, and only its own kind. Standard refreshes are all of the whole model. Those over XMLA
-may be of anything, and automatic framings do no work. Enhanced ones may be of anything, too, which the history does
-not show: a few of them have to be read by their ids.
+Only completed refreshes of the same kind count. A standard refresh is always of the whole model. A refresh over XMLA
+can be of anything, and an automatic framing does no work. An enhanced refresh can be of anything, too, and the history
+does not show its objects: a few of them have to be read by id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,17 +12,17 @@ from refresh.history.rows import RefreshRow
 from refresh.scope.scope import RefreshOptions
 
 MAX_DURATIONS = 20
-"""Durations that are kept: as many rows as a history has at least."""
+"""Durations that are kept; a history has at least as many rows."""
 MAX_READ = 5
-"""Enhanced refreshes that are read by their ids."""
+"""Enhanced refreshes that are read by id."""
 LONGEST_SECONDS = 24 * 3600.0
-"""No refresh takes longer: what the history says beyond it is an error in its times."""
+"""No refresh takes longer; a longer duration in the history comes from wrong times."""
 WORTH_SECONDS = 300.0
-"""Shorter enhanced refreshes are not read by their ids: without an estimate they cost hardly more calls."""
+"""Shorter enhanced refreshes are not read by id: polling them without an estimate costs hardly more calls."""
 
 
 def seconds_of(row: RefreshRow) -> float:
-    """How long a refresh took; 0 for what has no start or end, or ends before it starts."""
+    """How long a refresh took; 0 if start or end is missing, or if the end is before the start."""
     if row.start is None or row.end is None:
         return 0.0
     return max((row.end - row.start).total_seconds(), 0.0)
@@ -34,12 +34,12 @@ def of_standard(rows: Sequence[RefreshRow]) -> tuple[float, ...]:
 
 
 def of_blocker(rows: Sequence[RefreshRow], running: RefreshRow) -> tuple[float, ...]:
-    """The same for an external refresh that is running; empty if its kind may be of anything."""
+    """The same for an external refresh that is running; empty if its type can be of anything."""
     return of_standard(rows) if running.refresh_type.lower() in STANDARD_TYPES else ()
 
 
 def to_read(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
-    """The completed enhanced refreshes to be read by their ids; none if that is not worth the calls."""
+    """The completed enhanced refreshes to read by id; empty if an estimate is not worth the calls."""
     found = _enhanced(rows)[:MAX_READ]
     return found if any(seconds_of(row) >= WORTH_SECONDS for row in found) else []
 
@@ -47,14 +47,14 @@ def to_read(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
 def of_enhanced(
     rows: Sequence[RefreshRow], options: RefreshOptions, details: Sequence[RefreshRow]
 ) -> tuple[float, ...]:
-    """Seconds that earlier enhanced refreshes with these options took. `details`: what `to_read` named, as far as read.
+    """Seconds that earlier enhanced refreshes with these options took. `details`: those that were read of `to_read`.
 
-    If all that were read are alike, so are most probably those before them; of these the ones count that took about
-    as long.
+    If all refreshes that were read are alike, earlier ones probably are, too; of these, those with a similar duration
+    count.
     """
     alike = [row for row in details if _same_work(row, options)]
     if options.whole_model:
-        # a refresh of the whole model is listed just as one of a part of it, with all its tables
+        # the history lists a refresh of the whole model like one of a part of it, with all its tables
         widest = max((len(_tables(row)) for row in alike), default=0)
         alike = [row for row in alike if len(_tables(row)) == widest]
     ids = {row.request_id for row in alike}

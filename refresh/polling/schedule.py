@@ -1,8 +1,8 @@
-"""When to look again: a pure function of what is known, so that waiting can be reasoned about and tested.
+"""Decides when to look again: a pure function of known facts, so that waits can be reasoned about and tested.
 
-Nobody is told when a refresh ends, so it is looked at again and again. Without knowledge the waits grow with the time
-that it has gone on. With the durations of earlier refreshes there are few looks far from the usual end, many around
-it, and ever fewer once it is long overdue.
+Power BI sends no notification when a refresh ends, so the app has to poll. Without an estimate the waits grow with the
+elapsed time. With durations of earlier refreshes, looks are rare far from the usual end, frequent around it, and rarer
+again once the refresh is long overdue.
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,32 @@ from dataclasses import dataclass
 from refresh.polling.limits import Limits
 
 GROWTH = 0.1
-"""A wait is a tenth of the time already spent: half a minute late after five minutes is what a person would not see."""
+"""A wait is a tenth of the elapsed time: after five minutes, half a minute more is not noticed by a person."""
 ENOUGH = 3
-"""Earlier refreshes below which there is no usual end: two do not tell how much they differ."""
+"""The least number of earlier refreshes for a usual end: two do not show how much durations vary."""
 FAR_GROWTH = 2.5
-"""Far before the usual end a wait is so many times the time spent: most that fails early fails in the first minutes."""
+"""Far before the usual end, a wait is the elapsed time multiplied by this: most early failures happen in minutes."""
 FAR_SHARE = 1 / 6
-"""And no wait is longer than this part of the usual duration: an hour for six hours, if it fails half-way."""
+"""And no wait is longer than this share of the usual duration: one hour for six hours, if it fails half-way."""
 NEAR_SHARE = 0.0185
-"""Where ends are usual a wait is this part of the usual duration: with the time of a call it stays below 2 %."""
+"""Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
-"""If that is more than poll_max, it is poll_max, unless ends differ by more than so many of them: then they are spread
-evenly, by at most MOST_SHARE of the usual duration."""
+"""If that is more than poll_max, the wait is poll_max. Exception: if the usual ends vary by more than this many waits,
+the looks are spread evenly, at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
-"""Ends are usual as far from the median as the outer tenths of the earlier ones, times this; a little farther (FEW) the
-fewer there are. Chosen with `dev.py bench polling`, like all of these."""
+"""The usual ends reach from the median as far as the outer tenths of earlier durations, times this; a little farther
+(FEW) if there are few of them. Like all of these values it was chosen with `dev.py bench polling`."""
 FEW = 3
 LEAST_MARGIN = 0.03
-"""Of the usual duration, even if the earlier ones were all alike."""
+"""Share of the usual duration, even if all earlier durations were equal."""
 MOST_LATE = 1.3
-"""Times the usual duration: later ends are not usual, whatever single ones have taken."""
+"""Multiple of the usual duration: a later end is never usual, even if single refreshes took longer."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """When a refresh usually ends, in seconds after it began: hardly before `early`, mostly until `late`."""
+    """When a refresh usually ends, in seconds after its start: rarely before `early`, mostly by `late`."""
 
     early: float
     usual: float
@@ -44,14 +44,14 @@ class Expectation:
 
 
 def next_wait(spent_seconds: float, limits: Limits) -> float:
-    """Seconds until the next look at something that has gone on for `spent_seconds`, with nothing else known."""
+    """Seconds until the next look at something that has taken `spent_seconds` so far, without an estimate."""
     return min(max(spent_seconds * GROWTH, limits.poll_min), limits.poll_max)
 
 
 def expectation(durations: Sequence[float]) -> Expectation | None:
-    """When a refresh ends if it is like the earlier ones, whose durations are given; None if they are too few.
+    """When a refresh ends if it resembles the earlier ones with these durations; None if there are too few.
 
-    Median and outer tenths, so that one that took three times as long changes little.
+    It uses the median and the outer tenths, so that a single refresh that took three times as long changes little.
     """
     if len(durations) < ENOUGH:
         return None
@@ -64,10 +64,10 @@ def expectation(durations: Sequence[float]) -> Expectation | None:
 
 
 def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limits) -> float:
-    """Seconds until the next look at a refresh that began `spent_seconds` ago, when earlier ones took `durations`.
+    """Seconds until the next look at a refresh that began `spent_seconds` ago, if earlier ones took `durations`.
 
-    Without enough of them it is `next_wait`. Never less than poll_min. The wait in which the usual end lies is never
-    more than poll_max, nor is any where ends are usual, unless these differ by more than NEAR_LOOKS times poll_max.
+    With too few durations it is `next_wait`. It is never less than poll_min. The wait that contains the usual end is
+    never more than poll_max, nor is a wait among usual ends, unless these vary by more than NEAR_LOOKS times poll_max.
     """
     expected = expectation(durations)
     if expected is None:
@@ -75,14 +75,14 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
     spent = max(spent_seconds, 0.0)
     pace = _pace(expected, limits)
     most = max(expected.usual * FAR_SHARE, limits.poll_max)
-    # the first of the looks a pace apart of which the last comes just after the late end
+    # the first of a series of looks, one pace apart, whose last one comes just after the late end
     first = expected.late + pace / 10 - pace * -(-(expected.late - expected.early) // pace)
     first = min(first, expected.usual)
     if spent < first:
         far = max(min(spent * FAR_GROWTH, most), next_wait(spent, limits))
         return _not_past(spent, far, first, limits)
     if pace > limits.poll_max and spent < expected.usual + limits.poll_max / 2:
-        # the pause in which the usual end lies
+        # the wait that contains the usual end
         around = expected.usual - limits.poll_max / 2
         return limits.poll_max if spent >= around - 1 else _not_past(spent, pace, around, limits)
     if spent > expected.late:
@@ -92,21 +92,21 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
 
 
 def backoff(failures: int, limits: Limits) -> float:
-    """Seconds until the next try after `failures` failed ones in a row (1 or more): doubling, up to poll_max."""
+    """Seconds until the next try after `failures` failures in a row (1 or more): doubles, up to poll_max."""
     return float(min(limits.poll_min * 2 ** min(failures - 1, 10), limits.poll_max))
 
 
 def pause_before_attempt(failed_attempts: int, limits: Limits) -> float:
     """Seconds until a request tries again after its `failed_attempts`-th passing failure (1 or more).
 
-    Doubling from poll_max (a minute unless set otherwise) to fifteen times that: what evicted a model or overloaded a
-    gateway needs minutes to pass.
+    Doubles from poll_max (a minute by default) to fifteen times that: an evicted model or an overloaded gateway needs
+    minutes to recover.
     """
     return float(limits.poll_max * min(2 ** (failed_attempts - 1), 15))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which that share of the ordered values lies, between two of them in proportion."""
+    """The value at this share of the ordered values, interpolated between neighbours."""
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
@@ -114,7 +114,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _pace(expected: Expectation, limits: Limits) -> float:
-    """The wait where ends are usual."""
+    """The wait around the usual ends."""
     pace = expected.usual * NEAR_SHARE
     if pace > limits.poll_max:
         spread = expected.late - expected.early
@@ -123,6 +123,6 @@ def _pace(expected: Expectation, limits: Limits) -> float:
 
 
 def _not_past(spent: float, wait: float, at: float, limits: Limits) -> float:
-    """A wait that ends at a moment to look at, if it would end after it or shortly before."""
+    """The wait, shortened or extended to end at `at` if it would pass it or end shortly before it."""
     gap = at - spent
     return max(gap, limits.poll_min) if wait > gap - limits.poll_min else wait

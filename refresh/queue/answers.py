@@ -1,4 +1,4 @@
-"""The answers of a queue to its operations (`refresh.queue.operations`), and the names that both use."""
+"""The answers of a queue to its operations (`refresh.queue.operations`), and the types that both use."""
 
 from typing import Literal, TypeAlias
 
@@ -12,7 +12,7 @@ LeaveReason = Literal["Cancelled", "TimedOut"]
 ServedBy = Literal["own", "wider", "merged", "adopted"]
 
 
-# ---- names of runs and of those who wait for them -------------------------------------------------------------------
+# ---- names of runs and of the requests that wait for them ------------------------------------------------------------
 
 
 class Turn(Message, frozen=True, kw_only=True):
@@ -23,13 +23,13 @@ class Turn(Message, frozen=True, kw_only=True):
 
 
 class Holder(Turn, frozen=True, kw_only=True):
-    """The orchestration that claimed an incarnation of a run. `token` tells it from its duplicates."""
+    """The orchestration that claimed an incarnation of a run. `token` distinguishes it from its duplicates."""
 
     token: str
 
 
 class WakeUp(Message, frozen=True, kw_only=True):
-    """A request that is notified, and the name of the event that it waits for."""
+    """A request to notify, and the name of the event that it waits for."""
 
     request: str
     event: str
@@ -39,15 +39,15 @@ class WakeUp(Message, frozen=True, kw_only=True):
 
 
 class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
-    """What a queue answers."""
+    """An answer of a queue."""
 
 
 class NotUnderstood(Answer, frozen=True, kw_only=True, tag="not_understood"):
-    """The code of the queue is older than the sender's."""
+    """The code of the queue is older than the code of the sender."""
 
 
 class Done(Answer, frozen=True, kw_only=True, tag="done"):
-    """The operation has no further answer."""
+    """The operation is applied; it has no further answer."""
 
 
 class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
@@ -66,7 +66,7 @@ class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
     start: bool = False
     """This request has to start the active run."""
     names: ModelNames = ModelNames()
-    """Of the model and its workspace, as far as a run has read them."""
+    """Of the model and its workspace; set when a run has read them."""
 
 
 class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
@@ -80,7 +80,7 @@ class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
 
 
 class Left(Answer, frozen=True, kw_only=True, tag="left"):
-    """The request has left its run; repeated, the same answer comes again, whichever incarnation asks.
+    """The request has left its run. A repeat gets the same answer, whichever incarnation sends it.
 
     `cancel_refresh_id` is set if the refresh has to be cancelled. `next` is a run that has to be started.
     """
@@ -100,7 +100,7 @@ class Left(Answer, frozen=True, kw_only=True, tag="left"):
 
 
 class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
-    """The queue does not have the request (any more). Another incarnation of it has ended, and how is forgotten."""
+    """The queue does not have the request (any more). Another incarnation has ended, and its outcome is forgotten."""
 
     next: Turn | None = None
 
@@ -110,23 +110,23 @@ class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
 
 
 class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
-    """The request is not enrolled: too much waits already (see `refresh.queue.room`). `retry_after`: seconds."""
+    """The request is not enrolled, because the queue is full (see `refresh.queue.room`). `retry_after`: seconds."""
 
     retry_after: int
 
 
 class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
-    """This incarnation of the run may not go on. `next` is a run that has to be started."""
+    """This incarnation of the run must not go on. `next` is a run that has to be started."""
 
     next: Turn | None = None
 
 
 class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
-    """The run is held by the sender, and this is how it stands.
+    """The sender holds the run; this is the state of the run.
 
-    `objects`: digest of the objects of our last refresh with this scope, None if it is not known.
-    `look` is what the history held when the run was closed, None while it is open. `permit_taken_at`: when an execution
-    took the permit to POST, None if none did.
+    `objects`: digest of the objects of our last refresh with this scope; None if not known.
+    `look` is what the history held when the run was closed; None while it is open. `permit_taken_at`: when an execution
+    took the permit to POST; None if the permit is not taken.
     """
 
     scope: Scope
@@ -143,27 +143,27 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
 
 
 class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
-    """The run is closed. `scope` has what was added until then; `objects` as in `Claimed`."""
+    """The run is closed. `scope` includes everything that was added until then; `objects` as in `Claimed`."""
 
     scope: Scope
     objects: str | None = None
 
 
 class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
-    """The permit cannot be given back: another execution took it, at a time of ours, and posts or has posted."""
+    """The permit cannot be returned: another execution took it (`at`, our clock) and posts or has posted."""
 
     at: str
 
 
 class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
-    """The refresh is recorded. `cancel`: every member left and wants it cancelled."""
+    """The refresh is recorded. `cancel`: every member left and requested its cancellation."""
 
     cancel: bool = False
     wake: tuple[WakeUp, ...] = ()
 
 
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
-    """The outcome is kept for `wake`; `next` is the run to start."""
+    """The outcome is kept for the requests in `wake`; `next` is the run to start."""
 
     next: Turn | None = None
     wake: tuple[WakeUp, ...] = ()

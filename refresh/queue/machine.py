@@ -1,15 +1,15 @@
-"""The queue of one dataset: which requests share which run, whose turn it is, and how each ended.
+"""The queue of one dataset: which requests share which run, whose turn it is, and how each run ended.
 
 A pure state machine: `apply(queue, operation, now) -> (queue, answer)`; the entity around it only loads and stores. The
-durable engine applies an operation twice now and then, and late, so every operation carries ids of ours and gives the
-same answer when it is repeated; what is over is remembered for half an hour (`refresh.queue.memory`).
+durable engine sometimes applies an operation twice, or late. So every operation carries ids of ours and gets the same
+answer when it is repeated, and ended runs and requests are remembered for half an hour (`refresh.queue.memory`).
 
-The queue holds runs. The first one is active, each of the others waits for its turn. A request is a member of one run.
-A run lives as one orchestration at a time: each repair opens its next incarnation, and of each incarnation the first
-orchestration to claim the run (by its token) holds it.
+The queue holds runs. The first one is active; the others wait for their turn. A request is a member of one run. One
+orchestration at a time carries out a run: each repair opens its next incarnation, and the first orchestration that
+claims an incarnation (by its token) holds the run.
 
-`refresh.queue.operations` has the operations and answers; requests' operations are in `refresh.queue.members`, those of
-runs in `refresh.queue.runs`.
+`refresh.queue.operations` has the operations and answers; `refresh.queue.members` handles the operations of requests,
+`refresh.queue.runs` those of runs.
 """
 
 from datetime import datetime, timedelta
@@ -45,16 +45,16 @@ AHEAD = timedelta(minutes=5)
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
-    """One operation on a queue: the new queue, None if nothing is to be kept, and the answer. `queue` is not changed.
+    """Applies an operation: the new queue (None if nothing is left to keep) and the answer. `queue` is not changed.
 
-    The queue's time is the latest time of a sender, so a repeated operation finds the same time. A sender whose clock
-    is wrong must not move it far: what is remembered would be forgotten at once, and what is dated by that clock never.
-    So `now`, the host's own clock, bounds it: a time that is more than some minutes ahead counts as if it were just
-    that far ahead, and a queue that a wrong clock has moved ahead comes back. Raises ValueError if `at` is no time.
+    The queue's time is the latest time of a sender, so that a repeated operation sees the same time. A wrong clock of a
+    sender must not move it far: the queue would forget recent entries at once, and keep entries with that time far too
+    long. So `now`, the host's own clock, limits it: a time more than some minutes ahead counts as just that far ahead,
+    and a queue that a wrong clock moved ahead is set back. Raises ValueError if `at` is not a time.
     """
     sent = parse_time(operation.at)
     if sent is None:
-        raise ValueError(f"{operation.at!r} is no time")
+        raise ValueError(f"{operation.at!r} is not a time")
     latest = now + AHEAD
     at = instant(min(sent, latest))
     queue = queue.copy()

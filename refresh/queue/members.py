@@ -1,4 +1,4 @@
-"""What requests do in a queue: join a run, ask how they stand, collect their outcome, leave."""
+"""The operations of requests on a queue: join a run, read their standing, collect their outcome, leave."""
 
 from datetime import datetime, timedelta
 
@@ -12,11 +12,11 @@ from refresh.queue.scopes import Extent
 from refresh.queue.state import Departed, Member, Queue, Run
 
 START_WITHIN = timedelta(seconds=30)
-"""For the request that was asked to start a run, before another one is asked."""
+"""How long a request has to start a run before the queue tells another request to start it."""
 
 
 def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
-    """Joins a run or appends one; repeated, tells how the request stands, and its outcome once there is one."""
+    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one."""
     request = operation.request
     before = queue.departed.get(request)
     if before is not None and _comes_again(before, operation):
@@ -41,7 +41,7 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
 
 
 def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
-    """Takes a request out. If its outcome is already there it gets that instead; the last one out may cancel."""
+    """Takes a request out; returns its outcome instead if there is one. The last request to leave may cancel."""
     request = operation.request
     collect(queue, request)
     departed = queue.departed.get(request)
@@ -49,43 +49,43 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
         return answer_again(queue, departed)
     run = queue.run_of(request)
     if run is None:
-        left = Left(reason=operation.reason)
-        remember_left(queue, request, operation.token, left)
-        return replace(left, next=queue.next_turn(), names=queue.names)
+        answer = Left(reason=operation.reason)
+        remember_left(queue, request, operation.token, answer)
+        return replace(answer, next=queue.next_turn(), names=queue.names)
     member = run.members[request]
     if member.token != operation.token:
         return Taken()
-    left = _left(queue, run, request, operation)
-    remember_left(queue, request, member.token, left, member.attempt)
-    return replace(left, next=queue.next_turn(), names=queue.names)
+    answer = _left(queue, run, request, operation)
+    remember_left(queue, request, member.token, answer, member.attempt)
+    return replace(answer, next=queue.next_turn(), names=queue.names)
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
-    """A caller cancels a request. It learns that when it next asks, also if it is not enrolled (yet, or any more)."""
+    """A caller cancels a request. The request learns it with its next operation, even if it is not enrolled now."""
     request = operation.request
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:
         run.members[request] = replace(run.members[request], leaving=True)
     elif departed is None or departed.run:
-        # one that has its outcome may be backing off before it tries again
+        # a request that has its outcome may be backing off before its next attempt
         queue.asked[request] = queue.at
     return Done()
 
 
 def named_run(request: str, member: Member) -> tuple[str, Member]:
-    """The id of a run that is made for a request, never used before, and the member that has counted it."""
-    made = member.runs_made + 1
-    more = f"-{made}" if made > 1 else ""
-    return f"{request}-r{member.attempt}{more}", replace(member, runs_made=made)
+    """An unused id for a run that is created for a request, and the member with its count increased."""
+    number = member.runs_made + 1
+    suffix = f"-{number}" if number > 1 else ""
+    return f"{request}-r{member.attempt}{suffix}", replace(member, runs_made=number)
 
 
 def narrow(queue: Queue, run: Run) -> None:
-    """After members have left an open run: it does no more than what the others asked for."""
-    asked = {member.scope for member in run.members.values()}
-    if None in asked or not asked:
+    """Narrows an open run to the scopes of its remaining members."""
+    places = {member.scope for member in run.members.values()}
+    if None in places or not places:
         return
     table = queue.scopes
-    extent = sharing.together(table, [table.extent(place) for place in asked if place is not None])
+    extent = sharing.together(table, [table.extent(place) for place in places if place is not None])
     if extent is None:
         return
     run.scope = table.put(extent)
@@ -95,9 +95,9 @@ def narrow(queue: Queue, run: Run) -> None:
 
 
 def _comes_again(departed: Departed, operation: Enroll) -> bool:
-    """Whether this is no late duplicate, but a request that has reason to enrol again."""
+    """Whether the operation enrols the request again for a reason, and is not a late duplicate."""
     if departed.dropped:
-        # it was thought to have ended; a duplicate would carry the time of the first
+        # it was believed to have ended; a duplicate would carry the time of the first operation
         return operation.at > departed.at
     return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
 
@@ -119,7 +119,7 @@ def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
 
 
 def _ask_to_start(queue: Queue, operation: Enroll) -> bool:
-    """Whether this request shall start the active run: one is asked at a time, and asked again if it repeats itself."""
+    """Whether to tell this request to start the active run: only one at a time, and the same one if it repeats."""
     active = queue.runs[0]
     if active.token is not None:
         return False
@@ -133,7 +133,7 @@ def _ask_to_start(queue: Queue, operation: Enroll) -> bool:
 
 
 def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
-    """Enrolls a request in the first run that serves it, or can be made to; else in a new one."""
+    """Enrols a request in the first run that serves it or can be widened to serve it; else in a new run."""
     table = queue.scopes
     known = len(table.objects)
     extent = table.take_in(operation.scope)
@@ -158,13 +158,13 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
 
 
 def _place(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
-    """The open run that a newcomer joins, and what the run does then; None and its own scope if there is none."""
+    """The open run that a new request joins, and the run's scope with it; None and its own scope if there is none."""
     table = queue.scopes
-    open_runs = [(run, table.extent(run.scope)) for run in queue.runs if run.joinable]
-    for run, scope in open_runs:
+    candidates = [(run, table.extent(run.scope)) for run in queue.runs if run.joinable]
+    for run, scope in candidates:
         if sharing.serves(table, scope, extent):
             return run, scope
-    for run, scope in open_runs:
+    for run, scope in candidates:
         both = sharing.merged(table, scope, extent)
         if both is not None:
             return run, both
@@ -172,9 +172,9 @@ def _place(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 
 
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
-    stood = _standing(queue, run, request, start=False)
+    before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # who leaves before the POST has no refresh to keep
+    # a request that leaves before the POST has no refresh to keep
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:
@@ -183,13 +183,13 @@ def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
         queue.runs.remove(run)
     return Left(
         reason=operation.reason,
-        run=stood.run,
-        incarnation=stood.incarnation,
-        position=stood.position,
-        shared_with=stood.shared_with,
-        active=stood.active,
-        refresh_id=stood.refresh_id,
-        posted_at=stood.posted_at,
-        waits_for=stood.waits_for,
+        run=before.run,
+        incarnation=before.incarnation,
+        position=before.position,
+        shared_with=before.shared_with,
+        active=before.active,
+        refresh_id=before.refresh_id,
+        posted_at=before.posted_at,
+        waits_for=before.waits_for,
         cancel_refresh_id=run.refresh_id if run.cancel else None,
     )

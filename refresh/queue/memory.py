@@ -1,8 +1,8 @@
-"""What a queue remembers of requests and runs that are over, and for how long.
+"""The entries that a queue keeps of ended requests and runs, and for how long.
 
-The engine repeats operations and delivers them late, and an instance id can be started again after its end. So those
-that are over are known for half an hour: a late duplicate brings no request back, and a second life of a request ends
-as the first one did.
+The engine repeats operations and delivers them late, and an ended instance id can be started again. So ended requests
+and runs are remembered for half an hour: a late duplicate does not revive a request, and a second incarnation of a
+request gets the outcome of the first.
 """
 
 from datetime import datetime, timedelta
@@ -17,28 +17,28 @@ from refresh.times import instant
 T = TypeVar("T")
 
 REMEMBERED = timedelta(minutes=30)
-"""How long requests that are over are known: longer than the engine can delay a duplicate of a message."""
+"""How long ended requests are remembered: longer than the engine can delay a duplicate message."""
 UNCOLLECTED = timedelta(hours=24)
-"""How long an outcome waits for a request that does not collect it (it was terminated by hand)."""
+"""How long an outcome is kept for a request that does not collect it (for example because it was terminated)."""
 FROM_THE_FUTURE = timedelta(hours=24)
-"""What is dated further ahead was dated by a wrong clock, and would be kept until that time."""
+"""A time further ahead comes from a wrong clock; its entry would be kept until then."""
 OBJECTS_KNOWN = timedelta(days=60)
-"""How long the objects of enhanced refreshes are known after the last one; then the state of the queue is deleted."""
+"""How long the objects of enhanced refreshes are kept after the last one; then the queue's state is deleted."""
 MAX_REMEMBERED = 2_000
-"""Requests that are remembered; of more, the oldest are forgotten. A tenth of a megabyte."""
+"""Requests that are remembered; the oldest beyond that are forgotten. A tenth of a megabyte."""
 MAX_ASKED = 500
-"""Cancelled requests that have not enrolled; of more, the oldest are forgotten."""
+"""Cancelled requests that are not enrolled; the oldest beyond that are forgotten."""
 MAX_ENDED = 500
-"""Runs whose outcome is kept; of more, the oldest are forgotten."""
+"""Runs whose outcome is kept; the oldest beyond that are forgotten."""
 
 
 def ended_run(queue: Queue, run: str) -> EndedRun | None:
-    """The run with this id, if it has ended and is remembered."""
+    """The run with this id, if it has ended and is still remembered."""
     return next((ended for ended in queue.ended if ended.id == run), None)
 
 
 def collect(queue: Queue, request: str) -> None:
-    """Moves a request that waits for its outcome to those that have it."""
+    """Moves a request from those that wait for their outcome to those that have it."""
     for ended in queue.ended:
         waiting = ended.uncollected.pop(request, None)
         if waiting is not None:
@@ -48,7 +48,7 @@ def collect(queue: Queue, request: str) -> None:
 
 
 def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
-    """What a request that is over is answered, whichever incarnation of it asks."""
+    """The answer for a request that has ended, whichever incarnation of it asks."""
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         served_by = _served_by(ended, departed.served_by)
@@ -66,13 +66,13 @@ def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
 
 
 def remember_left(queue: Queue, request: str, token: str, left: Left, attempt: int = 1) -> None:
-    """Remembers a request that left, with its answer, of which all that leave in one situation have most in common."""
+    """Remembers a request that left, with its answer. Requests that leave together share most of the answer."""
     place = put(queue.lefts, replace(left, shared_with=0))
     queue.departed[request] = Departed(queue.at, token, left=place, shared_with=left.shared_with, attempt=attempt)
 
 
 def forget(queue: Queue) -> None:
-    """Drops what need not be remembered any longer, by the time of the last operation."""
+    """Drops expired entries, by the time of the last operation."""
     now = datetime.fromisoformat(queue.at)
     ahead = instant(now + FROM_THE_FUTURE)
     young, collectable = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
@@ -86,7 +86,7 @@ def forget(queue: Queue) -> None:
         if collectable <= ended.at <= ahead and (young <= ended.at or ended.uncollected or ended.number in needed)
     ]
     if queue.known_objects and not "" < queue.objects_at <= ahead:
-        # stored by older code, or dated by a wrong clock
+        # stored by older code, or with the time of a wrong clock
         queue.objects_at = queue.at
     if queue.objects_at < instant(now - OBJECTS_KNOWN):
         queue.known_objects, queue.objects_at = {}, ""
@@ -97,7 +97,7 @@ def forget(queue: Queue) -> None:
 
 
 def would_forget(queue: Queue, at: str) -> bool:
-    """Whether an operation at this time would make the queue forget something."""
+    """Whether an operation at this time would make the queue drop entries."""
     after = queue.copy()
     after.at = at
     forget(after)

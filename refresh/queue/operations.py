@@ -1,8 +1,8 @@
 """The operations of a queue. Their answers are in `refresh.queue.answers`.
 
-The engine applies an operation twice now and then, and late, so each carries ids of ours and gives the same answer when
-it is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not know an operation, because newer code
-sent it, answers `NotUnderstood`; the sender tries again later.
+The engine sometimes applies an operation twice, or late. So each carries ids of ours and gets the same answer when it
+is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not know an operation, because newer code sent
+it, answers `NotUnderstood`; the sender tries again later.
 """
 
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -38,7 +38,7 @@ class Operation(Message, Generic[A], frozen=True, kw_only=True, tag_field="opera
 
 
 class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
-    """Joins a run or appends one; repeated, tells how the request stands, and its outcome once there is one."""
+    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one."""
 
     request: str
     token: str
@@ -49,7 +49,7 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
 
 
 class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
-    """Takes a request out. `cancel`: it wants its refresh cancelled."""
+    """Takes a request out. `cancel`: it requests the cancellation of its refresh."""
 
     request: str
     token: str
@@ -58,19 +58,19 @@ class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
 
 
 class AskToLeave(Operation[Done], frozen=True, kw_only=True, tag="ask_to_leave"):
-    """A caller cancels a request. It learns that when it next asks, also if it is not enrolled (yet, or any more)."""
+    """A caller cancels a request. The request learns it with its next operation, even if it is not enrolled now."""
 
     request: str
 
 
 class Restart(Operation[Restarted], frozen=True, kw_only=True, tag="restart"):
-    """Gives the active run a new incarnation, if the named one is still in force."""
+    """Gives the active run a new incarnation if the named one is the present one."""
 
     turn: Turn
 
 
 class Claim(Operation[ClaimAnswer], frozen=True, kw_only=True, tag="claim"):
-    """The first orchestration of an incarnation gets the run; repeated by the same one, how the run stands."""
+    """The first orchestration of an incarnation gets the run. A repeat by the same one returns the run's state."""
 
     holder: Holder
 
@@ -84,7 +84,7 @@ class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_beh
 
 
 class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
-    """Asks for the permit to POST once: from now on no request joins. A repeat with the same number changes nothing.
+    """Requests the permit to POST once: no request can join from now on. Repeating the same number changes nothing.
 
     `names`: of the model and its workspace, for the requests.
     """
@@ -96,7 +96,7 @@ class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
 
 
 class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
-    """An execution of the activity asks to be the one that posts with this permit: the first gets it."""
+    """An execution of the activity claims the permit before it posts: the first execution gets it."""
 
     holder: Holder
     permit: int
@@ -104,7 +104,7 @@ class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
 
 
 class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permit"):
-    """An execution that posted nothing gives the permit back, or will not use it if it comes late."""
+    """An execution that posted nothing returns the permit. If it is late, it promises not to take it."""
 
     holder: Holder
     permit: int
@@ -112,9 +112,10 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
 
 
 class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again.
+    """The permit led to no refresh (refused, dropped, an external refresh failed): requests may join again.
 
-    `execution`: the one that is known to have started nothing. None: the history was searched for a refresh of any.
+    `execution`: the one that is known to have started nothing. None: the history was searched for a refresh of any
+    execution.
     """
 
     holder: Holder
@@ -133,7 +134,7 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """The permit was not used, because these members' orchestrations have ended: takes them out, and opens the run."""
+    """The permit was not used, because the orchestrations of these members have ended: removes them, opens the run."""
 
     holder: Holder
     permit: int
@@ -142,7 +143,7 @@ class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
 
 
 class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
-    """The outcome of the run. Members enrolled after `late_after` came too late for its refresh (None: none did).
+    """The outcome of the run. Members enrolled after `late_after` came too late for its refresh (None: no member did).
 
     `objects`: digest of the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
     """
@@ -156,13 +157,13 @@ class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
 
 
 class Tidy(Operation[Done], frozen=True, kw_only=True, tag="tidy"):
-    """Does no more than every operation does: expires old entries."""
+    """Only expires old entries, as every operation does."""
 
 
 class Sweep(Operation[Done], frozen=True, kw_only=True, tag="sweep"):
-    """Takes out requests whose orchestrations have ended, and the active run if it is dead and has no member left.
+    """Removes requests whose orchestrations have ended, and the active run if it is dead and has no members.
 
-    `dead` is the incarnation of the active run that was found without an orchestration.
+    `dead`: the incarnation of the active run that was found to have no orchestration.
     """
 
     requests: tuple[str, ...]
@@ -189,5 +190,5 @@ AnyOperation: TypeAlias = (
 
 
 def name_of(operation: Operation[Any]) -> str:
-    """The name of the operation, as the entity is asked."""
+    """The name of the operation of the entity."""
     return str(type(operation).__struct_config__.tag)

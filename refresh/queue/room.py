@@ -1,4 +1,4 @@
-"""How much may wait in a queue. A request that finds no room is told when to try again."""
+"""Limits how much may wait in a queue. A request that does not fit is told when to try again."""
 
 from itertools import chain
 
@@ -8,20 +8,20 @@ from refresh.queue.state import Queue
 from refresh.scope.options import MAX_OBJECTS
 
 MAX_RUNS = 200
-"""Runs that wait, which are made one after the other."""
+"""Waiting runs; they run one after the other."""
 MAX_MEMBERS = 5_000
 """Requests that wait."""
 MAX_OBJECTS_WAITING = 100_000
-"""Different tables and partitions in the scopes that wait: a hundred requests that have none in common."""
+"""Distinct tables and partitions in the waiting scopes: a hundred requests with no object in common."""
 MAX_NAMES = 4_000_000
-"""Characters of their names: a hundred request bodies of 40 KB."""
+"""Characters of the names of these objects: a hundred request bodies of 40 KB."""
 MAX_BODY_CHARACTERS = 64 * 1024
-"""Of the names in one request: no more than its body has bytes."""
+"""Characters of the names in one request: at most the bytes of its body."""
 RETRY_AFTER_SECONDS = 60
 
 
 def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFull | None:
-    """The refusal of one more request, in a run of its own or not, with a scope that the table has taken in."""
+    """The refusal of one more request, if the queue is full. `scope`: its scope if the table took in new objects."""
     members = sum(len(run.members) for run in queue.runs)
     if members >= MAX_MEMBERS or (new_run and len(queue.runs) >= MAX_RUNS):
         return QueueFull(retry_after=RETRY_AFTER_SECONDS)
@@ -31,7 +31,7 @@ def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFu
 
 
 def may_be_full(queue: Queue) -> bool:
-    """Whether `full` may refuse some request: it does not if this is False."""
+    """Whether `full` could refuse some request. If this is False, it refuses none."""
     members = sum(len(run.members) for run in queue.runs)
     if members >= MAX_MEMBERS or len(queue.runs) >= MAX_RUNS:
         return True

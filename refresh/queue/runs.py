@@ -1,4 +1,4 @@
-"""What runs do in a queue: claim their turn, close, use their permit, record their refresh, bring the outcome."""
+"""The operations of runs on a queue: claim their turn, close, use the permit, record the refresh, finish."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -42,11 +42,11 @@ from refresh.queue.operations import (
 from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
 
 MAX_RETURNED = 20
-"""Executions that returned a permit and are known: the engine seldom runs an activity more than twice."""
+"""Executions known to have returned a permit: the engine rarely runs an activity more than twice."""
 
 
 def restart(queue: Queue, operation: Restart) -> Restarted:
-    """Gives the active run a new incarnation, if the named one is still in force."""
+    """Gives the active run a new incarnation if the named one is the present one."""
     if queue.runs and queue.runs[0].is_at(operation.turn):
         queue.runs[0].incarnation += 1
         queue.runs[0].token = queue.runs[0].start_asked = None
@@ -54,7 +54,7 @@ def restart(queue: Queue, operation: Restart) -> Restarted:
 
 
 def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
-    """The first orchestration of an incarnation gets the run; repeated by the same one, how the run stands."""
+    """The first orchestration of an incarnation gets the run. A repeat by the same one returns the run's state."""
     holder = operation.holder
     if queue.runs and queue.runs[0].is_at(holder):
         queue.runs[0].token = queue.runs[0].token or holder.token
@@ -77,7 +77,7 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
 
 
 def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
-    """The model is busy with an external refresh: requests that ask learn of it."""
+    """The model is busy with an external refresh; the queue reports it to the requests."""
     run = queue.held(operation.holder)
     if run is None:
         return Superseded(next=queue.next_turn())
@@ -87,7 +87,7 @@ def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
 
 
 def close(queue: Queue, operation: Close) -> CloseAnswer:
-    """The permit to POST once: from now on no request joins. The run numbers its permits, so a repeat gets the same."""
+    """Gives the permit to POST once; then no request can join. Permits are numbered, so a repeat gets the same."""
     run = queue.held(operation.holder)
     if run is None:
         return Superseded(next=queue.next_turn())
@@ -99,7 +99,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
 
 
 def take_permit(queue: Queue, operation: TakePermit) -> Done:
-    """An execution asks to be the one that posts with this permit: the first gets it, its twins do not."""
+    """An execution claims the permit before it posts: the first one gets it, duplicates do not."""
     run = queue.held(operation.holder)
     free = run is not None and run.closed and run.permit == operation.permit and run.execution is None
     if run is not None and free and operation.execution not in run.returned:
@@ -108,9 +108,9 @@ def take_permit(queue: Queue, operation: TakePermit) -> Done:
 
 
 def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
-    """An execution that posted nothing, and will not, does not need the permit, whether it has it already or not.
+    """An execution that posted nothing, and will not, returns the permit, whether it holds it or not.
 
-    Executions have unique ids, so this holds in a later incarnation of the run, too.
+    Executions have unique ids, so this is also valid in a later incarnation of the run.
     """
     run = queue.runs[0] if queue.runs else None
     if run is None or run.id != operation.holder.run or run.permit != operation.permit or not run.closed:
@@ -123,17 +123,17 @@ def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
 
 
 def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
-    """The permit came to nothing (refused, dropped, an external refresh failed): requests may join again."""
+    """The permit led to no refresh (refused, dropped, an external refresh failed): requests may join again."""
     return _reopen(queue, operation, ())
 
 
 def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
-    """The permit was not used, because these members' orchestrations have ended: takes them out, and opens the run."""
+    """The permit was not used, because the orchestrations of these members have ended: removes them, opens the run."""
     return _reopen(queue, operation, operation.requests)
 
 
 def record(queue: Queue, operation: Record) -> RecordAnswer:
-    """The refresh of the permit is known. Answers which requests to notify, and whether none wants it any more."""
+    """The refresh of the permit is known. Returns the requests to notify, and whether to cancel the refresh."""
     run = queue.held(operation.holder)
     if run is None:
         return Superseded(next=queue.next_turn())
@@ -144,15 +144,15 @@ def record(queue: Queue, operation: Record) -> RecordAnswer:
 
 
 def finish(queue: Queue, operation: Finish) -> FinishAnswer:
-    """The outcome: kept for the members, and the next run's turn begins.
+    """Keeps the outcome for the members and begins the turn of the next run.
 
-    `late_after` is set when the refresh is external: members enrolled after that time may have come too late for it, so
-    they get a run of their own, in the order of enrolment. So do those whose own objects did not fail in a run that did
-    more than they asked for: no request fails through another one's mistake.
+    `late_after` is set if the refresh is external: members enrolled after that time may be too late for it, so they get
+    a run of their own, in the order of enrolment. So do members whose own objects did not fail in a run with a wider
+    scope: no request fails because of another request's mistake.
     """
     run = queue.held(operation.holder)
     if run is not None and operation.execution is not None and not (run.closed and run.permit == operation.permit):
-        # a late duplicate: it was answered that another execution has the permit, and the run went on
+        # a late duplicate: its sender learned that another execution has the permit, and the run went on
         return PermitTaken(at=run.permit_taken_at or "")
     taken = _taken(run, operation.execution) if run is not None else None
     if taken is not None:
@@ -169,27 +169,27 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
         served = {key: member for key, member in run.members.items() if key not in late and key not in spared}
         _keep_outcome(queue, run, operation, served)
         queue.runs.remove(run)
-        made = _alone(run, spared)
+        new_runs = _alone(run, spared)
         if late:
-            made.append(_run_for(late, run.scope, run.share))
-            narrow(queue, made[-1])
-        _insert(queue, made)
+            new_runs.append(_run_for(late, run.scope, run.share))
+            narrow(queue, new_runs[-1])
+        _insert(queue, new_runs)
     ended = ended_run(queue, operation.holder.run)
     return Finished(next=queue.next_turn(), wake=_wake(ended.uncollected) if ended else ())
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:
-    """Takes out requests whose orchestrations have ended, and the active run if it is dead and has no member left."""
-    left = []
+    """Removes requests whose orchestrations have ended, and the active run if it is dead and has no members."""
+    remaining = []
     for run in queue.runs:
         dead = run.is_at(operation.dead)
         if not run.closed or dead:
             _take_out(queue, run, operation.requests)
         if run.members or (run.closed and not dead):
-            left.append(run)
+            remaining.append(run)
             if not run.closed:
                 narrow(queue, run)
-    queue.runs = left
+    queue.runs = remaining
     return Done()
 
 
@@ -208,14 +208,14 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         run.returned = []
         narrow(queue, run)
     if run.members or run.closed:
-        # a late duplicate finds the run closed again: its refresh is followed to the end, wanted or not
+        # a late duplicate finds the run closed again; its refresh is followed to the end even without members
         return Done()
     queue.runs.remove(run)
     return Superseded(next=queue.next_turn())
 
 
 def _taken(run: Run, execution: str | None) -> PermitTaken | None:
-    """Set if the permit of the run was taken by another execution than this one, which may have posted with it."""
+    """The answer if another execution took the permit of the run: it may have posted with it."""
     if execution is None or run.execution in (None, execution):
         return None
     return PermitTaken(at=run.permit_taken_at or "")
@@ -229,12 +229,12 @@ def _take_out(queue: Queue, run: Run, requests: Iterable[str]) -> None:
 
 
 def _spared(queue: Queue, run: Run, operation: Finish, late: dict[str, Member]) -> dict[str, Member]:
-    """The members that a failure does not concern: it is about objects that they did not ask for."""
+    """The members that a failure does not concern, because it is about objects outside their scopes."""
     if not may_spare(operation.outcome):
         return {}
     table = queue.scopes
     failed = sharing.failed_objects(table, operation.outcome)
-    met = {
+    hit = {
         place: bool(table.extent(place).objects & failed)
         for place in {member.scope for member in run.members.values()}
         if place is not None
@@ -242,7 +242,7 @@ def _spared(queue: Queue, run: Run, operation: Finish, late: dict[str, Member]) 
     return {
         request: member
         for request, member in run.members.items()
-        if member.scope is not None and request not in late and not met[member.scope]
+        if member.scope is not None and request not in late and not hit[member.scope]
     }
 
 
@@ -264,7 +264,7 @@ def _keep_outcome(queue: Queue, run: Run, operation: Finish, served: dict[str, M
 
 
 def _alone(run: Run, members: dict[str, Member]) -> list[Run]:
-    """Runs that do no more than these members asked for, one for each scope, and that no request joins."""
+    """Runs with exactly the scopes of these members, one for each scope; no request can join them."""
     groups: dict[int, dict[str, Member]] = {}
     for request, member in members.items():
         scope = run.scope if member.scope is None else member.scope
@@ -278,11 +278,11 @@ def _run_for(members: dict[str, Member], scope: int, share: bool) -> Run:
     return Run(id=name, scope=scope, share=share, members={**members, first: member})
 
 
-def _insert(queue: Queue, made: list[Run]) -> None:
-    """Puts each run behind those that have waited longer: its members had only shared one that was further ahead."""
+def _insert(queue: Queue, new_runs: list[Run]) -> None:
+    """Inserts each run behind runs that have waited longer: its members only got ahead by sharing an earlier run."""
     latest = [*accumulate((run.since for run in queue.runs), max)]
     places: dict[int, list[Run]] = {}
-    for run in sorted(made, key=lambda run: run.since):
+    for run in sorted(new_runs, key=lambda run: run.since):
         places.setdefault(bisect_left(latest, run.since), []).append(run)
     waiting = [*queue.runs, None]
     queue.runs = [

@@ -1,7 +1,7 @@
-"""The scopes of a queue, each kept once, in a form in which thousands of objects cost little.
+"""The scopes of a queue, each stored once, in a form that stays small with thousands of objects.
 
-A scope is a frame (everything but the objects) and a set of objects. The table numbers the objects that its scopes
-name; a set of objects is an integer with the bit of each object set. So a union is one `|`, whatever the number of
+A scope consists of a frame (everything but the objects) and a set of objects. The table numbers the objects of its
+scopes; a set of objects is an integer in which each object has one bit. So a union is one `|`, whatever the number of
 objects, and a scope of 1,000 objects takes 250 characters.
 """
 
@@ -21,9 +21,9 @@ _BIT_VALUES = bytes.maketrans(b"01", b"\x00\x01")
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
-    """A scope in terms of a ScopeTable. `digits` is the set of objects in hexadecimal without `zeros` zeros at its end.
+    """A scope in terms of a ScopeTable. `digits`: the set of objects in hexadecimal, without `zeros` trailing zeros.
 
-    No objects: the whole model, or a standard refresh.
+    Without objects: the whole model, or a standard refresh.
     """
 
     frame: int
@@ -51,7 +51,7 @@ class Partitions(NamedTuple):
     of_table: dict[int, list[int]]
 
     def inside(self, objects: int) -> int:
-        """The partitions of the tables that are whole in this set."""
+        """The partitions of the tables that are in this set as a whole."""
         whole = compress(range(self.tables.bit_length()), flags_of(objects & self.tables))
         return bits_of(number for table in whole for number in self.of_table[table])
 
@@ -64,19 +64,19 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
     extents: list[Extent | None] = msgspec.field(default_factory=list)
 
     def copy(self) -> "ScopeTable":
-        """A table that can be changed without changing this one."""
+        """A copy that can be changed without changing this table."""
         return ScopeTable(frames=self.frames[:], objects=self.objects[:], extents=self.extents[:])
 
     def frame(self, extent: Extent) -> Scope:
         """The scope of an extent without its objects."""
         frame = self.frames[extent.frame]
-        assert frame is not None  # noqa: S101 - only frames that no extent uses are given up
+        assert frame is not None  # noqa: S101 - only frames that no extent uses are freed
         return frame
 
     def extent(self, place: int) -> Extent:
-        """The extent that was put there."""
+        """The extent at this place."""
         extent = self.extents[place]
-        assert extent is not None  # noqa: S101 - only places that no run or member refers to are given up
+        assert extent is not None  # noqa: S101 - only places that no run or member refers to are freed
         return extent
 
     def put(self, extent: Extent) -> int:
@@ -102,7 +102,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
         return extent_of(frame, bits_of(mine))
 
     def scope(self, extent: Extent) -> Scope:
-        """An extent as the scope that it stands for."""
+        """The scope that an extent stands for."""
         frame = self.frame(extent)
         if frame.refresh is None or not extent.digits:
             return frame
@@ -124,7 +124,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 
     @property
     def used(self) -> int:
-        """The objects that some extent has."""
+        """The objects that at least one extent contains."""
         objects = 0
         for extent in self.extents:
             if extent is not None:
@@ -132,7 +132,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
         return objects
 
     def give_up(self, used: set[int]) -> None:
-        """Frees the places of extents that are not used, and what only they needed."""
+        """Frees the places of unused extents, and the frames and objects that only they needed."""
         keep(self.extents, used)
         keep(self.frames, {extent.frame for extent in self.extents if extent is not None})
         objects = self.used
@@ -140,7 +140,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
             self._renumber(objects)
 
     def _renumber(self, used: int) -> None:
-        """Leaves out the objects that no extent has."""
+        """Removes the objects that no extent contains."""
         flags = flags_of(used) + bytes(len(self.objects) - used.bit_length())
         before = [0, *accumulate(flags)]
         for place, extent in enumerate(self.extents):
@@ -154,7 +154,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 
 
 def put(places: list[T | None], value: T) -> int:
-    """The place of a value in a list without duplicates: where it is, the first free one, or a new one."""
+    """The place of a value in a list without duplicates: its present place, the first free one, or a new one."""
     try:
         return places.index(value)
     except ValueError:
@@ -169,7 +169,7 @@ def put(places: list[T | None], value: T) -> int:
 
 
 def keep(places: list[T | None], used: set[int]) -> None:
-    """Frees the places that are not used."""
+    """Frees unused places."""
     for place in range(len(places)):
         if place not in used:
             places[place] = None
@@ -178,7 +178,7 @@ def keep(places: list[T | None], used: set[int]) -> None:
 
 
 def bits_of(numbers: Iterable[int]) -> int:
-    """The set of these objects."""
+    """The set of these objects as bits."""
     found = [*numbers]
     flags = bytearray(max(found) // 8 + 1 if found else 0)
     for number in found:

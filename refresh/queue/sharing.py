@@ -1,14 +1,14 @@
-"""Which refresh may serve which request: the rules by which the requests of a queue share runs. Pure.
+"""The rules by which the requests of a queue share runs: which refresh may serve which request. Pure.
 
 * Equal scopes share a run.
-* A refresh of the whole model serves a *narrower* scope, of some of its objects, that does the same to them: type,
-  commit mode, refresh policy and effective date are equal. How fast, how often tried and how long (maxParallelism,
-  retryCount, timeout) may differ.
+* A refresh of the whole model serves a *narrower* scope of some of its objects, if its effect on them is equal: same
+    type, commit mode, refresh policy and effective date. Speed, retries and time limit (maxParallelism, retryCount,
+    timeout) may differ.
 * Two scopes of some objects whose other options are all equal are *merged* into one with all their objects.
 
-All others stand alone: whole models with different options; a whole model behind a partial run that came first (to
-widen that one would make hours of minutes); different commit modes. A standard refresh neither serves an enhanced one
-nor is served by one: it takes other options and cannot be cancelled.
+No other scopes share: whole models with different options; a whole model behind a partial run that came first (widening
+the partial run would turn minutes into hours); different commit modes. A standard refresh and an enhanced one never
+serve each other: they have different options, and a standard refresh cannot be cancelled.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from refresh.scope.scope import RefreshOptions, TableRef
 
 
 def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
-    """Whether a refresh of `wide` does all that `narrow` asks for."""
+    """Whether a refresh of `wide` does everything that `narrow` requests."""
     if wide == narrow:
         return True
     if not narrow.digits:
@@ -32,19 +32,19 @@ def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
     if wide.frame != narrow.frame:
         return False
     missing = narrow.objects & ~wide.objects
-    # what is missing may be partitions of tables that are there as a whole
+    # the missing objects may be partitions of tables that are in the set as a whole
     return not missing or (
         missing & ~table.partitions.all == 0 and not missing & ~table.partitions.inside(wide.objects)
     )
 
 
 def merged(table: ScopeTable, first: Extent, second: Extent) -> Extent | None:
-    """The scope with the objects of two partial ones; None if they cannot be one refresh."""
+    """The scope with the objects of two partial ones; None if one refresh cannot do both."""
     return _union(table, (first, second))
 
 
 def together(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
-    """The narrowest scope that serves all of these; None if they have none in common, or there are none."""
+    """The narrowest scope that serves all of these; None if there is no such scope, or no extents."""
     distinct = set(extents)
     if len(distinct) < 2:
         return distinct.pop() if distinct else None
@@ -56,7 +56,7 @@ def together(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
 
 
 def failed_objects(table: ScopeTable, outcome: Outcome) -> int:
-    """The objects that a failure is about: those that failed, their tables, and their partitions."""
+    """The objects that a failure is about: the failed ones, their tables, and their partitions."""
     concerned = concerns(outcome)
     return bits_of(number for number, entry in enumerate(table.objects) if concerned(TableRef(*entry)))
 
@@ -72,7 +72,7 @@ def _union(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
         return None
     if objects & table.partitions.all:
         objects &= ~table.partitions.inside(objects)
-    # Power BI counts objects, and no request may fail because of another one
+    # Power BI limits the number of objects, and no request may fail because of another one
     return None if objects.bit_count() > MAX_OBJECTS else extent_of(frames.pop(), objects)
 
 
@@ -85,6 +85,6 @@ def _does_the_same(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
 
 
 def _effect(options: RefreshOptions) -> tuple[Any, ...]:
-    """The options that decide what a refresh does to its objects, with Power BI's defaults."""
+    """The options that decide the effect of a refresh on its objects, with Power BI's defaults filled in."""
     policy = True if options.apply_refresh_policy is None else options.apply_refresh_policy
     return (options.type, options.commit_mode or "Transactional", policy, options.effective_date)

@@ -1,7 +1,7 @@
-"""What a queue holds: its runs, their members, and what is remembered of those that ended or left.
+"""The state of a queue: its runs, their members, and entries for those that ended or left.
 
 Plain data and questions about it. Requests are members of runs; the first run is active, the others wait for their
-turn. `refresh.queue.stored` writes it; keys that newer code added are left out when it is read.
+turn. `refresh.queue.stored` serialises it; keys added by newer code are ignored when it is read.
 """
 
 import msgspec
@@ -17,10 +17,10 @@ MAX_KNOWN_OBJECTS = 10
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
-    """A request enrolled in a run. `wake` is the event that it waits for now, `since` when it enrolled.
+    """A request enrolled in a run. `wake` is the event that it waits for at present, `since` its time of enrolment.
 
-    `scope` is what it asked for, if that is less than its run does. `runs_made` counts the runs that were named after
-    it in this attempt.
+    `scope` is its own scope if that is narrower than the run's. `runs_made` counts the runs that were named after it in
+    this attempt.
     """
 
     token: str
@@ -33,13 +33,13 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A refresh to be made. `permit` is the number of the last permit to POST; the run is closed while it holds one.
+    """A refresh that is to be started or is running. `permit` is the number of the last permit to POST.
 
-    `token` is that of the orchestration that claimed the present incarnation. `spent` is the last permit that was given
-    up: a late duplicate of its operations must change nothing. `look` is what the history held when the run was closed.
-    `execution` took the permit, at `permit_taken_at`; those in `returned` posted nothing with it. `cancel`: every
-    member left and wanted the refresh cancelled; `kept`: one left without wanting that. `start_asked`: the request that
-    was asked to start the present incarnation, and when.
+    The run is closed while it holds a permit. `token` is the token of the orchestration that claimed the present
+    incarnation. `spent` is the last permit that was returned: late duplicates of its operations must change nothing.
+    `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the executions in
+    `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`: a member left
+    without requesting it. `start_asked`: the request that has to start the present incarnation, and since when.
     """
 
     id: str
@@ -64,12 +64,12 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def closed(self) -> bool:
-        """Whether the run may POST or has posted: its refresh may have started before a newcomer asked."""
+        """Whether the run may POST or has posted: its refresh may have started before a new request arrived."""
         return self.permit > self.spent
 
     @property
     def joinable(self) -> bool:
-        """Whether a newcomer may join."""
+        """Whether a new request may join."""
         return self.share and not self.closed and self.refresh_id is None
 
     @property
@@ -92,7 +92,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Uncollected(msgspec.Struct, frozen=True, array_like=True):
-    """A request that has not collected its outcome. `served_by`: `wider` or `merged`, None for a run of its scope."""
+    """A request that has not collected its outcome. `served_by`: `wider`, `merged`, or None for a run of its scope."""
 
     token: str
     wake: str
@@ -101,7 +101,7 @@ class Uncollected(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EndedRun(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How a run ended, kept for its members. `number` is unique in the queue."""
+    """The outcome of a run, kept for its members. `number` is unique in the queue."""
 
     number: int
     id: str
@@ -112,10 +112,10 @@ class EndedRun(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Departed(msgspec.Struct, frozen=True, array_like=True):
-    """A request that is not in the queue any more, remembered so that late duplicates and second lives change nothing.
+    """A request that is no longer in the queue, remembered so that late duplicates and new incarnations change nothing.
 
     `run` is the number of the ended run whose outcome it has, or 0. `left` is the place of the answer that it got when
-    it left, and `shared_with` a part of it. `dropped`: its orchestration was thought to have ended.
+    it left, and `shared_with` a part of that answer. `dropped`: its orchestration was believed to have ended.
     """
 
     at: str
@@ -129,11 +129,11 @@ class Departed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """All that is known of one dataset's callers. `at` is the time of its last operation (ISO 8601 UTC).
+    """The queue of one dataset. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `asked` are requests that were cancelled before they enrolled, and when. `lefts` are answers of requests that left.
-    `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, the digest of the objects that ours had;
-    `objects_at`: when the last of them was kept.
+    `asked`: requests that were cancelled before they enrolled, and when. `lefts`: answers of requests that left.
+    `known_objects`: by fingerprint of the last scopes of enhanced refreshes, the digest of the objects of our refresh;
+    `objects_at`: when the newest of them was stored.
     `names`: of the model and its workspace, as the last run read them.
     """
 
@@ -151,11 +151,11 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing waits, runs, or needs to be remembered."""
+        """Whether the queue has no runs and no entries to remember."""
         return not (self.runs or self.ended or self.departed or self.asked)
 
     def copy(self) -> "Queue":
-        """A queue that can be changed without changing this one."""
+        """A copy that can be changed without changing this queue."""
         return Queue(
             at=self.at,
             runs=[msgspec.structs.replace(run, members={**run.members}, returned=run.returned[:]) for run in self.runs],
@@ -175,19 +175,19 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return next((run for run in self.runs if request in run.members), None)
 
     def scope_of(self, run: Run) -> Scope:
-        """What the refresh of a run does."""
+        """The scope of a run."""
         return self.scopes.scope(self.scopes.extent(run.scope))
 
     def is_enhanced(self, run: Run) -> bool:
-        """Whether the refresh of a run is an enhanced one. Costs nothing for each object, unlike its scope."""
+        """Whether the refresh of a run is an enhanced one. Cheap, because it does not build the scope."""
         return self.scopes.frame(self.scopes.extent(run.scope)).enhanced
 
     def objects_of(self, run: Run) -> str | None:
-        """The digest of the objects that our last refresh with the scope of this run had; None if it is not known."""
+        """The digest of the objects of our last refresh with the scope of this run; None if not known."""
         return self.known_objects.get(fingerprint(self.scope_of(run)))
 
     def remember_objects(self, run: Run, digest: str) -> None:
-        """Keeps the digest of the objects that a refresh with the scope of this run had."""
+        """Stores the digest of the objects that a refresh with the scope of this run had."""
         name = fingerprint(self.scope_of(run))
         self.known_objects.pop(name, None)
         self.known_objects[name] = digest
@@ -204,14 +204,14 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.runs[0] if self.runs and self.runs[0].is_held_by(holder) else None
 
     def permitted(self, holder: Holder, permit: int) -> Run | None:
-        """The active run, if this orchestration holds it and the permit is in force and not yet used."""
+        """The active run, if this orchestration holds it and the permit is valid and not yet used."""
         run = self.held(holder)
         if run is None or not run.closed or run.permit != permit or run.refresh_id is not None:
             return None
         return run
 
     def blocker_of(self, run: Run) -> ExternalRefresh | None:
-        """The refresh that a run waits for: an external one, or that of the active run; None if nothing runs."""
+        """The refresh that a run waits for: an external one or that of the active run; None if nothing is running."""
         active = self.runs[0]
         if active is run or active.refresh_id is None:
             return active.waits_for

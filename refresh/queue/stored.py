@@ -1,11 +1,11 @@
-"""A queue as the entity stores it, and operations as the entity gets them: plain JSON values in, plain JSON values out.
+"""Loads and stores a queue for the entity, and decodes its operations: plain JSON in, plain JSON out.
 
-Reading is tolerant (`refresh.messages`). What newer code wrote and this code cannot read at all stays as it is: every
-operation is answered `NotUnderstood` until newer code is back.
+Reading is tolerant (`refresh.messages`). A state that newer code wrote and this code cannot read stays unchanged: every
+operation is answered with `NotUnderstood` until the newer code is back.
 
-The engine keeps a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
-reads fail while it is rewritten. So a large queue is compressed: its ids have their beginning in common, and the names
-of its objects resemble each other.
+The engine keeps a state of more than about 30,000 characters in a blob, which costs further storage calls and makes
+reads fail while it is rewritten. So a large queue is compressed: its ids share their beginning, and the names of its
+objects resemble each other.
 """
 
 import zlib
@@ -22,9 +22,9 @@ from refresh.queue.state import Queue
 from refresh.times import parse_time
 
 SCHEMA = 1
-"""Raised by a change that older code would misread."""
+"""To be raised by a change that older code would misread."""
 PACKED_ABOVE = 10_000
-"""Bytes of JSON. A queue of some sixty requests stays readable in the storage."""
+"""Bytes of JSON. A queue of about sixty requests stays readable in the storage."""
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ class UnreadableError(ValueError):
 
 
 class Handled(NamedTuple):
-    """The answer to an operation, and the state to store; None deletes it, and with `keep` it stays as it is.
+    """The answer to an operation, and the state to store: None deletes it, `keep` leaves it unchanged.
 
     `problem`: why the operation was not understood.
     """
@@ -45,7 +45,7 @@ class Handled(NamedTuple):
 
 
 def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """An operation, as the engine names it and with its input, applied to a stored state. `now`: the host's clock."""
+    """Applies an operation, given by name and input as the engine passes it, to a stored state. `now`: host clock."""
     try:
         queue, operation = load(stored), _operation(name, value)
     except UnreadableError as error:
@@ -59,7 +59,7 @@ def load(stored: object) -> Queue:
     if stored in (None, ""):
         return Queue()
     if not isinstance(stored, dict) or stored.get("schema", SCHEMA) != SCHEMA:
-        raise UnreadableError("the stored queue is of another schema")
+        raise UnreadableError("the stored queue has another schema")
     try:
         if "packed" in stored:
             queue = msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=Queue)
@@ -85,14 +85,14 @@ def _operation(name: str, value: object) -> AnyOperation:
     except msgspec.ValidationError as error:
         raise UnreadableError(f"operation {name}: {error}") from None
     if name_of(operation) != name:
-        raise UnreadableError(f"operation {name} came with the input of {name_of(operation)}")
+        raise UnreadableError(f"operation {name} has the input of {name_of(operation)}")
     if parse_time(operation.at) is None:
-        raise UnreadableError(f"operation {name}: `at` is no time")
+        raise UnreadableError(f"operation {name}: `at` is not a time")
     return operation
 
 
 def _check(queue: Queue) -> None:
-    """Raises UnreadableError for a reference that leads nowhere: newer code may refer in other ways."""
+    """Raises UnreadableError for a dangling reference: newer code may use references differently."""
     table = queue.scopes
     extents = {place for place, extent in enumerate(table.extents) if extent is not None}
     frames = {place for place, frame in enumerate(table.frames) if frame is not None}
@@ -101,4 +101,4 @@ def _check(queue: Queue) -> None:
     used_frames = {extent.frame for extent in table.extents if extent is not None}
     lefts = {entry.left for entry in queue.departed.values() if entry.left is not None}
     if not (used <= extents and used_frames <= frames and lefts <= set(range(len(queue.lefts)))):
-        raise UnreadableError("the stored queue refers to what it does not have")
+        raise UnreadableError("the stored queue refers to entries that it does not have")

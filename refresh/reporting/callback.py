@@ -1,7 +1,7 @@
-"""The call back to whoever asked to be told: where it may go, what it says, when it is tried again. Pure.
+"""The rules of callbacks: the allowed URIs, the body, and when to try again. Pure.
 
-The body is that of the WebHook activity of Data Factory (`Output`, `Error`, `StatusCode`); `status` and its
-neighbours are for callers that read whatever arrives, as Logic Apps do.
+The body has the keys of the WebHook activity of Data Factory (`Output`, `Error`, `StatusCode`); `status` and the keys
+beside it are for callers that read the body as it is, such as Logic Apps.
 """
 
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from refresh.reporting.status import StatusReport
 from refresh.run.orders import Broke, NotDelivered
 
 PATIENCE = timedelta(days=1)
-"""How long a callback is tried again, counted from the first attempt that failed."""
+"""How long a callback is retried, counted from its first failed attempt."""
 STORING = timedelta(minutes=5)
-"""A callback is stored before its request, and perhaps before the other side listens: so long both may still come."""
+"""A callback is stored before its request, and perhaps before the receiver listens; it waits this long for both."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
-"""How often a callback looks again that was told of an end and does not see it yet: the engine sends messages before
-it writes what statuses are read from."""
+"""How often a notified callback looks again if it does not see the end yet: the engine sends messages before it writes
+the state that statuses are read from."""
 MAX_INCARNATIONS = 3
-"""How often a callback is started whose orchestration failed."""
+"""How often a callback is started whose orchestration fails."""
 GIVEN_KEYS = (
     "error",
     "id",
@@ -36,29 +36,29 @@ GIVEN_KEYS = (
     "startedAt",
     "endedAt",
 )
-"""What of a status is handed on; the rest is for pollers, or has nothing to say at the end."""
+"""The keys of a status that a callback contains; the others are for polling, or carry nothing at the end."""
 
 Json = dict[str, Any]
 Kind = Literal["delivered", "again", "refused", "gone"]
 ABANDONED = "abandoned"
-"""The output of a callback that will not be delivered any more."""
+"""The output of a callback that will not be delivered."""
 
 
 def body_of(report: StatusReport) -> Json:
-    """What is POSTed: the end of a request as its status tells it."""
-    given = {key: report.body[key] for key in GIVEN_KEYS if key in report.body}
-    # the WebHook activity may read keys whatever their case: an `error` beside `Error` could hide its code
-    beside = {key: value for key, value in given.items() if key != "error"}
-    body = {"StatusCode": str(report.http_status), "Output": given, **beside}
+    """The body of the POST: the end of a request, with the keys of its status."""
+    output = {key: report.body[key] for key in GIVEN_KEYS if key in report.body}
+    # the WebHook activity may ignore the case of keys: an `error` beside `Error` could hide the error code
+    beside = {key: value for key, value in output.items() if key != "error"}
+    body = {"StatusCode": str(report.http_status), "Output": output, **beside}
     if error := report.body.get("error"):
         body["Error"] = {"ErrorCode": error["code"], "Message": error["message"]}
     return body
 
 
 def kind_of(http_status: int) -> Kind:
-    """What an answer to the POST means. A redirect is not followed: it is no answer of whoever asked.
+    """The meaning of an answer to the POST. A redirect is not followed: the address it names was not checked.
 
-    `refused`: gone, or not there yet, for whoever waits may have to hear the answer to his own call first.
+    `refused`: there is no receiver, or not yet, because a caller may have to get the answer to its own call first.
     """
     if 200 <= http_status < 300:
         return "delivered"
@@ -96,17 +96,17 @@ class CallbackState(Message, frozen=True, kw_only=True):
         return replace(self, looks=self.looks - 1)
 
     def failed(self, now: datetime) -> Self:
-        """The state after an attempt that was not delivered."""
+        """The state after an attempt that failed."""
         return replace(self, failures=self.failures + 1, failing_since=self.failing_since or now.isoformat())
 
     def revived(self) -> Self:
-        """The state to start again with, after the orchestration failed."""
+        """The state for a new start after the orchestration failed."""
         return replace(self, incarnation=self.incarnation + 1)
 
-    def pause(self, wanted: float | None) -> float:
-        """Seconds until the next attempt: doubling, or what the receiver asked for, up to a quarter of an hour."""
+    def pause(self, requested: float | None) -> float:
+        """Seconds until the next attempt: doubles, or as the receiver requests, up to a quarter of an hour."""
         own = self.first_pause * 2 ** min(max(self.failures - 1, 0), 12)
-        return float(min(max(own, wanted or 0.0), LONGEST_PAUSE))
+        return float(min(max(own, requested or 0.0), LONGEST_PAUSE))
 
     def final(self, answer: NotDelivered | Broke, now: datetime) -> bool:
         """Whether the callback is abandoned after this answer."""
@@ -117,5 +117,5 @@ class CallbackState(Message, frozen=True, kw_only=True):
         return answer.kind == "gone" or (answer.kind == "refused" and not self.young(now))
 
     def young(self, now: datetime) -> bool:
-        """Whether the request may not have been stored yet, or the receiver may not listen yet."""
+        """Whether the request may not be stored yet, or the receiver may not be listening yet."""
         return now - datetime.fromisoformat(self.added_at) < STORING

@@ -1,4 +1,4 @@
-"""The answer to "how is my request doing?": one JSON object, which pollers of Durable's own status understand, too."""
+"""Builds the status of a request: one JSON object that also works for pollers of Durable's own status."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class StatusReport:
-    """What to answer: HTTP status, the JSON object, and seconds until it is worth asking again (None: it has ended)."""
+    """The answer: HTTP status, JSON object, and seconds until the next poll (None: the request has ended)."""
 
     http_status: Literal[200, 202, 424]
     body: Json
@@ -35,7 +35,7 @@ class StatusReport:
 
 
 class Live(Shown, frozen=True, kw_only=True):
-    """How a request that goes on stands right now, as far as one more look can tell."""
+    """The present standing of a request that has not ended, after one more look."""
 
     status: str
     position: int | None = None
@@ -52,7 +52,7 @@ class Live(Shown, frozen=True, kw_only=True):
 
 
 def live_by_request(standing: Standing) -> Live:
-    """How a request stood when it last asked the queue."""
+    """The standing of a request when it last asked the queue."""
     return Live(
         status=standing.status,
         position=standing.position,
@@ -68,7 +68,7 @@ def live_by_request(standing: Standing) -> Live:
 
 
 def live_by_run(standing: Standing, run: RunStatus) -> Live:
-    """The same for a request whose run is the active one, from the status of the run."""
+    """The same for a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
     return msgspec.structs.replace(
         live_by_request(standing),
@@ -85,7 +85,7 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
 
 
 def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
-    """The same for a request that waits for the turn of its run, from the queue."""
+    """The same for a request whose run waits for its turn, from the queue."""
     run = queue.run_of(request_id)
     if run is None:
         return live_by_request(standing)
@@ -106,9 +106,9 @@ def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
 def report(
     request: StoredRequest, now: datetime, live: Live | None = None, names: ModelNames = UNNAMED
 ) -> StatusReport:
-    """The status of a request. `live`: how it stands right now, if it goes on and that was looked up.
+    """The status of a request. `live`: its present standing, if it has not ended and that was looked up.
 
-    `names`: of its model, if the request does not know them itself.
+    `names`: names of the model, used if the request does not know them.
     """
     if request.outcome is not None:
         body = {**_ended(request.outcome), **_durable(request, request.outcome)}
@@ -116,24 +116,24 @@ def report(
         return StatusReport(http_status, _with_ids(request, body, names), None)
     standing = live or live_by_request(request.standing)
     retry = request.standing.retry
-    goes_on = {
+    progress = {
         **msgspec.to_builtins(standing),
         **({"retry": msgspec.to_builtins(retry)} if retry else {}),
         **_durable(request, None, standing.status),
     }
     age = (now - time_of(request.state.requested_at)).total_seconds()
-    return StatusReport(202, _with_ids(request, goes_on, names), max(1, round(next_wait(age, request.state.limits))))
+    return StatusReport(202, _with_ids(request, progress, names), max(1, round(next_wait(age, request.state.limits))))
 
 
 def final_report(request: StoredRequest) -> StatusReport | None:
-    """The report of a request that has ended; None while it goes on. Needs no further look: an outcome is complete."""
+    """The report of a request that has ended; None before that. An outcome is complete, so nothing is looked up."""
     return report(request, request.state.deadline) if request.outcome else None
 
 
 def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNames = UNNAMED) -> Json:
-    """A request in a list. `run`: the status of its run, if it is the active one and was looked up.
+    """A request in a list. `run`: the status of its run, if that is active and was looked up.
 
-    `names`: of its model, if neither knows them.
+    `names`: names of the model, used if neither knows them.
     """
     spec, outcome = request.state.spec, request.outcome
     standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
@@ -157,7 +157,7 @@ def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNa
 
 
 def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
-    """The status with `error`, the ids and the names in front."""
+    """The status with `error`, the ids and the names first."""
     state: RequestState = request.state
     error = {"error": body.pop("error")} if body.get("error") else {}
     ids = {
@@ -172,7 +172,7 @@ def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
     }
     durable = {key: body.pop(key) for key in ("runtimeStatus", "customStatus", "output")}
     times = {"createdTime": state.requested_at, "lastUpdatedTime": request.updated}
-    # the keys of Durable's own status are always there: its pollers read them
+    # the keys of Durable's own status are always present, because its pollers read them
     return {**error, **_without_nothing({**ids, **body}), "instanceId": request.id, **durable, **times}
 
 
@@ -182,7 +182,7 @@ def _ended(outcome: RequestOutcome) -> Json:
 
 
 def _durable(request: StoredRequest, outcome: RequestOutcome | None, status: str = "") -> Json:
-    """The keys of Durable's own status. The error stands once in an answer, so `output` does not repeat it."""
+    """The keys of Durable's own status. The answer already has the error once, so `output` does not repeat it."""
     if outcome is None:
         return {"runtimeStatus": request.engine_status, "customStatus": {"status": status}, "output": None}
     words = {"Completed": "Completed", "Terminated": "Terminated"}

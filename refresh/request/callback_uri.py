@@ -1,6 +1,6 @@
-"""Which URIs may be called back.
+"""Checks which URIs a callback may call.
 
-A URI is a capability: it goes into no log, error, status or list; its host may be shown.
+A URI is a capability: it must not appear in a log, error, status or list; its host may.
 """
 
 import re
@@ -9,8 +9,8 @@ from refresh.settings import HOST_NAME, LOCAL_HOSTS, Settings
 
 MAX_URI_CHARACTERS = 4000
 
-# Nothing that one parser could read differently from another: no user, no brackets, no percent signs in the host, no
-# backslash, no blank, no fragment. The scheme and the host may be written in capitals.
+# Only forms that all parsers read alike: no user, no brackets, no percent signs in the host, no backslash, no blank,
+# no fragment. The scheme and the host may be in capitals.
 _URI = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?P<rest>[/?][a-z0-9/?:@!$&'()*+,;=%._~|{}\[\]-]*)?",
     re.ASCII | re.IGNORECASE,
@@ -18,7 +18,7 @@ _URI = re.compile(
 
 
 class UriError(ValueError):
-    """A URI that is not called. The text names host and setting, never path and query."""
+    """A URI that must not be called. The text names the host and the setting, never path and query."""
 
     def __init__(self, message: str, code: str = "InvalidRequest") -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class UriError(ValueError):
 def check_uri(uri: object, settings: Settings) -> str:
     """The URI, if it may be called: https, a host that CALLBACK_ALLOWED_HOSTS allows, port 443. Raises UriError.
 
-    Hosts of this machine, at any port and with http, count only where a development set-up lists them.
+    Hosts of this machine, at any port and with http, are allowed only if a development set-up lists them.
     """
     if not isinstance(uri, str) or len(uri) > MAX_URI_CHARACTERS or not (found := _URI.fullmatch(uri)):
         raise UriError(
@@ -40,11 +40,11 @@ def check_uri(uri: object, settings: Settings) -> str:
         return uri
     if not HOST_NAME.fullmatch(host) or not _allowed(host, settings):
         raise UriError(
-            f"callBackUri: the host {host[:253]} is not among those of the app setting CALLBACK_ALLOWED_HOSTS.",
+            f"callBackUri: the host {host[:253]} is not in the app setting CALLBACK_ALLOWED_HOSTS.",
             "CallbackHostNotAllowed",
         )
     if found["scheme"].lower() != "https" or found["port"] not in (None, "443"):
-        raise UriError(f"callBackUri: {host} is called with https and at port 443 only.")
+        raise UriError(f"callBackUri: {host} can only be called with https and on port 443.")
     return uri
 
 
@@ -54,6 +54,6 @@ def _allowed(host: str, settings: Settings) -> bool:
 
 
 def host_of(uri: str) -> str:
-    """The host of a URI that was checked: all of it that may be shown."""
+    """The host of a checked URI, the only part of it that may be shown."""
     found = _URI.fullmatch(uri)
     return found["host"].lower() if found else ""

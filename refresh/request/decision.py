@@ -1,4 +1,4 @@
-"""What a start means: a new request, one that goes on, one that has ended, or a contradiction. Decided once, purely."""
+"""Decides what a start means: a new request, one in progress, one that has ended, or a conflict. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,28 +17,28 @@ from refresh.times import instant
 
 @dataclass(frozen=True)
 class New:
-    """A request is started. `submission`: which one it is under its idempotency key, from 1."""
+    """A new request is started. `submission`: its number under its idempotency key, from 1."""
 
     submission: int = 1
 
 
 @dataclass(frozen=True)
 class Same:
-    """The request goes on; the caller asks again."""
+    """The request is in progress; the caller sent it again."""
 
     request: StoredRequest
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The request has ended, and its outcome stands."""
+    """The request has ended, and its outcome remains valid."""
 
     request: StoredRequest
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Another request has this idempotency key. `keys`: in which they contradict each other."""
+    """Another request with different options has this idempotency key. `keys`: the keys that differ."""
 
     keys: list[str]
 
@@ -54,7 +54,7 @@ Decision: TypeAlias = New | Same | Ended | Conflict
 
 
 def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) -> Decision:
-    """What a start means. `known`: the newest request under its idempotency key, and which submission that is."""
+    """The meaning of a start. `known`: the newest request under its idempotency key, with its submission number."""
     if known is None:
         return New(submission + 1)
     keys = spec.differs_from(known.state.spec)
@@ -66,9 +66,9 @@ def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) 
 
 
 def admit(new: New, spec: RequestSpec, queue: Queue, now: datetime) -> New | Full:
-    """Whether the queue has room for a new request, as far as it can be seen now. It may still have none later.
+    """Whether the queue has room for a new request now. It may be full by the time the request enrols.
 
-    What a queue with room for anything is asked costs microseconds, what a full one is asked milliseconds.
+    The check takes microseconds if the queue has room for any request, and milliseconds if it is nearly full.
     """
     if not may_be_full(queue):
         return new
@@ -78,7 +78,7 @@ def admit(new: New, spec: RequestSpec, queue: Queue, now: datetime) -> New | Ful
 
 
 def may_start_again(outcome: RequestOutcome) -> bool:
-    """Whether a key is free for another submission: an activity that is run again keeps its key, and means it."""
+    """Whether a key allows another submission: a caller that repeats its activity keeps its key and means a retry."""
     if outcome.status in ("TimedOut", "Terminated"):
         return True
     return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

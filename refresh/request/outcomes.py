@@ -1,4 +1,4 @@
-"""How a request ends: with the outcome of its run, or without one."""
+"""The outcomes of a request: that of its run, or one without a run."""
 
 from typing import assert_never
 
@@ -13,11 +13,11 @@ CANCELLED = {
     True: "which Power BI was asked to cancel",
     False: "which could not be cancelled",
 }
-"""What became of the refresh; None: it was not to be cancelled."""
+"""What happened to the refresh; None: its cancellation was not requested."""
 
 
 def outcome_of_run(answer: Ended) -> RequestOutcome:
-    """The outcome of a request whose run has ended, as the queue kept it."""
+    """The outcome of a request whose run has ended, as the queue stored it."""
     outcome = answer.outcome
     return RequestOutcome(
         status=outcome.status,
@@ -38,12 +38,12 @@ def outcome_after_leaving(
 ) -> RequestOutcome:
     """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
 
-    `cancelled`: whether Power BI will cancel the refresh; None if that was not asked for. `trouble`: what Power BI said
-    last to the run in front.
+    `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the last error of
+    Power BI for the active run.
     """
     detail = _where(left, cancelled)
     if trouble:
-        detail += f"; Power BI said last: {trouble}"
+        detail += f"; the last error of Power BI: {trouble}"
     code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
     return RequestOutcome(
         status=left.reason,
@@ -59,13 +59,13 @@ def outcome_after_leaving(
 
 def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: ModelNames) -> RequestOutcome:
     """The outcome of a request that was cancelled between two attempts; `after` is the code of the failure."""
-    detail = f"it was about to try again after {after or 'a failure'}"
+    detail = f"it was waiting to try again after {after or 'a failure'}"
     error = failure("RequestCancelled", spec.dataset_id, detail=detail, names=names)
     return RequestOutcome(status="Cancelled", error=error)
 
 
 def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> RequestOutcome:
-    """The outcome of a request that cannot go on, through no fault of its caller."""
+    """The outcome of a request that cannot go on because of a fault in this app."""
     error = failure("InternalError", spec.dataset_id, detail=detail, names=names)
     return RequestOutcome(status="Failed", error=error)
 

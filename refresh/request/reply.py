@@ -1,4 +1,4 @@
-"""How a caller wants to hear the outcome: the keys of POST /api/refreshes that say nothing about the refresh itself."""
+"""The keys of POST /api/refreshes that tell how a caller gets the outcome, not what to refresh."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,15 @@ from refresh.request.values import BadRequestError, number
 from refresh.settings import Settings
 
 MAX_WAIT_SECONDS = 200
-"""The platform cuts every call after 230 s, and a caller that waits longer than its own limit hears nothing."""
+"""The platform cuts every call after 230 s, and a caller gets nothing if it stops waiting before the answer."""
 
 
 @dataclass(frozen=True)
 class Reply:
     """`wait_seconds`: how long the start may wait for the end before it answers. `call_back_uri`: called at the end.
 
-    The URI is a capability: whatever knows it can answer in our name. It goes into no log, error, status or list.
+    The URI is a capability: anything that knows it can answer in our name. Keep it out of every log, error, status and
+    list.
     """
 
     wait_seconds: float = 0
@@ -23,7 +24,7 @@ class Reply:
 
 
 def parse_reply(body: bytes, settings: Settings) -> Reply:
-    """The reply that the body of a POST asks for. Raises BadRequestError naming the key that cannot be served."""
+    """The reply options in the body of a POST. Raises BadRequestError naming the key that cannot be used."""
     value = json_object(body)
     wait, uri = number(value, "waitSeconds", 0), _call_back(value.get("callBackUri"), settings)
     if not 0 <= wait <= MAX_WAIT_SECONDS:

@@ -1,4 +1,4 @@
-"""What a caller may ask for: the body of POST /api/refreshes, checked key by key."""
+"""Parses and checks the body of POST /api/refreshes."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from refresh.messages import Message
-from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown, whole_number
+from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown_key, whole_number
 from refresh.scope.options import OptionError, check_options
 from refresh.scope.scope import NotifyOption, RefreshOptions, Scope, canonical_objects
 from refresh.settings import Settings
@@ -15,7 +15,7 @@ from refresh.settings import Settings
 MAX_BODY_BYTES = 64 * 1024
 MAX_CALLER_BYTES = 1024
 DEFAULT_TIMEOUT_MINUTES = 660.0
-"""Under the usual 12 h of a pipeline activity, so that our reason arrives before the activity's own time-out."""
+"""Less than the usual 12 h of a pipeline activity, so that our error arrives before the activity's own time-out."""
 MAX_TIMEOUT_MINUTES = 7 * 24 * 60.0
 NOTIFY_OPTIONS: tuple[NotifyOption, ...] = ("NoNotification", "MailOnFailure", "MailOnCompletion")
 MAX_RETRIES = 10
@@ -30,10 +30,10 @@ CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class RequestSpec(Message, frozen=True, kw_only=True):
-    """What one caller asks for. `timeout_minutes` covers queue, idle wait and refresh together.
+    """The content of one request. `timeout_minutes` covers queue, idle wait and refresh together.
 
-    `retries`: how often the request tries again after a passing failure. `idempotency_key`: what the caller calls this
-    request, so that asking again is not a second request; empty if it has no name.
+    `retries`: how often the request tries again after a passing failure. `idempotency_key`: the caller's own name for
+    this request, so that sending it again does not create a second request; empty if there is no name.
     """
 
     dataset_id: str
@@ -46,7 +46,7 @@ class RequestSpec(Message, frozen=True, kw_only=True):
     idempotency_key: str = ""
 
     def differs_from(self, other: "RequestSpec") -> list[str]:
-        """The keys in which two requests under one idempotency key contradict each other; empty if they do not."""
+        """The keys in which two requests with one idempotency key differ; empty if they request the same refresh."""
         ours, theirs = self.scope, other.scope
         pairs: dict[str, tuple[object, object]] = {
             "workspaceId": (ours.workspace_id, theirs.workspace_id),
@@ -57,9 +57,9 @@ class RequestSpec(Message, frozen=True, kw_only=True):
 
 
 def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -> RequestSpec:
-    """The request in the body of a POST. Raises BadRequestError naming the first key that cannot be served.
+    """The request in the body of a POST. Raises BadRequestError naming the first key that cannot be used.
 
-    `key_header` is the header Idempotency-Key, which says the same as the key `idempotencyKey`.
+    `key_header` is the header Idempotency-Key, an alternative to the key `idempotencyKey`.
     """
     value = json_object(body)
     _only_known(value, KEYS)
@@ -74,7 +74,8 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
     cancel_on_timeout = choice(value, "onTimeout", ("leave", "cancel")) == "cancel"
     if cancel_on_timeout and options is None:
         raise BadRequestError(
-            "onTimeout cancel needs an enhanced refresh (key refresh): a standard one cannot be cancelled.", "onTimeout"
+            "onTimeout cancel needs an enhanced refresh (key refresh): a standard refresh cannot be cancelled.",
+            "onTimeout",
         )
     return RequestSpec(
         dataset_id=str(guid(value, "datasetId")),
@@ -91,7 +92,7 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
 
 
 def parse_cancellation(body: bytes) -> tuple[str, str]:
-    """Dataset id and idempotency key of a request to be cancelled. Raises BadRequestError."""
+    """Dataset id and idempotency key of a request to cancel. Raises BadRequestError."""
     value = json_object(body)
     _only_known(value, ("datasetId", "idempotencyKey"))
     if value.get("idempotencyKey") is None:
@@ -100,9 +101,9 @@ def parse_cancellation(body: bytes) -> tuple[str, str]:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The body of a POST. Raises BadRequestError if it is no JSON object, or too large to be read."""
+    """The body of a POST. Raises BadRequestError if it is not a JSON object or is too large."""
     if len(body) > MAX_BODY_BYTES:
-        raise BadRequestError(f"The body has {len(body)} bytes, at most {MAX_BODY_BYTES} are read.", "body")
+        raise BadRequestError(f"The body has {len(body)} bytes; the maximum is {MAX_BODY_BYTES}.", "body")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -115,18 +116,19 @@ def json_object(body: bytes) -> dict[str, Any]:
 def _only_known(value: dict[str, Any], keys: tuple[str, ...]) -> None:
     for key in value:
         if key not in keys:
-            raise BadRequestError(f"{shown(key)} is not a known key. Known keys: {', '.join(keys)}.", shown(key))
+            name = shown_key(key)
+            raise BadRequestError(f"{name} is not a known key. Known keys: {', '.join(keys)}.", name)
 
 
 def _notify_option(value: dict[str, Any], options: RefreshOptions | None, settings: Settings) -> NotifyOption:
     word = choice(value, "notifyOption", NOTIFY_OPTIONS)
     if word != "NoNotification" and settings.app_identity:
         raise BadRequestError(
-            f"notifyOption {word} is refused by Power BI for the identity of an app; leave it out.", "notifyOption"
+            f"Power BI refuses notifyOption {word} for the identity of an app; leave it out.", "notifyOption"
         )
     if word != "NoNotification" and options is not None:
         raise BadRequestError(
-            "notifyOption has no effect on an enhanced refresh; leave it or refresh out.", "notifyOption"
+            "notifyOption has no effect on an enhanced refresh; leave out notifyOption or refresh.", "notifyOption"
         )
     return next(option for option in NOTIFY_OPTIONS if option == word)
 
@@ -136,7 +138,9 @@ def _idempotency_key(value: object, header: str | None) -> str:
         if text is not None and not (isinstance(text, str) and 1 <= len(text) <= MAX_KEY and text.isprintable()):
             raise BadRequestError(f"{target} must be a text of 1 to {MAX_KEY} printable characters.", target)
     if value is not None and header is not None and value != header:
-        raise BadRequestError("idempotencyKey and the header Idempotency-Key are two different keys.", "idempotencyKey")
+        raise BadRequestError(
+            "idempotencyKey and the header Idempotency-Key differ; send only one of them.", "idempotencyKey"
+        )
     return str(value if value is not None else header or "")
 
 
@@ -166,15 +170,16 @@ def _caller(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise BadRequestError("caller must be an object of strings.", "caller")
     for key, text in value.items():
-        target = f"caller.{shown(key)}"
+        target = f"caller.{shown_key(key)}"
         if not CALLER_KEY.fullmatch(key):
             raise BadRequestError(
-                f"{target}: a key begins with a letter; letters, digits and ._- follow, 64 in all.", target
+                f"{target}: a key starts with a letter, followed by letters, digits and ._- (at most 64 characters).",
+                target,
             )
         if not isinstance(text, str):
             raise BadRequestError(f"{target} must be a string.", target)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise BadRequestError(f"{target} holds half a character, which cannot be written as UTF-8.", target)
+            raise BadRequestError(f"{target} contains an unpaired surrogate, which UTF-8 cannot encode.", target)
     if len(json.dumps(value).encode()) > MAX_CALLER_BYTES:
         raise BadRequestError(f"caller is larger than {MAX_CALLER_BYTES} bytes.", "caller")
     return value

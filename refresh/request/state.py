@@ -1,4 +1,4 @@
-"""All that a request knows between two turns, and what its custom status shows meanwhile."""
+"""The state of a request between two turns, and the custom status that it shows."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
@@ -17,7 +17,7 @@ Final: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "Outc
 
 
 class RequestOutcome(Shown, frozen=True, kw_only=True):
-    """How a request ended: the last custom status of its orchestration, and its output if it completed."""
+    """The outcome of a request: the last custom status of its orchestration, and its output if it completed."""
 
     status: Final
     error: Failure | None = None
@@ -32,12 +32,12 @@ class RequestOutcome(Shown, frozen=True, kw_only=True):
 
     @property
     def names(self) -> ModelNames:
-        """The names of the model and its workspace, as far as they are known."""
+        """The names of the model and its workspace, if known."""
         return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
 class Retry(Shown, frozen=True, kw_only=True):
-    """The next attempt of a request that is backing off: its number, when it begins, and the code of the failure."""
+    """The next attempt of a request that is backing off: its number, its time, and the code of the last failure."""
 
     attempt: int
     at: str
@@ -45,7 +45,7 @@ class Retry(Shown, frozen=True, kw_only=True):
 
 
 class Standing(Shown, frozen=True, kw_only=True):
-    """How a request stood when it last asked the queue: its custom status while it goes on."""
+    """The standing of a request when it last asked the queue: its custom status until it ends."""
 
     status: Progressing = "Queued"
     run_id: str | None = None
@@ -62,15 +62,16 @@ class Standing(Shown, frozen=True, kw_only=True):
 
     @property
     def names(self) -> ModelNames:
-        """The names of the model and its workspace, as far as they are known."""
+        """The names of the model and its workspace, if known."""
         return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
 class RequestState(Message, frozen=True, kw_only=True):
     """A request between two turns: the input of each of its orchestrations.
 
-    `token` names this incarnation, the other two open its status and cancel URIs. `starter` is a digest of what the
-    caller signed in with: only the same one gets the cancel URI again. `callbacks`: a receiver waits for a callback.
+    `token` identifies this incarnation, `read_token` and `cancel_token` protect its status and cancel URIs. `starter`
+    is a digest of the caller's credential: only the same caller gets the cancel URI again. `callbacks`: a receiver
+    waits for a callback.
     """
 
     spec: RequestSpec
@@ -84,21 +85,21 @@ class RequestState(Message, frozen=True, kw_only=True):
     callbacks: bool = False
     turn: int = 0
     recheck: bool = False
-    """The last wait ended without news: time to see whether the active run is alive."""
+    """The last wait ended without a notification: check whether the active run is alive."""
     standing: Standing = Standing()
-    """The last custom status: an orchestration that continues as new starts without one."""
+    """The last custom status, because an orchestration that continues as new starts without one."""
     attempt: int = 1
     failed: RequestOutcome | None = None
-    """The outcome of the attempt before, while the request backs off."""
+    """The outcome of the last attempt, while the request is backing off."""
 
     @property
     def deadline(self) -> datetime:
-        """When the caller will not wait any longer (UTC)."""
+        """The time when the caller stops waiting (UTC)."""
         return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
 
     @property
     def wake(self) -> str:
-        """The name of the event that this turn waits for. Used once: a late event must not end a later wait."""
+        """The event that this turn waits for. Each turn has its own: a late event must not end a later wait."""
         return f"wake-{self.turn}"
 
     def but(self, **changes: Any) -> Self:
@@ -114,7 +115,7 @@ class RequestState(Message, frozen=True, kw_only=True):
         return now + timedelta(seconds=pause_before_attempt(self.attempt, self.limits)) < self.deadline
 
     def backing_off(self, outcome: RequestOutcome) -> Self:
-        """The state in which the request backs off after a failed attempt."""
+        """The state of the request while it backs off after a failed attempt."""
         return replace(self, failed=outcome, recheck=False)
 
     def next_attempt(self) -> Self:
@@ -129,7 +130,7 @@ class RequestState(Message, frozen=True, kw_only=True):
 
 
 def standing_of(answer: Enrolled) -> Standing:
-    """The custom status of a waiting request, from what the queue answered."""
+    """The custom status of a waiting request, from the answer of the queue."""
     return Standing(
         status=phase_of(answer.position, answer.refresh_id),
         run_id=answer.run,

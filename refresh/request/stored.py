@@ -1,4 +1,4 @@
-"""A request as the engine keeps it: its input, how it stands, and how it ended."""
+"""A request as the engine stores it: its input, its standing, and its outcome."""
 
 from refresh.failure.catalogue import failure
 from refresh.messages import Message
@@ -6,7 +6,7 @@ from refresh.request.state import RequestOutcome, RequestState, Standing
 
 
 class StoredRequest(Message, frozen=True, kw_only=True):
-    """A request. `outcome` is None while it goes on; `standing` is how it stood when it last asked the queue."""
+    """A request. `outcome` is None until it ends; `standing` is from the last time it asked the queue."""
 
     id: str
     engine_status: str
@@ -17,9 +17,9 @@ class StoredRequest(Message, frozen=True, kw_only=True):
 
 
 def outcome_by_engine(state: RequestState, status: str, output: object, ended_at: str | None) -> RequestOutcome:
-    """The outcome of a request that ended without saying how: it was terminated by hand, or its code failed.
+    """The outcome of a request without an outcome of its own: it was terminated by hand, or its code failed.
 
-    `status`: the engine's word for the end. `output`: what the engine has, a reason in words.
+    `status`: the engine's status. `output`: the engine's reason, a text.
     """
     terminated = status in ("Terminated", "Canceled")
     detail = output if isinstance(output, str) else None

@@ -1,4 +1,4 @@
-"""Reading the values of a request's body, by their keys. Numbers and booleans follow `refresh.scope.values`."""
+"""Reads the values of a request's body by key. Numbers and booleans follow `refresh.scope.values`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class BadRequestError(ValueError):
-    """The request cannot be served as it is. `target` names the offending key; nothing has been started."""
+    """A request that cannot be accepted. `target` names the key at fault; nothing has been started."""
 
     def __init__(self, message: str, target: str | None = None, code: str = "InvalidRequest") -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class BadRequestError(ValueError):
 
 
 def guid(value: Mapping[str, object], key: str) -> UUID:
-    """A required GUID. uuid.UUID alone would take braces, urn: and missing hyphens, which Power BI does not write."""
+    """A required GUID. uuid.UUID alone would accept braces, urn: and missing hyphens, which Power BI does not use."""
     text = value.get(key)
     if text is None:
         raise BadRequestError(f"{key} is required.", key)
@@ -37,7 +37,7 @@ def guid(value: Mapping[str, object], key: str) -> UUID:
 
 
 def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:
-    """One of some words, in any case; the first if the key is missing."""
+    """One of several words, in any case; the first one if the key is missing."""
     text = value.get(key, choices[0])
     for word in choices:
         if isinstance(text, str) and text.lower() == word.lower():
@@ -51,7 +51,7 @@ def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
 
 
 def number(value: Mapping[str, object], key: str, default: float) -> float:
-    """A number, also as text. It may be out of any range, or not a number at all (NaN): compare so that NaN fails."""
+    """A number, also as text. It can be out of range, or NaN: write comparisons so that NaN fails."""
     return _checked(lambda: values.number(value.get(key, default), key))
 
 
@@ -60,8 +60,8 @@ def whole_number(value: Mapping[str, object], key: str, most: int, default: int 
     return _checked(lambda: values.whole_number(value.get(key, default), key, 0, most))
 
 
-def shown(key: str) -> str:
-    """A caller's own key as an error may show it: cut, without line breaks and control characters."""
+def shown_key(key: str) -> str:
+    """A caller's own key, safe for an error message: shortened, without line breaks and control characters."""
     return cut(repr(key)[1:-1], 64)
 
 

@@ -1,8 +1,8 @@
 """One run, from waiting for an idle model to its outcome, as a pure state machine.
 
-The orchestrator carries out `next_step` and hands the answer to the step's `then`. All that a run knows is in its
-`RunState`, so every decision can be tested without an engine, and a run that is restarted goes on where the queue says
-that it was.
+The orchestrator carries out `next_step` and passes the answer to the step's `then`. The state of a run is complete in
+`RunState`, so every decision can be tested without an engine, and a restarted run continues from the state that the
+queue has of it.
 """
 
 from typing import TypeVar, assert_never
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 def next_step(run: RunState, at: str) -> Step:
-    """What the run does now. `at`: the orchestration's own time."""
+    """The next step of the run. `at`: the orchestration's own time."""
     if run.wait > 0:
         return Wait(run.wait, run.but(wait=0))
     match run.phase:
@@ -81,13 +81,13 @@ def next_step(run: RunState, at: str) -> Step:
 
 
 def continued(run: RunState) -> RunState:
-    """The run as it continues in a new history: unless it is at its end, it claims the run again."""
+    """The run as it continues in a new history: it claims the run again, unless it is at its end."""
     if isinstance(run.phase, Claiming | StartingNext | Notifying | Over):
         return run
     return run.to(Claiming(then=run.phase))
 
 
 def _known(part: T | None) -> T:
-    """A part of the state that the phase before has set."""
+    """A part of the state that an earlier phase has set."""
     assert part is not None  # noqa: S101 - see the docstring
     return part

@@ -1,6 +1,6 @@
 """The orders that orchestrations give to activities, and the answers.
 
-Errors of Power BI are answers, too: they are facts to decide on, and an exception would lose them on the way.
+Errors of Power BI are answers, too: the run decides on their details, and an exception would lose them.
 """
 
 from typing import Generic, Literal, TypeAlias, TypeVar
@@ -29,11 +29,11 @@ class ModelRef(Message, frozen=True, kw_only=True):
 
 
 class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
-    """What an activity answers."""
+    """An answer of an activity."""
 
 
 class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
-    """Power BI wants no calls for some seconds; None: it did not say for how long."""
+    """Power BI throttles calls for some seconds; None: it gave no duration."""
 
     seconds: float | None = None
     error: str = ""
@@ -46,7 +46,7 @@ class Unavailable(Answer, frozen=True, kw_only=True, tag="unavailable"):
 
 
 class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
-    """Power BI refused for good; a person has to act."""
+    """Power BI refused permanently; a person has to act."""
 
     failure: Failure
 
@@ -58,12 +58,12 @@ class Broke(Answer, frozen=True, kw_only=True, tag="broke"):
 
 
 class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
-    """`running` is the refresh that keeps the model busy. `look` is what to compare with after a POST.
+    """`running` is the refresh that keeps the model busy. `look` is for comparison after a POST.
 
     `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
     that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
-    `sole`: id of the only refresh that may be ours and is not shown to satisfy the scope; `sole_objects`: digest of its
-    objects. `names`: of the model and its workspace, as far as they could be read.
+    `sole`: id of the only refresh that may be ours and is not proven to satisfy the scope; `sole_objects`: digest of
+    its objects. `names`: of the model and its workspace, if they could be read.
     """
 
     look: Look
@@ -83,13 +83,13 @@ class Accepted(Answer, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Appeared(Answer, frozen=True, kw_only=True, tag="appeared"):
-    """Nothing was posted: a refresh that satisfies the scope is new."""
+    """Nothing was posted: a new refresh exists that satisfies the scope."""
 
     refresh_id: str
 
 
 class Blocked(Answer, frozen=True, kw_only=True, tag="blocked"):
-    """Nothing was posted: a refresh that does not satisfy the scope is new and running."""
+    """Nothing was posted: a new refresh is running that does not satisfy the scope."""
 
 
 class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
@@ -97,9 +97,9 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
 
 
 class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
-    """It is not known whether the refresh was accepted, or another execution of this order holds the permit.
+    """Either it is unknown whether the refresh was accepted, or another execution of this order holds the permit.
 
-    `accepted`: Power BI did accept it (202), but did not say as what.
+    `accepted`: Power BI accepted it (202) but returned no id.
     """
 
     error: str = ""
@@ -130,14 +130,14 @@ class RefreshRead(Answer, frozen=True, kw_only=True, tag="refresh_read"):
 
 
 class RefreshAbsent(Answer, frozen=True, kw_only=True, tag="refresh_absent"):
-    """The refresh was not there at `read_at`. `rolled_over`: newer refreshes pushed it out of the history."""
+    """The refresh was not found at `read_at`. `rolled_over`: newer refreshes pushed it out of the history."""
 
     read_at: str
     rolled_over: bool = False
 
 
 class CancelAccepted(Answer, frozen=True, kw_only=True, tag="cancel_accepted"):
-    """Power BI will try to cancel it."""
+    """Power BI will try to cancel the refresh."""
 
 
 class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
@@ -145,20 +145,20 @@ class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
 
 
 class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
-    """`alive`: the orchestration has not ended. `last_error`: the last trouble with Power BI, None if all is well."""
+    """`alive`: the orchestration has not ended. `last_error`: the last error of Power BI; None after a success."""
 
     alive: bool
     last_error: str | None = None
 
 
 class Notified(Answer, frozen=True, kw_only=True, tag="notified"):
-    """How many events were taken, or whether a start was."""
+    """The number of events that were raised, or 1 if an instance was started."""
 
     count: int = 0
 
 
 class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
-    """The receiver took the call. `response`: what came back, in words."""
+    """The receiver accepted the call. `response`: its answer as text."""
 
     response: str
     dataset_id: str | None = None
@@ -166,10 +166,10 @@ class Delivered(Answer, frozen=True, kw_only=True, tag="delivered"):
 
 
 class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
-    """The receiver did not take the call.
+    """The receiver did not accept the call.
 
-    `kind`: `again`, it may another time; `refused`, there is no receiver there, or not yet; `gone`, it never will.
-    `seconds`: how long it wants to be left alone.
+    `kind`: `again`, a later try may succeed; `refused`, there is no receiver, or not yet; `gone`, no try can succeed.
+    `seconds`: how long the receiver asked to wait.
     """
 
     kind: Literal["again", "refused", "gone"]
@@ -180,11 +180,11 @@ class NotDelivered(Answer, frozen=True, kw_only=True, tag="not_delivered"):
 
 
 class NotEnded(Answer, frozen=True, kw_only=True, tag="not_ended"):
-    """The request goes on, so there is nothing to deliver yet."""
+    """The request has not ended, so there is nothing to deliver yet."""
 
 
 class NoRequest(Answer, frozen=True, kw_only=True, tag="no_request"):
-    """There is no such request."""
+    """The request does not exist."""
 
 
 Trouble: TypeAlias = Throttled | Unavailable | Refused | Broke
@@ -198,7 +198,7 @@ ReadRunAnswer: TypeAlias = RunRead | Broke
 
 
 class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
-    """What one execution of the order came to. Unless the answer says otherwise, `execution` has started nothing."""
+    """The result of one execution of the order. `execution` has started nothing unless the answer says otherwise."""
 
     execution: str
     result: PostAnswer
@@ -208,13 +208,13 @@ class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
 
 
 class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
-    """What an activity is asked to do, with an answer of type A."""
+    """An order to an activity, with an answer of type A."""
 
 
 class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
-    """Is the model idle? With `look`: did a refresh appear since that satisfies `scope`?
+    """Reads whether the model is idle. With `look`: whether a refresh appeared since then that satisfies `scope`.
 
-    `lost`: ours may be among the new ones, begun in that window; None if it cannot. `objects`: digest of the
+    `lost`: our own refresh may be among the new ones, begun in that window; None if not. `objects`: digest of the
     objects of our last refresh with this scope.
     """
 
@@ -227,7 +227,7 @@ class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read
 
 
 class PostRefresh(Order[PostResult], frozen=True, kw_only=True, tag="post_refresh"):
-    """Start the refresh, if the queue permits it to this holder of the run."""
+    """Starts the refresh, if the queue permits it to this holder of the run."""
 
     model: ModelRef
     holder: Holder
@@ -237,7 +237,7 @@ class PostRefresh(Order[PostResult], frozen=True, kw_only=True, tag="post_refres
 
 
 class ReadRefresh(Order[ReadRefreshAnswer], frozen=True, kw_only=True, tag="read_refresh"):
-    """How is the refresh doing?"""
+    """Reads the state of the refresh."""
 
     model: ModelRef
     turn: Turn
@@ -247,39 +247,39 @@ class ReadRefresh(Order[ReadRefreshAnswer], frozen=True, kw_only=True, tag="read
 
 
 class CancelRefresh(Order[CancelAnswer], frozen=True, kw_only=True, tag="cancel_refresh"):
-    """Ask Power BI to cancel a refresh of ours."""
+    """Cancels a refresh of ours."""
 
     model: ModelRef
     refresh_id: str
 
 
 class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
-    """Start an incarnation of a run."""
+    """Starts an incarnation of a run."""
 
     dataset_id: str
     turn: Turn
 
 
 class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
-    """Raise the events that requests wait for."""
+    """Raises the events that requests wait for."""
 
     wake: tuple[WakeUp, ...]
 
 
 class ReadRun(Order[ReadRunAnswer], frozen=True, kw_only=True, tag="read_run"):
-    """Is the orchestration of this incarnation alive, and what was its last trouble?"""
+    """Reads whether the orchestration of this incarnation is alive, and its last error."""
 
     turn: Turn
 
 
 class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_callbacks"):
-    """Tell the callbacks of a request that it has ended."""
+    """Notifies the callbacks of a request that it has ended."""
 
     request: str
 
 
 class CallBack(Order[CallBackAnswer], frozen=True, kw_only=True, tag="call_back"):
-    """POST the outcome of a request to a URI, which is a capability."""
+    """POSTs the outcome of a request to a URI. The URI is a capability."""
 
     request: str
     uri: str

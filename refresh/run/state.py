@@ -1,6 +1,6 @@
-"""All that a run knows between two steps: the input of each of its orchestrations, so plain values and small.
+"""The state of a run between two steps: the input of each of its orchestrations, so plain values and small.
 
-A run is in one phase at a time; what only that phase needs is in the phase. The list of phases is `Phase`.
+A run is in one phase at a time; values that only one phase needs are in that phase. `Phase` lists the phases.
 """
 
 from datetime import datetime, timedelta
@@ -22,11 +22,11 @@ from refresh.times import instant, time_of
 
 
 class PhaseBase(Message, frozen=True, kw_only=True, tag_field="phase"):
-    """What a run does next. Each phase has a module of its name in `refresh.run.phases`."""
+    """A phase of a run: it decides the next step. Each phase has a module of the same name in `refresh.run.phases`."""
 
 
 class Claiming(PhaseBase, frozen=True, kw_only=True, tag="claiming"):
-    """Asks the queue whether this orchestration holds the run. `then`: the phase to go on with (None: as it says)."""
+    """Asks the queue whether this orchestration holds the run. `then`: the next phase (None: the queue decides)."""
 
     then: "Phase | None" = None
 
@@ -40,7 +40,7 @@ class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_bloc
 
 
 class Closing(PhaseBase, frozen=True, kw_only=True, tag="closing"):
-    """Asks the queue for the permit to POST; from then on no request joins."""
+    """Asks the queue for the permit to POST; after that no request can join."""
 
 
 class Posting(PhaseBase, frozen=True, kw_only=True, tag="posting"):
@@ -51,7 +51,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     """Searches the history after a POST without a clear answer.
 
     `reason`: the answer was lost, or Power BI was busy. `since`: when the search began. `until`: the end of the grace
-    in which a refresh may not be visible yet. `window`: when ours began, if it was accepted.
+    in which a refresh may not be visible yet. `window`: when our refresh began, if it was accepted.
     """
 
     reason: Literal["lost", "busy"]
@@ -60,15 +60,15 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     window: LostWindow = LostWindow()
     error: str | None = None
     broke: bool = False
-    """An exception of ours lost the answer."""
+    """An exception in this app lost the answer."""
     accepted: bool = False
-    """Power BI accepted the POST, but did not say as what."""
+    """Power BI accepted the POST but returned no id."""
 
 
 class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
-    """Gives the permit back: requests may join again. `pause`: seconds until the next look at the model.
+    """Returns the permit: requests may join again. `pause`: seconds until the next look at the model.
 
-    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
 
     pause: float = 0
@@ -76,7 +76,7 @@ class Reopening(PhaseBase, frozen=True, kw_only=True, tag="reopening"):
 
 
 class Dropping(PhaseBase, frozen=True, kw_only=True, tag="dropping"):
-    """Takes requests out whose orchestrations have ended, and gives the permit back."""
+    """Removes requests whose orchestrations have ended, and returns the permit."""
 
     requests: tuple[str, ...]
     execution: str | None = None
@@ -87,7 +87,7 @@ class Recording(PhaseBase, frozen=True, kw_only=True, tag="recording"):
 
 
 class Cancelling(PhaseBase, frozen=True, kw_only=True, tag="cancelling"):
-    """Asks Power BI to cancel the refresh, which no request wants any more."""
+    """Cancels the refresh, because no request needs it any more."""
 
 
 class Polling(PhaseBase, frozen=True, kw_only=True, tag="polling"):
@@ -140,9 +140,9 @@ Phase: TypeAlias = (
 
 
 class Calls(Message, frozen=True, kw_only=True):
-    """How calls to Power BI have gone lately: failures in a row, since when, and the last error.
+    """The recent calls to Power BI: failures in a row, since when, and the last error.
 
-    `broken`: how many of the last failures in a row were exceptions of ours.
+    `broken`: how many of the last failures in a row were exceptions of this app.
     """
 
     failures: int = 0
@@ -152,14 +152,13 @@ class Calls(Message, frozen=True, kw_only=True):
 
 
 class Posts(Message, frozen=True, kw_only=True):
-    """What became of the POSTs of this run: the budgets for trying again.
+    """The POSTs of this run so far: the budgets for trying again.
 
-    `failures`: POSTs in a row that Power BI had no time for. `failing_since`: they have been refused as unavailable
-    since then; the history may be readable all the while.
-    `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted and never appeared.
-    `unproven`: refreshes that failed and were found after a lost answer: probably ours, but that is not known.
-    `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer, and was not
-    shown to be ours.
+    `failures`: POSTs in a row that were refused as unavailable or throttled, since `failing_since`; the history may be
+    readable at the same time. `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted
+    and never appeared. `unproven`: failed refreshes that were found after a lost answer: probably ours, but not
+    certainly. `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer and is
+    not proven to be ours.
     """
 
     failures: int = 0
@@ -181,10 +180,10 @@ class Blocked(Message, frozen=True, kw_only=True):
 class Followed(Message, frozen=True, kw_only=True):
     """The refresh that the run follows.
 
-    `posted_at`: by our clock. `began_at`: when it began, as far as known; an adopted one began before it was found.
-    `visible_by`: the end of the grace in which it may be missing in the history; `seen`: it was there. `after_loss`: it
-    was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of the kind took.
-    `objects`: digest of its tables and partitions.
+    `posted_at`: by our clock. `began_at`: its best known start; an adopted refresh began before it was found.
+    `visible_by`: the end of the grace in which it may be missing from the history; `seen`: it has appeared.
+    `after_loss`: it was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of
+    this kind took. `objects`: digest of its tables and partitions.
     """
 
     id: str
@@ -214,22 +213,22 @@ class RunState(Message, frozen=True, kw_only=True):
     wait: float = 0
     """Seconds to wait before the step of the phase."""
     scope: Scope | None = None
-    """Known once the run is claimed."""
+    """None until the run is claimed."""
     permit: int = 0
     """The number of the last permit that the queue gave."""
     objects: str | None = None
     """Digest of the objects of our last refresh with this scope."""
     look: Look | None = None
-    """What the history held before the POST."""
+    """The content of the history before the POST."""
     late_after: str | None = None
-    """Members enrolled later than this came too late for a refresh that is not known to be ours."""
+    """Members enrolled later than this are too late for a refresh that is not known to be ours."""
     blocked: Blocked | None = None
     calls: Calls = Calls()
     posts: Posts = Posts()
     refresh: Followed | None = None
     outcome: Outcome | None = None
     names: ModelNames = ModelNames()
-    """Of the model and its workspace, as far as they are known."""
+    """Of the model and its workspace, if known."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""
@@ -241,7 +240,7 @@ class RunState(Message, frozen=True, kw_only=True):
 
     @property
     def holder(self) -> Holder:
-        """What proves to the queue which orchestration of which run asks."""
+        """Identifies the orchestration and its run to the queue."""
         return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
     @property

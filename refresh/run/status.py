@@ -1,4 +1,4 @@
-"""The custom status of a run's orchestration: what a person wants to know of a run, far below the limit of 16 KB."""
+"""The custom status of a run's orchestration: what a person needs to know of a run, far below the limit of 16 KB."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from refresh.times import instant
 
 
 class RunStatus(Shown, frozen=True, kw_only=True):
-    """`phase` is the tag of the run's phase. `waits_for` is the refresh in the way, since `waits_since`."""
+    """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`."""
 
     phase: str = ""
     refresh_id: str | None = None

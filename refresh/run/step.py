@@ -1,4 +1,4 @@
-"""What a phase of a run asks for, and what the answer leads to."""
+"""The steps of a run: what the orchestrator has to do, and the function that handles the answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Moved:
-    """The run after a step, and the event that the log gets."""
+    """The run after a step, and an event for the log."""
 
     run: RunState
     event: Event | None = None
@@ -31,7 +31,7 @@ class Do(Generic[A]):
 
 @dataclass(frozen=True)
 class Ask(Generic[A]):
-    """Ask the queue; `then` takes its answer and the orchestration's time."""
+    """Send an operation to the queue; `then` takes its answer and the orchestration's time."""
 
     operation: Operation[A]
     then: Callable[[A, datetime], Moved]
@@ -39,7 +39,7 @@ class Ask(Generic[A]):
 
 @dataclass(frozen=True)
 class Wait:
-    """Let seconds pass; `then` is the run afterwards. A fired timer means due, whatever the clock says."""
+    """Wait some seconds; `then` is the run afterwards. A fired timer counts as due, whatever the clock says."""
 
     seconds: float
     then: RunState

@@ -1,4 +1,4 @@
-"""Transitions that several phases share: trouble with Power BI and its budgets, and the ways to an end."""
+"""Transitions that several phases share: errors of Power BI with their budgets, and the ends of a run."""
 
 import logging
 from datetime import datetime
@@ -28,21 +28,21 @@ from refresh.run.step import Moved
 from refresh.times import instant, time_of
 
 MAX_BROKEN = 20
-"""Exceptions of ours in a row, after a POST, before the outcome is given up as unknown."""
+"""Exceptions of this app in a row, after a POST, before the outcome counts as unknown."""
 MAX_TRIES = 3
-"""How often a refresh that the service dropped, or a POST whose answer was lost, is tried before the run gives up."""
+"""How often a dropped refresh, or a POST with a lost answer, is tried before the run fails."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
-    """A call did not succeed: waits as Power BI asks, or with growing pauses, and tries again.
+    """A call failed: waits as Power BI asks, or with growing pauses, and tries again.
 
-    With `budget` the run fails once calls have failed for as long as the operator allows, else it goes on.
+    With `budget` the run fails once calls have failed for as long as the operator allows; without, it goes on.
     """
     match answer:
         case Refused():
             return failed(run, answer.failure)
         case Throttled():
-            # no outage: Power BI answers. Where it does not say for how long, waits grow
+            # no outage: Power BI answers. If it gives no duration, waits grow
             failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
             calls = Calls(failures=failures, last_error=answer.error)
             pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
@@ -52,7 +52,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
             calls = Calls(failures=run.calls.failures + 1, broken=broken, failing_since=since, last_error=answer.error)
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
-                # an exception of ours is not blamed on Power BI
+                # an exception of this app must not be blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
                 return failed(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
             waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
@@ -69,12 +69,12 @@ def _read_failed(before: RunState, after: RunState) -> Event | None:
 
 
 def answered(run: RunState) -> RunState:
-    """Power BI answered: earlier failures count no more."""
+    """Power BI answered: resets the failure counts."""
     return run if run.calls == Calls() else run.but(calls=Calls())
 
 
 def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
-    """The refresh of the run is known: it is recorded next."""
+    """The refresh of the run is known; recording it comes next."""
     refresh = Followed(
         id=refresh_id,
         posted_at=instant(now),
@@ -90,16 +90,16 @@ def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after
 
 
 def reopening(run: RunState, pause: float, execution: str | None = None) -> Moved:
-    """The permit came to nothing; the model is looked at again after a pause (seconds).
+    """The permit led to no refresh; the run looks at the model again after a pause (seconds).
 
-    `execution`: the one of the POST that is known to have started nothing; None: the history was searched.
+    `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
     event = Event("run.reopened", after=str(type(run.phase).__struct_config__.tag), refreshId=run.refresh_id)
     return Moved(run.to(Reopening(pause=pause, execution=execution), wait=0), event)
 
 
 def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """The run ends without knowing how its refresh did: that is no reason to run it again."""
+    """The run ends without knowing the outcome of its refresh: that is no reason to run it again."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
@@ -111,20 +111,20 @@ def failed(run: RunState, error: Failure) -> Moved:
 
 
 def ended(run: RunState, outcome: Outcome) -> Moved:
-    """The run has its outcome; the queue gets it next."""
+    """The run has its outcome; handing it to the queue comes next."""
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     event = Event("run.ended", level, status=outcome.status, refreshId=outcome.refresh_id, error=outcome.error)
     return Moved(run.to(Finishing(), wait=0, outcome=outcome), event)
 
 
 def permit_taken(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
-    """Another execution of the POST took the permit: its refresh is searched for before another one is made."""
+    """Another execution of the POST took the permit: search for its refresh before starting another one."""
     since = service_clock(run.look, answer.at) if run.look else None
     return searching(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
 
 
 def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
-    """It is not known whether the POST was accepted: the history is searched. `broke`: an exception of ours did it."""
+    """It is unknown whether the POST was accepted: search the history. `broke`: an exception of this app is why."""
     phase = Reconciling(
         reason="lost",
         since=instant(now),
@@ -139,5 +139,5 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
 
 
 def superseded(run: RunState, answer: Superseded) -> Moved:
-    """This orchestration may not go on; if that made room, the next run starts."""
+    """This orchestration must not go on; if the next run can start now, it starts that run."""
     return Moved(run.to(StartingNext(next=answer.next) if answer.next else Over(), wait=0))

@@ -1,4 +1,4 @@
-"""How long a run waits before it looks again: the poll schedule, and the moments that a wait must not pass."""
+"""How long a run waits before it looks again: the poll schedule, and the moments that a wait must not miss."""
 
 from datetime import datetime, timedelta
 
@@ -8,18 +8,18 @@ from refresh.run.state import RunState
 from refresh.times import parse_time, time_of
 
 PROBE_AFTER = timedelta(minutes=60)
-"""Behind one and the same row for so long, the run posts anyway: the row may never end, and the answer of Power BI is
-what counts."""
+"""After waiting this long behind the same row, the run posts anyway: the row may never end, and the answer of Power BI
+decides."""
 UNKNOWN_AFTER = timedelta(hours=30)
-"""No refresh runs longer (24 h, and 6 h of a paused capacity at most). Then the queue has to go on."""
+"""No refresh runs longer (24 h, plus at most 6 h in a paused capacity). Then the queue has to move on."""
 LONGEST_WAIT_BEHIND = 600.0
 """Seconds between two looks at an external refresh, however far its estimated end: callers wait for an idle model."""
 
 
 def wait_behind(run: RunState, answer: HistoryRead, waited: timedelta) -> float:
-    """Seconds until the next look at a busy model. `waited`: since the refresh in the way was first seen."""
+    """Seconds until the next look at a busy model. `waited`: since the external refresh was first seen."""
     began = parse_time(answer.running.started_at) if answer.running else None
-    # both by the service's own clock
+    # both times are from the service's own clock
     service_time = parse_time(answer.look.service_time)
     if not answer.durations or began is None or service_time is None:
         return next_wait(waited.total_seconds(), run.limits)
@@ -34,6 +34,6 @@ def wait_to_poll(run: RunState, now: datetime) -> float:
     wait = planned_wait((now - time_of(refresh.began_at)).total_seconds(), refresh.durations, run.limits)
     if not refresh.durations:
         return wait
-    # however far the estimated end is: not past the moment that proves a drop, nor past the one that ends all waiting
+    # however far the estimated end is, do not wait past the moment that proves a drop or that ends all waiting
     last = time_of(refresh.posted_at) + UNKNOWN_AFTER if refresh.seen else time_of(refresh.visible_by)
     return max(min(wait, (last - now).total_seconds()), run.limits.poll_min)

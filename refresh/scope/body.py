@@ -8,10 +8,10 @@ from refresh.scope.scope import NotifyOption, RefreshOptions
 
 
 def refresh_body(options: RefreshOptions | None, notify_option: NotifyOption = "NoNotification") -> dict[str, Any]:
-    """The body. Without options a standard refresh, which every capacity runs.
+    """The body. Without options it is a standard refresh, which every capacity can run.
 
-    Its notifyOption is always sent: the reference calls it required, and app identities may send NoNotification.
-    With options an enhanced refresh, from which the documentation excludes notifyOption; its type is always explicit.
+    Its notifyOption is always sent: the reference calls it required, and app identities may send NoNotification. With
+    options it is an enhanced refresh, for which the documentation excludes notifyOption; its type is always explicit.
     """
     if options is None:
         return {"notifyOption": notify_option}

@@ -1,7 +1,7 @@
-"""The options of an enhanced refresh: checked before they are sent, and written in one canonical form.
+"""The options of an enhanced refresh: checked before they are sent, and converted to one canonical form.
 
-Power BI answers 202 to most mistakes and lets the refresh fail minutes later, so what can be known is refused here.
-Facts from Microsoft's "Enhanced refresh with the Power BI REST API" and the reference of refresh-dataset-in-group.
+Power BI answers 202 to most mistakes and fails the refresh minutes later, so mistakes that can be known are refused
+here. Sources: Microsoft's "Enhanced refresh with the Power BI REST API" and the reference of refresh-dataset-in-group.
 """
 
 import re
@@ -18,7 +18,7 @@ __all__ = ["OptionError", "check_options"]
 TYPES = ("Full", "ClearValues", "Calculate", "DataOnly", "Automatic", "Defragment")
 COMMIT_MODES = ("Transactional", "PartialBatch")
 WITHOUT_POLICY = ("ClearValues", "Calculate", "Defragment")
-"""Types that do not go with incremental refresh policies."""
+"""Types that cannot be combined with incremental refresh policies."""
 MAX_OBJECTS = 1000
 MAX_NAME = 512
 MAX_PARALLELISM = 1000
@@ -33,30 +33,30 @@ Json = dict[str, Any]
 def check_options(value: object) -> Json | None:
     """The options in canonical form: known keys in fixed order, Power BI's casing, real numbers, an explicit type.
 
-    So requests that mean the same compare equal. None for an empty object, which Power BI's own rule makes a standard
-    refresh. Raises OptionError for the first option that cannot be used.
+    So requests with the same meaning compare equal. None for an empty object, which is a standard refresh by Power BI's
+    own rule. Raises OptionError for the first option that cannot be used.
     """
     if not isinstance(value, dict):
         raise OptionError("refresh", "refresh must be an object of options for an enhanced refresh.")
     for key in value:
         if key not in _CHECKS:
             target = f"refresh.{cut(str(key), 64)}"
-            hint = " It belongs beside refresh, not into it." if key == "notifyOption" else ""
+            hint = " It belongs beside refresh, not inside it." if key == "notifyOption" else ""
             raise OptionError(target, f"{target} is not a known option.{hint} Known options: {', '.join(_CHECKS)}.")
     if not value:
         return None
-    # Power BI's own default is Automatic, which may complete without having loaded anything
+    # Power BI's own default is Automatic, which can complete without loading any data
     value = {"type": "Full", **value}
     options = {key: check(value[key], f"refresh.{key}") for key, check in _CHECKS.items() if key in value}
     _check_policy(options)
     if options["type"] in WITHOUT_POLICY:
-        # Power BI's default is to apply policies, which these types cannot
+        # Power BI applies policies by default, but these types cannot
         options["applyRefreshPolicy"] = False
     return {key: options[key] for key in _CHECKS if key in options}
 
 
 def _check_policy(options: Json) -> None:
-    """Refuses what does not go with the incremental refresh policy of a table, whether a table has one or not."""
+    """Refuses options that conflict with an incremental refresh policy, whether a table has one or not."""
     policy, target = options.get("applyRefreshPolicy"), "refresh.applyRefreshPolicy"
     if options.get("commitMode") == "PartialBatch" and policy is not False:
         raise OptionError(
@@ -64,14 +64,15 @@ def _check_policy(options: Json) -> None:
         )
     if options["type"] in WITHOUT_POLICY and policy is True:
         raise OptionError(
-            target, f"{target} cannot be true with type {options['type']}: it does not go with refresh policies."
+            target,
+            f"{target} cannot be true with type {options['type']}, which cannot be combined with refresh policies.",
         )
     partitions = any("partition" in entry for entry in options.get("objects", ()))
     if partitions and policy is True:
         raise OptionError(
             target,
-            f"{target} must be false where refresh.objects names partitions: a refresh policy decides on the "
-            "partitions by itself.",
+            f"{target} must be false if refresh.objects names partitions: a refresh policy selects the "
+            "partitions itself.",
         )
     if "effectiveDate" not in options:
         return
@@ -79,9 +80,9 @@ def _check_policy(options: Json) -> None:
     if policy is False:
         raise OptionError(target, f"{target} needs a refresh policy, and refresh.applyRefreshPolicy is false.")
     if options["type"] in WITHOUT_POLICY:
-        raise OptionError(target, f"{target} needs a refresh policy, and type {options['type']} applies none.")
+        raise OptionError(target, f"{target} needs a refresh policy, and type {options['type']} does not apply one.")
     if partitions:
-        raise OptionError(target, f"{target} needs a refresh policy, and none applies to single partitions.")
+        raise OptionError(target, f"{target} needs a refresh policy, which cannot apply to single partitions.")
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
@@ -108,11 +109,11 @@ def _objects(value: object, target: str) -> list[dict[str, str]]:
 
 def _object(value: object, target: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise OptionError(target, f"{target} must be an object with table and, if wanted, partition.")
+        raise OptionError(target, f"{target} must be an object with the key table and optionally partition.")
     for key in value:
         if key not in ("table", "partition"):
             unknown = f"{target}.{cut(str(key), 64)}"
-            raise OptionError(unknown, f"{unknown} is not known; an object has table and, if wanted, partition.")
+            raise OptionError(unknown, f"{unknown} is not a known key; an object has table and optionally partition.")
     if "table" not in value:
         raise OptionError(f"{target}.table", f"{target}.table is required.")
     return {key: _name(value[key], f"{target}.{key}") for key in ("table", "partition") if key in value}
@@ -122,7 +123,7 @@ def _name(value: object, target: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME:
         raise OptionError(target, f"{target} must be a name of 1 to {MAX_NAME} characters.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise OptionError(target, f"{target} must not hold control characters.")
+        raise OptionError(target, f"{target} must not contain control characters.")
     return value
 
 
@@ -136,7 +137,7 @@ def _effective_date(value: object, target: str) -> str:
 def _exists(text: str) -> bool:
     try:
         date.fromisoformat(text[:10])
-        # no more than six fraction digits are understood before Python 3.11's successors, and none matter here
+        # Python 3.11 understands at most six fraction digits, and fractions do not matter here
         datetime.fromisoformat(re.sub(r"\.\d+", "", text))
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""What a refresh does: the part of a request that decides with whom it may share."""
+"""The scope: what a refresh does, which decides which requests can share it."""
 
 from hashlib import sha256
 from typing import Literal
@@ -13,25 +13,25 @@ NotifyOption = Literal["NoNotification", "MailOnFailure", "MailOnCompletion"]
 
 
 class TableRef(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
-    """A table of a model, or one of its partitions, as Power BI names it."""
+    """A table of a model, or one of its partitions, with Power BI's names."""
 
     table: str
     partition: str | None = None
 
     def covers(self, other: "TableRef") -> bool:
-        """Whether a refresh of this one refreshes the other one, too: a table holds its partitions."""
+        """Whether a refresh of this object also refreshes the other one: a table contains its partitions."""
         return self.table == other.table and self.partition in (None, other.partition)
 
     def touches(self, other: "TableRef") -> bool:
-        """Whether one of the two is, or is a part of, the other one."""
+        """Whether one of the two is, or contains, the other one."""
         return self.covers(other) or other.covers(self)
 
 
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The options of an enhanced refresh in canonical form, as `refresh.scope.options` checks them.
+    """The options of an enhanced refresh in canonical form, as `refresh.scope.options` returns them.
 
-    Written with Power BI's own keys. None: Power BI's default. `objects` is empty for the whole model, else sorted
-    and without duplicates.
+    Keys are written as Power BI spells them. None: Power BI's default. `objects` is empty for the whole model, else
+    sorted and without duplicates.
     """
 
     type: RefreshType = "Full"
@@ -50,7 +50,7 @@ class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Scope(Message, frozen=True, kw_only=True):
-    """What a refresh does. Requests whose scopes are equal may share one refresh.
+    """The part of a request that tells what the refresh does. Requests with equal scopes can share one refresh.
 
     `workspace_id` is a GUID in lower case; `refresh` is None for a standard refresh.
     """
@@ -66,12 +66,12 @@ class Scope(Message, frozen=True, kw_only=True):
 
 
 def canonical_objects(objects: tuple[TableRef, ...]) -> tuple[TableRef, ...]:
-    """The same objects, sorted, without duplicates and without partitions of tables that are there as a whole."""
+    """The same objects, sorted, without duplicates, and without partitions of tables that are listed as a whole."""
     whole = {entry.table for entry in objects if entry.partition is None}
-    kept = {entry for entry in objects if entry.partition is None or entry.table not in whole}
-    return tuple(sorted(kept, key=lambda entry: (entry.table, entry.partition or "")))
+    remaining = {entry for entry in objects if entry.partition is None or entry.table not in whole}
+    return tuple(sorted(remaining, key=lambda entry: (entry.table, entry.partition or "")))
 
 
 def fingerprint(scope: Scope) -> str:
-    """A short name for what a refresh does: equal scopes have the same."""
+    """A short digest of a scope: equal scopes have equal digests."""
     return sha256(msgspec.json.encode(scope, order="deterministic")).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""Values as callers send them: one rule for numbers and booleans, wherever they stand in a request.
+"""Values as callers send them: one rule for numbers and booleans, wherever they occur in a request.
 
 Pipelines send every parameter as text, and some tools write every number with a fraction. So `2`, `2.0` and `"2"` are
-the same number, `true` and `"True"` the same boolean. Nothing else is taken for one.
+the same number, `true` and `"True"` the same boolean. No other forms are accepted.
 """
 
 import math
@@ -31,7 +31,7 @@ def whole_number(value: object, target: str, lowest: int, highest: int) -> int:
 
 
 def number(value: object, target: str) -> float:
-    """A number, which may be infinite or NaN: compare it so that NaN fails. Raises OptionError."""
+    """A number. It can be infinite or NaN: write comparisons so that NaN fails. Raises OptionError."""
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):

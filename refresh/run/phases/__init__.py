@@ -1,1 +1,1 @@
-"""One module for each phase of a run: what it asks for (`step`), and what the answer leads to."""
+"""One module for each phase of a run: `step` gives the order or operation, a second function handles the answer."""

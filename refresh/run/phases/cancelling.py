@@ -1,4 +1,4 @@
-"""Asks Power BI to cancel the refresh, which no request wants any more."""
+"""Cancels the refresh, because no request needs it any more."""
 
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from refresh.run.transitions import MAX_TRIES, with_trouble
 
 
 def step(run: RunState, phase: Cancelling, refresh: Followed) -> Do[CancelAnswer]:
-    """Asks for the cancellation."""
+    """Orders the cancellation."""
     return Do(CancelRefresh(model=run.model, refresh_id=refresh.id), partial(_cancelled, run, refresh))
 
 
@@ -34,6 +34,6 @@ def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | Broke, n
             pass
         case _:
             assert_never(answer)
-    # its end is near now, however long earlier ones took
+    # it will end soon, however long earlier refreshes took
     followed = replace(refresh, durations=())
     return Moved(run.to(Polling(), refresh=followed, wait=run.limits.poll_min))

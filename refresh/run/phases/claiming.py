@@ -16,11 +16,11 @@ from refresh.run.transitions import failed, outcome_unknown
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
-"""A run whose orchestrations fail again and again ends, instead of starting refreshes for ever."""
+"""A run whose orchestrations keep failing ends, instead of starting refreshes endlessly."""
 
 
 def step(run: RunState, phase: Claiming, at: str) -> Ask[ClaimAnswer]:
-    """Asks for the run."""
+    """Claims the run."""
     return Ask(Claim(at=at, holder=run.holder), partial(_claimed, run, phase))
 
 
@@ -33,7 +33,7 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
                 return Moved(run.to(phase.then))
             run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
             if run.incarnation > MAX_INCARNATIONS:
-                return _given_up(run, answer, now)
+                return _abandoned(run, answer, now)
             return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))
         case _:
             assert_never(answer)
@@ -44,12 +44,12 @@ def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunStat
         return run.to(Looking())
     run = run.but(look=answer.look, late_after=answer.look.read_at)
     if answer.refresh_id:
-        # what an earlier incarnation saw of the refresh is forgotten, so it gets the grace once more
+        # this incarnation does not know whether the refresh was visible before, so the grace starts again
         return run.to(Cancelling() if answer.cancel else Polling(), refresh=_followed(run, answer, now), look=None)
     if answer.permit_taken_at is None:
         # no execution has used the permit, and from now on none can
         return run.to(Reopening())
-    # an earlier incarnation of this run may have posted: its refresh is searched for before another one is made
+    # an earlier incarnation of this run may have posted: search for its refresh before starting another one
     window = LostWindow(since=service_clock(answer.look, answer.permit_taken_at))
     return run.to(Reconciling(reason="lost", since=instant(now), until=run.grace_ends(now), window=window))
 
@@ -66,7 +66,7 @@ def _followed(run: RunState, answer: Claimed, now: datetime) -> Followed:
     )
 
 
-def _given_up(run: RunState, answer: Claimed, now: datetime) -> Moved:
+def _abandoned(run: RunState, answer: Claimed, now: datetime) -> Moved:
     detail = f"its orchestration failed {MAX_INCARNATIONS} times"
     if answer.closed and (answer.refresh_id or answer.permit_taken_at):
         followed = _followed(run, answer, now) if answer.refresh_id else None

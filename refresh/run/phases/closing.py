@@ -1,4 +1,4 @@
-"""Asks the queue for the permit to POST; from then on no request joins."""
+"""Asks the queue for the permit to POST; after that no request can join."""
 
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Mo
             return superseded(run, answer)
         case Closed():
             if answer.scope != run.scope:
-                # requests that joined since the claim added to the scope; the estimate is of the scope without them
+                # requests that joined since the claim widened the scope; the estimate is for the scope without them
                 look = replace(look, durations=())
             permit = run.permit + 1
             closed = run.to(

@@ -1,4 +1,4 @@
-"""The end of a run: its outcome goes to the queue, the next run starts, and its members are notified."""
+"""The end of a run: it hands the outcome to the queue, starts the next run, and notifies the members."""
 
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Fi
 
 
 def _objects(run: RunState, outcome: Outcome) -> str | None:
-    """The objects of an enhanced refresh of ours that completed: they identify the next one, if its answer is lost."""
+    """The objects of a completed enhanced refresh of ours: they identify the next one if its answer is lost."""
     ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
     return run.followed.objects if ours and outcome.status == "Completed" else None
 
@@ -47,7 +47,7 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
 
 
 def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
-    """Starts the next run. If that fails, a request of it does so on its next recheck."""
+    """Starts the next run. If that fails, one of the run's requests starts it at its next recheck."""
     return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
 
 
@@ -60,7 +60,7 @@ def _notifying(run: RunState, wake: tuple[WakeUp, ...]) -> RunState:
 
 
 def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
-    """Notifies the members. A lost notification costs a member the wait for its next recheck."""
+    """Notifies the members. A member whose notification is lost waits until its next recheck."""
     return Do(NotifyRequests(wake=phase.wake), partial(_notified, run))
 
 

@@ -13,8 +13,8 @@ from refresh.run.waits import PROBE_AFTER, wait_behind
 from refresh.times import instant, time_of
 
 SETTLE_SECONDS = 2.0
-"""Between look and POST, so that our refresh starts in a later second of the service's clock than the look and can be
-told from what started before. Callers that arrive meanwhile still join."""
+"""The pause between look and POST, so that our refresh starts in a later second of the service's clock than the look
+and can be told from refreshes that started before. Requests that arrive in the pause still join."""
 
 
 def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:

@@ -55,14 +55,14 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
         case RefreshAbsent():
             run = answered(run)
             if answer.rolled_over:
-                # it ran, and how it ended cannot be known any more: that is no reason to run it again
+                # it ran, but its outcome can no longer be read; that is no reason to run it again
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
-            # what was read may be old by now: only an absence after the grace proves a drop
+            # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
                 return _dropped(run)
             moved = Moved(run)
         case Refused():
-            # the permission was lost on the way: the refresh goes on, so its outcome is still worth waiting for
+            # the permission was lost meanwhile; the refresh goes on, so its outcome is still worth waiting for
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
@@ -79,7 +79,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
 
 
 def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
-    """An adopted refresh had begun before it was found: its start is what the service says."""
+    """An adopted refresh began before it was found, so its start is the service's start time."""
     began = refresh.began_at
     started = parse_time(answer.began_at) if refresh.adopted else None
     if started is not None:
@@ -103,11 +103,11 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     refresh = run.followed
     if not refresh.adopted or outcome.status == "Completed":
         return ended(run, replace(outcome, adopted=refresh.adopted))
-    # not known to be ours: it may satisfy a request, never fail it
+    # not known to be ours: it can satisfy a request but must not fail it
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
     run = run.but(posts=posts)
     if posts.unproven >= MAX_TRIES:
-        # most probably all of them were ours, and one more would end as they did
+        # most probably all of them were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
         error = failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id, names=run.names)
         return failed(run, error)

@@ -37,7 +37,7 @@ def step(run: RunState, phase: Posting, look: Look) -> Do[PostResult]:
 
 def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
     if isinstance(answer, Broke):
-        # the activity may have failed before its POST or after it
+        # the activity may have failed before or after its POST
         return searching(run, AnswerLost(error=answer.error), now, broke=True)
     execution, result = answer.execution, answer.result
     match result:
@@ -57,7 +57,7 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
         case Unwanted():
             return Moved(run.to(Dropping(requests=result.requests, execution=execution)))
         case Stale():
-            # the queue was read before it showed the permit, or another orchestration holds the run: the claim tells
+            # the queue was read before it showed the permit, or another orchestration holds the run: claim to find out
             return Moved(run.to(Claiming(then=run.phase), wait=run.limits.poll_min))
         case Throttled() | Unavailable() | Refused():
             return _not_accepted(run, result, execution, now)
@@ -66,7 +66,7 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
 
 
 def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, execution: str, now: datetime) -> Moved:
-    # the history may well be readable while no refresh can be started, so this trouble is counted by itself
+    # the history may be readable while no refresh can be started, so these failures are counted separately
     calls = replace(run.calls, failures=run.posts.failures, failing_since=run.posts.failing_since)
     moved = with_trouble(run.but(calls=calls), result, now)
     if isinstance(moved.run.phase, Finishing):

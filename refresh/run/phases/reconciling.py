@@ -1,4 +1,4 @@
-"""Searches the history after a POST without a clear answer: what is new since the look may be our refresh."""
+"""Searches the history after a POST without a clear answer: a row that is new since the look may be our refresh."""
 
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,7 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    # two refreshes that appeared after POSTs of ours, and are alike, are ours
+    # two equal refreshes that appeared after POSTs of ours are ours
     objects = run.objects or run.posts.sole_objects
     order = ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=objects)
     return Do(order, partial(_compared, run, phase, look))
@@ -46,15 +46,15 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
     if answer.adoptable:
         return found(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
-        # what refused the POST is in the history: running, so the run waits behind it, or ended, so it tries again
+        # the refresh that blocked the POST is in the history: if it runs, the run waits behind it, else it tries again
         return reopening(run, run.limits.poll_min)
-    # what was read may be old by now: only a look from after the grace proves that no refresh appeared
+    # the answer may be stale: only a look after the grace proves that no refresh appeared
     if time_of(answer.look.read_at) < time_of(phase.until):
         return Moved(run.but(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
     if phase.reason == "busy":
         return reopening(run, run.limits.poll_max)
     if phase.accepted and answer.sole:
-        # it was accepted, and only one refresh has appeared that can be it
+        # the POST was accepted, and only one refresh appeared that can be its result
         return found(run, answer.sole, now, adopted=True, after_loss=True)
     lost_since = run.posts.lost_since or phase.since
     sole = answer.sole_objects or run.posts.sole_objects

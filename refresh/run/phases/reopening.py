@@ -1,4 +1,4 @@
-"""Gives the permit back: requests may join again, and the run looks at the model anew."""
+"""Returns the permit: requests may join again, and the run looks at the model again."""
 
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from refresh.run.transitions import permit_taken, superseded
 
 
 def step(run: RunState, phase: Reopening | Dropping, at: str) -> Ask[ReopenAnswer]:
-    """Gives the permit back, and takes out requests whose orchestrations have ended."""
+    """Returns the permit, and removes requests whose orchestrations have ended."""
     match phase:
         case Reopening():
             reopen = Reopen(at=at, holder=run.holder, permit=run.permit, execution=phase.execution)

@@ -13,7 +13,7 @@ from refresh.run.transitions import superseded
 
 
 def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> Ask[HoldAnswer]:
-    """Reports the refresh in the way."""
+    """Reports the external refresh."""
     return Ask(WaitBehind(at=at, holder=run.holder, refresh=blocked.by, names=run.names), partial(_reported, run))
 
 

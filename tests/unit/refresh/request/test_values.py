@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown, whole_number
+from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown_key, whole_number
 
 
 def test_a_missing_value_is_the_default() -> None:
@@ -81,8 +81,8 @@ def test_a_guid_is_written_as_power_bi_writes_it(value: object) -> None:
 
 def test_a_key_is_shown_on_one_short_line() -> None:
     """It is the caller's own text."""
-    assert shown("a\nb") == "a\\nb"
-    assert len(shown("x" * 100)) == 64
+    assert shown_key("a\nb") == "a\\nb"
+    assert len(shown_key("x" * 100)) == 64
 
 
 @given(st.text(max_size=12) | st.floats() | st.integers() | st.booleans() | st.none())

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
-from refresh.history.adoption import blocker, candidates, look_at, new_rows, shown
+from refresh.history.adoption import blocker, candidates, external_refresh, look_at, new_rows
 from refresh.history.look import Look, LostWindow
 from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import RefreshRow
@@ -307,7 +307,7 @@ class World:
         rows, running = self.rows(), blocker(self.rows(), self.now)
         return self.unwell() or HistoryRead(
             look=look_at(rows, self.now.replace(microsecond=0), self.now),
-            running=shown(running) if running else None,
+            running=external_refresh(running) if running else None,
             adoptable=self.adoptable(order.look, order.lost) if order.look else None,
             changed=bool(order.look and new_rows(rows, order.look)),
         )
