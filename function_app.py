@@ -1,8 +1,8 @@
-"""The function app: registers the parts, nothing else."""
+"""The function app: registers its parts."""
 
 import os
 
-# before the SDK is used: what is stored is plain JSON, and may never name classes to import
+# set before the SDK is used: stored values are plain JSON and must never name classes to import
 os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
 
 import azure.durable_functions as df
@@ -25,7 +25,7 @@ from triggers import (
     timer_housekeeping,
 )
 
-# read here, so that a setting that cannot be used stops the start with its name
+# read here, so that an invalid setting stops the start with its name
 current_settings()
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)

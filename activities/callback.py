@@ -1,6 +1,6 @@
-"""The activity that calls back: one POST with the outcome to a receiver that waits for it.
+"""The activity `call_back`: one POST with the outcome of a request to a receiver that waits for it.
 
-It runs at least once, so a host that dies between the POST and the record of it calls twice; the receiver takes the
+An activity runs at least once. A host that dies between the POST and its record calls twice; the receiver accepts the
 first call and refuses the second.
 """
 
@@ -23,7 +23,7 @@ from refresh.settings import current_settings
 
 SECONDS = 40.0
 LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=SECONDS, body_bytes=0)
-"""What the receiver has to say beside its status is not read."""
+"""The body of the receiver's answer is not read."""
 
 bp = df.Blueprint()
 
@@ -32,8 +32,8 @@ bp = df.Blueprint()
 @engine_input(bp)
 async def call_back(order: Any, engine: Engine) -> Any:
     """Order: `orders.CallBack`. Answer: `orders.CallBackAnswer`."""
-    asked: orders.CallBack = decode(order, orders.CallBack)
-    request = await find_request(engine, asked.request)
+    job: orders.CallBack = decode(order, orders.CallBack)
+    request = await find_request(engine, job.request)
     if request is None:
         return encode(orders.NoRequest())
     report = final_report(request)
@@ -42,20 +42,20 @@ async def call_back(order: Any, engine: Engine) -> Any:
     spec = request.state.spec
     about: dict[str, Any] = {"dataset_id": spec.dataset_id, "caller": spec.caller}
     try:
-        # again: the setting may have changed since
-        check_uri(asked.uri, current_settings())
+        # check again: the setting may have changed since the callback was added
+        check_uri(job.uri, current_settings())
     except UriError as error:
         return encode(orders.NotDelivered(kind="gone", response=str(error), **about))
     body = json.dumps(body_of(report)).encode()
-    outgoing = Outgoing("POST", asked.uri, {"Content-Type": "application/json"}, body)
+    outgoing = Outgoing("POST", job.uri, {"Content-Type": "application/json"}, body)
     try:
-        received = await CALLBACKS.run(exchange, outgoing, LIMITS, key=host_of(asked.uri), seconds=SECONDS)
+        received = await CALLBACKS.run(exchange, outgoing, LIMITS, key=host_of(job.uri), seconds=SECONDS)
     except (ExchangeError, PoolBusyError) as error:
-        # the texts of these errors hold no URI
+        # the texts of these errors contain no URI
         return encode(orders.NotDelivered(kind="again", response=str(error), **about))
     response, kind = f"HTTP {received.status}", kind_of(received.status)
     if kind == "delivered":
         return encode(orders.Delivered(response=response, **about))
-    wanted = received.headers.get("Retry-After", "")
-    seconds = float(wanted) if wanted.isdecimal() and len(wanted) < 6 else None
+    retry_after = received.headers.get("Retry-After", "")
+    seconds = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 6 else None
     return encode(orders.NotDelivered(kind=kind, response=response, seconds=seconds, **about))

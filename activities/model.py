@@ -1,4 +1,4 @@
-"""What the Power BI activities share: the model they are about, and how an error becomes an answer."""
+"""Shared by the Power BI activities: the model of an order, and the conversion of errors to answers."""
 
 import logging
 from collections.abc import Callable
@@ -23,15 +23,15 @@ from refresh.settings import current_settings
 T = TypeVar("T")
 
 CALL_SECONDS = 120.0
-"""For all calls to Power BI of one activity together: far below `functionTimeout` (host.json), which would end the
-whole process, and with it all other work in it."""
+"""For all calls to Power BI of one activity together. Far below `functionTimeout` (host.json), which would end the
+whole process with all other work in it."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A semantic model and the way to it. Its methods block, and raise the errors of `power_bi.errors`."""
+    """A semantic model with a client for it. Its methods block, and raise the errors of `power_bi.errors`."""
 
     workspace_id: UUID
     dataset_id: UUID
@@ -39,7 +39,7 @@ class Model:
 
     @classmethod
     def of(cls, model: orders.ModelRef) -> "Model":
-        """The model of an order. Refused if its workspace is not among the allowed ones (any more)."""
+        """The model of an order. Raises Refused if its workspace is not (or no longer) allowed."""
         workspace_id, dataset_id = UUID(model.workspace_id), UUID(model.dataset_id)
         if not current_settings().allows_workspace(workspace_id):
             raise RefusedByPowerBi(
@@ -53,7 +53,7 @@ class Model:
         return self.client.known_names(self.workspace_id, self.dataset_id)
 
     def names(self) -> ModelNames:
-        """The same after a call for each name that was never asked for. Raises nothing: names are best effort."""
+        """The same, with a call for each name that is not known yet. Never raises: names are best effort."""
         return self.client.names(self.workspace_id, self.dataset_id)
 
     def history(self) -> History:
@@ -61,7 +61,7 @@ class Model:
         return self.client.history(self.workspace_id, self.dataset_id)
 
     def by_id(self, refresh_id: str) -> RefreshRow | None:
-        """A refresh read by its id; None if this way does not know it."""
+        """A refresh read by its id; None if Power BI does not find it by id."""
         return self.client.refresh(self.workspace_id, self.dataset_id, refresh_id)
 
     def adoptable(
@@ -69,7 +69,7 @@ class Model:
     ) -> tuple[RefreshRow | None, list[RefreshRow]]:
         """A refresh that is new since the look and satisfies the scope, see `refresh.history.adoption`.
 
-        And, if there is none, those that may be ours and are not shown to satisfy it, read by their ids.
+        The second value lists new refreshes, read by id, that may be ours but are not proven to satisfy the scope.
         """
         unproven = []
         for row, ours in candidates(history.rows, look, scope.refresh, lost):
@@ -86,14 +86,14 @@ class Model:
 async def on_power_bi(
     order: orders.ModelRef, work: Callable[[Model], T], about: dict[str, object]
 ) -> T | orders.Throttled | orders.Unavailable | orders.Refused:
-    """What `work` returns, run on a thread for calls to Power BI; or the answer that tells of an error.
+    """The result of `work`, which runs on a thread for calls to Power BI; or the answer for an error.
 
-    `about`: the ids that the log line of an error gets.
+    `about`: ids for the log line of an error.
     """
     try:
         return await POWER_BI.run(lambda: work(Model.of(order)), key=order.dataset_id, seconds=CALL_SECONDS)
     except PoolBusyError:
-        return orders.Unavailable(error="Too many calls to Power BI wait for an answer.")
+        return orders.Unavailable(error="Too many calls to Power BI are waiting.")
     except PowerBiError as error:
         facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
         event = Event("power_bi.error", logging.WARNING, **ids_of(order), **about, **facts, error=error.message)
@@ -102,7 +102,7 @@ async def on_power_bi(
 
 
 def ids_of(model: orders.ModelRef) -> dict[str, object]:
-    """What a log line says of the model."""
+    """The ids of the model for a log line."""
     return {"datasetId": model.dataset_id, "workspaceId": model.workspace_id, "modelName": _known_names(model).model}
 
 
@@ -111,7 +111,7 @@ def _known_names(model: orders.ModelRef) -> ModelNames:
 
 
 def trouble(error: PowerBiError, model: orders.ModelRef) -> orders.Throttled | orders.Unavailable | orders.Refused:
-    """The answer that tells of an error of Power BI."""
+    """The answer for an error of Power BI."""
     if isinstance(error, Throttled):
         return orders.Throttled(seconds=error.retry_after_seconds, error=error.message)
     if isinstance(error, RefusedByPowerBi):

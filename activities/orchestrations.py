@@ -1,4 +1,4 @@
-"""Activities about orchestrations: start a run, notify requests and callbacks, see how a run is. Safe to repeat."""
+"""Activities about orchestrations: start a run, notify requests and callbacks, read a run. Safe to repeat."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from refresh.run.state import RunState
 from refresh.settings import current_settings
 
 EVENTS_AT_ONCE = 16
-"""An event is two calls of the storage. One after the other, those of a thousand members would outlast the function."""
+"""An event takes two calls of the storage. In sequence, a thousand members would take longer than the function may."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -30,16 +30,16 @@ bp = df.Blueprint()
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def start_run(order: Any, engine: Engine) -> Any:
-    """Order: `orders.StartRun`. Answer: `orders.Notified`, with 1 if the engine took the start.
+    """Order: `orders.StartRun`. Answer: `orders.Notified`, with 1 if the engine accepted the start.
 
-    An instance id protects nothing: of several starts, also late ones, the queue lets only one orchestration go on,
-    which it knows by the token made here.
+    The instance id does not prevent duplicates: of several starts, even late ones, the queue lets only one
+    orchestration go on. It identifies it by the token that is generated here.
     """
-    asked: orders.StartRun = decode(order, orders.StartRun)
+    job: orders.StartRun = decode(order, orders.StartRun)
     run = RunState(
-        run=asked.turn.run,
-        dataset_id=asked.dataset_id,
-        incarnation=asked.turn.incarnation,
+        run=job.turn.run,
+        dataset_id=job.dataset_id,
+        incarnation=job.turn.incarnation,
         token=secrets.token_hex(8),
         limits=current_settings().limits,
     )
@@ -56,13 +56,13 @@ async def start_run(order: Any, engine: Engine) -> Any:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def notify_requests(order: Any, engine: Engine) -> Any:
-    """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
-    asked: orders.NotifyRequests = decode(order, orders.NotifyRequests)
-    return encode(orders.Notified(count=await notify_all(engine, asked.wake)))
+    """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. Requests that have ended are not counted."""
+    job: orders.NotifyRequests = decode(order, orders.NotifyRequests)
+    return encode(orders.Notified(count=await notify_all(engine, job.wake)))
 
 
 async def notify_all(engine: Engine, wake: Iterable[WakeUp]) -> int:
-    """Raises the events, some at the same time. How many were taken."""
+    """Raises the events, up to EVENTS_AT_ONCE at a time. Returns how many were accepted."""
     slots = asyncio.Semaphore(EVENTS_AT_ONCE)
 
     async def notify(one: WakeUp) -> bool:
@@ -75,10 +75,10 @@ async def notify_all(engine: Engine, wake: Iterable[WakeUp]) -> int:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def notify_callbacks(order: Any, engine: Engine) -> Any:
-    """Order: `orders.NotifyCallbacks`. Answer: `orders.Notified`. A timer finds those that were missed."""
-    asked: orders.NotifyCallbacks = decode(order, orders.NotifyCallbacks)
+    """Order: `orders.NotifyCallbacks`. Answer: `orders.Notified`. A timer finds callbacks that were missed."""
+    job: orders.NotifyCallbacks = decode(order, orders.NotifyCallbacks)
     count = 0
-    async for callback in engine.list_all(callback_prefix(asked.request)):
+    async for callback in engine.list_all(callback_prefix(job.request)):
         count += await engine.raise_event(callback.id, names.ENDED_EVENT)
     return encode(orders.Notified(count=count))
 
@@ -87,7 +87,7 @@ async def notify_callbacks(order: Any, engine: Engine) -> Any:
 @engine_input(bp)
 async def read_run(order: Any, engine: Engine) -> Any:
     """Order: `orders.ReadRun`. Answer: `orders.RunRead`."""
-    asked: orders.ReadRun = decode(order, orders.ReadRun)
-    found = await engine.status(run_instance(asked.turn.run, asked.turn.incarnation))
+    job: orders.ReadRun = decode(order, orders.ReadRun)
+    found = await engine.status(run_instance(job.turn.run, job.turn.incarnation))
     alive = found is not None and found.alive
     return encode(orders.RunRead(alive=alive, last_error=run_status_of(found).last_read_error))

@@ -1,4 +1,4 @@
-"""Activities that read: the history before and after a POST, and one refresh on its way.
+"""Activities that read: the history before and after a POST, and a refresh that is running.
 
 Safe to run any number of times.
 """
@@ -33,13 +33,13 @@ bp = df.Blueprint()
 @bp.activity_trigger(input_name="order")
 async def read_history(order: Any) -> Any:
     """Order: `orders.ReadHistory`. Answer: `orders.ReadHistoryAnswer`."""
-    asked: orders.ReadHistory = decode(order, orders.ReadHistory)
+    job: orders.ReadHistory = decode(order, orders.ReadHistory)
     read_at = clock.now()
-    about = {"runId": asked.turn.run, "incarnation": asked.turn.incarnation}
-    return encode(await on_power_bi(asked.model, lambda model: _history(model, asked, read_at), about))
+    about = {"runId": job.turn.run, "incarnation": job.turn.incarnation}
+    return encode(await on_power_bi(job.model, lambda model: _history(model, job, read_at), about))
 
 
-def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orders.HistoryRead:
+def _history(model: Model, job: orders.ReadHistory, read_at: datetime) -> orders.HistoryRead:
     history = model.history()
     service_time = history.service_time or read_at
     running = adoption.blocker(history.rows, service_time)
@@ -47,13 +47,13 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
     found: RefreshRow | None = None
     unproven: list[RefreshRow] = []
     changed_since = False
-    if asked.look is None:
-        # also behind a row that never ends the run may post
-        durations = _durations(model, history, asked.scope.refresh, idle=running is None)
+    if job.look is None:
+        # the run may post even behind a row that never ends, so it needs the durations
+        durations = _durations(model, history, job.scope.refresh, idle=running is None)
         look = changed(look, durations=durations)
     else:
-        found, unproven = model.adoptable(history, asked.look, asked.scope, lost=asked.lost, known=asked.objects)
-        changed_since = bool(adoption.new_rows(history.rows, asked.look))
+        found, unproven = model.adoptable(history, job.look, job.scope, lost=job.lost, known=job.objects)
+        changed_since = bool(adoption.new_rows(history.rows, job.look))
     return orders.HistoryRead(
         look=look,
         running=adoption.external_refresh(running) if running else None,
@@ -62,54 +62,52 @@ def _history(model: Model, asked: orders.ReadHistory, read_at: datetime) -> orde
         changed=changed_since,
         sole=unproven[0].request_id if len(unproven) == 1 else None,
         sole_objects=adoption.digest_of(unproven[0].objects) if len(unproven) == 1 else None,
-        # last, because a name may take seconds, and only if all else is known
+        # last, and only after all reads succeeded, because reading a name can take seconds
         names=model.names(),
     )
 
 
 def _durations(model: Model, history: History, options: RefreshOptions | None, *, idle: bool) -> tuple[float, ...]:
-    """Seconds that refreshes like ours took. What cannot be read is left out: it must not hold up a POST."""
+    """Seconds that refreshes like ours took. Errors are ignored, because an estimate must not delay a POST."""
     if options is None:
         return estimate.of_standard(history.rows)
     details: list[RefreshRow] = []
     for row in estimate.to_read(history.rows) if idle else ():
         try:
-            read = model.by_id(row.request_id)
+            details_row = model.by_id(row.request_id)
         except PowerBiError:
             break
-        if read is not None:
-            details.append(read)
+        if details_row is not None:
+            details.append(details_row)
     return estimate.of_enhanced(history.rows, options, details)
 
 
 @bp.activity_trigger(input_name="order")
 async def read_refresh(order: Any) -> Any:
     """Order: `orders.ReadRefresh`. Answer: `orders.ReadRefreshAnswer`."""
-    asked: orders.ReadRefresh = decode(order, orders.ReadRefresh)
+    job: orders.ReadRefresh = decode(order, orders.ReadRefresh)
     read_at = clock.now()
-    about = {"runId": asked.turn.run, "incarnation": asked.turn.incarnation, "refreshId": asked.refresh_id}
-    return encode(await on_power_bi(asked.model, lambda model: _refresh(model, asked, read_at), about))
+    about = {"runId": job.turn.run, "incarnation": job.turn.incarnation, "refreshId": job.refresh_id}
+    return encode(await on_power_bi(job.model, lambda model: _refresh(model, job, read_at), about))
 
 
-def _refresh(model: Model, asked: orders.ReadRefresh, read_at: datetime) -> orders.RefreshRead | orders.RefreshAbsent:
-    row = model.by_id(asked.refresh_id) if asked.enhanced else None
+def _refresh(model: Model, job: orders.ReadRefresh, read_at: datetime) -> orders.RefreshRead | orders.RefreshAbsent:
+    row = model.by_id(job.refresh_id) if job.enhanced else None
     if row is not None:
-        return _read(_explained(model, row), asked, model.known_names)
+        return _read(_explained(model, row), job, model.known_names)
     history = model.history()
-    row = _listed(history, asked.refresh_id)
-    if row is None and not asked.enhanced:
-        row = _by_id_perhaps(model, asked.refresh_id)
+    row = _listed(history, job.refresh_id)
+    if row is None and not job.enhanced:
+        row = _by_id_perhaps(model, job.refresh_id)
     if row is None:
-        return orders.RefreshAbsent(
-            read_at=instant(read_at), rolled_over=_rolled_over(history, read_at, asked.posted_at)
-        )
-    return _read(row, asked, model.known_names)
+        return orders.RefreshAbsent(read_at=instant(read_at), rolled_over=_rolled_over(history, read_at, job.posted_at))
+    return _read(row, job, model.known_names)
 
 
-def _read(row: RefreshRow, asked: orders.ReadRefresh, names: ModelNames) -> orders.RefreshRead:
+def _read(row: RefreshRow, job: orders.ReadRefresh, names: ModelNames) -> orders.RefreshRead:
     return orders.RefreshRead(
         began_at=iso(row.start),
-        outcome=judge(row, asked.model.dataset_id, names),
+        outcome=judge(row, job.model.dataset_id, names),
         progress=progress(row.objects),
         objects=adoption.digest_of(row.objects),
     )
@@ -120,7 +118,7 @@ def _listed(history: History, refresh_id: str) -> RefreshRow | None:
 
 
 def _explained(model: Model, row: RefreshRow) -> RefreshRow:
-    """A refresh that failed may not say why where it is read by its id; the history may."""
+    """Adds the error of the history to a failed refresh: an answer by id may not contain it."""
     known = row.error or ServiceError()
     if row.state in ("running", "completed") or known.code or known.text:
         return row
@@ -134,7 +132,7 @@ def _explained(model: Model, row: RefreshRow) -> RefreshRow:
 
 
 def _by_id_perhaps(model: Model, refresh_id: str) -> RefreshRow | None:
-    """A standard refresh by its id, which the reference has described since 2026 and not every service does."""
+    """A standard refresh by its id: documented since 2026, but not supported by every service."""
     try:
         return model.by_id(refresh_id)
     except Refused:

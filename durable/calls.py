@@ -1,6 +1,6 @@
-"""How orchestrators call activities and queues: typed orders go out, typed answers come in.
+"""Calls of orchestrators to activities and queues, with typed orders, operations and answers.
 
-Never a `finally` or a bare `except` around a yield: they would run at the end of every episode.
+Never put `finally` or a bare `except` around a yield: it would run at the end of every episode.
 """
 
 import logging
@@ -23,11 +23,11 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 Steps = Generator[Any, Any, T]
-"""The steps of an orchestration: durable tasks go out, their results come in, T is returned."""
+"""The steps of an orchestration: it yields durable tasks, receives their results, and returns T."""
 
 NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
-"""Pause before a value that this code, or that of a queue, cannot read is tried again: the app is being updated, or was
-rolled back. It doubles up to the longest."""
+"""The pause before the next try if this code, or that of a queue, cannot read a value, because the app is being updated
+or was rolled back. It doubles up to the longest."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
@@ -40,17 +40,17 @@ ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.NotifyCallbacks: (names.NOTIFY_CALLBACKS, orders.NotifyAnswer),
     orders.CallBack: (names.CALL_BACK, orders.CallBackAnswer),
 }
-"""For each order the name of its activity and the type of the answer."""
+"""For each order, the name of its activity and the type of its answer."""
 
 log = logging.getLogger(__name__)
 
-# A notification that comes together with the end of a history is handed to the next one, where no task waits for it any
-# more. The SDK takes that for a fault and warns.
+# A notification that arrives together with the end of a history is passed to the next one, where no task waits for it.
+# The SDK considers that a fault and warns.
 warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
 def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Steps[A | orders.Broke]:
-    """The answer of an activity. An activity that raises, or whose answer cannot be read, answers `Broke`."""
+    """The answer of an activity. If it raises, or its answer cannot be read, the answer is `Broke`."""
     name, kind = ACTIVITIES[type(order)]
     try:
         value = yield context.call_activity(name, encode(order))
@@ -66,7 +66,7 @@ def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Ste
 def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[A]) -> Steps[A]:
     """The answer of the dataset's queue to an operation.
 
-    A queue whose code does not know the operation, or answers what this code does not know, is asked again after a
+    A queue that does not know the operation, or gives an answer that this code does not know, is asked again after a
     pause.
     """
     queue, pause = df.EntityId(names.DATASET_QUEUE, dataset_id), NOT_UNDERSTOOD_SECONDS
@@ -77,7 +77,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
         except NotUnderstoodError:
             answer = NotUnderstood()
         if not isinstance(answer, NotUnderstood):
-            return cast(A, answer)  # the operation says of what type
+            return cast(A, answer)  # the operation defines the type of the answer
         facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name_of(operation)}
         note(context, Event("queue.not_understood", logging.WARNING, **facts))
         yield from sleep(context, pause)
@@ -87,7 +87,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
 def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:
     """The input of the orchestration; None if this code cannot read it.
 
-    Then newer code wrote it, and the orchestration continues as new with the same input, after a pause.
+    Then newer code wrote it, and the orchestration continues as new with the same input after a pause.
     """
     value = context.get_input()
     try:
@@ -102,7 +102,7 @@ def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T 
 
 
 def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None]:
-    """Lets time pass, with a durable timer. It may fire a second early or some seconds late: fired means due."""
+    """Waits with a durable timer. It may fire a second early or some seconds late; a fired timer counts as due."""
     yield context.create_timer(now(context) + timedelta(seconds=seconds))
 
 
@@ -113,6 +113,6 @@ def now(context: df.DurableOrchestrationContext) -> datetime:
 
 
 def note(context: df.DurableOrchestrationContext, event: Event | None) -> None:
-    """Logs an event, unless this episode only replays the moment in which it was written."""
+    """Logs an event, unless this episode is a replay of the moment when it was logged."""
     if event and not context.is_replaying:
         log.log(event.level, event.line())

@@ -1,7 +1,7 @@
-"""Messages as plain JSON values, and back.
+"""Converts messages to plain JSON values and back.
 
-Decoding is tolerant (see `refresh.messages`); what cannot be read at all, because newer code wrote it, is a
-NotUnderstoodError, which senders treat as "try again later", never as a failure of a request.
+Decoding is tolerant (see `refresh.messages`). A value that newer code wrote and this code cannot read raises
+NotUnderstoodError; senders treat it as "try again later", never as a failure of a request.
 """
 
 import json
@@ -22,7 +22,7 @@ def encode(message: msgspec.Struct) -> Any:
 
 
 def decode(value: object, kind: Any) -> Any:
-    """The message of a type, or of a union of types, from JSON values. Raises NotUnderstoodError."""
+    """A message of this type, or of one of a union of types, from JSON values. Raises NotUnderstoodError."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -30,7 +30,7 @@ def decode(value: object, kind: Any) -> Any:
 
 
 def unwrapped(value: object) -> object:
-    """A value that may be JSON in a JSON text, as inputs are that the SDK stored; None for an empty text."""
+    """A value that may be JSON inside a JSON string, as the SDK stores inputs; None for an empty string."""
     if isinstance(value, str):
         try:
             return json.loads(value) if value else None

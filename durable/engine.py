@@ -1,15 +1,15 @@
-"""The one door to the durable engine: all that this app asks of it from triggers, timers and activities.
+"""The only door to the durable engine, for triggers, timers and activities.
 
-It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses no private attribute of it, and turns its
-answers into types of ours. The SDK raises plain Exceptions; here is the one place that knows what they mean:
+It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and converts
+its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them:
 
     EngineError
-    ├── EngineUnavailable    the engine did not answer, or with an error: nothing is known of what was asked for
-    └── QueueSilent          a queue did not show the effect of an operation in time; it may yet
+    ├── EngineUnavailable    no answer, or an error: it is unknown whether the call had an effect
+    └── QueueSilent          a queue did not show the effect of an operation in time; it may still do so
 
-With SDK 2.x this package changes and nothing else: its client (`durabletask.azurefunctions.DurableFunctionsClient`) has
+With SDK 2.x only this package has to change: its client (`durabletask.azurefunctions.DurableFunctionsClient`) has
 `schedule_new_orchestration`, `get_orchestration_state(fetch_payloads=...)`, `raise_orchestration_event`, and lists with
-paging, so `list_page` would not have to speak HTTP; inputs are no longer encoded twice (`durable.codec.unwrapped`).
+paging, so that `list_page` needs no HTTP; inputs are no longer encoded twice (`durable.codec.unwrapped`).
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from refresh.queue.stored import UnreadableError, load
 from refresh.times import iso
 
 PAGE_ROWS, PAGE_ROWS_WITHOUT_INPUTS = 100, 500
-"""An input may have more than 64 KB, and is held in memory several times while a page is read."""
+"""An input can have more than 64 KB, and several copies are in memory while a page is read."""
 NOT_ENDED = "status code 412"
-"""In the SDK's text of an error: the engine answered that the orchestration has not ended."""
+"""Part of the SDK's error text for a 412: the orchestration has not ended."""
 PAGE_SECONDS = 30.0
 PROBED_INSTANCE = "health-probe"
-"""An id that no orchestration has."""
+"""An id that is never used for an orchestration."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class EngineError(Exception):
-    """The engine could not be asked."""
+    """A call to the engine failed."""
 
 
 class EngineUnavailable(EngineError):  # noqa: N818 - named for what happened
@@ -56,12 +56,12 @@ class EngineUnavailable(EngineError):  # noqa: N818 - named for what happened
 
 
 class QueueSilent(EngineError):  # noqa: N818 - likewise
-    """A queue did not show the effect of an operation in time. It may still take effect."""
+    """A queue did not show the effect of an operation in time. The operation may still take effect."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """The engine took the start. Racing starts of one id are all taken, and one of their inputs runs."""
+    """The engine accepted the start. It accepts all racing starts of one id, and one of their inputs runs."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class Exists:
 
 @dataclass(frozen=True)
 class Page:
-    """Instances, and what to hand in for the next page; empty on the last one."""
+    """Instances, and the continuation token for the next page; empty on the last page."""
 
     instances: list[Instance]
     continuation: str
 
 
 class Engine:
-    """The engine, as one function call is given it. `binding` is the JSON text of the durable client binding."""
+    """The engine, as passed to one function call. `binding` is the JSON text of the durable client binding."""
 
     def __init__(self, binding: str) -> None:
         self._client = df.DurableOrchestrationClient(binding)
@@ -88,9 +88,9 @@ class Engine:
 
     @property
     def secret(self) -> bytes:
-        """A secret of this app that all its instances share and callers do not know; empty if there is none.
+        """A secret that all instances of this app share and callers do not know; empty if there is none.
 
-        It is the key of the engine's own management API, which the host makes once and keeps in the app's storage.
+        It is the key of the engine's own management API, which the host creates once and keeps in the app's storage.
         """
         return self._key.encode()
 
@@ -99,7 +99,7 @@ class Engine:
         try:
             await self._client.start_new(name, instance_id, encode(message))
         except Exception as error:
-            # the SDK tells a living instance of this id from other errors by the text of an answer only
+            # the SDK only tells by the text of an answer whether an instance with this id is alive
             found = await self.status(instance_id)
             if found is not None and found.alive:
                 return Exists()
@@ -107,20 +107,20 @@ class Engine:
         return Started()
 
     async def status(self, instance_id: str) -> Instance | None:
-        """An orchestration with its input; None if there is none. Raises EngineUnavailable."""
+        """An orchestration with its input; None if it does not exist. Raises EngineUnavailable."""
         return await _read(lambda: self._status(instance_id))
 
     async def _status(self, instance_id: str) -> Instance | None:
         status = await self._client.get_status(instance_id, show_input=True)
         if status.runtime_status:
             return instance_of(status.to_json())
-        # the SDK takes a 500 for an answer, too: the body of a 404 is a text, that of an error an object
+        # the SDK treats a 500 as an answer, too: the body of a 404 is a string, that of an error an object
         if not isinstance(getattr(status, "message", None), str):
             raise EngineUnavailable("the engine could not read the orchestration")
         return None
 
     async def first_alive(self, instance_ids: Iterable[str]) -> str | None:
-        """The first of these orchestrations that has not ended; None if there is none. Raises EngineUnavailable."""
+        """The first of these orchestrations that has not ended; None if all have ended. Raises EngineUnavailable."""
         for instance_id in instance_ids:
             found = await self.status(instance_id)
             if found is not None and found.alive:
@@ -128,11 +128,12 @@ class Engine:
         return None
 
     async def raise_event(self, instance_id: str, event: str) -> bool:
-        """Raises an event without data. False if that was not taken: the orchestration has ended, or is not there."""
+        """Raises an event without data. False if it was not accepted: the orchestration has ended, or does not
+        exist."""
         try:
             await self._client.raise_event(instance_id, event)
         except Exception as error:
-            log.debug("event %s was not taken by %s: %s", event, instance_id, _text(error))
+            log.debug("event %s was not accepted by %s: %s", event, instance_id, _text(error))
             return False
         return True
 
@@ -149,7 +150,7 @@ class Engine:
         """A page of the instances whose ids begin with `prefix`, in no particular order. Raises EngineUnavailable.
 
         `since` and `until` compare with the engine's creation time, which every continue-as-new resets. `statuses`: the
-        engine's words; none means all. `inputs`: with the inputs of orchestrations and the states of entities.
+        engine's statuses; empty means all. `inputs`: with the inputs of orchestrations and the states of entities.
         """
         query = {
             "instanceIdPrefix": prefix,
@@ -190,7 +191,7 @@ class Engine:
                 return
 
     async def purge(self, instance_id: str) -> bool:
-        """Purges an orchestration that has ended. False if it has not, or is not there. Raises EngineUnavailable."""
+        """Purges an ended orchestration. False if it has not ended or does not exist. Raises EngineUnavailable."""
         try:
             purged = await self._client.purge_instance_history(instance_id)
         except Exception as error:
@@ -207,7 +208,7 @@ class Engine:
             raise EngineUnavailable(_text(error)) from None
 
     async def read_queue(self, dataset_id: str) -> Queue:
-        """The queue of a dataset as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
+        """The queue of a dataset as last stored, perhaps a moment ago. Raises EngineUnavailable."""
         answer = await _read(lambda: self._client.read_entity_state(_queue(dataset_id)))
         try:
             return load(unwrapped(answer.entity_state) if answer.entity_exists else None)
@@ -215,15 +216,15 @@ class Engine:
             raise EngineUnavailable(_text(error)) from None
 
     async def beat(self, timer: str, at: str) -> None:
-        """Notes that a timer runs. A failure is no matter: the next run notes it, too."""
+        """Records that a timer runs. A failure does not matter, because the next run records it, too."""
         entity = df.EntityId(names.TIMER_HEARTBEAT, timer)
         try:
             await self._client.signal_entity(entity, "beat", encode(Heartbeat(at=at)))
         except Exception as error:
-            log.warning("the run of timer %s was not noted: %s", timer, _text(error))
+            log.warning("the run of timer %s was not recorded: %s", timer, _text(error))
 
     async def read_heartbeat(self, timer: str) -> Heartbeat:
-        """When a timer ran last; empty if never. Raises EngineUnavailable."""
+        """When a timer last ran; empty if it never ran. Raises EngineUnavailable."""
         try:
             answer = await self._client.read_entity_state(df.EntityId(names.TIMER_HEARTBEAT, timer))
             beat: Heartbeat = decode(
@@ -239,7 +240,7 @@ class Engine:
         return answers or reads, reads
 
     async def _answers(self, seconds: float) -> bool:
-        """Any HTTP answer will do: to a route that the API does not have it needs no storage."""
+        """Any HTTP answer counts: a route that the API does not have is answered without the storage."""
         timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._rpc_base_url):
@@ -255,14 +256,14 @@ class Engine:
         return True
 
     def management_uris(self, instance_id: str) -> dict[str, str]:
-        """The engine's own URIs of an orchestration, by name. They carry a key to all instances of the app."""
+        """The engine's own URIs of an orchestration, by name. They contain a key to all instances of the app."""
         links: dict[str, str] = self._client.create_http_management_payload(instance_id)
         return links
 
 
 def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:
-    """A page of the engine's list: the SDK's own listing returns the first page only. Raises what requests raises."""
-    import requests  # only where lists are read: a cold start does not pay for it
+    """A page of the engine's list; the SDK's own listing returns only the first page. Raises errors of requests."""
+    import requests  # only where lists are read, so that a cold start does not import it
 
     with requests.Session() as session:
         session.trust_env = False
@@ -277,9 +278,9 @@ def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tup
 
 
 async def _read(read: Callable[[], Awaitable[T]]) -> T:
-    """What a read returns, tried for some seconds. Raises EngineUnavailable.
+    """The result of a read, with retries for some seconds. Raises EngineUnavailable.
 
-    While a large state is rewritten the engine refuses to read it: its row still names a blob that has been deleted.
+    While a large state is being rewritten, the engine cannot read it: its row still names a blob that was deleted.
     """
     try:
         return await read()

@@ -1,4 +1,4 @@
-"""Functions that are given the engine."""
+"""Decorators for functions that use the engine."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,9 @@ BINDING = "durableClient"
 
 
 def engine_input(blueprint: Any) -> Callable[[F], F]:
-    """A decorator that hands an `Engine` to the parameter `engine` of an async function.
+    """A decorator that passes an `Engine` as the parameter `engine` of an async function.
 
-    The SDK's own decorator hands in its client, which hides the address of the engine's API.
+    The SDK's own decorator passes its client, which hides the address of the engine's API.
     """
 
     def decorate(function: F) -> F:
@@ -25,13 +25,13 @@ def engine_input(blueprint: Any) -> Callable[[F], F]:
 
 
 def with_engine(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """The function, as the worker calls it: with the text of the binding."""
+    """The function as the worker calls it: with the text of the binding."""
 
     @functools.wraps(function)
     async def called(**arguments: Any) -> Any:
         arguments[PARAMETER] = Engine(arguments[PARAMETER])
         return await function(**arguments)
 
-    # the worker checks the annotations of bound parameters, and follows __wrapped__ for the signature only
+    # the worker checks the annotations of bound parameters, and follows __wrapped__ only for the signature
     called.__annotations__ = {**function.__annotations__, PARAMETER: str}
     return called

@@ -1,4 +1,4 @@
-"""An orchestration as the engine shows it."""
+"""An orchestration in the form that the engine shows."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from refresh.messages import Message
 from refresh.times import iso, parse_time
 
 ENDED = ("Completed", "Failed", "Terminated", "Canceled")
-"""The engine's own words for an orchestration that has ended."""
+"""The engine's statuses of an orchestration that has ended."""
 
 
 class Instance(Message, frozen=True, kw_only=True):
-    """An orchestration as the engine shows it. `status` is the engine's word; times are ISO 8601 UTC or None."""
+    """An orchestration in the form that the engine shows. `status` is the engine's; times are ISO 8601 UTC or None."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class Instance(Message, frozen=True, kw_only=True):
 
 
 def instance_of(status: dict[str, Any]) -> Instance:
-    """An orchestration from a status of the engine's API. Inputs that the SDK stored are JSON in a JSON text."""
+    """An orchestration from a status of the engine's API. Inputs stored by the SDK are JSON inside a JSON string."""
     return Instance(
         id=status["instanceId"],
         name=status.get("name") or "",

@@ -1,4 +1,4 @@
-"""The names of functions, entities and events, as the engine knows them: each stands here and at its definition."""
+"""The names of functions, entities and events in the engine. Each is also written at its definition."""
 
 REFRESH_REQUEST = "refresh_request"
 REFRESH_RUN = "refresh_run"
@@ -23,6 +23,6 @@ CALL_BACK = "call_back"
 CANCEL_EVENT = "Cancel"
 """Tells a request that a caller cancelled it."""
 CALLBACK_EVENT = "CallbackAdded"
-"""Tells a request that a receiver waits for a callback, if that came after its start."""
+"""Tells a request that a receiver waits for a callback, if the callback was added after the start."""
 ENDED_EVENT = "Ended"
 """Tells a callback that its request has ended."""

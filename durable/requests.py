@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
-    """A request by its id; None if there is none. Raises EngineUnavailable."""
+    """A request by its id; None if it does not exist. Raises EngineUnavailable."""
     if not REQUEST_ID.fullmatch(request_id):
         return None
     instance = await engine.status(request_id)
@@ -23,7 +23,7 @@ async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
 
 
 def request_of(instance: Instance) -> StoredRequest | None:
-    """An instance as a request; None if it is of another kind, or this code cannot read its input."""
+    """An instance as a request; None if it is not a request, or if this code cannot read its input."""
     if instance.name != names.REFRESH_REQUEST:
         return None
     try:
@@ -44,7 +44,7 @@ def request_of(instance: Instance) -> StoredRequest | None:
 
 
 def run_status_of(instance: Instance | None) -> RunStatus:
-    """The custom status of a run; an empty one if there is no such run (any more), or it cannot be read."""
+    """The custom status of a run; empty if the run does not exist (any more), or if it cannot be read."""
     return (_decoded(instance.custom_status, RunStatus) if instance else None) or RunStatus()
 
 

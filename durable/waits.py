@@ -1,8 +1,8 @@
-"""How long to wait for the engine to show the effect of a message: all waits at one place, with their reasons.
+"""How long to wait for the engine to show the effect of a message: all such waits, with their reasons.
 
-A signal shows after milliseconds where the same process reads it. Where another instance does, which is always so where
-HTTP and durable functions scale apart, it shows after up to `maxQueuePollingInterval` (host.json), and later while that
-instance starts. No start of a request waits for that.
+Within one process a signal shows after milliseconds. On another instance (always, if HTTP and durable functions scale
+separately) it takes up to `maxQueuePollingInterval` (host.json), and longer while that instance starts. The start of a
+request never waits for a signal.
 """
 
 import asyncio
@@ -10,22 +10,22 @@ import time
 from collections.abc import AsyncIterator
 
 ACTIVITY_SECONDS = 60.0
-"""An activity waits for the permit of its run: its refresh is late by that, and nobody is turned away."""
+"""How long an activity waits for the permit of its run. The wait delays the refresh; no caller is refused."""
 STATUS_SECONDS = 5.0
-"""A read that the engine refuses because a large state is just being rewritten is tried again for so long."""
+"""How long a read is retried while the engine rewrites a large state."""
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 2.0, 1.6
-"""Seconds between two looks: each is a read of the storage."""
+"""Seconds between two looks. Each look reads the storage."""
 
 
 async def pauses(seconds: float, longest: float = LONGEST_PAUSE, first: float = FIRST_PAUSE) -> AsyncIterator[None]:
-    """Growing pauses, each followed by a turn of the loop, until `seconds` are over."""
+    """Growing pauses until `seconds` are over, with one loop iteration of the caller after each."""
     end, pause = time.monotonic() + seconds, first
-    while (left := end - time.monotonic()) > 0:
-        await sleep(min(pause, left))
+    while (remaining := end - time.monotonic()) > 0:
+        await sleep(min(pause, remaining))
         pause = min(pause * GROWTH, longest)
         yield
 
 
 async def sleep(seconds: float) -> None:
-    """Lets time pass: the one place that a simulation replaces."""
+    """Waits. The only wait in real time, so that a simulation can replace it."""
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The entity `dataset_queue`, one per dataset (key: dataset id): a shell around the pure `refresh.queue`."""
+"""The entity `dataset_queue`, one for each dataset (key: dataset id): a shell around the pure `refresh.queue`."""
 
 import logging
 
@@ -15,9 +15,9 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def dataset_queue(context: df.DurableEntityContext) -> None:
-    """One operation of `refresh.queue.operations`; its result is the answer. Both are JSON objects.
+    """Applies one operation of `refresh.queue.operations`; the result is the answer. Both are JSON objects.
 
-    State and result are set together at the end: the engine does not roll back what an operation did before it failed.
+    State and result are set together at the end: the engine does not undo the changes of an operation that fails.
     """
     handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
     if handled.problem:
@@ -31,7 +31,7 @@ def dataset_queue(context: df.DurableEntityContext) -> None:
 
 
 def _input(context: df.DurableEntityContext) -> object:
-    """The input; None if it is no JSON in a JSON text, as which the SDK sends it: other senders may write anything."""
+    """The input; None if it is not JSON inside a JSON string, the form of the SDK: other senders may write anything."""
     try:
         return context.get_input()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The entity `timer_heartbeat`, one for each timer (key: the name of its function): when it ran last."""
+"""The entity `timer_heartbeat`, one for each timer (key: the name of its function): when the timer last ran."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def timer_heartbeat(context: df.DurableEntityContext) -> None:
 
 
 def _read(value: Callable[[], Any]) -> Heartbeat:
-    """An empty one for what is no heartbeat."""
+    """The heartbeat; an empty one if the value is not a heartbeat."""
     try:
         return msgspec.convert(value() or {}, Heartbeat)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""The orchestrator `deliver_callback`: one URI that is called once when a request has ended.
+"""The orchestrator `deliver_callback`: calls one URI once when a request has ended.
 
-It waits for the notification that the request has ended, looks, and tries for up to a day. Waiting costs nothing: no
-timer runs.
+It waits for the notification that the request has ended, reads the request, and tries for up to a day. The wait costs
+nothing, because no timer runs.
 """
 
 import logging
@@ -18,7 +18,7 @@ from refresh.request.callback_uri import host_of
 from refresh.run.orders import Broke, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
 
 ATTEMPTS = 10
-"""Attempts of one history: about 60 events."""
+"""Attempts in one history: about 60 events."""
 
 bp = df.Blueprint()
 
@@ -42,7 +42,7 @@ def deliver_callback(context: df.DurableOrchestrationContext) -> Steps[object]:
                     state = state.looked()
                     yield from sleep(context, state.pause(None))
                     continue
-                # the only wait of this history: the name is used once
+                # the only wait of this history, so the event name is used once
                 yield context.wait_for_external_event(names.ENDED_EVENT)
                 state = state.notified()
                 break
@@ -73,12 +73,12 @@ def _over(
     return end
 
 
-def _status(state: CallbackState, word: str, answer: object) -> CallbackStatus:
-    return CallbackStatus(state=word, failures=state.failures, answer=_response(answer))
+def _status(state: CallbackState, end: str, answer: object) -> CallbackStatus:
+    return CallbackStatus(state=end, failures=state.failures, answer=_response(answer))
 
 
 def _about(state: CallbackState, answer: object) -> dict[str, object]:
-    """What a log line says: the host of the URI, never more of it."""
+    """The ids for a log line. Of the URI, only its host."""
     known = answer if isinstance(answer, Delivered | NotDelivered) else None
     about = {"requestId": state.request, "datasetId": known and known.dataset_id, "caller": known and known.caller}
     return {**about, "host": host_of(state.uri), "answer": _response(answer), "failures": state.failures}

@@ -1,7 +1,7 @@
 """The orchestrator `refresh_request`: one caller's request, from its enrolment in the queue to its outcome.
 
-The queue is the truth, notifications are hints: each turn asks the queue, then waits for a notification, a cancellation
-or the time to recheck.
+The queue holds the truth; notifications only shorten waits. Each turn asks the queue, then waits for a notification, a
+cancellation, or the time to recheck.
 """
 
 import logging
@@ -43,7 +43,7 @@ from refresh.times import instant
 
 CANCEL_TRIES = 5
 EARLIEST = timedelta(seconds=1.5)
-"""No timer fires sooner than a second before it is due (and waits that are shorter than a second end at once)."""
+"""A timer fires at most a second early, so an earlier one cannot be the deadline (see `_wait`)."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
@@ -51,12 +51,13 @@ bp = df.Blueprint()
 
 
 class NotCompletedError(Exception):
-    """Ends the orchestration as Failed, with the sentence that the caller gets, too."""
+    """Ends the orchestration as Failed, with the message that the caller also gets."""
 
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`; any but Completed fails."""
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`; the orchestration fails unless
+    Completed."""
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
@@ -65,8 +66,8 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
     outcome, state = yield from (_back_off if state.failed else _turn)(context, state)
     if outcome:
         return (yield from _end(context, state, outcome))
-    # One turn a history, so that no event name is waited for twice in one. What this loses is a notification that came
-    # together with another one; what matters is in the queue.
+    # One turn per history, so that no event name is waited for twice in one history. A second notification that arrives
+    # with the first one is lost; that is harmless, because the queue has all state.
     context.continue_as_new(encode(state))
     return None
 
@@ -74,7 +75,7 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
 def _turn(
     context: df.DurableOrchestrationContext, state: RequestState
 ) -> Steps[tuple[RequestOutcome | None, RequestState]]:
-    """The outcome, if this turn brought it, and the state to go on with."""
+    """The outcome, if the request ended in this turn, and the state for the next turn."""
     spec = state.spec
     answer = yield from ask(
         context,
@@ -98,7 +99,8 @@ def _turn(
                 return None, state.backing_off(outcome)
             return outcome, state
         case Left():
-            # the engine lost an episode whose messages had gone out: the request has left and does not know it
+            # the engine lost an episode after its messages had been sent, so the history does not show that the request
+            # left
             return (yield from _leave(context, state, answer.reason)), state
         case Unknown() | Taken():
             return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
@@ -114,7 +116,7 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # for the first time, again after a failure, or alone after one that another request caused
+        # enrolled for the first time, again after a failure, or alone after a failure that another request caused
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
@@ -129,7 +131,7 @@ def _enrolled(
 
 
 def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:
-    """Starts the active run if it is this request's turn to, and gives it a new incarnation if it was found dead."""
+    """Starts the active run if the queue asked this request to, and restarts a run that was found dead."""
     if answer.start:
         yield from _start(context, state, answer.active)
     elif state.recheck:
@@ -141,8 +143,8 @@ def _look_after(context: df.DurableOrchestrationContext, state: RequestState, an
 
 
 def _restart(context: df.DurableOrchestrationContext, state: RequestState, turn: Turn) -> Steps[None]:
-    again = yield from ask(context, state.spec.dataset_id, Restart(at=instant(now(context)), turn=turn))
-    yield from _start(context, state, again.next)
+    restarted = yield from ask(context, state.spec.dataset_id, Restart(at=instant(now(context)), turn=turn))
+    yield from _start(context, state, restarted.next)
 
 
 def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: Turn | None) -> Steps[None]:
@@ -151,10 +153,11 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: T
 
 
 def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited]:
-    """What came first.
+    """Waits for the first of the events and the timer.
 
-    The timer's meaning is fixed when it is made: a fired timer means due, whatever the clock says. But one that comes
-    sooner than any timer does was made, for a recheck, by an episode that the engine lost after its messages had gone.
+    The timer's meaning is fixed when it is created: a fired timer counts as due, whatever the clock says. One
+    exception: a timer that fires earlier than any timer can is a recheck timer of an episode that the engine lost after
+    its messages had been sent.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
@@ -177,7 +180,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
 def _back_off(
     context: df.DurableOrchestrationContext, state: RequestState
 ) -> Steps[tuple[RequestOutcome | None, RequestState]]:
-    """Lets time pass after a failed attempt, in a history of its own. The outcome, if the request is cancelled."""
+    """Waits after a failed attempt, in a history of its own. Returns the outcome if the request is cancelled."""
     until = now(context) + timedelta(seconds=pause_before_attempt(state.attempt, state.limits))
     context.set_custom_status(encode(standing_between(state, until)))
     code = state.failed.error.code if state.failed and state.failed.error else None
@@ -191,9 +194,9 @@ def _back_off(
 def _wait_for_room(
     context: df.DurableOrchestrationContext, state: RequestState, answer: QueueFull
 ) -> Steps[RequestOutcome | None]:
-    """Lets time pass before the request tries to enrol again. The outcome, if it is cancelled or past its deadline."""
+    """Waits before the request tries to enrol again. Returns the outcome if it is cancelled or past its deadline."""
     until = now(context) + timedelta(seconds=answer.retry_after)
-    context.set_custom_status(encode(Standing(last_read_error="Too many requests wait for this model.")))
+    context.set_custom_status(encode(Standing(last_read_error="Too many requests are waiting for this model.")))
     note(context, Event("request.waits_for_room", logging.WARNING, **_about(context, state), until=instant(until)))
     if (yield from _cancelled_until(context, min(until, max(state.deadline, now(context))))):
         return outcome_after_leaving(state.spec, Left(reason="Cancelled", names=state.standing.names))
@@ -203,7 +206,7 @@ def _wait_for_room(
 
 
 def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -> Steps[bool]:
-    """Lets time pass; whether a caller cancelled the request meanwhile."""
+    """Waits; returns whether a caller cancelled the request meanwhile."""
     timer = context.create_timer(until)
     cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
     first = yield context.task_any([cancelled, timer])
@@ -213,7 +216,7 @@ def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -
 
 
 def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: LeaveReason) -> Steps[RequestOutcome]:
-    """The outcome of a request that does not wait any longer; that of its run, if it came first."""
+    """The outcome of a request that leaves its run; the outcome of the run if that came first."""
     spec = state.spec
     cancel = spec.scope.enhanced and (reason == "Cancelled" or spec.cancel_on_timeout)
     operation = Leave(
@@ -238,19 +241,20 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
     if left.cancel_refresh_id:
         cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
         if cancelled and left.active:
-            # the run may sleep until the estimated end: a new incarnation of it looks now, so that the next can begin
+            # the run may sleep until the estimated end; a new incarnation looks now, so that the next run can begin
             yield from _restart(context, state, left.active)
     yield from _start(context, state, left.next)
     trouble = None
     if left.reason == "TimedOut" and left.active and not left.refresh_id:
-        # the run in front cannot get on: perhaps Power BI said why
+        # the active run is stuck: Power BI may have given a reason
         read = yield from call(context, ReadRun(turn=left.active))
         trouble = read.last_error if isinstance(read, RunRead) else None
     return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble)
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
-    """Whether Power BI will cancel the refresh. Asked several times: it often fails just when things go wrong."""
+    """Whether Power BI will cancel the refresh. Tries several times: a cancel often fails when other things fail,
+    too."""
     model = ModelRef(workspace_id=state.spec.scope.workspace_id, dataset_id=state.spec.dataset_id)
     for attempt in range(1, CANCEL_TRIES + 1):
         answer = yield from call(context, CancelRefresh(model=model, refresh_id=refresh_id))
@@ -278,7 +282,7 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
         model_name=names_known.model,
         workspace_name=names_known.workspace,
     )
-    # kept by the engine with the episode that sends the messages: a failed orchestration shows the last one it kept
+    # the engine stores it with the episode that sends the messages; a failed orchestration shows the last stored one
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}

@@ -1,6 +1,6 @@
 """The orchestrator `refresh_run`: one real refresh, from waiting for an idle model to its outcome.
 
-All decisions are those of `refresh.run`; here is how each step is carried out.
+`refresh.run` makes all decisions; this module carries out the steps.
 """
 
 import logging
@@ -23,17 +23,17 @@ from refresh.text import cut
 from refresh.times import instant
 
 STEPS = 12
-"""Steps of one history: about 50 events, each of which is replayed in every episode. A new history costs one operation
-of the queue, a fraction of the polls in between."""
+"""Steps in one history: about 50 events, and every episode replays all of them. A new history costs one operation on
+the queue, which is little compared to the polls in between."""
 LONG_WAIT_SECONDS = 60
-"""After a longer wait the run asks the queue at once whether it still holds the run."""
+"""After a longer wait the run asks the queue immediately whether it still holds the run."""
 
 bp = df.Blueprint()
 
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.run.state.RunState`. Output: the status that the refresh ended with, or None."""
+    """Input: `refresh.run.state.RunState`. Output: the status of the refresh at its end, or None."""
     run = yield from input_of(context, RunState)
     if run is None:
         return None
@@ -70,9 +70,9 @@ def _carry_out(context: df.DurableOrchestrationContext, run: RunState, step: Ste
 
 
 def _moved(run: RunState, then: Callable[[datetime], Moved], time: datetime) -> Moved:
-    """What an answer leads to. An exception of ours is treated like a call that failed: the step is tried again.
+    """The run after an answer. An exception of this app counts as a failed call: the step is tried again.
 
-    It must not end the orchestration: the next incarnation would start another refresh.
+    It must not end the orchestration, because the next incarnation would start another refresh.
     """
     try:
         return then(time)

@@ -1,7 +1,7 @@
-"""A deadline that all calls of one piece of work share.
+"""A deadline shared by all calls of one piece of work.
 
-An activity may take its share of `functionTimeout` and no more, however many HTTP exchanges it makes: it sets the
-deadline once, and each exchange takes what is left of it as its own limit.
+An activity may use its share of `functionTimeout` and no more, however many HTTP exchanges it makes: it sets the
+deadline once, and each exchange is limited to the remaining time.
 """
 
 import math
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
-"""On the clock of `time.monotonic`. A context variable: threads and tasks of other work have their own."""
+"""On the clock of `time.monotonic`. It is a context variable, so other threads and tasks have their own."""
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """The work in this block has `seconds` from now, or until the deadline around it if that is earlier."""
+    """Gives the work in this block `seconds` from now, or less if a surrounding deadline is earlier."""
     before = _DEADLINE.set(min(_DEADLINE.get(), time.monotonic() + seconds))
     try:
         yield
@@ -25,5 +25,5 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def remaining() -> float:
-    """Seconds until the deadline; infinite without one, negative when it has passed."""
+    """Seconds until the deadline; infinite without a deadline, negative when it has passed."""
     return _DEADLINE.get() - time.monotonic()

@@ -1,13 +1,11 @@
-"""One HTTP exchange in which everything has a bound: the time from the first look at the name to the last byte, the
-bytes of the headers and of the body, the connections (one).
+"""One HTTP exchange with a bound on its time, from name look-up to last byte, and on its bytes.
 
-It is aiohttp on an event loop of the exchange's own, because a time-out of aiohttp covers the whole exchange and closes
-the socket, whatever the other side sends slowly. The HTTP libraries that block (requests, urllib3, http.client) start
-their time-out again with each byte, read the body of a redirect that they are told not to follow, and cannot be
-interrupted.
+It uses aiohttp on an event loop of its own, because a time-out of aiohttp covers the whole exchange and closes the
+socket, however slowly the other side sends. The blocking HTTP libraries (requests, urllib3, http.client) restart their
+time-out with each byte, read the body of a redirect that they do not follow, and cannot be interrupted.
 
-Nothing is kept between exchanges: no cookie, no connection. A connection that is used again may be closed by the other
-side at the moment of a POST, and nobody could tell whether the POST arrived.
+Nothing is kept between exchanges: no cookie, no connection. The other side may close a reused connection at the moment
+of a POST, and then it is unknown whether the POST arrived.
 """
 
 import asyncio
@@ -34,33 +32,33 @@ from refresh.settings import is_loopback
 
 CHUNK_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
-"""Of one header, name and value. Locations and policies of some kilobytes are seen."""
+"""Of one header, name and value. Locations and policies of some kilobytes occur."""
 HEADERS = 128
 TURNS_TO_CLOSE = 3
-"""Of an event loop, until a connection that was shut down has noticed it and is closed."""
+"""Iterations of an event loop until a connection that was shut down is closed."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exchange may cost."""
+    """The limits of one exchange."""
 
     connect_seconds: float = 10.0
-    """Name, connection, proxy and TLS."""
+    """For name look-up, connection, proxy and TLS."""
     silence_seconds: float = 30.0
     """Without a byte of the answer."""
     whole_seconds: float = 60.0
-    """From the start to the last byte; less if the deadline of the work is nearer."""
+    """From the start to the last byte; less if the deadline of the work is earlier."""
     body_bytes: int = 16 * 1024 * 1024
-    """More is a broken answer. 0: the body is not read at all, the connection is closed after the headers."""
+    """A longer body is an error. 0: the body is not read, the connection is closed after the headers."""
     cut: bool = False
-    """A body that has more is cut instead: the caller needs its beginning only."""
+    """A longer body is cut instead: the caller only needs its beginning."""
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A request. Its URL may be a capability and its headers hold a token: neither is part of its text."""
+    """A request. Its URL may be a capability and its headers contain a token, so neither is in its repr."""
 
     method: str
     url: str = field(repr=False)
@@ -70,38 +68,38 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Received:
-    """An answer. Header names are case-insensitive; of a header that came twice, the first value counts."""
+    """An answer. Header names are case-insensitive; of a repeated header, the first value counts."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    """As it was sent, never decompressed. Empty for a redirect, whose body is not read."""
+    """As it was sent, never decompressed. Empty for a redirect, because the body of a redirect is not read."""
     broken: str | None = None
-    """Why the body is not there as a whole, in names of error types: it broke off, is too long, or took too long."""
+    """Why the body is incomplete, as names of error types: it broke off, is too long, or took too long."""
 
 
 class ExchangeError(Exception):
-    """There was no answer. The text names types of errors only: their own texts quote URLs and headers."""
+    """There was no answer. The text has only names of error types, because their own texts quote URLs and headers."""
 
 
 class NotSentError(ExchangeError):
-    """Certainly not sent: no name, no connection, no TLS, no proxy, or the deadline had passed."""
+    """Certainly not sent: the name, connection, TLS or proxy failed, or the deadline had passed."""
 
 
 class NoAnswerError(ExchangeError):
-    """A connection was made, so the request may have arrived; then silence, a reset, or no HTTP."""
+    """A connection was made, so the request may have arrived; then silence, a reset, or an answer that is not HTTP."""
 
 
 Transport = Callable[[Outgoing, Limits], Received]
-"""Makes one exchange: `exchange`, or what stands in for the network."""
+"""Makes one exchange: `exchange`, or a replacement for the network."""
 
 
 def exchange(request: Outgoing, limits: Limits) -> Received:
     """The answer to a request, whatever its status. Blocks for at most `limits.whole_seconds`.
 
-    Redirects are not followed. Proxies are those of the environment, none towards this machine. TLS trusts
-    REQUESTS_CA_BUNDLE if that is set, else the system's authorities (or SSL_CERT_FILE) and those of certifi.
-    Raises NotSentError and NoAnswerError; RuntimeError on a thread that runs an event loop, which it would block.
+    Redirects are not followed. Proxies come from the environment, except for this machine. TLS trusts
+    REQUESTS_CA_BUNDLE if it is set, else the system's authorities (or SSL_CERT_FILE) and those of certifi.
+    Raises NotSentError and NoAnswerError; RuntimeError on a thread with an event loop, because it would block the loop.
     """
     if _is_on_an_event_loop():
         raise RuntimeError("exchange() would block the event loop of this thread; call it on a thread of a pool")
@@ -124,7 +122,7 @@ def _is_on_an_event_loop() -> bool:
 
 
 def _run(work: Coroutine[None, None, T]) -> T:
-    """As `asyncio.run`, which at its end would wait for a thread that still looks up a name."""
+    """Like `asyncio.run`, but does not wait at the end for a thread that still looks up a name."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)
@@ -135,11 +133,11 @@ def _run(work: Coroutine[None, None, T]) -> T:
 
 
 async def _end_of_all() -> None:
-    """Ends what the exchange has left behind: the look-up of a name, connections that are being closed."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
+    """Ends everything that the exchange left behind: a name look-up, connections that are being closed."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     for _ in range(TURNS_TO_CLOSE):
         await asyncio.sleep(0)
 
@@ -177,11 +175,11 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
             ) as session,
             session.request(
                 request.method,
-                # as it is: a signed URL holds for the very characters that were signed
+                # unchanged: a signed URL is valid only for exactly the characters that were signed
                 URL(request.url, encoded=True),
-                # a stream, of which aiohttp sends piece by piece; its length is known
+                # a stream, which aiohttp sends piece by piece; its length is known
                 data=None if request.body is None else io.BytesIO(request.body),
-                # not to be compressed: a small body could unpack to any size
+                # no compression: a small body could unpack to any size
                 headers={"Accept-Encoding": "identity", **request.headers},
                 allow_redirects=False,
                 proxy=_proxy(request.url),
@@ -199,21 +197,21 @@ async def _exchange(request: Outgoing, limits: Limits, seconds: float) -> Receiv
             return Received(answer.status, answer.headers, broken=why)
         raise (NoAnswerError if connected.is_set() else NotSentError)(why) from None
     finally:
-        # a connection whose request is not taken would otherwise stay until it is
-        for opened in sockets:
+        # otherwise a connection whose request is not accepted would stay open
+        for sock in sockets:
             with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 class _BrokenConnection(aiohttp.ClientError):
-    """In place of the errors after which aiohttp sends a request a second time by itself."""
+    """Replaces the errors after which aiohttp would send a request a second time."""
 
 
 async def _once(
     request: aiohttp.ClientRequest,
     send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
 ) -> aiohttp.ClientResponse:
-    """A middleware that keeps aiohttp from repeating what may have arrived: how often we call is ours to decide."""
+    """A middleware that keeps aiohttp from repeating a request that may have arrived. Retries are decided elsewhere."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
@@ -223,7 +221,7 @@ async def _once(
 
 
 class _TooLongError(Exception):
-    """The body has more bytes than it may have."""
+    """The body is longer than allowed."""
 
 
 async def _body(response: aiohttp.ClientResponse, limits: Limits) -> bytes:
@@ -239,7 +237,7 @@ async def _body(response: aiohttp.ClientResponse, limits: Limits) -> bytes:
 
 
 def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """Text that can be encoded again, which aiohttp's own cannot be if the bytes are no UTF-8."""
+    """Headers as text that can be encoded again; aiohttp's own text cannot be if the bytes are not UTF-8."""
     return CIMultiDict(
         (name.decode("ascii", "replace"), value.decode("utf-8", "replace")) for name, value in response.raw_headers
     )

@@ -1,11 +1,11 @@
-"""Threads for calls that block, in pools of their own: what stalls in one pool takes nothing from another.
+"""Thread pools for blocking calls, one for each purpose, so that a stall in one pool does not affect the others.
 
-The platform's worker has one pool of threads for all sync functions (as few as five), and one event loop whose default
-executor is as small. A call that blocks there for half a minute holds up orchestrators and other models. So activities
-and routes are `async`, and hand each blocking call to one of these pools.
+The platform's worker has one thread pool for all sync functions (as few as five threads), and one event loop whose
+default executor is as small. A call that blocks there for half a minute delays orchestrators and other models. So
+activities and routes are `async`, and run each blocking call in one of these pools.
 
-Within a pool each key (a model, the host of a callback) has a bound of its own: further calls of the same key wait
-without a thread. So a key that stalls holds few threads, and only very many of them at once can fill the pool.
+Each key of a pool (a model, the host of a callback) has a limit of its own: further calls with the same key wait
+without a thread. So a key that stalls holds few threads, and only very many stalled keys can fill the pool.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 
 class PoolBusyError(Exception):
-    """The call was not begun: too many wait already, or no thread became free in time.
+    """The call was not started: too many are waiting already, or no thread became free in time.
 
-    `pool` is the name of the pool. Nothing was sent, and the same call may be made again later.
+    `pool` is the name of the pool. Nothing was sent, and the call may be repeated later.
     """
 
     def __init__(self, pool: str) -> None:
@@ -45,31 +45,31 @@ class _Call:
 
 
 class Pool:
-    """A bounded pool of threads, which are made when they are needed. Safe to use from several event loops.
+    """A bounded pool of threads, which are created on demand. Safe to use from several event loops.
 
-    `threads`: so many calls run at once; `for_each_key`: so many of one key; `waiting`: so many may wait.
+    `threads`: how many calls run at once; `for_each_key`: how many of them with one key; `waiting`: how many may wait.
     """
 
     def __init__(self, name: str, *, threads: int, for_each_key: int, waiting: int) -> None:
         self.name, self.threads, self.for_each_key, self.waiting = name, threads, for_each_key, waiting
         self._ready: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        """What a thread takes next."""
+        """The calls for the next free threads."""
         self._idle = threading.Semaphore(0)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._calls = 0
-        """Waiting and running."""
+        """Calls that wait or run."""
         self._running: dict[str, int] = {}
-        """By key, those that are ready for a thread or have one. A key is here as long as it has a call."""
+        """Number of calls by key that are ready for a thread or have one. A key is removed with its last call."""
         self._waiting: dict[str, deque[_Call]] = {}
-        """By key, those beyond its bound."""
+        """Calls by key beyond the limit of the key."""
 
     async def run(self, function: Callable[..., T], *arguments: Any, key: str, seconds: float) -> T:
-        """What `function` returns or raises, called on a thread of the pool, with `seconds` from now in all.
+        """Runs `function` on a thread of the pool for at most `seconds`, and returns or raises what it does.
 
-        Its HTTP exchanges take what is left of that time as their limit (see `outbound.deadline`). It sees the context
-        variables of the caller, and its log lines become those of the caller. Raises PoolBusyError if it was not begun.
-        When the caller is cancelled the function runs to its end all the same, and its thread is free only then.
+        Its HTTP exchanges are limited to the remaining time (see `outbound.deadline`). It sees the context variables of
+        the caller, and its log lines are logged in the caller's task. Raises PoolBusyError if it was not started. If
+        the caller is cancelled, the function still runs to its end, and its thread becomes free only then.
         """
         lines = _Lines()
         _watch_handlers()
@@ -82,7 +82,7 @@ class Pool:
             await asyncio.wait([result], timeout=seconds)
             if not result.done() and self._withdraw(call):
                 raise PoolBusyError(self.name)
-            # what has begun is ended by its own limits
+            # a call that has started is ended by its own limits
             value: T = await result
             return value
         finally:
@@ -106,7 +106,7 @@ class Pool:
         self._ready.put(call)
         if self._idle.acquire(blocking=False) or (number := next(self._numbers)) >= self.threads:
             return
-        # daemons, unlike those of concurrent.futures: a call that hangs must not keep the process from its end
+        # daemon threads, unlike those of concurrent.futures: a call that hangs must not keep the process alive
         threading.Thread(target=self._serve, name=f"{self.name}_{number}", daemon=True).start()
 
     def _serve(self) -> None:
@@ -120,19 +120,19 @@ class Pool:
             del call
 
     def _work(self, call: _Call) -> None:
-        begun = call.future.set_running_or_notify_cancel()
+        started = call.future.set_running_or_notify_cancel()
         try:
-            result = call.work() if begun else None
+            result = call.work() if started else None
         except BaseException as error:
             self._leave(call.key)
             call.future.set_exception(error)
         else:
             self._leave(call.key)
-            if begun:
+            if started:
                 call.future.set_result(result)
 
     def _leave(self, key: str) -> None:
-        """The place of a call that is over goes to the next one of its key, behind the calls of other keys."""
+        """Passes the place of a finished call to the next call of its key, behind the calls of other keys."""
         with self._lock:
             self._calls -= 1
             following = self._waiting[key].popleft() if key in self._waiting else None
@@ -146,11 +146,11 @@ class Pool:
             self._hand_out(following)
 
     def _withdraw(self, call: _Call) -> bool:
-        """Takes back a call that has not begun; False if it has."""
+        """Takes back a call that has not started; False if it has."""
         if not call.future.cancel():
             return False
         with self._lock, contextlib.suppress(KeyError, ValueError):
-            # else it is ready already, and a thread finds it cancelled
+            # a call that is not here is ready already; a thread will find it cancelled
             self._waiting[call.key].remove(call)
             self._calls -= 1
             if not self._waiting[call.key]:
@@ -161,8 +161,8 @@ class Pool:
 class _Lines:
     """Log lines of one call, kept until the task that waits for it can log them.
 
-    The platform's worker knows by its own task or thread to which invocation a line belongs, and the host drops the
-    lines of all other threads.
+    The platform's worker assigns a line to an invocation by its own task or thread, and the host drops the lines of all
+    other threads.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class _Lines:
         self._records: list[logging.LogRecord] | None = []
 
     def keep(self, record: logging.LogRecord) -> bool:
-        """True if the line is kept, once for all handlers that it comes to; False if nobody waits any more."""
+        """True if the line is kept (once for all handlers); False if the caller no longer waits."""
         with self._lock:
             if self._records is None:
                 return False
@@ -179,7 +179,7 @@ class _Lines:
             return True
 
     def hand_over(self) -> None:
-        """Logs what was kept, on the thread and in the task of the caller; from now on nothing is kept."""
+        """Logs the kept lines, on the thread and in the task of the caller; afterwards no lines are kept."""
         with self._lock:
             records, self._records = self._records or [], None
         for record in records:
@@ -197,23 +197,23 @@ def _collected(lines: _Lines, function: Callable[..., T], arguments: tuple[Any, 
 
 
 def _is_for_now(record: logging.LogRecord) -> bool:
-    """A filter of handlers: False for a line that is kept for the caller's task."""
+    """A filter for handlers: False for a line that is kept for the caller's task."""
     lines = _LINES.get()
     return lines is None or not lines.keep(record)
 
 
 def _watch_handlers() -> None:
-    """The worker's handler, like that of any host, is one of the root logger's, and comes later than this module."""
+    """Adds the filter to the root logger's handlers. A host adds its handler later than this module is imported."""
     for handler in logging.getLogger().handlers:
         if _is_for_now not in handler.filters:
             handler.addFilter(_is_for_now)
 
 
 POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)
-"""Calls of Power BI; the key is the model. Two of one model: a read of its run, and a check or a cancel beside it.
-So 31 models that stall leave room for all others, and a thread that waits for an answer costs some 60 KB."""
+"""Calls of Power BI; the key is the model. Two for each model: a read of its run, and a check or a cancel beside it.
+So 31 stalled models leave room for all others. A thread that waits for an answer costs about 60 KB."""
 CALLBACKS = Pool("callback", threads=32, for_each_key=16, waiting=1000)
-"""Callbacks; the key is the host of the receiver. Data Factory's receivers share a host, and answer within a second:
-16 at once are thousands a minute. A host that stalls leaves half of the pool to all others."""
+"""Callbacks; the key is the host of the receiver. Data Factory's receivers share a host and answer within a second, so
+16 at once are thousands per minute. A stalled host leaves half of the pool to the others."""
 ENGINE = Pool("engine", threads=8, for_each_key=8, waiting=200)
-"""Blocking calls of the engine's own API, which is on this machine and answers within milliseconds."""
+"""Blocking calls of the engine's own API, which runs on this machine and answers within milliseconds."""

@@ -1,8 +1,8 @@
-"""Reading Power BI's answers: ids and clocks from headers, errors from bodies of every shape that has been seen.
+"""Reads Power BI's answers: ids and clocks from headers, errors from bodies of every observed shape.
 
-The reference documents success only. Error bodies come as `{"error": {"code", "message"}}`, the same with
+The reference documents only success. Error bodies come as `{"error": {"code", "message"}}`, the same with
 `pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`,
-as HTML, and empty.
+as HTML, or empty.
 """
 
 import json
@@ -23,7 +23,7 @@ from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
 MOST_EVIDENCE = 8000
-"""Characters of an error body in which its meaning is looked for."""
+"""Characters of an error body that are searched for its meaning."""
 
 _IN_PROGRESS = Pattern(
     r"(?i)already[\s-]+(executing|running|in[\s-]+progress|being|refreshing|started|processing)"
@@ -32,7 +32,7 @@ _IN_PROGRESS = Pattern(
 )
 _DAILY_LIMIT = Pattern(r"(?i)requests in last 24 hours|24 hours exceeded|daily (refresh )?limit")
 _THROTTLED = Pattern(
-    # codes of an overloaded capacity come with any status, words only where they say so plainly
+    # codes of an overloaded capacity come with any status; words count only if they are unambiguous
     r"(?i)\b(FabricThrottled|CapacityLimitExceeded|TooManyRequests\w*|RequestBlocked|RequestThrottled"
     r"|Request Throttled)\b"
     r"|\bcapacity\b.{0,60}\b(has exceeded its limits?|is overloaded)"
@@ -62,16 +62,16 @@ _BY_STATUS = {401: "NotAuthorized", 403: "NotAuthorized", 404: "ModelNotFound", 
 _PAGE = re.compile(rb"(?i)\s{0,200}(\xef\xbb\xbf)?\s{0,200}<(!doctype|html|head|body|\?xml|script|title|h1|div|p)\b")
 
 MAX_VALUES = 500_000
-"""Of a JSON text, which take some 50 MB when it is read. A model with thousands of partitions has some ten thousand."""
+"""Of one JSON text; they take about 50 MB in memory. A model with thousands of partitions has about ten thousand."""
 VALUE_MARKS = (b",", b"[", b"{")
-"""Each value has one before it or at its beginning."""
+"""Each value has one of these before it or at its beginning, so their count is a bound."""
 _DECODER = json.JSONDecoder()
 _LIST = Pattern(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
 _SEPARATOR = Pattern(r"\s*,\s*")
 
 
 def json_of(body: bytes) -> object:
-    """The JSON in a body; None if there is none that can be read, or it has more than MAX_VALUES values."""
+    """The value of a JSON body; None if it cannot be parsed or has more than MAX_VALUES values."""
     if sum(map(body.count, VALUE_MARKS)) > MAX_VALUES:
         return None
     try:
@@ -81,18 +81,18 @@ def json_of(body: bytes) -> object:
 
 
 def is_page(body: bytes) -> bool:
-    """Whether a body is a page, which proxies and gateways answer with and the API never does."""
+    """Whether a body is an HTML page: an answer of a proxy or gateway, never of the API."""
     return _PAGE.match(body[:600]) is not None
 
 
 def rows_in(body: bytes, most: int) -> list[object] | None:
-    """The first rows of `{"@odata.context": ..., "value": [rows]}`; None if the body is nothing of this form.
+    """The first rows of `{"@odata.context": ..., "value": [rows]}`; None if the body has another form.
 
-    What comes after these rows is not parsed: a history of thousands of rows costs no more than one of `most`.
+    The rest is not parsed, so that a history of thousands of rows costs no more than one of `most`.
     """
     rows: list[object] = []
     try:
-        # a body that was cut may end within a character
+        # a body that was cut may end inside a character
         text = getincrementaldecoder(json.detect_encoding(body))().decode(body)
         separator = _LIST.match(text)
         while separator and len(rows) < most:
@@ -103,14 +103,14 @@ def rows_in(body: bytes, most: int) -> list[object] | None:
             return rows
     except (ValueError, RecursionError):
         pass
-    # fewer rows, or in another form: read as a whole
+    # fewer rows, or another form: parse the whole body
     value = json_of(body)
     listed = value.get("value") if isinstance(value, dict) else None
     return listed[:most] if isinstance(listed, list) else None
 
 
 def service_error_in(body: bytes) -> tuple[ServiceError, str]:
-    """The error in a body, empty if it says nothing; and all that it says, codes included, to be recognised by."""
+    """The error in a body (empty if there is none), and all its codes and texts, to recognise the error by."""
     value = json_of(body)
     if not isinstance(value, dict | list):
         text = cut(_words_of_page(body), 300) or None
@@ -121,7 +121,7 @@ def service_error_in(body: bytes) -> tuple[ServiceError, str]:
 
 
 def _words_of_page(body: bytes) -> str:
-    """The words of a page without its markup; its title only once."""
+    """The words of a page without markup, and with its title only once."""
     page = body[:8_000].decode(errors="replace")
     page = re.sub(
         r"(?is)<(style|script)\b[^<]{0,4000}(?:<(?!/\1)[^<]{0,4000}){0,50}</\1>|<!--[^>]{0,2000}-->", " ", page
@@ -134,7 +134,7 @@ def _words_of_page(body: bytes) -> str:
 
 
 def facts_of(status: int, headers: Mapping[str, str], body: bytes) -> Facts:
-    """What an answer tells that is not a success."""
+    """The facts of an answer that is not a success."""
     error, evidence = service_error_in(body)
     return Facts(
         http_status=status,
@@ -150,10 +150,10 @@ def facts_of(status: int, headers: Mapping[str, str], body: bytes) -> Facts:
 
 
 def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiError:
-    """The error that the answer to a call means. `enhanced`: the call asked for options that need a capacity.
+    """The error for an unsuccessful answer. `enhanced`: the call used options that need a capacity.
 
-    What the text says goes before the status: permission failures are spread over 401, 403 and 404, an overloaded
-    capacity answers with 400, 403, 429 and 430, and the daily limit's status is documented nowhere.
+    The text counts more than the status: permission failures come as 401, 403 or 404, an overloaded
+    capacity answers 400, 403, 429 or 430, and the status of the daily limit is not documented.
     """
     status = facts.http_status or 0
     evidence = facts.evidence or f"{facts.service_code or ''} {facts.service_message or ''}"
@@ -161,12 +161,12 @@ def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiErr
         return RefreshInProgress(facts)
     if status in _THROTTLE_STATUSES or (status >= 400 and not facts.page and _THROTTLED.search(evidence)):
         return Refused(facts, "DailyLimitReached") if _DAILY_LIMIT.search(evidence) else Throttled(facts)
-    # the words of a gateway's page prove little
+    # the text of a gateway's page proves little
     for code in _ON_SERVER_ERROR if status >= 500 else () if facts.page else tuple(_SIGNS):
         if _SIGNS[code].search(evidence):
             return Refused(facts, code)
     if status >= 500 or status == 408 or 200 <= status < 300:
-        # a gateway gives up on a POST that the service behind it may well have accepted
+        # a gateway may give up on a POST that the service behind it has accepted
         return AnswerLost(facts) if method == "POST" else ServiceUnavailable(facts)
     if facts.page:
         return Refused(facts, "UnexpectedAnswer")
@@ -180,7 +180,7 @@ def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiErr
 
 
 def _refused_start(facts: Facts, evidence: str, enhanced: bool) -> str:
-    """Why a start was refused as a bad request: the options, or what would have made the refresh fail."""
+    """Why a start was refused as a bad request: because of the options, or of a cause that would fail the refresh."""
     cause = cause_of(facts.service_code, facts.service_message)
     if cause:
         return cause.code
@@ -190,20 +190,20 @@ def _refused_start(facts: Facts, evidence: str, enhanced: bool) -> str:
 def refresh_id_of(headers: Mapping[str, str]) -> str | None:
     """The id of an accepted refresh: the GUID at the end of Location, else x-ms-request-id, else RequestId.
 
-    Only the GUID of Location is taken: its host is not ours, and no token ever goes there.
+    Of Location only the GUID is used: its host is outside our control, so no token is sent there.
     """
     tail = headers.get("Location", "").split("?")[0].rstrip("/").rpartition("/")[2]
     return parse_guid(tail) or parse_guid(headers.get("x-ms-request-id")) or parse_guid(headers.get("RequestId"))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """The header RequestId, which every answer of the service carries; on errors it is a correlation id only."""
+    """The header RequestId, which every answer of the service has; for errors it is only a correlation id."""
     value = headers.get("RequestId") or headers.get("x-ms-request-id")
     return cut(value, 64) or None if value else None
 
 
 def service_time(headers: Mapping[str, str]) -> datetime | None:
-    """The service's own clock (UTC, whole seconds): the header Date."""
+    """The service's own clock (UTC, whole seconds), from the header Date."""
     return _http_date(headers.get("Date"))
 
 

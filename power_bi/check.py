@@ -1,4 +1,4 @@
-"""Can this app read a model's refresh history? What can be known of its permissions without starting anything."""
+"""Checks whether this app can read a model's refresh history: its permissions, as far as testable without a start."""
 
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,8 @@ from refresh.history.rows import RefreshRow
 from refresh.times import iso
 
 NOT_CHECKED = (
-    "Only a refresh shows whether this identity may start one (role Contributor, Member or Admin), whether the "
-    "credentials of the data sources are good, and for the key refresh whether the workspace has a capacity."
+    "Only a refresh can show whether this identity may start one (role Contributor, Member or Admin), whether the "
+    "credentials of the data sources are valid, and, for the key refresh, whether the workspace has a capacity."
 )
 OF_THE_TOKEN = ("TokenUnavailable", "SignInUnavailable", "TokenRejected")
 
@@ -23,10 +23,10 @@ Json = dict[str, Any]
 
 
 def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> Json:
-    """`ok`; `error` as `failure` builds it, if there is one; `checks`, each `passed`, `failed` or `unknown`.
+    """`ok`; `error` in the form of `failure`, if there is one; `checks`, each `passed`, `failed` or `unknown`.
 
     `lastRefresh` and `running`: the newest refresh, and the one that keeps the model busy. `modelName` and
-    `workspaceName`: as far as they could be read. Each of these may be None.
+    `workspaceName`: if they could be read. Each of these can be None.
     """
     try:
         history = client.history(workspace_id, dataset_id)
@@ -38,17 +38,17 @@ def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> 
     last, running = next(iter(history.rows), None), blocker(history.rows, history.service_time or now())
     names = client.names(workspace_id, dataset_id)
     found = {**_result(None, "passed", "passed", "passed"), **names.facts}
-    return {**found, "lastRefresh": _shown(last), "running": _shown(running)}
+    return {**found, "lastRefresh": _summary(last), "running": _summary(running)}
 
 
 def no_answer(dataset_id: UUID, seconds: float) -> Json:
-    """The result where nothing came in time."""
+    """The result if no answer came in time."""
     error = failure("ServiceUnavailable", str(dataset_id), detail=f"no answer within {seconds:g} seconds")
     return _result(error, "passed", "unknown", "unknown")
 
 
 def not_allowed(dataset_id: UUID) -> Json:
-    """The result for a workspace that this app must not touch: nobody is asked."""
+    """The result for a workspace that this app may not use: no call is made."""
     return _result(failure("WorkspaceNotAllowed", str(dataset_id)), "failed", "unknown", "unknown")
 
 
@@ -64,7 +64,7 @@ def _result(error: Failure | None, workspace: str, token: str, history: str) -> 
     }
 
 
-def _shown(row: RefreshRow | None) -> Json | None:
+def _summary(row: RefreshRow | None) -> Json | None:
     if row is None:
         return None
     ended = {"startedAt": iso(row.start), "endedAt": iso(row.end)}

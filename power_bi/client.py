@@ -1,7 +1,7 @@
-"""The calls of Power BI's REST API that a refresh needs. One attempt each: timers wait, not this client.
+"""The calls of Power BI's REST API that a refresh needs. Each method makes one attempt; timers do the waiting.
 
-Always the `/groups/` form, the only one that app identities may use. Every method raises the errors of
-`power_bi.errors` and no others for what the network or the service do. Facts: Microsoft's reference of
+Paths always have the `/groups/` form, the only one that app identities may use. For failures of the network or the
+service every method raises the errors of `power_bi.errors` and no others. Source: Microsoft's reference of
 refresh-dataset-in-group, get-refresh-history-in-group, get-refresh-execution-details-in-group, cancel-refresh-in-group.
 """
 
@@ -21,9 +21,9 @@ from refresh.failure.catalogue import ModelNames
 from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
-"""As many as the service keeps for a busy model, and its own default."""
+"""The number that the service keeps for a busy model, which is also its default."""
 HISTORY_LIMITS = replace(LIMITS, body_bytes=1024 * 1024, cut=True)
-"""Sixty rows have some 40 KB, with long errors some hundred. What a longer answer has beyond that is not read."""
+"""Sixty rows have about 40 KB, with long errors a few hundred. The rest of a longer answer is not read."""
 
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ class History:
 
 @dataclass(frozen=True)
 class Started:
-    """An accepted refresh: its identity (GUID in lower case), and the service's own clock (UTC)."""
+    """An accepted refresh: its id (GUID in lower case), and the service's own clock (UTC)."""
 
     refresh_id: str
     service_time: datetime | None
@@ -47,10 +47,10 @@ class Started:
 
 
 class PowerBiClient:
-    """Talks to one Power BI service. Safe to use from several threads; keep one for the whole process.
+    """A client for one Power BI service. Safe to use from several threads; keep one for the whole process.
 
-    `api_url` must be https, plain http only for this machine; anything else is a ValueError. `transport` replaces
-    the network, so that a service can be called in the same process.
+    `api_url` must be https (plain http only for this machine); otherwise ValueError. `transport` replaces the network,
+    so that tests can call a service in the same process.
     """
 
     def __init__(self, api_url: str, credential: TokenSource, *, transport: Transport | None = None) -> None:
@@ -59,10 +59,9 @@ class PowerBiClient:
         self._names = Names(self._wire, self._throttle)
 
     def names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """The names of the model and its workspace, as far as they can be read. Never raises for Power BI or the
-        network.
+        """The names of the model and its workspace, if they can be read. Never raises for Power BI or the network.
 
-        Read once per process; at most a few seconds at the first call for a model, none at the others.
+        They are read once per process: the first call for a model takes at most a few seconds, later calls no time.
         """
         return self._names.of(workspace_id, dataset_id)
 
@@ -71,7 +70,7 @@ class PowerBiClient:
         return self._names.known(workspace_id, dataset_id)
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
-        """The newest `top` refreshes of the model, whoever asked for them. A new one may be missing for a while."""
+        """The newest `top` refreshes of the model, whatever started them. A new one may be missing for a while."""
         answer = self._ask(
             "GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}", limits=HISTORY_LIMITS
         )
@@ -82,42 +81,43 @@ class PowerBiClient:
         return History(rows, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def start(self, workspace_id: UUID, dataset_id: UUID, body: Json | None) -> Started:
-        """Asks for a refresh. `body` as `refresh.scope.body.refresh_body` makes it; None is a standard refresh.
+        """Starts a refresh. `body` comes from `refresh.scope.body.refresh_body`; None is a standard refresh.
 
-        Raises AnswerLost if the refresh may have been accepted: then the history tells, never a second POST.
+        Raises AnswerLost if the refresh may have been accepted: search the history then, never POST again.
         """
         answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
         if not answer.ok or (answer.status != 202 and answer.body.strip()):
-            # an acceptance says nothing; whoever answers 200 and speaks, a proxy's page say, has accepted nothing
+            # an acceptance has no body; a 200 with a body comes from something else, such as a proxy, and accepts
+            # nothing
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:
-            raise AnswerLost(replace(answer.facts, service_message="accepted, but nobody knows as what"))
+            raise AnswerLost(replace(answer.facts, service_message="accepted, but without an id of the refresh"))
         return Started(refresh_id, answers.service_time(answer.headers), answers.request_id(answer.headers))
 
     def refresh(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> RefreshRow | None:
-        """A refresh read by its id; None if this way of reading does not know it, as it may be with standard ones.
+        """A refresh read by its id; None if Power BI does not find it by id, as can happen with standard refreshes.
 
-        None is no proof that the refresh does not exist: a model out of our sight may look the same.
+        None does not prove that the refresh does not exist: a model that the app may not see can look the same.
         """
         tail = UUID(str(refresh_id))
         answer = self._ask("GET", "read the refresh", workspace_id, dataset_id, f"/{tail}")
         value = answers.json_of(answer.body)
-        # 202 while it runs; a refresh has one of the two words, an error body in a 200 has none
+        # 202 while it runs; a refresh has one of these two keys, an error body in a 200 has neither
         if answer.status in (200, 202) and isinstance(value, dict) and ("status" in value or "extendedStatus" in value):
             return parse_details(value, str(tail))
         error = answer.error()
-        # how an unknown id or a kind that cannot be read by id is answered is documented nowhere: 404, or 400
+        # it is not documented how an unknown id, or a kind that cannot be read by id, is answered: 404, or 400
         unknown = (answer.status, error.code) in ((404, "ModelNotFound"), (400, "UnexpectedAnswer"))
         if unknown and not error.facts.page:
             return None
         raise error
 
     def cancel(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> bool:
-        """Asks to cancel an enhanced refresh: True if Power BI will try, False if the refresh is already over.
+        """Cancels an enhanced refresh: True if Power BI will try, False if the refresh has already ended.
 
-        It takes effect later and may lose against the refresh's own end: only its row tells. Raises Refused
-        (RefreshNotFound) for an id that Power BI does not know.
+        The cancellation takes effect later and may lose against the refresh's own end: only its row shows which. Raises
+        Refused (RefreshNotFound) for an id that Power BI does not know.
         """
         answer = self._ask("DELETE", "cancel the refresh", workspace_id, dataset_id, f"/{UUID(str(refresh_id))}")
         if answer.ok:
@@ -139,10 +139,10 @@ class PowerBiClient:
         body: Json | None = None,
         limits: Limits = LIMITS,
     ) -> Answer:
-        # typed ids: nothing a caller wrote is ever pasted into a path
+        # typed ids: no text of a caller is pasted into a path
         path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
         if method != "DELETE":
-            # a cancel is tried a few times only, and a caller waits for it
+            # no throttle: a cancel is only tried a few times, and a caller waits for it
             self._throttle.check(str(dataset_id), operation)
         answer = self._wire.exchange(method, path, body, operation, str(dataset_id), limits=limits)
         if not answer.ok and isinstance(error := answer.error(), Throttled):

@@ -1,4 +1,4 @@
-"""Where Power BI lives: one row for each cloud, from Microsoft's tutorial for national clouds."""
+"""The addresses of Power BI, one row for each cloud, from Microsoft's tutorial for national clouds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud's API address, the scope of a token for it, and the host that signs in."""
+    """A cloud's API address, the scope of its tokens, and its sign-in host."""
 
     api_url: str
     scope: str

@@ -1,4 +1,4 @@
-"""Tokens for Power BI: asked for when needed, kept until shortly before they expire, renewed on demand."""
+"""Tokens for Power BI: fetched when needed, cached until shortly before they expire, renewed on demand."""
 
 import secrets
 import threading
@@ -14,19 +14,20 @@ from refresh.settings import is_loopback
 
 RENEW_BEFORE_SECONDS = 300.0
 RENEW_AGAIN_SECONDS = 30.0
-"""After a renewal that failed while the old token is still good."""
+"""After a failed renewal, while the old token is still valid."""
 LAST_USE_SECONDS = 30.0
-"""A token is not sent in its last seconds: it would expire on the way."""
+"""A token is not used in its last seconds, because it could expire on the way."""
 DEVELOPMENT_TOKEN_SECONDS = 3600
 
 Fetch = Callable[[], tuple[str, float]]
-"""Gets a new token and when it expires (seconds since 1970). Raises NotSent or Refused."""
+"""Fetches a new token and its expiry (seconds since 1970). Raises NotSent or Refused."""
 
 
 class TokenSource(Protocol):
-    """Where bearer tokens come from. Safe to use from several threads.
+    """A source of bearer tokens. Safe to use from several threads.
 
-    Both methods raise NotSent if no token can be had for now, and Refused (TokenUnavailable) if a person has to act.
+    Both methods raise NotSent if no token is available at the moment, and Refused (TokenUnavailable) if a person has to
+    act.
     """
 
     def token(self) -> str:
@@ -34,15 +35,15 @@ class TokenSource(Protocol):
         ...
 
     def renew(self, rejected: str) -> str:
-        """Another token than `rejected`, which Power BI did not take."""
+        """Another token than `rejected`, which Power BI refused."""
         ...
 
 
 class CachedTokens:
-    """A token source that keeps what `fetch` gets until shortly before it expires.
+    """A token source that caches the token of `fetch` until shortly before it expires.
 
     All threads that need a new token at the same time share one fetch, and its error. While the old token is still
-    good, a fetch that fails for now is not felt.
+    valid, a temporary failure of a fetch has no effect.
     """
 
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.time) -> None:
@@ -53,26 +54,26 @@ class CachedTokens:
         self._fetching: Future[str] | None = None
 
     def token(self) -> str:
-        """The kept token, or a new one if it expires within five minutes, or half of a shorter life."""
+        """The cached token, or a new one if it expires within five minutes (or half its lifetime, if shorter)."""
         with self._lock:
-            kept = self._token if self._clock() < self._expires - LAST_USE_SECONDS else None
+            cached = self._token if self._clock() < self._expires - LAST_USE_SECONDS else None
             if self._token is not None and self._clock() < self._renew_at:
                 return self._token
         try:
             return self._renewed()
         except NotSent:
-            if kept is None:
+            if cached is None:
                 raise
             with self._lock:
                 self._renew_at = self._clock() + RENEW_AGAIN_SECONDS
-            return kept
+            return cached
 
     def renew(self, rejected: str) -> str:
         """A new token, unless another thread has already replaced the rejected one."""
         with self._lock:
             if self._token is not None and self._token != rejected:
                 return self._token
-            # nobody else should try it, nor fall back on it
+            # no other thread should use the rejected token or fall back on it
             self._token, self._expires = None, 0.0
         return self._renewed()
 
@@ -88,7 +89,7 @@ class CachedTokens:
                 raise NotSent(Facts(operation="get a token"), "SignInUnavailable") from None
         try:
             token, expires = self._fetch()
-            # a broken token would stand in the error of the HTTP library
+            # the HTTP library would quote a malformed token in its error
             if not token or not token.isascii() or not token.isprintable() or " " in token:
                 raise Refused(Facts(operation="get a token"), "TokenUnavailable")
         except BaseException as error:
@@ -97,17 +98,17 @@ class CachedTokens:
             ours.set_exception(error)
             raise
         with self._lock:
-            life = expires - self._clock()
+            lifetime = expires - self._clock()
             self._token, self._expires, self._fetching = token, expires, None
-            self._renew_at = expires - min(RENEW_BEFORE_SECONDS, life / 2)
+            self._renew_at = expires - min(RENEW_BEFORE_SECONDS, lifetime / 2)
         ours.set_result(token)
         return token
 
 
 def token_source(scope: str, api_url: str, client_id: str | None, authority: str) -> TokenSource:
-    """Tokens of `scope` from `authority` (host name), for a service on this machine made-up ones.
+    """Tokens of `scope` from `authority` (host name); for a service on this machine, made-up ones.
 
-    `client_id` names a user-assigned managed identity; see `power_bi.sign_in` for what signs in otherwise.
+    `client_id` names a user-assigned managed identity; `power_bi.sign_in` tells which identity signs in otherwise.
     """
     if is_loopback(api_url):
         return CachedTokens(_development_token)

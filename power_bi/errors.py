@@ -1,16 +1,16 @@
-"""What can go wrong between us and Power BI.
+"""The errors of calls to Power BI.
 
     PowerBiError
-    ├── NoAnswer                    it did not happen, or nobody knows
-    │   ├── NotSent                 certainly not accepted: no address, no connection, no TLS, no token service
+    ├── NoAnswer                    it did not happen, or that is unknown
+    │   ├── NotSent                 certainly not accepted: name, connection, TLS or token service failed
     │   └── AnswerLost              may have been accepted: sent, then silence, a reset, or a 5xx on a POST
-    └── BadAnswer                   Power BI answered, badly
-        ├── ServiceUnavailable      5xx or nonsense where nothing was at stake
+    └── BadAnswer                   Power BI answered with an error
+        ├── ServiceUnavailable      5xx or an unreadable answer to a call that changes nothing
         ├── Throttled               429, 430, or an overloaded capacity: `retry_after_seconds` says how long
         ├── RefreshInProgress       another refresh of the model is running; ours was not accepted
-        └── Refused                 for good: `code` says why, a person has to act
+        └── Refused                 permanently: `code` says why, a person has to act
 
-Facts are attributes. `retryable` is data of the class: True if the same call may succeed later by itself.
+Facts are attributes. `retryable` belongs to the class: True if the same call may succeed later without a change.
 """
 
 from dataclasses import dataclass, replace
@@ -22,29 +22,29 @@ from refresh.text import cut, joined
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a failed call. Texts of the service are cleaned and cut, never a token among them."""
+    """The facts of a failed call. Texts of the service are cleaned and cut, and contain no token."""
 
     operation: str = "call"
-    """What was tried, such as "read the refresh history"."""
+    """What the call tried, such as "read the refresh history"."""
     dataset_id: str = ""
     http_status: int | None = None
     service_code: str | None = None
     """Power BI's own code, if it gave one."""
     service_message: str | None = None
-    """Power BI's own sentence of the cause, or what the network said."""
+    """Power BI's own message about the cause, or the error of the network."""
     table: str | None = None
     partition: str | None = None
     power_bi_request_id: str | None = None
-    """The header RequestId, which Microsoft's support asks for."""
+    """The header RequestId, which Microsoft's support needs."""
     retry_after_seconds: float | None = None
     evidence: str = ""
-    """All codes and texts of the answer, to recognise what it means. Never shown."""
+    """All codes and texts of the answer, to recognise its meaning. Never shown."""
     page: bool = False
     """The answer was an HTML page, which the API never sends."""
 
 
 class PowerBiError(Exception):
-    """Any failed call. `code` is one of the catalogue in `refresh.failure.catalogue`."""
+    """Any failed call. `code` is a code of the catalogue in `refresh.failure.catalogue`."""
 
     retryable: ClassVar[bool] = True
     default_code: ClassVar[str] = "ServiceUnavailable"
@@ -56,7 +56,7 @@ class PowerBiError(Exception):
 
     @property
     def message(self) -> str:
-        """One sentence: what was tried, and how it failed."""
+        """One sentence: what the call tried, and how it failed."""
         facts = self.facts
         known = joined(
             f"HTTP {facts.http_status}" if facts.http_status else None,
@@ -64,12 +64,12 @@ class PowerBiError(Exception):
             facts.power_bi_request_id and f"RequestId {facts.power_bi_request_id}",
         )
         entry = CATALOGUE[self.code]
-        said = f": {facts.service_message}" if facts.service_message else ""
-        return cut(f"Could not {facts.operation}, {entry.meaning}{f' ({known})' if known else ''}{said}", 500)
+        detail = f": {facts.service_message}" if facts.service_message else ""
+        return cut(f"Could not {facts.operation}, {entry.meaning}{f' ({known})' if known else ''}{detail}", 500)
 
     @property
     def http_status(self) -> int | None:
-        """The status of the answer; None if there was none."""
+        """The status of the answer; None without an answer."""
         return self.facts.http_status
 
     @property
@@ -89,7 +89,7 @@ class PowerBiError(Exception):
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long the service asks us to wait, if it does."""
+        """How long the service asks the app to wait; None if it does not."""
         return self.facts.retry_after_seconds
 
     def failure(self, dataset_id: str | None = None, names: ModelNames | None = None) -> Failure:
@@ -108,12 +108,12 @@ class PowerBiError(Exception):
         )
 
     def about(self, operation: str, dataset_id: str) -> "PowerBiError":
-        """The same error, told of a call."""
+        """The same error with the facts of a call."""
         return type(self)(replace(self.facts, operation=operation, dataset_id=dataset_id), self.code)
 
 
 class NoAnswer(PowerBiError):  # noqa: N818 - named for what happened, like its children
-    """It did not happen, or nobody knows."""
+    """The call did not happen, or that is unknown."""
 
 
 class NotSent(NoAnswer):
@@ -125,17 +125,17 @@ class AnswerLost(NoAnswer):
 
 
 class BadAnswer(PowerBiError):  # noqa: N818 - likewise
-    """Power BI answered, badly. What was asked for was not accepted."""
+    """Power BI answered with an error. The call was not accepted."""
 
 
 class ServiceUnavailable(BadAnswer):
-    """5xx, or an answer that cannot be read, to a call that changes nothing or may be repeated."""
+    """5xx, or an unreadable answer, to a call that changes nothing or may be repeated."""
 
 
 class Throttled(BadAnswer):
-    """429, 430, or an overloaded capacity under any status. Nothing was accepted. Waits of an hour are real.
+    """429, 430, or an overloaded capacity with any status. Nothing was accepted. Waits of an hour occur.
 
-    `retry_after_seconds` is None where the service does not say how long: then waits grow from one try to the next.
+    `retry_after_seconds` is None if the service gives no duration: then waits grow from one try to the next.
     """
 
     default_code = "Throttled"
@@ -148,9 +148,9 @@ class RefreshInProgress(BadAnswer):
 
 
 class Refused(BadAnswer):
-    """Not to be repeated as it is: `code` says why, and its entry in the catalogue what a person has to do.
+    """Do not repeat the call unchanged: `code` says why, and its catalogue entry says what a person has to do.
 
-    `failure` says whether a later request may succeed, as one does after a refusal because a gateway is offline.
+    `failure` tells whether a later request may succeed, for example after a refusal because a gateway is offline.
     """
 
     retryable = False

@@ -1,6 +1,6 @@
-"""The names of models and workspaces, which people know, beside the ids, which callers send.
+"""The names of models and workspaces. People know the names; callers send ids.
 
-Best effort: a name that cannot be read is not shown, and no refresh waits for it longer than a few seconds, once.
+Best effort: a name that cannot be read is not shown, and a refresh waits for it only once, for a few seconds.
 """
 
 import threading
@@ -16,9 +16,9 @@ from refresh.failure.catalogue import ModelNames
 from refresh.text import cut
 
 MOST_NAMES = 5000
-"""Names that are kept; beyond that the oldest half is forgotten, and read again when it is needed."""
+"""Names that are cached; beyond that the oldest half is dropped, and read again when needed."""
 ASK_AGAIN = timedelta(minutes=15)
-"""How long a name that could not be read is not asked for."""
+"""How long the app waits before it asks again for a name that could not be read."""
 CALL_SECONDS = 3.0
 MAX_NAME = 200
 
@@ -33,13 +33,13 @@ class Names:
         self._not_before: dict[str, datetime] = {}
 
     def known(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """What is known without a call."""
+        """The names that are known without a call."""
         model, workspace = _paths(workspace_id, dataset_id)
         with self._lock:
             return ModelNames(model=self._known.get(model), workspace=self._known.get(workspace))
 
     def of(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """What is known, after a call for each name that is not."""
+        """The names, with a call for each one that is not known yet."""
         model, workspace = _paths(workspace_id, dataset_id)
         return ModelNames(model=self._name(model, str(dataset_id)), workspace=self._name(workspace, str(dataset_id)))
 
@@ -48,17 +48,17 @@ class Names:
             name, pause = self._known.get(path), self._not_before.get(path)
             if name is not None or (pause is not None and clock.now() < pause):
                 return name
-            # set before the call: of several threads one asks
+            # set before the call, so that only one of several threads makes it
             self._not_before[path] = clock.now() + ASK_AGAIN
         name = self._read(path, dataset_id)
         with self._lock:
             if name:
                 self._known[path] = name
                 self._not_before.pop(path, None)
-            for kept in (self._known, self._not_before):
-                if len(kept) > MOST_NAMES:
-                    for old in list(kept)[: MOST_NAMES // 2]:
-                        del kept[old]
+            for cache in (self._known, self._not_before):
+                if len(cache) > MOST_NAMES:
+                    for old in list(cache)[: MOST_NAMES // 2]:
+                        del cache[old]
         return name
 
     def _read(self, path: str, dataset_id: str) -> str | None:
@@ -73,6 +73,6 @@ class Names:
 
 
 def _paths(workspace_id: UUID, dataset_id: UUID) -> tuple[str, str]:
-    # typed ids: no text of a caller is ever pasted into a path
+    # typed ids: no text of a caller is pasted into a path
     workspace = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}"
     return f"{workspace}/datasets/{UUID(str(dataset_id))}", workspace

@@ -1,4 +1,4 @@
-"""The Power BI service that the app settings name."""
+"""The Power BI service in the app settings."""
 
 from functools import cache
 from uuid import UUID
@@ -12,7 +12,7 @@ from refresh.settings import current_settings
 
 @cache
 def configured_client() -> PowerBiClient:
-    """The client of this process, made at the first call. Raises SettingsError as `current_settings` does."""
+    """The client of this process, created at the first call. Raises SettingsError like `current_settings`."""
     settings = current_settings()
     return PowerBiClient(settings.power_bi_api_url or CLOUDS[settings.power_bi_cloud].api_url, configured_tokens())
 
@@ -24,7 +24,7 @@ def known_names(workspace_id: str, dataset_id: str) -> ModelNames:
 
 @cache
 def configured_tokens() -> TokenSource:
-    """Where the tokens of this process come from, made at the first call. Raises SettingsError likewise."""
+    """The token source of this process, created at the first call. Raises SettingsError like `current_settings`."""
     settings = current_settings()
     cloud = CLOUDS[settings.power_bi_cloud]
     api_url = settings.power_bi_api_url or cloud.api_url

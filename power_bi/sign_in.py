@@ -1,14 +1,14 @@
-"""Signing in with azure.identity, and what its failures mean: does it pass, or does a person have to act?
+"""Signs in with azure.identity and classifies its failures: does it pass, or does a person have to act?
 
-In order: a service principal or user in the environment (AZURE_CLIENT_SECRET and its like); the managed identity, if
-the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
+Order: a service principal or user in the environment (AZURE_CLIENT_SECRET and similar settings); the managed identity,
+if the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
 
-The errors of azure.identity do not tell. For a managed identity all of them, a hiccup of the endpoint as well as an
-identity that does not exist, are ClientAuthenticationError without a status, or whatever its parser raised. So the
-answers themselves are looked at as they pass through its pipeline.
+The errors of azure.identity do not allow that classification. For a managed identity all of them, a hiccup of the
+endpoint as well as a missing identity, are ClientAuthenticationError without a status, or any exception of its parser.
+So the HTTP answers are recorded as they pass through its pipeline.
 
-azure.identity takes a noticeable part of a second to import, which every cold start would pay, so it is imported when
-the first real token is asked for.
+azure.identity takes a noticeable part of a second to import. To keep cold starts fast, it is imported for the first
+real token.
 """
 
 import os
@@ -20,24 +20,24 @@ from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.text import cut
 
 REFUSALS = (400, 401, 403)
-"""A person has to act. Anything else passes: 5xx, 408, 429, no connection, nonsense."""
+"""A person has to act. Everything else passes: 5xx, 408, 429, no connection, an unreadable answer."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 _SIGN_IN = "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"
-"""Settings that sign in as a service principal or user, although AZURE_CLIENT_ID is there, too."""
+"""Settings that sign in as a service principal or user, even if AZURE_CLIENT_ID is also set."""
 _FEDERATED = "AZURE_FEDERATED_TOKEN_FILE"
 
 
 class SignIn:
-    """Gets a new token of `scope`. A new credential for each: those of azure.identity would repeat a rejected token."""
+    """Fetches a token of `scope`, with a new credential each time: a cached one would repeat a rejected token."""
 
     def __init__(self, scope: str, client_id: str | None, authority: str) -> None:
         self._scope, self._client_id, self._authority = scope, client_id, authority
 
     def __call__(self) -> tuple[str, float]:
-        """The token and when it expires (seconds since 1970).
+        """The token and its expiry (seconds since 1970).
 
-        Raises NotSent (SignInUnavailable) for what passes, Refused (TokenUnavailable) if a person has to act.
+        Raises NotSent (SignInUnavailable) for failures that pass, Refused (TokenUnavailable) if a person has to act.
         """
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
@@ -46,7 +46,7 @@ class SignIn:
             with self._credential(answer) as credential:
                 token = credential.get_token(self._scope)
             return token.token, float(token.expires_on)
-        except Exception as error:  # msal's parser raises whatever an answer makes it stumble over
+        except Exception as error:  # msal's parser raises any exception on an answer that it does not expect
             network = (ServiceRequestError, ServiceResponseError)
             unreachable = any(isinstance(cause, network) for cause in _causes(error))
             raise _failed(answer, error, unreachable=unreachable) from None
@@ -55,7 +55,7 @@ class SignIn:
         from azure.identity import DefaultAzureCredential, EnvironmentCredential, ManagedIdentityCredential
 
         limits: dict[str, Any] = {
-            # waiting is the business of timers
+            # no retries here: timers do the waiting
             "retry_total": 0,
             "connection_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
@@ -71,26 +71,26 @@ class SignIn:
 
 
 class _LastAnswer:
-    """The last HTTP answer that azure.identity got."""
+    """The last HTTP answer to azure.identity."""
 
     def __init__(self) -> None:
         self.status: int | None = None
         self.body = b""
 
     def keep(self, response: Any) -> None:
-        """Called by azure.core with each answer."""
+        """azure.core calls this with each answer."""
         self.status, self.body = response.http_response.status_code, response.http_response.content
 
 
 def _failed(answer: _LastAnswer, error: Exception, *, unreachable: bool) -> PowerBiError:
-    """What a failure means, in the words of whoever refused, if there are any."""
+    """The error for a failed sign-in, with the text of the last answer if there is one."""
     kind = type(error).__name__
     if answer.status is None:
         facts = Facts(operation="get a token", service_message=cut(f"{kind}: {error}", 300))
         return NotSent(facts, "SignInUnavailable") if unreachable else Refused(facts, "TokenUnavailable")
     if answer.status < 400:
-        # its body is not quoted: it may hold a token
-        facts = Facts(operation="get a token", service_message=f"the answer holds no token, {kind}")
+        # the body is not quoted, because it may contain a token
+        facts = Facts(operation="get a token", service_message=f"the answer contains no token, {kind}")
         return NotSent(facts, "SignInUnavailable")
     facts = Facts(
         operation="get a token", http_status=answer.status, service_message=service_error_in(answer.body)[0].text
@@ -101,7 +101,7 @@ def _failed(answer: _LastAnswer, error: Exception, *, unreachable: bool) -> Powe
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from: azure.identity wraps a failing network in a ClientAuthenticationError."""
+    """The error and its causes: azure.identity wraps a failing network in a ClientAuthenticationError."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,7 +1,7 @@
-"""The pauses that Power BI asks for, by model, so that no call is made before they are over.
+"""The pauses that Power BI asks for, by model, so that the app makes no call before they are over.
 
-The run that was throttled waits in a durable timer. This is for the other callers of the same model: the next run, a
-new incarnation, a check, a cancel. It lives in the process: another worker learns of the pause by one call.
+The throttled run itself waits in a durable timer. This is for other calls about the same model: the next run, a new
+incarnation, a check, a cancel. It is kept per process: another worker learns of the pause by one call.
 """
 
 import threading
@@ -12,20 +12,20 @@ from refresh import clock
 from refresh.times import instant
 
 MOST_MODELS = 1000
-"""Models in a pause that are kept before those whose pause is over are dropped."""
+"""The number of models that triggers the removal of pauses that are over."""
 TIMER_EARLY = timedelta(seconds=1)
-"""A durable timer may fire so much early, and then means due."""
+"""How much too early a durable timer can fire; it still counts as due."""
 
 
 class Throttle:
-    """Until when each model is to be left alone. Safe to use from several threads."""
+    """The end of the pause for each model. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[str, datetime] = {}
 
     def keep(self, dataset_id: str, answer: Throttled) -> None:
-        """Keeps the pause that the service asked for. Where it asked for none, its callers wait as they see fit."""
+        """Keeps the pause that the service asked for. Without one, callers choose their own waits."""
         if answer.retry_after_seconds is None:
             return
         now = clock.now()
@@ -36,7 +36,7 @@ class Throttle:
             self._until[dataset_id] = max(until, self._until.get(dataset_id, until))
 
     def check(self, dataset_id: str, operation: str) -> None:
-        """Raises Throttled, with the seconds that are left, if the time is not over."""
+        """Raises Throttled, with the remaining seconds, during a pause."""
         now = clock.now()
         with self._lock:
             until = self._until.get(dataset_id)
@@ -45,8 +45,8 @@ class Throttle:
             if until - now <= TIMER_EARLY:
                 del self._until[dataset_id]
                 return
-        said = f"it asked for no calls before {instant(until)}"
-        left = (until - now).total_seconds()
+        message = f"Power BI asked for no calls before {instant(until)}"
+        remaining = (until - now).total_seconds()
         raise Throttled(
-            Facts(operation=operation, dataset_id=dataset_id, service_message=said, retry_after_seconds=left)
+            Facts(operation=operation, dataset_id=dataset_id, service_message=message, retry_after_seconds=remaining)
         )

@@ -1,4 +1,4 @@
-"""One call of Power BI: the token, the limits, what a failing network means. It never retries."""
+"""One call of Power BI: adds the token, applies the limits, and interprets network failures. It never retries."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from power_bi.errors import AnswerLost, Facts, NotSent, PowerBiError
 from refresh.settings import is_loopback
 
 LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=60.0, body_bytes=16 * 1024 * 1024)
-"""A refresh of a model with thousands of partitions has some megabytes."""
+"""A refresh of a model with thousands of partitions is some megabytes long."""
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and to which call. Header names are case-insensitive."""
+    """An answer and the call that it belongs to. Header names are case-insensitive."""
 
     method: str
     operation: str
@@ -35,7 +35,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     enhanced: bool = False
-    """The call asked for options that only an enhanced refresh has."""
+    """The call used options that only an enhanced refresh has."""
 
     @property
     def ok(self) -> bool:
@@ -44,19 +44,19 @@ class Answer:
 
     @property
     def facts(self) -> Facts:
-        """What the answer tells an error."""
+        """The facts for an error."""
         facts = answers.facts_of(self.status, self.headers, self.body)
         return replace(facts, operation=self.operation, dataset_id=self.dataset_id)
 
     def error(self) -> PowerBiError:
-        """The error that the answer means."""
+        """The error for this answer."""
         return answers.error_of(self.facts, self.method, enhanced=self.enhanced)
 
 
 class Wire:
-    """The way to one Power BI service, shared by all threads of the process.
+    """The connection to one Power BI service, shared by all threads of the process.
 
-    `api_url` must be https, plain http only for this machine; anything else is a ValueError. `transport` replaces
+    `api_url` must be https (plain http only for this machine); otherwise ValueError. `transport` replaces the network.
     the network.
     """
 
@@ -64,7 +64,7 @@ class Wire:
         parts = urlsplit(api_url)
         local = is_loopback(api_url)
         if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
-            raise ValueError("The address of Power BI must be an https URL (http is allowed for this machine only).")
+            raise ValueError("The address of Power BI must be an https URL (http is only allowed for this machine).")
         self._url, self._host = api_url.rstrip("/"), parts.hostname
         self._credential = credential
         self._transport = transport or exchange
@@ -80,12 +80,11 @@ class Wire:
         seconds: float = math.inf,
         limits: Limits = LIMITS,
     ) -> Answer:
-        """The answer to one call, whatever its status; `operation` is what errors say was tried.
+        """The answer to one call, whatever its status; errors name the `operation` that was tried.
 
-        `limits`: those of its exchange.
-        `seconds`: the time for the call if it may have less than the limits give it, and the deadline of the work.
-        An expired token is renewed once and the call repeated, a POST too: its refusal was certainly no acceptance.
-        Raises NotSent, AnswerLost, or the errors of the token source.
+        `limits`: the limits of the exchange. `seconds`: a shorter time for the call than its limits and the deadline of
+        the work allow. An expired token is renewed once and the call repeated, even a POST, because a refused token
+        proves no acceptance. Raises NotSent, AnswerLost, or the errors of the token source.
         """
         try:
             with deadline.within(seconds):
@@ -104,7 +103,7 @@ class Wire:
         began = time.monotonic()
         headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
         if body is not None:
-            # without it Power BI ignores the body, and refreshes the whole model with 202
+            # without this header Power BI ignores the body and refreshes the whole model with 202
             headers["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body).encode()
         try:
@@ -117,7 +116,7 @@ class Wire:
         log.debug("%s %s: HTTP %d in %.0f ms, RequestId %s", method, path, received.status, took, request_id)
         enhanced = any(key != "notifyOption" for key in body or ())
         answer = Answer(method, operation, dataset_id, received.status, received.headers, received.body, enhanced)
-        # of an accepted change all that matters was in the headers
+        # an accepted change needs only the headers
         if received.broken and not (answer.ok and method != "GET"):
             raise AnswerLost(Facts(service_message=f"{self._host}, {received.broken}", http_status=received.status))
         return answer

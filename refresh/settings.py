@@ -135,9 +135,7 @@ class Settings:
             if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
                 raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
             if not settings.allowed_callers:
-                raise SettingsError(
-                    "ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call"
-                )
+                raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call")
         elif settings.allowed_callers:
             raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:

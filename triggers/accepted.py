@@ -1,4 +1,4 @@
-"""The answer to a start whose request goes on, and the waiting for its end inside the call."""
+"""Answers a start whose request has not ended, and waits for its end inside the call if the caller wants that."""
 
 import azure.functions as func
 
@@ -15,7 +15,7 @@ from triggers.reports import status_answer
 from triggers.uris import base_url, management_uris, status_uri
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
-"""Seconds between two looks: each is a read of the storage, and 200 s take about forty."""
+"""Seconds between two looks. Each look reads the storage; 200 s take about forty looks."""
 
 
 async def accepted(
@@ -27,7 +27,7 @@ async def accepted(
     repeated: bool = False,
     status: str = "Queued",
 ) -> func.HttpResponse:
-    """The answer for a request that goes on; its status, if it ends within waitSeconds."""
+    """The answer for a request in progress; its final status if it ends within waitSeconds."""
     again = {"repeated": True} if repeated else {}
     ended = await _end_within(engine, request.id, reply.wait_seconds)
     if ended:
@@ -35,14 +35,14 @@ async def accepted(
     uris = uris_of(req, engine, request)
     body = {"id": request.id, "status": status, **again, **uris}
     if reply.call_back_uri:
-        # a 202 with Location would be polled by some of those that wait to be called back
+        # some callers that wait for a callback would poll a 202 with Location
         return answer(body, 200)
     retry_after = str(max(1, round(current_settings().poll_min_seconds)))
     return answer(body, 202, {"Location": uris["statusUri"], "Retry-After": retry_after})
 
 
 def uris_of(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> dict[str, str]:
-    """The URIs of a request. The one that cancels it goes only to the caller that started it, by principal or key."""
+    """The URIs of a request. The cancel URI goes only to the caller that started it, recognised by principal or key."""
     settings, state = current_settings(), request.state
     base = base_url(settings, req.url)
     uri = status_uri(base, request.id, state.read_token)
@@ -56,9 +56,9 @@ def uris_of(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> di
 
 
 async def _end_within(engine: Engine, request_id: str, seconds: float) -> StatusReport | None:
-    """The report of a request that ends within `seconds`; None if it goes on, or that cannot be read.
+    """The report of a request that ends within `seconds`; None if it does not, or if it cannot be read.
 
-    In the last case the request was accepted and goes on: the caller gets its URIs and asks later.
+    In the latter case the request is accepted and in progress: the caller gets its URIs and polls.
     """
     async for _ in waits.pauses(seconds, longest=LONGEST_PAUSE, first=FIRST_PAUSE):
         try:

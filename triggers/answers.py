@@ -1,4 +1,4 @@
-"""How the HTTP triggers answer: always a JSON object, `error` first where there is one, never cached."""
+"""Builds the answers of the HTTP triggers: a JSON object, with `error` first if there is one, never cached."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 def answer(body: Json, status: int, headers: dict[str, str] | None = None) -> func.HttpResponse:
-    """A JSON answer. Status URLs are asked again and again, so nobody on the way may keep one."""
+    """A JSON answer. `no-store`, because status URLs are polled and must not be cached on the way."""
     text = json.dumps(body, ensure_ascii=False)
     all_headers = {"Cache-Control": "no-store", **(headers or {})}
     return func.HttpResponse(text, status_code=status, headers=all_headers, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""Callbacks of requests, as triggers add them."""
+"""Adds callbacks to requests."""
 
 import logging
 
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 
 async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:
-    """Has `uri` called once when the request ends; at once if it has ended. `uri` was checked by `check_uri`.
+    """Has `uri` called once when the request ends, or at once if it has ended. `check_uri` has checked the URI.
 
-    Safe to repeat: the same URI of the same request is kept once, also after it was called; one that was abandoned is
-    tried again. Works before the request is stored, as long as that follows within five minutes. `to_running`: the
-    request was started without it, so it is told. Raises EngineUnavailable.
+    Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again.
+    It works before the request is stored, if that follows within five minutes. `to_running`: the request was started
+    without this callback, so it has to be notified. Raises EngineUnavailable.
     """
     instance_id = callback_instance(request_id, uri)
     known = await engine.status(instance_id)
@@ -32,6 +32,6 @@ async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running:
     if isinstance(await engine.start(names.DELIVER_CALLBACK, instance_id, state), Exists):
         return
     if to_running:
-        # if the request misses this, a timer notifies the callback minutes after the end
+        # if the request misses this event, a timer notifies the callback within minutes after the end
         await engine.raise_event(request_id, names.CALLBACK_EVENT)
     log.info(Event("callback.added", requestId=request_id, host=host_of(uri)).line())

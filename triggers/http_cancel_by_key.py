@@ -1,4 +1,4 @@
-"""POST /api/refreshes/cancel: cancels the request of an idempotency key, for callers that kept no URI of it."""
+"""POST /api/refreshes/cancel: cancels a request by its idempotency key, for callers that did not keep its URIs."""
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -16,7 +16,7 @@ bp = df.Blueprint()
 
 @http_function(bp, route="refreshes/cancel", methods=["POST"])
 async def http_cancel_by_key(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 while the cancellation takes effect, 200 if the request had already ended; 404 if there is none."""
+    """202 while the cancellation takes effect, 200 if the request had already ended, 404 if it does not exist."""
     try:
         dataset_id, key = parse_cancellation(req.get_body())
     except BadRequestError as problem:

@@ -1,4 +1,4 @@
-"""POST /api/check: what would become of a request, as far as that can be known without starting anything."""
+"""POST /api/check: checks, without starting anything, whether a refresh of a model is possible."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from triggers.answers import answer
 from triggers.routing import http_function
 
 CHECK_SECONDS = 20.0
-"""A person waits for the answer, and gateways on the way are less patient than the client of Power BI."""
+"""A person waits for the answer, and gateways on the way have shorter time-outs than the Power BI client."""
 
 Json = dict[str, Any]
 
@@ -31,13 +31,13 @@ bp = df.Blueprint()
 
 @http_function(bp, route="check", methods=["POST"], engine=False)
 async def http_check(req: func.HttpRequest) -> func.HttpResponse:
-    """200 with `ok` and, if that is false, the `error` that a request would end with; 400 as a start would answer.
+    """200 with `ok` and, if that is false, the `error` that a request would get; 400 for the errors of a start.
 
-    The body is that of a start; workspaceId and datasetId are enough, other keys are checked, too.
+    The body is that of a start. workspaceId and datasetId are enough; other keys are checked, too.
     """
     settings = current_settings()
     try:
-        # the setting is a finding of the check, not a mistake in its body
+        # the setting is reported as a result of the check, not as a mistake in its body
         spec = parse_spec(req.get_body(), replace(settings, allowed_workspaces=frozenset()))
         parse_reply(req.get_body(), settings)
     except BadRequestError as problem:

@@ -1,4 +1,4 @@
-"""GET /api/health: whether the app can work, for probes and people. Open to all: it says nothing secret."""
+"""GET /api/health: whether the app can work, for probes and people. No sign-in, because it contains nothing secret."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from triggers.routing import http_function
 
 ENGINE_SECONDS = 5.0
 TOKEN_SECONDS = 10.0
-"""Everything is looked at simultaneously, so the answer comes within the longer of the two."""
+"""All checks run at the same time, so the answer takes at most the longer of the two."""
 KEPT_SECONDS = 2.0
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 
@@ -26,16 +26,16 @@ Json = dict[str, Any]
 
 bp = df.Blueprint()
 _REPORTS: Looks[Json] = Looks(kept_seconds=KEPT_SECONDS)
-"""The route is open: however often it is called, storage and sign-in are asked once in two seconds."""
+"""The route needs no sign-in, so storage and sign-in are checked at most once in two seconds."""
 
 
 @http_function(bp, route="health", methods=["GET"], signed_in=False)
 async def http_health(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """200 with `status` `ok`, or 503 with `unhealthy` and what is wrong in `checks`.
+    """200 with `status` `ok`, or 503 with `unhealthy` and the failing `checks`.
 
-    `engine` and `storage` are passed, failed, or unknown (what the engine would have to say while it does not answer);
-    `token` is passed or the code of the error; `timers` has each timer with its last run (null if it never ran) and
-    whether it is late, and is empty while the storage cannot be read.
+    `engine` and `storage` are passed, failed, or unknown (the storage, if the engine does not answer); `token` is
+    passed or the code of the error; `timers` has each timer with its last run (null if it never ran) and whether it is
+    late, and is empty if the storage cannot be read.
     """
     report = await _REPORTS.at("", lambda: _look(engine))
     return answer(report, 200 if report["status"] == "ok" else 503)
@@ -58,10 +58,10 @@ async def _look(engine: Engine) -> Json:
 
 
 async def _token() -> str:
-    """Passed, or the code of the error. Power BI is not called: /api/check does that."""
+    """`passed`, or the code of the error. Power BI is not called; /api/check does that."""
     fetch = POWER_BI.run(lambda: configured_tokens().token(), key="token", seconds=TOKEN_SECONDS)
     try:
-        # the pool waits for a call that has begun, and a developer's login asks several programs in turn
+        # the pool does not abandon a started call, and a developer's login tries several programs in turn
         await asyncio.wait_for(fetch, TOKEN_SECONDS)
     except PowerBiError as error:
         return error.code
@@ -71,7 +71,7 @@ async def _token() -> str:
 
 
 async def _timers(engine: Engine) -> Json | None:
-    """Each timer; None if they cannot be read."""
+    """The state of each timer; None if it cannot be read."""
     reads = asyncio.gather(*(engine.read_heartbeat(name) for name in INTERVALS))
     try:
         stored = await asyncio.wait_for(reads, ENGINE_SECONDS)

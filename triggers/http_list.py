@@ -1,4 +1,4 @@
-"""GET /api/refreshes: which requests there were, and what became of them."""
+"""GET /api/refreshes: the list of requests and their outcomes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,17 +22,17 @@ from triggers.routing import http_function
 
 PARAMETERS = ("datasetId", "since", "status", "continuation")
 MAX_ROWS = 10_000
-"""Instances that are read for a page: requests, runs, callbacks and queues. Some ten seconds on Azure Storage."""
+"""Instances that are read for one page: requests, runs, callbacks and queues. About ten seconds on Azure Storage."""
 PROGRESSING = frozenset(status.lower() for status in STATUSES) - {status.lower() for status in ENDS}
 ALIVE = ("Pending", "Running", "ContinuedAsNew", "Suspended")
-"""The engine's words for what has not ended."""
+"""The engine's statuses of an orchestration that has not ended."""
 
 bp = df.Blueprint()
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What the caller wants to see. `statuses` in lower case, empty for all."""
+    """The filters of the list. `statuses` are in lower case; empty means all."""
 
     dataset_id: str | None
     since: datetime | None
@@ -40,16 +40,16 @@ class Filters:
 
     @property
     def text(self) -> str:
-        """For the signature of a continuation, which belongs to the filters of its list."""
+        """For the signature of a continuation, which is only valid with the filters of its list."""
         return f"{self.dataset_id} {instant(self.since) if self.since else None} {','.join(sorted(self.statuses))}"
 
     @property
     def engine_statuses(self) -> tuple[str, ...]:
-        """The engine's words for what can fit; none means all."""
+        """The engine's statuses that can match; empty means all."""
         return ALIVE if self.statuses and self.statuses <= PROGRESSING else ()
 
     def may_fit(self, request: StoredRequest) -> bool:
-        """False for a request that is not to be shown, as far as that shows without a look at its run."""
+        """False for a request that does not match, as far as that is known without reading its run."""
         if self.since is not None and time_of(request.state.requested_at) < self.since:
             return False
         if not self.statuses:
@@ -59,17 +59,17 @@ class Filters:
         return bool(self.statuses & PROGRESSING)
 
     def fits(self, row: Json) -> bool:
-        """Whether a row of the answer is to be shown."""
+        """Whether a row of the answer matches."""
         return not self.statuses or row["status"].lower() in self.statuses
 
 
 @http_function(bp, route="refreshes", methods=["GET"])
 async def http_list(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """`refreshes`, newest first, and `continuation` if there are more: hand it in again, with the same filters."""
+    """`refreshes`, newest first, and `continuation` if there are more: pass it with the same filters to get them."""
     try:
         filters = _filters(req)
-        handed_in = req.params.get("continuation", "")
-        before = decode_continuation(handed_in, filters.text, engine.secret) if handed_in else None
+        token = req.params.get("continuation", "")
+        before = decode_continuation(token, filters.text, engine.secret) if token else None
         found, last = await requests_before(engine, filters, before, clock.now())
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
@@ -81,9 +81,9 @@ async def http_list(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
 async def requests_before(
     engine: Engine, filters: Filters, before: Place | None, now: datetime
 ) -> tuple[list[Listed], Place | None]:
-    """The newest requests before a place, and the place to go on at; None: that was all.
+    """The newest requests before a place, and the place to continue from; None if there are no more.
 
-    Raises BadRequestError if too much would have to be read for it.
+    Raises BadRequestError if that would mean to read too many instances.
     """
     prefix = request_prefix(filters.dataset_id) if filters.dataset_id else ""
     newest, read, complete_from = Newest(before), 0, ""
@@ -106,7 +106,7 @@ async def requests_before(
     else:
         return newest.page(complete_from), None
     if not complete_from:
-        message = f"More than {MAX_ROWS} instances would have to be read for this page. Name one model."
+        message = f"This page would need more than {MAX_ROWS} instances to be read. Filter by datasetId."
         raise BadRequestError(message, "datasetId")
     return newest.page(complete_from), Place(complete_from)
 
@@ -122,7 +122,7 @@ async def _row(engine: Engine, request: StoredRequest) -> Json:
 def _filters(req: func.HttpRequest) -> Filters:
     for name in req.params:
         if name not in (*PARAMETERS, "code"):
-            raise BadRequestError(f"Unknown parameter; known are {', '.join(PARAMETERS)}.", name[:64])
+            raise BadRequestError(f"Unknown parameter. Known parameters: {', '.join(PARAMETERS)}.", name[:64])
     dataset_id, since = req.params.get("datasetId"), req.params.get("since")
     if dataset_id and not parse_guid(dataset_id):
         raise BadRequestError("datasetId must be a GUID.", "datasetId")
@@ -131,5 +131,5 @@ def _filters(req: func.HttpRequest) -> Filters:
     words = (word.strip().lower() for word in req.params.get("status", "").split(","))
     statuses = frozenset(word for word in words if word)
     if statuses - {status.lower() for status in STATUSES}:
-        raise BadRequestError(f"status must be some of {', '.join(STATUSES)}, separated by commas.", "status")
+        raise BadRequestError(f"status must be one or more of {', '.join(STATUSES)}, separated by commas.", "status")
     return Filters(parse_guid(dataset_id), parse_time(since), statuses)

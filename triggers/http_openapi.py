@@ -1,4 +1,4 @@
-"""GET /api/openapi.json: the description of this API, for tools that import one by its address."""
+"""GET /api/openapi.json: the description of this API, for tools that import one from a URL."""
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -13,8 +13,8 @@ bp = df.Blueprint()
 
 @http_function(bp, route="openapi.json", methods=["GET"], signed_in=False, engine=False)
 async def http_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    """200 with the OpenAPI 3.1 document. Open to all: it says what is published anyway, and importers send no key."""
-    # not at the start of the app: few ever ask
+    """200 with the OpenAPI 3.1 document. No sign-in: the document is public, and importers send no key."""
+    # not imported at the start of the app, because the route is rarely called
     from triggers.openapi.description import FUNCTION_KEY, SIGN_IN, describe
 
     settings = current_settings()

@@ -1,4 +1,5 @@
-"""GET /api/queues/{datasetId}: which requests wait for a model, for what, since when, and what Power BI said last."""
+"""GET /api/queues/{datasetId}: the requests that wait for a model, what they wait for, and the last error of Power
+BI."""
 
 from typing import Any
 
@@ -18,7 +19,7 @@ from triggers.looks import queue_of, run_status
 from triggers.routing import http_function
 
 MAX_SHOWN = 50
-"""Requests that are shown with their callers, each of which is a read of the storage."""
+"""Requests that are listed with their callers; each one is a read of the storage."""
 OF_THE_RUN = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
 
 Json = dict[str, Any]
@@ -30,27 +31,27 @@ bp = df.Blueprint()
 async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests.
 
-    `modelName` and `workspaceName` are null while no run has read them.
+    `modelName` and `workspaceName` are null until a run has read them.
     """
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
         return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
     queue = await queue_of(engine, dataset_id)
-    shown, left = [], MAX_SHOWN
+    runs, remaining = [], MAX_SHOWN
     for position, run in enumerate(queue.runs):
-        shown.append(await _run(engine, queue, run, position, left))
-        left -= min(left, len(run.members))
-    active = shown[0] if shown else None
+        runs.append(await _run(engine, queue, run, position, remaining))
+        remaining -= min(remaining, len(run.members))
+    active = runs[0] if runs else None
     if active:
         status = msgspec.to_builtins(await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation))
         active |= {name: status.get(name) for name in OF_THE_RUN}
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
-    return answer({**ids, "waiting": waiting, "active": active, "queue": shown[1:]}, 200)
+    return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)
 
 
 def _names(queue: Queue, dataset_id: str) -> ModelNames:
-    """The names as the last run read them, else as this process knows them."""
+    """The names that the last run read, else those that this process knows."""
     if not queue.runs:
         return queue.names
     return queue.names.also(known_names(queue.scope_of(queue.runs[0]).workspace_id, dataset_id))

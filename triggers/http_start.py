@@ -1,7 +1,7 @@
-"""POST /api/refreshes: starts a request, and says where its status is.
+"""POST /api/refreshes: starts a request and returns the URI of its status.
 
-A start waits for no answer of the queue. The id of a request with an idempotency key follows from the key, and its
-tokens from its id, so starts that race under one key give out the same URIs whichever of them the engine takes.
+A start does not wait for the queue. The id of a request with an idempotency key is derived from the key, and its tokens
+from its id. So racing starts with one key return the same URIs, whichever of them the engine accepts.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from triggers.routing import RETRY_SECONDS, http_function
 from triggers.tokens import token
 
 LOOK_SECONDS = 1.0
-"""For a look at the queue, which a start does not depend on."""
+"""For reading the queue. A start does not depend on it."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -45,11 +45,11 @@ bp = df.Blueprint()
 
 @http_function(bp, route="refreshes", methods=["POST"])
 async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the request cannot be served.
+    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 for an invalid request.
 
-    With waitSeconds the whole status at once, 200 or 424, if the request ends in time. With callBackUri 200 and no
-    Location. Under an idempotency key that was used before: the same for the request that goes on, 200 or 424 for one
-    that has ended, each with `repeated`; 409 if that was another request.
+    With waitSeconds, the final status (200 or 424) if the request ends in time. With callBackUri, 200 without Location.
+    If the idempotency key was used before with the same options: the same answers while that request is in progress,
+    200 or 424 if it has ended, each with `repeated`; 409 if the key was used with different options.
     """
     settings = current_settings()
     try:
@@ -63,9 +63,7 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         case New(number):
             return await _start(req, engine, spec, reply, number)
         case Full(seconds):
-            message = (
-                f"Too many requests wait for this model; nothing has been started. Try again in {seconds} seconds."
-            )
+            message = f"The queue of this model is full; nothing has been started. Try again in {seconds} seconds."
             return error(429, "QueueFull", message, headers={"Retry-After": str(seconds)})
         case Same(request):
             await _add_callback(engine, request, reply)
@@ -76,8 +74,8 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
             return await _ended(req, engine, request)
         case Conflict(keys):
             message = (
-                f"Another request of this model has this idempotency key, with another {', '.join(keys)}. "
-                "Use a key of its own for each."
+                f"This idempotency key was used for another request of this model, with a different {', '.join(keys)}. "
+                "Use a separate key for each request."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
         case other:
@@ -85,20 +83,20 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
 
 
 async def _admitted(engine: Engine, spec: RequestSpec, new: New) -> New | Full:
-    """Whether the queue has room. A start does not depend on that: a queue that cannot be read at once counts as one
-    with room, and a request that finds none when it enrols waits for it."""
+    """Whether the queue has room. A start does not depend on it: if the queue cannot be read at once, the request is
+    accepted, and waits if there is no room when it enrols."""
     try:
         queue = await asyncio.wait_for(queue_of(engine, spec.dataset_id), LOOK_SECONDS)
         return admit(new, spec, queue, clock.now())
     except Exception as problem:
-        log.debug("the queue of %s was not looked at: %r", spec.dataset_id, problem)
+        log.debug("the queue of %s was not read: %r", spec.dataset_id, problem)
         return new
 
 
 async def last_submission(engine: Engine, dataset_id: str, key: str) -> tuple[StoredRequest | None, int]:
-    """The newest request under an idempotency key, and which submission it is; None and 0 without one.
+    """The newest request with an idempotency key, and its submission number; None and 0 if there is none.
 
-    They are listed, not counted up from the first: the purge may have taken any of them. Raises EngineUnavailable.
+    The requests are listed, not counted up from the first, because any of them may have been purged. Raises
     """
     newest: StoredRequest | None = None
     highest, prefix = 0, key_prefix(dataset_id, key)
@@ -120,28 +118,28 @@ async def _start(
     ids = {"requestId": request_id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
     try:
         if reply.call_back_uri:
-            # first: a callback without a request is dropped after a while, a request without its callback would leave
-            # its caller waiting
+            # before the start: a callback without a request expires, but a request without its callback would leave the
+            # caller waiting
             await add_callback(engine, request_id, reply.call_back_uri)
-        begun = await engine.start(names.REFRESH_REQUEST, request_id, state)
+        result = await engine.start(names.REFRESH_REQUEST, request_id, state)
     except EngineUnavailable as problem:
         event = Event("request.not_started", logging.ERROR, **ids, caller=spec.caller, error=str(problem))
         log.log(event.level, event.line())
         message = "The request could not be stored; nothing has been started. Send it again."
         return error(503, "NotStarted", message, headers={"Retry-After": str(RETRY_SECONDS)})
     request = StoredRequest(id=request_id, engine_status="Pending", state=state)
-    match begun:
+    match result:
         case Started():
             facts = {"enhanced": spec.scope.enhanced, "share": spec.share, "timeoutMinutes": spec.timeout_minutes}
             event = Event("request.accepted", **ids, caller=spec.caller, **facts, principal=principal_of(req))
             log.info(event.line())
             return await accepted(req, engine, request, reply)
         case Exists():
-            # another start of this key was quicker, and its tokens count
+            # another start with this key was faster, and its tokens count
             request = await find_request(engine, request_id) or request
             return await accepted(req, engine, request, reply, repeated=True)
         case _:
-            assert_never(begun)
+            assert_never(result)
 
 
 def _new_request(
@@ -149,7 +147,7 @@ def _new_request(
 ) -> tuple[str, RequestState]:
     settings = current_settings()
     if spec.idempotency_key:
-        # starts that race under one key are one request if they mean the same, else two, each with its own true outcome
+        # racing starts with one key are one request if they mean the same, else two, each with its own outcome
         name = fingerprint(spec.scope)
         request_id = keyed_request(spec.dataset_id, spec.idempotency_key, submission, name)
     else:
@@ -157,7 +155,7 @@ def _new_request(
     keyed = bool(spec.idempotency_key)
     state = RequestState(
         spec=spec,
-        # racing starts share it, too: the engine may run one of them after the messages of another one have gone out
+        # racing starts share it: the engine may run one of them after it sent the messages of another
         token=token(engine.secret, "enroll", request_id, keyed=keyed),
         read_token=token(engine.secret, "read", request_id, keyed=keyed),
         cancel_token=token(engine.secret, "cancel", request_id, keyed=keyed),
@@ -178,6 +176,6 @@ async def _add_callback(engine: Engine, request: StoredRequest, reply: Reply) ->
 async def _ended(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> func.HttpResponse:
     status = await report_of(engine, request)
     uris = uris_of(req, engine, request)
-    # for the next step of a caller that looks at the status whatever the start said; not in an error, which people see
-    shown = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
-    return status_answer(req, request, status, {"repeated": True, **shown})
+    # for a later step of the caller that reads the status in any case; not in an error, because people see errors
+    links = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
+    return status_answer(req, request, status, {"repeated": True, **links})

@@ -1,7 +1,9 @@
-"""How a request is doing, and its cancellation: GET and DELETE /api/refreshes/{id}, each with a token of its own, and
-GET /api/refreshes/{id}/status and POST /api/refreshes/{id}/cancel for callers that may start requests.
+"""The status of a request and its cancellation.
 
-They are routes apart because only the host knows the function keys, and it asks for one always or never.
+GET and DELETE /api/refreshes/{id} need a token of the request. GET /api/refreshes/{id}/status and
+POST /api/refreshes/{id}/cancel are for callers that may start requests.
+
+The routes are separate because only the host knows the function keys, and it requires one on a route always or never.
 """
 
 import azure.durable_functions as df
@@ -20,7 +22,7 @@ bp = df.Blueprint()
 
 @http_function(bp, route="refreshes/{id}", methods=["GET"], signed_in=False)
 async def http_status(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 while the request goes on, 200 once its refresh has completed, 424 after any other end."""
+    """202 while the request is in progress, 200 when its refresh has completed, 424 after any other outcome."""
     request = await find_request(engine, req.route_params["id"])
     if request is None or not same(req.params.get("token"), request.state.read_token):
         return _unknown()
@@ -29,7 +31,7 @@ async def http_status(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
 
 @http_function(bp, route="refreshes/{id}/status", methods=["GET"])
 async def http_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """As `http_status`, for callers that may start a request: no token, and none in the answer."""
+    """Like `http_status`, for callers that may start a request: it needs no token and returns none."""
     request = await find_request(engine, req.route_params["id"])
     if request is None:
         return _unknown()
@@ -38,20 +40,20 @@ async def http_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="refreshes/{id}", methods=["DELETE"], signed_in=False)
 async def http_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 while the cancellation takes effect, 200 if the request had already ended; always with its status."""
+    """202 while the cancellation takes effect, 200 if the request had already ended; the body is the status."""
     request = await find_request(engine, req.route_params["id"])
-    given = req.params.get("token")
-    if request is not None and same(given, request.state.read_token):
-        message = "This token reads the status. To cancel, use the cancelUri of the start."
+    token = req.params.get("token")
+    if request is not None and same(token, request.state.read_token):
+        message = "This token only reads the status. To cancel, use the cancelUri from the answer to the start."
         return error(403, "TokenOnlyReads", message, "token")
-    if request is None or not same(given, request.state.cancel_token):
+    if request is None or not same(token, request.state.cancel_token):
         return _unknown()
     return await cancel(req, engine, request)
 
 
 @http_function(bp, route="refreshes/{id}/cancel", methods=["POST"])
 async def http_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """As `http_cancel`, for callers that may start a request: no token, and none in the answer."""
+    """Like `http_cancel`, for callers that may start a request: it needs no token and returns none."""
     request = await find_request(engine, req.route_params["id"])
     if request is None:
         return _unknown()
@@ -59,5 +61,5 @@ async def http_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 
 def _unknown() -> func.HttpResponse:
-    """An unknown id and a wrong token look the same: guessing teaches nothing."""
-    return error(404, "RequestNotFound", "There is no such request, or the token does not open it.", "id")
+    """Equal answers for an unknown id and a wrong token, so that guessing reveals nothing."""
+    return error(404, "RequestNotFound", "The request does not exist, or the token is wrong.", "id")

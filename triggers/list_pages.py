@@ -1,10 +1,10 @@
-"""Pages of the list of requests, newest first: their order, their continuation, and how far back a page is looked for.
+"""Pages of the list of requests, newest first: their order, their continuation, and how far back to search.
 
-The engine lists instances in an order of its own and filters by its time of creation only, which each continue-as-new
-resets. But a request is never created before it was asked for, and it continues as new for no longer than its deadline.
-So all requests that were asked for at or after a time T are among the instances created at or after T, and those that
-were asked for before a time K are among those created before K plus the longest deadline. A page reads such windows of
-time, each older and longer than the one before, until it has enough requests that no older window can precede.
+The engine lists instances in its own order and only filters by creation time, which each continue-as-new resets. But an
+instance of a request is never created before the request was sent, and a request continues as new until its deadline at
+the latest. So all requests sent at or after a time T are among the instances created at or after T, and those sent
+before a time K are among the instances created before K plus the longest deadline. A page reads such windows of time,
+each older and longer than the one before, until no older window can contain a request that belongs on the page.
 """
 
 import hmac
@@ -25,13 +25,13 @@ from refresh.times import instant, parse_time, time_of
 PAGE_REQUESTS = 50
 """Requests on a page."""
 LIFETIME = timedelta(minutes=MAX_TIMEOUT_MINUTES, hours=1)
-"""From the time that a request is asked for to its last continue-as-new, in an app that is not stopped meanwhile."""
+"""The longest time from a request's start to its last continue-as-new, in an app that is not stopped meanwhile."""
 CLOCKS = timedelta(minutes=1)
-"""By how much the clocks of the app's hosts may differ."""
+"""The largest difference between the clocks of the app's hosts."""
 FIRST_WINDOW = timedelta(hours=1)
 GROWTH = 24
 WINDOWS = 3
-"""Windows of growing length: an hour, a day, 24 days; then all that is older."""
+"""Windows of growing length: an hour, a day, 24 days; then everything older."""
 SIGNATURE_BYTES = 16
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No request is older."""
@@ -39,9 +39,9 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where a request stands in the list: the newest has the greatest. `at` as `instant` writes it.
+    """The place of a request in the list; the newest request has the greatest. `at` has the form of `instant`.
 
-    Without a request it is the place behind all requests of that time.
+    A place without a request comes after all requests of that time.
     """
 
     at: str
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Window:
-    """Instances created from `after` to `until`. Then all requests from `complete_from` on have been read."""
+    """Instances created from `after` to `until`. After reading them, the list is complete from `complete_from` on."""
 
     after: datetime
     until: datetime | None
@@ -66,50 +66,50 @@ class Listed:
 
 
 def place_of(request: StoredRequest, instance: Instance) -> Place:
-    """By the time that it was asked for.
+    """The place by the time when the request was sent.
 
-    If the app was stopped for long, a request may live beyond its deadline. It is listed as if it had been asked for
-    just long enough before it last continued as new.
+    If the app was stopped for long, a request can last beyond its deadline. It is then listed as if it had been sent
+    LIFETIME before it last continued as new.
     """
-    asked, created = request.state.requested_at, parse_time(instance.created)
-    return Place(max(asked, instant(created - LIFETIME)) if created else asked, request.id)
+    requested_at, created = request.state.requested_at, parse_time(instance.created)
+    return Place(max(requested_at, instant(created - LIFETIME)) if created else requested_at, request.id)
 
 
 def windows(before: Place | None, since: datetime | None, now: datetime) -> Iterator[Window]:
-    """The windows in which the requests before a place (None: all) are looked for, the newest one first."""
+    """The windows in which to search for requests before a place (None: all), newest window first."""
     begin = time_of(before.at) if before else now
     floor, length = since or EARLIEST, FIRST_WINDOW
-    # what was created later belongs to a request that comes after the place
+    # instances created later belong to requests that come after the place
     until = begin + LIFETIME + CLOCKS if before else None
     for number in range(WINDOWS + 1):
         after = max(begin - length, floor) if number < WINDOWS else floor
         yield Window(after - CLOCKS, until, instant(after))
         if after == floor:
             return
-        # the margin is read twice: creation and clock are those of different hosts
+        # the margin is read twice, because creation time and clock come from different hosts
         begin, until, length = after, after + CLOCKS, length * GROWTH
 
 
 class Newest:
-    """The newest requests before a place (None: all) among those that are added. Keeps no more than a page needs."""
+    """The newest requests before a place (None: all) among the added ones. Keeps only as many as a page needs."""
 
     def __init__(self, before: Place | None) -> None:
         self._before = before
         self._found: dict[str, Listed] = {}
 
     def add(self, place: Place, request: StoredRequest) -> None:
-        """Takes a request in. One that comes twice, because it continued as new meanwhile, counts once."""
+        """Adds a request. A request that comes twice, because it continued as new meanwhile, counts once."""
         if self._before is None or place < self._before:
             self._found.setdefault(request.id, Listed(place, request))
         if len(self._found) > 4 * PAGE_REQUESTS:
             self._found = {listed.request.id: listed for listed in self._sorted()}
 
     def page(self, complete_from: str) -> list[Listed]:
-        """At most a page of those at or after a time, newest first."""
+        """At most one page of the requests at or after a time, newest first."""
         return [listed for listed in self._sorted() if listed.place.at >= complete_from][:PAGE_REQUESTS]
 
     def more_than_a_page(self, complete_from: str) -> bool:
-        """Whether a page of those at or after a time is full, and another one follows."""
+        """Whether the requests at or after a time fill more than one page."""
         return sum(listed.place.at >= complete_from for listed in self._found.values()) > PAGE_REQUESTS
 
     def _sorted(self) -> list[Listed]:
@@ -117,15 +117,15 @@ class Newest:
 
 
 def encode_continuation(place: Place, filters: str, secret: bytes) -> str:
-    """The place of the last request of a page as callers get it. `filters`: what was asked for, as a text."""
+    """The place of a page's last request, in the form for callers. `filters`: the filters of the list, as text."""
     text = f"{place.at} {place.request}"
     return urlsafe_b64encode(_signature(text, filters, secret) + text.encode()).decode().rstrip("=")
 
 
 def decode_continuation(continuation: str, filters: str, secret: bytes) -> Place:
-    """The place in what a caller hands in.
+    """The place in a continuation that a caller sends.
 
-    Raises BadRequestError for anything that `encode_continuation` did not make with these filters and this secret.
+    Raises BadRequestError unless `encode_continuation` created it with these filters and this secret.
     """
     try:
         value = urlsafe_b64decode(continuation + "=" * (-len(continuation) % 4))
@@ -133,9 +133,9 @@ def decode_continuation(continuation: str, filters: str, secret: bytes) -> Place
         place = Place(at, request)
         if parse_time(at) and hmac.compare_digest(encode_continuation(place, filters, secret), continuation):
             return place
-    except ValueError:  # binascii.Error and UnicodeError are such
+    except ValueError:  # binascii.Error and UnicodeError are ValueErrors
         pass
-    message = "continuation must be that of an earlier answer, with the same datasetId, since and status."
+    message = "continuation must come from an earlier answer with the same datasetId, since and status."
     raise BadRequestError(message, "continuation")
 
 

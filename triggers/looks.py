@@ -1,7 +1,7 @@
-"""Looks at the engine that many callers ask for within a second: each is made once and shared.
+"""Reads of the engine that many callers need within a second: each is made once and shared.
 
-Two hundred callers of one model poll at the same time; without this each poll would read the model's queue or run.
-Nothing that an outcome depends on is kept here: another process looks for itself.
+Two hundred callers of one model may poll at the same time; without this each poll would read the model's queue or run.
+No outcome depends on these values. Each process has its own.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class Looks(Generic[T]):
-    """Values by key, each looked up once and kept for a second. For one event loop."""
+    """Values by key, each read once and kept for a second. For one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, kept_seconds: float = KEPT_SECONDS) -> None:
         self._clock, self._kept_seconds = clock, kept_seconds
         self._kept: dict[str, tuple[float, asyncio.Future[T]]] = {}
 
     async def at(self, key: str, look: Callable[[], Awaitable[T]]) -> T:
-        """The value of a key; raises what `look` raises, to all that wait for it."""
+        """The value of a key. If `look` raises, all callers that wait for it get the exception."""
         now, known = self._clock(), self._kept.get(key)
         if known and known[0] > now and known[1].get_loop() is asyncio.get_running_loop():
             return await asyncio.shield(known[1])
@@ -43,8 +43,8 @@ class Looks(Generic[T]):
         return await asyncio.shield(future)
 
     def _forget_failure(self, key: str, done: "asyncio.Future[T]") -> None:
-        """What failed is looked up again by the next one; a caller that waits no longer is no failure."""
-        # asked for in any case: asyncio reports an error that is never taken as lost
+        """Drops a failed read, so that the next caller repeats it; a caller that stops waiting is not a failure."""
+        # always read the exception: asyncio reports exceptions that are never retrieved
         failed, known = done.cancelled() or done.exception(), self._kept.get(key)
         if failed and known and known[1] is done:
             del self._kept[key]
@@ -55,12 +55,12 @@ _RUNS: Looks[RunStatus] = Looks()
 
 
 async def queue_of(engine: Engine, dataset_id: str) -> Queue:
-    """The queue of a dataset, at most a second old. Do not change it: others have it, too."""
+    """The queue of a dataset, at most a second old. Do not change it, because it is shared."""
     return await _QUEUES.at(dataset_id, lambda: engine.read_queue(dataset_id))
 
 
 async def run_status(engine: Engine, run: str, incarnation: int) -> RunStatus:
-    """The status of a run, at most a second old; an empty one if there is no such run (any more)."""
+    """The status of a run, at most a second old; empty if the run does not exist (any more)."""
     instance_id = run_instance(run, incarnation)
 
     async def look() -> RunStatus:

@@ -1,4 +1,4 @@
-"""Work of timers over very many things: a few at once, and no longer than a part of `functionTimeout`."""
+"""Work of timers on very many things: a few at once, and only for a part of `functionTimeout`."""
 
 import asyncio
 from collections import Counter
@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 AT_ONCE = 8
-"""Calls of the engine at the same time: others need it, too."""
+"""Concurrent calls of the engine; others need it, too."""
 SECONDS = 150.0
-"""Half of `functionTimeout` (host.json), whose end would end the whole process."""
+"""Half of `functionTimeout` (host.json); reaching that would end the whole process."""
 
 T = TypeVar("T")
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 async def work_through(
     things: AsyncIterator[T], work: Callable[[T], Awaitable[str]], seconds: float = SECONDS
 ) -> tuple[Counter[str], bool]:
-    """How often `work` returned what, and whether it came through all things in time.
+    """Counts of the results of `work`, and whether it finished all things in time.
 
-    What is under way when the time is over is cancelled: it has to be safe to do it again. Raises what `things` and
+    Work in progress is cancelled when the time is over, so it has to be safe to repeat. Raises what `things` and
     `work` raise.
     """
     counts: Counter[str] = Counter()

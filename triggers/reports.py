@@ -1,4 +1,4 @@
-"""How a request is doing, put together from its own instance and one more look; and its cancellation."""
+"""The status of a request, built from its own instance and one more read; and its cancellation."""
 
 import logging
 from collections.abc import Callable
@@ -21,19 +21,19 @@ from triggers.looks import queue_of, run_status
 from triggers.uris import base_url, status_uri
 
 UriOf = Callable[[str, str, str], str]
-"""Makes a status URI from the base, the request's id and its read token."""
+"""Builds a status URI from the base, the request's id and its read token."""
 
 log = logging.getLogger(__name__)
 
 
 async def report_of(engine: Engine, request: StoredRequest) -> StatusReport:
-    """The status of a request, as a caller gets it. Raises EngineUnavailable."""
+    """The status of a request for a caller. Raises EngineUnavailable."""
     live = None if request.outcome else await _live(engine, request)
     return report(request, clock.now(), live, names_of(request))
 
 
 def names_of(request: StoredRequest) -> ModelNames:
-    """The names of the model of a request that this process knows: no call to Power BI is made for them."""
+    """The names of the model of a request that this process knows, without a call to Power BI."""
     return known_names(request.state.spec.scope.workspace_id, request.state.spec.dataset_id)
 
 
@@ -53,7 +53,8 @@ def status_answer(
     more: Json | None = None,
     uri_of: UriOf = status_uri,
 ) -> func.HttpResponse:
-    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body."""
+    """The status as an answer, with `Location` and `Retry-After` until the request ends. `more` is added to the
+    body."""
     body = {**status.body, **(more or {})}
     if status.retry_after is None:
         return answer(body, status.http_status)
@@ -64,14 +65,14 @@ def status_answer(
 async def cancel(
     req: func.HttpRequest, engine: Engine, request: StoredRequest, uri_of: UriOf = status_uri
 ) -> func.HttpResponse:
-    """202 while the cancellation takes effect, 200 if the request had already ended; always with its status."""
+    """202 while the cancellation takes effect, 200 if the request had already ended; the body is the status."""
     status = await report_of(engine, request)
     if status.http_status != 202:
         return answer(status.body, 200)
     spec = request.state.spec
     ids = {"requestId": request.id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
     log.info(Event("request.cancel_requested", **ids, caller=spec.caller).line())
-    # the queue keeps it, the event only makes the request see it at once
+    # the queue stores the cancellation; the event only lets the request notice it sooner
     await engine.tell_queue(spec.dataset_id, AskToLeave(at=instant(clock.now()), request=request.id))
     await engine.raise_event(request.id, names.CANCEL_EVENT)
     return status_answer(req, request, status, {"cancelling": True}, uri_of)

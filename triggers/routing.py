@@ -1,5 +1,4 @@
-"""How the HTTP functions are declared: their route, who may call, the engine they are given, and what a failing engine
-means to their callers."""
+"""Declares the HTTP functions: route, access control, the engine, and the answer if the engine fails."""
 
 import functools
 import logging
@@ -26,8 +25,8 @@ def http_function(
 ) -> Callable[[Handler], Handler]:
     """A decorator for an async function `(req, engine)`.
 
-    `signed_in`: only callers that may start requests get through; without it the function checks a token of its own,
-    or is open to all. `engine`: whether the function is given the engine.
+    `signed_in`: only callers that may start requests have access; without it the function checks a token of its own,
+    or needs no sign-in. `engine`: whether the function gets the engine.
     """
 
     def decorate(function: Handler) -> Handler:
@@ -52,7 +51,7 @@ def _guarded(function: Handler, *, signed_in: bool) -> Handler:
         except EngineError as problem:
             event = Event("engine.unavailable", logging.ERROR, function=function.__name__, error=str(problem))
             log.log(event.level, event.line())
-            message = "The durable engine of the app does not answer for now. Send the call again."
+            message = "The durable engine of the app does not answer at the moment. Send the call again."
             return error(503, "EngineUnavailable", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
     return called

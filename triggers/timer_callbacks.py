@@ -1,4 +1,4 @@
-"""The timer that looks after callbacks which their request could not notify, or whose orchestration failed."""
+"""The timer for callbacks that their request could not notify, or whose orchestration failed."""
 
 import logging
 from typing import Literal
@@ -20,7 +20,7 @@ from refresh.times import instant
 from triggers.portions import work_through
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
-"""A callback that was terminated by hand was meant to stop."""
+"""Without terminated callbacks: a person who terminates one wants it to stop."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -29,7 +29,7 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
 @engine_input(bp)
 async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every five minutes: notifies callbacks whose request has ended or never came, and revives those that failed."""
+    """Every five minutes: notifies callbacks whose request has ended or does not exist, and restarts failed ones."""
     await engine.beat("deliver_callbacks", instant(clock.now()))
 
     async def look_after(callback: Instance) -> Literal["notified", "left"]:
@@ -41,7 +41,7 @@ async def deliver_callbacks(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _look_after(engine: Engine, callback: Instance) -> bool:
-    """Whether the callback was notified or revived. A failure is no matter: the next timer comes."""
+    """Whether the callback was notified or restarted. A failure does not matter: the next timer tries again."""
     try:
         state: CallbackState = decode(callback.input, CallbackState)
         if callback.status == "Failed":

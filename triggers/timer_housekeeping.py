@@ -1,6 +1,6 @@
-"""Timers that clean up: what ended long ago is purged, and idle queues expire what they remembered.
+"""Timers that clean up: they purge old instances and let idle queues expire old entries.
 
-Each run takes a portion of what there is, so that none comes near `functionTimeout`, and the next one takes another.
+Each run handles a portion, to stay far below `functionTimeout`; the next run handles another.
 """
 
 import logging
@@ -27,16 +27,16 @@ from refresh.times import instant, parse_time
 from triggers.portions import work_through
 
 QUEUES = f"@{names.DATASET_QUEUE}@"
-"""What the instance ids of queues begin with."""
+"""The prefix of the instance ids of queues."""
 MAX_VISITS = 500
-"""Queues that one run of the timer reads."""
+"""Queues that the timer reads in one run."""
 MAX_LOOKS = 200
-"""Requests of a queue that one visit looks at."""
+"""Requests of one queue that one visit reads."""
 LATELY = timedelta(days=3)
-"""A queue that changed so recently is visited every hour: it may have something to forget, or its run may have died. A
-run is given up 30 hours after its POST at the latest, and until then the queue changes with each recheck."""
+"""A queue that changed this recently is visited every hour: it may have entries to expire, or a dead run. A run is
+abandoned 30 hours after its POST at the latest, and until then the queue changes with each recheck."""
 SELDOM_HOURS = 7 * 24
-"""Every other queue is visited once in so many hours."""
+"""Every other queue is visited once in this many hours."""
 HOUR_SECONDS = 3600
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="0 20 1-5 * * *")
 @engine_input(bp)
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
-    """Five times each night: purges requests, runs and callbacks that ended, RETENTION_DAYS after they began.
+    """Five times each night: purges ended requests, runs and callbacks, RETENTION_DAYS after they started.
 
-    One by one: a purge by time answers when all is purged, and would be given up with the function before that.
+    One by one: a purge by time only answers when everything is purged, after the function has timed out.
     """
     await engine.beat("purge_ended", instant(clock.now()))
     until = clock.now() - timedelta(days=current_settings().retention_days)
@@ -67,10 +67,10 @@ async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
 @bp.timer_trigger(arg_name="timer", schedule="0 40 * * * *")
 @engine_input(bp)
 async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every hour: signals idle queues so that they expire old entries, and sweeps queues that no request looks after.
+    """Every hour: signals idle queues so that they expire old entries, and sweeps queues that no request keeps alive.
 
-    A queue expires entries only when an operation comes. A queue whose requests were all terminated by hand, and whose
-    run is dead, gets none: its requests are taken out, so that it becomes idle.
+    A queue expires entries only when it gets an operation. A queue whose requests were all terminated by hand, and
+    whose run is dead, gets none: the sweep removes its requests, so that it becomes idle.
     """
     await engine.beat("tidy_queues", instant(clock.now()))
 
@@ -89,16 +89,16 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
-    """The dataset ids of the queues that are visited now: of more than MAX_VISITS, others in the next hour."""
+    """The dataset ids of the queues to visit now; beyond MAX_VISITS, the others follow in the next hours."""
     due = [queue.id.removeprefix(QUEUES) async for queue in engine.list_all(QUEUES, inputs=False) if is_due(queue, now)]
     for dataset_id in portion(sorted(due), _hour(now)):
         yield dataset_id
 
 
 def is_due(queue: Instance, now: datetime) -> bool:
-    """Whether to visit a queue, by what the engine lists of it: a row without its state.
+    """Whether to visit a queue, decided by its row in the engine's list, which is without its state.
 
-    The engine keeps the row of a deleted entity for ever, and says in its custom status that it does not exist.
+    The engine never deletes the row of a deleted entity; the row's custom status says that the entity does not exist.
     """
     if isinstance(queue.custom_status, dict) and not queue.custom_status.get("entityExists"):
         return False
@@ -109,7 +109,7 @@ def is_due(queue: Instance, now: datetime) -> bool:
 
 
 def portion(due: list[str], hour: int) -> list[str]:
-    """At most MAX_VISITS of them, and each of them in one of some consecutive hours."""
+    """At most MAX_VISITS of them, chosen so that each has its turn within some consecutive hours."""
     if len(due) <= MAX_VISITS:
         return due
     first = hour * MAX_VISITS % len(due)
@@ -121,7 +121,7 @@ def _hour(now: datetime) -> int:
 
 
 async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", "working", "swept"]:
-    """What was done to a queue. One that was deleted after it was listed is quiet, too."""
+    """Visits a queue and returns what was done. A queue that was deleted after the listing is quiet, too."""
     queue, at = await engine.read_queue(dataset_id), instant(clock.now())
     if not queue.runs:
         if not would_forget(queue, at):

@@ -1,4 +1,4 @@
-"""The tokens that open a request's status and its cancellation."""
+"""The tokens of a request: one for its status, one for its cancellation."""
 
 import base64
 import hashlib
@@ -7,10 +7,10 @@ import secrets
 
 
 def token(secret: bytes, purpose: str, request_id: str, *, keyed: bool) -> str:
-    """A token for a purpose. It is kept with the request, and what is handed in is compared with that.
+    """A token for a purpose. It is stored with the request, to be compared with the token of a call.
 
-    With an idempotency key it follows from the request's id, so that racing starts agree on it; only a holder of the
-    app's secret can make it. Else, and where the app has no secret, it is random.
+    With an idempotency key it is derived from the request's id, so that racing starts get the same; it takes the app's
+    secret to derive it. Otherwise, and if the app has no secret, it is random.
     """
     if not (keyed and secret):
         return secrets.token_urlsafe(24)

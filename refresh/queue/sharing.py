@@ -2,8 +2,8 @@
 
 * Equal scopes share a run.
 * A refresh of the whole model serves a *narrower* scope of some of its objects, if its effect on them is equal: same
-    type, commit mode, refresh policy and effective date. Speed, retries and time limit (maxParallelism, retryCount,
-    timeout) may differ.
+  type, commit mode, refresh policy and effective date. Speed, retries and time limit (maxParallelism, retryCount,
+  timeout) may differ.
 * Two scopes of some objects whose other options are all equal are *merged* into one with all their objects.
 
 No other scopes share: whole models with different options; a whole model behind a partial run that came first (widening

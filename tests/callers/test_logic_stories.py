@@ -230,7 +230,7 @@ def test_a_caller_without_access_fails_and_starts_nothing(apps: Places) -> None:
     """The call is not retried. The platform has no message for a wrong key; the app names the principal."""
     for name, ending in played(apps, not_allowed):
         if signs_in(name):
-            expected = f"The principal {STRANGER} is not among those of the app setting ALLOWED_CALLERS."
+            expected = f"The principal {STRANGER} is not in the app setting ALLOWED_CALLERS."
         else:
             words = "the refresh service answered with status 401 and no outcome."
             expected = f"Semantic model {ending.dataset_id}: {words}"
@@ -248,7 +248,7 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """If the options are the same. Otherwise the later one is refused, or both are requests of their own if they race."""
+    """Equal options are one request; with different ones the later is refused, or both are separate if they race."""
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
         assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
@@ -256,7 +256,7 @@ def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
         if ending.run.status == "Succeeded":
             assert (len(ending.rows), ending.made) == (2, 2)
         else:
-            assert "idempotency key, with another refresh" in ending.message
+            assert "with a different refresh" in ending.message
             assert len(ending.rows) == 1
 
 

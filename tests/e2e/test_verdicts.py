@@ -176,7 +176,7 @@ def test_a_deadline_while_power_bi_refuses_to_answer_says_so(world: World) -> No
     world.fault(model, "throttled", "history", seconds=600)
     told = world.refreshed(model, timeoutMinutes=DEADLINE)
     assert (told.code, told.body["status"]) == (424, "TimedOut")
-    assert "Power BI said last: Could not read the refresh history" in told.body["error"]["message"]
+    assert "the last error of Power BI: Could not read the refresh history" in told.body["error"]["message"]
 
 
 def test_the_deadline_cancels_where_asked(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What we answer, as JSON Schema. Callers should expect further keys of later versions."""
+"""The answers of the API as JSON Schema. Callers should expect further keys in later versions."""
 
 from typing import get_args
 
@@ -21,7 +21,7 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "Unavailable": (503, ("EngineUnavailable",)),
     "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
-"""Our own refusals: the name of the schema, the HTTP status, and the codes. None of them has started anything."""
+"""Our own refusals: name of the schema, HTTP status, and codes. A refused call has started nothing."""
 
 
 def refusal(codes: tuple[str, ...]) -> Json:
@@ -29,7 +29,7 @@ def refusal(codes: tuple[str, ...]) -> Json:
     error = record(
         {
             "code": text("What is wrong.", enum=list(codes)),
-            "message": text("Sentences for a person.", maxLength=MAX_MESSAGE),
+            "message": text("An explanation for a person.", maxLength=MAX_MESSAGE),
             "target": maybe(text("The key, parameter or header that is wrong.")),
         },
         "Why the call was refused.",
@@ -41,41 +41,41 @@ def _caller() -> Json:
     return {
         "type": "object",
         "additionalProperties": {"type": "string"},
-        "description": "What the request gave as caller.",
+        "description": "The caller object of the request.",
     }
 
 
 _SERVED_BY = (
-    "own: a refresh of just this. wider, merged: a refresh of more than this, made for other requests too. adopted: a "
-    "refresh that the app did not start, or is not sure to have started."
+    "own: a refresh with exactly this scope. wider, merged: a refresh with a larger scope, shared with other requests. "
+    "adopted: a refresh that the app did not start, or is not certain to have started."
 )
 
 
 def schemas() -> Json:
     """The named schemas of answers."""
     identity = {
-        "id": text("The request."),
-        "status": text("Where it is.", enum=list(STATUSES)),
-        "workspaceId": text("The workspace.", format="uuid"),
-        "datasetId": text("The semantic model.", format="uuid"),
+        "id": text("The id of the request."),
+        "status": text("The status of the request.", enum=list(STATUSES)),
+        "workspaceId": text("The id of the workspace.", format="uuid"),
+        "datasetId": text("The id of the semantic model.", format="uuid"),
         "caller": _caller(),
     }
-    expected_end = time("When the refresh should end, by how long earlier ones took.")
-    last_read_error = text("The last error that Power BI answered to a read.")
-    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this request."}}
+    expected_end = time("The expected end of the refresh, from the durations of earlier ones.")
+    last_read_error = text("The last error of Power BI when the app read the model or the refresh.")
+    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call started this request."}}
     run = {
-        "runId": text("The run that serves the request: one refresh, with all requests that share it."),
+        "runId": text("The run that serves the request: one refresh for all requests that share it."),
         "refreshId": text("Power BI's id of the refresh."),
     }
-    to_look_at = {
-        "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
-        "statusQueryGetUri": text("The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"),
+    links = {
+        "statusUri": text("GET returns the status; the URI contains its own token.", format="uri"),
+        "statusQueryGetUri": text("The same as statusUri, unless the app returns Durable's own URIs.", format="uri"),
     }
-    asked = {"requestedAt": time("When the request was accepted.")}
-    ended = {"endedAt": time("When the refresh ended, or the request if it ended before.")}
+    requested = {"requestedAt": time("When the request was accepted.")}
+    ended = {"endedAt": time("When the refresh ended, or the request if it ended earlier.")}
     outcome = {
         **run,
-        "sharedWith": count("Other requests in the run."),
+        "sharedWith": count("Number of other requests in the run."),
         "servedBy": text(_SERVED_BY, enum=list(get_args(ServedBy))),
         "startedAt": time("When the refresh started."),
         **ended,
@@ -87,108 +87,106 @@ def schemas() -> Json:
                 "id": identity["id"],
                 "status": identity["status"],
                 **repeated,
-                **to_look_at,
+                **links,
                 "cancelUri": text(
-                    "DELETE cancels the request; opens by its token alone. Only the caller that began the request gets "
-                    "it, known by principal or key.",
+                    "DELETE cancels the request; the URI contains its own token. Only the caller that started the "
+                    "request gets it, recognised by principal or key.",
                     format="uri",
                 ),
-                # templates, so no URIs in the strict sense
-                **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
+                # templates, so not URIs in the strict sense
+                **{name: text("Durable's own URI, if the app returns those.") for name in MANAGEMENT},
             },
-            "A request that was accepted.",
+            "An accepted request.",
             optional=("repeated", "cancelUri", *MANAGEMENT),
         ),
         "Failure": _failure(),
         "RefreshInTheWay": record(
             {
                 "refreshId": text("Power BI's id of the refresh."),
-                "refreshType": text("How it was started, in Power BI's words."),
+                "refreshType": text("Its type, in Power BI's words."),
                 "startedAt": time("When it started."),
             },
-            "A running refresh that has to end first.",
+            "A running refresh that the run waits for.",
             optional=("refreshType", "startedAt"),
         ),
         "Progress": record(
             {
-                "objects": count("Tables and partitions."),
+                "objects": count("Number of tables and partitions."),
                 "byStatus": {
                     "type": "object",
-                    "description": "How many of them are in which status, in Power BI's words.",
-                    "properties": {state: count("How many.") for state in STATES},
+                    "description": "How many of them have which status, in Power BI's words.",
+                    "properties": {state: count("Their number.") for state in STATES},
                 },
                 "tables": {
                     "type": "array",
                     "maxItems": MOST_TABLES,
-                    "description": "Those that have failed, then those at work.",
+                    "description": "Failed tables, then tables in progress.",
                     "items": record(
                         {
-                            "table": text("The table.", maxLength=LONGEST_NAME),
+                            "table": text("The name of the table.", maxLength=LONGEST_NAME),
                             "status": text("Its status.", enum=list(STATES)),
-                            "completed": count("Partitions that are completed."),
-                            "objects": count("Partitions in all."),
+                            "completed": count("Number of completed partitions."),
+                            "objects": count("Number of partitions."),
                         },
-                        "How far a table is.",
+                        "The progress of a table.",
                     ),
                 },
-                "moreTables": count("How many more there are, not named."),
+                "moreTables": count("Number of further such tables."),
             },
-            "How far an enhanced refresh is.",
+            "The progress of an enhanced refresh.",
         ),
         "Status": record(
             {
                 "error": ref("Failure"),
                 **identity,
                 **_names(),
-                **asked,
+                **requested,
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
-                **to_look_at,
-                "position": count("Runs ahead of this one."),
+                **links,
+                "position": count("Number of runs ahead of this one."),
                 **outcome,
                 "waitsFor": ref("RefreshInTheWay"),
                 "retry": record(
                     {
                         "attempt": {"type": "integer", "minimum": 2, "description": "The number of that attempt."},
-                        "at": time("When it begins."),
-                        "after": text("The code of the failure before."),
+                        "at": time("When it starts."),
+                        "after": text("The error code of the last failure."),
                     },
-                    "The next attempt, while the request backs off after a failure.",
+                    "The next attempt, while the request is backing off after a failure.",
                     optional=("after",),
                 ),
                 "expectedEnd": expected_end,
                 "progress": ref("Progress"),
                 "lastReadError": last_read_error,
-                "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
-                "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
-                "customStatus": maybe(
-                    record({"status": identity["status"]}, "The status once more; null after the end.")
-                ),
+                "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
+                "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
+                "customStatus": maybe(record({"status": identity["status"]}, "The status again; null after the end.")),
                 "output": maybe(
                     record(
                         {"status": text("The outcome.", enum=list(ENDS)), **outcome, **_names()},
-                        "How it ended, without the error; null while it goes on.",
+                        "The outcome, without the error; null before the end.",
                         optional=(*outcome, *_names()),
                     )
                 ),
                 "createdTime": time("The same as requestedAt."),
-                "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
+                "lastUpdatedTime": maybe(time("When the engine last changed the instance.")),
             },
-            "The status of a request. A key that would say nothing is left out.",
+            "The status of a request. Keys without a value are left out.",
             optional=(
-                *("error", "caller", *_names(), "repeated", "cancelling", *to_look_at, "position", *outcome),
+                *("error", "caller", *_names(), "repeated", "cancelling", *links, "position", *outcome),
                 *("waitsFor", "retry", "expectedEnd", "progress", "lastReadError"),
             ),
         ),
         "Summary": record(
-            {**identity, **_names(), **run, **asked, **ended, "error": ref("Failure")},
-            "A request in the list. A key that would say nothing is left out.",
+            {**identity, **_names(), **run, **requested, **ended, "error": ref("Failure")},
+            "A request in the list. Keys without a value are left out.",
             optional=("caller", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Hand it in with the same filters for more; null: that was all.")),
+                "continuation": maybe(text("Pass it with the same filters to get more; null: no more.")),
             },
             "A page of requests.",
         ),
@@ -199,11 +197,11 @@ def schemas() -> Json:
             {
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
-                "waitsSince": maybe(time("Since when.")),
+                "waitsSince": maybe(time("Since when the run waits for it.")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
                 "lastReadError": maybe(last_read_error),
-                "nextLookAt": maybe(time("When the run looks again.")),
+                "nextLookAt": maybe(time("When the run reads Power BI again.")),
             },
             "The run whose turn it is.",
         ),
@@ -211,11 +209,11 @@ def schemas() -> Json:
             {
                 "datasetId": identity["datasetId"],
                 **_names(),
-                "waiting": count("Requests that wait, in all runs."),
+                "waiting": count("Number of waiting requests, in all runs."),
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
             },
-            "Which requests wait for a model, for what and since when.",
+            "The requests that wait for a model, what they wait for, and since when.",
         ),
     }
 
@@ -223,7 +221,7 @@ def schemas() -> Json:
 def _failure() -> Json:
     properties = {
         "code": text("The kind of failure, to branch on.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}),
-        "message": text("Stands alone: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
+        "message": text("Complete by itself: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
         "serviceCode": text("Power BI's own code."),
         "table": text("The table that failed."),
         "partition": text("The partition that failed."),
@@ -232,13 +230,13 @@ def _failure() -> Json:
     }
     fields = {field.encode_name: field for field in msgspec.structs.fields(Failure)}
     optional = tuple(name for name in properties if fields[name].default is None)
-    return record(properties, "Why a request did not end well.", optional=optional)
+    return record(properties, "Why a request did not complete.", optional=optional)
 
 
 def _health() -> Json:
     timer = record(
         {
-            "lastRun": maybe(time("When it ran last; null if it never did.")),
+            "lastRun": maybe(time("When it last ran; null if it never ran.")),
             "late": {"type": "boolean", "description": "Whether it has missed runs."},
         },
         "A timer of the app.",
@@ -251,18 +249,18 @@ def _health() -> Json:
             "token": text("passed, or the code of the error."),
             "timers": {"type": "object", "description": "The timers by name.", "additionalProperties": timer},
         },
-        "What was looked at.",
+        "The results of the checks.",
     )
-    status = text("Whether all is well.", enum=["ok", "unhealthy"])
+    status = text("Whether all checks passed.", enum=["ok", "unhealthy"])
     return record({"status": status, "checks": checks}, "Whether the app can work.")
 
 
 def _finding(identity: Json) -> Json:
-    step = text("Whether it was found in order.", enum=["passed", "failed", "unknown"])
+    step = text("The result of the check.", enum=["passed", "failed", "unknown"])
     refresh = record(
         {
             "refreshId": text("Power BI's id of the refresh."),
-            "refreshType": text("How it was started, in Power BI's words."),
+            "refreshType": text("Its type, in Power BI's words."),
             "status": text("Its status, in Power BI's words."),
             "startedAt": maybe(time("When it started.")),
             "endedAt": maybe(time("When it ended.")),
@@ -272,16 +270,16 @@ def _finding(identity: Json) -> Json:
     return record(
         {
             "error": ref("Failure"),
-            "ok": {"type": "boolean", "description": "Whether nothing was found that stands in the way."},
-            "checks": record(dict.fromkeys(("workspaceAllowed", "token", "history"), step), "What was looked at."),
+            "ok": {"type": "boolean", "description": "Whether all checks passed."},
+            "checks": record(dict.fromkeys(("workspaceAllowed", "token", "history"), step), "Their results."),
             "lastRefresh": maybe(refresh),
             "running": maybe(refresh),
-            "notChecked": text("What only a refresh shows."),
+            "notChecked": text("What only a real refresh can show."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
             **_names(),
         },
-        "What stands in the way of a refresh.",
+        "The result of a check.",
         optional=("error",),
     )
 
@@ -296,22 +294,22 @@ def _names() -> Json:
 def _run() -> Json:
     request = record(
         {
-            "id": text("The request."),
-            "since": time("When it was enrolled."),
+            "id": text("The id of the request."),
+            "since": time("When it enrolled."),
             "caller": maybe(_caller()),
         },
-        "A request that is enrolled in the run.",
+        "A request in the run.",
     )
     return {
-        "runId": text("The run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was begun."},
-        "status": text("Where it is.", enum=[status for status in STATUSES if status not in ENDS]),
+        "runId": text("The id of the run."),
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was started."},
+        "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
         "enhanced": {"type": "boolean", "description": "Whether it is an enhanced refresh."},
         "refreshId": maybe(text("Power BI's id of the refresh.")),
-        "adopted": {"type": "boolean", "description": "Whether it is not known to be a refresh of the app."},
+        "adopted": {"type": "boolean", "description": "Whether the refresh is not known to be one of the app."},
         "startedAt": maybe(time("When it was started.")),
         "requests": {"type": "array", "items": request, "description": "The requests that share it."},
-        "moreRequests": count("How many more there are, not shown."),
+        "moreRequests": count("Number of further requests, not listed."),
     }
 
 

@@ -1,6 +1,6 @@
-"""What a caller may send, as JSON Schema.
+"""The bodies that callers send, as JSON Schema.
 
-It says how to send it; the app also takes numbers and booleans as texts, and words in other letter case.
+The schemas describe the strict form. The app also accepts numbers and booleans as text, and words in any case.
 """
 
 from typing import Any
@@ -27,8 +27,8 @@ _CONTROL = r"\x00-\x1f\x7f-\x9f"
 
 
 def guid(description: str) -> Json:
-    """A GUID as Power BI writes it."""
-    # the length forbids the line end that a `$` lets through
+    """A GUID in Power BI's notation."""
+    # the length excludes a trailing line end, which `$` would allow
     return {"type": "string", "format": "uuid", "pattern": GUID_PATTERN, "maxLength": 36, "description": description}
 
 
@@ -54,10 +54,10 @@ def options() -> Json:
         "description": "Options of an enhanced refresh, as in Power BI's own API. Needs a Premium, Embedded or Fabric "
         "capacity. An empty object is a standard refresh.",
         "properties": {
-            "type": _choice(TYPES, "What is processed.", TYPES[0]),
+            "type": _choice(TYPES, "What the refresh processes.", TYPES[0]),
             "commitMode": _choice(
                 COMMIT_MODES,
-                "Commit all at once or in parts; PartialBatch needs applyRefreshPolicy false.",
+                "Commit everything at once or in parts; PartialBatch needs applyRefreshPolicy false.",
                 "Transactional",
             ),
             "maxParallelism": {
@@ -70,31 +70,31 @@ def options() -> Json:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": MAX_RETRY_COUNT,
-                "description": "How often Power BI tries again by itself.",
+                "description": "How often Power BI itself retries.",
             },
             "objects": {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_OBJECTS,
-                "description": "The tables and partitions to refresh; left out: the whole model.",
+                "description": "The tables and partitions to refresh; without it, the whole model.",
                 "items": {
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["table"],
                     "properties": {
                         "table": _name("Name of a table."),
-                        "partition": _name("Name of one of its partitions; left out: all of them."),
+                        "partition": _name("Name of one of its partitions; without it, all of them."),
                     },
                 },
             },
             "applyRefreshPolicy": {
                 "type": "boolean",
-                "description": "Whether an incremental refresh policy of the model is applied.",
+                "description": "Whether to apply the incremental refresh policies of the tables.",
             },
             "effectiveDate": {
                 "type": "string",
                 "anyOf": [{"format": "date"}, {"format": "date-time"}],
-                "description": "The day that an incremental refresh policy takes for today: a date or a date and time.",
+                "description": "The date that an incremental refresh policy uses as today: a date or a date and time.",
             },
             "timeout": {
                 "type": "string",
@@ -114,12 +114,12 @@ def options() -> Json:
 
 
 def _rule(given: Json, then: Json) -> Json:
-    """What holds if these keys are given, with these values."""
+    """The rule that applies if these keys have these values."""
     return {"if": {"required": list(given), "properties": given}, "then": then}
 
 
 def _no_policy(*, effective_date: bool = True) -> Json:
-    """No refresh policy is applied; `effective_date`: whether that key may be given."""
+    """No refresh policy is applied. `effective_date`: whether that key is allowed."""
     return {
         "properties": {
             "applyRefreshPolicy": {"const": False},
@@ -129,12 +129,12 @@ def _no_policy(*, effective_date: bool = True) -> Json:
 
 
 def idempotency_key() -> Json:
-    """What a caller calls a request, in the body or in the header Idempotency-Key."""
+    """The caller's own name for a request, in the body or in the header Idempotency-Key."""
     return {
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_KEY,
-        "description": "Makes a repeated call the same request: a name of your own for it, printable characters.",
+        "description": "Your name for the request, of printable characters. Repeated calls with it are one request.",
     }
 
 
@@ -160,7 +160,7 @@ def request() -> Json:
             "refresh": {"anyOf": [{"$ref": "#/components/schemas/RefreshOptions"}, {"type": "null"}]},
             "notifyOption": _choice(
                 NOTIFY_OPTIONS,
-                "Mails that Power BI sends after a standard refresh; it sends none for an app's identity.",
+                "Mail that Power BI sends after a standard refresh. It sends none for an app's identity.",
                 NOTIFY_OPTIONS[0],
             ),
             "timeoutMinutes": {
@@ -168,25 +168,25 @@ def request() -> Json:
                 "exclusiveMinimum": 0,
                 "maximum": MAX_TIMEOUT_MINUTES,
                 "default": DEFAULT_TIMEOUT_MINUTES,
-                "description": "Deadline over queue, wait for idle and refresh together; fractions allowed.",
+                "description": "Deadline in minutes for queue, idle wait and refresh together; fractions allowed.",
             },
             "onTimeout": _choice(
                 ("leave", "cancel"),
-                "leave: the refresh goes on. cancel: it is cancelled unless another request shares it (only enhanced "
-                "ones).",
+                "leave: the refresh goes on. cancel: it is cancelled unless another request shares it (enhanced "
+                "refreshes only).",
                 "leave",
             ),
             "share": {
                 "type": "boolean",
                 "default": True,
-                "description": "Whether a refresh may be shared with equal requests.",
+                "description": "Whether other requests may share the refresh.",
             },
             "retries": {
                 "type": "integer",
                 "minimum": 0,
                 "maximum": MAX_RETRIES,
                 "default": 0,
-                "description": "How often the request tries again after a failure that may pass by itself.",
+                "description": "How often the request tries again after a failure that may pass.",
             },
             "idempotencyKey": {**idempotency_key(), "type": ["string", "null"]},
             "waitSeconds": {
@@ -194,21 +194,21 @@ def request() -> Json:
                 "minimum": 0,
                 "maximum": MAX_WAIT_SECONDS,
                 "default": 0,
-                "description": "How long the answer may wait for the end of the request; not with callBackUri.",
+                "description": "Seconds that the answer may wait for the end of the request; not with callBackUri.",
             },
             "callBackUri": {
                 "type": ["string", "null"],
                 "format": "uri",
                 "maxLength": MAX_URI_CHARACTERS,
-                "description": "Called once at the end, as the WebHook activity of Data Factory wants it. https, a "
+                "description": "Called once at the end, in the form of the WebHook activity of Data Factory. https, a "
                 "host that the app allows, no user and no fragment.",
             },
             "caller": {
                 "type": "object",
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
                 "additionalProperties": {"type": "string"},
-                "description": f"What sends the request, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
-                "Shown in status, list, queue and every log line.",
+                "description": f"The sender, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
+                "Shown in status, list, queue and every log line of the request.",
             },
         },
         "allOf": [

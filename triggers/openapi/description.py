@@ -1,4 +1,4 @@
-"""The whole document: operations, schemas, security. `describe` builds it."""
+"""Builds the whole document: operations, schemas, security."""
 
 from refresh.reporting.status import STATUSES
 from triggers.openapi import answers, asking
@@ -8,8 +8,8 @@ from triggers.openapi.schema import Json
 TITLE = "Power BI refresh for data pipelines"
 VERSION = "1"
 DESCRIPTION = (
-    "Refreshes a semantic model and reports how that ended: 202 while it goes on, 200 only for success, 424 for every "
-    "other outcome. Requests that are made at the same time share one refresh."
+    "Refreshes a semantic model and reports the outcome: 202 while the refresh is in progress, 200 only for success, "
+    "424 for every other outcome. Requests that are sent at the same time share one refresh."
 )
 FUNCTION_KEY, SIGN_IN, TOKEN = "functionKey", "signIn", "requestToken"
 SCHEMES: Json = {
@@ -23,7 +23,7 @@ SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A token of Microsoft Entra ID for the app, of a principal that it allows (AUTH_MODE entra).",
+        "description": "A Microsoft Entra ID token for the app, of a principal that the app allows (AUTH_MODE entra).",
     },
     TOKEN: {
         "type": "apiKey",
@@ -33,13 +33,13 @@ SCHEMES: Json = {
     },
 }
 STARTER = "starter"
-"""Opens what is for callers that may start a refresh, in the ways that the app has for them."""
+"""For routes of callers that may start a refresh; it stands for the sign-in methods of the app."""
 
 
 def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
-    """The OpenAPI 3.1 document. `server` says where the routes begin, as an entry of `servers`.
+    """The OpenAPI 3.1 document. `server` is an entry of `servers`: where the routes begin.
 
-    `ways`: how a caller is known. An app has one of them.
+    `ways`: the sign-in methods; an app has one of them.
     """
     paths = _paths()
     for item in paths.values():
@@ -69,16 +69,16 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
-    """The operation with its ways to open it, and what it answers to a caller that has none."""
+    """The operation with its sign-in methods, and its answer to a caller without access."""
     opener = operation["security"]
     if opener != STARTER:
         return {**operation, "security": [{opener: []}] if opener else []}
     responses = dict(operation["responses"])
-    # with keys it is the platform that answers, with an empty body
+    # with keys the platform answers, with an empty body
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
-        responses["401"] = answer("NotSignedIn", "The caller has not signed in; with AUTH_MODE key the body is empty.")
-        responses["403"] = answer("NotAllowed", "The principal that has signed in may not call.")
+        responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
+        responses["403"] = answer("NotAllowed", "The signed-in principal has no access.")
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 
@@ -108,25 +108,25 @@ def _start() -> Json:
     return operation(
         "StartRefresh",
         "Refresh a semantic model",
-        "Asks for a refresh. The 202 leads by its Location to the status, which stays 202 until the request has ended.",
+        "Starts a refresh. The Location of the 202 is the status, which answers 202 until the request has ended.",
         STARTER,
         {
             200: answer(
                 ("Status", "Started"),
-                "It has completed, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
-                "was accepted.",
+                "Completed, within waitSeconds or by an earlier call with this idempotency key; or, with callBackUri, "
+                "accepted.",
                 example="Completed",
             ),
-            202: answer("Started", "Accepted, or with repeated accepted earlier.", following=True),
-            400: answer("Refusal", "It cannot be served; nothing has been started."),
-            409: answer("KeyInUse", "A request with other options has this idempotency key; nothing has been started."),
+            202: answer("Started", "Accepted; with `repeated`, accepted by an earlier call.", following=True),
+            400: answer("Refusal", "The request is invalid; nothing has been started."),
+            409: answer("KeyInUse", "The idempotency key was used with different options; nothing has been started."),
             424: answer(
                 "Status",
-                "It has ended otherwise, within waitSeconds or earlier under this idempotency key.",
+                "Any other outcome, within waitSeconds or by an earlier call with this idempotency key.",
                 example="Failed",
             ),
-            429: answer("NoRoom", "Too many requests wait for this model; nothing has been started.", later=True),
-            503: answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
+            429: answer("NoRoom", "The queue of this model is full; nothing has been started.", later=True),
+            503: answer("NotStarted", "Not stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
             {
@@ -136,7 +136,7 @@ def _start() -> Json:
                 "schema": asking.idempotency_key(),
             }
         ],
-        requestBody=body("RefreshRequest", "What is asked for"),
+        requestBody=body("RefreshRequest", "The request"),
     )
 
 
@@ -148,10 +148,10 @@ def _cancel_by_key() -> Json:
         STARTER,
         {
             **_CANCELLED,
-            400: answer("Refusal", "That names no request."),
+            400: answer("Refusal", "The body is invalid."),
             404: answer("NotFound", "No request of this model has this key.", example="KeyNotFound"),
         },
-        requestBody=body("Cancellation", "Which request"),
+        requestBody=body("Cancellation", "The request to cancel"),
     )
 
 
@@ -160,7 +160,7 @@ def _list() -> Json:
     return operation(
         "ListRefreshes",
         "List requests",
-        "The requests that the app remembers, newest first, at most 50 at a time. Fewer may be followed by more.",
+        "The stored requests, newest first, at most 50 on a page. Even a shorter page can have a next one.",
         STARTER,
         {
             200: answer("Requests", "A page of requests."),
@@ -168,16 +168,16 @@ def _list() -> Json:
             503: _UNAVAILABLE,
         },
         parameters=[
-            query("datasetId", "Only those for this semantic model.", asking.guid("A semantic model.")),
+            query("datasetId", "Only requests for this semantic model.", asking.guid("A semantic model.")),
             query(
                 "since",
-                "Only those since this time.",
+                "Only requests since this time.",
                 {"type": "string", "format": "date-time", "description": "A time with an offset or Z."},
             ),
-            query("status", "Only those in one of these states.", status, style="form", explode=False),
+            query("status", "Only requests with one of these statuses.", status, style="form", explode=False),
             query(
                 "continuation",
-                "Where to go on: what the page before gave, with the same filters.",
+                "The continuation of the page before, with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],
@@ -188,9 +188,9 @@ def _status() -> Json:
     return operation(
         "GetRefreshByToken",
         "Get the status of a request by its token",
-        "How a request is doing, as its statusUri tells it. An unknown id and a wrong token look the same.",
+        "The status of a request, from its statusUri. An unknown id and a wrong token get the same answer.",
         TOKEN,
-        {**_STATUS, 404: answer("NotFound", "No such request, or the wrong token.")},
+        {**_STATUS, 404: answer("NotFound", "The request does not exist, or the token is wrong.")},
     )
 
 
@@ -198,12 +198,12 @@ def _cancel() -> Json:
     return operation(
         "CancelRefreshByToken",
         "Cancel a request by its token",
-        "What its cancelUri does. The refresh is cancelled only if no other request shares it.",
+        "Cancels a request by its cancelUri. The refresh is cancelled only if no other request shares it.",
         TOKEN,
         {
             **_CANCELLED,
-            403: answer("OnlyReads", "The token reads the status; that of cancelUri cancels."),
-            404: answer("NotFound", "No such request, or the wrong token."),
+            403: answer("OnlyReads", "The token only reads the status; the token of cancelUri cancels."),
+            404: answer("NotFound", "The request does not exist, or the token is wrong."),
         },
     )
 
@@ -212,9 +212,9 @@ def _status_for_starters() -> Json:
     return operation(
         "GetRefresh",
         "Get the status of a request",
-        "How a request is doing, without its token.",
+        "The status of a request, without its token.",
         STARTER,
-        {**_STATUS, 404: answer("NotFound", "No such request.")},
+        {**_STATUS, 404: answer("NotFound", "The request does not exist.")},
     )
 
 
@@ -222,23 +222,23 @@ def _cancel_for_starters() -> Json:
     return operation(
         "CancelRefresh",
         "Cancel a request",
-        "Cancels a request, without its token. The refresh is cancelled only if no other request shares it.",
+        "Cancels a request without its token. The refresh is cancelled only if no other request shares it.",
         STARTER,
-        {**_CANCELLED, 404: answer("NotFound", "No such request.")},
+        {**_CANCELLED, 404: answer("NotFound", "The request does not exist.")},
     )
 
 
 def _check() -> Json:
     return operation(
         "CheckModel",
-        "Check what stands in the way of a refresh",
-        "Starts nothing: whether the app can get a token and read the history. Takes some 20 seconds at most.",
+        "Check whether a refresh is possible",
+        "Starts nothing. Checks whether the app can get a token and read the history. Takes about 20 seconds at most.",
         STARTER,
         {
-            200: answer("Finding", "What was found; ok to branch on."),
-            400: answer("Refusal", "As a start would answer."),
+            200: answer("Finding", "The results; branch on ok."),
+            400: answer("Refusal", "The same errors as for a start."),
         },
-        requestBody=body("RefreshRequest", "What would be asked for"),
+        requestBody=body("RefreshRequest", "The request to check"),
     )
 
 
@@ -252,12 +252,12 @@ def _queue() -> Json:
     }
     return operation(
         "GetQueue",
-        "See which requests wait for a model",
+        "List the requests that wait for a model",
         "The active run of a semantic model and the queue behind it.",
         STARTER,
         {
             200: answer("Queue", "The queue; it may be empty."),
-            400: answer("Refusal", "That is no GUID.", example="GuidRefused"),
+            400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
             503: _UNAVAILABLE,
         },
         parameters=[dataset_id],
@@ -268,11 +268,11 @@ def _health() -> Json:
     return operation(
         "GetHealth",
         "Check whether the app can work",
-        "Whether engine, storage, sign-in and timers work. Open to all: it says nothing secret.",
+        "Whether engine, storage, sign-in and timers work. No sign-in: the answer contains nothing secret.",
         None,
         {
-            200: answer("Health", "All is well."),
-            503: answer("Health", "checks says what is not.", example="Unhealthy"),
+            200: answer("Health", "All checks passed."),
+            503: answer("Health", "A check failed, see checks.", example="Unhealthy"),
         },
     )
 
@@ -284,21 +284,21 @@ def _openapi() -> Json:
     return operation(
         "GetDescription",
         "Get this description",
-        "This description, for tools that import one by its address.",
+        "This description, for tools that import one from a URL.",
         None,
         {200: {"description": "OpenAPI 3.1.", "content": content}},
     )
 
 
-_UNAVAILABLE = answer("Unavailable", "The durable engine does not answer for now. Send the call again.", later=True)
+_UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
 _CANCELLED = {
-    200: answer("Status", "It had already ended.", example="Completed"),
-    202: answer("Status", "The cancellation takes effect.", example="Cancelling", following=True),
+    200: answer("Status", "The request had already ended.", example="Completed"),
+    202: answer("Status", "The cancellation is under way.", example="Cancelling", following=True),
     503: _UNAVAILABLE,
 }
 _STATUS = {
     200: answer("Status", "The model was refreshed.", example="Completed"),
-    202: answer("Status", "It goes on.", example="Refreshing", following=True),
-    424: answer("Status", "It ended in any other way; error says how.", example="Failed"),
+    202: answer("Status", "The request is in progress.", example="Refreshing", following=True),
+    424: answer("Status", "The request ended without success; error says why.", example="Failed"),
     503: _UNAVAILABLE,
 }

@@ -1,4 +1,4 @@
-"""An example for each answer, made by the code that answers, and for each body that callers send."""
+"""An example for each answer, built by the code that answers, and for each body that callers send."""
 
 import json
 from datetime import timedelta
@@ -23,7 +23,7 @@ PRINCIPAL = "0a1b2c3d-0000-4000-8000-000000000005"
 REQUEST = "0a1b2c3d000040008000000000000002-b1946ac92492d234"
 RUN = f"{REQUEST}-r1"
 NAMES = ModelNames(model="Sales", workspace="Finance")
-ASKED = "2026-03-31T06:00:00.000Z"
+REQUESTED = "2026-03-31T06:00:00.000Z"
 CALLER = {"pipeline": "Load sales", "runId": "5e2a"}
 URI = f"https://your-app.azurewebsites.net/api/refreshes/{REQUEST}?token="
 
@@ -31,11 +31,11 @@ Json = dict[str, Any]
 
 
 def _later(seconds: float) -> str:
-    return instant(time_of(ASKED) + timedelta(seconds=seconds))
+    return instant(time_of(REQUESTED) + timedelta(seconds=seconds))
 
 
 def _status(outcome: RequestOutcome | None = None, live: Live | None = None) -> Json:
-    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(ASKED), live, NAMES).body))
+    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(REQUESTED), live, NAMES).body))
     return body
 
 
@@ -48,7 +48,7 @@ def _request(outcome: RequestOutcome | None = None) -> StoredRequest:
             token="",
             read_token="",
             cancel_token="",
-            requested_at=ASKED,
+            requested_at=REQUESTED,
             limits=Limits(),
         ),
         outcome=outcome,
@@ -97,7 +97,7 @@ _RUN: Json = {
     "refreshId": None,
     "adopted": False,
     "startedAt": None,
-    "requests": [{"id": REQUEST, "since": ASKED, "caller": CALLER}],
+    "requests": [{"id": REQUEST, "since": REQUESTED, "caller": CALLER}],
     "moreRequests": 0,
 }
 _LAST: Json = {
@@ -107,7 +107,7 @@ _LAST: Json = {
     "startedAt": _later(5),
     "endedAt": _later(300),
 }
-_TIMER: Json = {"lastRun": ASKED, "late": False}
+_TIMER: Json = {"lastRun": REQUESTED, "late": False}
 _HEALTH: Json = {"engine": "passed", "storage": "passed", "token": "passed", "timers": {"deliver_callbacks": _TIMER}}
 
 
@@ -134,8 +134,8 @@ EXAMPLES: dict[str, Json] = {
         "waiting": 1,
         "active": {
             **_RUN,
-            "waitsFor": {"refreshId": EXTERNAL, "refreshType": "Scheduled", "startedAt": ASKED},
-            "waitsSince": ASKED,
+            "waitsFor": {"refreshId": EXTERNAL, "refreshType": "Scheduled", "startedAt": REQUESTED},
+            "waitsSince": REQUESTED,
             "expectedEnd": None,
             "progress": None,
             "lastReadError": None,
@@ -149,7 +149,7 @@ EXAMPLES: dict[str, Json] = {
         "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "failed"},
         "lastRefresh": None,
         "running": None,
-        "notChecked": "Only a refresh shows whether this identity may start one.",
+        "notChecked": "Only a refresh can show whether this identity may start one.",
         **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
@@ -159,7 +159,7 @@ EXAMPLES: dict[str, Json] = {
         "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "passed"},
         "lastRefresh": _LAST,
         "running": None,
-        "notChecked": "Only a refresh shows whether this identity may start one.",
+        "notChecked": "Only a refresh can show whether this identity may start one.",
         **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
@@ -170,27 +170,28 @@ EXAMPLES: dict[str, Json] = {
     "FilterRefused": _refusal("InvalidRequest", "since must be a time such as 2026-03-31T00:00:00Z.", "since"),
     "GuidRefused": _refusal("InvalidRequest", "datasetId must be a GUID.", "datasetId"),
     "NotSignedIn": _refusal(
-        "SignInRequired", "Sign in: send a token of Microsoft Entra ID for this app in the header Authorization."
+        "SignInRequired", "Sign in: send a Microsoft Entra ID token for this app in the header Authorization."
     ),
-    "NotAllowed": _refusal(
-        "CallerNotAllowed", f"The principal {PRINCIPAL} is not among those of the app setting ALLOWED_CALLERS."
-    ),
+    "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(
-        "TokenOnlyReads", "This token reads the status. To cancel, use the cancelUri of the start.", "token"
+        "TokenOnlyReads",
+        "This token only reads the status. To cancel, use the cancelUri from the answer to the start.",
+        "token",
     ),
-    "NotFound": _refusal("RequestNotFound", "There is no such request, or the token does not open it.", "id"),
+    "NotFound": _refusal("RequestNotFound", "The request does not exist, or the token is wrong.", "id"),
     "KeyNotFound": _refusal("RequestNotFound", "No request of this model has this idempotencyKey.", "idempotencyKey"),
     "KeyInUse": _refusal(
         "IdempotencyKeyInUse",
-        "Another request of this model has this idempotency key, with another refresh. Use a key of its own for each.",
+        "This idempotency key was used for another request of this model, with a different refresh. "
+        "Use a separate key for each request.",
         "idempotencyKey",
     ),
     "NoRoom": _refusal(
-        "QueueFull", "Too many requests wait for this model; nothing has been started. Try again in 30 seconds."
+        "QueueFull", "The queue of this model is full; nothing has been started. Try again in 30 seconds."
     ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(
-        "EngineUnavailable", "The durable engine of the app does not answer for now. Send the call again."
+        "EngineUnavailable", "The durable engine of the app does not answer at the moment. Send the call again."
     ),
 }
 """Bodies of answers, by name."""

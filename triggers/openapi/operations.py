@@ -1,4 +1,4 @@
-"""The pieces that the operations of the API are described with."""
+"""Helpers that build the operations of the API."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from triggers.openapi.schema import Json, ref
 def operation(
     name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
 ) -> Json:
-    """One method of one route; `opener` is how a caller gets in, None if everybody may."""
+    """One method of one route. `opener` is the access that a caller needs; None: no sign-in."""
     return {
         "operationId": name,
         "summary": summary,
@@ -22,7 +22,7 @@ def operation(
 
 
 def query(name: str, description: str, schema: Json, **more: Any) -> Json:
-    """A parameter of the query."""
+    """A query parameter."""
     return {"name": name, "in": "query", "description": description, **more, "schema": schema}
 
 
@@ -43,10 +43,10 @@ def answer(
     following: bool = False,
     later: bool = False,
 ) -> Json:
-    """An answer with a body; one of several schemas if there are more.
+    """An answer with a body, of one or one of several schemas.
 
-    `example`: its name in EXAMPLES, if that is not the schema's. `following`: it says where to ask next and when;
-    `later`: when to send the call again.
+    `example`: its name in EXAMPLES, if that differs from the schema's. `following`: the answer has headers that tell
+    where and when to poll; `later`: it tells when to send the call again.
     """
     first = schema if isinstance(schema, str) else schema[0]
     choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}
@@ -56,13 +56,13 @@ def answer(
     if following:
         headers["Location"] = {
             "required": True,
-            "description": "Where to ask next.",
+            "description": "The URI to poll.",
             "schema": {"type": "string", "format": "uri"},
         }
     if following or later:
         headers["Retry-After"] = {
             "required": True,
-            "description": "Seconds until that makes sense.",
+            "description": "Seconds to wait before the next call.",
             "schema": {"type": "integer", "minimum": 1},
         }
     return {**response, **({"headers": headers} if headers else {})}

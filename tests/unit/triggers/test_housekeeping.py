@@ -71,7 +71,7 @@ class Engine:
         """The state of a queue."""
         self.read.append(dataset_id)
         if dataset_id in self.bad:
-            raise EngineUnavailable("the stored queue is of another schema")
+            raise EngineUnavailable("the stored queue has another schema")
         return self.queues.get(dataset_id, Queue())
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:

@@ -11,6 +11,7 @@ from refresh.history.adoption import (
     candidates,
     covers,
     digest_of,
+    external_refresh,
     is_direct_lake,
     look_at,
     may_be_lost_one,
@@ -18,7 +19,6 @@ from refresh.history.adoption import (
     new_rows,
     rolled_over,
     service_clock,
-    shown,
 )
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.rows import RefreshObject, RefreshRow
@@ -92,8 +92,10 @@ def test_a_running_row_without_start_blocks() -> None:
 
 def test_a_blocker_is_shown_by_id_kind_and_start() -> None:
     """As far as known."""
-    assert shown(row("a")) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi", started_at=instant(NOON))
-    assert shown(row("a", None)) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi")
+    assert external_refresh(row("a")) == ExternalRefresh(
+        refresh_id="a", refresh_type="ViaApi", started_at=instant(NOON)
+    )
+    assert external_refresh(row("a", None)) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi")
 
 
 # ---- what is new ----------------------------------------------------------------------------------------------------

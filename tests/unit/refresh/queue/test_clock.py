@@ -88,5 +88,5 @@ def test_a_host_whose_clock_is_behind_makes_the_queue_forget_nothing(desk: Desk)
 
 def test_a_time_that_is_none_is_an_error() -> None:
     """The entity does not let such an operation in."""
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         apply(Queue(), Tidy(at="soon"), NOON)

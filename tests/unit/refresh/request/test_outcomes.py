@@ -99,13 +99,13 @@ def test_a_request_that_left_says_where_it_stood(answer: Left, cancelled: bool |
 def test_what_power_bi_said_last_is_part_of_the_sentence() -> None:
     """Where no other refresh was in the way, that is the reason."""
     outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
-    assert "Power BI said last: HTTP 429 Too Many Requests" in sentence(outcome)
+    assert "the last error of Power BI: HTTP 429 Too Many Requests" in sentence(outcome)
 
 
 def test_a_request_that_was_cancelled_between_attempts_says_after_what() -> None:
     """It has no run."""
     outcome = outcome_while_backing_off(SPEC, "ModelEvicted", NAMES)
-    assert "it was about to try again after ModelEvicted" in sentence(outcome)
+    assert "it was waiting to try again after ModelEvicted" in sentence(outcome)
     assert (outcome.status, outcome.run_id) == ("Cancelled", None)
 
 
