@@ -15,7 +15,7 @@ from dev.environment import PYTHON, ROOT
 WORKERS = 4
 """Test processes. Many tests mostly wait in real time, so four are faster than one per core on two cores."""
 SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
-"""A failure shows the failing lines and the assertion only. Arguments of the command line come later and win."""
+"""A failure shows only the failing lines and the assertion. Arguments of the command line take precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
 
 Runner = Callable[[list[str]], int]
@@ -29,7 +29,7 @@ class Step:
     name: str
     command: list[str]
     needed: bool = True
-    """Whether the checks fail with it. What the others do not need may be missing, and the tests say so."""
+    """Whether its failure fails the checks. Tests that need a missing tool skip with a reason."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""An HTTPS proxy on this machine that leads the names of others to servers here.
+"""An HTTPS proxy on this machine that routes public host names to local servers.
 
-An app that is told of it by HTTPS_PROXY calls `https://api.powerbi.com` with its own TLS, certificate check and proxy
-code, and reaches the development service; nothing leaves the machine. Names without a route are answered 502.
+An app with this proxy in HTTPS_PROXY calls `https://api.powerbi.com` with its own TLS, certificate check and proxy
+code, and reaches the development service; nothing leaves the machine. For names without a route it answers 502.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ENDED = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 @contextmanager
 def serve(routes: Mapping[str, int]) -> Iterator[str]:
-    """The proxy's URL. `routes`: "host:port" as the client asks for it, and the port on 127.0.0.1 to which it leads."""
+    """The proxy's URL. `routes`: "host:port" as the client requests it -> the port on 127.0.0.1."""
     with running("connect-proxy") as call:
 
         async def entry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,7 +47,7 @@ async def _tunnel(routes: Mapping[str, int], reader: asyncio.StreamReader, write
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copies until the end, and hands the end on, so that the other direction ends, too."""
+    """Copies until the end, and passes the end on, so that the other direction ends, too."""
     try:
         while data := await reader.read(64 * 1024):
             writer.write(data)

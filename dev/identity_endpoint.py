@@ -1,15 +1,15 @@
-"""The identity endpoint of App Service, for development: where an app in Azure gets the tokens of its managed identity.
+"""The identity endpoint of App Service, for development: an app in Azure gets the tokens of its managed identity there.
 
-Microsoft's reference of the protocol: "How to use managed identities for App Service", REST endpoint. The texts of its
-errors were seen in the wild. It is controlled over HTTP, below `/control`:
+Source of the protocol: Microsoft's "How to use managed identities for App Service", REST endpoint. The texts of the
+errors are real ones. It is controlled over HTTP, below `/control`:
 
-    POST /control/fault    {"fault": NAME, "times": N}   the next N calls go wrong, for ever without `times`
-    DELETE /control/fault                                all goes well again
-    POST /control/tokens   {"lifeSeconds": S}            how long new tokens live
-    POST /control/revoke                                 no token handed out so far is good any more
-    GET /control                                         `calls`, `tokens` (handed out), `asked` (the last query)
+    POST /control/fault    {"fault": NAME, "times": N}   the next N calls fail; without `times`, all calls
+    DELETE /control/fault                                no more faults
+    POST /control/tokens   {"lifeSeconds": S}            the lifetime of new tokens
+    POST /control/revoke                                 revokes all tokens issued so far
+    GET /control                                         `calls`, `tokens` (issued), `asked` (the last query)
 
-Faults: serverError (500), throttled (429), noIdentity (400), forbidden (403), garbage (200, no JSON), wrongJson (200,
+Faults: serverError (500), throttled (429), noIdentity (400), forbidden (403), garbage (200, not JSON), wrongJson (200,
 JSON of another kind), silent (accepts and never answers), drop (closes the connection).
 """
 
@@ -65,13 +65,13 @@ NO_RESOURCE = (
 
 @dataclass
 class IdentityEndpoint:
-    """Hands out tokens and knows which of them are good. Safe to use from several threads."""
+    """Issues tokens and knows which of them are valid. Safe to use from several threads."""
 
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     clock: Callable[[], float] = time.time
     life_seconds: float = 24 * 3600.0
     resources: frozenset[str] = frozenset()
-    """What the tenant has; it refuses all other resources, such as those of other clouds. Empty: it has any."""
+    """The resources of the tenant; all others are refused, such as those of other clouds. Empty: any resource."""
     calls: int = 0
     asked: dict[str, str] = field(default_factory=dict)
     _fault: str | None = None
@@ -80,24 +80,24 @@ class IdentityEndpoint:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def accepts(self, token: str) -> bool:
-        """True for a token that was handed out, has not expired and was not revoked."""
+        """True for a token that was issued, has not expired and is not revoked."""
         with self._lock:
             return self._good.get(token, 0.0) > self.clock()
 
     def fail(self, fault: str | None, times: int | None = None) -> None:
-        """The next calls go wrong; None: none does. KeyError for an unknown fault."""
+        """Makes the next calls fail; None: no more faults. KeyError for an unknown fault."""
         if fault is not None and fault not in FAULTS:
             raise KeyError(fault)
         with self._lock:
             self._fault, self._times = fault, times
 
     def revoke(self) -> None:
-        """No token handed out so far is good any more."""
+        """Revokes all tokens issued so far."""
         with self._lock:
             self._good.clear()
 
     def ask(self, query: dict[str, str], secret: str) -> tuple[int, Json | str, str | None]:
-        """Status, body and the fault that was played in answer to a request."""
+        """Status, body and the applied fault for a request."""
         with self._lock:
             self.calls += 1
             self.asked = query
@@ -117,27 +117,27 @@ class IdentityEndpoint:
         return 200, {**body, "token_type": "Bearer", "client_id": query.get("client_id", "system")}, None
 
     def report(self) -> Json:
-        """What was asked of it."""
+        """The calls so far."""
         with self._lock:
             return {"calls": self.calls, "tokens": len(self._good), "asked": self.asked}
 
 
 @dataclass(frozen=True)
 class Serving:
-    """An endpoint that can be called, and the settings of an app that uses it."""
+    """A running endpoint, and the settings of an app that uses it."""
 
     endpoint: IdentityEndpoint
     base_url: str
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the platform sets for an app that has an identity."""
+        """The settings that the platform sets for an app with an identity."""
         return {"IDENTITY_ENDPOINT": f"{self.base_url}/msi/token", "IDENTITY_HEADER": self.endpoint.secret}
 
 
 @contextmanager
 def serve(endpoint: IdentityEndpoint, port: int = 0) -> Iterator[Serving]:
-    """Serves on 127.0.0.1 until the block ends. `port` 0 takes a free one; OSError if the port is taken."""
+    """Serves on 127.0.0.1 until the block ends. `port` 0 picks a free one; OSError if the port is taken."""
     with running("identity-endpoint") as call:
         runner = web.AppRunner(_app(endpoint), access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:

@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, for servers that live as long as a block of code."""
+"""An event loop on a thread of its own, for servers that run during a block of code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Call = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @contextmanager
 def running(name: str) -> Iterator[Call]:
-    """Gives a function that runs a coroutine on the loop and returns its result, within 30 s."""
+    """Provides a function that runs a coroutine on the loop and returns its result, within 30 s."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name=name, daemon=True)
     thread.start()
@@ -29,7 +29,7 @@ def running(name: str) -> Iterator[Call]:
 
 
 async def _cancel_all() -> None:
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)

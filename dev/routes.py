@@ -1,4 +1,4 @@
-"""`python -m dev.routes DIR`: the HTTP routes of a function app, one line each. `dev.py host` shows them at its start.
+"""`python -m dev.routes DIR`: lists the HTTP routes of a function app. `dev.py host` prints them at its start.
 
 A process of its own, because an app can be imported only once in a process.
 """

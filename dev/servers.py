@@ -85,7 +85,7 @@ def local_settings(app: Path, name: str = SETTINGS) -> dict[str, str]:
 
 
 def make_local_settings(app: Path) -> bool:
-    """Copies local.settings.sample.json to local.settings.json if an app has the first only; True if it did."""
+    """Copies local.settings.sample.json to local.settings.json if the app has only the sample; True if it did."""
     sample, settings = app / SAMPLE, app / SETTINGS
     if settings.exists() or not sample.exists():
         return False
@@ -104,7 +104,7 @@ def power_bi_command(arguments: list[str]) -> list[str]:
 
 
 def host(options: HostOptions) -> int:
-    """Becomes the devhost."""
+    """Replaces this process with the devhost."""
     _announce_local_settings(options.app)
     os.environ.update(options.environment(os.environ))
     if found := routes(options.app, {**local_settings(options.app), **os.environ}):
@@ -114,13 +114,13 @@ def host(options: HostOptions) -> int:
 
 
 def power_bi(arguments: list[str]) -> int:
-    """Becomes the Power BI service for development. The sample settings connect the app to it."""
+    """Replaces this process with the Power BI service for development. The sample settings connect the app to it."""
     _announce_local_settings(ROOT)
     os.chdir(ROOT)
     return replace_process(power_bi_command(arguments))
 
 
 def devhost_bench(arguments: list[str]) -> int:
-    """Becomes the measurement of the devhost, which limits its process to one core."""
+    """Replaces this process with the benchmark of the devhost, which limits its process to one core."""
     os.chdir(ROOT)
     return replace_process([sys.executable, "-m", "devhost.bench", *arguments])

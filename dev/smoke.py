@@ -1,8 +1,8 @@
-"""`dev.py smoke`: is a deployed app as it has to be? It starts nothing.
+"""`dev.py smoke`: checks a deployed app without starting a refresh.
 
 In this order: a start without credentials is refused; the headers of the platform's sign-in cannot be forged;
-`/api/health`; with a model and the credentials of a caller, `/api/check`. Each failure is one sentence with what to do.
-An app that cannot be reached, or that anyone can start refreshes in, is not checked any further.
+`/api/health`; with a model and the credentials of a caller, `/api/check`. Each failure is one sentence with advice.
+If the app cannot be reached, or if anyone can start refreshes in it, the checks stop there.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from typing import Any
 import requests
 
 SECONDS = 30.0
-"""Without a byte; a cold start takes some."""
+"""Seconds without a byte; a cold start takes some."""
 MOST_BYTES = 100_000
 EMPTY: dict[str, Any] = {}
-"""A body without a model: where a start is not refused, it is a bad request, and starts nothing."""
+"""A body without a model: an app that does not refuse the start answers with a bad request, and starts nothing."""
 REFUSALS = (401, 403)
 STATES = "the state of the storage account, its network rules and the roles of the app's identity"
 ADVICE = {
-    "TokenUnavailable": "The app gets no token for Power BI: check its managed identity and AZURE_CLIENT_ID, and "
+    "TokenUnavailable": "The app cannot get a token for Power BI: check its managed identity and AZURE_CLIENT_ID, and "
     "whether POWER_BI_CLOUD is the cloud of the tenant.",
-    "SignInUnavailable": "The sign-in service gives the app no token for now: try again in some minutes.",
+    "SignInUnavailable": "The sign-in service issues no token at the moment: try again in some minutes.",
     "TokenRejected": "Power BI rejects the app's token: check whether POWER_BI_CLOUD is the cloud of the tenant.",
     "NotAuthorized": "The app's identity has no role in the workspace: give it Contributor, or correct the ids.",
     "ModelNotFound": "The app's identity does not see the model: give it Contributor in the workspace, or correct the "
     "ids.",
-    "ApiNotAccessible": "A tenant setting keeps the app out: 'Service principals can call Fabric public APIs'.",
+    "ApiNotAccessible": "A tenant setting blocks the app: 'Service principals can call Fabric public APIs'.",
     "WorkspaceNotAllowed": "The workspace is not in ALLOWED_WORKSPACES.",
 }
-"""What to do, by the code of an error; other codes bring their own sentence."""
+"""The advice for the code of an error; for other codes the message is shown."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, and what is wrong (None: nothing)."""
+    """The result of one check: its name, and the problem (None: passed)."""
 
     check: str
     problem: str | None = None
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. `body` is its JSON object, empty if it is none."""
+    """An HTTP answer. `body` is its JSON object, empty if it is not one."""
 
     status: int
     body: Json
@@ -61,12 +61,12 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of the error in it; empty if there is none."""
+        """The code of the error in the body; empty if there is no error."""
         return str(_dict(self.body.get("error")).get("code", ""))
 
 
 class NoAnswerError(Exception):
-    """The app did not answer; the message says how that showed."""
+    """The app did not answer; the message names the error."""
 
 
 class Smoke:
@@ -77,7 +77,7 @@ class Smoke:
         self._headers = dict(headers)
 
     def findings(self, workspace: str | None, dataset: str | None) -> Iterator[Finding]:
-        """Each check as it is done."""
+        """The result of each check as soon as it is done."""
         for name, check in (
             ("a start without credentials is refused", self._start_is_refused),
             ("headers of the platform's sign-in cannot be forged", self._headers_are_refused),
@@ -91,7 +91,7 @@ class Smoke:
             model = {"workspaceId": workspace, "datasetId": dataset}
             yield self._tried("/api/check", lambda: self._model(model))
         else:
-            yield Finding("/api/check (left out: no --workspace and --dataset)")
+            yield Finding("/api/check (skipped: no --workspace and --dataset)")
 
     def _tried(self, name: str, check: Callable[[], str | None]) -> Finding:
         try:
@@ -104,7 +104,7 @@ class Smoke:
         return None if answer.status in REFUSALS else self._not_refused(answer)
 
     def _headers_are_refused(self) -> str | None:
-        """The platform removes these headers from what it lets through; an app that sees them stands open."""
+        """The platform removes these headers from incoming calls; if the app sees them, anyone can start refreshes."""
         stranger = str(uuid.uuid4())
         headers = {"x-ms-client-principal-id": stranger, "x-ms-client-principal-idp": "aad"}
         answer = self._call("POST", "/refreshes", EMPTY, headers)
@@ -116,7 +116,7 @@ class Smoke:
         return None if answer.status in REFUSALS else self._not_refused(answer)
 
     def _not_refused(self, answer: Answer) -> str:
-        """What is wrong when a start without credentials is not refused."""
+        """The problem if a start without credentials is not refused."""
         status = answer.status
         if status == 400 or 200 <= status < 300:
             return "Sign-in is off: anyone can start refreshes. Turn on keys or the platform's sign-in."
@@ -126,18 +126,18 @@ class Smoke:
             return "There is no such app, or it has not started: look for 'App setting' in its log."
         if status == 503 and not answer.body:
             return f"The host of the app is not running (503 {answer.text[:60]!r}): check {STATES}, then the app's log."
-        return f"A start without credentials was answered {status}, expected was 401."
+        return f"A start without credentials was answered with {status} instead of 401."
 
     def _health(self) -> str | None:
         answer = self._call("GET", "/health", None, {})
         checks = _dict(answer.body.get("checks"))
         if answer.status in REFUSALS or 300 <= answer.status < 400:
             return (
-                "The platform's sign-in refuses calls without a token, but statusUri and cancelUri carry a token of "
+                "The platform's sign-in refuses calls without a token, but statusUri and cancelUri contain a token of "
                 "their own: set its unauthenticatedClientAction to AllowAnonymous."
             )
         if not checks:
-            return f"/api/health was answered {answer.status} without a report: is this the app, in this version?"
+            return f"/api/health answered {answer.status} without a report: is this the app, and this version of it?"
         if answer.status == 200 and answer.body.get("status") == "ok":
             return None
         return _unhealthy(checks)
@@ -145,12 +145,12 @@ class Smoke:
     def _model(self, model: Json) -> str | None:
         answer = self._call("POST", "/check", model, self._headers)
         if answer.status in REFUSALS:
-            return "These credentials may not call the app: check --key or --token, and ALLOWED_CALLERS."
+            return "These credentials have no access to the app: check --key or --token, and ALLOWED_CALLERS."
         error = _dict(answer.body.get("error"))
         if answer.status == 200 and answer.body.get("ok") is True:
             return None
         if answer.status != 200 or not error:
-            return f"/api/check was answered {answer.status}: {error.get('message') or answer.text[:200]}"
+            return f"/api/check answered {answer.status}: {error.get('message') or answer.text[:200]}"
         advice = ADVICE.get(answer.code, "The model cannot be refreshed.")
         return f"{advice} ({answer.code}: {error.get('message')})"
 
@@ -163,8 +163,8 @@ class Smoke:
                 json=body,
                 headers=headers,
                 timeout=SECONDS,
-                allow_redirects=False,  # a redirect would take credentials along
-                auth=lambda request: request,  # none of a .netrc
+                allow_redirects=False,  # a redirect would pass the credentials on
+                auth=lambda request: request,  # no credentials from a .netrc
                 stream=True,
             ) as answer:
                 content = answer.raw.read(MOST_BYTES, decode_content=True)
@@ -175,23 +175,23 @@ class Smoke:
 
 
 def _unhealthy(checks: Json) -> str:
-    """The sentence for a report of `/api/health`."""
+    """The problem in a report of `/api/health`."""
     if checks.get("engine") != "passed":
         return f"The durable engine does not answer: check {STATES}, then the log of the host."
     if checks.get("storage") != "passed":
         return f"The storage account cannot be reached: check {STATES}."
     code = str(checks.get("token"))
     if code != "passed":
-        return ADVICE.get(code, f"The app gets no token for Power BI: {code}.")
+        return ADVICE.get(code, f"The app cannot get a token for Power BI: {code}.")
     timers = {name: _dict(timer) for name, timer in _dict(checks.get("timers")).items()}
     late = [f"{name} (last run {timer.get('lastRun')})" for name, timer in timers.items() if timer.get("late")]
     if late:
         return f"Timers are late: {', '.join(late)}. Restart the app."
-    return f"/api/health reports what this version does not know: {json.dumps(checks)[:200]}"
+    return f"/api/health has checks that this version does not know: {json.dumps(checks)[:200]}"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints each check; 1 if one fails."""
+    """Prints each check; returns 1 if one fails."""
     code = 0
     for finding in Smoke(options.url, credentials(options)).findings(options.workspace, options.dataset):
         print(f"{'FAILED' if finding.problem else 'passed':7} {finding.check}", flush=True)
@@ -202,7 +202,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def credentials(options: argparse.Namespace) -> dict[str, str]:
-    """The headers of a caller: a function key, a token, or a token of `az` for AUDIENCE in the environment."""
+    """The headers of a caller: a function key, a token, or a token from `az` for AUDIENCE in the environment."""
     if options.key:
         return {"x-functions-key": str(options.key)}
     token = options.token or (_token_of_az(os.environ["AUDIENCE"]) if os.environ.get("AUDIENCE") else None)
@@ -210,15 +210,15 @@ def credentials(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _token_of_az(audience: str) -> str | None:
-    """None, with the reason on stderr, if `az` gives none."""
+    """None, with the reason on stderr, if `az` returns no token."""
     command = ["az", "account", "get-access-token", "--resource", audience, "--query", "accessToken", "-o", "tsv"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"az gives no token: {type(error).__name__}", file=sys.stderr)
+        print(f"az returned no token: {type(error).__name__}", file=sys.stderr)
         return None
     if done.returncode:
-        print(f"az gives no token: {done.stderr.strip()[:300]}", file=sys.stderr)
+        print(f"az returned no token: {done.stderr.strip()[:300]}", file=sys.stderr)
     return done.stdout.strip() or None
 
 

@@ -2,10 +2,10 @@
 """Compiles the deployment: `python3 infra/compile.py`, or with `--check` only says whether it is up to date.
 
 Writes `workbook.json` from the queries (see workbook.py) and `main.json`, the ARM template, from the Bicep sources.
-The template carries a hash of its sources as `metadata.sources`, so that a machine without the compiler can tell
+The template contains a hash of its sources as `metadata.sources`, so that a machine without the compiler can tell
 whether it is up to date. Standard library only.
 
-The compiler is the program that the environment variable BICEP names, or `bicep` on the PATH, or the one that
+The compiler is the program in the environment variable BICEP, or `bicep` on the PATH, or the one that
 `az bicep install` has put into `~/.azure/bin`.
 """
 
@@ -47,20 +47,20 @@ def sources_hash() -> str:
 
 
 def recorded_hash() -> str | None:
-    """The hash of the sources from which main.json was compiled; None if it carries none."""
+    """The hash of the sources from which main.json was compiled; None if it has no hash."""
     recorded = json.loads(TEMPLATE.read_text("utf-8")).get("metadata", {}).get("sources")
     return recorded if isinstance(recorded, str) else None
 
 
 def compiler() -> str | None:
-    """The path of a Bicep compiler on this machine; None if there is none."""
+    """The path of a Bicep compiler on this machine; None if it has none."""
     installed = Path.home() / ".azure" / "bin" / ("bicep.exe" if os.name == "nt" else "bicep")
     named = os.environ.get("BICEP")
     return named or shutil.which("bicep") or (str(installed) if installed.is_file() else None)
 
 
 def compiled(program: str) -> Json:
-    """The ARM template. Raises CompilationFailed for an error, and for a warning as well.
+    """The ARM template. Raises CompilationFailed for errors and for warnings.
 
     One run of the compiler: for the parameters of azd it compiles the template that they belong to, too.
     """
@@ -80,11 +80,9 @@ def compiled(program: str) -> Json:
 
 
 def main(arguments: list[str]) -> int:
-    """0 if all is up to date or was written; 1 with the reason otherwise."""
+    """0 if everything is up to date or was written; otherwise 1, and the reason on stderr."""
     parser = argparse.ArgumentParser(description="Compiles the Bicep sources into infra/main.json.")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit code 1 if something is not up to date"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is not up to date")
     if parser.parse_args(arguments).check:
         stale = []
         if workbook.WORKBOOK.read_text("utf-8") != workbook.text():

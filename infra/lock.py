@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Locks what is deployed: `python3 infra/lock.py` writes requirements.lock from requirements.txt, with uv.
+"""Locks the deployed packages: `python3 infra/lock.py` writes requirements.lock from requirements.txt, with uv.
 
-Versions that are locked already stay, unless requirements.txt no longer allows them; `--upgrade` takes the newest ones.
-`--check` writes nothing and fails when the lock is not what uv would write. The lock is valid for every Python and
-platform (markers tell them apart), and names the hashes of all files, so that pip installs nothing else.
+Locked versions stay, unless requirements.txt no longer allows them; `--upgrade` takes the newest ones.
+`--check` writes nothing and fails if uv would write another lock. The lock is valid for every Python and
+platform (markers tell them apart), and has the hashes of all files, so that pip installs nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OLDEST_PYTHON = "3.11"
 
 
 def compile_lock(target: Path, *, upgrade: bool) -> int:
-    """Writes the lock to `target`, keeping the versions that it holds; returns the exit code of uv."""
+    """Writes the lock to `target`, keeping the versions in it; returns the exit code of uv."""
     command = [
         *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
         *("--python-version", OLDEST_PYTHON, "--custom-compile-command", COMMAND),
@@ -32,7 +32,7 @@ def compile_lock(target: Path, *, upgrade: bool) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """0; 1 if the lock is not up to date, or uv has failed or is missing."""
+    """0; 1 if the lock is not up to date, or if uv failed or is missing."""
     parser = argparse.ArgumentParser(description="Writes requirements.lock from requirements.txt.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the lock is not up to date")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that requirements.txt allows")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Builds the folder that is deployed: `python3 infra/package.py [--backend B]`. Standard library only.
+"""Builds the folder to deploy: `python3 infra/package.py [--backend B]`. Standard library only.
 
-The folder holds the files that `admitted` lets in and nothing else, with two replacements:
+The folder contains only the files that `admitted` accepts, with two replacements:
 
 * `host.json` names the task hub by the app setting TASKHUB_NAME, and the storage provider of the chosen backend. App
   settings could override the file for the host, but the scale controller of the platform reads the file.
@@ -31,22 +31,22 @@ LOCK = "requirements.lock"
 FILES = ("function_app.py", "host.json", "requirements.txt")
 FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
 SUFFIXES = (".py", ".html")
-"""What is admitted: these files, and the files of these folders with these endings."""
+"""The admitted files, and the folders with the endings of their admitted files."""
 
 HUB = "%TASKHUB_NAME%"
 BACKENDS: dict[str, dict[str, Any] | None] = {
     "azureStorage": None,
-    # the type that the documentation of Durable Functions gives; the settings of Azure Storage mean nothing to it
+    # the type from the documentation of Durable Functions; the settings of Azure Storage do not apply to it
     "durableTaskScheduler": {
         "type": "azureManaged",
         "connectionStringName": "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
     },
 }
-"""The storage provider in host.json by backend; None leaves the one of the project."""
+"""The storage provider in host.json by backend; None keeps the project's."""
 
 PLATFORM = "x86_64-manylinux_2_28"
 DEPENDENCIES = ".python_packages/lib/site-packages"
-"""Where the Functions host looks for packages when the platform builds nothing."""
+"""Where the Functions host looks for packages if the platform does not build."""
 
 
 class PackageFailed(Exception):  # noqa: N818
@@ -62,7 +62,7 @@ def admitted(name: str) -> bool:
 
 
 def files(root: Path = ROOT) -> Iterator[str]:
-    """The names of the deployed files. Links are left out: what they point to may lie anywhere."""
+    """The names of the deployed files. Links are left out, because their targets may be anywhere."""
     for name in FILES:
         if (root / name).is_file() and not (root / name).is_symlink():
             yield name
@@ -87,7 +87,7 @@ def host_json(backend: str, root: Path = ROOT) -> dict[str, Any]:
 
 
 def build(backend: str, target: Path = PACKAGE, root: Path = ROOT) -> list[str]:
-    """Writes the folder anew; returns the names of its files. Raises PackageFailed."""
+    """Rewrites the folder; returns the names of its files. Raises PackageFailed."""
     lock = root / LOCK
     if not lock.is_file():
         raise PackageFailed(f"{LOCK} is missing. Run: python3 infra/lock.py")
@@ -116,7 +116,7 @@ def add_dependencies(python_version: str, target: Path = PACKAGE) -> None:
 
 
 def write_zip(archive: Path, folder: Path = PACKAGE) -> None:
-    """Packs the folder. Times and order are fixed, so that equal folders make equal archives."""
+    """Packs the folder. Times and order are fixed, so that equal folders give equal archives."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
@@ -126,10 +126,10 @@ def write_zip(archive: Path, folder: Path = PACKAGE) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """0, or 1 with the reason."""
+    """0; otherwise 1, and the reason on stderr."""
     parser = argparse.ArgumentParser(description="Builds the folder that is deployed, .dev/package.")
     parser.add_argument("--backend", choices=list(BACKENDS), default=os.environ.get("BACKEND") or "azureStorage")
-    parser.add_argument("--output", type=Path, default=PACKAGE, help="the folder; it is written anew")
+    parser.add_argument("--output", type=Path, default=PACKAGE, help="the folder; its content is replaced")
     options = parser.parse_args(arguments)
     try:
         names = build(options.backend, options.output)

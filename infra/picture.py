@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws docs/architecture-picture.svg from docs/architecture-picture.dot: `python3 infra/picture.py`.
 
-graphviz-pure (requirements-dev.txt) draws the same on every platform, and brings its fonts along. The picture
-carries a hash of its source, by which a test tells whether it is up to date.
+graphviz-pure (requirements-dev.txt) draws the same on every platform, and includes its fonts. The picture
+contains a hash of its source, by which a test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ def mark() -> str:
 
 
 def up_to_date() -> bool:
-    """True if the picture was drawn from the source as it is."""
+    """True if the picture was drawn from the present source."""
     return mark() in PICTURE.read_text("utf-8")
 
 
 def program() -> str | None:
-    """The path of graphviz-pure in the environment that runs this; None if it is not installed."""
+    """The path of graphviz-pure in the environment of this process; None if it is not installed."""
     return shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
 
 
 def drawn(dot: str) -> str:
-    """The picture. Raises CalledProcessError when the source cannot be drawn."""
+    """The picture. Raises CalledProcessError if the source cannot be drawn."""
     done = subprocess.run([dot, "-Tsvg", str(SOURCE)], capture_output=True, text=True, check=True)  # noqa: S603
     head, separator, rest = done.stdout.partition("<svg")
     return f"{head}{mark()}\n{separator}{rest}"
 
 
 def main() -> int:
-    """0, or 1 with the reason."""
+    """0; otherwise 1, and the reason on stderr."""
     dot = program()
     if dot is None:
         print("graphviz-pure is not installed: python3 -m pip install graphviz-pure", file=sys.stderr)

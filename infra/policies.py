@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Checks the deployment with checkov: `python3 infra/policies.py`.
 
-checkov reads compiled templates only one level deep, and does not understand the newer syntax of Bicep. So each module
-of `main.json` is given to it as a template of its own. An exception is a comment in the module, inside the resource:
+checkov reads compiled templates only one level deep, and does not know the newer syntax of Bicep. So it gets each
+module of `main.json` as a separate template. An exception is a comment in the module, inside the resource:
 
     // checkov:skip=CKV_AZURE_17: reason
 
-An exception that checkov does not need any more is a fault as well.
+An exception that checkov does not need any more is an error, too.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ Json = dict[str, Any]
 
 
 class PoliciesFailed(Exception):  # noqa: N818
-    """checkov did not run; the message is its own."""
+    """checkov did not run; the message is checkov's."""
 
 
 def program() -> str | None:
-    """The path of checkov: the one of infra/tools.py, or one on the PATH; None if it is not installed."""
+    """The path of checkov: from infra/tools.py, or on the PATH; None if it is not installed."""
     folder = tools.CHECKOV.installed()
     own = os.pathsep.join(str(folder / name) for name in ("bin", "Scripts")) if folder else ""
     return (own and shutil.which("checkov", path=own)) or shutil.which("checkov")
 
 
 def modules(template: Json, name: str = "main") -> Iterator[tuple[str, Json]]:
-    """The template and those nested in it, each with its own resources only, by the name of its deployment."""
+    """The template and its nested templates, each with its own resources only, by the name of the deployment."""
     resources = template["resources"]
     own = []
     for resource in resources.values() if isinstance(resources, dict) else resources:
         if resource["type"] == "Microsoft.Resources/deployments":
             yield from modules(resource["properties"]["template"], resource["name"])
         elif not resource.get("existing"):
-            # a loop is shown to checkov as one resource
+            # checkov gets a loop as one resource
             own.append({key: value for key, value in resource.items() if key != "copy"})
     if own:
         yield name, {**template, "resources": own}
 
 
 def source(module: str) -> Path:
-    """The Bicep file of a module. Deployments are named like their files."""
+    """The Bicep file of a module. Deployments have the names of their files."""
     return INFRA / "main.bicep" if module == "main" else INFRA / "modules" / f"{module}.bicep"
 
 
 def exceptions(module: str) -> dict[str, str]:
-    """The checks that a module does not pass, with the reasons."""
+    """The checks that a module is exempt from, with the reasons."""
     return dict(EXCEPTION.findall(source(module).read_text("utf-8")))
 
 
@@ -105,7 +105,7 @@ def faults(checkov: str) -> list[str]:
 
 
 def main() -> int:
-    """0 if all policies hold; 1 with the reasons otherwise."""
+    """0 if all policies hold; otherwise 1, and the reasons on stdout."""
     checkov = program()
     if checkov is None:
         print("checkov is not installed. Run: python3 infra/tools.py", file=sys.stderr)

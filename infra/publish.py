@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Deploys the app on the plan ElasticPremium: `python3 infra/publish.py`, after `azd provision`.
 
-The app reads its package from the storage account with its own identity, so that no file share, and no key of one, is
-needed. A package that is read so is not built by the platform: it brings its packages along, for Linux and the Python
+The app reads its package from the storage account with its own identity, so it needs no file share and no key of one.
+The platform does not build such a package, so it contains the installed packages for Linux and the Python
 version of the app. Needs uv and the Azure CLI, signed in as a principal with the role Storage Blob Data Contributor on
 the storage account. The values come from the azd environment (`azd env get-values`, or the environment of a hook).
 """
@@ -26,7 +26,7 @@ NEEDED = ("PACKAGE_CONTAINER_URL", "APP_NAME", "AZURE_RESOURCE_GROUP", "BACKEND"
 
 
 def commands(values: dict[str, str], archive: Path, az: str = "az") -> list[list[str]]:
-    """What is run: the upload, and a restart, at which the app reads the new package."""
+    """The commands: the upload, and a restart that loads the new package."""
     return [
         [
             *(az, "storage", "blob", "upload", "--auth-mode", "login", "--overwrite", "--file", str(archive)),
@@ -40,7 +40,7 @@ def commands(values: dict[str, str], archive: Path, az: str = "az") -> list[list
 
 
 def main() -> int:
-    """The exit code of the smoke test, or 1 with the reason."""
+    """The exit code of the smoke test; 1, and the reason on stderr, if the deployment fails."""
     values = environment.values(os.environ)
     missing = [name for name in NEEDED if not values.get(name)]
     az = shutil.which("az")

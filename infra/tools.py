@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Installs the programs that only the checks of the deployment need: `python3 infra/tools.py`. Takes about a minute.
 
-* checkov, the policies (infra/policies.py), into an environment of its own: it needs older packages than the project.
+* checkov, the policies (infra/policies.py), into a separate environment: it needs older packages than the project.
 * Microsoft's parser and type checker of KQL (tests/kql/check.js). Needs npm.
 
-Both go into `.dev/tools`, at the versions given here; what is there already stays. `dev.py test` calls this before the
-tests. What cannot be installed, for example without a network, is named with the reason, and the tests that need it
-skip. The Bicep compiler is not among them: no registry has it (`az bicep install`).
+Both go into `.dev/tools`, at the versions in this file; installed versions stay. `dev.py test` calls this before the
+tests. For a tool that cannot be installed, for example without a network, the reason is printed, and the tests that
+need it skip. The Bicep compiler is not included, because no registry has it (`az bicep install`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent / ".dev" / "tools"
 SECONDS = 120
-"""For each tool, as long as a test run waits for one at most."""
+"""For each tool; a test run waits no longer."""
 STAMP = "version.txt"
-"""Written last: a folder without it is from an installation that was broken off."""
+"""Written last: a folder without it is from an interrupted installation."""
 
 
 class InstallationFailed(Exception):  # noqa: N818
@@ -32,7 +32,7 @@ class InstallationFailed(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Tool:
-    """`commands`: what installs the version into a folder. Raises InstallationFailed if that is not possible here."""
+    """`commands` installs the version into a folder. Raises InstallationFailed if that is impossible."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ class Tool:
 
     @property
     def folder(self) -> Path:
-        """Where the tool is, whether it is installed or not."""
+        """The folder of the tool, whether it is installed or not."""
         return TOOLS / self.name
 
     def installed(self) -> Path | None:
@@ -49,7 +49,7 @@ class Tool:
         return self.folder if stamp.is_file() and stamp.read_text("utf-8") == self.version else None
 
     def install(self) -> None:
-        """Installs the tool, unless it is there. Raises InstallationFailed."""
+        """Installs the tool, unless it is installed. Raises InstallationFailed."""
         if self.installed():
             return
         shutil.rmtree(self.folder, ignore_errors=True)

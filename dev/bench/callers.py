@@ -38,7 +38,7 @@ REFRESH_SECONDS = 10.0
 POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 300.0
 SETTINGS = {"POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "5"}
-"""Everything else as deployed. The refresh is shorter than most, so it is polled more often."""
+"""All other settings are as deployed. The refresh is shorter than most, so it is polled more often."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""`dev.py bench queue`: what each operation of a queue costs, and whether that grows faster than its members.
+"""`dev.py bench queue`: the cost of each operation of a queue, and whether it grows faster than the number of members.
 
-Each member asks for 300 tables of the same 1,000, in a scope of its own. Measured is what the entity does: reading the
-stored state, the operation, and writing. Milliseconds of processor time, the least of five.
+Each member requests 300 of 1,000 tables, in a scope of its own. It measures the work of the entity: reading the stored
+state, the operation, and writing. Milliseconds of processor time, the minimum of five.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(size: int) -> dict[str, float]:
-    """By operation: milliseconds, and at last the characters of the state."""
+    """By operation: milliseconds; the last entry is the number of characters of the state."""
     state: Any = None
     for number in range(size):
         state = apply(state, enrolment(number))
@@ -79,7 +79,7 @@ def apply(state: Any, operation: AnyOperation) -> Any:
 
 
 def operations(size: int) -> Iterator[tuple[str, AnyOperation, bool]]:
-    """Operations by name, and whether the next one finds what it did."""
+    """Operations by name, and whether the next operation runs on the result."""
     holder = Holder(run=f"{request(0)}-r1", incarnation=1, token="life")  # noqa: S106 - made up
     half = tuple(request(number) for number in range(1, size, 2))
     look, last = Look(service_time=AT, read_at=AT), size - 1
@@ -101,22 +101,22 @@ def operations(size: int) -> Iterator[tuple[str, AnyOperation, bool]]:
 
 
 def enrolment(number: int) -> Enroll:
-    """A request enrolls, or asks how it stands."""
+    """Enrols a request, or asks for its standing."""
     return Enroll(at=AT, request=request(number), token=token(number), scope=scope(number), wake="wake-1")
 
 
 def request(number: int) -> str:
-    """An id made from an idempotency key."""
+    """An id in the form of a request with an idempotency key."""
     return f"{'0123456789abcdef' * 2}-k{_digest(f'key {number}')[:41]}-{number % 900 + 100}"
 
 
 def token(number: int) -> str:
-    """What tells an incarnation of a request from others."""
+    """A token, which distinguishes incarnations of a request."""
     return _digest(f"token {number}")[:32]
 
 
 def scope(number: int) -> Scope:
-    """300 tables, others for each request."""
+    """300 tables, different for each request."""
     tables = random.Random(number).sample(range(TABLES), OBJECTS)  # noqa: S311 - the same ones each time
     objects = tuple(TableRef(f"Table {table}") for table in sorted(tables))
     return Scope(workspace_id=WORKSPACE, refresh=RefreshOptions(objects=objects))

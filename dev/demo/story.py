@@ -149,8 +149,8 @@ def environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict
         name: "" for name, value in sample.items() if name not in ("FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage")
     }
     # part of the login to the real Power BI
-    kept = {} if "POWER_BI_API_URL" in settings else {"AZURE_CLIENT_ID": environ.get("AZURE_CLIENT_ID", "")}
-    return {**environ, **hidden, **kept, **settings}
+    defaults = {} if "POWER_BI_API_URL" in settings else {"AZURE_CLIENT_ID": environ.get("AZURE_CLIENT_ID", "")}
+    return {**environ, **hidden, **defaults, **settings}
 
 
 def _watch(

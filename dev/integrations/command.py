@@ -24,41 +24,41 @@ GENERATED_FOLDERS = (
 
 def files() -> dict[str, bytes]:
     """The content of every generated file by its path in integrations/."""
-    made: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for pipeline in all_pipelines():
-        made[f"adf/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
-        made[f"adf/arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
-        made[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
+        contents[f"adf/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(pipeline))
+        contents[f"adf/arm/{pipeline.name}.json"] = templates.text(templates.arm_template(pipeline))
+        contents[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
         if synapse := templates.for_synapse(pipeline):
-            made[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
+            contents[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
     for name, service in templates.linked_services().items():
-        made[f"adf/linkedService/{name}.json"] = templates.text(service)
+        contents[f"adf/linkedService/{name}.json"] = templates.text(service)
     texts = {**{f"logic_apps/{path}": text for path, text in logic_apps.texts().items()}, **openapi.texts()}
-    return {**made, **{name: text.encode() for name, text in texts.items()}}
+    return {**contents, **{name: text.encode() for name, text in texts.items()}}
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """Files that are missing, that differ from their sources, or that have no source."""
-    made = files()
+    contents = files()
     present = {
         path.relative_to(folder).as_posix()
         for name in GENERATED_FOLDERS
         for path in (folder / name).rglob("*")
         if path.is_file()
     }
-    present |= {name for name in made if (folder / name).is_file()}
-    differing = {name for name in present & made.keys() if _content(folder / name) != made[name]}
-    return sorted((present ^ made.keys()) | differing)
+    present |= {name for name in contents if (folder / name).is_file()}
+    differing = {name for name in present & contents.keys() if _content(folder / name) != contents[name]}
+    return sorted((present ^ contents.keys()) | differing)
 
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Brings the files up to date; returns the names of those that were not."""
-    made, changed = files(), stale(folder)
+    contents, changed = files(), stale(folder)
     for name in changed:
         path = folder / name
-        if name in made:
+        if name in contents:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(made[name])
+            path.write_bytes(contents[name])
         else:
             path.unlink()
     return changed

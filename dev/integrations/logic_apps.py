@@ -131,13 +131,13 @@ def standard_parameters(sign_in: str) -> Json:
 
 def texts() -> dict[str, str]:
     """The content of all files by their path in integrations/logic_apps."""
-    made: dict[str, Json] = {}
+    files: dict[str, Json] = {}
     for sign_in in SIGN_INS:
-        made[f"standard/{sign_in}/parameters.json"] = standard_parameters(sign_in)
+        files[f"standard/{sign_in}/parameters.json"] = standard_parameters(sign_in)
         for way in WAYS:
-            made[f"consumption/refresh-with-{way}.{sign_in}.json"] = consumption(way, sign_in)
-            made[f"standard/{sign_in}/refresh-with-{way}/workflow.json"] = standard(way, sign_in)
-    return {path: json.dumps(content, indent=2) + "\n" for path, content in made.items()}
+            files[f"consumption/refresh-with-{way}.{sign_in}.json"] = consumption(way, sign_in)
+            files[f"standard/{sign_in}/refresh-with-{way}/workflow.json"] = standard(way, sign_in)
+    return {path: json.dumps(content, indent=2) + "\n" for path, content in files.items()}
 
 
 def _trigger() -> Json:

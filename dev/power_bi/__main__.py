@@ -18,8 +18,8 @@ DEFAULT_PORT = 7072
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.power_bi", description=__doc__)
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1 (default 7072; 0: a free one)")
-    parser.add_argument("--seed", help="for the same ids and durations again (default: new ones at each start)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1 (default 7072; 0: any free port)")
+    parser.add_argument("--seed", help="makes ids and durations repeatable (default: new ones at each start)")
     parser.add_argument("--quiet", action="store_true", help="do not log requests")
     return parser
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    # apps remember the ids of refreshes longer than this process lives: they must not come again by themselves
+    # apps remember the ids of refreshes longer than this process runs, so a restart must not repeat them
     service = PowerBiService(options.seed or secrets.token_hex(8))
     try:
         with serve(service, options.port) as serving:

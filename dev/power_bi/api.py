@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from dev.power_bi import refusals, views
-from dev.power_bi.asked import NotAccepted, asked
 from dev.power_bi.checks import GUID
 from dev.power_bi.dataset import MOST_ROWS, Dataset
 from dev.power_bi.knobs import Knobs, Outcome
 from dev.power_bi.messages import Json, Request, Response, json_response
+from dev.power_bi.options import NotAccepted, options_of
 
 PUBLIC = "https://api.powerbi.com"
 CLUSTER = "https://wabi-north-europe-d-primary-redirect.analysis.windows.net"
@@ -32,7 +32,7 @@ _ROUTES = {
 
 @dataclass(frozen=True)
 class Call:
-    """A request to one of the routes, its ids in lower case."""
+    """A request to one of the routes, with its ids in lower case."""
 
     route: str
     workspace_id: str
@@ -42,7 +42,7 @@ class Call:
 
 
 def routed(request: Request, path: str) -> Call | None:
-    """The call that a request is; None if it is to no route."""
+    """The call for a request; None if it matches no route."""
     match = _PATH.fullmatch(path)
     if match is None:
         return None
@@ -52,7 +52,7 @@ def routed(request: Request, path: str) -> Call | None:
 
 
 def other_path(request: Request, path: str) -> Response:
-    """What the other paths get: a workspace has a name, and the routes of My workspace are closed to apps."""
+    """The answer of other paths: a workspace has a name, and the routes of My workspace are closed to apps."""
     workspace = _WORKSPACE.fullmatch(path)
     if workspace and request.method == "GET":
         identity = workspace[1].lower()
@@ -62,7 +62,7 @@ def other_path(request: Request, path: str) -> Response:
 
 
 def answer(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool = False) -> Response:
-    """Does what a call asks for. `forget`: a refresh is accepted and then never heard of again."""
+    """Carries out a call. `forget`: a refresh is accepted and then dropped."""
     if not re.match(r"(?i)bearer\s+\S", call.request.header("Authorization")):
         return refusals.no_token()
     if not knobs.exists:
@@ -82,7 +82,7 @@ def answer(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bo
 
 def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool) -> Response:
     try:
-        wanted = asked(call.request.body, call.request.header("Content-Type"), knobs)
+        options = options_of(call.request.body, call.request.header("Content-Type"), knobs)
     except NotAccepted as refused:
         return refused.response
     running = dataset.running(now)
@@ -91,14 +91,14 @@ def _start(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bo
     if knobs.capacity == "shared" and dataset.used_of_daily_limit(now) >= knobs.daily_limit:
         return refusals.daily_limit(knobs.daily_limit_status)
     dataset.accepted += 1
-    # one runs, the next is queued, all others are dropped
+    # one is running; the next one is queued, all others are dropped
     if forget or len(running) > 1:
         request_id = dataset.new_id()
         dataset.dropped.append(request_id)
     else:
-        request_id = dataset.start(wanted, now, knobs, running[-1] if running else None).request_id
+        request_id = dataset.start(options, now, knobs, running[-1] if running else None).request_id
     headers = {"Content-Type": "application/octet-stream", "RequestId": request_id}
-    if wanted.enhanced:
+    if options.enhanced:
         headers["x-ms-request-id"] = request_id
         path = f"/v1.0/myorg/groups/{call.workspace_id}/datasets/{call.dataset_id}/refreshes/{request_id}"
         headers["Location"] = PUBLIC + path
@@ -127,7 +127,7 @@ def _cancel(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Respon
         return refusals.not_found(knobs.unknown_refresh_status)
     if refresh.over(now):
         return refusals.cannot_cancel()
-    # it takes a while, and loses against an end that comes sooner
+    # it takes a while, and is lost if the refresh ends sooner
     at = now + timedelta(seconds=dataset.draw(knobs.cancel_seconds))
     if refresh.cut is None or at < refresh.cut[0]:
         refresh.cut = at, Outcome("Cancelled")

@@ -1,4 +1,4 @@
-"""Checks of what people ask of the service over its control routes; every refusal names the key."""
+"""Checks of the values that callers send to the control routes; every refusal names the key."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[object], Any]
-"""Gives the checked value; raises Refusal with the rest of a sentence that begins with the key."""
+"""Returns the checked value; raises Refusal with the end of a sentence that begins with the key."""
 
 Range = tuple[float, float]
-"""Seconds, drawn between the two."""
+"""Seconds: a range from which a value is drawn."""
 YEAR = 366 * 86_400
-"""Seconds; longer than anything anybody waits for, and short enough to be added to a date."""
+"""Seconds: longer than any wait, and short enough to be added to a date."""
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class BadControl(ValueError):  # noqa: N818
-    """What was asked over the control routes cannot be done; the message names the key."""
+    """A control call that cannot be carried out; the message names the key."""
 
 
 class Refusal(Exception):  # noqa: N818
-    """Why a value does not fit, as the rest of a sentence."""
+    """Why a value is invalid, as the end of a sentence."""
 
 
 def checked(values: object, checks: Mapping[str, Check], what: str) -> dict[str, Any]:
-    """The values of a JSON object by key. Raises BadControl for unknown keys and for values that do not fit."""
+    """The values of a JSON object by key. Raises BadControl for unknown keys and for invalid values."""
     if not isinstance(values, Mapping):
         raise BadControl(f"{what}: a JSON object is needed")
     found = {}
     for key, value in values.items():
         if key not in checks:
-            raise BadControl(f"{what}: unknown key {key!r}; known are {', '.join(checks)}")
+            raise BadControl(f"{what}: unknown key {key!r}; known keys: {', '.join(checks)}")
         try:
             found[key] = checks[key](value)
         except Refusal as problem:
@@ -79,7 +79,7 @@ def one_of(*words: object) -> Check:
     """One of the given words or numbers."""
 
     def check(value: object) -> object:
-        # True is no 1 here
+        # True does not count as 1 here
         if isinstance(value, bool) or value not in words:
             raise Refusal(f"must be one of {', '.join(map(str, words))}")
         return value
@@ -111,7 +111,7 @@ def whole(low: int) -> Check:
 
 
 def seconds(value: object) -> Range:
-    """A number of seconds, or `[least, most]`, between which the seed draws."""
+    """A number of seconds, or `[least, most]`, a range from which the seed draws."""
     single = number(0, YEAR)
     if not isinstance(value, list | tuple):
         fixed: float = single(value)
@@ -125,7 +125,7 @@ def seconds(value: object) -> Range:
 
 
 def list_of(check: Check) -> Check:
-    """A list of values that each fit, as a tuple."""
+    """A list of valid values, as a tuple."""
 
     def every(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
@@ -136,7 +136,7 @@ def list_of(check: Check) -> Check:
 
 
 def fields(**checks: Check) -> Check:
-    """A JSON object of the given keys, none of which is needed."""
+    """A JSON object with these keys, all optional."""
 
     def check(value: object) -> dict[str, Any]:
         try:

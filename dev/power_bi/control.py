@@ -1,4 +1,4 @@
-"""The control routes: what people and tests make the service do. Errors are `{"error": "..."}` and name the key."""
+"""The control routes, by which people and tests control the service. Errors are `{"error": "..."}` and name the key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROUTES = (
 
 
 def answer(service: PowerBiService, request: Request, path: str, now: datetime) -> Response:
-    """Does what a control request asks for."""
+    """Carries out a control request."""
     parts = re.fullmatch(r"/control/datasets/([^/]+)(/\w+)?", path)
     dataset_id = parts[1] if parts else ""
     route = (request.method, f"/control/datasets/{{ds}}{parts[2] or ''}" if parts else path)

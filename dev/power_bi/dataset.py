@@ -1,4 +1,4 @@
-"""One semantic model: its refreshes, what may start beside what, what the history shows, what the service saw."""
+"""One semantic model: its refreshes, the rules for starting one, its history, and the calls that arrived."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from dev.power_bi import checks
-from dev.power_bi.asked import Asked
 from dev.power_bi.checks import Check, Range
 from dev.power_bi.faults import ROUTES
 from dev.power_bi.knobs import REFRESH_TYPES, Knobs, Outcome, outcome, visibility
 from dev.power_bi.lifecycle import SHARED_LIMIT, STANDARD_LIMIT, Refresh, limited
+from dev.power_bi.options import StartOptions
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ FOREIGN_KEYS = tuple(_FOREIGN)
 
 @dataclass
 class Planned:
-    """Somebody else's refresh that has not started."""
+    """An external refresh that has not started."""
 
     at: datetime
     values: Json
@@ -46,7 +46,7 @@ class Planned:
 
 @dataclass
 class Dataset:
-    """One model. All its chances come from `chance`, so that calls of other models change nothing."""
+    """One model. All its random values come from `chance`, so that calls to other models do not affect it."""
 
     chance: random.Random
     refreshes: list[Refresh] = field(default_factory=list)
@@ -55,10 +55,10 @@ class Dataset:
     calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROUTES, 0))
     accepted: int = 0
     dropped: list[str] = field(default_factory=list)
-    """Request ids that were accepted with 202 and then forgotten."""
+    """Request ids that were accepted with 202 and then dropped."""
 
     def advance(self, now: datetime, knobs: Knobs) -> None:
-        """Starts the planned refreshes whose time has come; those that are in each other's way wait."""
+        """Starts the planned refreshes that are due; refreshes that exclude each other wait."""
         for entry in self.refreshes:
             entry.settle(now)
         for plan in sorted(self.planned, key=lambda plan: plan.at):
@@ -71,20 +71,20 @@ class Dataset:
                 self.refreshes.append(self._external(plan.values, blocks, start, knobs))
 
     def running(self, now: datetime) -> list[Refresh]:
-        """The refreshes that no other one can start beside."""
+        """The running refreshes that exclude all others."""
         return [entry for entry in self.refreshes if entry.blocks and not entry.over(now)]
 
     def used_of_daily_limit(self, now: datetime) -> int:
-        """Refreshes of the last 24 hours that count: by API and by schedule."""
+        """Refreshes of the last 24 hours that count: over the API and scheduled."""
         since = now - timedelta(days=1)
         return sum(1 for e in self.refreshes if e.start > since and e.refresh_type in ("ViaApi", "Scheduled"))
 
-    def start(self, asked: Asked, now: datetime, knobs: Knobs, after: Refresh | None) -> Refresh:
-        """A new refresh over the API, queued behind another one if `after` is given."""
+    def start(self, options: StartOptions, now: datetime, knobs: Knobs, after: Refresh | None) -> Refresh:
+        """A new refresh over the API, queued behind `after` if that is given."""
         decided = self._next_outcome(knobs)
-        limit = asked.timeout if asked.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
-        decided, seconds = limited(decided, self._seconds(decided, knobs), limit, asked.retries)
-        if asked.enhanced and (why := _against_policy(asked, knobs)):
+        limit = options.timeout if options.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
+        decided, seconds = limited(decided, self._seconds(decided, knobs), limit, options.retries)
+        if options.enhanced and (why := _against_policy(options, knobs)):
             decided, seconds = _refused_by_policy(why), _VALIDATION_SECONDS
         refresh = self._new(
             decided,
@@ -92,38 +92,38 @@ class Dataset:
             now,
             knobs,
             knobs.visibility_seconds,
-            refresh_type=knobs.recorded_as or ("ViaEnhancedApi" if asked.enhanced else "ViaApi"),
-            enhanced=asked.enhanced,
-            type=asked.type,
-            commit_mode=asked.commit_mode,
-            objects=asked.objects or knobs.objects,
-            body=asked.body,
+            refresh_type=knobs.recorded_as or ("ViaEnhancedApi" if options.enhanced else "ViaApi"),
+            enhanced=options.enhanced,
+            type=options.type,
+            commit_mode=options.commit_mode,
+            objects=options.objects or knobs.objects,
+            body=options.body,
             after=after,
         )
         self.refreshes.append(refresh)
         return refresh
 
     def plan(self, values: object, now: datetime) -> None:
-        """Plans somebody else's refresh from a JSON object of FOREIGN_KEYS. Raises BadControl."""
+        """Plans an external refresh from a JSON object of FOREIGN_KEYS. Raises BadControl."""
         found = checks.checked(values, _FOREIGN, "external")
         self.planned.append(Planned(now + timedelta(seconds=found.get("startsIn", 0.0)), found))
 
     def listed(self, now: datetime) -> list[Refresh]:
-        """What the history has: newest first, at most 60; beyond the newest 20 nothing older than three days."""
+        """The history: newest first, at most 60; after the newest 20 nothing older than three days."""
         visible = [entry for entry in self.refreshes if entry.listed_from and entry.listed_from <= now]
         visible.sort(key=lambda entry: (entry.start, entry.number), reverse=True)
         newest = enumerate(visible[:MOST_ROWS])
         return [entry for place, entry in newest if place < _SURE_ROWS or now - entry.start <= _SURE_AGE]
 
     def found(self, request_id: str, now: datetime, knobs: Knobs) -> Refresh | None:
-        """A refresh that can be addressed by its id."""
+        """A refresh that can be read by its id."""
         for entry in self.refreshes:
             if entry.request_id == request_id.lower() and entry.details_from and entry.details_from <= now:
                 return entry if entry.enhanced or knobs.details_of_standard else None
         return None
 
     def draw(self, between: Range) -> float:
-        """Seconds between the two, cut to milliseconds."""
+        """Seconds from a range, cut to milliseconds."""
         low, high = between
         return low if low == high else round(self.chance.uniform(low, high), 3)
 
@@ -140,8 +140,8 @@ class Dataset:
             decided = replace(decided, seconds=values["seconds"])
         refresh_type = values.get("refreshType", "Scheduled")
         delay = values.get("visibilitySeconds", knobs.visibility_seconds)
-        # what it ends with is what it was asked for: it shows the same while it runs
-        asked = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
+        # it ends with its own options, and shows them while it runs
+        objects = tuple({k: v for k, v in entry.items() if k != "status"} for entry in decided.objects or ())
         return self._new(
             decided,
             self._seconds(decided, knobs),
@@ -150,7 +150,7 @@ class Dataset:
             delay,
             refresh_type=refresh_type,
             enhanced=refresh_type == "ViaEnhancedApi",
-            objects=asked or knobs.objects,
+            objects=objects or knobs.objects,
             external=True,
             blocks=blocks,
         )
@@ -174,7 +174,7 @@ class Dataset:
         )
 
     def _next_outcome(self, knobs: Knobs) -> Outcome:
-        """The outcomes of the knob in turn; the last one stays."""
+        """The outcomes of the knob in order; the last one repeats."""
         decided = knobs.outcome[min(self.outcomes_used, len(knobs.outcome) - 1)]
         self.outcomes_used += 1
         return decided
@@ -185,21 +185,21 @@ class Dataset:
         return self.draw(decided.seconds or knobs.seconds)
 
 
-def _against_policy(asked: Asked, knobs: Knobs) -> str | None:
-    """What the service says of options that do not go with refresh policies; None if they do."""
-    if asked.commit_mode == "PartialBatch" and asked.apply_refresh_policy:
+def _against_policy(options: StartOptions, knobs: Knobs) -> str | None:
+    """The error for options that conflict with refresh policies; None if they do not."""
+    if options.commit_mode == "PartialBatch" and options.apply_refresh_policy:
         return _POLICY_MESSAGE
-    objects = asked.objects or knobs.objects
+    objects = options.objects or knobs.objects
     policies = [entry for entry in objects if entry["table"] in knobs.refresh_policies]
-    if asked.effective_date and not (policies and asked.apply_refresh_policy):
+    if options.effective_date and not (policies and options.apply_refresh_policy):
         return "RefreshApiRequest has the property 'EffectiveDate', but no table with a refresh policy."
-    if not policies or not asked.apply_refresh_policy:
+    if not policies or not options.apply_refresh_policy:
         return None
     table = policies[0]["table"]
-    if any("partition" in entry for entry in asked.objects if entry["table"] == table):
+    if any("partition" in entry for entry in options.objects if entry["table"] == table):
         return f"Partitions of table '{table}' cannot be refreshed with 'ApplyRefreshPolicy', it has a refresh policy."
-    if asked.type in ("Calculate", "ClearValues", "Defragment"):
-        return f"Refresh type '{asked.type}' does not go with the refresh policy of table '{table}'."
+    if options.type in ("Calculate", "ClearValues", "Defragment"):
+        return f"Refresh type '{options.type}' does not go with the refresh policy of table '{table}'."
     return None
 
 
@@ -212,7 +212,7 @@ def _refused_by_policy(why: str) -> Outcome:
 
 
 def history_of(dataset: Dataset, now: datetime) -> Iterator[Json]:
-    """The true state of every refresh in the order in which they came to be, for the control routes."""
+    """The true state of every refresh, in order of creation, for the control routes."""
     for entry in dataset.refreshes:
         yield {
             "requestId": entry.request_id,

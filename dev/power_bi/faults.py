@@ -1,4 +1,4 @@
-"""Faults: rules that make calls of a route go wrong, some number of times or with some probability."""
+"""Faults: rules that make calls of a route fail, a number of times or with a probability."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "drop": lambda seconds: Response(0, dropped=True),
     "hang": lambda seconds: Response(0, dropped=True, delay_seconds=seconds),
 }
-"""Faults that answer instead of the service, or with `afterEffect` after the service has done what was asked."""
+"""Faults that replace the answer of the service; with `afterEffect` after it has carried out the call."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
 _SECONDS = {
@@ -75,9 +75,9 @@ KEYS = tuple(_CHECKS)
 
 @dataclass
 class Fault:
-    """One rule. `left` is how many calls it still hits, None for no limit; `skip` how many it lets pass before.
+    """One rule. `left`: how many calls it will still hit, None for no limit; `skip`: how many calls pass first.
 
-    `struck` counts those that it has hit.
+    `struck`: how many calls it has hit.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Fault:
     struck: int = 0
 
     def hits(self, route: str, dataset_id: str, chance: random.Random) -> bool:
-        """Whether it hits this call; counts if so."""
+        """Whether it hits this call. If so, it is counted."""
         if self.route not in ("any", route) or self.dataset_id not in (None, dataset_id) or self.left == 0:
             return False
         if self.name == ACCEPTED_BUT_DROPPED and route != "start":
@@ -107,7 +107,7 @@ class Fault:
         return True
 
     def around(self, effect: Callable[[bool], Response]) -> Response:
-        """The answer to a call that it hits, where `effect` is what the service does; True: it forgets the refresh."""
+        """The answer to a call that it hits. `effect` carries out the call; its argument True drops the refresh."""
         if self.name == ACCEPTED_BUT_DROPPED:
             return effect(True)
         if self.name == SLOW:
@@ -117,27 +117,27 @@ class Fault:
         return ANSWERS[self.name](self.seconds)
 
     def to_json(self) -> Json:
-        """As a control request would write it, with `left` for `count`, and `struck`."""
-        shown = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
+        """The rule in the form of a control request, with `left` for `count`, and `struck`."""
+        result = {"fault": self.name, "route": self.route, "datasetId": self.dataset_id, "left": self.left}
         more = {"probability": self.probability, "skip": self.skip, "seconds": self.seconds}
-        return {**shown, **more, "afterEffect": self.after_effect, "struck": self.struck}
+        return {**result, **more, "afterEffect": self.after_effect, "struck": self.struck}
 
 
 def fault(values: object) -> Fault:
     """A rule from a JSON object of KEYS. Raises BadControl."""
     found = checks.checked(values, _CHECKS, "fault")
     if "fault" not in found:
-        raise BadControl("fault: fault is needed")
+        raise BadControl("fault: the key fault is missing")
     name, route = found["fault"], found.get("route", "any")
     if name not in ANSWERS and "afterEffect" in found:
-        raise BadControl(f"fault: afterEffect makes no sense with {name}")
+        raise BadControl(f"fault: afterEffect cannot be combined with {name}")
     if name == ACCEPTED_BUT_DROPPED and route not in ("any", "start"):
         raise BadControl(f"fault: route must be start with {name}")
     return Fault(
         name=name,
         route=route,
         dataset_id=found.get("datasetId"),
-        # with a probability it goes on until it is taken away
+        # with a probability it applies until it is removed
         left=found.get("count", None if "probability" in found else 1),
         probability=found.get("probability", 1.0),
         skip=found.get("skip", 0),
@@ -148,10 +148,10 @@ def fault(values: object) -> Fault:
 
 @dataclass
 class Faults:
-    """The rules in the order in which they were added; the first one that hits a call decides."""
+    """The rules in order of creation; the first one that hits a call decides."""
 
     rules: list[Fault] = field(default_factory=list)
 
     def hit(self, route: str, dataset_id: str, chance: random.Random) -> Fault | None:
-        """The rule that hits this call, if any."""
+        """The rule that hits this call; None if there is none."""
         return next((rule for rule in self.rules if rule.hits(route, dataset_id, chance)), None)

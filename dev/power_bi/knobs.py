@@ -1,4 +1,4 @@
-"""How a semantic model behaves: the knobs of the README, their checks and their defaults.
+"""The behaviour of a semantic model: the knobs of the README, with their checks and defaults.
 
 Names are camelCase in JSON and snake_case here.
 """
@@ -33,29 +33,29 @@ ID_HEADERS = ("RequestId", "x-ms-request-id", "Location")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a refresh ends, and what it says about it. `Stuck` never ends."""
+    """How a refresh ends, with its error. `Stuck` never ends."""
 
     outcome: OutcomeName = "Completed"
     seconds: Range | None = None
-    """From start to end; None: as the knob `seconds` says."""
+    """Duration; None: that of the knob `seconds`."""
     attempts: int = 1
-    """The last one brings the outcome, those before it failed."""
+    """The last one has the outcome, those before it fail."""
     error_code: str | None = None
     error_description: str | None = None
     service_exception_json: str | None = None
-    """Goes out as it is, instead of one made of code and description."""
+    """Returned unchanged, instead of one built from code and description."""
     messages: tuple[Json, ...] | None = None
     objects: tuple[Json, ...] | None = None
     status: str | None = None
-    """Another word for how it ended."""
+    """Another word for the outcome."""
     extended_status: str | None = None
     attempt_exception_json: str | None = None
-    """Goes out as it is in the attempts that failed."""
+    """Returned unchanged in the attempts that failed."""
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """One model's behaviour; see the README for what each knob does."""
+    """One model's behaviour; the README explains each knob."""
 
     exists: bool = True
     capacity: Literal["premium", "shared"] = "premium"
@@ -106,7 +106,7 @@ _OUTCOME_KEYS: Mapping[str, Check] = {
 
 
 def outcome(value: object) -> Outcome:
-    """An outcome by its name, or as an object of OUTCOME_KEYS. A failure without a cause gets a usual one."""
+    """An outcome by name, or as an object of OUTCOME_KEYS. A failure without a cause gets a common one."""
     found = checks.fields(**_OUTCOME_KEYS)({"outcome": value} if isinstance(value, str) else value)
     if found.get("outcome") == "Failed" and not {"errorCode", "serviceExceptionJson"} & found.keys():
         found["errorCode"] = "ModelRefreshFailed_CredentialsNotSpecified"
@@ -159,13 +159,13 @@ KNOBS: Mapping[str, Check] = {
 
 
 class Settings:
-    """Some knobs that were set; the others are as in whatever lies below."""
+    """Some knobs with values; the others come from the level below."""
 
     def __init__(self) -> None:
         self._set: dict[str, Any] = {}
 
     def change(self, values: object) -> None:
-        """Sets knobs from a JSON object; null gives a knob back. Raises BadControl, and then nothing is changed."""
+        """Sets knobs from a JSON object; null resets a knob. Raises BadControl, and then changes nothing."""
         found = checks.checked(values, {key: checks.optional(check) for key, check in KNOBS.items()}, "knobs")
         for key, value in found.items():
             given_back = isinstance(values, Mapping) and values[key] is None
@@ -175,13 +175,13 @@ class Settings:
                 self._set[snake(key)] = value
 
     def over(self, below: Knobs) -> Knobs:
-        """The knobs with these on top."""
+        """The knobs below, with these values on top."""
         return replace(below, **self._set)
 
 
 def to_json(knobs: Knobs) -> Json:
-    """The knobs as a control request would write them."""
-    return {camel(entry.name): _shown(getattr(knobs, entry.name), entry.name) for entry in fields(knobs)}
+    """The knobs in the form of a control request."""
+    return {camel(entry.name): _json_value(getattr(knobs, entry.name), entry.name) for entry in fields(knobs)}
 
 
 def snake(name: str) -> str:
@@ -194,21 +194,21 @@ def camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
-def _shown(value: object, name: str) -> object:
+def _json_value(value: object, name: str) -> object:
     if value is None:
         return NEVER if name.endswith("visibility_seconds") else None
     if isinstance(value, tuple) and name.endswith("seconds"):
         return value[0] if value[0] == value[1] else list(value)
     if isinstance(value, Outcome):
-        return _shown_outcome(value)
-    return [_shown(entry, "") for entry in value] if isinstance(value, tuple) else value
+        return _json_outcome(value)
+    return [_json_value(entry, "") for entry in value] if isinstance(value, tuple) else value
 
 
-def _shown_outcome(value: Outcome) -> object:
+def _json_outcome(value: Outcome) -> object:
     if value == Outcome(value.outcome) and value.outcome != "Failed":
         return value.outcome
-    given = {entry.name: getattr(value, entry.name) for entry in fields(value)}
-    shown = {camel(key): _shown(entry, key) for key, entry in given.items() if entry is not None}
-    # without the key a failure would be given the usual cause
+    values = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    result = {camel(key): _json_value(entry, key) for key, entry in values.items() if entry is not None}
+    # without the key a failure would get the common cause
     silent = value.outcome == "Failed" and value.error_code is None and value.service_exception_json is None
-    return {**shown, "errorCode": None} if silent else shown
+    return {**result, "errorCode": None} if silent else result

@@ -1,4 +1,4 @@
-"""One refresh: everything about it is decided when it begins, and read off for any later time."""
+"""One refresh. Its whole course is decided when it begins, and read for any later time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_LIMIT = timedelta(hours=2)
 
 @dataclass
 class Refresh:
-    """A refresh of one model. All times are true times: no clock skew, no delay of visibility."""
+    """A refresh of one model. All times are true times: without clock skew and visibility delay."""
 
     request_id: str
     number: int
@@ -30,32 +30,32 @@ class Refresh:
     not_started_seconds: float
     outcome: Outcome
     listed_from: datetime | None
-    """When the history shows it; None: never."""
+    """When the history begins to show it; None: never."""
     details_from: datetime | None
     external: bool = False
     blocks: bool = True
-    """Whether no other refresh can start beside it."""
+    """Whether it excludes other refreshes at the same time."""
     type: str = "Full"
     commit_mode: str = "Transactional"
     objects: tuple[Json, ...] = ()
     body: Json = field(default_factory=dict)
-    """What was asked for, as it came."""
+    """The body of the POST, unchanged."""
     after: Refresh | None = None
-    """Queued: the work begins when this one ends."""
+    """The refresh that it is queued behind: the work begins when that one ends."""
     begun: datetime | None = None
     """When its turn came, if it was queued."""
     cut: tuple[datetime, Outcome] | None = None
-    """When and how somebody ends it, unless it ends by itself before."""
+    """When and how a control call or a cancel ends it, if that is before its own end."""
 
     @property
     def work_starts(self) -> datetime | None:
-        """When the work begins; None if that cannot be told, because what it waits for is stuck."""
+        """When the work begins; None if that is unknown, because it waits for a refresh that is stuck."""
         origin = self._origin
         return origin and origin + timedelta(seconds=self.not_started_seconds)
 
     @property
     def end(self) -> datetime | None:
-        """When it is over; None: never."""
+        """When it ends; None: never."""
         own = self._own_end
         if self.cut is None or (own is not None and own <= self.cut[0]):
             return own
@@ -63,7 +63,7 @@ class Refresh:
 
     @property
     def _origin(self) -> datetime | None:
-        """Its start; of a queued one, when the one before it is over."""
+        """Its start; for a queued one, the end of the one before it."""
         return self.after.end if self.after else self.begun or self.start
 
     @property
@@ -82,7 +82,7 @@ class Refresh:
         return self.outcome
 
     def settle(self, now: datetime) -> None:
-        """Lets go of the refresh that it was queued behind, once that is over: no chain grows for ever."""
+        """Drops the link to the refresh that it was queued behind once that has ended, so that no chain grows."""
         if self.after and self.after.over(now):
             self.begun, self.after = self.after.end, None
 
@@ -99,7 +99,7 @@ class Refresh:
         return "InProgress" if work and work <= now else "NotStarted"
 
     def progress(self, now: datetime) -> float:
-        """The part of its time that has passed, 0 to 1; of a stuck one always the same."""
+        """The elapsed part of its duration, 0 to 1; constant for a stuck refresh."""
         work, end = self.work_starts, self._own_end
         if work is None or now < work:
             return 0.0
@@ -108,22 +108,22 @@ class Refresh:
         return min((now - work) / (end - work), 1.0)
 
     def attempts(self) -> Iterator[tuple[datetime, datetime]]:
-        """Start and end of each attempt that ends, in equal parts of the time; a cut ends the last one."""
+        """Start and end of each attempt that ends, in equal parts of the duration; a cut ends the last one."""
         work, own, end = self.work_starts, self._own_end, self.end
         if work is None or end is None:
             return
         count = self.outcome.attempts if own else 1
         length = ((own or end) - work) / count
         for number in range(count):
-            begun = work + length * number
-            if begun > end or (begun == end and number):
+            start = work + length * number
+            if start > end or (start == end and number):
                 return
-            # the last one ends with the refresh: a length in parts may be off by a microsecond
-            yield begun, end if number + 1 == count else min(begun + length, end)
+            # the last attempt ends with the refresh: rounding of the parts may differ by a microsecond
+            yield start, end if number + 1 == count else min(start + length, end)
 
 
 def limited(outcome: Outcome, seconds: float, limit: timedelta, retries: int) -> tuple[Outcome, float]:
-    """What becomes of an outcome that may take `limit` for each attempt, and a day for all of them."""
+    """The outcome, limited to `limit` for each attempt and a day for all attempts."""
     if outcome.outcome == "Stuck" or seconds <= limit.total_seconds():
         return outcome, seconds
     attempts = retries + 1

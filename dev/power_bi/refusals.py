@@ -1,4 +1,4 @@
-"""The service's refusals, in the shapes and words that were seen; where none was seen, in the likeliest shape."""
+"""The service's refusals, with observed shapes and messages; without an observation, in the most likely shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dev.power_bi.messages import Json, Response, json_response
 
 
 def invalid(why: str, status: int = 400) -> Response:
-    """A refresh request that cannot be: shape A."""
+    """An invalid refresh request: shape A."""
     return _coded(status, "InvalidRequest", f"Invalid dataset refresh request. {why}".strip())
 
 
@@ -16,7 +16,7 @@ def in_progress(status: int, message: str) -> Response:
 
 
 def daily_limit(status: int) -> Response:
-    """Eight in 24 hours on shared capacity; the code was seen with its blank, the status never."""
+    """Eight in 24 hours on shared capacity; the code was observed with its blank, the status never."""
     text = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
     return _coded(status, "Request Throttled", text)
 
@@ -27,33 +27,33 @@ def mail_refused(option: str) -> Response:
 
 
 def not_found(status: int = 404) -> Response:
-    """A model or workspace that does not exist or may not be seen, and an unknown refresh: shape B."""
+    """A model or workspace that does not exist or is not visible, and an unknown refresh: shape B."""
     return _entity(status, "PowerBIEntityNotFound")
 
 
 def dataset_not_found() -> Response:
-    """As the routes beside the refreshes word it."""
+    """The wording of the routes beside the refreshes."""
     text = "Dataset is not found! please verify datasetId is correct and user have sufficient permissions."
     return _coded(404, "ItemNotFound", text)
 
 
 def unauthorized() -> Response:
-    """The bare 401 of an app without the permission."""
+    """The empty 401 of an app without the permission."""
     return Response(401)
 
 
 def not_allowed_by_tenant() -> Response:
-    """How the tenant setting used to be worded."""
+    """An older wording of the tenant setting."""
     return json_response(401, {"Message": "ServicePrincipalIsNotAllowedByTenantAdminSwitch"})
 
 
 def not_accessible_200() -> Response:
-    """The refusal of the tenant under a 200, which clients have been written for."""
+    """The tenant's refusal with a 200, which existing clients handle."""
     return json_response(200, {"Message": "API is not accessible for application"})
 
 
 def forbidden_page() -> Response:
-    """A proxy on the way says no."""
+    """A refusal of a proxy on the way."""
     return Response(403, {"Content-Type": "text/html"}, b"<html><body><h1>403 Forbidden</h1></body></html>")
 
 
@@ -83,7 +83,7 @@ def not_model_based() -> Response:
 
 
 def direct_query() -> Response:
-    """A model without data of its own; the words are made up."""
+    """A model without data of its own; the message is made up."""
     return invalid("Refresh is not supported for a DirectQuery model")
 
 
@@ -105,7 +105,7 @@ def throttled(seconds: int) -> Response:
 
 
 def fabric_throttled(status: int = 400) -> Response:
-    """An overloaded capacity, as a client of the service quoted it: no 429, and no Retry-After."""
+    """An overloaded capacity, as quoted by a client of the service: not a 429, and without Retry-After."""
     text = (
         "Unable to complete the action because your organization's Fabric compute capacity has exceeded its limits. "
         "Try again later."
@@ -114,13 +114,13 @@ def fabric_throttled(status: int = 400) -> Response:
 
 
 def capacity_limit_exceeded() -> Response:
-    """The same under another code; the status is assumed."""
+    """The same with another code; the status is assumed."""
     text = "Your organization's Fabric compute capacity has exceeded its limits. Try again later."
     return _coded(403, "CapacityLimitExceeded", text)
 
 
 def too_many_requests_for_capacity(seconds: int) -> Response:
-    """HTTP 430, as capacities answer jobs: shape F."""
+    """HTTP 430, as capacities answer to jobs: shape F."""
     response = json_response(
         430, {"errorCode": "TooManyRequestsForCapacity", "message": "You have hit a compute or API rate limit."}
     )
@@ -138,7 +138,7 @@ def personal_workspace() -> Response:
 
 
 def proxy_page() -> Response:
-    """A proxy that wants a login of its own."""
+    """A proxy that requires its own login."""
     page = (
         b"<html><head><title>Access Denied</title></head><body><h1>Access Denied</h1>"
         b"<p>Your credentials could not be authenticated.</p></body></html>"
@@ -154,7 +154,7 @@ def unbound_data_source() -> Response:
 
 
 def capacity_not_active(status: int = 404) -> Response:
-    """The capacity is paused: the shape of Fabric's API, the only one seen."""
+    """The capacity is paused: the shape of Fabric's API, the only one observed."""
     text = "The operation could not be completed because the capacity is not active"
     return json_response(status, {"errorCode": "CapacityNotActive", "message": text})
 
@@ -181,17 +181,17 @@ def bad_gateway() -> Response:
 
 
 def redirected() -> Response:
-    """To a cluster, as with client routing; the token must not go there."""
+    """To a cluster, as with client routing; the token must not be sent there."""
     return Response(307, {"Location": "https://wabi-north-europe-d-primary-redirect.analysis.windows.net/elsewhere"})
 
 
 def sign_in_page() -> Response:
-    """A proxy that wants a login answers in the name of the service."""
+    """A proxy that requires a login answers in place of the service."""
     return Response(200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>")
 
 
 def cannot_cancel() -> Response:
-    """The refresh to cancel is over."""
+    """The refresh to cancel has ended."""
     return _coded(409, "InvalidRequest", "The refresh operation is already finished and cannot be cancelled")
 
 

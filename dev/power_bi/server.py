@@ -1,4 +1,4 @@
-"""The service over HTTP, on 127.0.0.1, from a thread of its own."""
+"""The service over HTTP, on 127.0.0.1, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PortTaken(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Serving:
-    """A service that can be called; `base_url` without a slash at its end."""
+    """A running service; `base_url` has no trailing slash."""
 
     service: PowerBiService
     base_url: str
@@ -46,17 +46,17 @@ def serve(
     tls: ssl.SSLContext | None = None,
     accepts: Callable[[str], bool] | None = None,
 ) -> Iterator[Serving]:
-    """Serves until the block ends. `port` 0 takes a free one; `clock` gives the time (UTC). Raises PortTaken.
+    """Serves until the block ends. `port` 0 picks a free one; `clock` returns the time (UTC). Raises PortTaken.
 
-    `tls`: over TLS, with this certificate. `accepts`: which tokens are good; a call with another one is answered as
-    Power BI answers an expired one. Without it every token is.
+    `tls`: serves over TLS with this certificate. `accepts`: tells which tokens are valid; a call with another one gets
+    the answer for an expired one. Without it every token is valid.
     """
     with running("power-bi") as call:
         app = _app(service, clock or _now, accepts)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         try:
-            taken = call(_listen(runner, port, tls))
-            yield Serving(service, f"{'https' if tls else 'http'}://127.0.0.1:{taken}")
+            bound_port = call(_listen(runner, port, tls))
+            yield Serving(service, f"{'https' if tls else 'http'}://127.0.0.1:{bound_port}")
         finally:
             call(runner.cleanup())
 
@@ -74,17 +74,17 @@ def _app(service: PowerBiService, clock: Clock, accepts: Callable[[str], bool] |
     async def entry(request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         body = await request.read()
-        asked = Request(request.method, request.raw_path, dict(request.headers), body)
+        incoming = Request(request.method, request.raw_path, dict(request.headers), body)
         good = accepts is None or request.path.startswith("/control") or accepts(token)
-        response = service.handle(asked, clock()) if good else token_expired()
-        told = "dropped" if response.dropped else str(response.status)
+        response = service.handle(incoming, clock()) if good else token_expired()
+        result = "dropped" if response.dropped else str(response.status)
         late = f" after {response.delay_seconds:g} s" if response.delay_seconds else ""
-        log.info("%s %s %s%s", request.method, request.raw_path, told, late)
+        log.info("%s %s %s%s", request.method, request.raw_path, result, late)
         if response.delay_seconds:
             await asyncio.sleep(response.delay_seconds)
         if response.dropped and request.transport is not None:
             request.transport.abort()
-        # a response that is dropped is never sent, whatever its status
+        # a dropped response is never sent, whatever its status
         return web.Response(status=response.status or 500, body=response.body or None, headers=response.headers)
 
     app = web.Application(client_max_size=16 * 1024 * 1024)

@@ -1,6 +1,6 @@
-"""The service as a whole: it answers requests at the time that is handed in, and lets itself be controlled.
+"""The service as a whole: it answers requests at the time that is passed, and has control methods.
 
-Pure: no clock, no sockets; for one seed and the same requests at the same times the answers are the same.
+Pure: no clock, no sockets; the same seed and the same requests at the same times give the same answers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dev.power_bi.messages import Json, Request, Response
 
 
 class PowerBiService:
-    """A Power BI service of any number of semantic models. Safe to use from several threads.
+    """A Power BI service with any number of semantic models. Safe to use from several threads.
 
-    Times are aware and should not run backwards. `BadControl` is raised for what cannot be set, and names the key.
+    Times are aware and must not run backwards. `BadControl` is raised for invalid values, and names the key.
     """
 
     def __init__(self, seed: int | str = 0) -> None:
@@ -33,19 +33,19 @@ class PowerBiService:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything: models, knobs, faults. Ids that were given out do not come again."""
+        """Deletes all models, knobs and faults. Ids are not reused."""
         with self._lock:
             self._life += 1
             self._defaults = Settings()
             self._knobs: dict[str, Settings] = {}
             self._in_force: dict[str, Knobs] = {}
-            """What the knobs that were set come to, by model; forgotten when one is changed."""
+            """The resulting knobs by model; dropped when a knob changes."""
             self._datasets: dict[str, Dataset] = {}
             self._faults = Faults()
             self._chance = random.Random(f"{self._seed}/{self._life}")  # noqa: S311
 
     def handle(self, request: Request, now: datetime) -> Response:
-        """The answer to a request that arrives `now`, of the API or of the control routes."""
+        """The answer to a request that arrives at `now`, for the API and the control routes."""
         now = _utc(now)
         path = urlsplit(request.path).path
         with self._lock:
@@ -57,13 +57,13 @@ class PowerBiService:
             return self._complete(response, call, knobs, now)
 
     def set_defaults(self, values: Mapping[str, object]) -> None:
-        """Sets knobs of all models that do not set them themselves; None gives a knob back."""
+        """Sets knobs of all models without their own value; None resets a knob."""
         with self._lock:
             self._defaults.change(values)
             self._in_force.clear()
 
     def set_knobs(self, dataset_id: str | UUID, values: Mapping[str, object]) -> None:
-        """Sets knobs of one model; None gives a knob back. Setting `outcome` begins its sequence anew."""
+        """Sets knobs of one model; None resets a knob. Setting `outcome` restarts its sequence."""
         with self._lock:
             key = checks.dataset_id(dataset_id)
             self._knobs.setdefault(key, Settings()).change(values)
@@ -81,41 +81,41 @@ class PowerBiService:
             return self._in_force[key]
 
     def add_external(self, dataset_id: str | UUID, values: Mapping[str, object], now: datetime) -> None:
-        """Somebody else refreshes the model, from `startsIn` seconds on; negative: it was in the past."""
+        """Adds an external refresh, starting in `startsIn` seconds; negative: in the past."""
         with self._lock:
             self._dataset(checks.dataset_id(dataset_id)).plan(values, _utc(now))
             self._advanced(dataset_id, now)
 
     def end(self, dataset_id: str | UUID, now: datetime, value: object = "Completed") -> str | None:
-        """Ends the running refresh with an outcome; gives its request id, None if nothing is running."""
+        """Ends the running refresh with an outcome; returns its request id, None if no refresh is running."""
         with self._lock:
             found = checks.checked({"outcome": value}, {"outcome": outcome}, "end")["outcome"]
             if found.outcome == "Stuck":
-                raise BadControl("end: outcome must be an end, and Stuck is none")
+                raise BadControl("end: outcome must be an end, which Stuck is not")
             return self._end(dataset_id, now, found)
 
     def cancel(self, dataset_id: str | UUID, now: datetime) -> str | None:
-        """Somebody cancels the running refresh, of whatever kind; gives its request id, None if nothing is running."""
+        """Cancels the running refresh, of any kind; returns its request id, None if no refresh is running."""
         with self._lock:
             return self._end(dataset_id, now, Outcome("Cancelled"))
 
     def add_fault(self, values: Mapping[str, object]) -> None:
-        """Adds a rule by which calls go wrong."""
+        """Adds a rule that makes calls fail."""
         with self._lock:
             self._faults.rules.append(fault(values))
 
     def faults(self) -> list[Json]:
-        """The rules in their order, with the calls they have hit and those they still hit."""
+        """The rules in order, with the number of calls that they hit and will still hit."""
         with self._lock:
             return [rule.to_json() for rule in self._faults.rules]
 
     def clear_faults(self) -> None:
-        """Takes all rules away."""
+        """Removes all rules."""
         with self._lock:
             self._faults = Faults()
 
     def seen(self, dataset_id: str | UUID, now: datetime) -> Json:
-        """What the service saw of a model, and its refreshes with their true states."""
+        """The calls for a model, and its refreshes with their true states."""
         with self._lock:
             dataset, now = self._advanced(dataset_id, now), _utc(now)
             return {

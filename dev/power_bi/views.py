@@ -1,7 +1,7 @@
-"""Refreshes as the API shows them: rows of the history, and details by id.
+"""Refreshes in the form of the API: rows of the history, and details by id.
 
-The two write times differently: `2024-11-19T08:37:58.28Z` in the list, the same without `Z` by id, seven digits in
-attempts. `Unknown` is how they say "running".
+The two formats write times differently: `2024-11-19T08:37:58.28Z` in the list, without `Z` by id, seven digits in
+attempts. A running refresh has the status `Unknown`.
 """
 
 from __future__ import annotations
@@ -16,62 +16,62 @@ from dev.power_bi.lifecycle import Refresh
 Json = dict[str, Any]
 
 _TRANSIENT = '{"errorCode":"ModelRefresh_ShortMessage_ProcessingError"}'
-"""What an attempt died of if the outcome does not say."""
+"""The error of a failed attempt if the outcome has none."""
 
 
 def row(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     """A row of the history."""
     skew, state = timedelta(seconds=knobs.clock_skew_seconds), refresh.state(now)
     over, end = refresh.over(now), refresh.end
-    shown: Json = {
+    body: Json = {
         "requestId": refresh.request_id,
         "id": refresh.number,
         "refreshType": refresh.refresh_type,
         "startTime": _trimmed(_shown_start(refresh, knobs)) + "Z",
     }
     if over and end:
-        shown["endTime"] = _trimmed(end + skew) + "Z"
-    shown["status"] = _ended(refresh, state) if over else knobs.running_status
+        body["endTime"] = _trimmed(end + skew) + "Z"
+    body["status"] = _ended(refresh, state) if over else knobs.running_status
     if refresh.enhanced:
-        shown["extendedStatus"] = _extended(refresh, state, over, knobs)
+        body["extendedStatus"] = _extended(refresh, state, over, knobs)
     if over and (exception := _exception(refresh.final)):
-        shown["serviceExceptionJson"] = exception
+        body["serviceExceptionJson"] = exception
     if attempts := _attempts(refresh, now, skew):
-        shown["refreshAttempts"] = attempts
-    return shown
+        body["refreshAttempts"] = attempts
+    return body
 
 
 def details(refresh: Refresh, now: datetime, knobs: Knobs) -> Json:
     """A refresh read by id."""
     skew, state = timedelta(seconds=knobs.clock_skew_seconds), refresh.state(now)
     over, end = refresh.over(now), refresh.end
-    shown: Json = {"startTime": _trimmed(_shown_start(refresh, knobs))}
+    body: Json = {"startTime": _trimmed(_shown_start(refresh, knobs))}
     if over and end:
-        shown["endTime"] = _trimmed(end + skew)
+        body["endTime"] = _trimmed(end + skew)
     if refresh.enhanced:
-        shown |= {"type": refresh.type, "commitMode": refresh.commit_mode}
-    shown["status"] = _ended(refresh, state) if over else knobs.details_running_status
+        body |= {"type": refresh.type, "commitMode": refresh.commit_mode}
+    body["status"] = _ended(refresh, state) if over else knobs.details_running_status
     attempts = _attempts(refresh, now, skew)
     if refresh.enhanced:
         extended = _extended(refresh, state, over, knobs)
-        shown |= {"extendedStatus": extended, "currentRefreshType": refresh.type}
-    shown["numberOfAttempts"] = len({attempt["attemptId"] for attempt in attempts})
+        body |= {"extendedStatus": extended, "currentRefreshType": refresh.type}
+    body["numberOfAttempts"] = len({attempt["attemptId"] for attempt in attempts})
     if refresh.enhanced and state != "NotStarted":
-        shown["objects"] = _objects(refresh, now)
+        body["objects"] = _objects(refresh, now)
     if not knobs.details_exception:
         attempts = [{key: attempt[key] for key in attempt if key != "serviceExceptionJson"} for attempt in attempts]
     if attempts:
-        shown["refreshAttempts"] = attempts
+        body["refreshAttempts"] = attempts
     if over and refresh.enhanced and refresh.final.messages:
-        shown["messages"] = list(refresh.final.messages)
+        body["messages"] = list(refresh.final.messages)
     if over and knobs.details_exception and (exception := _exception(refresh.final)):
-        shown["serviceExceptionJson"] = exception
-    shown["initiatedBy"] = refresh.refresh_type
-    return shown
+        body["serviceExceptionJson"] = exception
+    body["initiatedBy"] = refresh.refresh_type
+    return body
 
 
 def _ended(refresh: Refresh, state: str) -> str:
-    # the pairing of a time-out is assumed: Failed, with TimedOut as the extended status
+    # how a time-out pairs with the status is assumed: Failed, with TimedOut as the extended status
     return refresh.final.status or ("Failed" if state == "TimedOut" else state)
 
 
@@ -87,16 +87,16 @@ def _exception(outcome: Outcome) -> str | None:
     if outcome.service_exception_json is not None:
         return outcome.service_exception_json
     named = {"errorCode": outcome.error_code, "errorDescription": outcome.error_description}
-    said = {key: text for key, text in named.items() if text}
-    return json.dumps(said, separators=(",", ":")) if said else None
+    error = {key: text for key, text in named.items() if text}
+    return json.dumps(error, separators=(",", ":")) if error else None
 
 
 def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
-    """The attempts that are over: those before the last one failed, its Query phase follows its Data phase."""
+    """The ended attempts: those before the last one failed; the Query phase follows the Data phase."""
     work, end, final = refresh.work_starts, refresh.end, refresh.final
     if not work or refresh.refresh_type == "ViaXmlaEndpoint" or final.outcome == "Disabled":
         return []
-    shown: list[Json] = []
+    attempts: list[Json] = []
     for number, (begun, finished) in enumerate(refresh.attempts(), 1):
         if finished > now:
             break
@@ -104,18 +104,18 @@ def _attempts(refresh: Refresh, now: datetime, skew: timedelta) -> list[Json]:
         good = last and final.outcome == "Completed"
         of = final if last else refresh.outcome
         exception = None if good else of.attempt_exception_json or _exception(of) or (None if last else _TRANSIENT)
-        # only standard refreshes fill the caches of tiles, in a phase of their own
+        # only standard refreshes fill the tile caches, in a phase of their own
         queries = good and not refresh.enhanced
         between = begun + (finished - begun) * (0.9 if queries else 1)
-        shown.append(_attempt(number, "Data", begun + skew, between + skew, exception))
+        attempts.append(_attempt(number, "Data", begun + skew, between + skew, exception))
         if queries:
-            shown.append(_attempt(number, "Query", between + skew, finished + skew, None))
-    return shown
+            attempts.append(_attempt(number, "Query", between + skew, finished + skew, None))
+    return attempts
 
 
 def _attempt(number: int, kind: str, start: datetime, end: datetime, exception: str | None) -> Json:
-    shown: Json = {"attemptId": number, "startTime": _long(start), "endTime": _long(end), "type": kind}
-    return shown | ({"serviceExceptionJson": exception} if exception else {})
+    attempt: Json = {"attemptId": number, "startTime": _long(start), "endTime": _long(end), "type": kind}
+    return attempt | ({"serviceExceptionJson": exception} if exception else {})
 
 
 def _objects(refresh: Refresh, now: datetime) -> list[Json]:
@@ -123,11 +123,11 @@ def _objects(refresh: Refresh, now: datetime) -> list[Json]:
     if over and final.objects is not None:
         return list(final.objects)
     done = refresh.progress(now) * len(refresh.objects)
-    shown = []
+    objects = []
     for index, entry in enumerate(refresh.objects):
         status = "Completed" if index + 1 <= done else "InProgress" if index <= done else "NotStarted"
-        shown.append({**entry, "status": final.outcome if over else status})
-    return shown
+        objects.append({**entry, "status": final.outcome if over else status})
+    return objects
 
 
 def _trimmed(time: datetime) -> str:

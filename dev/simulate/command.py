@@ -111,8 +111,8 @@ class _Log:
             return
         self._latest = now
         rate = _rate(tally, now - self._begin)
-        left = f", about {(self._seeds - tally.seeds) / rate:.0f} s left" if rate else ""
-        print_line(self._where, f"{tally.seeds:,} of {self._seeds:,} days, {rate:.1f} per second{left}")
+        remaining = f", about {(self._seeds - tally.seeds) / rate:.0f} s left" if rate else ""
+        print_line(self._where, f"{tally.seeds:,} of {self._seeds:,} days, {rate:.1f} per second{remaining}")
 
 
 def _show_counts(where: Console, plan: Plan, tally: Tally, seconds: float) -> None:

@@ -84,8 +84,8 @@ def table(tally: Tally, *, faults: bool) -> Table:
     right = Table.grid()
     right.add_row(_list("outcomes", tally, tally.outcomes()))
     right.add_row(_list("events", tally, EVENTS))
-    left = [_list("faults", tally, tally.faults())] if faults else []
-    both.add_row(*left, right)
+    lists = [_list("faults", tally, tally.faults())] if faults else []
+    both.add_row(*lists, right)
     return both
 
 

@@ -1,1 +1,1 @@
-"""What `azd` runs around a deployment (azure.yaml). Standard library only, the same on Linux, macOS and Windows."""
+"""The hooks that `azd` runs (azure.yaml). Standard library only; they work alike on Linux, macOS and Windows."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""After `azd deploy`: says what only a person can do, runs the smoke test, prints the parameters for the pipelines.
+"""After `azd deploy`: prints the manual steps, runs the smoke test, and prints the parameters for the pipelines.
 
-Set SMOKE_WORKSPACE and SMOKE_DATASET in the azd environment, and the smoke test checks that model as well. By hand:
+If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too. By hand:
 `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
 """
 
@@ -24,7 +24,7 @@ NEEDED = ("APP_URL", "APP_NAME", "AZURE_RESOURCE_GROUP", "AUTH_MODE", "IDENTITY_
 
 
 def manual_steps(values: Mapping[str, str]) -> str:
-    """What a deployment cannot do, with the exact names and ids."""
+    """The steps that a deployment cannot do, with the exact names and ids."""
     name, client_id = values["IDENTITY_NAME"], values.get("IDENTITY_CLIENT_ID", "")
     return f"""\
 To do by hand, once
@@ -37,7 +37,7 @@ To do by hand, once
 
 
 def pipeline_parameters(values: Mapping[str, str]) -> str:
-    """What to paste into the pipelines of integrations/."""
+    """The parameters to paste into the pipelines of integrations/."""
     lines = [
         "Parameters for the pipelines (integrations/adf, integrations/synapse)",
         f"  BaseUrl   {values['APP_URL']}",
@@ -47,7 +47,7 @@ def pipeline_parameters(values: Mapping[str, str]) -> str:
     else:
         # the key itself must not appear in the log of a deployment
         lines += [
-            "  KeySecretUri  the address of a key vault secret with a function key. To put one there:",
+            "  KeySecretUri  the address of a key vault secret with a function key. To store one:",
             "    az keyvault secret set --vault-name VAULT --name refresh-function-key --query id --output tsv \\",
             '      --value "$(az functionapp keys list --query functionKeys.default --output tsv \\',
             f'      --name {values["APP_NAME"]} --resource-group {values["AZURE_RESOURCE_GROUP"]})"',
@@ -56,7 +56,7 @@ def pipeline_parameters(values: Mapping[str, str]) -> str:
 
 
 def smoke_command(values: Mapping[str, str]) -> list[str]:
-    """The smoke test of this project, against the deployed app."""
+    """The command of the smoke test for the deployed app."""
     command = [sys.executable, str(ROOT / "dev.py"), "smoke", "--url", values["APP_URL"]]
     if values.get("SMOKE_WORKSPACE") and values.get("SMOKE_DATASET"):
         command += ["--workspace", values["SMOKE_WORKSPACE"], "--dataset", values["SMOKE_DATASET"]]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""After `azd down`: deletes the app registration that before_provision.py has created, if it has.
+"""After `azd down`: deletes the app registration, if before_provision.py created it.
 
-Everything else was in the resource group.
+All other resources were in the resource group.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from infra.hooks.before_provision import HookFailed, Runner, run_command
 
 
 def clean_up(environ: Mapping[str, str], run: Runner) -> None:
-    """Deletes the registration and forgets it. Raises HookFailed."""
+    """Deletes the registration and its id in the environment. Raises HookFailed."""
     client_id = environ.get("SIGN_IN_CREATED")
     if not client_id:
         return

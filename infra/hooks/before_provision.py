@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Before `azd provision`: checks what Bicep cannot check early, and makes what Bicep cannot make.
+"""Before `azd provision`: checks what Bicep cannot check early, and creates what Bicep cannot create.
 
 * With AUTH_MODE entra: the callers must be named. Creates the app registration that callers request tokens for, unless
   SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
 * Fixes the first day of the budget, which Azure does not let change.
 
-Exit code 1 with a sentence when something is missing.
+If something is missing, the exit code is 1, with a message.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ NO_CALLERS = """\
 AUTH_MODE entra needs the identities that may call: the application id and the object id of each.
   az ad sp show --id OBJECT_ID --query "{applicationId:appId, objectId:id}"     (OBJECT_ID: Data Factory, Properties)
   azd env set CALLERS "applicationId:objectId,applicationId:objectId"
-Or let every caller in that has a function key:  azd env set AUTH_MODE key"""
+Or allow every caller with a function key:  azd env set AUTH_MODE key"""
 
 
 class HookFailed(Exception):  # noqa: N818
-    """The deployment cannot go on; the message says what to do."""
+    """The deployment cannot continue; the message says what to do."""
 
 
 def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
-    """Checks and sets. Raises HookFailed."""
+    """Checks the environment and sets missing values. Raises HookFailed."""
     check_callers(environ)
     if not environ.get("BUDGET_START_DATE"):
         run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])

@@ -1,4 +1,4 @@
-"""The values of the azd environment, in a hook and by hand."""
+"""The values of the azd environment, in a hook or by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 MARK = "APP_URL"
-"""An output of the deployment: where it is set, azd has handed its values on."""
+"""An output of the deployment: if it is set, azd has passed its values."""
 
 
 def parse(text: str) -> dict[str, str]:
@@ -23,7 +23,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def values(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the process; by hand, where azd has set nothing, with what azd knows."""
+    """The environment of the process; by hand, if azd has set nothing, with the values from azd."""
     azd = shutil.which("azd")
     if environ.get(MARK) or azd is None:
         return dict(environ)

@@ -64,7 +64,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def call(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> Answer:
-    """The answer to a request. Raises OSError if there is none, ValueError if it is too large."""
+    """The answer to a request. Raises OSError if there is no answer, ValueError if it is too large."""
     handlers = [_NoRedirect()] if proxies else [_NoRedirect(), urllib.request.ProxyHandler({})]
     try:
         response = urllib.request.build_opener(*handlers).open(request, timeout=seconds)

@@ -104,13 +104,13 @@ def test_an_app_with_keys_passes(hosted: Hosted) -> None:
 def test_without_a_model_the_check_of_one_is_left_out(hosted: Hosted) -> None:
     result = smoke(f"{hosted.world.app}/api/")
     assert result.code == 0
-    assert result.lines[-1] == "passed  /api/check (left out: no --workspace and --dataset)"
+    assert result.lines[-1] == "passed  /api/check (skipped: no --workspace and --dataset)"
 
 
 def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
     result = smoke(hosted.world.app, "--key", "wrong", model=hosted.world.model())
     assert (result.code, result.failed) == (1, ["/api/check"])
-    assert "These credentials may not call the app" in result.sentences
+    assert "These credentials have no access to the app" in result.sentences
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
     [
         ("notAuthorized", "has no role in the workspace: give it Contributor"),
         ("datasetNotFound", "does not see the model: give it Contributor"),
-        ("notAccessible", "A tenant setting keeps the app out"),
+        ("notAccessible", "A tenant setting blocks the app"),
         ("tokenExpired", "check whether POWER_BI_CLOUD is the cloud of the tenant"),
     ],
 )

@@ -123,7 +123,7 @@ def test_no_id_comes_twice() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        (CONTROL, {"colour": 1}, "unknown key 'colour'; known are exists, capacity"),
+        (CONTROL, {"colour": 1}, "unknown key 'colour'; known keys: exists, capacity"),
         (CONTROL, {"seconds": -1}, "seconds must be a number from 0 to 31622400"),
         (CONTROL, {"seconds": 1e300}, "seconds must be a number"),
         (CONTROL, {"seconds": float("nan")}, "seconds must be a number"),

@@ -180,14 +180,14 @@ def test_faults_can_be_taken_away() -> None:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({}, "fault is needed"),
+        ({}, "the key fault is missing"),
         ({"fault": "flood"}, "fault must be one of"),
         ({"fault": "drop", "route": "back"}, "route must be one of"),
         ({"fault": "drop", "datasetId": "sales"}, "datasetId must be a GUID"),
         ({"fault": "drop", "count": 0}, "count must be a whole number from 1"),
         ({"fault": "drop", "probability": 1.5}, "probability must be a number from 0 to 1"),
         ({"fault": "drop", "times": 1}, "unknown key 'times'"),
-        ({"fault": "slow", "afterEffect": True}, "afterEffect makes no sense with slow"),
+        ({"fault": "slow", "afterEffect": True}, "afterEffect cannot be combined with slow"),
         ({"fault": "acceptedButDropped", "route": "history"}, "route must be start"),
     ],
 )

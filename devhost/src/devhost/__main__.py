@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--app", type=Path, required=True, help="folder with function_app.py and host.json")
     parser.add_argument("--port", type=int, default=7071, help="port on 127.0.0.1 (default 7071; 0: any free one)")
     parser.add_argument("--state", type=Path, required=True, help="directory for the state; made if missing")
-    parser.add_argument("--key", help="key of the management API (default: one is made and kept in the state)")
+    parser.add_argument("--key", help="key of the management API (default: a generated key, kept in the state)")
     parser.add_argument(
         "--keys", action="store_true", help="check function keys as Azure does (default: as Core Tools, not)"
     )
@@ -56,16 +56,16 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="so do messages between orchestrations, entities and activities",
+        help="the same for messages between orchestrations, entities and activities",
     )
     faults.add_argument(
         "--blob-reads-fail",
         type=float,
         default=0.0,
         metavar="RATE",
-        help="the first read after the rewrite of a large value is a 500, with this probability (0 to 1)",
+        help="the first read after the rewrite of a large value fails with 500, with this probability (0 to 1)",
     )
-    faults.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    faults.add_argument("--seed", type=int, default=0, help="seed of the random draws (default 0)")
     return parser
 
 

@@ -34,11 +34,11 @@ def measure(count: int, state: Path) -> float:
         for n in range(count):
             hub.start("five_steps", f"bench-{n}", None, now)
 
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     runner.submit(start).result()
     while runner.submit(lambda hub, now: any(not i.terminal for i in hub.engine.instances.values())).result():
         time.sleep(0.02)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - begin
     outputs = runner.submit(lambda hub, now: {i.output for i in hub.engine.instances.values()}).result()
     runner.stop()
     store.close()

@@ -55,8 +55,8 @@ class FaultControl:
 
     def change(self, body: bytes) -> dict[str, float]:
         """Changes the faults that a JSON object contains; returns all faults. Raises BadFaults."""
-        wanted = {**self.report(), **_numbers(body)}
-        faults = Faults(wanted["latency"], wanted["internalLatency"], wanted["blobReadsFail"])
+        values = {**self.report(), **_numbers(body)}
+        faults = Faults(values["latency"], values["internalLatency"], values["blobReadsFail"])
         self.latency.client, self.latency.internal = faults.latency, faults.internal_latency
         self.blob_reads.rate = faults.blob_reads_fail
         return self.report()
@@ -64,14 +64,14 @@ class FaultControl:
 
 def _numbers(body: bytes) -> Mapping[str, float]:
     try:
-        given: Any = json.loads(body)
+        values: Any = json.loads(body)
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
+        values = None
+    if not isinstance(values, dict):
         raise BadFaults("the body must be a JSON object")
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in _NAMES:
             raise BadFaults(f"there is no fault {name!r}; there are {', '.join(_NAMES)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadFaults(f"{name} must be a number, not {value!r}")
-    return {name: float(value) for name, value in given.items()}
+    return {name: float(value) for name, value in values.items()}

@@ -80,7 +80,7 @@ class History:
             number = fields.pop("format")
             history = cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise BadHistory(f"{path} is no recorded history: {problem!r}") from problem
+            raise BadHistory(f"{path} is not a recorded history: {problem!r}") from problem
         if number != FORMAT:
             raise BadHistory(f"{path} has format {number}; this devhost reads {FORMAT}")
         return history
@@ -208,7 +208,7 @@ class _Comparison(Walker):
 
 
 def _difference(event: Event, mine: Scheduled | None) -> str:
-    """A difference that the engine does not detect; "" if there is none."""
+    """A difference that the engine does not detect; "" if there is no difference."""
     if mine is None or mine.kind != event["EventType"]:
         return ""
     if mine.kind == ev.EVENT_SENT:

@@ -135,8 +135,8 @@ class HttpOnlyHost:
             async with self._session.request(
                 request.method, url, headers=headers, data=request.body, allow_redirects=False
             ) as answer:
-                kept = [(n, v) for n, v in answer.headers.items() if n.lower() not in _NOT_HANDED_ON]
-                return Answer(answer.status, kept, await answer.read())
+                forwarded = [(n, v) for n, v in answer.headers.items() if n.lower() not in _NOT_HANDED_ON]
+                return Answer(answer.status, forwarded, await answer.read())
         except aiohttp.ClientError as problem:
             log.warning("the devhost with the engine does not answer: %s", problem)
             return Answer(502)

@@ -82,7 +82,7 @@ STARTS = "POST /api/refreshes"
         ((302, "", {"Location": "https://login.example/"}), "leads elsewhere (https://login.example/)"),
         ((400, {"error": {"code": "InvalidRequest"}}, {}), "Sign-in is off"),
         ((202, {"id": "a"}, {}), "Sign-in is off"),
-        ((500, "", {}), "was answered 500, expected was 401"),
+        ((500, "", {}), "was answered with 500 instead of 401"),
     ],
 )
 def test_a_start_that_is_not_refused(server: Server, reply: Reply, sentence: str) -> None:
@@ -131,8 +131,8 @@ def test_no_address_at_all() -> None:
             {"checks": {**HEALTHY["checks"], "timers": {"t": {"late": True, "lastRun": None}}}},
             "Timers are late: t",
         ),
-        (503, HEALTHY, "what this version does not know"),
-        (200, {**HEALTHY, "status": "unhealthy"}, "what this version does not know"),
+        (503, HEALTHY, "that this version does not know"),
+        (200, {**HEALTHY, "status": "unhealthy"}, "that this version does not know"),
     ],
 )
 def test_what_health_says_becomes_one_sentence(server: Server, status: int, body: Json | str, sentence: str) -> None:
@@ -156,7 +156,7 @@ def test_each_known_code_has_its_sentence(server: Server, code: str) -> None:
 )
 def test_a_check_passes_only_when_it_says_so(server: Server, status: int, body: Json | str) -> None:
     server.replies["POST /api/check"] = (status, body, {})
-    assert f"was answered {status}" in problems(server.url, model=True)["/api/check"]
+    assert f"answered {status}" in problems(server.url, model=True)["/api/check"]
 
 
 def test_credentials_are_sent_to_the_check_only(server: Server, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,15 @@ _SECONDS = 100.0
 
 def call_http(text: str) -> str:
     """Sends the request that an action describes (JSON text); returns status, headers and content as JSON text."""
-    asked: dict[str, Any] = json.loads(text)
-    if asked.get("tokenSource"):
+    call: dict[str, Any] = json.loads(text)
+    if call.get("tokenSource"):
         raise NotImplementedError("call_http with a token source: there is no managed identity on this machine")
-    content = asked.get("content")
+    content = call.get("content")
     answer = requests.request(
-        asked["method"],
-        asked["uri"],
+        call["method"],
+        call["uri"],
         data=content.encode() if isinstance(content, str) else None,
-        headers={str(k): str(v) for k, v in (asked.get("headers") or {}).items()},
+        headers={str(k): str(v) for k, v in (call.get("headers") or {}).items()},
         timeout=_SECONDS,
     )
     return json.dumps({"statusCode": answer.status_code, "headers": dict(answer.headers), "content": answer.text})

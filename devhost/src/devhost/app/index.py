@@ -80,7 +80,7 @@ def _the_app(names: dict[str, Any]) -> func.FunctionRegister:
     if not apps:
         raise IndexingError(
             "no FunctionApp or DFApp at module level: write `app = df.DFApp(...)` "
-            "(a Blueprint is none: register it with the app)"
+            "(a Blueprint does not count: register it with the app)"
         )
     if len(apps) > 1:
         raise IndexingError(

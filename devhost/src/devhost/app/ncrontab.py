@@ -68,7 +68,7 @@ class Schedule:
         return schedule
 
     def after(self, moment: datetime) -> datetime:
-        """The first time after `moment`. Raises BadSchedule if there is none."""
+        """The first time after `moment`. Raises BadSchedule if there is no such time."""
         if self.interval is not None:
             return moment + self.interval
         seconds, minutes, hours, days, months, weekdays = self.fields
@@ -86,7 +86,7 @@ class Schedule:
                 at += timedelta(seconds=1)
             else:
                 return at
-        raise BadSchedule(str(self.fields), "no such day ever comes")
+        raise BadSchedule(str(self.fields), "no date matches")
 
 
 def _field(text: str, name: str, low: int, high: int, whole: str) -> frozenset[int]:
@@ -94,7 +94,7 @@ def _field(text: str, name: str, low: int, high: int, whole: str) -> frozenset[i
     for part in text.split(","):
         span, _, step = part.partition("/")
         if step and not step.isdigit():
-            raise BadSchedule(whole, f"{part!r} is no {name}")
+            raise BadSchedule(whole, f"{part!r} is not a {name}")
         if span == "*":
             first, last = low, high
         else:
@@ -110,5 +110,5 @@ def _number(text: str, name: str, low: int, high: int, whole: str) -> int:
         if text and word.startswith(text.lower()):
             return n + low
     if not text.isdigit() or not low <= int(text) <= high:
-        raise BadSchedule(whole, f"{text!r} is no {name} ({low}-{high})")
+        raise BadSchedule(whole, f"{text!r} is not a {name} ({low}-{high})")
     return int(text)

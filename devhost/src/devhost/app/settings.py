@@ -42,7 +42,7 @@ def load_host_settings(app: Path, environment: Mapping[str, str] = os.environ) -
     """Reads host.json; `%NAME%` in the hub name is the app setting NAME. Raises BadSettings."""
     path = app / "host.json"
     if not path.exists():
-        raise BadSettings(f"{path} is missing: this is no function app")
+        raise BadSettings(f"{path} is missing: this is not a function app")
     extensions = _read(path).get("extensions", {})
     durable = extensions.get("durableTask", {})
     return HostSettings(
@@ -66,13 +66,13 @@ def _versioning(durable: Mapping[str, Any]) -> Versioning:
 
 def _word(durable: Mapping[str, Any], key: str, known: tuple[T, ...], default: T) -> T:
     """A value of a .NET enumeration, given by its name in any case or by its number."""
-    given = durable.get(key)
-    if given is None:
+    value = durable.get(key)
+    if value is None:
         return default
     for number, word in enumerate(known):
-        if str(given).lower() in (word.lower(), str(number)):
+        if str(value).lower() in (word.lower(), str(number)):
             return word
-    raise BadSettings(f"host.json: {key} is {given!r}; it can be {', '.join(known)}")
+    raise BadSettings(f"host.json: {key} is {value!r}; it can be {', '.join(known)}")
 
 
 def _resolve(text: str, environment: Mapping[str, str]) -> str:

@@ -115,12 +115,12 @@ class Actions:
             return self._schedule(
                 ev.TASK_SCHEDULED, f"HTTP call to {text.get('uri')}", opened=True, name=name, input=text
             )
-        asked = action["functionName"]
+        function_name = action["functionName"]
         problem = self._unknown(action)
         if problem:
             return self._swallow(problem)
         return self._schedule(
-            ev.TASK_SCHEDULED, f"activity {asked}", opened=True, name=asked, input=action.get("input")
+            ev.TASK_SCHEDULED, f"activity {function_name}", opened=True, name=function_name, input=action.get("input")
         )
 
     def _sub(self, action: Action) -> Task:

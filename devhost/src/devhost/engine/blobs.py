@@ -74,7 +74,7 @@ def in_blob(thing: Instance | Entity | None, text: str) -> bool:
     """Whether Azure Storage would keep a text of an instance (for an entity: its state) in a blob."""
     if len(text) <= _CLEARLY_SMALL:
         return False
-    # The state of an entity stands in its row as a JSON text within JSON.
+    # The state of an entity is in its row as JSON text within JSON.
     whole = to_text(text) if isinstance(thing, Entity) else text
     return len(whole.encode("utf-16-le", "surrogatepass")) > _LARGEST_IN_ROW
 

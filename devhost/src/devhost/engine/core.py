@@ -3,7 +3,7 @@
 It has no clock, thread or socket. The driver passes the time, runs the functions and chooses what runs next:
 
     for item in engine.ready(now):          # choose one, or all
-        call = engine.begin(item, now)      # what to run; None: the engine had nothing to ask the app
+        call = engine.begin(item, now)      # what to run; None: nothing to run in the app
         engine.complete(item, outcome, now) # or engine.abandon(item): as if the process had died
     engine.commit()                         # one transaction; only now does new work become ready
 
@@ -41,7 +41,7 @@ class Engine(State):
         return list(self.agenda.ready)
 
     def next_due(self) -> datetime | None:
-        """When the next timer, delayed message or hidden item is due; None: there is none."""
+        """When the next timer, delayed message or hidden item is due; None if nothing is."""
         return self.agenda.next_due()
 
     @property
@@ -143,7 +143,7 @@ class Engine(State):
         return lost
 
     def poison_until(self, item: Item, now: datetime) -> datetime:
-        """When a batch whose entity function crashed is repeated: the real host repeats it for ever, without pause."""
+        """When a batch whose entity function crashed is repeated: the real host repeats it endlessly, without pause."""
         return now + times.POISON_DELAY
 
     # ---- inside -------------------------------------------------------------------------------------------------

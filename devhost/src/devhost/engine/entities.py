@@ -45,7 +45,7 @@ def complete_batch(
     """Applies the answer of an entity: state and responses. False: the function crashed, nothing is applied."""
     if isinstance(outcome, Raised):
         log.error(
-            "entity %s crashed outside its operations (%s): on Azure the batch of %d operations is repeated for ever "
+            "entity %s crashed outside its operations (%s): on Azure the batch of %d operations is repeated endlessly "
             "and its callers hang; it is tried again here every few seconds",
             entity.id, outcome.message, len(messages),
         )  # fmt: skip

@@ -66,11 +66,11 @@ def begin_episode(state: State, instance: Instance, flight: Flight, now: datetim
         return None
     texts = [*instance.texts, *flight.texts]
     replaying = bool(history) and not instance.fresh
-    given = instance.input
+    input_text = instance.input
     parent_id = instance.parent.instance_id if instance.parent else None
 
     def value() -> str:
-        return trigger_text(texts, given, instance.id, parent_id, replaying=replaying)
+        return trigger_text(texts, input_text, instance.id, parent_id, replaying=replaying)
 
     return Call("episode", instance.name, value, instance.id)
 
@@ -147,7 +147,7 @@ def _failed(instance: Instance, problem: str) -> str:
 
 
 def _fatal(instance: Instance, answer: Answer, result: Walk) -> str | None:
-    """The failure that ends the instance at once, whatever is still open; None: none."""
+    """The failure that ends the instance at once, whatever is still open; None if there is no failure."""
     if answer.broken is not None:
         return _failed(instance, answer.broken)
     if result.nondeterminism is not None:
@@ -212,7 +212,7 @@ def _start_child(state: State, instance: Instance, task: Scheduled, now: datetim
         ):
             return  # the same start, sent a second time
         log.error(
-            "instance %s asks for a sub-orchestration with id %s, which is already running: "
+            "instance %s starts a sub-orchestration with id %s, which is already running: "
             "on Azure its parent is never answered; the start is dropped here",
             instance.id, task.target,
         )  # fmt: skip
@@ -280,12 +280,12 @@ def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
     """Logs one line for each reason why the instance would hang on Azure, which logs nothing."""
     what = f"instance {instance.id} ({instance.name})"
     for problem in result.swallowed:
-        _once(instance, f"{what} hangs: {problem}. Azure says nothing about it")
+        _once(instance, f"{what} hangs: {problem}. Azure logs nothing about it")
     ended = answer.done or answer.error is not None
     if ended and not result.finished and not result.suspended:
         _once(
             instance,
-            f"{what}: the SDK says it is over, the host still waits for {result.waiting}; "
+            f"{what}: for the SDK it has ended, the host still waits for {result.waiting}; "
             "if that never comes it hangs, as on Azure",
         )
     elif ended and result.open and not result.scheduled:
@@ -298,7 +298,7 @@ def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
         _once(
             instance,
             f"{what} hangs, as on Azure: the host has done all it was asked for and the SDK still waits "
-            "(for an event whose name differs by case, or on a yield of something that is no task)",
+            "(for an event whose name differs by case, or on a yield of a value that is not a task)",
         )
 
 

@@ -162,7 +162,7 @@ class Hub:
     def status(
         self, instance_id: str, *, show_input: bool = True, show_history: bool = False, show_output: bool = False
     ) -> dict[str, Any] | None:
-        """The status body of an instance or entity; None if there is none.
+        """The status body of an instance or entity; None if it does not exist.
 
         Raises Refused (500) if the read of a rewritten large value fails (see `blobs`).
         """

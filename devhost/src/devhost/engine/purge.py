@@ -34,26 +34,26 @@ def purge_one(state: State, instance_id: str) -> int:
 
 
 def purge_between(state: State, start: datetime, end: datetime, statuses: frozenset[str]) -> int:
-    """Deletes what was created in a period. Returns how many were deleted. Raises Refused (404) if there are none.
+    """Deletes what was created in a period. Returns how many were deleted. Raises Refused (404) if nothing was.
 
     If `statuses` has no final status, Azure Storage does not filter by status (its query drops an empty list) and
     deletes running instances and entities, too. So does this function.
     """
     final = statuses & TERMINAL
-    gone: list[Instance | Entity] = [
+    matches: list[Instance | Entity] = [
         i for i in state.instances.values() if start <= i.created <= end and (not final or i.status in final)
     ]
     if not final:
-        gone += [e for e in state.entities.values() if start <= e.created <= end]
-        alive = [t.id for t in gone if isinstance(t, Entity) or not t.terminal]
+        matches += [e for e in state.entities.values() if start <= e.created <= end]
+        alive = [t.id for t in matches if isinstance(t, Entity) or not t.terminal]
         if alive:
             log.warning(
                 "purge without a final runtimeStatus deletes %d running instances and entities too, as on Azure: %s",
                 len(alive), ", ".join(sorted(alive)[:5]),
             )  # fmt: skip
-    if not gone:
+    if not matches:
         raise Refused(404)
-    return _delete(state, gone)
+    return _delete(state, matches)
 
 
 def _delete(state: State, things: Iterable[Instance | Entity]) -> int:

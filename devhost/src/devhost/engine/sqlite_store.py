@@ -96,7 +96,7 @@ class SqliteStore:
                     "INSERT INTO history VALUES (?,?,?)",
                     [(i, position, text) for i, chunks in changes.history.items() for position, text in chunks],
                 )
-            for table, columns, rows, gone in (
+            for table, columns, rows, deleted in (
                 (
                     "instances",
                     12,
@@ -112,8 +112,8 @@ class SqliteStore:
             ):
                 if rows:
                     db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * columns)})", rows)  # noqa: S608
-                if gone:
-                    db.executemany(f"DELETE FROM {table} WHERE id=?", gone)  # noqa: S608
+                if deleted:
+                    db.executemany(f"DELETE FROM {table} WHERE id=?", deleted)  # noqa: S608
             if changes.consumed:
                 db.executemany("DELETE FROM messages WHERE number=?", [(n,) for n in changes.consumed])
             if changes.sent:

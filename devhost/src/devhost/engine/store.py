@@ -61,7 +61,7 @@ class Store(Protocol):
         """Stores all changes or, if the process dies, none."""
 
     def history(self, instance_id: str) -> str:
-        """The stored history of an instance as the text of a JSON array; `[]` if there is none."""
+        """The stored history of an instance as the text of a JSON array; `[]` if it has no history."""
 
     def close(self) -> None: ...
 

@@ -78,12 +78,12 @@ def entity_item(entity: Entity, *, fetch_state: bool) -> dict[str, Any]:
 
 def history_view(history: list[Event], *, show_output: bool) -> list[dict[str, Any]]:
     """The history for a body: scheduling events are merged into completions, bookkeeping events are left out."""
-    asked: dict[int, Event] = {}
-    shown: list[dict[str, Any]] = []
+    scheduled: dict[int, Event] = {}
+    items: list[dict[str, Any]] = []
     for event in history:
         kind = event["EventType"]
         if kind in (ev.TASK_SCHEDULED, ev.SUB_CREATED):
-            asked[event["EventId"]] = event
+            scheduled[event["EventId"]] = event
             continue
         if kind in (ev.ORCHESTRATOR_STARTED, ev.ORCHESTRATOR_COMPLETED):
             continue
@@ -92,7 +92,7 @@ def history_view(history: list[Event], *, show_output: bool) -> list[dict[str, A
         if kind == ev.EXECUTION_STARTED:
             view["FunctionName"] = view.pop("Name")
         if kind in _ENDS:
-            source = asked.get(event["TaskScheduledId"])
+            source = scheduled.get(event["TaskScheduledId"])
             if source is not None:
                 view |= {
                     "ScheduledTime": iso_offset(parse(source["Timestamp"])),
@@ -103,5 +103,5 @@ def history_view(history: list[Event], *, show_output: bool) -> list[dict[str, A
             view["Result"] = loose(view["Result"])
             if not show_output:
                 del view["Result"]
-        shown.append(view)
-    return shown
+        items.append(view)
+    return items

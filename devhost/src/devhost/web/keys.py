@@ -25,11 +25,11 @@ class Keys:
         """The stored keys; missing ones are generated and stored. `system` replaces the management key."""
 
         def key(name: str) -> str:
-            kept = value(name)
-            if kept is None:
-                kept = secrets.token_urlsafe(32)
-                keep(name, kept)
-            return kept
+            stored = value(name)
+            if stored is None:
+                stored = secrets.token_urlsafe(32)
+                keep(name, stored)
+            return stored
 
         return cls(key("key.host"), key("key.master"), system or key("key.system"), checked)
 
@@ -44,5 +44,5 @@ class Keys:
 
     @staticmethod
     def _has(allowed: tuple[str, ...], headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
-        given = headers.get("x-functions-key") or query.get("code") or ""
-        return any(hmac.compare_digest(given.encode(), key.encode()) for key in allowed)
+        code = headers.get("x-functions-key") or query.get("code") or ""
+        return any(hmac.compare_digest(code.encode(), key.encode()) for key in allowed)

@@ -87,8 +87,8 @@ class Management:
         if more > 1:
             return None
         if method == "GET":
-            wanted = "" if key == "$" else key
-            return json_answer(200, await self._do(lambda hub, now: hub.entity_state(name, wanted)))
+            target = "" if key == "$" else key
+            return json_answer(200, await self._do(lambda hub, now: hub.entity_state(name, target)))
         if method == "POST":
             return await self._signal(request, name, key)
         if method == "DELETE":
@@ -245,8 +245,8 @@ def _time(request: Request, name: str) -> datetime | None:
 
 
 def _statuses(request: Request) -> frozenset[str]:
-    asked = _parameter(request, "runtimeStatus").split(",")
-    return frozenset(STATUSES[s.strip().lower()] for s in asked if s.strip().lower() in STATUSES)
+    words = _parameter(request, "runtimeStatus").split(",")
+    return frozenset(STATUSES[s.strip().lower()] for s in words if s.strip().lower() in STATUSES)
 
 
 def _top(request: Request) -> int:
@@ -264,4 +264,4 @@ def _after(request: Request) -> str:
     try:
         return base64.urlsafe_b64decode(request.headers.get("x-ms-continuation-token", "")).decode()
     except ValueError:
-        raise Refused(400, {"Message": "the x-ms-continuation-token is none of this host's"}) from None
+        raise Refused(400, {"Message": "the x-ms-continuation-token is not from this host"}) from None

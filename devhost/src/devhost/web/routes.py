@@ -66,8 +66,8 @@ class Template:
             path: list[str] = []
             for n in range(length):
                 ours, theirs = self._segment_at(n), other._segment_at(n)
-                wanted = (t for t in _samples(ours, theirs) if _fits(ours, t) and _fits(theirs, t))
-                path.append(next(wanted, ""))
+                matches = (t for t in _samples(ours, theirs) if _fits(ours, t) and _fits(theirs, t))
+                path.append(next(matches, ""))
             if "" not in path and self.match(path) is not None and other.match(path) is not None:
                 return "/".join(path)
         return None

@@ -1,7 +1,7 @@
-"""What a POST of a refresh asks for: standard or enhanced, and with which options.
+"""The options of a POST: a standard or an enhanced refresh.
 
-A refresh is enhanced if the body, read only as application/json, has any key but notifyOption. Names are taken in
-any case, numbers and booleans as texts too: Microsoft's own samples send them so.
+A refresh is enhanced if the body has any key except notifyOption, provided that its type is application/json. Names are
+accepted in any case, and numbers and booleans as text, because Microsoft's own samples send them so.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class NotAccepted(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options of a POST, with the service's defaults; `body` as it came."""
+class StartOptions:
+    """The options of a POST, with the service's defaults; `body` is unchanged."""
 
     enhanced: bool = False
     type: str = "Full"
@@ -47,29 +47,29 @@ class Asked:
     body: Json = field(default_factory=dict)
 
 
-def asked(content: bytes, content_type: str, knobs: Knobs) -> Asked:
+def options_of(content: bytes, content_type: str, knobs: Knobs) -> StartOptions:
     """The options of a POST. Raises NotAccepted."""
     is_json = content_type.partition(";")[0].strip().lower() == "application/json"
     if not content.strip() or (knobs.strict_content_type and not is_json):
-        return Asked()
+        return StartOptions()
     try:
         body = json.loads(content)
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise NotAccepted(refusals.invalid("The body is no JSON object"))
+        raise NotAccepted(refusals.invalid("The body is not a JSON object"))
     word = _Words(body, knobs.strict_enums)
     notify = word.one_of("notifyOption", _NOTIFY_OPTIONS, "")
     if knobs.app_only and notify.startswith("Mail"):
         raise NotAccepted(refusals.mail_refused(notify))
     if not body.keys() - {"notifyOption"}:
-        return Asked(body=body)
+        return StartOptions(body=body)
     if knobs.capacity == "shared":
         raise NotAccepted(refusals.invalid(""))
     word.whole("maxParallelism", 10)
-    return Asked(
+    return StartOptions(
         enhanced=True,
-        # the trap: who only sends a timeout gets Automatic, which may load nothing
+        # a trap of the real service: a body with only a timeout gets type Automatic, which may load nothing
         type=word.one_of("type", _TYPES, "Automatic"),
         commit_mode=word.one_of("commitMode", _COMMIT_MODES, "Transactional"),
         timeout=word.duration("timeout", timedelta(hours=5)),
@@ -82,7 +82,7 @@ def asked(content: bytes, content_type: str, knobs: Knobs) -> Asked:
 
 
 class _Words:
-    """Reads the keys of a body; a value that does not fit refuses the whole request."""
+    """Reads the keys of a body; an invalid value refuses the whole request."""
 
     def __init__(self, body: Json, strict: bool) -> None:
         self._body, self._strict = body, strict
