@@ -22,6 +22,8 @@ CALL_BACK = "call_back"
 
 CANCEL_EVENT = "Cancel"
 """Tells a request that a caller cancelled it."""
+RECHECK_EVENT = "Recheck"
+"""Tells a request that a message to it seems to be lost, or that the active run needs a new incarnation."""
 CALLBACK_EVENT = "CallbackAdded"
 """Tells a request that a receiver waits for a callback, if the callback was added after the start."""
 ENDED_EVENT = "Ended"
