@@ -104,9 +104,7 @@ def _newest(entries: dict[str, T], most: int) -> dict[str, T]:
 
 def answer_of(queue: Queue, ended: EndedRun, by: ServedBy | None) -> Ended:
     """What a request is answered that was a member of a run which has ended. `by`: what the refresh was to it."""
-    return Ended(
-        run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=by, names=queue.names
-    )
+    return Ended(run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=by, names=queue.names)
 
 
 def served_by(ended: EndedRun, more: str | None) -> ServedBy | None:
