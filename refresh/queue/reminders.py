@@ -1,6 +1,6 @@
 """Which requests of a queue need to be reminded, because a message to them seems to be lost.
 
-Requests do not ask by themselves how they stand, or hardly ever: with many callers and long refreshes that would be most
+A request does not ask how it stands while its refresh goes on: with many callers and long refreshes that would be most
 of what the app does. A timer looks at each queue instead.
 """
 

@@ -31,11 +31,11 @@ def row(key: str, age: timedelta = timedelta(), **status: object) -> Instance:
     return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=shown, updated=instant(NOW - age))
 
 
-def waiting(*requests: str, token: str | None = "t", asked: timedelta | None = None) -> Queue:
+def waiting(*requests: str, claimed: bool = True, asked: timedelta | None = None) -> Queue:
     """A queue with one run; `asked`: how long ago a request was asked to start it."""
     members = {request: Member("t", instant(NOW), "wake-1") for request in requests}
     start_asked = None if asked is None else (requests[0], instant(NOW - asked))
-    run = Run(id="r1", scope=0, members=members, token=token, start_asked=start_asked)
+    run = Run(id="r1", scope=0, members=members, token="t" if claimed else None, start_asked=start_asked)
     return Queue(at=instant(NOW), runs=[run])
 
 
@@ -126,19 +126,19 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize(
-    ("token", "asked", "repaired"),
+    ("claimed", "asked", "repaired"),
     [
-        ("t", None, True),  # it was claimed, and its orchestration has ended
-        (None, timedelta(seconds=31), True),  # the request that was asked to start it did not, or its start failed
-        (None, timedelta(seconds=29), False),
-        (None, None, True),
+        (True, None, True),  # it was claimed, and its orchestration has ended
+        (False, timedelta(seconds=31), True),  # the request that was asked to start it did not, or its start failed
+        (False, timedelta(seconds=29), False),
+        (False, None, True),
     ],
 )
 def test_a_dead_run_is_repaired_by_one_request(
-    token: str | None, asked: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
+    claimed: bool, asked: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first that is alive: it repairs the run for all."""
-    engine = Engine({"a": waiting("dead", "x", "y", token=token, asked=asked)}, alive={"x", "y"})
+    engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, asked=asked)}, alive={"x", "y"})
     remind(engine, caplog)
     assert engine.raised == ([("x", names.RECHECK_EVENT)] if repaired else [])
 
