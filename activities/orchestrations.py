@@ -63,13 +63,16 @@ async def notify_requests(order: Any, engine: Engine) -> Any:
 
 
 async def notify_all(engine: Engine, wake: Iterable[WakeUp], ended: Ended | None = None) -> int:
-    """Raises the events, some at the same time. How many were taken. `ended`: what is told, but for `served_by`."""
+    """Raises the events, some of them concurrently. Returns how many were accepted.
+
+    `ended` is the outcome that each event carries, without `served_by`.
+    """
     slots = asyncio.Semaphore(EVENTS_AT_ONCE)
 
     async def notify(one: WakeUp) -> bool:
         async with slots:
-            told = None if ended is None else replace(ended, served_by=one.served_by)
-            return await engine.raise_event(one.request, one.event, told)
+            data = None if ended is None else replace(ended, served_by=one.served_by)
+            return await engine.raise_event(one.request, one.event, data)
 
     return sum(await asyncio.gather(*map(notify, wake)))
 

@@ -1,7 +1,7 @@
 """The orchestrator `refresh_request`: one caller's request, from its enrolment in the queue to its outcome.
 
-The queue is the truth: each turn asks it, then waits for a notification, which brings the outcome, for a cancellation or
-for a reason to recheck. A notification that is lost costs no more than time, because the queue keeps the outcome.
+The queue holds the truth. Each turn asks the queue, then waits for the notification, which carries the outcome, for a
+cancellation, or for a reminder to recheck. A lost notification only costs time: the queue keeps the outcome.
 """
 
 import logging
@@ -163,7 +163,7 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: T
 
 
 def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited | Ended]:
-    """What came first; the outcome, if a notification brought it.
+    """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     The timer's meaning is fixed when it is created: a fired timer counts as due, whatever the clock says. One
     exception: a timer that fires earlier than any timer can is a recheck timer of an episode that the engine lost after
@@ -186,12 +186,12 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
         early = now(context) < state.deadline - EARLIEST
         return "TimedOut" if last and not early else "recheck"
     if first == notified:
-        return _told(notified.result)
+        return _outcome_in(notified.result)
     return "callback" if first == callback else "recheck"
 
 
-def _told(data: object) -> Literal["notified"] | Ended:
-    """What a notification brought. Code of another version may have sent it without the outcome, or with more."""
+def _outcome_in(data: object) -> Literal["notified"] | Ended:
+    """The outcome in a notification. Code of another version may have sent none, or one that this code cannot read."""
     try:
         ended: Ended = decode(unwrapped(data), Ended)
     except NotUnderstoodError:

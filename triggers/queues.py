@@ -1,4 +1,4 @@
-"""Which queues a timer visits."""
+"""Which queues the timers visit."""
 
 from datetime import datetime, timedelta
 
@@ -7,28 +7,28 @@ from durable.instance import Instance
 from refresh.times import parse_time
 
 QUEUES = f"@{names.DATASET_QUEUE}@"
-"""What the instance ids of queues begin with."""
+"""The prefix of the instance ids of queues."""
 LATELY = timedelta(days=3)
-"""A queue that changed so recently may have something to forget, or its run may have died. A run is given up 30 hours
-after its POST at the latest, and until then it changes the queue with each of its histories."""
+"""A queue that changed this recently may have entries to expire, or a dead run. A run is abandoned 30 hours after its
+POST at the latest, and until then it changes the queue each time it continues as new."""
 
 
 def exists(queue: Instance) -> bool:
-    """Whether a queue exists, by what the engine lists of it: a row without its state.
+    """Whether a queue exists, decided by its row in the engine's list, which is without its state.
 
-    The engine keeps the row of a deleted entity for ever, and says in its custom status that it does not exist.
+    The engine never deletes the row of a deleted entity; the row's custom status says that the entity does not exist.
     """
     return not isinstance(queue.custom_status, dict) or bool(queue.custom_status.get("entityExists"))
 
 
 def changed_lately(queue: Instance, now: datetime) -> bool:
-    """Whether a queue has changed within the last days, as far as that is known."""
+    """Whether a queue has changed in the last days; True if the row does not say."""
     updated = parse_time(queue.updated)
     return updated is None or now - updated < LATELY
 
 
 def portion(due: list[str], turn: int, most: int) -> list[str]:
-    """At most `most` of them, and each of them in one of some consecutive turns."""
+    """At most `most` of them, chosen so that each is included once within some consecutive turns."""
     if len(due) <= most:
         return due
     first = turn * most % len(due)

@@ -29,9 +29,9 @@ from triggers.queues import QUEUES, changed_lately, exists, portion
 MAX_VISITS = 500
 """Queues that the timer reads in one run."""
 MAX_LOOKS = 200
-"""Requests of a queue that one visit looks at."""
+"""Requests of one queue that one visit reads."""
 SELDOM_HOURS = 7 * 24
-"""A queue that has not changed lately is visited once in so many hours."""
+"""A queue that has not changed lately is visited once in this many hours."""
 HOUR_SECONDS = 3600
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
 
 
 def is_due(queue: Instance, now: datetime) -> bool:
-    """Whether to visit a queue, by what the engine lists of it."""
+    """Whether to visit a queue, decided by its row in the engine's list."""
     if not exists(queue):
         return False
     if changed_lately(queue, now):

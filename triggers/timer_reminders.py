@@ -1,4 +1,4 @@
-"""The timer that reminds requests: of an outcome whose notification was lost, and of a run that has died."""
+"""The timer that reminds requests: of an outcome whose notification was lost, and of a run that is dead."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -22,9 +22,9 @@ from triggers.portions import work_through
 from triggers.queues import QUEUES, changed_lately, exists, portion
 
 MAX_VISITS = 1_000
-"""Queues that one run of the timer reads."""
+"""Queues that the timer reads in one run."""
 MAX_LOOKS = 50
-"""Requests of a queue that one visit looks at, to find one that is alive."""
+"""Requests of one queue that one visit reads to find one that is alive."""
 INTERVAL_SECONDS = 300
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,10 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="30 */5 * * * *")
 @engine_input(bp)
 async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every five minutes: has requests ask their queue again where a message to them seems to be lost.
+    """Every five minutes: sends `Recheck` to requests to which a message seems to be lost.
 
-    One request of a queue is enough where the active run has died, or was never started: it repairs the run for all.
+    Where the orchestration of the active run is dead or was never started, one request of that queue is enough: it
+    repairs the run for all.
     """
     await engine.beat("remind_requests", instant(clock.now()))
 
@@ -55,7 +56,7 @@ async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
-    """The dataset ids of the queues that are visited now: of more than MAX_VISITS, others in the next run."""
+    """The dataset ids of the queues to visit now. If there are more than MAX_VISITS, the next run visits others."""
     rows = engine.list_all(QUEUES, inputs=False)
     due = [row.id.removeprefix(QUEUES) async for row in rows if exists(row) and changed_lately(row, now)]
     for dataset_id in portion(sorted(due), int(now.timestamp()) // INTERVAL_SECONDS, MAX_VISITS):
@@ -73,7 +74,7 @@ async def _remind(engine: Engine, dataset_id: str) -> int:
 
 
 async def _to_repair(engine: Engine, queue: Queue, now: datetime) -> str | None:
-    """A request that is alive and has to repair the active run; None if the run needs no repair."""
+    """A living request that has to repair the active run; None if the run needs no repair, or no request is alive."""
     if not queue.runs:
         return None
     active = queue.runs[0]

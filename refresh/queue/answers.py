@@ -29,7 +29,7 @@ class Holder(Turn, frozen=True, kw_only=True):
 
 
 class WakeUp(Message, frozen=True, kw_only=True):
-    """A request that is notified, the name of the event that it waits for, and what its refresh was to it."""
+    """A request to notify, and the name of the event that it waits for. `served_by`: as in `Ended`."""
 
     request: str
     event: str
@@ -166,7 +166,7 @@ class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
     """The outcome is kept for `wake`; `next` is the run to start.
 
-    `ended` is what those requests will be answered, but for `served_by`.
+    `ended` is the answer that those requests will get, without `served_by`.
     """
 
     next: Turn | None = None

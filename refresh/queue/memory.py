@@ -103,12 +103,12 @@ def _newest(entries: dict[str, T], most: int) -> dict[str, T]:
 
 
 def answer_of(queue: Queue, ended: EndedRun, by: ServedBy | None) -> Ended:
-    """What a request is answered that was a member of a run which has ended. `by`: what the refresh was to it."""
+    """The answer to a member of a run that has ended. `by`: its `served_by`."""
     return Ended(run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=by, names=queue.names)
 
 
 def served_by(ended: EndedRun, more: str | None) -> ServedBy | None:
-    """What the refresh of a run was to a request. `more`: as the queue keeps it for the request."""
+    """How the run served a request. `more`: the `served_by` that the queue keeps for the request."""
     if ended.outcome.refresh_id is None:
         return None
     if ended.outcome.adopted:

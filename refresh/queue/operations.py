@@ -49,7 +49,7 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
 
 
 class Collect(Operation[Done], frozen=True, kw_only=True, tag="collect"):
-    """The request has its outcome: the notification brought it."""
+    """The request has its outcome: the notification carried it."""
 
     request: str
     token: str

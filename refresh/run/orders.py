@@ -261,7 +261,7 @@ class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
 
 
 class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
-    """Raise the events that requests wait for. `ended`: what they are told, but for `served_by`."""
+    """Raise the events that requests wait for. `ended`: the outcome that each carries, without `served_by`."""
 
     wake: tuple[WakeUp, ...]
     ended: Ended | None = None

@@ -60,7 +60,7 @@ def _notifying(run: RunState, wake: tuple[WakeUp, ...], ended: Ended | None) -> 
 
 
 def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
-    """Tells the members the outcome. One whose notification is lost collects the outcome when it is reminded."""
+    """Sends the members the outcome. A member whose notification is lost collects it when it is reminded."""
     return Do(NotifyRequests(wake=phase.wake, ended=phase.ended), partial(_notified, run))
 
 
