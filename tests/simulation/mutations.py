@@ -31,7 +31,7 @@ from refresh.run.phases import finishing, polling, posting
 from refresh.run.state import Over
 from refresh.run.transitions import ended, reopening
 from refresh.times import instant
-from triggers import http_start, looks, timer_reminders
+from triggers import http_start, looks
 
 T = TypeVar("T")
 Patch = tuple[Any, str, Any]
@@ -234,16 +234,6 @@ def look_after_the_permit() -> list[Patch]:
 def forget_to_wake() -> list[Patch]:
     """A run ends and notifies no request."""
     return [(finishing, "_notifying", lambda run, wake, ended: run.to(Over()))]
-
-
-@mutation
-def remind_no_request() -> list[Patch]:
-    """The timer reminds no request: what was lost is lost for hours."""
-
-    async def remind(engine: Engine, dataset_id: str) -> int:
-        return 0
-
-    return [(timer_reminders, "_remind", remind)]
 
 
 @mutation
