@@ -23,6 +23,7 @@ from triggers import (
     http_status,
     timer_callbacks,
     timer_housekeeping,
+    timer_reminders,
 )
 
 # read here, so that an invalid setting stops the start with its name
@@ -40,6 +41,7 @@ for part in (
     http_health,
     timer_callbacks,
     timer_housekeeping,
+    timer_reminders,
     refresh_request,
     refresh_run,
     deliver_callback,

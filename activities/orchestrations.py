@@ -15,7 +15,8 @@ from durable.functions import engine_input
 from durable.requests import run_status_of
 from refresh.events import Event
 from refresh.ids import callback_prefix, run_instance
-from refresh.queue.answers import WakeUp
+from refresh.messages import replace
+from refresh.queue.answers import Ended, WakeUp
 from refresh.run import orders
 from refresh.run.state import RunState
 from refresh.settings import current_settings
@@ -56,18 +57,22 @@ async def start_run(order: Any, engine: Engine) -> Any:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def notify_requests(order: Any, engine: Engine) -> Any:
-    """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. Requests that have ended are not counted."""
-    job: orders.NotifyRequests = decode(order, orders.NotifyRequests)
-    return encode(orders.Notified(count=await notify_all(engine, job.wake)))
+    """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
+    asked: orders.NotifyRequests = decode(order, orders.NotifyRequests)
+    return encode(orders.Notified(count=await notify_all(engine, asked.wake, asked.ended)))
 
 
-async def notify_all(engine: Engine, wake: Iterable[WakeUp]) -> int:
-    """Raises the events, up to EVENTS_AT_ONCE at a time. Returns how many were accepted."""
+async def notify_all(engine: Engine, wake: Iterable[WakeUp], ended: Ended | None = None) -> int:
+    """Raises the events, some of them concurrently. Returns how many were accepted.
+
+    `ended` is the outcome that each event carries, without `served_by`.
+    """
     slots = asyncio.Semaphore(EVENTS_AT_ONCE)
 
     async def notify(one: WakeUp) -> bool:
         async with slots:
-            return await engine.raise_event(one.request, one.event)
+            data = None if ended is None else replace(ended, served_by=one.served_by)
+            return await engine.raise_event(one.request, one.event, data)
 
     return sum(await asyncio.gather(*map(notify, wake)))
 

@@ -84,6 +84,11 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
         pause = min(pause * 2, LONGEST_NOT_UNDERSTOOD_SECONDS)
 
 
+def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[Any]) -> None:
+    """Signals an operation to the dataset's queue: half the messages of `ask`, and no answer."""
+    context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), name_of(operation), encode(operation))
+
+
 def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:
     """The input of the orchestration; None if this code cannot read it.
 

@@ -127,11 +127,10 @@ class Engine:
                 return instance_id
         return None
 
-    async def raise_event(self, instance_id: str, event: str) -> bool:
-        """Raises an event without data. False if it was not accepted: the orchestration has ended, or does not
-        exist."""
+    async def raise_event(self, instance_id: str, event: str, data: msgspec.Struct | None = None) -> bool:
+        """Raises an event. False if that was not taken: the orchestration has ended, or is not there."""
         try:
-            await self._client.raise_event(instance_id, event)
+            await self._client.raise_event(instance_id, event, None if data is None else encode(data))
         except Exception as error:
             log.debug("event %s was not accepted by %s: %s", event, instance_id, _text(error))
             return False

@@ -22,6 +22,8 @@ CALL_BACK = "call_back"
 
 CANCEL_EVENT = "Cancel"
 """Tells a request that a caller cancelled it."""
+RECHECK_EVENT = "Recheck"
+"""Has a request ask the queue again: a message to it seems to be lost, or the active run seems to be dead."""
 CALLBACK_EVENT = "CallbackAdded"
 """Tells a request that a receiver waits for a callback, if the callback was added after the start."""
 ENDED_EVENT = "Ended"

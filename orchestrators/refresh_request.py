@@ -1,7 +1,7 @@
 """The orchestrator `refresh_request`: one caller's request, from its enrolment in the queue to its outcome.
 
-The queue holds the truth; notifications only shorten waits. Each turn asks the queue, then waits for a notification, a
-cancellation, or the time to recheck.
+The queue holds the truth. Each turn asks the queue, then waits for the notification, which carries the outcome, for a
+cancellation, or for a reminder to recheck. A lost notification only costs time: the queue keeps the outcome.
 """
 
 import logging
@@ -11,13 +11,13 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import Steps, ask, call, input_of, note, now, sleep
-from durable.codec import encode
+from durable.calls import Steps, ask, call, input_of, note, now, sleep, tell
+from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
 from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
-from refresh.queue.operations import Enroll, Leave, Restart
+from refresh.queue.operations import Collect, Enroll, Leave, Restart
 from refresh.request.outcomes import (
     outcome_after_leaving,
     outcome_of_fault,
@@ -94,10 +94,7 @@ def _turn(
         case Enrolled():
             return (yield from _enrolled(context, state, answer))
         case Ended():
-            outcome = outcome_of_run(answer)
-            if state.may_try_again(outcome, now(context)):
-                return None, state.backing_off(outcome)
-            return outcome, state
+            return _ended(state, answer, now(context))
         case Left():
             # the engine lost an episode after its messages had been sent, so the history does not show that the request
             # left
@@ -108,6 +105,13 @@ def _turn(
             return (yield from _wait_for_room(context, state, answer)), state
         case _:
             assert_never(answer)
+
+
+def _ended(state: RequestState, answer: Ended, time: datetime) -> tuple[RequestOutcome | None, RequestState]:
+    outcome = outcome_of_run(answer)
+    if state.may_try_again(outcome, time):
+        return None, state.backing_off(outcome)
+    return outcome, state
 
 
 def _enrolled(
@@ -124,6 +128,12 @@ def _enrolled(
         return (yield from _leave(context, state, "Cancelled")), state
     yield from _look_after(context, state, answer)
     waited = yield from _wait(context, state)
+    if isinstance(waited, Ended):
+        collected = Collect(
+            at=instant(now(context)), request=context.instance_id, token=state.token, attempt=state.attempt
+        )
+        tell(context, state.spec.dataset_id, collected)
+        return _ended(state.but(standing=standing), waited, now(context))
     if waited == "Cancelled" or waited == "TimedOut":
         return (yield from _leave(context, state, waited)), state
     callbacks = state.callbacks or waited == "callback"
@@ -152,8 +162,8 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: T
         yield from call(context, StartRun(dataset_id=state.spec.dataset_id, turn=turn))
 
 
-def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited]:
-    """Waits for the first of the events and the timer.
+def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited | Ended]:
+    """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     The timer's meaning is fixed when it is created: a fired timer counts as due, whatever the clock says. One
     exception: a timer that fires earlier than any timer can is a recheck timer of an episode that the engine lost after
@@ -166,7 +176,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     notified = context.wait_for_external_event(state.wake)
     cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
     callback = context.wait_for_external_event(names.CALLBACK_EVENT)
-    first = yield context.task_any([notified, cancelled, callback, timer])
+    reminded = context.wait_for_external_event(names.RECHECK_EVENT)
+    first = yield context.task_any([notified, cancelled, callback, reminded, timer])
     if not timer.is_completed:
         timer.cancel()
     if first == cancelled:
@@ -174,7 +185,18 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     if first == timer:
         early = now(context) < state.deadline - EARLIEST
         return "TimedOut" if last and not early else "recheck"
-    return "callback" if first == callback else "notified"
+    if first == notified:
+        return _outcome_in(notified.result)
+    return "callback" if first == callback else "recheck"
+
+
+def _outcome_in(data: object) -> Literal["notified"] | Ended:
+    """The outcome in a notification. Code of another version may have sent none, or one that this code cannot read."""
+    try:
+        ended: Ended = decode(unwrapped(data), Ended)
+    except NotUnderstoodError:
+        return "notified"
+    return ended
 
 
 def _back_off(

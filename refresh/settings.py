@@ -17,8 +17,8 @@ from refresh.polling.limits import Limits
 
 LEAST_PAUSE_SECONDS = 2
 MAX_RETENTION_DAYS = 3650
-MAX_RECHECK_SECONDS = 1200
-"""A request must ask its queue again before the queue forgets ended runs, after half an hour."""
+MAX_RECHECK_SECONDS = 43_200
+"""A request must look at its queue while the queue still keeps its outcome, which is a day."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
     "datafactory.azure.com",
@@ -56,7 +56,7 @@ class Settings:
     poll_max_seconds: float = 60
     outage_budget_seconds: float = 900
     visibility_grace_seconds: float = 120
-    recheck_seconds: float = 300
+    recheck_seconds: float = 21_600
     retention_days: float = 30
     expose_management_uris: bool = False
     exact_timers: bool = False
@@ -110,7 +110,7 @@ class Settings:
             poll_max_seconds=_number(values, "POLL_MAX_SECONDS", 60),
             outage_budget_seconds=_number(values, "OUTAGE_BUDGET_SECONDS", 900),
             visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
-            recheck_seconds=_number(values, "RECHECK_SECONDS", 300),
+            recheck_seconds=_number(values, "RECHECK_SECONDS", 21_600),
             retention_days=_number(values, "RETENTION_DAYS", 30),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
             exact_timers=_switch(values, "EXACT_TIMERS"),

@@ -13,7 +13,6 @@ from zlib import crc32
 import azure.durable_functions as df
 import azure.functions as func
 
-from durable import names
 from durable.engine import Engine, EngineError
 from durable.functions import engine_input
 from durable.instance import ENDED, Instance
@@ -23,20 +22,16 @@ from refresh.ids import run_instance
 from refresh.queue.memory import would_forget
 from refresh.queue.operations import Sweep, Tidy
 from refresh.settings import current_settings
-from refresh.times import instant, parse_time
+from refresh.times import instant
 from triggers.portions import work_through
+from triggers.queues import QUEUES, changed_lately, exists, portion
 
-QUEUES = f"@{names.DATASET_QUEUE}@"
-"""The prefix of the instance ids of queues."""
 MAX_VISITS = 500
 """Queues that the timer reads in one run."""
 MAX_LOOKS = 200
 """Requests of one queue that one visit reads."""
-LATELY = timedelta(days=3)
-"""A queue that changed this recently is visited every hour: it may have entries to expire, or a dead run. A run is
-abandoned 30 hours after its POST at the latest, and until then the queue changes with each recheck."""
 SELDOM_HOURS = 7 * 24
-"""Every other queue is visited once in this many hours."""
+"""A queue that has not changed lately is visited once in this many hours."""
 HOUR_SECONDS = 3600
 
 log = logging.getLogger(__name__)
@@ -91,29 +86,17 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
 async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
     """The dataset ids of the queues to visit now; beyond MAX_VISITS, the others follow in the next hours."""
     due = [queue.id.removeprefix(QUEUES) async for queue in engine.list_all(QUEUES, inputs=False) if is_due(queue, now)]
-    for dataset_id in portion(sorted(due), _hour(now)):
+    for dataset_id in portion(sorted(due), _hour(now), MAX_VISITS):
         yield dataset_id
 
 
 def is_due(queue: Instance, now: datetime) -> bool:
-    """Whether to visit a queue, decided by its row in the engine's list, which is without its state.
-
-    The engine never deletes the row of a deleted entity; the row's custom status says that the entity does not exist.
-    """
-    if isinstance(queue.custom_status, dict) and not queue.custom_status.get("entityExists"):
+    """Whether to visit a queue, decided by its row in the engine's list."""
+    if not exists(queue):
         return False
-    updated = parse_time(queue.updated)
-    if updated is None or now - updated < LATELY:
+    if changed_lately(queue, now):
         return True
     return crc32(queue.id.encode()) % SELDOM_HOURS == _hour(now) % SELDOM_HOURS
-
-
-def portion(due: list[str], hour: int) -> list[str]:
-    """At most MAX_VISITS of them, chosen so that each has its turn within some consecutive hours."""
-    if len(due) <= MAX_VISITS:
-        return due
-    first = hour * MAX_VISITS % len(due)
-    return [*due[first:], *due[:first]][:MAX_VISITS]
 
 
 def _hour(now: datetime) -> int:

@@ -29,10 +29,11 @@ class Holder(Turn, frozen=True, kw_only=True):
 
 
 class WakeUp(Message, frozen=True, kw_only=True):
-    """A request to notify, and the name of the event that it waits for."""
+    """A request to notify, and the name of the event that it waits for. `served_by`: as in `Ended`."""
 
     request: str
     event: str
+    served_by: ServedBy | None = None
 
 
 # ---- answers --------------------------------------------------------------------------------------------------------
@@ -163,10 +164,14 @@ class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
 
 
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
-    """The outcome is kept for the requests in `wake`; `next` is the run to start."""
+    """The outcome is kept for `wake`; `next` is the run to start.
+
+    `ended` is the answer that those requests will get, without `served_by`.
+    """
 
     next: Turn | None = None
     wake: tuple[WakeUp, ...] = ()
+    ended: Ended | None = None
 
 
 class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):

@@ -24,6 +24,7 @@ from refresh.queue.operations import (
     AskToLeave,
     Claim,
     Close,
+    Collect,
     Drop,
     Enroll,
     Finish,
@@ -68,6 +69,8 @@ def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:
     match operation:
         case Enroll():
             return members.enroll(queue, operation)
+        case Collect():
+            return members.collected(queue, operation)
         case Leave():
             return members.leave(queue, operation)
         case AskToLeave():

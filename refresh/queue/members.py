@@ -6,7 +6,7 @@ from refresh.messages import replace
 from refresh.queue import sharing
 from refresh.queue.answers import Done, EnrollAnswer, Enrolled, LeaveAnswer, Left, QueueFull, Taken
 from refresh.queue.memory import answer_again, collect, remember_left
-from refresh.queue.operations import AskToLeave, Enroll, Leave
+from refresh.queue.operations import AskToLeave, Collect, Enroll, Leave
 from refresh.queue.room import full
 from refresh.queue.scopes import Extent
 from refresh.queue.state import Departed, Member, Queue, Run
@@ -38,6 +38,15 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
     elif run.members[request].attempt == operation.attempt:
         run.members[request] = replace(run.members[request], wake=operation.wake)
     return _standing(queue, run, request, start=_ask_to_start(queue, operation))
+
+
+def collected(queue: Queue, operation: Collect) -> Done:
+    """The request has its outcome. A late duplicate, from an attempt before, changes nothing."""
+    for ended in queue.ended:
+        waiting = ended.uncollected.get(operation.request)
+        if waiting and (waiting.token, waiting.attempt) == (operation.token, operation.attempt):
+            collect(queue, operation.request)
+    return Done()
 
 
 def leave(queue: Queue, operation: Leave) -> LeaveAnswer:

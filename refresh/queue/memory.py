@@ -51,14 +51,7 @@ def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
     """The answer for a request that has ended, whichever incarnation of it asks."""
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
-        served_by = _served_by(ended, departed.served_by)
-        return Ended(
-            run=ended.id,
-            outcome=ended.outcome,
-            shared_with=ended.shared_with,
-            served_by=served_by,
-            names=queue.names,
-        )
+        return answer_of(queue, ended, served_by(ended, departed.served_by))
     left = None if departed.left is None else queue.lefts[departed.left]
     if left is not None:
         return replace(left, shared_with=departed.shared_with, next=queue.next_turn(), names=queue.names)
@@ -109,7 +102,13 @@ def _newest(entries: dict[str, T], most: int) -> dict[str, T]:
     return dict(list(entries.items())[-most:]) if len(entries) > most else entries
 
 
-def _served_by(ended: EndedRun, more: str | None) -> ServedBy | None:
+def answer_of(queue: Queue, ended: EndedRun, by: ServedBy | None) -> Ended:
+    """The answer to a member of a run that has ended. `by`: its `served_by`."""
+    return Ended(run=ended.id, outcome=ended.outcome, shared_with=ended.shared_with, served_by=by, names=queue.names)
+
+
+def served_by(ended: EndedRun, more: str | None) -> ServedBy | None:
+    """How the run served a request. `more`: the `served_by` that the queue keeps for the request."""
     if ended.outcome.refresh_id is None:
         return None
     if ended.outcome.adopted:

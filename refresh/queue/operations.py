@@ -48,6 +48,14 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
     attempt: int = 1
 
 
+class Collect(Operation[Done], frozen=True, kw_only=True, tag="collect"):
+    """The request has its outcome: the notification carried it."""
+
+    request: str
+    token: str
+    attempt: int = 1
+
+
 class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
     """Takes a request out. `cancel`: it requests the cancellation of its refresh."""
 
@@ -172,6 +180,7 @@ class Sweep(Operation[Done], frozen=True, kw_only=True, tag="sweep"):
 
 AnyOperation: TypeAlias = (
     Enroll
+    | Collect
     | Leave
     | AskToLeave
     | Restart

@@ -25,7 +25,7 @@ from refresh.queue.answers import (
     WakeUp,
 )
 from refresh.queue.members import named_run, narrow
-from refresh.queue.memory import ended_run
+from refresh.queue.memory import answer_of, ended_run, served_by
 from refresh.queue.operations import (
     Claim,
     Close,
@@ -175,7 +175,13 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
             narrow(queue, new_runs[-1])
         _insert(queue, new_runs)
     ended = ended_run(queue, operation.holder.run)
-    return Finished(next=queue.next_turn(), wake=_wake(ended.uncollected) if ended else ())
+    if ended is None or not ended.uncollected:
+        return Finished(next=queue.next_turn())
+    wake = tuple(
+        WakeUp(request=request, event=waiting.wake, served_by=served_by(ended, waiting.served_by))
+        for request, waiting in ended.uncollected.items()
+    )
+    return Finished(next=queue.next_turn(), wake=wake, ended=answer_of(queue, ended, None))
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:
@@ -290,5 +296,5 @@ def _insert(queue: Queue, new_runs: list[Run]) -> None:
     ]
 
 
-def _wake(members: dict[str, Member] | dict[str, Uncollected]) -> tuple[WakeUp, ...]:
+def _wake(members: dict[str, Member]) -> tuple[WakeUp, ...]:
     return tuple(WakeUp(request=request, event=member.wake) for request, member in members.items())

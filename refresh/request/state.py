@@ -80,7 +80,7 @@ class RequestState(Message, frozen=True, kw_only=True):
     cancel_token: str
     requested_at: str
     starter: str = ""
-    recheck_seconds: float = 300
+    recheck_seconds: float = 21_600
     limits: Limits = Limits()
     callbacks: bool = False
     turn: int = 0

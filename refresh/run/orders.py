@@ -12,7 +12,7 @@ from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress
 from refresh.messages import Message
-from refresh.queue.answers import Holder, Turn, WakeUp
+from refresh.queue.answers import Ended, Holder, Turn, WakeUp
 from refresh.scope.scope import Scope
 
 A = TypeVar("A")
@@ -261,9 +261,10 @@ class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
 
 
 class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
-    """Raises the events that requests wait for."""
+    """Raise the events that requests wait for. `ended`: the outcome that each carries, without `served_by`."""
 
     wake: tuple[WakeUp, ...]
+    ended: Ended | None = None
 
 
 class ReadRun(Order[ReadRunAnswer], frozen=True, kw_only=True, tag="read_run"):

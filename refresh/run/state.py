@@ -13,7 +13,7 @@ from refresh.history.progress import Progress
 from refresh.messages import Message, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import expectation
-from refresh.queue.answers import Holder, Turn, WakeUp
+from refresh.queue.answers import Ended, Holder, Turn, WakeUp
 from refresh.run.orders import ModelRef
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
@@ -105,12 +105,14 @@ class StartingNext(PhaseBase, frozen=True, kw_only=True, tag="starting_next"):
 
     next: Turn
     wake: tuple[WakeUp, ...] = ()
+    ended: Ended | None = None
 
 
 class Notifying(PhaseBase, frozen=True, kw_only=True, tag="notifying"):
-    """Notifies the members that the run has ended."""
+    """Tells the members how the run ended."""
 
     wake: tuple[WakeUp, ...]
+    ended: Ended | None = None
 
 
 class Over(PhaseBase, frozen=True, kw_only=True, tag="over"):

@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.world import LOOK_SECONDS, Told, World
+from tests.e2e.world import END_SECONDS, LOOK_SECONDS, Told, World
 
 AT_ONCE = 24
 """Cases that are played side by side; each of them mostly waits."""
-END_SECONDS = 90.0
 
 Json = dict[str, Any]
 Meanwhile = Callable[[World, str, str], None]

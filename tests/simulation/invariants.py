@@ -9,14 +9,18 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from refresh.queue.reminders import NOTIFIED_WITHIN
 from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
 from tests.simulation import answers
 from tests.simulation.power_bi import A_MOMENT, Post
+from tests.simulation.reminders import TIMER_SECONDS
 from tests.simulation.rules import delayed, final, refresh_of, require, time
 from tests.simulation.world import World
 
 MAX_ROWS = 60
 """Of a history."""
+REMINDED_WITHIN = TIMER_SECONDS + NOTIFIED_WITHIN.total_seconds()
+"""Seconds until the timer has had a request look at its queue."""
 
 Json = dict[str, Any]
 
@@ -143,7 +147,7 @@ def no_request_starves(world: World) -> None:
     settings = {name: float(value) for name, value in world.day.settings.items()}
     counts = world.counts
     repairs = 2 + counts["refresh_run terminated"] + counts["crashes"] + counts["starts_refused"]
-    patience = settings["RECHECK_SECONDS"] * repairs
+    patience = min(settings["RECHECK_SECONDS"], REMINDED_WITHIN) * repairs
     patience += settings["POLL_MAX_SECONDS"] + settings["VISIBILITY_GRACE_SECONDS"] * 4
     for request in world.requests:
         if final(request)["status"] == "TimedOut":

@@ -233,7 +233,7 @@ def look_after_the_permit() -> list[Patch]:
 @mutation
 def forget_to_wake() -> list[Patch]:
     """A run ends and notifies no request."""
-    return [(finishing, "_notifying", lambda run, wake: run.to(Over()))]
+    return [(finishing, "_notifying", lambda run, wake, ended: run.to(Over()))]
 
 
 @mutation

@@ -172,6 +172,8 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
             "RECHECK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
         },
     )
+    if random.Random(f"rechecks {seed}/{wanted}").random() < 0.5:  # noqa: S311
+        day.settings["RECHECK_SECONDS"] = "21600.0"  # as most apps have it: the timer reminds requests much sooner
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
     for rare, how_often, happen in RARE_THINGS:
         own = random.Random(f"{rare} {seed}/{wanted}")  # noqa: S311

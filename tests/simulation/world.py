@@ -39,6 +39,7 @@ from tests.simulation.platform import (
 )
 from tests.simulation.power_bi import ASKED_FOR_PERMIT, ORDER, PowerBi
 from tests.simulation.purge import Purge
+from tests.simulation.reminders import Reminders
 from tests.simulation.scenario import START, Scenario
 
 MOST_STEPS = 200_000
@@ -107,6 +108,7 @@ class World:
             self._at(seconds, self._crash)
         for seconds in day.purge_times:
             self._at(seconds, lambda: self.spawn(Purge(self).run()))
+        self.reminders = Reminders(self)
         self._to_terminate = {
             "refresh_run": self.random.randint(0, day.rates.runs_terminated),
             "refresh_request": self.random.randint(0, day.rates.requests_terminated),
@@ -327,12 +329,14 @@ class World:
 
     def started(self, name: str, instance: str, text: str | None) -> None:
         """The engine took a start, which may come a second time."""
+        self.reminders.needed()
         if self.chance("start_again_late"):
 
             def again() -> None:
                 try:
                     self.hub.start(name, instance, text, self.now)
                     self.second_lives.add(instance)
+                    self.reminders.needed()
                     self.told(self.now, f"{instance} is started a second time")
                 except Refused:
                     pass

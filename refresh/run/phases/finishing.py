@@ -5,7 +5,7 @@ from functools import partial
 from typing import assert_never
 
 from refresh.history.outcome import Outcome
-from refresh.queue.answers import FinishAnswer, Finished, PermitTaken, WakeUp
+from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext
@@ -40,8 +40,8 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
             return permit_taken(run, answer, now)
         case Finished():
             if answer.next is not None:
-                return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake)))
-            return Moved(_notifying(run, answer.wake))
+                return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)))
+            return Moved(_notifying(run, answer.wake, answer.ended))
         case _:
             assert_never(answer)
 
@@ -52,16 +52,16 @@ def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
 
 
 def _started(run: RunState, phase: StartingNext, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
-    return Moved(_notifying(run, phase.wake))
+    return Moved(_notifying(run, phase.wake, phase.ended))
 
 
-def _notifying(run: RunState, wake: tuple[WakeUp, ...]) -> RunState:
-    return run.to(Notifying(wake=wake) if wake else Over())
+def _notifying(run: RunState, wake: tuple[WakeUp, ...], ended: Ended | None) -> RunState:
+    return run.to(Notifying(wake=wake, ended=ended) if wake else Over())
 
 
 def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
-    """Notifies the members. A member whose notification is lost waits until its next recheck."""
-    return Do(NotifyRequests(wake=phase.wake), partial(_notified, run))
+    """Sends the members the outcome. A member whose notification is lost collects it when it is reminded."""
+    return Do(NotifyRequests(wake=phase.wake, ended=phase.ended), partial(_notified, run))
 
 
 def _notified(run: RunState, answer: NotifyAnswer | Broke, now: datetime) -> Moved:

@@ -4,18 +4,20 @@ import asyncio
 from typing import Any
 
 from activities.orchestrations import EVENTS_AT_ONCE, notify_all
-from refresh.queue.answers import WakeUp
+from refresh.history.outcome import Outcome
+from refresh.messages import replace
+from refresh.queue.answers import Ended, WakeUp
 
 
 class SlowEngine:
     """Takes each event only after all others that may be raised at the same time have been raised, too."""
 
     def __init__(self, count: int) -> None:
-        self.raised: list[tuple[str, str]] = []
+        self.raised: list[tuple[str, str, Ended | None]] = []
         self.most, self._left, self._under_way = 0, count, 0
         self._turn = asyncio.Event()
 
-    async def raise_event(self, instance_id: str, event: str) -> bool:
+    async def raise_event(self, instance_id: str, event: str, data: Ended | None) -> bool:
         self._under_way += 1
         self.most = max(self.most, self._under_way)
         if self._under_way == min(EVENTS_AT_ONCE, self._left):
@@ -23,15 +25,17 @@ class SlowEngine:
         await self._turn.wait()
         self._under_way -= 1
         self._left -= 1
-        self.raised.append((instance_id, event))
+        self.raised.append((instance_id, event, data))
         return instance_id != "request-7"  # which has ended
 
 
 def test_members_are_notified_some_at_a_time() -> None:
     count = 5 * EVENTS_AT_ONCE + 3
     engine: Any = SlowEngine(count)
-    wake = [WakeUp(request=f"request-{number}", event=f"wake-{number}") for number in range(count)]
-    taken = asyncio.run(asyncio.wait_for(notify_all(engine, wake), 10))
+    wake = [WakeUp(request=f"request-{number}", event=f"wake-{number}", served_by="own") for number in range(count)]
+    ended = Ended(run="run", outcome=Outcome(status="Completed"), shared_with=count - 1)
+    taken = asyncio.run(asyncio.wait_for(notify_all(engine, wake, ended), 10))
     assert taken == count - 1
-    assert sorted(engine.raised) == sorted((one.request, one.event) for one in wake)
+    assert {(request, event) for request, event, _ in engine.raised} == {(one.request, one.event) for one in wake}
+    assert {data for _, _, data in engine.raised} == {replace(ended, served_by="own")}
     assert engine.most == EVENTS_AT_ONCE

@@ -224,7 +224,7 @@ def test_waits_must_fit_each_other() -> None:
         read(POLL_MIN_SECONDS="61")
     assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60
     with pytest.raises(SettingsError, match="RECHECK_SECONDS"):
-        read(RECHECK_SECONDS="1201")
+        read(RECHECK_SECONDS="43201")
 
 
 def test_a_service_of_ones_own_needs_its_scope() -> None:

@@ -19,7 +19,8 @@ from refresh.queue.state import EndedRun, Member, Queue, Run
 from refresh.times import instant
 from triggers import portions, timer_housekeeping
 from triggers.portions import work_through
-from triggers.timer_housekeeping import LATELY, MAX_LOOKS, MAX_VISITS, QUEUES, SELDOM_HOURS, is_due, portion
+from triggers.queues import LATELY, QUEUES, portion
+from triggers.timer_housekeeping import MAX_LOOKS, MAX_VISITS, SELDOM_HOURS, is_due
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 EXISTS = {"entityExists": True}
@@ -182,7 +183,7 @@ def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
     """Each queue is visited within as many runs as it takes."""
     due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)
     for first in (0, 1, 493_211):
-        portions_of = [portion(due, hour) for hour in range(first, first + runs)]
+        portions_of = [portion(due, hour, MAX_VISITS) for hour in range(first, first + runs)]
         assert all(len(each) <= MAX_VISITS for each in portions_of)
         assert {each for visited in portions_of for each in visited} == set(due)
 

@@ -33,6 +33,7 @@ from refresh.queue.operations import (
     AskToLeave,
     Claim,
     Close,
+    Collect,
     Drop,
     Enroll,
     Finish,
@@ -155,6 +156,10 @@ class Desk:
         answer = self.enroll(request, **more)
         assert isinstance(answer, Ended)
         return answer
+
+    def collected(self, request: str, **more: Any) -> None:
+        """A request has its outcome."""
+        self.do(Collect(**{"at": self.at, "request": request, "token": "t", **more}))
 
     def leave(
         self, request: str, *, cancel: bool = False, reason: LeaveReason = "TimedOut", **more: Any

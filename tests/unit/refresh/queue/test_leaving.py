@@ -21,7 +21,7 @@ def test_a_member_that_leaves_a_shared_run_hurts_no_other(desk: Desk) -> None:
     answer = desk.left("a", cancel=True)
     assert (answer.run, answer.shared_with, answer.cancel_refresh_id) == (run, 1, None)
     assert desk.enrolled("b").shared_with == 0
-    assert desk.finish(run).wake == (WakeUp(request="b", event="wake-1"),)
+    assert desk.finish(run).wake == (WakeUp(request="b", event="wake-1", served_by="own"),)
 
 
 @pytest.mark.parametrize(

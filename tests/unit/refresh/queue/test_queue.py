@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from refresh.history.look import ExternalRefresh, Look
+from refresh.messages import replace
 from refresh.queue.answers import Done, Ended, Enrolled, Finished, Superseded, Turn, WakeUp
 from refresh.queue.operations import Close, Drop, Operation, Record, Reopen, WaitBehind
 from refresh.queue.state import Queue
@@ -72,14 +73,35 @@ def test_a_request_in_the_queue_is_asked_to_start_the_run_before_it(desk: Desk) 
 
 
 def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
-    """A request that asks again gets it; notifications are hints."""
+    """A request that asks again gets it, the same as its notification brings."""
     run = desk.posted("a", "b")
-    wake = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
-    assert desk.finish(run) == Finished(wake=wake)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
+    wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
+    assert desk.finish(run) == Finished(wake=wake, ended=replace(ended, served_by=None))
     assert desk.later(hours=23).enroll("a", wake="wake-9") == ended
     assert desk.enroll("a", wake="wake-9") == ended
     assert desk.leave("b") == ended
+
+
+def test_a_request_whose_notification_brought_the_outcome_has_collected_it(desk: Desk) -> None:
+    """It says so once; a second life of it gets the same outcome, and it is not notified again."""
+    run = desk.posted("a", "b")
+    desk.finish(run)
+    desk.collected("a")
+    desk.collected("a")
+    assert [wake.request for wake in desk.finish(run).wake] == ["b"]
+    assert [[*ended.uncollected] for ended in desk.queue.ended] == [["b"]]
+    assert desk.ended("a").run == run
+    desk.later(minutes=31).tidy()
+    assert [*desk.queue.departed] == []
+
+
+@pytest.mark.parametrize("strange", [{"token": "another"}, {"attempt": 2}])
+def test_another_incarnation_collects_nothing(desk: Desk, strange: dict[str, Any]) -> None:
+    """A late duplicate of the attempt before must not take the outcome of this one."""
+    desk.finish(desk.posted("a"))
+    desk.collected("a", **strange)
+    assert [[*ended.uncollected] for ended in desk.queue.ended] == [["a"]]
 
 
 def test_an_outcome_that_is_not_collected_is_kept_for_a_day(desk: Desk) -> None:
@@ -109,7 +131,8 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     desk.close("early-r1")
     desk.record("early-r1", adopted=True)
     answer = desk.finish("early-r1", late_after=instant(NOON))
-    assert answer == Finished(next=Turn(run="late-r1", incarnation=1), wake=(WakeUp(request="early", event="wake-1"),))
+    assert answer.next == Turn(run="late-r1", incarnation=1)
+    assert answer.wake == (WakeUp(request="early", event="wake-1", served_by="own"),)
     assert desk.ended("early").shared_with == 0
     late = desk.enrolled("late")
     assert (late.position, late.refresh_id) == (0, None)
@@ -168,7 +191,7 @@ def test_a_dead_run_goes_on_in_its_next_incarnation(desk: Desk) -> None:
     assert (answer.refresh_id, answer.permit, answer.closed, answer.look) == ("r", 1, True, LOOK)
     assert desk.restart(run) is None
     assert desk.finish(run) == Finished()
-    assert desk.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1"),)
+    assert desk.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1", served_by="own"),)
 
 
 def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:

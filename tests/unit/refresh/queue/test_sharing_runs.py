@@ -127,7 +127,7 @@ def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
         desk.later(seconds=1).enroll(name, scope=scope)
     answer = desk.finish(desk.post("a-r1"), SALES_FAILED)
     assert answer.next == Turn(run="b-r1", incarnation=1)
-    assert answer.wake == (WakeUp(request="a", event="wake-1"),)
+    assert answer.wake == (WakeUp(request="a", event="wake-1", served_by="merged"),)
     assert [(run.id, len(run.members), run.share) for run in desk.runs] == [("b-r1", 2, False), ("z-r1", 1, True)]
     assert desk.ended("a", scope=SALES).outcome.status == "Failed"
     assert desk.enrolled("b", scope=DATES).run == "b-r1"

@@ -1,0 +1,32 @@
+"""Which requests of a queue need a reminder, because a message to them seems to be lost.
+
+A request sends no messages while its refresh is running: with many callers and long refreshes they would be most of the
+app's load. A timer reads each queue instead.
+"""
+
+from datetime import datetime, timedelta
+
+from refresh.queue.members import START_WITHIN
+from refresh.queue.state import Queue, Run
+from refresh.times import instant
+
+NOTIFIED_WITHIN = timedelta(minutes=1)
+"""How long a run takes at most to notify its members after its end."""
+MOST = 500
+"""Requests of one queue that are reminded in one run of the timer."""
+
+
+def to_remind(queue: Queue, now: datetime) -> list[str]:
+    """Requests that have not collected their outcome, have not noticed their cancellation, or were taken for dead."""
+    overdue = instant(now - NOTIFIED_WITHIN)
+    uncollected = [request for run in queue.ended if run.at < overdue for request in run.uncollected]
+    leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]
+    dropped = [request for request, departed in queue.departed.items() if departed.dropped]
+    return [*uncollected, *leaving, *dropped][:MOST]
+
+
+def is_unclaimed(run: Run, now: datetime) -> bool:
+    """Whether no orchestration has claimed the active run, and no request was asked to start it in the last seconds."""
+    if run.token is not None:
+        return False
+    return run.start_asked is None or run.start_asked[1] < instant(now - START_WITHIN)

@@ -1,0 +1,159 @@
+"""The timer that reminds requests: of what was lost, and of a run that nobody follows."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from durable import names
+from durable.engine import EngineUnavailable
+from durable.instance import Instance
+from refresh import clock
+from refresh.history.outcome import Outcome
+from refresh.queue.state import EndedRun, Member, Queue, Run, Uncollected
+from refresh.times import instant
+from triggers.queues import LATELY, QUEUES
+from triggers.timer_reminders import remind_requests
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+ACTIVE = "r1-g1"
+"""The orchestration of the active run."""
+
+
+def row(key: str, age: timedelta = timedelta(), **status: object) -> Instance:
+    """The row of a queue that changed so long ago."""
+    shown = {"entityExists": True, **status}
+    return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=shown, updated=instant(NOW - age))
+
+
+def waiting(*requests: str, claimed: bool = True, asked: timedelta | None = None) -> Queue:
+    """A queue with one run; `asked`: how long ago a request was asked to start it."""
+    members = {request: Member("t", instant(NOW), "wake-1") for request in requests}
+    start_asked = None if asked is None else (requests[0], instant(NOW - asked))
+    run = Run(id="r1", scope=0, members=members, token="t" if claimed else None, start_asked=start_asked)
+    return Queue(at=instant(NOW), runs=[run])
+
+
+def uncollected(*requests: str) -> Queue:
+    """A queue in which a run ended five minutes ago."""
+    at = instant(NOW - timedelta(minutes=5))
+    left = {request: Uncollected("t", "wake-1") for request in requests}
+    return Queue(
+        at=at, ended=[EndedRun(number=1, id="r0", at=at, outcome=Outcome(status="Completed"), uncollected=left)]
+    )
+
+
+@dataclass
+class Engine:
+    """States of queues by dataset id, and the orchestrations that are alive."""
+
+    queues: dict[str, Queue | None]
+    alive: set[str] = field(default_factory=lambda: {ACTIVE})
+    rows: list[Instance] = field(default_factory=list)
+    raised: list[tuple[str, str]] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    beats: list[str] = field(default_factory=list)
+
+    async def beat(self, timer: str, at: str) -> None:
+        """Notes that the timer ran."""
+        self.beats.append(timer)
+
+    async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
+        """The rows."""
+        assert (prefix, query) == (QUEUES, {"inputs": False})
+        for listed in self.rows or [row(key) for key in self.queues]:
+            yield listed
+
+    async def read_queue(self, dataset_id: str) -> Queue:
+        """The state of a queue."""
+        self.read.append(dataset_id)
+        queue = self.queues[dataset_id]
+        if queue is None:
+            raise EngineUnavailable("busy")
+        return queue
+
+    async def first_alive(self, instances: Iterable[str]) -> str | None:
+        """The first one that is alive."""
+        return next((instance for instance in instances if instance in self.alive), None)
+
+    async def raise_event(self, instance: str, event: str) -> bool:
+        """Takes an event for an orchestration that is alive."""
+        self.raised.append((instance, event))
+        return instance in self.alive
+
+
+def remind(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """Runs the timer; its last event, an empty one if it logged none."""
+    caplog.set_level(logging.INFO)
+    timer: Any = remind_requests
+    # as the worker calls it, but for the text of the binding
+    asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
+    assert engine.beats == ["remind_requests"]
+    return json.loads(caplog.records[-1].getMessage()) if caplog.records else {}
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def test_a_queue_in_order_costs_two_reads_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    """Its run is alive and its members wait: nothing is sent and nothing is logged."""
+    engine = Engine({"a": waiting("x", "y"), "b": Queue()})
+    assert remind(engine, caplog) == {}
+    assert engine.raised == []
+
+
+def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Of all others the engine keeps rows for ever."""
+    rows = [row("a"), row("deleted", entityExists=False), row("old", LATELY)]
+    engine = Engine({"a": Queue()}, rows=rows)
+    remind(engine, caplog)
+    assert engine.read == ["a"]
+
+
+def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> None:
+    """Each request that has not heard of it is reminded."""
+    engine = Engine({"a": uncollected("x", "y")}, alive={"x"})
+    event = remind(engine, caplog)
+    assert engine.raised == [("x", names.RECHECK_EVENT), ("y", names.RECHECK_EVENT)]
+    assert (event["event"], event["queues"], event["failed"]) == ("request.reminded", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "asked", "repaired"),
+    [
+        (True, None, True),  # it was claimed, and its orchestration has ended
+        (False, timedelta(seconds=31), True),  # the request that was asked to start it did not, or its start failed
+        (False, timedelta(seconds=29), False),
+        (False, None, True),
+    ],
+)
+def test_a_dead_run_is_repaired_by_one_request(
+    claimed: bool, asked: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first that is alive: it repairs the run for all."""
+    engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, asked=asked)}, alive={"x", "y"})
+    remind(engine, caplog)
+    assert engine.raised == ([("x", names.RECHECK_EVENT)] if repaired else [])
+
+
+def test_a_dead_run_without_a_living_request_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """The hourly timer takes it out."""
+    engine = Engine({"a": waiting("dead")}, alive=set())
+    assert remind(engine, caplog) == {}
+    assert engine.raised == []
+
+
+def test_a_queue_that_cannot_be_read_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """It is named in the log, and read again five minutes later."""
+    engine = Engine({"a": None, "b": uncollected("x")}, alive={"x"})
+    event = remind(engine, caplog)
+    assert engine.raised == [("x", names.RECHECK_EVENT)]
+    assert (event["queues"], event["failed"]) == (1, 1)
+    assert json.loads(caplog.records[0].getMessage())["datasetId"] == "a"
