@@ -84,7 +84,7 @@ def test_every_refusal_of_a_call_is_explained() -> None:
 
 def test_every_route_is_documented() -> None:
     """Method and path of each HTTP function, and no others; statusUri and cancelUri are documented by name."""
-    table = (ROOT / "docs/api.md").read_text(encoding="utf-8").split("| route | who may |", 1)[1].split("\n\n", 1)[0]
+    table = (ROOT / "docs/api.md").read_text(encoding="utf-8").split("| route | access |", 1)[1].split("\n\n", 1)[0]
     documented = set(re.findall(r"^\| `(\w+) /api/([^?`]+)", table, re.MULTILINE))
     by_name = {"statusUri": "refreshes/{id}", "cancelUri": "refreshes/{id}"}
     documented |= {
