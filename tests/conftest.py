@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-# No deadline: on a loaded machine an example takes long for reasons that have nothing to do with the code.
+# No deadline: on a loaded machine an example can take long for reasons outside the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 

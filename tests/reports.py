@@ -1,8 +1,8 @@
-"""Failures as services were publicly reported to word them, and what a caller is to be told of each: `reports.json`.
+"""Failures in the wording of public reports, and the expected errors for callers: `reports.json`.
 
-A report has a `name`, `why` it is there, and either `failed`, what Power BI says of the refresh that failed
-(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in their order,
-of which "works" is a usual one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are
+A report has a `name`, a reason (`why`), and either `failed`, Power BI's data about the failed refresh
+(`serviceExceptionJson`, `messages`, `objects`; `enhanced`), or `answers`, HTTP answers by kind of call in order,
+of which "works" is a normal one. `then`: later refreshes complete. `expect`, one for each of `callers` if there are
 several: `http`, `status`, keys of `error`, what its message `says` and does `not`, `action_says`, and the number of
 `refreshes`.
 """
@@ -22,18 +22,18 @@ _KEYS = ("code", "serviceCode", "table", "partition", "retryable")
 
 
 def text_of(value: object) -> str:
-    """`serviceExceptionJson` is a text that holds JSON."""
+    """`serviceExceptionJson` is a text that contains JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def first_expectation(report: Json) -> Json:
-    """What the first caller is to be told."""
+    """The expectation for the first caller."""
     expected = report["expect"]
     return dict(expected[0] if isinstance(expected, list) else expected)
 
 
 def differences(error: Json, expected: Json) -> list[str]:
-    """In what an error object is not as expected; empty if it is."""
+    """The differences of an error object from the expected one."""
     message, action = error.get("message", "").lower(), (error.get("action") or "").lower()
     found = [f"{key} is {error.get(key)!r}" for key in _KEYS if key in expected and error.get(key) != expected[key]]
     found += [f"message without {part!r}" for part in expected.get("says", ()) if part.lower() not in message]

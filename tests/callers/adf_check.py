@@ -1,8 +1,7 @@
-"""Faults of a pipeline file, found without a data factory.
+"""Finds errors in a pipeline file without a data factory.
 
-The models of azure-mgmt-datafactory say which activities there are, which properties they have, which of them must be
-there and which values they take. The rules after that are those that no model holds: what refers to what, and how
-secrets travel.
+The models of azure-mgmt-datafactory define the activities, their properties, the required ones and the allowed values.
+The checks after that are rules that no model has: references, and the handling of secrets.
 """
 
 import re
@@ -28,7 +27,7 @@ REFERENCES = {
 
 
 def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
-    """The faults, each beginning with its place; empty for a valid pipeline."""
+    """The errors, each beginning with its place; empty for a valid pipeline."""
     found = list(metadata.problems(file, "PipelineResource", "pipeline", ignore=("name",)))
     properties = file.get("properties", {})
     found += _scope(properties.get("activities", []), properties, set())
@@ -36,7 +35,7 @@ def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
         if not any(f"parameters.{name}" in text for text in _texts(properties["activities"])):
             found.append(f"parameters.{name}: used nowhere ({declared})")
     if not NAME.fullmatch(file.get("name", "")):
-        found.append("pipeline: a name that the service refuses")
+        found.append("pipeline: an invalid name")
     return found
 
 
@@ -49,7 +48,7 @@ def linked_service_problems(file: Json) -> list[str]:
 
 
 def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[str]:
-    """The faults of sibling activities; `before` are those that have ended when these start."""
+    """The errors of sibling activities; `before` are those that have ended when these start."""
     found = []
     by_name = {activity.get("name", ""): activity for activity in activities}
     if len(by_name) < len(activities):
@@ -57,12 +56,12 @@ def _scope(activities: list[Json], properties: Json, before: set[str]) -> list[s
     for name, activity in by_name.items():
         where = f"activities[{name}]"
         if not NAME.fullmatch(name):
-            found.append(f"{where}: a name that the service refuses")
+            found.append(f"{where}: an invalid name")
         for dependency in activity.get("dependsOn", []):
             if dependency.get("activity") not in by_name:
                 found.append(f"{where}.dependsOn: there is no activity {dependency.get('activity')!r} beside it")
             if not set(dependency.get("dependencyConditions", ["none"])) <= CONDITIONS:
-                found.append(f"{where}.dependsOn: {dependency.get('dependencyConditions')} are no conditions")
+                found.append(f"{where}.dependsOn: {dependency.get('dependencyConditions')} are not conditions")
         earlier = before | _ancestors(name, by_name)
         if name in _ancestors(name, by_name):
             found.append(f"{where}.dependsOn: it waits for itself")
@@ -102,8 +101,8 @@ def _expressions(activity: Json, where: str, properties: Json, earlier: set[str]
         for kind, pattern in REFERENCES.items():
             lost = [name for name in pattern.findall(text) if name not in known[kind]]
             found += [f"{where}: there is no {kind} {name!r}" for name in lost]
-    found += [f"{where}: {text!r} is sent as it is, not as an expression" for text in _at_signs(own)]
-    found += [f"{where}: {span!r} is no time span" for span in _spans(activity) if not SPAN.fullmatch(span)]
+    found += [f"{where}: {text!r} is sent as a text, not as an expression" for text in _at_signs(own)]
+    found += [f"{where}: {span!r} is not a time span" for span in _spans(activity) if not SPAN.fullmatch(span)]
     target = own.get("variableName")
     if activity.get("type") == "SetVariable":
         if target not in known["variable"]:
@@ -126,7 +125,7 @@ def _secrets(activity: Json, where: str) -> list[str]:
         if policy.get("secureInput") is not True:
             found.append(f"{where}.policy: a key is sent, so secureInput must be true")
         if not is_expression(headers["x-functions-key"]):
-            found.append(f"{where}: a key that stands in the file")
+            found.append(f"{where}: a key in the file")
     if re.search(r"[?&'](code|x-functions-key|clientId)=", " ".join([*texts, str(properties.get("url", ""))])):
         found.append(f"{where}: a key in a URL")
     return found

@@ -66,7 +66,7 @@ class App:
 
 def sign_in(app: App) -> Respond:
     """The platform's sign-in in front of an app. It passes the principal of a valid token to the app, refuses invalid
-    tokens, and removes the headers with which a caller could claim to be a principal."""
+    tokens, and removes the headers with which a caller could pretend to be a principal."""
 
     def respond(call: Call) -> Answer:
         headers = {name: text for name, text in call.headers.items() if not name.startswith("x-ms-client-principal")}

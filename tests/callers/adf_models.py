@@ -64,7 +64,7 @@ class Metadata:
             yield from _bounded(inner, rules, at)
             choices = CHOICES.get(f"{model.__name__}.{path[-1]}")
             if choices and str(inner).lower() not in {choice.lower() for choice in choices}:
-                yield f"{at}: {inner!r} is none of {', '.join(choices)}"
+                yield f"{at}: {inner!r} is not one of {', '.join(choices)}"
         yield from self._unknown(value, known, where)
 
     def _class(self, value: Json, kind: str) -> Any:

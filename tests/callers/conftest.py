@@ -30,9 +30,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Factory]]:
-    """Makes the factory for one of SETTINGS, with an app that has these settings."""
+    """Creates the factory for one of SETTINGS, with an app that has these settings."""
     if os.environ.get("E2E_BASE_URL"):
-        pytest.skip("the app under test runs elsewhere: it cannot be killed or given other settings")
+        pytest.skip("the app under test runs elsewhere: the test cannot kill it or change its settings")
     made: dict[str, Factory] = {}
     with ExitStack() as stack:
         power_bi = stack.enter_context(serve(PowerBiService())).base_url

@@ -1,8 +1,8 @@
-"""Faults for which Azure would refuse to import a Logic Apps workflow, or which would fail its first run.
+"""Errors for which Azure would refuse to import a Logic Apps workflow, or which would fail its first run.
 
 Only Azure itself can validate a definition completely (`az logic workflow` and the Validate operation of its REST API):
 the published JSON schema does not cover the inside of actions, and there is no library for it. This checks what the
-service checks at import: actions and their order, expressions and what they refer to, parameters and their values.
+service checks at import: actions and their order, expressions and their references, parameters and their values.
 """
 
 import re
@@ -43,7 +43,7 @@ class Place:
 
 
 def template_problems(template: Json) -> list[str]:
-    """Faults of an ARM template for a Consumption logic app."""
+    """Errors of an ARM template for a Consumption logic app."""
     (resource,) = template["resources"]
     own, properties = template["parameters"], resource["properties"]
     used = "\n".join(texts(template["resources"]))
@@ -63,8 +63,10 @@ def template_problems(template: Json) -> list[str]:
 
 
 def standard_problems(workflow: Json, parameters: Json) -> list[str]:
-    """Faults of a workflow.json for a Standard logic app, with the parameters.json of that app."""
-    found = [] if workflow.get("kind") == "Stateful" else ["kind must be Stateful: others do not wait for a 202"]
+    """Errors of a workflow.json for a Standard logic app, with the parameters.json of that app."""
+    found = (
+        [] if workflow.get("kind") == "Stateful" else ["kind must be Stateful: a stateless one does not wait for a 202"]
+    )
     for name, parameter in parameters.items():
         if not re.fullmatch(r"@appsetting\('\w+'\)", str(parameter.get("value"))):
             found.append(f"parameter {name} is not taken from an app setting")
@@ -72,7 +74,7 @@ def standard_problems(workflow: Json, parameters: Json) -> list[str]:
 
 
 def definition_problems(definition: Json, parameters: set[str]) -> list[str]:
-    """Faults of a definition; `parameters` are the names that parameters() may take."""
+    """Errors of a definition; `parameters` are the names that parameters() may take."""
     required = ("$schema", "contentVersion", "triggers", "actions")
     found = [f"{key} is missing" for key in required if not definition.get(key)]
     places = list(_places(definition.get("actions", {})))
@@ -133,7 +135,7 @@ def _places(actions: Json, outer: tuple[str, ...] = ()) -> Iterator[Place]:
 
 
 def _earlier(place: Place, by_name: dict[str, Place]) -> set[str]:
-    """The actions that have ended when an action starts, by runAfter of itself and of the actions around it."""
+    """The actions that have ended when an action starts, by runAfter of itself and of its enclosing actions."""
     found: set[str] = set()
     todo = [place.name, *place.outer]
     while todo:

@@ -99,7 +99,7 @@ class Place:
         return Network(sign_in)
 
     def run(self, workflow: Workflow, *models: Json, scale: float = SCALE, **more: Any) -> Run:
-        """A run that has not started."""
+        """A run, not yet started."""
         name = f"0858{secrets.token_hex(13)}CU{secrets.randbelow(90) + 10}"
         more.setdefault("network", self.network())
         body = {"models": list(models)}

@@ -12,7 +12,7 @@ from tests.callers.clients.adf_http import Answer, Call
 Respond = Callable[[Call], Answer]
 
 SILENT = Answer(0)
-"""An answer for `serving`: the connection is closed without one."""
+"""An answer for `serving`: it closes the connection without a response."""
 VAULT_AUDIENCE = "https://vault.azure.net"
 SECRET_NAME = "refresh-service-key"
 

@@ -1,4 +1,4 @@
-"""The shipped pipelines are valid, and a fault put into one of them is found."""
+"""The shipped pipelines are valid, and an error put into one of them is found."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def activity(file: Json, name: str) -> Json:
-    """An activity of a file, also inside others."""
+    """An activity of a file, also a nested one."""
 
     def all_of(activities: list[Json]) -> list[Json]:
         inner = [
@@ -60,34 +60,34 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
     "no URL": (WEB, without("Refresh", "url"), "typeProperties.url: missing"),
     "no method": (HOOK, without("Refresh", "method"), "typeProperties.method: missing"),
     "no function": (FUNCTION, without("Start", "functionName"), "functionName: missing"),
-    "an unknown method": (WEB, prop("Refresh", "method", "PATCH"), "'PATCH' is none of"),
-    "a webhook that does not post": (HOOK, prop("Refresh", "method", "GET"), "'GET' is none of"),
+    "an unknown method": (WEB, prop("Refresh", "method", "PATCH"), "'PATCH' is not one of"),
+    "a webhook that does not post": (HOOK, prop("Refresh", "method", "GET"), "'GET' is not one of"),
     "an unknown property": (WEB, prop("Refresh", "turnOfAsync", True), "turnOfAsync: not a known property"),
     "an unknown policy": (WEB, rule("Refresh", "retries", 3), "policy.retries: not a known property"),
     "a retry on a webhook": (HOOK, rule("Refresh", "retry", 3), "policy.retry: not a known property"),
     "a text for a switch": (WEB, prop("Refresh", "turnOffAsync", "true"), "not of type bool"),
     "a pause that is too short": (WEB, rule("Refresh", "retryIntervalInSeconds", 5), "not between 30 and 86400"),
-    "an invalid time span": (WEB, rule("Refresh", "timeout", "12 hours"), "no time span"),
-    "another time span": (HOOK, prop("Refresh", "timeout", "PT12H"), "no time span"),
+    "an invalid time span": (WEB, rule("Refresh", "timeout", "12 hours"), "not a time span"),
+    "another time span": (HOOK, prop("Refresh", "timeout", "PT12H"), "not a time span"),
     "an unknown kind of sign-in": (
         "refresh-with-web-identity",
         lambda file: activity(file, "Refresh")["typeProperties"]["authentication"].update(type="ManagedIdentity"),
-        "'ManagedIdentity' is none of",
+        "'ManagedIdentity' is not one of",
     ),
     "an unknown type of parameter": (
         WEB,
         lambda file: file["properties"]["parameters"]["BaseUrl"].update(type="text"),
-        "'text' is none of",
+        "'text' is not one of",
     ),
     "a dependency on nothing": (WEB, depends("Refresh", "Read keys", "Succeeded"), "there is no activity 'Read keys'"),
-    "an unknown condition": (WEB, depends("Refresh", "Read key", "Success"), "are no conditions"),
+    "an unknown condition": (WEB, depends("Refresh", "Read key", "Success"), "are not conditions"),
     "a circle": (WEB, depends("Read key", "Refresh", "Succeeded"), "it waits for itself"),
     "two with one name": (
         POLL,
         lambda file: activity(file, "Poll status").update(name="Wait"),
         "two with the same name",
     ),
-    "an invalid name": (WEB, lambda file: file.update(name="refresh/web"), "a name that the service refuses"),
+    "an invalid name": (WEB, lambda file: file.update(name="refresh/web"), "an invalid name"),
     "an unknown parameter": (
         WEB,
         prop("Refresh", "url", expr("@pipeline().parameters.Url")),
@@ -111,13 +111,13 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
     ),
     "an open bracket": (WEB, prop("Refresh", "url", expr("@concat('a', 'b'")), "Unexpected end-of-input"),
     "an unknown function": (WEB, prop("Refresh", "url", expr("@join2('a', 'b')")), "No terminal matches"),
-    "an expression without a type": (WEB, prop("Refresh", "url", "@pipeline().parameters.BaseUrl"), "sent as it is"),
-    "a secret on show": (WEB, rule("Read key", "secureOutput", False), "secureOutput must be true"),
-    "a key on show": (WEB, rule("Refresh", "secureInput", False), "secureInput must be true"),
+    "an expression without a type": (WEB, prop("Refresh", "url", "@pipeline().parameters.BaseUrl"), "sent as a text"),
+    "a visible secret": (WEB, rule("Read key", "secureOutput", False), "secureOutput must be true"),
+    "a visible key": (WEB, rule("Refresh", "secureInput", False), "secureInput must be true"),
     "a key in the file": (
         WEB,
         lambda file: activity(file, "Refresh")["typeProperties"]["headers"].update({"x-functions-key": "abc"}),
-        "a key that stands in the file",
+        "a key in the file",
     ),
     "a key in the URL": (
         WEB,
@@ -133,7 +133,7 @@ FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_shipped_pipelines_are_clean(name: str) -> None:
-    """No fault is found."""
+    """No error is found."""
     assert problems(pipeline(name)) == []
 
 
@@ -147,8 +147,7 @@ def test_the_pipelines_for_synapse_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
-    """Its models do not know three things, which the files for Synapse leave out; where that would show the key, or the
-    start would wait, there is no file."""
+    """The files for Synapse leave out three features that its models lack; without a safe way there is no file."""
     found = problems(pipeline(name), SYNAPSE)
     unknown = {sentence.split(": ")[0].rsplit(".", 1)[-1] for sentence in found}
     assert unknown
@@ -162,7 +161,7 @@ def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(name: str) -> None:
-    """The fault is reported, and was not reported before."""
+    """The error is reported, and was not reported before."""
     shipped, seed, said = FAULTS[name]
     good = pipeline(shipped)
     bad = copy.deepcopy(good)

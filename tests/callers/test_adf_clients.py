@@ -1,4 +1,4 @@
-"""The clients follow the rules of the activities; each rule is tested with an answer that needs it."""
+"""The clients follow the rules of the activities; each rule is tested with an answer that requires it."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ AUDIENCE = {"type": "MSI", "resource": "api://app"}
 
 
 class Script:
-    """Gives answers in order, repeats the last one, and records the calls."""
+    """Returns answers in order, repeats the last one, and records the calls."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.calls = list(answers), list[Call]()
@@ -56,7 +56,7 @@ def red(act: Callable[[], Any]) -> ActivityFailed:
 
 
 def test_web_polls_the_location_while_the_answer_is_202() -> None:
-    """As often as Retry-After says, without the headers of the first call."""
+    """At the pace of Retry-After, without the headers of the first call."""
     script, pace = Script(moved(7), moved(None), json_answer({"a": 1})), Virtual()
     assert web(script, pace)({**POST, "authentication": AUDIENCE}, DAY) == {"a": 1}
     assert pace.seconds == 7 + 15
@@ -111,7 +111,7 @@ def test_web_waits_a_minute_for_an_answer_or_httprequesttimeout() -> None:
 
 
 def test_a_missing_answer_fails_the_activity() -> None:
-    """An answer that is late, a closed connection, and an unreachable host."""
+    """A late answer, a closed connection, and an unreachable host."""
 
     def slow(call: Call) -> Answer:
         late.wait(5)
@@ -139,7 +139,7 @@ KEYED = {"functionAppUrl": "https://app", "functionKey": {"secretName": "key"}}
 START = {"functionName": "refreshes", "method": "POST", "body": "{}"}
 
 
-def test_function_takes_a_202_for_the_end() -> None:
+def test_function_accepts_a_202_as_the_end() -> None:
     """It does not poll the Location. The key is sent in a header; the answer may take 230 s."""
     script = Script(Answer(202, b'{"statusUri": "u"}', moved().headers))
     assert function(script, KEYED)(START, "Service") == {"statusUri": "u"}
@@ -181,7 +181,7 @@ def hook(script: Callable[[Call], Answer], told: bytes | None, report: bool = Tr
 
 
 def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
-    """A minute for the first answer; Output becomes the output."""
+    """The limit of the first answer is a minute; Output becomes the output."""
     script = Script(json_answer({}))
     activity, properties = hook(script, b'{"Output": {"status": "Completed"}, "StatusCode": "200"}')
     assert activity(properties) == {"status": "Completed"}
@@ -204,7 +204,7 @@ def test_webhook_fails_without_a_valid_callback() -> None:
     """A refused first call, no callback, and a callback that is not JSON."""
     for answer, told, said in (
         (json_answer({}, 503), None, "503"),
-        (json_answer({}), None, "not called back"),
+        (json_answer({}), None, "no callback in time"),
         (json_answer({}), b"<html>", "not JSON"),
         (json_answer({}), b"[]", "not a JSON object"),
     ):
@@ -212,8 +212,8 @@ def test_webhook_fails_without_a_valid_callback() -> None:
         assert said in red(partial(activity, properties)).message
 
 
-def test_webhook_must_not_be_answered_202_with_a_location() -> None:
-    """Otherwise the activity might both poll and be called back."""
+def test_webhook_must_not_get_a_202_with_a_location() -> None:
+    """Otherwise the activity might both poll and wait for a callback."""
     activity, properties = hook(Script(moved()), b"{}")
     with pytest.raises(AssertionError, match="202 with Location"):
         activity(properties)
@@ -335,7 +335,7 @@ def test_a_loop_continues_after_a_failed_iteration() -> None:
 
 
 def test_a_loop_ends_at_its_timeout() -> None:
-    """It fails whatever its iterations did."""
+    """It fails even if its iterations succeeded."""
     pause = {**step("pause", kind="Wait"), "typeProperties": {"waitTimeInSeconds": 30}}
     run = ran([loop(pause, condition="@equals('a', 'b')", timeout="0.00:10:00")])
     assert run.status == FAILED

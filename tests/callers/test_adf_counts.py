@@ -1,6 +1,6 @@
 """Activity runs of a refresh that takes ten minutes, counted by running the files in virtual time.
 
-docs/from-polling-pipelines.md prints what is counted here.
+docs/from-polling-pipelines.md has these numbers.
 """
 
 import json
@@ -128,7 +128,7 @@ def documented() -> dict[str, int]:
 
 
 def test_the_polling_pipeline_works() -> None:
-    """It waits for an idle model, refreshes it, and succeeds or fails with the refresh: the comparison is fair."""
+    """It waits for an idle model, refreshes it, and succeeds or fails with the refresh, so the comparison is fair."""
     assert problems(POLLING) == []
     assert polling().status == SUCCEEDED
     assert polling(busy_seconds=120).count > polling().count

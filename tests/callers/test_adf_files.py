@@ -1,4 +1,4 @@
-"""The shipped files match their sources, their formats agree with each other, and they send what is documented."""
+"""The shipped files match their sources, their formats agree with each other, and they send the documented body."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def body(start: Json, system: Json, options: Json) -> Json:
     return sent
 
 
-def test_each_way_comes_in_both_forms() -> None:
+def test_each_way_has_both_forms() -> None:
     """Four ways, each with an identity and with a key."""
     ways = ("refresh-and-poll", "refresh-with-function", "refresh-with-web", "refresh-with-webhook")
     expected = sorted(f"{way}-{form}" for way in ways for form in ("identity", "key"))
@@ -58,7 +58,7 @@ def test_each_way_comes_in_both_forms() -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
-    """Apart from the name of the linked service, its resource is the pipeline; no string in it is mistaken for a
+    """Except for the name of the linked service, its resource is the pipeline; no string in it is mistaken for a
     template expression."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
     [resource] = template["resources"]
@@ -89,7 +89,7 @@ def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_linked_services_are_clean(name: str) -> None:
-    """No fault is found, but a fault put into one is."""
+    """No error is found, but an error put into one is."""
     service = read(f"linkedService/{name}.json")
     assert linked_service_problems(service) == []
     assert service["name"] == name
@@ -100,8 +100,7 @@ def test_the_linked_services_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
-    """BaseUrl, WorkspaceId, DatasetId, Options and the one for the sign-in; the last two are in the linked service of
-    the function."""
+    """BaseUrl, WorkspaceId, DatasetId, Options and one for the sign-in; for the function its linked service has two."""
     form = "Audience" if name.endswith("identity") else "KeySecretUri"
     usual = {"WorkspaceId", "DatasetId", "Options"}
     expected = usual if "function" in name else usual | {"BaseUrl", form}
@@ -111,8 +110,8 @@ def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_what_is_sent(name: str) -> None:
-    """Each attempt sends the same: Options, overridden by the ids, the key of this run, and the parent pipeline."""
+def test_the_body(name: str) -> None:
+    """Each attempt sends the same body: Options, overridden by the ids, the run's key, and the parent pipeline."""
     options = {"refresh": {"type": "full"}, "timeoutMinutes": 90, "waitSeconds": 45, "datasetId": "another"}
     sent = [body(start, PARENT, options) for start in starts(name)]
     assert sent == [sent[0]] * (4 if "webhook" in name else 1)
@@ -129,8 +128,8 @@ def test_what_is_sent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_what_is_sent_without_a_parent(name: str) -> None:
-    """A pipeline that was started by hand is the caller itself; a quotation mark in its name is harmless."""
+def test_the_body_without_a_parent(name: str) -> None:
+    """A pipeline that was started by hand is itself the caller; a quotation mark in its name is harmless."""
     [sent, *_] = [body(start, {**NO_PARENT, "Pipeline": 'the "big" one'}, {}) for start in starts(name)]
     assert sent["caller"] == {"factory": "contoso-factory", "pipeline": "the big one", "runId": "run-1"}
 

@@ -20,7 +20,7 @@ SENTENCE = """Invoking Web Activity failed with HttpStatusCode - '424', message 
 """The beginning of the message of a failed Web activity, as in docs/callers.md."""
 SLOW = {"seconds": 60}
 PATIENT = 1 / 20
-"""Real seconds per second of the factory: its retries then outlast a restart."""
+"""Real seconds per second of the factory: its retries then last longer than a restart of the app."""
 
 FILES = [(ADF, name) for name in PIPELINES] + [(OF_SYNAPSE, name) for name in SYNAPSE_PIPELINES]
 
@@ -36,7 +36,7 @@ def chapter(story: Chapter) -> Chapter:
 
 
 def form_of(name: str) -> str:
-    """The kind of access of a file."""
+    """The access control for which a file is made."""
     return name.rsplit("-", 1)[-1]
 
 
@@ -77,7 +77,7 @@ def red(run: PipelineRun, *words: str) -> None:
 
 @chapter
 def red_with_the_reason_when_the_refresh_fails(caller: Factory, name: str) -> None:
-    """The message names failure and remedy. The factory retries, but Power BI runs no second refresh."""
+    """The message contains the failure and the remedy. The factory retries, but Power BI runs no second refresh."""
     model = caller.world.model(outcome="Failed")
     going = caller.begin(name, model)
     run = going.ended()
@@ -107,7 +107,7 @@ def red_when_the_deadline_passes(caller: Factory, name: str) -> None:
 
 @chapter
 def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
-    """The answer to the start is lost; the retry receives the same request."""
+    """The answer to the start is lost; the retry gets the same request."""
     model = caller.world.model(seconds=2)
     going = caller.begin(name, model, lost=1)
     run = going.ended()
@@ -118,7 +118,7 @@ def a_retried_start_does_not_refresh_twice(caller: Factory, name: str) -> None:
 
 
 def test_the_message_is_documented() -> None:
-    """With the beginning that is checked here."""
+    """With the beginning that is tested here."""
     assert SENTENCE in (ROOT / "docs/callers.md").read_text(encoding="utf-8")
 
 
@@ -133,7 +133,9 @@ def test_the_whole_story(factory: Callable[[str], Factory], folder: Path, name: 
 
 
 @pytest.mark.parametrize(("folder", "name"), FILES)
-def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
+def test_a_retry_after_the_end_gets_the_outcome_at_once(
+    factory: Callable[[str], Factory], folder: Path, name: str
+) -> None:
     """The answer is lost and the refresh ends before the retry: the pipeline succeeds after one refresh."""
     caller = replace(factory(form_of(name)), folder=folder)
     model = caller.world.model()
@@ -145,7 +147,7 @@ def test_a_retry_after_the_end_is_answered_at_once(factory: Callable[[str], Fact
 
 
 @pytest.mark.parametrize("form", ["identity", "key"])
-def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> None:
+def test_success_in_spite_of_a_restart(factory: Callable[[str], Factory], form: str) -> None:
     """The app is killed while the refreshes run; the pipelines succeed after one refresh each."""
     caller = factory(form)
     going = {}
@@ -163,7 +165,7 @@ def test_green_over_a_restart(factory: Callable[[str], Factory], form: str) -> N
 
 
 def test_the_loop_understands_durables_own_status(factory: Callable[[str], Factory]) -> None:
-    """With EXPOSE_MANAGEMENT_URIS it polls that: success, failure with the reason, and failure for Terminated (200)."""
+    """With EXPOSE_MANAGEMENT_URIS it polls that URI: success, failure with the reason, and Terminated (200) fails."""
     caller, name = factory("key, Durable's own addresses"), "refresh-and-poll-key"
     models = [caller.world.model(), caller.world.model(outcome="Failed"), caller.world.model(**SLOW)]
     good, failed, terminated = (caller.begin(name, model) for model in models)

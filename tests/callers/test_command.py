@@ -1,4 +1,4 @@
-"""integrations/command: refresh_model.py against the app, with every kind of access, and what wraps it."""
+"""integrations/command: refresh_model.py against the app, with every access control, and its wrappers."""
 
 import ast
 import json
@@ -52,7 +52,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def arguments(url: str, dataset: str, *more: str) -> list[str]:
-    """The command line; python warns of nothing and reads no settings of the user."""
+    """The command line; python prints no warnings and reads no settings of the user."""
     command = [sys.executable, "-I", "-W", "error", str(COMMAND)]
     return [*command, "--url", url, "--workspace", WORKSPACE, "--dataset", dataset, *more]
 
@@ -136,8 +136,8 @@ def test_an_idempotency_key_gives_the_same_request(keyed: Factory) -> None:
     assert len(keyed.world.own(model)) == 1
 
 
-def test_a_restart_of_the_service_goes_unnoticed(factory: Form) -> None:
-    """Failed calls are repeated; the outcome is that of the one refresh."""
+def test_a_restart_of_the_service(factory: Form) -> None:
+    """Failed calls are repeated; the command gets the outcome of the single refresh."""
     keyed = factory("key")
     model = keyed.world.model(seconds=4)
     with started(keyed.base, model, env=with_key(keyed)) as process:
@@ -152,7 +152,7 @@ def test_a_restart_of_the_service_goes_unnoticed(factory: Form) -> None:
 @pytest.mark.parametrize(("more", "cancelled"), [((), False), (("--cancel-on-interrupt",), True)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(keyed: Factory, number: signal.Signals, more: tuple[str, ...], cancelled: bool) -> None:
-    """Exit code 130; the refresh is cancelled only if the option says so."""
+    """Exit code 130; the refresh is cancelled only with the option."""
     model = keyed.world.model(seconds=60)
     with started(keyed.base, model, *ENHANCED, *more, env=with_key(keyed)) as process:
         until(lambda: keyed.world.own(model), 30)
@@ -187,7 +187,7 @@ def test_refused(keyed: Factory, more: list[str], message: str) -> None:
 
 
 def test_no_credentials() -> None:
-    """A remote service is not called without any."""
+    """A remote service is not called without credentials."""
     ended = refresh("https://app.invalid", WORKSPACE, env=environment())
     assert (ended.code, "Set the environment variable REFRESH_KEY" in ended.text) == (2, True)
 
@@ -216,14 +216,14 @@ def test_redirects_are_not_followed() -> None:
 
 
 def test_a_token_of_the_environment(factory: Form) -> None:
-    """REFRESH_TOKEN is sent as it is."""
+    """REFRESH_TOKEN is sent unchanged."""
     caller = factory("identity")
     env = environment(REFRESH_TOKEN=token_for(AUDIENCE))
     assert refresh(caller.base, caller.world.model(), env=env).code == 0
 
 
 def test_a_managed_identity(factory: Form) -> None:
-    """From the endpoint of App Service, with the secret header that it demands."""
+    """From the endpoint of App Service, with the secret header that it requires."""
     caller = factory("identity")
 
     def identity(call: Call) -> Answer:
@@ -277,7 +277,7 @@ def test_a_login_with_az(factory: Form, tmp_path: Path) -> None:
     assert (ended.code, "No token from az: ValueError az login" in ended.text) == (2, True), ended.text
 
 
-# ---- where it runs ----
+# ---- where the command runs ----
 
 
 def test_python_3_9_can_run_it() -> None:
@@ -307,7 +307,7 @@ BASH = shutil.which("bash")
 
 
 def scripts() -> dict[str, tuple[str, dict[str, str]]]:
-    """The scripts of the step templates, each with its environment as it is written there."""
+    """The scripts of the step templates, each with its environment from the template."""
     action = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
     [github] = action["runs"]["steps"]
     template = yaml.safe_load((FOLDER / "azure-pipelines-step.yml").read_text("utf-8"))
@@ -362,7 +362,7 @@ def test_every_input_of_a_step_is_used() -> None:
 
 
 def test_another_text_cannot_start_a_logging_command(keyed: Factory) -> None:
-    """A message of Power BI that looks like one stays a message."""
+    """A message of Power BI that looks like a command is printed as a message."""
     failure = {
         "outcome": "Failed",
         "errorCode": "X",
@@ -397,7 +397,7 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
     web = WebActivity(Line(), token_for, pace)
 
     def connected(given: Json, policy: Json, timeout: float) -> Json:
-        """What the connection adds: the address and the sign-in."""
+        """The parts that the connection adds: the address and the sign-in."""
         url = caller.base + given.pop("relativeUrl")
         access = {"authentication": {"type": "MSI", "resource": AUDIENCE}, "turnOffAsync": not polls}
         return web({**given, "url": url, **access}, timeout)
@@ -409,7 +409,7 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
 
 
 def test_the_readme_is_complete() -> None:
-    """Exit codes, files and links; the Databricks example calls the command with arguments that it takes."""
+    """Exit codes, files and links; the Databricks example calls the command with valid arguments."""
     text = (FOLDER / "README.md").read_text("utf-8")
     codes = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()}
     assert codes == {"0", "1", "2", "3", "4", "5", "6", "7", "130"}

@@ -1,4 +1,4 @@
-"""Expressions are read and evaluated as Logic Apps documents it, or refused with what is wrong."""
+"""Expressions are read and evaluated as documented by Logic Apps, or refused with the reason."""
 
 from typing import Any, ClassVar
 
@@ -53,7 +53,7 @@ EVALUATED: dict[str, Any] = {
 
 @pytest.mark.parametrize("text", EVALUATED)
 def test_a_text_is_evaluated(text: str) -> None:
-    """A whole expression keeps its type, a template makes a text."""
+    """A whole expression keeps its type, a template results in a text."""
     assert evaluate(text, Known()) == EVALUATED[text]
 
 
@@ -61,7 +61,7 @@ def test_a_text_is_evaluated(text: str) -> None:
     "text",
     ["@body('A')['missing']", "@body('Text')?['error']", "@body('Nothing').error", "@body('Missing')", "@trim('a')"],
 )
-def test_what_cannot_be_evaluated_fails_the_action(text: str) -> None:
+def test_an_expression_that_cannot_be_evaluated_fails_the_action(text: str) -> None:
     """A missing property without `?`, a property of a text, an unknown reference."""
     with pytest.raises(InvalidTemplateError):
         evaluate(text, Known())
@@ -73,24 +73,24 @@ def test_what_cannot_be_evaluated_fails_the_action(text: str) -> None:
         ("@", "ends too early"),
         ("@concat('a'", "')' is missing"),
         ("@concat('a'))", "is left over"),
-        ("@concat('a", "is no part of an expression"),
-        ("@body['A']", "body at 1 is no function call"),
+        ("@concat('a", "is not a part of an expression"),
+        ("@body['A']", "body at 1 is not a function call"),
         ("@body('A')?['n'", "']' is missing"),
         ("@body('A').'n'", "a name is missing"),
         ("@concat(,)", "',' is out of place"),
-        ('@concat("a")', "is no part of an expression"),
+        ('@concat("a")', "is not a part of an expression"),
         ("a @{concat('b')", "is not closed"),
     ],
 )
-def test_what_is_no_expression_is_refused(text: str, problem: str) -> None:
-    """With what is wrong."""
+def test_an_invalid_expression_is_refused(text: str, problem: str) -> None:
+    """The message has the reason."""
     with pytest.raises(ExpressionError) as refused:
         parse_text(text)
     assert problem in str(refused.value)
 
 
 def test_the_tree() -> None:
-    """Calls, accesses, literals and templates, each found by walking."""
+    """Calls, accesses, literals and templates, each found by `walk`."""
     node = parse_text("a@{f(1).b}")
     access = Access(Call("f", (Literal(1),)), Literal("b"), safe=False)
     assert node == Template((Literal("a"), access))

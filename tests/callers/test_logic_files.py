@@ -1,4 +1,4 @@
-"""The shipped Logic Apps files can be imported: no fault is found in them, and each kind of fault would be found."""
+"""The shipped Logic Apps files can be imported: they have no error, and each kind of error would be found."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ TEMPLATE, STANDARD = "consumption/refresh-with-webhook.key.json", "standard/iden
 
 
 def read(name: str) -> tuple[Json, Json]:
-    """A shipped file, and the parameters.json beside it if it is for a Standard app."""
+    """A shipped file, and its parameters.json if it is for a Standard app."""
     parameters = FILES[name].parent.parent / "parameters.json"
     beside = json.loads(parameters.read_text("utf-8")) if parameters.exists() else {}
     return json.loads(FILES[name].read_text("utf-8")), beside
@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {
 @pytest.mark.parametrize("name", [TEMPLATE, STANDARD])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_definition_is_found(name: str, fault: str) -> None:
-    """Put into a good file of either kind of app."""
+    """In a valid file for either kind of app."""
     change, expected = FAULTS[fault]
     content, beside = read(name)
     change(content)
@@ -115,7 +115,7 @@ TEMPLATE_FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {
         lambda file: definition(file)["parameters"].pop("BaseUrl"),
         "the workflow declares no parameter BaseUrl",
     ),
-    "a key that is shown": (lambda file: file["parameters"]["functionKey"].update(type="string"), "is not secure"),
+    "a visible key": (lambda file: file["parameters"]["functionKey"].update(type="string"), "is not secure"),
     "a key with a default": (lambda file: file["parameters"]["functionKey"].update(defaultValue="x"), "default value"),
 }
 
@@ -130,7 +130,7 @@ def test_a_fault_in_the_template_is_found(fault: str) -> None:
 
 
 def test_a_fault_in_a_standard_app_is_found() -> None:
-    """A stateless workflow, and a value that stands in parameters.json."""
+    """A stateless workflow, and a literal value in parameters.json."""
     content, beside = read(STANDARD)
     assert "kind must be Stateful" in " ".join(standard_problems({**content, "kind": "Stateless"}, beside))
     beside["BaseUrl"]["value"] = "https://app.example"

@@ -32,7 +32,7 @@ def answer(status: int, body: Json | None = None, **headers: str) -> Answer:
 
 
 class Scripted(Network):
-    """Gives answers one after the other; the last one stays."""
+    """Returns answers in order, and repeats the last one."""
 
     def __init__(self, *answers: Answer) -> None:
         super().__init__(sign_in=lambda authentication: {})
@@ -46,13 +46,13 @@ class Scripted(Network):
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Callbacks]:
-    """Addresses to call back."""
+    """Callback addresses."""
     with callbacks() as running:
         yield running
 
 
 def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more: Any) -> Run:
-    """A run of a shipped file, not yet begun."""
+    """A run of a shipped file, not yet started."""
     workflow = load(name, "https://refresher.example", "the-key")
     more.setdefault("scale", SCALE)
     more["poll_scale"] = more["scale"]
@@ -60,7 +60,7 @@ def run_of(name: str, network: Network, served: Callbacks, *models: Json, **more
 
 
 def failure(run: Run) -> str:
-    """The message of a failed run; the answer to its caller has the same."""
+    """The message of a failed run; the response to its caller has the same."""
     assert run.status == "Failed"
     assert run.error is not None
     assert run.error["code"] == "RefreshFailed"
@@ -113,7 +113,7 @@ def test_a_passing_fault_is_retried_as_often_as_the_file_says(name: str, status:
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_answer_that_is_not_json_is_reported(name: str, served: Callbacks) -> None:
-    """Reading a property of a gateway's HTML page would be an error."""
+    """The run must not read properties of a gateway's HTML page."""
     page = Answer(403, {"Content-Type": "text/html"}, "<html>Forbidden</html>")
     sentence = failure(run_of(name, Scripted(page), served, model_of(SALES)).to_the_end())
     assert sentence == f"Semantic model {SALES}: the refresh service answered with status 403 and no outcome."
@@ -169,7 +169,7 @@ def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
 
 
 def test_the_status_of_a_group_is_that_of_its_leaves(served: Callbacks) -> None:
-    """A handled failure succeeds; a failure with a skipped leaf fails, whatever another branch did."""
+    """A handled failure succeeds; a failure with a skipped leaf fails, even if another branch succeeded."""
 
     def note(after: Json, value: str = "x") -> Json:
         return {"type": "AppendToArrayVariable", "inputs": {"name": "a", "value": value}, "runAfter": after}

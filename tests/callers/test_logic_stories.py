@@ -1,7 +1,7 @@
 """Each shipped Logic Apps file against the app: status and message of its run, and number of refreshes.
 
-A story is played with all files at the same time. One test for a story, not one for a file: so each is played once,
-whichever way the tests are shared out among processes.
+A story is played with all files at the same time. There is one test for each story, not for each file, so that each is
+played once, however pytest distributes the tests to processes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +59,7 @@ class Ending:
 
     @property
     def message(self) -> str:
-        """The message of a failed run; the answer to its caller has the same."""
+        """The message of a failed run; the response to its caller has the same."""
         assert self.run.status == "Failed", (self.run.status, self.run.history)
         assert self.run.error is not None
         assert self.run.response == (424, {"status": "Failed", "error": self.run.error})
@@ -170,7 +170,7 @@ def played(apps: Places, *stories: Callable[[str, Place], T], files: Iterable[st
 
 
 def test_a_completed_refresh_succeeds(apps: Places) -> None:
-    """After one refresh, and the app knows the caller. Unsubscribing after the end has no effect."""
+    """After one refresh, and the app stores the caller. Unsubscribing after the end has no effect."""
     for name, ending in played(apps, refreshed):
         run, (row,) = ending.run, ending.rows
         assert (run.status, run.response) == ("Succeeded", (200, {"status": "Completed"})), name
@@ -248,7 +248,7 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """Equal options are one request; with different ones the later is refused, or both are separate if they race."""
+    """Equal options are one request; with different ones the later start is refused, or racing starts are two."""
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
         assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)

@@ -15,7 +15,7 @@ from tests.e2e.world import END_SECONDS, FAST, World
 
 HERE = Path(__file__).parent
 TEST_SECONDS = max(600.0, END_SECONDS * 5)
-"""For a test that waits several times, on a machine that does much else; no test ends later because of it."""
+"""For a test that waits several times, on a loaded machine; it makes no test longer."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def elsewhere_of_environment() -> tuple[World, str] | None:
-    """The app elsewhere and the key of its management API (empty if it is not given); None to start one here."""
+    """The app elsewhere and the key of its management API (empty without one); None to start one here."""
     base = os.environ.get("E2E_BASE_URL")
     if not base:
         return None
@@ -36,7 +36,7 @@ def elsewhere_of_environment() -> tuple[World, str] | None:
 
 @pytest.fixture(scope="session")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Client | None]]:
-    """The app and its host; no host if it runs elsewhere and its management key is not given."""
+    """The app and its host; no host if it runs elsewhere and its management key is not known."""
     elsewhere = elsewhere_of_environment()
     if elsewhere:
         world, key = elsewhere
@@ -53,7 +53,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
 
 @pytest.fixture(scope="session")
 def world(hosted: tuple[World, Client | None]) -> World:
-    """The app as its callers have it."""
+    """The app as its callers see it."""
     return hosted[0]
 
 
@@ -77,6 +77,6 @@ def calling_back(managed: tuple[World, Client]) -> tuple[World, Client]:
 
 @pytest.fixture
 def local() -> None:
-    """Skips where the app is not ours to stop and start."""
+    """Skips if the test may not stop and start the app."""
     if os.environ.get("E2E_BASE_URL"):
-        pytest.skip("the app under test runs elsewhere: it cannot be given other settings")
+        pytest.skip("the app under test runs elsewhere: the test cannot change its settings")

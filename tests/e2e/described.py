@@ -1,4 +1,4 @@
-"""Holds an answer against the description of the operation that gave it."""
+"""Compares an answer with the description of its operation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Described:
-    """The description of the app at `base` (without `/api`); answers may have no keys beyond it."""
+    """The description of the app at `base` (without `/api`); answers may only have keys of the description."""
 
     def __init__(self, base: str) -> None:
         self.document = strict(describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
@@ -26,7 +26,7 @@ class Described:
         self.seen: set[tuple[str, int]] = set()
 
     def check(self, answer: requests.Response) -> requests.Response:
-        """The answer, if status, headers, content type and body are as described; fails with what is not."""
+        """The answer, if status, headers, content type and body match the description; else fails with the reason."""
         method = str(answer.request.method)
         template = self._template(urlsplit(answer.url).path.removeprefix("/api"))
         operation = self._schema[template][method]
@@ -35,11 +35,11 @@ class Described:
         return answer
 
     def _template(self, path: str) -> str:
-        # the exact path before the one with a parameter in its place
+        # an exact path before one with a parameter in the same place
         for template in sorted(self.document["paths"], key=lambda name: name.count("{")):
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
                 return str(template)
-        raise AssertionError(f"{path} is no path of the description")
+        raise AssertionError(f"{path} is not a path of the description")
 
 
 CHECKS = [

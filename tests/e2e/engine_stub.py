@@ -1,8 +1,8 @@
-"""An app whose engine cannot do its work: the HTTP functions run on the devhost, and their engine is played here.
+"""An app whose engine fails: the HTTP functions run on the devhost, and a stub replaces their engine.
 
-The devhost keeps its state in memory, so that its storage cannot be taken away. Here a second process with the HTTP
-functions (`--http-only`) is led to another engine: one that answers, as the Durable extension does, 500 to everything
-that needs the storage and 404 to what it does not know, or one that takes connections and never answers.
+The devhost keeps its state in memory, so a test cannot take its storage away. Instead, a second process with the HTTP
+functions (`--http-only`) is connected to another engine: one that answers, like the Durable extension, 500 to every
+call that needs the storage and 404 to unknown paths, or one that accepts connections and never answers.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ UNREACHABLE = {
 }
 
 NOWHERE = "http://127.0.0.1:9"
-"""Where nothing listens. The address of a devhost that was killed may soon be that of another one."""
+"""Where nothing listens. The address of a killed devhost may soon be reused by another one."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def engine(fault: Fault) -> Iterator[str]:
 
 
 def lead_to(state: Path, address: str) -> None:
-    """Leads the HTTP functions beside the devhost on `state` to the engine at `address`, from their next call on."""
+    """Connects the HTTP functions beside the devhost on `state` to the engine at `address`, from their next call on."""
     with closing(sqlite3.connect(state / "state.db", timeout=10)) as database, database:
         ((text,),) = database.execute("SELECT value FROM meta WHERE key = 'running'").fetchall()
         changed = json.dumps({**json.loads(text), "rpc": address})

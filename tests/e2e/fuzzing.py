@@ -1,4 +1,4 @@
-"""Sends an app what its description allows, or what it forbids, and holds every answer against the description."""
+"""Sends requests that the app's description allows, or forbids, and compares every answer with the description."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKS = {
     "unsupported_method": {"enabled": False}
 }
 
-# what is sent must not depend on what was answered, where ids are random
+# requests must not depend on answers, which contain random ids
 _FIXED: Any = {"extra-data-sources": {"responses": False}}
 PHASES: dict[str, dict[str, Any]] = {
     "examples": {},
@@ -44,9 +44,9 @@ Mode = Literal["positive", "negative"]
 
 @dataclass
 class Findings:
-    """What came of a run: `answers` by operation and status, `wrong` in sentences.
+    """The results of a run: `answers` by operation and status, `wrong` as sentences.
 
-    `accepted` are ids of requests, `checked` those of models that were only asked about.
+    `accepted` are ids of requests, `checked` those of models that were only checked.
     """
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -55,27 +55,27 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
     def seen(self) -> dict[str, set[int]]:
-        """The statuses that each operation answered with."""
+        """The status codes of each operation's answers."""
         labels = {label for label, _ in self.answers}
         return {name: {status for label, status in self.answers if label == name} for name in labels}
 
 
 def strict(document: Json) -> Json:
-    """The document with no further keys in answers: callers must expect them, but none may be undescribed today."""
+    """The document without further keys in answers: callers must tolerate them, but today none may be undescribed."""
     document = copy.deepcopy(document)
     _close(document["components"]["schemas"])
     return document
 
 
 def only(document: Json, path: str) -> Json:
-    """The document with one path, for a run that is about that."""
+    """The document with one path only."""
     return {**document, "paths": {path: document["paths"][path]}}
 
 
 def plain(document: Json) -> Json:
-    """The document without the rules between keys of a body, and without the values that they are about.
+    """The document without the rules between keys of a body, and without the values that these rules are about.
 
-    What is sent at the boundaries of each key is made key by key, which such rules would prevent.
+    Boundary values are generated for each key alone, which such rules would prevent.
     """
     document = copy.deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -90,7 +90,7 @@ def plain(document: Json) -> Json:
 def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json | None = None) -> Findings:
     """Fuzzes the app at `base` (without `/api`), by its description unless another `document` is given.
 
-    First the boundaries of every key and parameter, then `examples` random calls of each operation; the same ones in
+    First the boundaries of every key and parameter, then `examples` random calls of each operation, the same ones in
     every run. `mode` positive sends what the document allows, negative what it forbids.
     """
     document = strict(document or describe({"url": f"{base}/api"}, (FUNCTION_KEY,)))
@@ -120,17 +120,17 @@ def fuzz(base: str, key: str | None, mode: Mode, examples: int, document: Json |
 
 
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Takes out what the description forbids and the app takes nevertheless.
+    """Removes cases that the description forbids and the app accepts nevertheless.
 
-    A parameter without a value counts as none: the platform does not hand it to the app. Numbers and booleans are taken
-    as texts, too, which the description does not say: tools would offer callers a choice. A wait with a callback is
-    refused, but both keys are softened here.
+    A parameter without a value counts as absent: the platform does not pass it to the app. The app also accepts numbers
+    and booleans as texts, which the description leaves out, because tools would offer callers a choice. A wait with a
+    callback is refused, but both keys are made harmless here.
     """
     if any(value == "" for value in (case.query or {}).values()):
         return False
     if _spelled_as_text(case.body) or _waits_and_is_called_back(case.body):
         return False
-    # where the rules between keys are left out, see `plain`
+    # if the rules between keys are left out, see `plain`
     return _body_is_bad(case) or not _contradicts_itself(case.body)
 
 
@@ -162,10 +162,10 @@ def _spelled_as_text(body: object) -> bool:
 
 
 def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
-    """Takes out what fits the description and is refused nevertheless, or what would take minutes.
+    """Removes values that match the description but would be refused, or would take minutes.
 
-    A schema cannot say which continuations were given out, which hosts may be called, which keys are in use.
-    In a negative case it would hide what the case is about: the refusal would come anyway.
+    A schema cannot express which continuations the app issued, which hosts it may call, which keys are in use.
+    In a negative case they would hide the tested fault, because the call would be refused anyway.
     """
     continuation = (case.query or {}).get("continuation")
     if isinstance(continuation, str) and re.fullmatch(CONTINUATION_PATTERN, continuation):
@@ -182,7 +182,7 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
 
 
 def _body_is_bad(case: schemathesis.Case[Any]) -> bool:
-    """Every case with a bad body comes with a bad header, too, which would be the one to be refused."""
+    """Every case with a bad body also has a bad header, which would cause the refusal."""
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     return body is not None and body.mode == schemathesis.GenerationMode.NEGATIVE
 

@@ -1,7 +1,7 @@
-"""A Power BI service of which some models answer as no service should, and all others well.
+"""A Power BI service that gives invalid answers for some models, and good ones for all others.
 
-A script gets the transport of one connection, with the request read, and writes to it what it likes; the connection
-ends with the script. What it may send is bounded by the client only.
+A script gets the transport of one connection, after the request was read, and writes any bytes to it; the connection
+ends with the script. Only the client limits what it may send.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ Script = Callable[[asyncio.Transport], Awaitable[None]]
 
 @dataclass
 class HostilePowerBi:
-    """`scripts` by dataset id: asked at each call for what to play; None answers well. `calls`: how many played."""
+    """`scripts` by dataset id returns the script for a call, None for a good answer. `calls`: the number of scripts."""
 
     service: PowerBiService = field(default_factory=PowerBiService)
     scripts: dict[str, Callable[[], Script | None]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     more_rows: dict[str, bytes] = field(default_factory=dict)
-    """By dataset id: rows that follow those of the history, which is good but for that. `calls` counts these, too."""
+    """By dataset id: rows that are appended to an otherwise good history. `calls` counts these, too."""
     base_url: str = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -84,7 +84,7 @@ def serving_hostile() -> Iterator[HostilePowerBi]:
 
 
 def sending(*parts: bytes) -> Script:
-    """Sends this, and closes."""
+    """Sends these bytes and closes the connection."""
 
     async def script(transport: asyncio.Transport) -> None:
         for part in parts:
@@ -95,7 +95,7 @@ def sending(*parts: bytes) -> Script:
 
 
 def dripping(head: bytes, part: bytes = b" ") -> Script:
-    """Sends the head at once, and then a little, again and again, until the client is gone."""
+    """Sends the head at once, and then a few bytes, again and again, until the client disconnects."""
 
     async def script(transport: asyncio.Transport) -> None:
         transport.write(head)
@@ -107,7 +107,7 @@ def dripping(head: bytes, part: bytes = b" ") -> Script:
 
 
 def flooding(head: bytes, part: bytes = CHUNK) -> Script:
-    """Sends the head, and then without end, as fast as it is taken."""
+    """Sends the head, and then bytes without end, as fast as the client reads them."""
 
     async def script(transport: asyncio.Transport) -> None:
         transport.write(head)
@@ -124,7 +124,7 @@ async def resetting(transport: asyncio.Transport) -> None:
 
 
 async def _drained(transport: asyncio.Transport) -> None:
-    while transport.get_write_buffer_size() > 0 and not transport.is_closing():  # noqa: ASYNC110 - nothing tells of it
+    while transport.get_write_buffer_size() > 0 and not transport.is_closing():  # noqa: ASYNC110 - the transport has no event for it
         await asyncio.sleep(0.001)
 
 
@@ -134,14 +134,14 @@ def with_length(body: bytes, head: bytes = OK) -> bytes:
 
 
 def old_rows(count: int = 20_000, *, start_times: bool = True) -> bytes:
-    """More rows of refreshes that completed than any service has."""
+    """More rows of completed refreshes than any service has."""
     began = b'"startTime":"2020-03-31T00:00:00.000Z",' if start_times else b""
     row = b'{"requestId":"00000000-0000-4000-8000-%012d","refreshType":"ViaApi",%b"status":"Completed"}'
     return b",".join(row % (number, began) for number in range(count))
 
 
 def hostile_answer(chance: random.Random) -> Script:
-    """One of many: sizes, encodings, drips, redirects, broken chunks, heads that are none."""
+    """One of many: sizes, encodings, drips, redirects, broken chunks, invalid heads."""
     noise = chance.randbytes(chance.choice((1, 40, 5000)))
     rows = b'{"value":[' + b",".join([b'{"requestId":5,"status":[],"startTime":{}}'] * chance.choice((1, 1000))) + b"]}"
     name = "\u202e\u0085\u2028".encode() * chance.choice((1, 60_000))

@@ -1,8 +1,8 @@
-"""The platform's sign-in (App Service authentication) in front of an app, as far as callers notice it.
+"""The platform's sign-in (App Service authentication) in front of an app, as callers see it.
 
-It removes its own headers from what callers send, checks the bearer token, and says in the headers who the caller is.
-Calls without a token pass (`unauthenticatedClientAction` `AllowAnonymous`) or are refused (`Return401`); a token that
-is not good is refused in both cases. Tokens are texts that the test makes up; how real ones are validated is not shown.
+It removes its own headers from calls, checks the bearer token, and adds headers that name the caller.
+Calls without a token pass (`unauthenticatedClientAction` `AllowAnonymous`) or are refused (`Return401`); an invalid
+token is refused in both cases. Tokens are texts of the test; the validation of real ones is not simulated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ NOT_HANDED_ON = ("host", "content-length", "transfer-encoding", "authorization")
 
 @contextmanager
 def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -> Iterator[str]:
-    """The address to call instead of `app`. `tokens`: the object id of the principal, by its token."""
+    """The address to call instead of `app`. `tokens`: the object id of the principal for each token."""
 
     async def respond(request: web.Request) -> web.Response:
         headers = {

@@ -1,4 +1,4 @@
-"""A caller that waits to be called back: a small HTTP server on this machine that keeps what it is told."""
+"""A caller that waits for a callback: a small HTTP server on this machine that keeps the calls."""
 
 import json
 import threading
@@ -12,14 +12,14 @@ from devhost_tests.process import until
 from tests.e2e.world import END_SECONDS
 
 SECRET = "capability-0123456789"
-"""In every URI of a receiver; whatever shows it has shown a capability."""
+"""In every URI of a receiver; an output that contains it has revealed a secret URI."""
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Call:
-    """One call back as it arrived. Header names are in lower case."""
+    """One callback. Header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass
 class Receiver:
-    """`answers` are given in turn, the last one for ever: a status, or a status and headers. None closes the
+    """`answers` are given in turn, the last one is repeated: a status, or a status and headers. None closes the
     connection without an answer. `heard` is called before each answer."""
 
     base: str = ""
@@ -38,16 +38,16 @@ class Receiver:
 
     @property
     def uri(self) -> str:
-        """A capability of this receiver."""
+        """A URI of this receiver, which contains a secret."""
         return f"{self.base}/workflows/1/callback?sp=%2Frun&sv=1.0&sig={SECRET}"
 
     def called(self, times: int = 1, seconds: float = END_SECONDS) -> Call:
-        """The last call, once there have been so many."""
+        """The last call, after this many calls."""
         until(lambda: len(self.calls) >= times, seconds, lambda: str(self.calls))
         return self.calls[times - 1]
 
     def next_answer(self) -> Any:
-        """What is answered to the call that came last."""
+        """The answer to the latest call."""
         return self.answers[min(len(self.calls), len(self.answers)) - 1]
 
 

@@ -1,7 +1,7 @@
-"""One way in which the Power BI service behaves, and what a caller is told: played over HTTP, many at a time.
+"""One behaviour of the Power BI service and the expected answer for the caller, tested over HTTP, many at a time.
 
-A case names its row in words, sets up a model of its own, sends one request, and compares all that matters at once:
-HTTP status, status, code, `retryable`, how many refreshes were made and asked for, and that nothing was cancelled.
+A case describes its row, sets up its own model, sends one request, and compares all results at once:
+HTTP status, status, code, `retryable`, the numbers of refreshes and of POSTs, and that nothing was cancelled.
 """
 
 import time
@@ -13,16 +13,16 @@ from typing import Any
 from tests.e2e.world import END_SECONDS, LOOK_SECONDS, Told, World
 
 AT_ONCE = 24
-"""Cases that are played side by side; each of them mostly waits."""
+"""Cases that run side by side; each of them mostly waits."""
 
 Json = dict[str, Any]
 Meanwhile = Callable[[World, str, str], None]
-"""What happens while the request is on its way: the world, the model, and the status URI."""
+"""Called while the request is in progress, with the world, the model, and the status URI."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A row. `faults` are name and route, perhaps with more keys; `made` counts our refreshes that exist."""
+    """A row. `faults` are name and route, perhaps with more keys; `made` is the number of our refreshes."""
 
     row: str
     knobs: Json = field(default_factory=dict)
@@ -34,23 +34,23 @@ class Case:
     status: str = "Completed"
     code: str | None = None
     service_code: str | None = None
-    """Power BI's own; not compared if None."""
+    """Power BI's own code; not compared if None."""
     retryable: bool = False
     says: Sequence[str] = ()
     """Words of the message, in any case."""
     table: str | None = None
     made: int = 1
     starts: int | None = None
-    """POSTs that reached Power BI; None: as many as were made."""
+    """POSTs that reached Power BI; None: the same as `made`."""
     served: str = "own"
-    """By whose refresh, if it was a success."""
+    """The expected `servedBy`, for a success."""
     looks: int | None = None
     """Reads of the history; None: any number."""
     enhanced: bool | None = None
 
 
 def play(world: World, case: Case) -> Json:
-    """What became of a case, as `expected` writes it; and what else does not fit, under `odd`."""
+    """The result of a case in the format of `expected`; all other contradictions under `odd`."""
     model = world.model(**case.knobs)
     for name, route, more in case.faults:
         world.fault(model, name, route, **more)
@@ -81,7 +81,7 @@ def play(world: World, case: Case) -> Json:
 
 
 def expected(case: Case) -> Json:
-    """What should become of a case."""
+    """The expected result of a case."""
     good = case.status == "Completed"
     return {
         "http": 200 if good else 424,
@@ -101,7 +101,7 @@ def expected(case: Case) -> Json:
 
 
 def _odd(case: Case, told: Told, model: str, own: list[Json]) -> Iterable[str]:
-    """What a caller could not act on, or could not believe."""
+    """Contradictions in the answer, and answers that a caller cannot act on."""
     error = told.body.get("error")
     if told.body["status"] == "Completed":
         truth = {refresh["requestId"]: refresh["state"] for refresh in own}
@@ -115,16 +115,16 @@ def _odd(case: Case, told: Told, model: str, own: list[Json]) -> Iterable[str]:
         return
     message = error["message"]
     if next(iter(told.body)) != "error":
-        yield "the error does not come first"
+        yield "the error is not the first key"
     if not message.startswith("Semantic model ") or not error["action"] or len(message) > 500:
-        yield f"the message does not stand alone: {message}"
+        yield f"the message is not complete: {message}"
     if any(value is None for value in error.values()):
-        yield f"keys that say nothing: {error}"
+        yield f"keys without a value: {error}"
     yield from (f"{word!r} is not in: {message}" for word in case.says if word.lower() not in message.lower())
 
 
 def play_all(world: World, cases: Sequence[Case]) -> str:
-    """The cases that went otherwise than expected, one a line; empty if all went well."""
+    """The cases with unexpected results, one on each line; empty without any."""
 
     def one(case: Case) -> str:
         try:
@@ -134,7 +134,7 @@ def play_all(world: World, cases: Sequence[Case]) -> str:
         wrong = [f"{key} is {got[key]!r}, not {wanted[key]!r}" for key in wanted if got[key] != wanted[key]]
         return f"{case.row}: {'; '.join(wrong)}" if wrong else ""
 
-    assert len({case.row for case in cases}) == len(cases), "two cases of one name"
+    assert len({case.row for case in cases}) == len(cases), "two cases have the same name"
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return "\n".join(filter(None, pool.map(one, cases)))
 
@@ -148,12 +148,12 @@ def until(condition: Callable[[], Any]) -> None:
     """Waits until a condition holds."""
     end = time.monotonic() + END_SECONDS
     while not condition():
-        assert time.monotonic() < end, "not so in time"
+        assert time.monotonic() < end, "condition not met in time"
         time.sleep(LOOK_SECONDS)
 
 
 def all_as_expected(world: World, cases: Sequence[Case]) -> str:
-    """How many cases went as expected, and how long that took; a case that did not is a failure that shows it."""
+    """How many cases went as expected, and how long that took; otherwise fails and shows the cases that did not."""
     began = time.monotonic()
     wrong = play_all(world, cases)
     assert not wrong, wrong

@@ -1,4 +1,4 @@
-"""The URIs that are handed out: behind a gateway, and with another route prefix."""
+"""The URIs in answers: behind a gateway, and with another route prefix."""
 
 import shutil
 from pathlib import Path
@@ -37,8 +37,8 @@ def post(url: str, body: Json, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize(("prefix", "path"), [("bi/api", "/bi/api/"), ("", "/")])
 @pytest.mark.parametrize("gateway", ["", "https://gateway.example/power-bi"])
-def test_every_uri_begins_where_callers_come_from(tmp_path: Path, prefix: str, path: str, gateway: str) -> None:
-    """Our own and Durable's; and behind the gateway's address they lead where they should."""
+def test_every_uri_begins_with_the_address_of_the_caller(tmp_path: Path, prefix: str, path: str, gateway: str) -> None:
+    """Our URIs and Durable's; they also work behind the gateway's address."""
     app = deployed(tmp_path, prefix)
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "EXPOSE_MANAGEMENT_URIS": "true"}

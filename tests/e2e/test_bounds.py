@@ -1,6 +1,6 @@
-"""Everything has a bound: a full queue, long lists, large requests, and a service that answers what no service should.
+"""Everything has a limit: a full queue, long lists, large requests, and a service with invalid answers.
 
-Times are compared with an undisturbed run of the same app, so that a slow machine makes neither pass nor fail.
+Times are compared with an undisturbed run of the same app, so that the speed of the machine decides nothing.
 """
 
 import json
@@ -37,8 +37,7 @@ FULL_SIZE = pytest.mark.skipif(
 MEGABYTES_OF_A_LOAD, MEGABYTES_OF_HOSTILITY = 400, 300
 """Resident memory of the process, which is the app and the devhost with the whole state of its engine."""
 POLLS = {"POLL_MIN_SECONDS": "2", "POLL_MAX_SECONDS": "5", "OUTAGE_BUDGET_SECONDS": "60"}
-"""Not as often as in other tests: thirty histories of megabytes, read five times in a second, would keep this machine
-busy with sending them."""
+"""Less often than in other tests: reading thirty histories of megabytes would keep this machine busy."""
 DRIPPING_MODELS, LONG_HISTORIES = 8, 30
 PATCHED = """
 import importlib.util, sys
@@ -66,7 +65,7 @@ def hosted(
 
 
 def peak_megabytes(host: Devhost) -> float:
-    """The most memory that the process had at any time. Skips where that cannot be read."""
+    """The maximum memory of the process. Skips where it cannot be read."""
     if sys.platform != "linux":
         pytest.skip("the memory of another process is read from /proc")
     lines = Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
@@ -76,8 +75,8 @@ def peak_megabytes(host: Devhost) -> float:
 # ---- a full queue ----
 
 
-def test_a_start_that_finds_the_queue_full_is_told_to_wait(tmp_path: Path) -> None:
-    """429 with Retry-After, and nothing started. There is room again when one has left; a repeat is no new request."""
+def test_a_start_with_a_full_queue_gets_429(tmp_path: Path) -> None:
+    """429 with Retry-After, and nothing started. There is room after a request has left; a repeat needs none."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -122,7 +121,7 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
             ids.append(world.ask(models[number % 3], **key)["id"])
         pages = whole_list(world)
         assert [len(page) for page in pages] == [50, 50, 50, 50, 30]
-        # one after the other: two are asked for in the same millisecond at most
+        # sequentially: at most two are accepted in the same millisecond
         listed = [row["id"] for page in pages for row in page]
         asked = [row["requestedAt"] for page in pages for row in page]
         assert asked == sorted(asked, reverse=True)
@@ -150,8 +149,8 @@ def large_scope(name: str, characters: int) -> Json:
 
 @FULL_SIZE
 @pytest.mark.timeout(900)
-def test_large_requests_have_their_outcome_in_time(tmp_path: Path, record_property: Record) -> None:
-    """A hundred callers of one model with bodies of 60 KB and keys, and thirty of another with tables of their own."""
+def test_large_requests_end_in_time(tmp_path: Path, record_property: Record) -> None:
+    """A hundred callers of one model with bodies of 60 KB and keys, and thirty of another with their own tables."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, host):
         one, other = world.model(seconds=0.5), world.model(seconds=0.5)
         idle = peak_megabytes(host)
@@ -171,18 +170,18 @@ def test_large_requests_have_their_outcome_in_time(tmp_path: Path, record_proper
         assert peak < MEGABYTES_OF_A_LOAD
 
 
-# ---- what stalls ----
+# ---- stalls ----
 
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[tuple[World, Devhost, HostilePowerBi]]:
-    """An app, and a Power BI service of which models can be made hostile."""
+    """An app, and a Power BI service that can give invalid answers for some models."""
     with serving_hostile() as power_bi, hosted(tmp_path, power_bi.base_url, settings=POLLS) as (world, host):
         yield world, host, power_bi
 
 
 def busy(world: World, count: int) -> list[str]:
-    """Models with a refresh that goes on, so that their history is read again and again."""
+    """Models with a long refresh, so that the app reads their history again and again."""
     models = [world.model(seconds=LONG) for _ in range(count)]
     for model in models:
         world.ask(model)
@@ -191,7 +190,7 @@ def busy(world: World, count: int) -> list[str]:
 
 
 def make_hostile(power_bi: HostilePowerBi, models: list[str], script: Script) -> None:
-    """From now on each call for these models is answered by a script."""
+    """From now on a script answers each call for these models."""
     power_bi.scripts.update(dict.fromkeys(models, lambda: script))
     until(lambda: all(power_bi.calls.get(model) for model in models), 90)
 
@@ -211,10 +210,10 @@ DRIPS = {
 
 
 @FULL_SIZE
-def test_models_whose_power_bi_drips_are_not_felt_by_others(
+def test_models_with_slow_answers_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """Eight of them, two for each way in which an answer can drip, compared with eight that answer well."""
+    """Eight of them, two for each way of sending slowly, compared with eight that answer well."""
     world, _, power_bi = estate
     models = busy(world, DRIPPING_MODELS)
     before = measured(world)
@@ -225,7 +224,7 @@ def test_models_whose_power_bi_drips_are_not_felt_by_others(
 
 @FULL_SIZE
 @pytest.mark.parametrize("start_times", [True, False])
-def test_long_histories_are_not_felt_by_others(
+def test_long_histories_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, *, start_times: bool
 ) -> None:
     """Thirty models whose history has 20,000 rows, compared with thirty whose history has a few."""
@@ -237,10 +236,10 @@ def test_long_histories_are_not_felt_by_others(
     assert peak_megabytes(host) < MEGABYTES_OF_A_LOAD
 
 
-def test_all_stalls_together_are_not_felt_by_others(
+def test_all_stalls_together_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """A hundred silent receivers, eight models that drip and thirty with long histories, at the same time."""
+    """A hundred silent receivers, eight models with slow answers and thirty with long histories, at the same time."""
     world, _, power_bi = estate
     dripping, long = busy(world, DRIPPING_MODELS), busy(world, LONG_HISTORIES)
     before = measured(world)
@@ -268,9 +267,9 @@ def test_all_stalls_together_are_not_felt_by_others(
 def test_hostile_answers_break_nothing(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record, seed: int
 ) -> None:
-    """No 5xx, each request ends, with an outcome that is true, and memory stays small.
+    """No 5xx, each request ends with a true outcome, and memory stays small.
 
-    Two of three answers of Power BI are hostile, and all of a receiver but each fourth.
+    Two of three answers of Power BI are invalid, and three of four of a receiver.
     """
     world, host, power_bi = estate
     chance = random.Random(seed)  # noqa: S311 - the same answers each time

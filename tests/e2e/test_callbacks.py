@@ -1,4 +1,4 @@
-"""Callers that are called back: once, with the verdict that the status tells, whatever happened on the way."""
+"""Callers with a callback: one call with the outcome that the status shows, whatever happened in between."""
 
 import json
 import time
@@ -19,7 +19,7 @@ App = tuple[World, Client]
 
 
 def ask(world: World, model: str, uri: str, **wish: Any) -> Json:
-    """A request that is to call back: the body of the 200."""
+    """A request with a callback: the body of the 200."""
     answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri, **wish})
     assert answer.status_code == 200, answer.text
     assert "Location" not in answer.headers
@@ -27,12 +27,12 @@ def ask(world: World, model: str, uri: str, **wish: Any) -> Json:
 
 
 def callbacks(host: Client, request_id: str) -> list[Json]:
-    """The callbacks of a request, as the engine shows them."""
+    """The callbacks of a request in the engine."""
     return list(host.manage("GET", f"/instances?instanceIdPrefix=callback-{request_id}&showInput=true").json())
 
 
 def settled(host: Client, request_id: str, how: str) -> Json:
-    """The one callback of a request, once its orchestration has ended."""
+    """The single callback of a request, after its orchestration has ended."""
     until(lambda: [row["runtimeStatus"] for row in callbacks(host, request_id)] == ["Completed"], END_SECONDS)
     (row,) = callbacks(host, request_id)
     assert row["output"] == how
@@ -40,8 +40,8 @@ def settled(host: Client, request_id: str, how: str) -> Json:
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", "200"), ("Failed", "424")])
-def test_the_verdict_is_told_once(calling_back: App, outcome: str, code: str) -> None:
-    """In the words of the WebHook activity, and in those of the status."""
+def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: str) -> None:
+    """In the format of the WebHook activity, and in that of the status."""
     world, host = calling_back
     with receiving() as receiver:
         started = ask(world, world.model(outcome=outcome), receiver.uri, caller={"pipeline": "Load sales"})
@@ -67,8 +67,8 @@ def test_the_verdict_is_told_once(calling_back: App, outcome: str, code: str) ->
         assert started[uri].split("token=")[1] not in str(call.body)
 
 
-def test_a_receiver_that_is_unwell_is_called_again(calling_back: App) -> None:
-    """500, no answer, 429 with Retry-After, 408: each is tried again, and what it asked for is waited."""
+def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
+    """500, no answer, 429 with Retry-After, 408: the app retries each, and waits as long as the receiver asks."""
     world, host = calling_back
     with receiving(500, None, (429, {"Retry-After": "2"}), 408, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -83,7 +83,7 @@ def test_a_receiver_that_is_unwell_is_called_again(calling_back: App) -> None:
     logged(host, '"event": "callback.failed"', started["id"])
 
 
-def test_nobody_at_the_port_is_called_again(calling_back: App) -> None:
+def test_a_closed_port_is_called_again(calling_back: App) -> None:
     """A refused connection is no answer."""
     world, host = calling_back
     with receiving() as gone:
@@ -98,7 +98,7 @@ def test_nobody_at_the_port_is_called_again(calling_back: App) -> None:
 
 @pytest.mark.parametrize("status", [404, 409])
 def test_a_receiver_that_does_not_listen_yet_is_called_again(calling_back: App, status: int) -> None:
-    """It may have to hear the answer to its own call first."""
+    """It may have to get the answer to its own call first."""
     world, host = calling_back
     with receiving(status, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -106,8 +106,8 @@ def test_a_receiver_that_does_not_listen_yet_is_called_again(calling_back: App, 
         assert len(receiver.calls) == 2
 
 
-def test_a_callback_that_was_abandoned_is_tried_again_when_it_is_asked_for_again(calling_back: App) -> None:
-    """By whoever repeats his request under its key."""
+def test_a_repeat_revives_an_abandoned_callback(calling_back: App) -> None:
+    """A caller repeats its request with the idempotency key."""
     world, host = calling_back
     with receiving(410, 200) as receiver:
         model = world.model()
@@ -120,7 +120,7 @@ def test_a_callback_that_was_abandoned_is_tried_again_when_it_is_asked_for_again
 
 
 @pytest.mark.parametrize("status", [410, 400, 401])
-def test_a_receiver_that_is_gone_is_left_alone(calling_back: App, status: int) -> None:
+def test_a_receiver_that_no_longer_exists_is_called_once(calling_back: App, status: int) -> None:
     """Its pipeline has ended: one call, one line in the log."""
     world, host = calling_back
     with receiving(status) as receiver:
@@ -133,7 +133,7 @@ def test_a_receiver_that_is_gone_is_left_alone(calling_back: App, status: int) -
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
-    """It would lead to a host that nobody allowed."""
+    """It would lead to a host that is not allowed."""
     world, host = calling_back
     with receiving() as elsewhere, receiving((status, {"Location": elsewhere.uri})) as receiver:
         started = ask(world, world.model(), receiver.uri)
@@ -142,7 +142,7 @@ def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
 
 
 def test_a_cancelled_request_calls_back(calling_back: App) -> None:
-    """And one that is past its deadline."""
+    """And a request that is past its deadline."""
     world, _ = calling_back
     for wish, status in (({}, "Cancelled"), ({"timeoutMinutes": 0.03}, "TimedOut")):
         with receiving() as receiver:
@@ -154,8 +154,8 @@ def test_a_cancelled_request_calls_back(calling_back: App) -> None:
             assert (body["StatusCode"], body["status"]) == ("424", status)
 
 
-def test_whoever_asks_again_is_called_too(calling_back: App) -> None:
-    """Under the same idempotency key: while the request goes on, and at once when it is over; each URI once."""
+def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
+    """With the same idempotency key: while the request is in progress, and at once if it has ended; each URI once."""
     world, _ = calling_back
     with receiving() as first, receiving() as second, receiving() as late:
         model = world.model(seconds=LONG)
@@ -172,8 +172,8 @@ def test_whoever_asks_again_is_called_too(calling_back: App) -> None:
         assert [len(receiver.calls) for receiver in (first, second, late)] == [1, 1, 1]
 
 
-def test_a_false_alarm_is_no_end(calling_back: App) -> None:
-    """Told of an end that is none, it looks again a few times, and goes on waiting for the true one."""
+def test_a_false_notification_is_not_the_end(calling_back: App) -> None:
+    """After a notification without an end it looks again a few times, and then waits for the real end."""
     world, host = calling_back
     with receiving() as receiver:
         model = world.model(seconds=LONG)
@@ -196,8 +196,8 @@ def test_a_false_alarm_is_no_end(calling_back: App) -> None:
         settled(host, started["id"], "delivered")
 
 
-def test_a_terminated_request_is_spoken_for(calling_back: App) -> None:
-    """By the timer, which leaves alone who can still speak, and who has spoken."""
+def test_the_timer_calls_back_for_a_terminated_request(calling_back: App) -> None:
+    """It skips requests that can still call back, and those that have."""
     world, host = calling_back
     with receiving() as receiver, receiving() as living:
         started = ask(world, world.model(seconds=LONG), receiver.uri)
@@ -216,17 +216,17 @@ def test_a_terminated_request_is_spoken_for(calling_back: App) -> None:
         assert living.called().body["status"] == "Completed"
         settled(host, other["id"], "delivered")
         run_timer(host)
-        # a request that comes later is told, so the timer had its turn
+        # the callback of a later request arrives, so the timer has run
         with receiving() as later:
             ask(world, world.model(), later.uri)
             later.called()
         assert (len(receiver.calls), len(living.calls)) == (1, 1)
 
 
-def test_a_callback_that_failed_is_revived(calling_back: App) -> None:
-    """Its orchestration cannot fail by itself; started by hand with an input that no code of ours writes it does.
+def test_a_failed_callback_is_started_again(calling_back: App) -> None:
+    """Its orchestration cannot fail by itself, but does if started by hand with an invalid input.
 
-    The timer starts it twice more; then it is left alone.
+    The timer starts it twice more and then stops.
     """
     world, host = calling_back
     with receiving(500, 200) as receiver, receiving(500) as hopeless:
@@ -247,7 +247,7 @@ def test_a_callback_that_failed_is_revived(calling_back: App) -> None:
         second = start("1", receiver.uri)
         host.becomes(second, "Failed", END_SECONDS)
         run_timer(host)
-        # the timer goes through them in the order of their names, so it has seen the hopeless one before
+        # the timer processes them in the order of their names, so it has processed the broken one before
         host.becomes(second, "Completed", END_SECONDS)
         assert host.status(second)["output"] == "delivered"
         assert (len(receiver.calls), len(hopeless.calls)) == (2, 3)
@@ -255,7 +255,7 @@ def test_a_callback_that_failed_is_revived(calling_back: App) -> None:
 
 
 def test_a_refused_host_starts_nothing(calling_back: App) -> None:
-    """400 with host and setting; no request, no call, and nothing of the query anywhere."""
+    """400 with host and setting; no request, no callback, and no part of the query in any output."""
     world, _ = calling_back
     model = world.model()
     wish = {"workspaceId": WORKSPACE, "datasetId": model}
@@ -269,7 +269,7 @@ def test_a_refused_host_starts_nothing(calling_back: App) -> None:
 
 
 def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
-    """The receiver hears the first attempt and no more of that process; the next one tells it."""
+    """The receiver gets the first attempt and no further one from that process; the next process calls it."""
     with killable(tmp_path) as (world, victim), receiving(None, 200) as receiver:
         hear(receiver, victim)
         started = ask(world, world.model(), receiver.uri)
@@ -283,8 +283,8 @@ def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
         assert SECRET not in log_of(victim.host)
 
 
-def test_capabilities_stay_out_of_sight(calling_back: App) -> None:
-    """Neither log, status, list nor custom status shows the query or path of a URI; the engine's input has it."""
+def test_callback_uris_are_not_shown(calling_back: App) -> None:
+    """Neither log, status, list nor custom status shows the query or path of a URI; only the engine's input has it."""
     world, host = calling_back
     with receiving(500, 410) as receiver:
         model = world.model()
@@ -301,17 +301,17 @@ def test_capabilities_stay_out_of_sight(calling_back: App) -> None:
 
 
 def log_of(host: Client) -> str:
-    """The log of a host; empty where it cannot be read."""
+    """The log of a host; empty if it cannot be read."""
     return host.log if isinstance(host, Devhost) else ""
 
 
 def hear(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
-    """Kills the app when the receiver has heard it."""
+    """Kills the app when its call reaches the receiver."""
     receiver.heard = victim.kill
 
 
 def logged(host: Client, event: str, *texts: str) -> None:
-    """The log has one line with an event about a request, and these texts in it. A log elsewhere cannot be read."""
+    """The log has one line with an event of a request and these texts. The log of another host cannot be read."""
     if not isinstance(host, Devhost):
         return
 

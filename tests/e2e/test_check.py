@@ -1,4 +1,4 @@
-"""POST /api/check: what can be known before anything is started, over HTTP."""
+"""POST /api/check: facts that are known before a refresh is started, over HTTP."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.world import FAST, WORKSPACE, World
 
 HANGS = 50
-"""Seconds, far more than a check has."""
+"""Seconds, far more than a check takes."""
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ def check(world: World, model: str, **more: Any) -> requests.Response:
 
 
 def test_a_model_that_can_be_read(world: World) -> None:
-    """`ok`, and nothing was started; what is running is shown."""
+    """`ok`, and nothing was started; the running refresh is shown."""
     model = world.model()
     world.control(model, "/external", {"refreshType": "Scheduled", "seconds": 60, "visibilitySeconds": 0})
     answer = check(world, model)
@@ -46,8 +46,8 @@ def test_a_model_that_can_be_read(world: World) -> None:
         ("unavailable", "ServiceUnavailable", "service health"),
     ],
 )
-def test_the_sentence_is_that_of_a_request(world: World, fault: str, code: str, says: str) -> None:
-    """200 with `ok` false: the check ran, and this is what it found."""
+def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, says: str) -> None:
+    """200 with `ok` false: the check ran, and this is its result."""
     model = world.model()
     world.fault(model, fault, "history")
     answer = check(world, model)
@@ -56,8 +56,8 @@ def test_the_sentence_is_that_of_a_request(world: World, fault: str, code: str, 
     assert says in body["error"]["message"]
 
 
-def test_a_body_that_no_start_would_take_is_refused(world: World) -> None:
-    """By the same names, also in the keys that a check does not need."""
+def test_a_body_that_a_start_would_refuse(world: World) -> None:
+    """With the same keys in the message, also for keys that a check does not need."""
     model = world.model()
     bodies: dict[str, dict[str, Any]] = {
         "datasetId": {"datasetId": "x"},
@@ -71,8 +71,8 @@ def test_a_body_that_no_start_would_take_is_refused(world: World) -> None:
     assert check(world, model, refresh={"type": "full"}, timeoutMinutes=5).json()["ok"]
 
 
-def test_a_service_that_hangs_is_not_waited_for(world: World) -> None:
-    """An answer comes, and it says that none came."""
+def test_a_check_does_not_wait_for_a_hanging_service(world: World) -> None:
+    """It answers in time, and the answer tells that Power BI did not."""
     model = world.model()
     world.fault(model, "hang", "history", seconds=HANGS)
     began = time.monotonic()
@@ -83,8 +83,8 @@ def test_a_service_that_hangs_is_not_waited_for(world: World) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_who_may_check_what(tmp_path: Path) -> None:
-    """With keys on a check needs one; a workspace that is not allowed is found out without asking Power BI."""
+def test_access_to_checks(tmp_path: Path) -> None:
+    """With keys on, a check needs one; for a workspace that is not allowed Power BI is not called."""
     with serve(PowerBiService()) as service:
         env = {
             **FAST,
@@ -103,8 +103,8 @@ def test_who_may_check_what(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_where_nobody_listens(tmp_path: Path) -> None:
-    """No connection is a finding of the check, and the end of a request once the budget is spent."""
+def test_a_closed_port(tmp_path: Path) -> None:
+    """A check reports that there is no connection; a request ends with that after its budget."""
     env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:1"}
     with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
         world, model = World(app.base, ""), "22222222-aaaa-bbbb-cccc-000000000001"

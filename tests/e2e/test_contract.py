@@ -1,4 +1,4 @@
-"""The HTTP contract: what is answered to whom, in which shape, and what bad input does not start."""
+"""The HTTP contract: answers and their shapes, and that invalid input starts nothing."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
 MODEL = "22222222-aaaa-bbbb-cccc-000000000bad"
 ELSEWHERE = "11111111-aaaa-bbbb-cccc-000000000bad"
 GOOD = {"workspaceId": ELSEWHERE, "datasetId": MODEL}
-"""Ids that no other test uses: whatever was started for one of them was started by bad input."""
+"""Ids that no other test uses: any request for one of them was started by invalid input."""
 BAD: dict[str, tuple[object, str]] = {
     "no JSON": (b"{", "body"),
     "nothing": (b"", "body"),
@@ -21,7 +21,7 @@ BAD: dict[str, tuple[object, str]] = {
     "a number": (5, "body"),
     "a megabyte": ({**GOOD, "caller": {"a": "x" * 1_000_000}}, "body"),
     "no dataset": ({"workspaceId": ELSEWHERE}, "datasetId"),
-    "a dataset that is no GUID": ({**GOOD, "datasetId": "sales"}, "datasetId"),
+    "a dataset that is not a GUID": ({**GOOD, "datasetId": "sales"}, "datasetId"),
     "a dataset like a path": ({**GOOD, "datasetId": f"{MODEL}/../../admin"}, "datasetId"),
     "a workspace of another type": ({**GOOD, "workspaceId": 7}, "workspaceId"),
     "an unknown key": ({**GOOD, "dataset": MODEL}, "dataset"),
@@ -29,17 +29,17 @@ BAD: dict[str, tuple[object, str]] = {
     "an unknown option": ({**GOOD, "refresh": {"kind": "full"}}, "refresh.kind"),
     "a negative time": ({**GOOD, "timeoutMinutes": -1}, "timeoutMinutes"),
     "share as text": ({**GOOD, "share": "yes"}, "share"),
-    "a caller that is no object": ({**GOOD, "caller": "me"}, "caller"),
+    "a caller that is not an object": ({**GOOD, "caller": "me"}, "caller"),
     "a caller that breaks durable values": ({**GOOD, "caller": {"$type": "x"}}, "caller.$type"),
     "a caller that names a class": ({**GOOD, "caller": {"__class__": "x"}}, "caller.__class__"),
-    "a cancel that cannot be": ({**GOOD, "onTimeout": "cancel"}, "onTimeout"),
+    "a cancellation that is not possible": ({**GOOD, "onTimeout": "cancel"}, "onTimeout"),
     "too many retries": ({**GOOD, "retries": 11}, "retries"),
     "half a retry": ({**GOOD, "retries": 0.5}, "retries"),
     "an empty key": ({**GOOD, "idempotencyKey": ""}, "idempotencyKey"),
     "a key of two lines": ({**GOOD, "idempotencyKey": "a\nb"}, "idempotencyKey"),
     "a key that is a number": ({**GOOD, "idempotencyKey": 7}, "idempotencyKey"),
     "a wait of another type": ({**GOOD, "waitSeconds": "soon"}, "waitSeconds"),
-    "a time as a text that is no number": ({**GOOD, "timeoutMinutes": "1e3"}, "timeoutMinutes"),
+    "a time as a text that is not a number": ({**GOOD, "timeoutMinutes": "1e3"}, "timeoutMinutes"),
     "retries as a fraction in a text": ({**GOOD, "retries": "1.5"}, "retries"),
     "a wait that no platform allows": ({**GOOD, "waitSeconds": 201}, "waitSeconds"),
     "callBackUri": ({**GOOD, "callBackUri": "https://example.net"}, "callBackUri"),
@@ -55,7 +55,7 @@ def send(world: World, body: object) -> requests.Response:
 
 
 def started_by_bad_input(world: World) -> list[str]:
-    """The requests for the ids of this test, looked for among all that there are."""
+    """The requests for the ids of this test, among all requests."""
     found: list[str] = []
     page: dict[str, Any] = {"continuation": ""}
     while page["continuation"] is not None:
@@ -66,7 +66,7 @@ def started_by_bad_input(world: World) -> list[str]:
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_starts_nothing(world: World, name: str) -> None:
-    """400 with the offending key, and no orchestration afterwards."""
+    """400 with the invalid key, and no orchestration afterwards."""
     body, target = BAD[name]
     answer = send(world, body)
     error = answer.json()["error"]
@@ -76,7 +76,7 @@ def test_bad_input_starts_nothing(world: World, name: str) -> None:
     assert started_by_bad_input(world) == []
 
 
-def test_two_keys_are_one_too_many(world: World) -> None:
+def test_two_different_keys_are_refused(world: World) -> None:
     """The header and the body name two requests."""
     url = f"{world.app}/api/refreshes"
     answer = requests.post(url, json={**GOOD, "idempotencyKey": "a"}, headers={"Idempotency-Key": "b"}, timeout=30)
@@ -99,9 +99,9 @@ def test_the_answer_to_a_start(world: World) -> None:
 
 
 def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None:
-    """Power BI is not asked before the answer: it comes, with the largest caller, while a call to Power BI hangs.
+    """Power BI is not called before the answer, which comes, with the largest caller, while Power BI hangs.
 
-    The quickest of some: within two seconds.
+    The quickest of several starts, within two seconds.
     """
     model = world.model()
     world.fault(model, "hang", "any", seconds=10)
@@ -116,7 +116,7 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
 
 
 def test_numbers_and_booleans_may_be_texts(world: World) -> None:
-    """Pipelines send parameters as text: the same request in both spellings, so one key is enough for both."""
+    """Pipelines send parameters as text: the same request in both spellings, so one key works for both."""
     model = world.model(outcome=["Failed", "Completed"])
     asked = {"timeoutMinutes": 5, "share": False, "retries": 0, "waitSeconds": 0, "idempotencyKey": "k"}
     options = {"maxParallelism": 2, "retryCount": 1, "applyRefreshPolicy": False}
@@ -130,7 +130,7 @@ def test_numbers_and_booleans_may_be_texts(world: World) -> None:
 
 
 def test_the_status_has_the_shape_of_durable(world: World) -> None:
-    """Whatever polls a durable status URL works: 202 while it runs, at the end its code, status and output."""
+    """Tools that poll a Durable status URL work: 202 while it runs, at the end its code, status and output."""
     model = world.model(seconds=LONG)
     started = world.ask(model, caller={"pipeline": "Load sales"})
     answer = requests.get(started["statusQueryGetUri"], timeout=CALL_SECONDS)
@@ -151,8 +151,8 @@ def test_the_status_has_the_shape_of_durable(world: World) -> None:
     assert last["caller"] == {"pipeline": "Load sales"}
 
 
-def test_what_is_not_known_is_left_out(world: World) -> None:
-    """No key of a status is null, but those of Durable's own status, which its pollers read."""
+def test_unknown_values_are_left_out(world: World) -> None:
+    """No key of a status is null, except those of Durable's own status, which its pollers read."""
     for outcome in ("Completed", "Failed"):
         told = world.refreshed(world.model(outcome=outcome))
         for body in told.seen:
@@ -162,7 +162,7 @@ def test_what_is_not_known_is_left_out(world: World) -> None:
 
 
 def test_a_failure_has_the_shape_of_durable(world: World) -> None:
-    """424 and Failed; the error stands once, in front."""
+    """424 and Failed; the error appears once, at the beginning."""
     told = world.refreshed(world.model(outcome="Failed"))
     body = told.body
     assert (told.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
@@ -174,7 +174,7 @@ def test_a_failure_has_the_shape_of_durable(world: World) -> None:
 
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_wrong_token_opens_nothing(world: World, method: str, token: str) -> None:
+def test_a_wrong_token_gives_no_access(world: World, method: str, token: str) -> None:
     """404, the same as for an id that does not exist."""
     started = world.ask(world.model())
     answer = requests.request(method, started["statusUri"].split("?")[0] + token, timeout=30)
@@ -185,7 +185,7 @@ def test_a_wrong_token_opens_nothing(world: World, method: str, token: str) -> N
 
 
 def test_the_read_token_does_not_cancel(world: World) -> None:
-    """403 that says which URI does; nor does the cancel token read."""
+    """403 that names the right URI; nor does the cancel token read."""
     started = world.ask(world.model())
     answer = requests.delete(started["statusUri"], timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "TokenOnlyReads")
@@ -196,7 +196,7 @@ def test_the_read_token_does_not_cancel(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["..%2f..%2fadmin", "@dataset_queue@x", "a" * 300, "%00", "x'or'1"])
 def test_an_odd_id_is_unknown(world: World, path: str) -> None:
-    """Whatever stands in the path, it is looked up or refused, nothing else. Some hosts refuse %00 themselves."""
+    """Any id in the path is looked up or refused. Some hosts refuse %00 themselves."""
     answer = requests.get(f"{world.app}/api/refreshes/{path}?token=x", timeout=30)
     assert answer.status_code == 404 or (path, answer.status_code) == ("%00", 400)
 
@@ -224,13 +224,13 @@ def test_requests_are_listed(world: World) -> None:
     ("name", "value"), [("datasetId", "x"), ("since", "yesterday"), ("status", "Done"), ("top", "5")]
 )
 def test_a_bad_filter_is_named(world: World, name: str, value: str) -> None:
-    """400, not a list of something else."""
+    """400, not a list of other requests."""
     answer = world.listing(**{name: value})
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, name)
 
 
-def test_a_queue_shows_who_waits_for_what(world: World) -> None:
-    """The active run with what it waits for, and the queue behind it, with their callers and without any token."""
+def test_a_queue_shows_runs_and_their_callers(world: World) -> None:
+    """The active run and the reason why it waits, and the queue behind it, with the callers and without any token."""
     model = world.model(seconds=LONG)
     world.external(model)
     first = world.ask(model, caller={"pipeline": "one"})
@@ -256,7 +256,7 @@ def test_a_queue_shows_who_waits_for_what(world: World) -> None:
     assert (empty["datasetId"], empty["waiting"], empty["queue"]) == (model, 0, [])
 
 
-def test_a_queue_of_no_guid_is_refused(world: World) -> None:
+def test_a_queue_of_an_invalid_id_is_refused(world: World) -> None:
     """By name."""
     answer = world.queue("sales")
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, "datasetId")

@@ -1,4 +1,4 @@
-"""The app killed with -9 and started again on the same state: the right outcome, and no more refreshes than needed."""
+"""The app is killed with -9 and restarted on the same state: the right outcome, and no more refreshes than needed."""
 
 import os
 import re
@@ -22,7 +22,7 @@ RESTART_SECONDS = 120.0
 
 
 class Mortal:
-    """An app that can be killed and started again on the same state and port."""
+    """An app that can be killed and restarted on the same state and port."""
 
     def __init__(self, app: Path, state: Path, service: str, **settings: str) -> None:
         self._app, self._state = app, state
@@ -38,7 +38,7 @@ class Mortal:
         self.killed.set()
 
     def start_again(self) -> None:
-        """A new process with what the killed one left behind."""
+        """A new process on the state of the killed one."""
         self.host.kill()
         self.host = self._start(self.base.rsplit(":", 1)[1])
         assert self.host.base == self.base, self.host.log
@@ -48,7 +48,7 @@ class Mortal:
 
 
 class MortalElsewhere:
-    """An app elsewhere that a command kills, and that is started again by what runs it."""
+    """An app elsewhere that a command kills, and that its own host restarts."""
 
     def __init__(self, base: str, management_key: str, command: str) -> None:
         self.base, self.host, self._command = base, Elsewhere(base, management_key), command
@@ -86,7 +86,7 @@ def mortal(
 
 @contextmanager
 def killable(tmp_path: Path) -> Iterator[tuple[World, Mortal | MortalElsewhere]]:
-    """An app that may be killed: one of its own, or the one elsewhere if a command for that is given."""
+    """An app that may be killed: one of the test, or the one elsewhere if there is a command for that."""
     elsewhere = elsewhere_of_environment()
     if elsewhere is None:
         with mortal(tmp_path, PowerBiService()) as own:
@@ -120,7 +120,7 @@ def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
     """The answer is lost with the process. At most two POSTs, and one refresh even if the history shows it late."""
     with killable(tmp_path) as (world, victim):
         model = world.model(seconds=4, visibilitySeconds=visible)
-        # accepted, and no answer comes before the process is dead
+        # accepted, but the process is dead before the answer
         world.fault(model, "hang", "start", afterEffect=True, seconds=CALL_SECONDS)
         uri = world.ask(model)["statusUri"]
         until(lambda: world.own(model), END_SECONDS)
@@ -150,7 +150,7 @@ def test_killed_while_it_polls(tmp_path: Path) -> None:
 
 
 def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
-    """Terminated by hand: the request starts it anew on a recheck, and the refresh in flight is followed."""
+    """Terminated by hand: the request starts it again on a recheck, and it follows the refresh in progress."""
     world, host = managed
     model = world.model(seconds=LONG)
     uri = world.ask(model)["statusUri"]
@@ -164,8 +164,8 @@ def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
     assert world.truth(model)["calls"]["start"] == 1
 
 
-def test_a_terminated_request_says_so(managed: tuple[World, Client]) -> None:
-    """Its status is Terminated, and the run of the others is not hurt."""
+def test_the_status_of_a_terminated_request(managed: tuple[World, Client]) -> None:
+    """It is Terminated, and the run continues for the other requests."""
     world, host = managed
     model = world.model(seconds=LONG)
     terminated, other = world.ask(model), world.ask(model)
@@ -207,12 +207,12 @@ real = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(real)
 app = real.app
 """
-"""The real app, with the size of the history of each episode written down."""
+"""The real app, which also writes down the size of the history of each episode."""
 
 
 @pytest.mark.usefixtures("local")
 def test_a_thousand_polls_stay_small(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """However long a refresh lasts, no episode has more than 150 events of history to replay."""
+    """However long a refresh lasts, no episode replays more than 150 events of history."""
     sizes, app = tmp_path / "sizes", tmp_path / "app"
     app.mkdir()
     shutil.copy(ROOT / "host.json", app)

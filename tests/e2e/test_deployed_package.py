@@ -1,7 +1,7 @@
-"""The package that is deployed starts by itself and serves a refresh: its files, its locked packages, nothing else.
+"""The deployed package starts by itself and serves a refresh, with its files and its locked packages only.
 
-Built as a deployment builds it (infra/package.py), installed as the remote build does (the lock, with hashes) into an
-environment of its own, in a folder from which no file of the project can be imported. Only the host is the one of this
+It is built like a deployment (infra/package.py), installed like the remote build (the lock, with hashes) into its own
+environment, in a folder from which no file of the project can be imported. Only the host is that of this
 project, copied beside it.
 """
 
@@ -29,7 +29,7 @@ ENDS_WITHIN = 60
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the locked packages and no others. Skips where they cannot be fetched."""
+    """A Python with the locked packages and no others. Skips where they cannot be downloaded."""
     folder = tmp_path_factory.mktemp("environment")
     python = folder / "venv" / "bin" / "python"
     for command in (

@@ -1,4 +1,4 @@
-"""The app does what its description says, whatever it is sent; and these tests would notice if it did not."""
+"""The app conforms to its description with any input; and these tests would notice if it did not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES = 40
 
 Json = dict[str, Any]
 
-# What fuzzing must bring about, or it was not about much. Tokens cannot be made up, so that stays 404.
+# The answers that fuzzing must reach, or it tested too little. Tokens cannot be guessed, so that route stays at 404.
 ALLOWED = {
     "POST /refreshes": {202, 401},
     "GET /refreshes": {200, 401},
@@ -65,7 +65,7 @@ def assert_reached(findings: Findings, expected: dict[str, set[int]]) -> None:
 
 
 class Watched(PowerBiService):
-    """Knows the models that it was asked for."""
+    """Records the models of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,14 +94,14 @@ class Fuzzed:
         """Its description, to be changed."""
         return describe({"url": f"{self.world.app}/api"}, (FUNCTION_KEY,))
 
-    def unasked(self, accepted: set[str], checked: Set[str] = frozenset()) -> set[str]:
-        """What was started without an accepted request: orchestrations, requests in the list, models at Power BI."""
+    def unrequested(self, accepted: set[str], checked: Set[str] = frozenset()) -> set[str]:
+        """Everything without an accepted request: orchestrations, requests in the list, models at Power BI."""
         instances = self.app.manage("GET", "/instances?top=10000").json()
         begun = {row["instanceId"] for row in instances if row["name"] == "refresh_request"}
         others = {row["instanceId"] for row in instances} - begun
         listed = {row["id"] for row in self.listed()}
         models = {id_of_model(request_id) for request_id in accepted}
-        # runs carry the id of a request, queues that of a model
+        # ids of runs begin with that of a request, queues have that of a model
         known = (*accepted, *(f"@dataset_queue@{model}" for model in models))
         stray = {name for name in others if not name.startswith(known)}
         return (begun - accepted) | (listed - accepted) | (self.service.models - models - checked) | stray
@@ -124,7 +124,7 @@ def id_of_model(request_id: str) -> str:
 
 @contextmanager
 def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
-    """An app of its own: what is counted is what the test has done."""
+    """An app of its own, so that counts belong to the test."""
     with ExitStack() as stack:
         service = Watched()
         power_bi = stack.enter_context(serve(service))
@@ -133,28 +133,28 @@ def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
         yield Fuzzed(World(host.base, power_bi.base_url, host_key(host)), host, service)
 
 
-def test_what_the_description_allows(tmp_path: Path) -> None:
-    """Is accepted, and answered as described; every accepted request shows in the list."""
+def test_calls_that_the_description_allows(tmp_path: Path) -> None:
+    """They are accepted, and answered as described; every accepted request is in the list."""
     with fuzzed(tmp_path) as target:
         findings = target.fuzz("positive")
         assert findings.wrong == []
         assert_reached(findings, ALLOWED)
         assert len(findings.accepted) > EXAMPLES / 2
         assert {row["id"] for row in target.listed()} == findings.accepted
-        assert target.unasked(findings.accepted, findings.checked) == set()
+        assert target.unrequested(findings.accepted, findings.checked) == set()
 
 
-def test_what_the_description_forbids(tmp_path: Path) -> None:
-    """Is refused as described, and starts nothing: no orchestration, no request, no call of Power BI."""
+def test_calls_that_the_description_forbids(tmp_path: Path) -> None:
+    """They are refused as described, and start nothing: no orchestration, no request, no call of Power BI."""
     with fuzzed(tmp_path) as target:
         findings = target.fuzz("negative")
         assert findings.wrong == []
         assert_reached(findings, FORBIDDEN)
         refused = sum(count for (name, status), count in findings.answers.items() if status >= 400)
         assert refused > 3 * EXAMPLES
-        # a good body under another content type is taken; nothing else can have been
+        # a valid body with another content type is accepted; no other case can have been
         assert len(findings.accepted) <= 5
-        assert target.unasked(findings.accepted, findings.checked) == set()
+        assert target.unrequested(findings.accepted, findings.checked) == set()
 
 
 def without_status(document: Json) -> None:
@@ -216,7 +216,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 def test_a_description_that_is_wrong_is_found(
     one: Fuzzed, mistake: Callable[[Json], None], path: str, mode: str, check: str
 ) -> None:
-    """One mistake in the description, and the check that is made for it says so."""
+    """One mistake in the description, and the check for it reports it."""
     document = copy.deepcopy(only(one.described(), path))
     mistake(document)
     findings = one.fuzz(mode, document, examples=5)
@@ -236,7 +236,7 @@ app = module.app
 
 
 def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
-    """The list as it was, handing every continuation to the engine, answers 500."""
+    """With an old version of the list, which passed every continuation to the engine, the app answers 500."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_bytes((ROOT / "host.json").read_bytes())
@@ -246,13 +246,13 @@ def test_an_app_that_breaks_is_found(tmp_path: Path) -> None:
     assert any("GET /refreshes: not_a_server_error: " in sentence for sentence in findings.wrong), findings.wrong
 
 
-def test_what_was_started_unasked_is_found(one: Fuzzed) -> None:
-    """The count of what bad input started is not blind: a request that it does not know of is named."""
+def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
+    """The count of requests that invalid input started works: it reports a request that it does not know."""
     known, unknown = (one.world.ask(one.world.model())["id"] for _ in range(2))
     accepted = {row["id"] for row in one.listed()} - {unknown}
     assert known in accepted
     one.world.follow(one.world.ask(id_of_model(unknown))["statusUri"])
-    assert {unknown, id_of_model(unknown)} <= one.unasked(accepted)
+    assert {unknown, id_of_model(unknown)} <= one.unrequested(accepted)
 
 
 def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
@@ -297,8 +297,8 @@ def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
     assert told.check(requests.get(f"{world.app}/api/openapi.json", timeout=30)).json() == one.described()
 
 
-def test_a_story_told_at_once_is_answered_as_described(one: Fuzzed) -> None:
-    """Verdicts inside the start, repeats under a key, a key in use, a callback, and cancelling by key."""
+def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> None:
+    """Outcomes inside the start, repeats with a key, a key in use, a callback, and cancelling by key."""
     world, told = one.world, Described(one.world.app)
     model = world.model(outcome=["Completed", "Failed", "Completed"])
     wish = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}

@@ -1,7 +1,7 @@
-"""GET /api/health over HTTP: what a probe sees when all is well, and when each of its checks fails.
+"""GET /api/health over HTTP: the answer for a healthy app, and for a failure of each check.
 
-What fails is real (an engine that was killed, a refusing identity endpoint, a timer that ran long ago), but for the
-storage: an engine whose storage cannot be reached is played by `tests.e2e.engine_stub`.
+Most failures are real (a killed engine, an identity endpoint that refuses, an old run of a timer); only the
+storage that cannot be reached is simulated, by `tests.e2e.engine_stub`.
 """
 
 import json
@@ -31,7 +31,7 @@ OFFLINE = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
 """No Power BI: /api/health does not call it."""
 WITH_IDENTITY = {**FAST, "EXACT_TIMERS": ""}
 SPARE_SECONDS = 5.0
-"""Beyond the bounds of the checks, for a machine under load."""
+"""Beyond the limits of the checks, for a loaded machine."""
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ def health(app: Devhost) -> tuple[int, Json]:
 
 
 def becomes(app: Devhost, **wanted: Any) -> Json:
-    """The checks, once they are as wanted."""
+    """The checks, after they have these values."""
     seen: Json = {}
 
     def so() -> bool:
@@ -60,7 +60,7 @@ def becomes(app: Devhost, **wanted: Any) -> Json:
 
 
 def beat(app: Devhost, timer: str, at: datetime) -> None:
-    """Stores that a timer ran at this time, as the timer itself does; the SDK encodes inputs twice."""
+    """Stores that a timer ran at this time, like the timer itself; the SDK encodes inputs twice."""
     path = f"/entities/timer_heartbeat/{timer}?op=beat"
     assert app.manage("POST", path, json=json.dumps({"at": instant(at)})).status_code == 202
 
@@ -96,7 +96,7 @@ def test_each_timer_notes_its_runs(tmp_path: Path) -> None:
 
 
 def test_a_timer_that_missed_its_runs_is_late(app: Devhost) -> None:
-    """Three in a row: the others of the same age are not late, they run less often."""
+    """Late means three missed runs: other timers of the same age are not late, because they run less often."""
     silent = datetime.now(UTC) - INTERVALS["tidy_queues"] * MISSED - timedelta(minutes=1)
     for timer in ("tidy_queues", "purge_ended"):
         beat(app, timer, silent)
@@ -118,7 +118,7 @@ def test_an_older_run_that_is_noted_late_changes_nothing(app: Devhost) -> None:
 
 
 def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
-    """The engine answers, and can read nothing. It is played, see `tests.e2e.engine_stub`."""
+    """The engine answers, but can read nothing: a stub, see `tests.e2e.engine_stub`."""
     with engine_stub.engine("storageUnreachable") as address:
         engine_stub.lead_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
@@ -127,7 +127,7 @@ def test_a_storage_that_cannot_be_reached(app: Devhost, tmp_path: Path) -> None:
     assert checks == {"engine": "passed", "storage": "failed", "token": "passed", "timers": {}}
 
 
-def test_an_engine_that_is_gone(app: Devhost, tmp_path: Path) -> None:
+def test_a_dead_engine(app: Devhost, tmp_path: Path) -> None:
     with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
         assert health(beside)[0] == 200
         engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
@@ -136,8 +136,8 @@ def test_an_engine_that_is_gone(app: Devhost, tmp_path: Path) -> None:
         assert health(beside)[0] == 503
 
 
-def test_an_engine_that_never_answers_is_not_waited_for(app: Devhost, tmp_path: Path) -> None:
-    """The SDK would wait for four minutes; a probe gets its answer all the same."""
+def test_an_engine_that_never_answers(app: Devhost, tmp_path: Path) -> None:
+    """The SDK would wait for four minutes; a probe gets its answer within seconds."""
     with engine_stub.engine("silent") as address:
         engine_stub.lead_to(tmp_path, address)
         with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
@@ -149,8 +149,8 @@ def test_an_engine_that_never_answers_is_not_waited_for(app: Devhost, tmp_path: 
     assert took < ENGINE_SECONDS + SPARE_SECONDS
 
 
-def test_a_token_that_cannot_be_had_is_named_by_its_code_only(tmp_path: Path) -> None:
-    """Refused for good, out of order for now, silent: the words of the sign-in service are not for everybody."""
+def test_a_failed_sign_in_is_reported_by_its_code_only(tmp_path: Path) -> None:
+    """Refused, temporarily unavailable, or without an answer: the details of the sign-in service are not public."""
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
         env = {**WITH_IDENTITY, **found.settings}
@@ -183,8 +183,8 @@ def _nothing_secret(app: Devhost, identity: IdentityEndpoint) -> None:
         assert secret not in text
 
 
-def test_many_calls_ask_the_sign_in_service_once(tmp_path: Path) -> None:
-    """The route is open to all, and must not make the app ask for tokens as often as it is called."""
+def test_many_calls_cause_one_sign_in(tmp_path: Path) -> None:
+    """The route needs no key, so its calls must not each cause a request for a token."""
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
         env = {**WITH_IDENTITY, **found.settings}

@@ -24,8 +24,8 @@ def instances(app: Devhost) -> dict[str, str]:
     return {row["instanceId"]: row["runtimeStatus"] for row in rows if not row["instanceId"].startswith("@")}
 
 
-def test_the_ended_are_purged_and_the_living_are_not(tmp_path: Path) -> None:
-    """What ended longer ago than RETENTION_DAYS goes; a request that waits stays, however long it has."""
+def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
+    """Instances that ended longer ago than RETENTION_DAYS are deleted; a waiting request stays, however old."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -43,8 +43,8 @@ def test_the_ended_are_purged_and_the_living_are_not(tmp_path: Path) -> None:
             assert world.listing().json()["refreshes"][0]["id"] == waiting["id"]
 
 
-def test_queues_with_nothing_to_forget_are_left_alone(tmp_path: Path) -> None:
-    """One that remembers what ended just now, and one at work."""
+def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> None:
+    """A queue with recent entries, and one with an active run."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -56,8 +56,8 @@ def test_queues_with_nothing_to_forget_are_left_alone(tmp_path: Path) -> None:
             app.said('queues_tidied", "queues": 0, "swept": 0, "failed": 0, "visited": 2, "complete": true')
 
 
-def test_a_queue_of_the_dead_is_cleared(tmp_path: Path) -> None:
-    """Its request and its run were terminated by hand: nobody would ever speak to it again."""
+def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
+    """Its request and its run were terminated by hand, so neither would signal it again."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
@@ -72,5 +72,5 @@ def test_a_queue_of_the_dead_is_cleared(tmp_path: Path) -> None:
             run_now(app, "tidy_queues")
             app.said('"event": "housekeeping.queues_tidied", "queues": 0, "swept": 1')
             until(lambda: world.queue(model).json()["active"] is None, 20)
-            # the refresh in flight goes on, so the next request waits for its end
+            # the refresh in progress continues, so the next request waits for its end
             assert world.ask(model)["status"] == "Queued"

@@ -1,4 +1,4 @@
-"""Asking again under a key is the same request, whatever has become of it."""
+"""A repeat with a key is the same request, whatever its state."""
 
 import json
 import threading
@@ -16,8 +16,8 @@ URIS = ("id", "statusUri", "cancelUri", "statusQueryGetUri")
 TRANSIENT = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
 
-def test_a_repeat_while_it_goes_on_is_the_same_request(world: World) -> None:
-    """The same URIs, one refresh; the header says the same as the key in the body."""
+def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
+    """The same URIs, one refresh; the header has the same effect as the key in the body."""
     model = world.model(seconds=LONG)
     first = world.ask(model, idempotencyKey="load 1")
     again = world.ask(model, idempotencyKey="load 1")
@@ -33,8 +33,8 @@ def test_a_repeat_while_it_goes_on_is_the_same_request(world: World) -> None:
     assert len(world.own(model)) == 1
 
 
-def test_a_repeat_after_success_refreshes_nothing(world: World) -> None:
-    """200 with the verdict, at once."""
+def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
+    """200 with the outcome, at once."""
     model = world.model()
     told = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
@@ -44,7 +44,7 @@ def test_a_repeat_after_success_refreshes_nothing(world: World) -> None:
     assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
 
 
-def test_a_repeat_after_a_failure_for_good_is_told_so(world: World) -> None:
+def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None:
     """424 with the same error, and no new refresh."""
     model = world.model(outcome={"outcome": "Failed"})
     told = world.refreshed(model, idempotencyKey="k")
@@ -55,8 +55,8 @@ def test_a_repeat_after_a_failure_for_good_is_told_so(world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["transient", "timed out"])
-def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end: str) -> None:
-    """A pipeline that runs its activity again sends the same key, and means it."""
+def test_a_repeat_after_a_temporary_failure_is_a_new_attempt(world: World, end: str) -> None:
+    """A pipeline that runs its activity again sends the same key, and expects a new attempt."""
     if end == "timed out":
         model = world.model()
         world.external(model)
@@ -74,8 +74,8 @@ def test_a_repeat_after_an_end_that_may_pass_is_a_new_attempt(world: World, end:
 
 
 @pytest.mark.parametrize("key", ["refresh", "workspaceId"])
-def test_other_options_under_the_key_are_a_conflict(world: World, key: str) -> None:
-    """409 that names what differs; the request that has the key goes on."""
+def test_different_options_with_the_key_are_a_conflict(world: World, key: str) -> None:
+    """409 that names the differences; the request with the key continues."""
     model = world.model(seconds=1)
     first = world.ask(model, idempotencyKey="k")
     wish: dict[str, object] = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
@@ -98,7 +98,7 @@ def at_once(*starts: Callable[[], requests.Response]) -> list[requests.Response]
 
 
 def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
-    """Ten callers at the same instant hold the same URIs, whichever of them the engine took; one refresh is made."""
+    """Ten callers at the same instant get the same URIs, whichever start the engine ran; there is one refresh."""
     model = world.model(seconds=LONG)
     answers = at_once(*[lambda: world.start(model, idempotencyKey="k", refresh={"type": "Full"})] * 10)
     assert [answer.status_code for answer in answers] == [202] * 10
@@ -112,8 +112,8 @@ def test_racing_starts_of_one_key_are_one_request(world: World) -> None:
     assert [row["id"] for row in world.listing(datasetId=model).json()["refreshes"]] == [started["id"]]
 
 
-def test_racing_starts_with_different_options_each_hear_their_own_outcome(world: World) -> None:
-    """Two kinds of refresh under one key: two requests, or 409 for one; each caller gets the outcome of its own."""
+def test_racing_starts_with_different_options_get_their_own_outcomes(world: World) -> None:
+    """Two kinds of refresh with one key: two requests, or 409 for one; each caller gets the outcome of its own."""
     model = world.model()
     kinds = ("Full", "DataOnly") * 5
 
@@ -135,7 +135,7 @@ def test_racing_starts_with_different_options_each_hear_their_own_outcome(world:
         made = {refresh["requestId"]: refresh["body"]["type"] for refresh in world.own(model)}
         assert (told.code, made[told.body["refreshId"]]) == (200, kind)
     assert len(world.own(model)) == len(accepted)
-    # now the key belongs to one of them
+    # now the key belongs to one of the requests
     later = {kind: start(kind)() for kind in ("Full", "DataOnly")}
     assert sorted(answer.status_code for answer in later.values()) == [200, 409]
 
@@ -148,7 +148,7 @@ def test_keys_belong_to_a_model(world: World) -> None:
 
 
 def test_a_request_is_cancelled_by_its_key(world: World) -> None:
-    """202 while it takes effect; 200 with the status once it is over; 404 for an unused key."""
+    """202 while it takes effect; 200 with the status if it has ended; 404 for an unused key."""
     model = world.model(outcome="Stuck")
     first = world.ask(model, idempotencyKey="k", refresh={"type": "Full"})
     world.until(first["statusUri"], lambda status: status.get("refreshId"))
@@ -162,8 +162,8 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
     assert world.cancel_by_key(model, "other").status_code == 404
 
 
-def test_a_transient_failure_is_tried_again(world: World) -> None:
-    """By the request itself, which says meanwhile what it waits for; and not more often than it may."""
+def test_a_temporary_failure_is_retried(world: World) -> None:
+    """The request retries by itself, shows meanwhile when and why, and keeps to the limit."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     started = world.ask(model, retries=2)
     backing_off = world.until(started["statusUri"], lambda status: status.get("retry"))
@@ -179,15 +179,15 @@ def test_a_transient_failure_is_tried_again(world: World) -> None:
     assert (told.code, told.body["error"]["retryable"], len(world.own(model))) == (424, True, 2)
 
 
-def test_a_failure_for_good_is_not_tried_again(world: World) -> None:
-    """Wrong credentials do not mend themselves."""
+def test_a_permanent_failure_is_not_retried(world: World) -> None:
+    """Retrying does not correct wrong credentials."""
     model = world.model(outcome={"outcome": "Failed"})
     told = world.refreshed(model, retries=3)
     assert (told.code, len(world.own(model))) == (424, 1)
 
 
 def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
-    """It ends at once, and no refresh is made any more."""
+    """It ends at once, without another refresh."""
     model = world.model(outcome=[TRANSIENT])
     started = world.ask(model, retries=10)
     world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
@@ -198,7 +198,7 @@ def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
 
 
 def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) -> None:
-    """The purge took submission 1 before submission 2: the key still means the second, also for a cancellation."""
+    """The purge deleted submission 1 before submission 2: the key still means the second, also for a cancellation."""
     world, host = managed
     model = world.model(outcome=[TRANSIENT, "Completed"])
     first = world.refreshed(model, idempotencyKey="k")
@@ -218,7 +218,7 @@ def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) 
 def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
     managed: tuple[World, Client], record_property: Callable[[str, object], None]
 ) -> None:
-    """A start under a key looks at all of its submissions in one page of the engine's list."""
+    """A start with a key finds all of its submissions in one page of the engine's list."""
     world, host = managed
     few, many = (submissions(world, host, count) for count in (2, 120))
     took: dict[str, list[float]] = {few: [], many: []}
@@ -229,13 +229,13 @@ def test_a_hundred_and_twenty_submissions_cost_no_more_than_two(
             took[model].append(time.monotonic() - began)
     quickest = [1000 * min(took[model]) for model in (few, many)]
     record_property("measured", f"finding a key: 2 submissions {quickest[0]:.0f} ms, 120 {quickest[1]:.0f} ms")
-    # a read for each would be sixty times as many
+    # one read for each would take sixty times as long
     assert quickest[1] < 5 * quickest[0] + 50
     assert world.start(many, idempotencyKey="k").json()["id"].split("-")[2] == "121"
 
 
 def submissions(world: World, host: Client, count: int) -> str:
-    """A new model with so many submissions under the key `k`, each of which was terminated by hand."""
+    """A new model with this many submissions of the key `k`, each terminated by hand."""
     model = world.model()
     world.external(model)
     first = world.ask(model, idempotencyKey="k")

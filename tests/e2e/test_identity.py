@@ -1,4 +1,4 @@
-"""The app as it signs in in Azure: real tokens of a stand-in for the identity endpoint, Power BI over TLS."""
+"""The app signs in as in Azure: real tokens from a stub of the identity endpoint, Power BI over TLS."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("local")
 
 CLIENT_ID = "44444444-aaaa-bbbb-cccc-000000000004"
 HICCUP = 6
-"""Answers of the endpoint that go wrong: more than azure.identity would ask for by itself within one call."""
+"""Failing answers of the endpoint: more than azure.identity would retry by itself within one call."""
 BUDGET = {"OUTAGE_BUDGET_SECONDS": "60"}
 
 Json = dict[str, Any]
@@ -26,26 +26,26 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cloud:
-    """An app, its world, and what it found in Azure."""
+    """An app, its world, and its surroundings in Azure."""
 
     world: World
     azure: Azure
     app: Devhost
 
     def fault(self, fault: str, times: int | None = None) -> None:
-        """The next answers of the identity endpoint go wrong."""
+        """The next answers of the identity endpoint fail."""
         self._control("POST", "/fault", {"fault": fault, "times": times})
 
     def well(self) -> None:
-        """They go well again."""
+        """Removes all faults."""
         self._control("DELETE", "/fault")
 
     def revoke(self) -> None:
-        """All tokens handed out so far are rejected."""
+        """All issued tokens become invalid."""
         self._control("POST", "/revoke")
 
     def live(self, seconds: float) -> None:
-        """New tokens live so long."""
+        """New tokens are valid for this many seconds."""
         self._control("POST", "/tokens", {"lifeSeconds": seconds})
 
     def _control(self, method: str, route: str, body: Json | None = None) -> None:
@@ -55,7 +55,7 @@ class Cloud:
 
 @contextmanager
 def deployed(folder: Path, *, certificate_for: str | None = None, **settings: str) -> Iterator[Cloud]:
-    """An app in Azure, with these settings besides."""
+    """An app in Azure, with these additional settings."""
     named = {} if certificate_for is None else {"certificate_for": certificate_for}
     with ExitStack() as stack:
         found = stack.enter_context(azure(folder, **named))
@@ -66,14 +66,14 @@ def deployed(folder: Path, *, certificate_for: str | None = None, **settings: st
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """One app for the tests that leave it as it was."""
+    """One app for the tests that do not change it."""
     with deployed(tmp_path_factory.mktemp("azure")) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def cloud(app: Cloud) -> Cloud:
-    """The app without a token: it signs in with its next call, and all goes well."""
+    """The app without a token: it signs in with its next call, and there are no faults."""
     app.well()
     app.live(3600)
     app.revoke()
@@ -81,7 +81,7 @@ def cloud(app: Cloud) -> Cloud:
 
 
 def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
-    """Signed in as the app's own identity, with the resource of Power BI."""
+    """With the app's own identity and the resource of Power BI."""
     told = cloud.world.refreshed(cloud.world.model())
     assert (told.code, told.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
@@ -89,8 +89,8 @@ def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("fault", ["serverError", "throttled"])
-def test_a_hiccup_of_the_identity_endpoint_is_waited_for(cloud: Cloud, fault: str) -> None:
-    """Every request that began in one was a failure once."""
+def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> None:
+    """In an earlier version, every request that began during one failed."""
     cloud.fault(fault, HICCUP)
     before = cloud.azure.identity.calls
     told = cloud.world.refreshed(cloud.world.model())
@@ -98,8 +98,8 @@ def test_a_hiccup_of_the_identity_endpoint_is_waited_for(cloud: Cloud, fault: st
     assert cloud.azure.identity.calls > before + HICCUP
 
 
-def test_a_hiccup_in_the_middle_of_a_refresh_is_waited_for(cloud: Cloud) -> None:
-    """The token is revoked while the refresh runs, and at first no other one is to be had."""
+def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
+    """The token is revoked while the refresh runs, and the app gets no new one at first."""
     model = cloud.world.model(seconds=2)
     uri = cloud.world.ask(model)["statusUri"]
     cloud.world.until(uri, lambda status: status["status"] == "Refreshing")
@@ -111,7 +111,7 @@ def test_a_hiccup_in_the_middle_of_a_refresh_is_waited_for(cloud: Cloud) -> None
 
 
 def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
-    """Several in one refresh, without a call that fails."""
+    """Several in one refresh, without a failed call."""
     cloud.live(2)
     before = cloud.azure.identity.calls
     told = cloud.world.refreshed(cloud.world.model(seconds=4))
@@ -119,8 +119,8 @@ def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
     assert cloud.azure.identity.calls > before + 1
 
 
-def test_a_refusal_fails_at_once_in_the_words_of_the_endpoint(cloud: Cloud) -> None:
-    """A person has to act, and reads what there is to do."""
+def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) -> None:
+    """An administrator has to act, and needs that message."""
     cloud.fault("noIdentity")
     told = cloud.world.refreshed(cloud.world.model())
     status, body = FAULTS["noIdentity"]
@@ -133,7 +133,7 @@ def test_a_refusal_fails_at_once_in_the_words_of_the_endpoint(cloud: Cloud) -> N
 
 
 def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
-    """Neither the header that opens the endpoint nor a token."""
+    """Neither the secret header of the endpoint nor a token."""
     cloud.fault("serverError", 2)
     cloud.world.refreshed(cloud.world.model())
     log = cloud.app.log
@@ -142,8 +142,8 @@ def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
     assert "identity-" not in log
 
 
-def test_a_hiccup_longer_than_the_budget_is_told_as_what_it_is(tmp_path: Path) -> None:
-    """Not as a mistake of the caller's, and with a user-assigned identity as with the app's own."""
+def test_an_outage_longer_than_the_budget(tmp_path: Path) -> None:
+    """The error blames the service, not the caller, with a user-assigned identity and with the app's own."""
     with deployed(tmp_path, OUTAGE_BUDGET_SECONDS="2", AZURE_CLIENT_ID=CLIENT_ID) as cloud:
         cloud.fault("serverError")
         told = cloud.world.refreshed(cloud.world.model())
@@ -155,7 +155,7 @@ def test_a_hiccup_longer_than_the_budget_is_told_as_what_it_is(tmp_path: Path) -
 
 
 def test_a_certificate_of_another_name_gets_no_token(tmp_path: Path) -> None:
-    """Whoever answers in the place of Power BI sees no request."""
+    """A server in the place of Power BI gets no request."""
     with deployed(tmp_path, certificate_for="elsewhere.example", OUTAGE_BUDGET_SECONDS="1") as cloud:
         model = cloud.world.model()
         told = cloud.world.refreshed(model)

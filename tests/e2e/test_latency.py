@@ -1,4 +1,4 @@
-"""An engine whose messages arrive late, as where HTTP and durable functions run on different hosts."""
+"""An engine with late messages, as if HTTP and durable functions run on different hosts."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ END_SECONDS = 240.0
 
 @cache
 def switches() -> str:
-    """What the devhost can do."""
+    """The command-line options of the devhost."""
     words = [sys.executable, "-m", "devhost", "--help"]
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=CALL_SECONDS).stdout
 
@@ -43,11 +43,11 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("key", [{}, {"idempotencyKey": "k"}])
 def test_a_start_waits_for_no_message(late: World, key: dict[str, str]) -> None:
-    """Ten starts, with a key and without: each is accepted at once, and each ends well."""
+    """Ten starts, with a key and without: each is accepted at once, and each ends with success."""
     models = [late.model() for _ in range(10)]
     began = time.monotonic()
     started = [late.ask(model, **key) for model in models]
-    # one after the other: if each waited for a signal, that would be five seconds each
+    # sequentially: if each waited for a signal, that would be five seconds each
     assert time.monotonic() - began < 25
     for each in started:
         status = requests.get(each["statusUri"], timeout=CALL_SECONDS)
@@ -66,7 +66,7 @@ def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: Wor
 
 
 def test_a_late_cancellation_takes_effect(late: World) -> None:
-    """Whichever of its messages arrives first."""
+    """In any order of its messages."""
     model = late.model()
     late.external(model)
     started = late.ask(model)

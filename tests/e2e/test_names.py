@@ -1,11 +1,11 @@
-"""The names of model and workspace, as people see them over HTTP; a name that cannot be read is in no one's way."""
+"""The names of model and workspace over HTTP; a name that cannot be read delays nothing."""
 
 from tests.e2e.test_check import check
 from tests.e2e.world import LONG, World
 
 
-def test_names_stand_beside_the_ids(world: World) -> None:
-    """In status, list, queue and check, while the refresh goes on and at its end."""
+def test_names_beside_the_ids(world: World) -> None:
+    """In status, list, queue and check, during the refresh and at its end."""
     model = world.model(name="Sales \u202e2026", seconds=LONG)
     uri = world.start(model).json()["statusUri"]
     status = world.until(uri, lambda told: told["status"] == "Refreshing")
@@ -19,6 +19,6 @@ def test_names_stand_beside_the_ids(world: World) -> None:
 
 
 def test_a_failure_names_the_model(world: World) -> None:
-    """In its first words, where a mail or a pipeline's output shows them."""
+    """At the beginning, where a mail or a pipeline's output shows it."""
     ended = world.refreshed(world.model(name="Sales 2026", outcome="Failed")).body
     assert ended["error"]["message"].startswith(f"Semantic model Sales 2026 in workspace {ended['workspaceName']}: ")

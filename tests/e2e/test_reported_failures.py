@@ -1,4 +1,4 @@
-"""Failures as services were publicly reported to word them, played over HTTP: what a caller is told is the cause."""
+"""Failures in the wording of public reports, over HTTP: the caller gets the cause."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def outcomes_of(report: Json) -> list[Any]:
-    """The knob `outcome`: how the refreshes of the model end, in turn."""
+    """The knob `outcome`: the results of the model's refreshes, in order."""
     failed = {key: value for key, value in report["failed"].items() if key != "enhanced"}
     if "serviceExceptionJson" in failed:
         failed["serviceExceptionJson"] = text_of(failed["serviceExceptionJson"])
@@ -27,7 +27,7 @@ def outcomes_of(report: Json) -> list[Any]:
 
 
 def play(world: World, report: Json) -> list[str]:
-    """In what the answers to the report's callers differ from what they should be."""
+    """The differences between the answers to the report's callers and the expected ones."""
     enhanced = {"refresh": {"type": "full"}} if report["failed"].get("enhanced") else {}
     callers = report.get("callers") or [report.get("request", {})]
     expected = report["expect"] if isinstance(report["expect"], list) else [report["expect"]]
@@ -50,8 +50,8 @@ def _differences(world: World, model: str, told: Told, wanted: Json) -> list[str
     return found
 
 
-def test_every_report_is_told_by_its_cause(world: World) -> None:
-    """Side by side, since each of them mostly waits."""
+def test_every_report_gets_its_cause(world: World) -> None:
+    """Side by side, because each mostly waits."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda name: play(world, REPORTS[name]), OF_REFRESHES)
     wrong = {name: differs for name, differs in zip(OF_REFRESHES, found, strict=True) if differs}
@@ -62,8 +62,8 @@ THROTTLES = ["fabricThrottled", "fabricThrottled429", "capacityLimitExceeded", "
 
 
 @pytest.mark.parametrize("route", ["history", "start", "details"])
-def test_an_overloaded_capacity_is_waited_for(world: World, route: str) -> None:
-    """Twice for each way in which it says so, whatever was asked of it; one refresh is made."""
+def test_an_overloaded_capacity(world: World, route: str) -> None:
+    """The app waits, twice for each way in which the capacity reports it, for every call; there is one refresh."""
 
     def one(fault: str) -> tuple[int, str, int]:
         model = world.model()
@@ -75,8 +75,8 @@ def test_an_overloaded_capacity_is_waited_for(world: World, route: str) -> None:
         assert list(pool.map(one, THROTTLES)) == [(200, "Completed", 1)] * len(THROTTLES)
 
 
-def test_a_cancel_is_tried_again_when_the_capacity_is_overloaded(world: World) -> None:
-    """It was not refused for good."""
+def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -> None:
+    """It was not refused permanently."""
     model = world.model(seconds=60)
     world.fault(model, "fabricThrottled", "cancel", count=2)
     started = world.ask(model, refresh={"type": "full"})
@@ -89,7 +89,7 @@ def test_a_cancel_is_tried_again_when_the_capacity_is_overloaded(world: World) -
 
 
 def test_a_check_finds_an_overloaded_capacity(world: World) -> None:
-    """And does not take it for a missing permission."""
+    """And does not report a missing permission."""
     model = world.model()
     world.fault(model, "capacityLimitExceeded", "history")
     found = check(world, model).json()

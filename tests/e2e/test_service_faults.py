@@ -1,4 +1,4 @@
-"""Whatever Power BI does while a model is looked at, started and read, the caller is told the truth in the end."""
+"""Whatever Power BI does during look, start and read, the caller gets the true outcome in the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +18,13 @@ HUNG = {"seconds": 40}
 IDS = ("RequestId", "x-ms-request-id", "Location")
 FRAMING = "DirectLakeFraming"
 FRAMED = {"refreshType": FRAMING, "startsIn": -600, "seconds": 1}
-"""An automatic framing of ten minutes ago: the sign of a Direct Lake model."""
+"""An automatic framing of ten minutes ago: it identifies a Direct Lake model."""
 
 Json = dict[str, Any]
 
 
 def once(name: str, route: str, **more: Any) -> tuple[str, str, Json]:
-    """A fault that strikes once, unless more is said."""
+    """A fault that strikes once by default."""
     return name, route, more
 
 
@@ -40,7 +40,7 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
 
 
 def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Meanwhile:
-    """Refreshes of others that begin when ours is running; `end`: ours ends after that, and not before."""
+    """Refreshes of others that begin during ours; `end`: ours ends after that, and not before."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
@@ -56,13 +56,13 @@ def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Mean
 
 
 def then_make_room(world: World, model: str, uri: str) -> None:
-    """The refresh that is in the way ends once it has been in the way."""
+    """The external refresh ends after the run has noticed it."""
     until(lambda: world.truth(model)["calls"]["start"])
     world.control(model, "/end")
 
 
 def then_end(world: World, model: str, uri: str) -> None:
-    """A refresh that goes on and on, until its capacity is back."""
+    """Ends a refresh that would never end, as when its capacity is back."""
     refreshing(world, uri)
     reads = world.truth(model)["calls"]["history"]
     until(lambda: world.truth(model)["calls"]["history"] > reads + 2)
@@ -70,7 +70,7 @@ def then_end(world: World, model: str, uri: str) -> None:
 
 
 def then_cancel(world: World, model: str, uri: str) -> None:
-    """Somebody cancels it in the portal."""
+    """A user cancels it in the portal."""
     refreshing(world, uri)
     world.control(model, "/cancel")
 
@@ -102,7 +102,7 @@ TROUBLE = [
             f"{fault} instead of the answer of {kind}",
             faults=[once(fault, "start", **EFFECT)],
             wish=wish,
-            # a refresh of the whole model is not known from a partial one until one has ended
+            # until a refresh of the whole model has ended, it cannot be told from a partial one
             **({"made": 2} if wish == FULL else {"served": "adopted"}),
         )
         for fault in UNWELL
@@ -128,7 +128,7 @@ TROUBLE = [
     ),
     Case("throttle while it runs", {"seconds": 3}, meanwhile=then_fault(once("throttled", "history", seconds=2))),
     Case("throttle of a second", faults=[once("throttled", "history", seconds=1)]),
-    Case("throttle that only its text tells", faults=[once("throttledWithoutHeader", "history", seconds=2)]),
+    Case("throttle only in the text", faults=[once("throttledWithoutHeader", "history", seconds=2)]),
     Case("throttle of the start", faults=[once("throttled", "start", seconds=2)], starts=2),
     Case(
         "throttle of an hour",
@@ -153,12 +153,12 @@ TROUBLE = [
 
 
 def dropped(times: int) -> list[tuple[str, str, Json]]:
-    """Accepted with 202, and never heard of again."""
+    """Accepted with 202, and never in the history."""
     return [("acceptedButDropped", "start", {"count": times})]
 
 
 HIDDEN = [{"refreshType": "Scheduled", "outcome": "Stuck", "visibilitySeconds": "never"}]
-"""Somebody else's refresh that is running, and not in the history."""
+"""An external refresh that is running, and not in the history."""
 LOST_WORDS = (
     "A refresh is already in progress for this dataset",
     "Cannot start: another dataset refresh is running",
@@ -188,10 +188,10 @@ QUIRKS = [
     Case("id in no header", {"dropHeaders": list(IDS)}, served="adopted"),
     Case("enhanced, id in no header", {"dropHeaders": list(IDS)}, wish=FULL, served="adopted"),
     *(
-        Case(f"{kind} refresh in the way", external=[{"refreshType": kind, "seconds": 2, "blocks": True}])
+        Case(f"{kind} refresh is running", external=[{"refreshType": kind, "seconds": 2, "blocks": True}])
         for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
     ),
-    Case("refresh in the way under an unknown word", {"runningStatus": "Pondering"}, external=[{"seconds": 2}]),
+    Case("running refresh with an unknown status", {"runningStatus": "Pondering"}, external=[{"seconds": 2}]),
     Case("refused as busy, 400", external=HIDDEN, meanwhile=then_make_room, starts=2),
     Case("refused as busy, 409", {"conflict": 409}, external=HIDDEN, meanwhile=then_make_room, starts=2),
     *(
@@ -200,27 +200,29 @@ QUIRKS = [
         )
         for words in LOST_WORDS
     ),
-    Case("queued behind a refresh that nobody sees", {"conflict": "queue"}, external=HIDDEN, meanwhile=then_make_room),
+    Case("queued behind a hidden refresh", {"conflict": "queue"}, external=HIDDEN, meanwhile=then_make_room),
     Case(
         "row of yesterday that never ended",
         external=[{"startsIn": -90_000, "outcome": "Stuck", "blocks": False}],
     ),
     Case(
-        "newer success of somebody else",
+        "newer external success",
         {"outcome": "Failed", "seconds": 3},
         meanwhile=then_external(),
         status="Failed",
         code="CredentialsRejected",
     ),
-    Case("newer failure of somebody else", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
-    Case("attempts that failed before the one that did not", {"outcome": {"attempts": 3}}),
-    Case("unknown word for running", {"runningStatus": "Pondering"}),
-    Case("unknown words by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, wish=FULL),
+    Case("newer external failure", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
+    Case("failed attempts before a successful one", {"outcome": {"attempts": 3}}),
+    Case("unknown status while running", {"runningStatus": "Pondering"}),
+    Case("unknown statuses by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, wish=FULL),
     Case("InProgress by id", {"detailsRunningStatus": "InProgress"}, wish=FULL),
     Case("end beside an unknown extended status", {"outcome": {"extendedStatus": "Unknown"}}, wish=FULL),
-    Case("end in other letters", {"outcome": {"status": "completed", "extendedStatus": "COMPLETED"}}, wish=FULL),
+    Case("end in lower and upper case", {"outcome": {"status": "completed", "extendedStatus": "COMPLETED"}}, wish=FULL),
     Case("capacity that is paused and comes back", {"outcome": "Stuck"}, meanwhile=then_end),
-    Case("cancelled by somebody", {"seconds": 30}, meanwhile=then_cancel, status="Cancelled", code="RefreshCancelled"),
+    Case(
+        "cancelled in the portal", {"seconds": 30}, meanwhile=then_cancel, status="Cancelled", code="RefreshCancelled"
+    ),
     Case(
         "cancelled, with one l",
         {"outcome": {"outcome": "Cancelled", "status": "Canceled"}},
@@ -275,7 +277,7 @@ QUIRKS = [
         "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_external(61, end=True)
     ),
     Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_external(61, end=True)),
-    Case("only a timeout is wished", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
+    Case("only a timeout is set", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
     Case(
         "partial batches",
         wish={"refresh": {"commitMode": "partialBatch", "applyRefreshPolicy": "false", "maxParallelism": "2"}},
@@ -288,12 +290,12 @@ QUIRKS = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, what helps, how many refreshes: all as the row says, or the row is shown."""
+    """Status, code, remedy and number of refreshes are those of the row; otherwise the test shows the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")
 
 
-def test_a_throttle_holds_for_the_next_request_too(world: World) -> None:
-    """Whoever met the 429 has gone; the next one waits as long, without asking, and then is served."""
+def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
+    """The request that got the 429 has ended; the next one waits as long, without a call, and then completes."""
     model = world.model()
     world.fault(model, "throttled", "history", seconds=10)
     first = world.ask(model)

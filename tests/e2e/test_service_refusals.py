@@ -1,4 +1,4 @@
-"""What Power BI refuses for good, and how a refresh fails: told at once, in words that a data engineer can act on."""
+"""Permanent refusals of Power BI, and failed refreshes: reported at once, with a message for data engineers."""
 
 import json
 from collections.abc import Callable
@@ -19,16 +19,16 @@ Json = dict[str, Any]
 
 
 def refused(row: str, fault: str, route: str, code: str, *says: str, count: int = 1) -> Case:
-    """An answer after which nothing is tried again; the POST itself may have been the call that was refused."""
+    """An answer without a retry; the refused call may be the POST itself."""
     starts = 1 if route == "start" else 0
     faults = [(fault, route, {"count": count})]
     return Case(row, faults=faults, status="Failed", code=code, says=says, made=0, starts=starts)
 
 
 REFUSALS = [
-    refused("model or workspace that is not there", "notFound", "history", "ModelNotFound", "workspaceId", ROLE),
-    refused("model that is gone when it is started", "notFound", "start", "ModelNotFound", ROLE),
-    refused("model that is not there, in a sentence", "datasetNotFound", "history", "ModelNotFound", "ItemNotFound"),
+    refused("model or workspace that does not exist", "notFound", "history", "ModelNotFound", "workspaceId", ROLE),
+    refused("model that is deleted before the start", "notFound", "start", "ModelNotFound", ROLE),
+    refused("model that does not exist, in a sentence", "datasetNotFound", "history", "ModelNotFound", "ItemNotFound"),
     refused("workspace without a role", "notAuthorized", "history", "NotAuthorized", ROLE),
     refused("role that allows to read only", "notAuthorized", "start", "NotAuthorized", ROLE),
     refused("bare 401", "unauthorized", "history", "NotAuthorized", ROLE, "HTTP 401"),
@@ -92,7 +92,7 @@ def failed(row: str, outcome: Json, code: str, *says: str, **more: Any) -> Case:
 
 
 def told(description: str) -> Json:
-    """The code that says nothing, with a text that does."""
+    """The generic code, with a text that has the details."""
     return {"errorCode": PROCESSING, "errorDescription": description}
 
 
@@ -125,22 +125,22 @@ CONSEQUENCES = (
 
 FAILURES = [
     failed(
-        "credentials that are not there",
+        "missing credentials",
         {"errorCode": "ModelRefreshFailed_CredentialsNotSpecified"},
         "CredentialsRejected",
         "Enter the data source credentials",
         service_code="ModelRefreshFailed_CredentialsNotSpecified",
     ),
     failed(
-        "credentials of a data source that is named",
+        "missing credentials of a data source with a name",
         told("The credentials of the data source 'warehouse.example.com' are missing."),
         "CredentialsRejected",
         "'warehouse.example.com'",
         "Enter the data source credentials",
         service_code=PROCESSING,
     ),
-    failed("access that was denied", told("Access was denied."), "CredentialsRejected", "Access was denied"),
-    failed("OAuth that failed", told("Failed to get OAuth resource id"), "CredentialsRejected"),
+    failed("access denied", told("Access was denied."), "CredentialsRejected", "Access was denied"),
+    failed("failed OAuth", told("Failed to get OAuth resource id"), "CredentialsRejected"),
     failed(
         "operations that were cancelled, then the error",
         told(f"{CONSEQUENCES}0xC112001A: Invalid column name 'Region'. Table: Stores. Partition: s."),
@@ -170,9 +170,9 @@ FAILURES = [
         "SourceTablesMissing",
         retryable=True,
     ),
-    failed("framing that says little", {"errorCode": "Premium_ASWL_Error"}, "RefreshFailed", "refresh history"),
+    failed("framing without details", {"errorCode": "Premium_ASWL_Error"}, "RefreshFailed", "refresh history"),
     failed(
-        "eviction, told by the messages",
+        "eviction, in the messages only",
         {"errorCode": PROCESSING, "messages": [EVICTED]},
         "ModelEvicted",
         "evicted",
@@ -212,8 +212,8 @@ FAILURES = [
         "RefreshFailed",
         '{"errorCode":"Model',
     ),
-    failed("failure that says nothing", {"errorCode": None}, "RefreshFailed", "refresh history"),
-    failed("enhanced failure that says nothing", {"errorCode": None}, "RefreshFailed", wish=FULL, table="Sales"),
+    failed("failure without details", {"errorCode": None}, "RefreshFailed", "refresh history"),
+    failed("enhanced failure without details", {"errorCode": None}, "RefreshFailed", wish=FULL, table="Sales"),
     failed("cause in the attempts only", ONLY_IN_ATTEMPTS, "GatewayTimedOut", retryable=True),
     failed(
         "cause in the history, not by id",
@@ -281,5 +281,5 @@ FAILURES = [
 def test_each_row_has_its_verdict(
     world: World, name: str, cases: list[Case], record_property: Callable[[str, object], None]
 ) -> None:
-    """Status, code, what helps, how many refreshes: all as the row says, or the row is shown."""
+    """Status, code, remedy and number of refreshes are those of the row; otherwise the test shows the row."""
     record_property("measured", f"service faults over HTTP, {name}: {all_as_expected(world, cases)}")

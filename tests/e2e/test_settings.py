@@ -1,4 +1,4 @@
-"""What settings and keys change of the contract, each on an app of its own."""
+"""Settings and keys that change the contract, each on its own app."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_durables_own_uris(tmp_path: Path) -> None:
 
 
 def test_keys(tmp_path: Path) -> None:
-    """With keys on, starting and listing need one; a status URI opens by its token alone."""
+    """With keys on, starting and listing need one; a status URI works with its token alone."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "ALLOWED_WORKSPACES": WORKSPACE}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
@@ -73,7 +73,7 @@ def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
 
 
 def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
-    """The log names the setting and what is expected."""
+    """The log has the setting and the expected value."""
     app = Devhost(ROOT, tmp_path, env={"POLL_MIN_SECONDS": "soon"})
     assert app.ready == ""
     assert app.process.wait(15) != 0
@@ -82,11 +82,11 @@ def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
 
 
 def key_line(app: Devhost) -> str:
-    """The line with which the devhost tells its keys."""
+    """The line in which the devhost prints its keys."""
     until(lambda: any("host key" in line.lower() for line in app.lines), 10, lambda: app.log)
     return next(line for line in app.lines if "host key" in line.lower())
 
 
 def host_key(app: Devhost) -> str:
-    """A key that opens functions of the level FUNCTION."""
+    """A key for functions of the level FUNCTION."""
     return key_line(app).split()[-1]

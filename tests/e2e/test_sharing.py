@@ -1,4 +1,4 @@
-"""Wider and merged refreshes serve several wishes, and fail nobody through somebody else's mistake."""
+"""Wider and merged refreshes serve several requests, and no request fails because of another one's mistake."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ SALES, DATES = {"table": "Sales", "partition": "Sales-2026"}, {"table": "DimDate
 
 
 def behind_another(world: World, model: str, *wishes: dict[str, object]) -> list[Told]:
-    """Requests with these wishes, in this order, while somebody else's refresh keeps the model busy."""
+    """Requests with these options, in this order, while an external refresh keeps the model busy."""
     world.external(model)
     started = []
     for wish in wishes:
@@ -20,7 +20,7 @@ def behind_another(world: World, model: str, *wishes: dict[str, object]) -> list
 
 
 def test_fifty_callers_within_a_second(world: World) -> None:
-    """At most two refreshes, fifty right verdicts, each told with how many it shared."""
+    """At most two refreshes, fifty right outcomes, each with the number of callers that shared."""
     model = world.model(seconds=2)
     with ThreadPoolExecutor(50) as pool:
         verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
@@ -32,8 +32,8 @@ def test_fifty_callers_within_a_second(world: World) -> None:
     assert all(told.body["sharedWith"] + 1 == made[told.body["refreshId"]] for told in verdicts)
 
 
-def test_wishes_for_parts_become_one_refresh(world: World) -> None:
-    """One POST with the objects of both, sorted, and each hears that it was served by more than it asked for."""
+def test_requests_for_parts_become_one_refresh(world: World) -> None:
+    """One POST with the objects of both, sorted, and each caller learns that its refresh had more than its objects."""
     model = world.model()
     verdicts = behind_another(
         world, model, {"refresh": {"objects": [SALES]}}, {"refresh": {"objects": [DATES]}}, {"share": False}
@@ -46,7 +46,7 @@ def test_wishes_for_parts_become_one_refresh(world: World) -> None:
 
 
 def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
-    """With the same commit mode; a wish with another one stands alone."""
+    """With the same commit mode; a request with a different one gets its own refresh."""
     model = world.model()
     other = {"type": "Full", "commitMode": "PartialBatch", "applyRefreshPolicy": False, "objects": [SALES]}
     verdicts = behind_another(
@@ -60,8 +60,8 @@ def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
     assert verdicts[2].body["refreshId"] == alone["requestId"]
 
 
-def test_nobody_turns_red_through_somebody_elses_table(world: World) -> None:
-    """Sales fails in the merged refresh: who wished DimDate gets one of its own, who wished Sales is told."""
+def test_no_request_fails_because_of_another_ones_table(world: World) -> None:
+    """Sales fails in the merged refresh: the request for DimDate gets its own refresh, the request for Sales fails."""
     failed = {"outcome": "Failed", "errorCode": "QuerySystemError", "errorDescription": "no such column"}
     failed["objects"] = [{**SALES, "status": "Failed"}, {**DATES, "status": "Cancelled"}]  # type: ignore[assignment]
     model = world.model(outcome=[failed, "Completed"])

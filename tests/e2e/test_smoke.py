@@ -1,7 +1,7 @@
-"""`dev.py smoke` as a person runs it, against the app over HTTP: it passes, and fails with the sentence that helps.
+"""`dev.py smoke` as a user runs it, against the app over HTTP: it passes, or fails with a helpful message.
 
-Played by stubs, because the devhost has none: the platform's sign-in (`tests.e2e.platform_sign_in`), the identity
-endpoint (`dev.identity_endpoint`), and an engine whose storage cannot be reached (`tests.e2e.engine_stub`).
+The devhost lacks three things, for which there are stubs: the platform's sign-in (`tests.e2e.platform_sign_in`), the
+identity endpoint (`dev.identity_endpoint`), and an engine whose storage cannot be reached (`tests.e2e.engine_stub`).
 """
 
 import subprocess
@@ -49,12 +49,12 @@ class Result:
 
     @property
     def sentences(self) -> str:
-        """What it says about them."""
+        """Its messages about them."""
         return "\n".join(line.strip() for line in self.lines if line.startswith(" "))
 
 
 def smoke(url: str, *arguments: str, model: str | None = None) -> Result:
-    """Runs the command, in the environment of the tests: dev.py itself would make one of its own in a bare checkout."""
+    """Runs the command in the environment of the tests: dev.py itself would create one in a bare checkout."""
     named = ["--workspace", WORKSPACE, "--dataset", model] if model else []
     command = [sys.executable, "-c", COMMAND, "smoke", "--url", url, *named, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=RUNS_WITHIN)
@@ -122,7 +122,7 @@ def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
         ("tokenExpired", "check whether POWER_BI_CLOUD is the cloud of the tenant"),
     ],
 )
-def test_an_identity_that_power_bi_does_not_let_in(hosted: Hosted, fault: str, sentence: str) -> None:
+def test_an_identity_without_access_to_power_bi(hosted: Hosted, fault: str, sentence: str) -> None:
     """No role, no permission; the last one stands for a cloud that does not know the token."""
     model = hosted.world.model()
     hosted.world.fault(model, fault, "any", count=20)
@@ -155,7 +155,7 @@ def test_late_timers(tmp_path: Path) -> None:
 
 
 def test_a_storage_that_cannot_be_reached(hosted: Hosted, tmp_path: Path) -> None:
-    """The app is real, its engine a stub that answers as the Durable extension does without its storage."""
+    """The app is real, its engine a stub that answers like the Durable extension without its storage."""
     with ExitStack() as stack:
         env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
         stack.enter_context(Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env))
@@ -178,9 +178,9 @@ def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
 
 
 def test_the_wrong_cloud(tmp_path: Path) -> None:
-    """POWER_BI_CLOUD is gcchigh, the tenant one of the commercial cloud: it has no such resource to give a token for.
+    """POWER_BI_CLOUD is gcchigh, the tenant one of the commercial cloud, which has no such resource.
 
-    The caller sees in the answer of `/api/check` what the sign-in service said; `/api/health` keeps it to itself.
+    The caller sees the message of the sign-in service in the answer of `/api/check`; `/api/health` does not show it.
     """
     with ExitStack() as stack:
         found = stack.enter_context(azure(tmp_path))
@@ -196,7 +196,7 @@ def test_the_wrong_cloud(tmp_path: Path) -> None:
 
 
 def test_an_app_behind_the_platforms_sign_in(tmp_path: Path) -> None:
-    """It passes with a caller's token; fails with a stranger's, without the sign-in, and where that lets nobody by."""
+    """It passes with an allowed token; fails with another one, without the sign-in, and if that admits no call."""
     tokens = {"factory": FACTORY, "stranger": str(uuid.uuid4())}
     with ExitStack() as stack:
         service = stack.enter_context(serve(PowerBiService()))

@@ -1,7 +1,6 @@
-"""What stalls takes nothing with it: neither a model whose Power BI hangs nor a receiver that stays silent is felt by
-others.
+"""A stall affects nothing else: neither a model whose Power BI hangs nor a receiver that stays silent delays others.
 
-The stalls last until the test ends or far longer than it may take, so that a slow machine cannot make it pass.
+The stalls last until the test ends or far longer than it may take, so that it cannot pass on a slow machine.
 """
 
 import time
@@ -27,11 +26,11 @@ pytestmark = pytest.mark.usefixtures("local")
 STALLED_MODELS = 8
 SILENT_RECEIVERS = 100
 STALL_SECONDS = 300
-"""Of a model's Power BI; the app gives a call up after 30 seconds of silence, and calls again."""
+"""Of a model's Power BI; the app cancels a call after 30 seconds without an answer, and calls again."""
 FELT = 4.0
-"""A measured call may take so much longer beside stalls than without them: two cores play all the servers, too."""
+"""A measured call may take this much longer beside stalls than without: two cores also run all the servers."""
 LEAST_SECONDS = 2.0
-"""Below this nothing is compared: a call of some milliseconds may well take ten times as long for once."""
+"""Below this nothing is compared: a call of some milliseconds can take ten times as long occasionally."""
 
 Json = dict[str, Any]
 Record = Callable[[str, object], None]
@@ -48,14 +47,14 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """How long it took."""
+    """The duration in seconds."""
     began = time.monotonic()
     work()
     return time.monotonic() - began
 
 
 def measured(world: World) -> dict[str, float]:
-    """Seconds of what callers of a healthy model do."""
+    """The durations of the calls of a healthy model's callers."""
     model = world.model(seconds=1)
 
     def refresh() -> None:
@@ -75,13 +74,13 @@ def measured(world: World) -> dict[str, float]:
 
 
 def compared(before: dict[str, float], beside: dict[str, float], record_property: Record) -> None:
-    """Nothing took much longer beside the stalls."""
+    """No call took much longer beside the stalls."""
     for what, seconds in beside.items():
         record_property("measured", f"stalls: {what} took {seconds:.1f} s, and {before[what]:.1f} s without them")
         assert seconds < max(FELT * before[what], LEAST_SECONDS), (what, before, beside)
 
 
-def test_models_whose_power_bi_hangs_are_not_felt_by_others(world: World, record_property: Record) -> None:
+def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_property: Record) -> None:
     """Eight of them, with three callers each that cannot share."""
     before = measured(world)
     stalled = [world.model() for _ in range(STALLED_MODELS)]
@@ -93,13 +92,13 @@ def test_models_whose_power_bi_hangs_are_not_felt_by_others(world: World, record
     compared(before, measured(world), record_property)
 
 
-def test_receivers_that_stay_silent_are_not_felt_by_others(world: World, record_property: Record) -> None:
-    """A hundred, all of one host; another receiver is called at once."""
+def test_silent_receivers_do_not_delay_others(world: World, record_property: Record) -> None:
+    """A hundred on one host; another receiver is called at once."""
     before = measured(world)
     model = world.model(seconds=1)
     with serving(silent) as server, receiving() as receiver:
         _ask_for_callbacks(world, model, server)
-        # more than that are never called at once
+        # there are never more calls than that at once
         until(lambda: len(server.peers) >= 16, 60)
         compared(before, measured(world), record_property)
         uri = receiver.uri.replace("127.0.0.1", "localhost")

@@ -1,4 +1,4 @@
-"""Each caller learns how its refresh truly ended, by HTTP status and in words."""
+"""Each caller learns the true outcome of its refresh, by HTTP status and message."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,17 +9,17 @@ from tests.e2e.world import LONG, Told, World
 
 SALES = [{"table": "Sales", "partition": "Sales-2026"}]
 DEADLINE = 10 / 60
-"""Minutes. A host that is ten times slower than a quiet devhost has begun the refresh by then."""
+"""Minutes. Even a host that is ten times slower than a quiet devhost has started the refresh by then."""
 
 
 def together(world: World, dataset_id: str, callers: int) -> list[Told]:
-    """Several callers who ask at the same moment."""
+    """Several callers that send at the same moment."""
     with ThreadPoolExecutor(callers) as pool:
         return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
 
 
 def test_an_idle_model_is_refreshed(world: World) -> None:
-    """200, the id of the one refresh that was made, and when it started and ended."""
+    """200, the id of the single refresh, and its times."""
     model = world.model()
     told = world.refreshed(model)
     (refresh,) = world.own(model)
@@ -32,14 +32,14 @@ def test_an_idle_model_is_refreshed(world: World) -> None:
 
 
 def test_a_model_without_history_is_refreshed(world: World) -> None:
-    """A model that was never refreshed has an empty history; that is no error."""
+    """A model that was never refreshed has an empty history, which is no error."""
     model = world.model()
     assert world.truth(model)["refreshes"] == []
     assert world.refreshed(model).code == 200
 
 
-def test_a_busy_model_is_waited_for(world: World) -> None:
-    """A schedule's refresh is over before ours starts; meanwhile the status says what is waited for."""
+def test_a_busy_model(world: World) -> None:
+    """A scheduled refresh ends before ours starts; meanwhile the status shows it."""
     model = world.model()
     world.external(model)
     uri = world.ask(model)["statusUri"]
@@ -57,8 +57,8 @@ def test_a_busy_model_is_waited_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("callers", [2, 10])
-def test_callers_who_come_together_share(world: World, callers: int) -> None:
-    """All get the right verdict, with at most two refreshes among them."""
+def test_simultaneous_callers_share(world: World, callers: int) -> None:
+    """All get the right outcome, with at most two refreshes."""
     model = world.model()
     verdicts = together(world, model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
@@ -69,8 +69,8 @@ def test_callers_who_come_together_share(world: World, callers: int) -> None:
     assert sum(1 / group for group in shared) == pytest.approx(len(made))
 
 
-def test_who_comes_after_the_post_gets_the_next_refresh(world: World) -> None:
-    """The running refresh may have read the data before the second caller had loaded its own."""
+def test_a_request_after_the_post_gets_the_next_refresh(world: World) -> None:
+    """The running refresh may have read the tables before the second caller had loaded them."""
     model = world.model(seconds=LONG)
     first = world.ask(model)["statusUri"]
     world.until(first, lambda status: status["status"] == "Refreshing")
@@ -87,8 +87,8 @@ def test_who_comes_after_the_post_gets_the_next_refresh(world: World) -> None:
     assert two["startTime"] >= one["endTime"]
 
 
-def test_who_does_not_share_stands_alone(world: World) -> None:
-    """`share: false` is a refresh of one's own."""
+def test_a_request_that_does_not_share(world: World) -> None:
+    """With `share: false` it gets its own refresh."""
     model = world.model(seconds=0.5)
     asked = [world.ask(model, share=False)["statusUri"] for _ in range(2)]
     told = [world.follow(uri) for uri in asked]
@@ -97,8 +97,8 @@ def test_who_does_not_share_stands_alone(world: World) -> None:
     assert len(world.own(model)) == 2
 
 
-def test_a_failed_refresh_says_why(world: World) -> None:
-    """424, and in the first key why: a code, Power BI's own, the model, the refresh, and what to do."""
+def test_a_failed_refresh_has_an_error(world: World) -> None:
+    """424, and the error in the first key: code, Power BI's own code, model, refresh, and remedy."""
     model = world.model(outcome="Failed")
     told = world.refreshed(model)
     assert told.code == 424
@@ -115,7 +115,7 @@ def test_a_failed_refresh_says_why(world: World) -> None:
     assert len(error["message"]) <= 500
 
 
-def test_a_refresh_that_somebody_cancels_is_not_a_success(world: World) -> None:
+def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> None:
     """424 with the status Cancelled."""
     model = world.model(seconds=LONG)
     uri = world.ask(model, refresh={"type": "full"})["statusUri"]
@@ -126,13 +126,13 @@ def test_a_refresh_that_somebody_cancels_is_not_a_success(world: World) -> None:
 
 
 def test_a_disabled_refresh_is_not_a_success(world: World) -> None:
-    """424, and the code says what it was."""
+    """424, and the code names the reason."""
     told = world.refreshed(world.model(outcome="Disabled"))
     assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
 
 
-def test_an_enhanced_refresh_is_sent_as_asked(world: World) -> None:
-    """The options arrive at Power BI, with an explicit type, and the refresh is followed by its id."""
+def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
+    """The options arrive at Power BI, with an explicit type, and the refresh is read by its id."""
     model = world.model()
     told = world.refreshed(model, refresh={"objects": SALES, "retryCount": 1})
     (refresh,) = world.own(model)
@@ -143,14 +143,14 @@ def test_an_enhanced_refresh_is_sent_as_asked(world: World) -> None:
 
 
 def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
-    """A mistake that waiting does not mend ends the request, with what to check."""
+    """An error that waiting does not correct ends the request, with the facts to check."""
     told = world.refreshed(world.model(exists=False))
     assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Failed", "ModelNotFound")
     assert "workspaceId" in told.body["error"]["action"]
 
 
 def test_the_deadline_ends_the_wait(world: World) -> None:
-    """TimedOut says in which phase; the refresh itself goes on."""
+    """The error of TimedOut names the phase; the refresh itself continues."""
     model = world.model(seconds=LONG)
     told = world.refreshed(model, timeoutMinutes=DEADLINE)
     assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
@@ -158,8 +158,8 @@ def test_the_deadline_ends_the_wait(world: World) -> None:
     assert [refresh["state"] for refresh in world.own(model)] == ["InProgress"]
 
 
-def test_a_deadline_in_the_idle_wait_says_behind_whose_refresh(world: World) -> None:
-    """Nothing of ours was started."""
+def test_a_deadline_in_the_idle_wait_names_the_external_refresh(world: World) -> None:
+    """No refresh of ours was started."""
     model = world.model()
     world.external(model, "OnDemand")
     told = world.refreshed(model, timeoutMinutes=DEADLINE)
@@ -170,8 +170,8 @@ def test_a_deadline_in_the_idle_wait_says_behind_whose_refresh(world: World) -> 
     )
 
 
-def test_a_deadline_while_power_bi_refuses_to_answer_says_so(world: World) -> None:
-    """Nobody else's refresh was in the way."""
+def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
+    """No external refresh was running."""
     model = world.model()
     world.fault(model, "throttled", "history", seconds=600)
     told = world.refreshed(model, timeoutMinutes=DEADLINE)
@@ -179,7 +179,7 @@ def test_a_deadline_while_power_bi_refuses_to_answer_says_so(world: World) -> No
     assert "the last error of Power BI: Could not read the refresh history" in told.body["error"]["message"]
 
 
-def test_the_deadline_cancels_where_asked(world: World) -> None:
+def test_the_deadline_cancels_with_the_option(world: World) -> None:
     """`onTimeout: cancel` of the only caller cancels the enhanced refresh."""
     model = world.model(seconds=LONG)
     told = world.refreshed(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
@@ -187,8 +187,8 @@ def test_the_deadline_cancels_where_asked(world: World) -> None:
     assert world.own(model)[0]["cancelRequested"]
 
 
-def test_a_lost_answer_makes_no_second_refresh(world: World) -> None:
-    """The POST is accepted, its answer lost: the refresh is found in the history and followed."""
+def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
+    """The POST is accepted, its answer lost: the app finds the refresh in the history and follows it."""
     model = world.model(seconds=2)
     world.fault(model, "drop", "start", afterEffect=True)
     told = world.refreshed(model)
@@ -197,8 +197,8 @@ def test_a_lost_answer_makes_no_second_refresh(world: World) -> None:
     assert world.truth(model)["calls"]["start"] == 1
 
 
-def test_an_outage_before_the_post_is_outlasted(world: World) -> None:
-    """Errors while the model is only looked at cost patience, not the request."""
+def test_an_outage_before_the_post(world: World) -> None:
+    """Errors during the look only delay the request."""
     model = world.model()
     world.fault(model, "unavailable", "history", count=4)
     world.external(model)
@@ -214,7 +214,7 @@ def test_an_outage_before_the_post_is_outlasted(world: World) -> None:
 
 @pytest.mark.parametrize("refresh", [None, {"type": "full"}])
 def test_a_cancelled_request_ends(world: World, refresh: dict[str, str] | None) -> None:
-    """DELETE with the cancel token: 202 while it takes effect. Only an enhanced refresh can be cancelled with it."""
+    """DELETE with the cancel token: 202 while it takes effect. Only an enhanced refresh can be cancelled, too."""
     model = world.model(seconds=LONG)
     wish = {"refresh": refresh} if refresh else {}
     uris = world.ask(model, **wish)

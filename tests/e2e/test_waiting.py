@@ -1,4 +1,4 @@
-"""Callers that wait inside the start: the outcome itself if it comes in time, the ordinary answer if not."""
+"""Callers that wait inside the start: the outcome itself if it comes in time, else the usual answer."""
 
 import threading
 import time
@@ -15,8 +15,8 @@ LONGEST = min(MAX_WAIT_SECONDS, END_SECONDS)
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", 200), ("Failed", 424)])
-def test_an_end_in_time_is_the_answer(world: World, outcome: str, code: int) -> None:
-    """The same status that a poller sees at the end, as soon as it is known, and no Location to poll."""
+def test_the_outcome_within_the_wait_is_the_answer(world: World, outcome: str, code: int) -> None:
+    """The same status that a poller gets at the end, as soon as it is known, and no Location to poll."""
     model = world.model(outcome=outcome)
     began = time.monotonic()
     answer = world.start(model, waitSeconds=LONGEST)
@@ -31,8 +31,8 @@ def test_an_end_in_time_is_the_answer(world: World, outcome: str, code: int) -> 
     assert (row["id"], row["status"]) == (body["id"], outcome)
 
 
-def test_an_end_that_does_not_come_in_time(world: World) -> None:
-    """The ordinary 202 after the wait, and the request goes on to its end."""
+def test_an_outcome_after_the_wait(world: World) -> None:
+    """The usual 202 after the wait, and the request continues to its end."""
     model = world.model(seconds=LONG)
     began = time.monotonic()
     answer = world.start(model, waitSeconds=1)
@@ -46,7 +46,7 @@ def test_an_end_that_does_not_come_in_time(world: World) -> None:
 
 
 def test_a_wait_blocks_no_other_caller(world: World) -> None:
-    """While some wait, another is answered and served to its end."""
+    """While some wait, the app answers and serves another one."""
     models = [world.model(seconds=LONG) for _ in range(10)]
     answers: list[requests.Response] = []
 

@@ -1,4 +1,4 @@
-"""Who may call: with the platform's sign-in, whose headers the tests send as the platform would, and with keys."""
+"""Access control: with the platform's sign-in, whose headers the tests send like the platform, and with keys."""
 
 import json
 import os
@@ -24,16 +24,16 @@ FACTORY, STRANGER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-
 OTHER_FACTORY = "0a1b2c3d-0000-4000-8000-00000000000c"
 SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": f"{FACTORY},{OTHER_FACTORY}"}
 OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
-"""The routes that are outside: whoever has the token may use them."""
+"""The routes without access control, because a token of their own opens them."""
 
 OPEN = {("GET", "openapi.json"), ("GET", "health")}
-"""What they say is no secret."""
+"""Routes with public answers."""
 
 Json = dict[str, Any]
 
 
 def signed_in(principal: str, provider: str = "aad") -> dict[str, str]:
-    """The headers that the platform's sign-in puts over a call."""
+    """The headers that the platform's sign-in adds to a call."""
     return {
         "x-ms-client-principal-id": principal,
         "x-ms-client-principal-idp": provider,
@@ -43,7 +43,7 @@ def signed_in(principal: str, provider: str = "aad") -> dict[str, str]:
 
 
 def routes() -> list[tuple[str, str, str]]:
-    """Method, route and level of all HTTP functions of the app, as it is with the sign-in."""
+    """Method, route and level of all HTTP functions of the app with the sign-in."""
     code = """
 import json, function_app
 found = []
@@ -79,8 +79,8 @@ def start(world: World, model: str, headers: dict[str, str], **more: object) -> 
     return requests.post(f"{world.app}/api/refreshes", json=body, headers=headers, timeout=CALL_SECONDS)
 
 
-def test_who_is_allowed_may_start(app: tuple[World, Devhost]) -> None:
-    """Without any key; the log tells who it was."""
+def test_an_allowed_caller_may_start(app: tuple[World, Devhost]) -> None:
+    """Without any key; the log has the principal."""
     world, host = app
     answer = start(world, world.model(), signed_in(FACTORY.upper()))
     assert answer.status_code == 202
@@ -104,8 +104,8 @@ def test_who_is_allowed_may_start(app: tuple[World, Devhost]) -> None:
         (signed_in(STRANGER), 403),
     ],
 )
-def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], code: int) -> None:
-    """401 to whom nobody knows, 403 to whom nobody named, with `error` first; nothing is started."""
+def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[str, str], code: int) -> None:
+    """401 without a sign-in, 403 for a principal that is not allowed, with `error` first; nothing is started."""
     world, host = app
     model = world.model()
     answer = start(world, model, headers)
@@ -122,14 +122,14 @@ def test_nobody_else_may(app: tuple[World, Devhost], headers: dict[str, str], co
     assert rows.json()["refreshes"] == []
 
 
-def test_a_key_opens_nothing(app: tuple[World, Devhost]) -> None:
-    """In this mode keys mean nothing, the host's own included."""
+def test_a_key_gives_no_access(app: tuple[World, Devhost]) -> None:
+    """In this mode keys have no effect, not even the host's."""
     world, host = app
     assert start(world, world.model(), {"x-functions-key": host_key(host)}).status_code == 401
 
 
-def test_every_route_asks(app: tuple[World, Devhost]) -> None:
-    """All but the description and those with a token of their own, and those do not open without it."""
+def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
+    """All but the description and those with a token of their own, which need that token."""
     world, _ = app
     found = routes()
     assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, *OPEN} <= {route[:2] for route in found}
@@ -144,8 +144,8 @@ def test_every_route_asks(app: tuple[World, Devhost]) -> None:
             assert (answer.status_code, next(iter(answer.json()))) == (wanted, "error"), (method, route)
 
 
-def test_the_own_token_is_enough(app: tuple[World, Devhost]) -> None:
-    """Pollers that send nothing else see the end, and may cancel."""
+def test_the_token_of_a_uri_is_enough(app: tuple[World, Devhost]) -> None:
+    """Pollers that send nothing else get the outcome, and may cancel."""
     world, _ = app
     started = start(world, world.model(seconds=LONG), signed_in(FACTORY)).json()
     assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
@@ -154,7 +154,7 @@ def test_the_own_token_is_enough(app: tuple[World, Devhost]) -> None:
 
 
 def test_only_the_same_caller_gets_the_cancel_uri_again(app: tuple[World, Devhost]) -> None:
-    """Another one that knows or guesses the key sees the request, and gets no capability to cancel it by URI."""
+    """Another caller that knows or guesses the key sees the request, but gets no URI to cancel it."""
     world, _ = app
     model = world.model(seconds=LONG)
     first, other, again = (
@@ -171,7 +171,7 @@ def test_only_the_same_caller_gets_the_cancel_uri_again(app: tuple[World, Devhos
 
 
 def without_token(world: World, headers: dict[str, str], denied: dict[str, str]) -> None:
-    """Status and cancel by id alone, for those who may start."""
+    """Status and cancel by id alone, for callers that may start."""
     started = start(world, world.model(seconds=LONG), headers).json()
     by_id = f"{world.app}/api/refreshes/{started['id']}"
     assert requests.get(f"{by_id}/status", headers=denied, timeout=CALL_SECONDS).status_code in (401, 403)
@@ -190,13 +190,13 @@ def without_token(world: World, headers: dict[str, str], denied: dict[str, str])
     assert requests.post(f"{by_id}/cancel", headers=headers, timeout=CALL_SECONDS).status_code == 200
 
 
-def test_who_may_start_needs_no_token(app: tuple[World, Devhost]) -> None:
+def test_an_allowed_caller_needs_no_token(app: tuple[World, Devhost]) -> None:
     """Signed in."""
     without_token(app[0], signed_in(FACTORY), signed_in(STRANGER))
 
 
-def test_who_has_a_key_needs_no_token(tmp_path: Path) -> None:
-    """With a function key; and in that mode headers of a sign-in mean nothing."""
+def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
+    """With a function key; headers of a sign-in have no effect in that mode."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
@@ -208,8 +208,10 @@ def test_who_has_a_key_needs_no_token(tmp_path: Path) -> None:
     ("changed", "name"),
     [({"WEBSITE_AUTH_ENABLED": ""}, "AUTH_MODE"), ({"ALLOWED_CALLERS": ""}, "ALLOWED_CALLERS")],
 )
-def test_an_open_door_is_no_door(tmp_path: Path, changed: dict[str, str], name: str) -> None:
-    """Without the platform's sign-in anybody could send its headers: the app does not start."""
+def test_without_the_platforms_sign_in_the_app_does_not_start(
+    tmp_path: Path, changed: dict[str, str], name: str
+) -> None:
+    """Any caller could forge its headers."""
     host = Devhost(ROOT, tmp_path, "--key", KEY, env={**SIGN_IN, **changed})
     assert host.ready == ""
     assert host.process.wait(15) != 0

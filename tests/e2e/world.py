@@ -1,14 +1,14 @@
-"""The app as a caller sees it, and the Power BI service behind it as its controls show it. Everything over HTTP.
+"""The app as a caller sees it, and the Power BI service behind it through its controls. Everything over HTTP.
 
 By default each test process starts an app on the devhost. Against an app that runs elsewhere, for example on the real
 durable engine, set
 
-    E2E_BASE_URL         where it is, without /api, such as http://127.0.0.1:7171; it needs the settings `FAST`
+    E2E_BASE_URL         its address, without /api, such as http://127.0.0.1:7171; it needs the settings `FAST`
     E2E_POWER_BI_URL     the Power BI service for development that it uses (`dev.py power-bi`)
-    E2E_FUNCTION_KEY     a function key, if the app wants one
-    E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): for tests that purge, terminate or look inside
-    E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); what runs
-                         the host has to start it again. For the tests of crashes
+    E2E_FUNCTION_KEY     a function key, if the app requires one
+    E2E_MANAGEMENT_KEY   the key of the engine's management API (`code`): to purge, terminate or read instances
+    E2E_KILL_COMMAND     a shell command that kills the host with -9, such as kill -9 $(cat DIR/host0.pid); a
+                         supervisor has to restart it. For the tests of crashes
     E2E_END_SECONDS      how long a request may take to end before a test fails (default 90)
 
 Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
@@ -40,17 +40,17 @@ FAST = {
     "OUTAGE_BUDGET_SECONDS": "5",
     "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
-"""App settings that make the same things happen sooner. EXACT_TIMERS goes with the devhost's --exact-timers; on another
+"""App settings that shorten all pauses. EXACT_TIMERS requires the devhost's --exact-timers; on another
 engine leave it out, and the pauses are two seconds."""
 LONG = 3600.0
-"""Seconds of a refresh that a test ends itself (`World.end`), so that what is in between is seen at any speed."""
+"""Seconds of a refresh that a test ends itself (`World.end`), so that its phases are visible at any speed."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
 """Knobs of the Power BI service with the same purpose."""
 
 
 @dataclass
 class Told:
-    """One caller: what the start answered, and each status it saw. `final` is the last answer."""
+    """The answers for one caller: that to the start, and each status. `final` is the last answer."""
 
     started: requests.Response
     seen: list[Json] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Told:
 
 @dataclass(frozen=True)
 class World:
-    """`app` and `power_bi` are base URLs without a slash at the end; `key` is a function key, if the app wants one."""
+    """`app` and `power_bi` are base URLs without a slash at the end; `key` is a function key, if required."""
 
     app: str
     power_bi: str
@@ -115,8 +115,8 @@ class World:
             status: Json = requests.get(uri, timeout=CALL_SECONDS).json()
             if condition(status):
                 return status
-            assert "endedAt" not in status, f"ended before that: {status}"
-            assert time.monotonic() < end, f"not so within {seconds} s: {status}"
+            assert "endedAt" not in status, f"ended before the condition was met: {status}"
+            assert time.monotonic() < end, f"condition not met within {seconds} s: {status}"
             time.sleep(LOOK_SECONDS)
 
     def listing(self, **filters: str) -> requests.Response:
@@ -128,13 +128,13 @@ class World:
         return requests.get(f"{self.app}/api/queues/{dataset_id}", headers=self.headers, timeout=30)
 
     def queue_when(self, dataset_id: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
-        """The queue of a model, once it fulfils a condition: what is shown may be a second old."""
+        """The queue of a model when it meets a condition: an answer may be a second old."""
         end = time.monotonic() + seconds
         while True:
             queue: Json = self.queue(dataset_id).json()
             if condition(queue):
                 return queue
-            assert time.monotonic() < end, f"not so within {seconds} s: {queue}"
+            assert time.monotonic() < end, f"condition not met within {seconds} s: {queue}"
             time.sleep(LOOK_SECONDS)
 
     def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
@@ -142,7 +142,7 @@ class World:
         url, body = f"{self.app}/api/refreshes/cancel", {"datasetId": dataset_id, "idempotencyKey": key}
         return requests.post(url, json=body, headers=self.headers, timeout=CALL_SECONDS)
 
-    # ---- the other side ----
+    # ---- Power BI ----
 
     def model(self, **knobs: Any) -> str:
         """A new model; returns its dataset id."""
@@ -158,12 +158,12 @@ class World:
         return dict(answer.json())
 
     def external(self, dataset_id: str, refresh_type: str = "Scheduled", seconds: float = LONG, **more: Any) -> None:
-        """A refresh that others start, known at once."""
+        """A refresh that others start, in the history at once."""
         body = {"refreshType": refresh_type, "seconds": seconds, "visibilitySeconds": 0, **more}
         self.control(dataset_id, "/external", body)
 
     def end(self, dataset_id: str) -> None:
-        """Ends the refresh that is running, well."""
+        """Ends the running refresh with success."""
         self.control(dataset_id, "/end")
 
     def fault(self, dataset_id: str, name: str, route: str, **more: Any) -> None:
@@ -173,7 +173,7 @@ class World:
         assert answer.ok, answer.text
 
     def truth(self, dataset_id: str) -> Json:
-        """What the Power BI service saw of a model: `calls`, `accepted`, `refreshes`."""
+        """The records of the Power BI service about a model: `calls`, `accepted`, `refreshes`."""
         answer = requests.get(f"{self.power_bi}/control/datasets/{dataset_id}", timeout=CALL_SECONDS)
         assert answer.ok, answer.text
         return dict(answer.json())
@@ -184,5 +184,5 @@ class World:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a call is opened with."""
+        """The headers for access."""
         return {"x-functions-key": self.key} if self.key else {}

@@ -1,8 +1,8 @@
-"""Records the histories that a release leaves in flight. From the root of the project:
+"""Records the histories of instances in flight for a release. From the root of the project:
 
     PYTHONPATH=devhost/tests .venv/bin/python -m tests.histories.record
 
-It runs the app on the devhost, plays callers of every kind against the development service, and keeps of each
+It runs the app on the devhost, runs callers of every kind against the development service, and keeps for each
 orchestrator the generations that differ in the kinds of their events. They go to `tests/histories/<version>/`, where
 the version is `defaultVersion` of host.json: run it once for each version, when it is released.
 """
@@ -34,13 +34,13 @@ Json = dict[str, Any]
 
 
 def version() -> str:
-    """The version that the orchestrations of this code start with."""
+    """The version with which this code starts orchestrations."""
     host: Json = json.loads((ROOT / "host.json").read_text("utf-8"))
     return str(host["extensions"]["durableTask"]["defaultVersion"])
 
 
 def main() -> int:
-    """Records, and says how many files there are."""
+    """Records, and prints the number of files."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         recorded = Path(folder) / "recorded"
         service = stack.enter_context(serve(PowerBiService()))
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def keep(recorded: Path, target: Path) -> int:
-    """Copies one file for each sequence of events; how many."""
+    """Copies one file for each sequence of events; returns their number."""
     seen: dict[tuple[str, ...], int] = {}
     if target.exists():
         shutil.rmtree(target)
@@ -71,18 +71,18 @@ def keep(recorded: Path, target: Path) -> int:
 
 
 def _kind(event: Json) -> str:
-    """What makes the event of a sequence: its type, and what it calls."""
+    """The part of an event that decides on equality of sequences: its type, and the function that it calls."""
     request = event.get("Input") if event.get("Name") == "op" else None
     operation = json.loads(request).get("op", "") if isinstance(request, str) and request.startswith("{") else ""
     name = event.get("Name") or ""
     return f"{event['EventType']} {operation or ('' if len(name) == 36 else name)}"
 
 
-# ---- what callers do ------------------------------------------------------------------------------------------------
+# ---- the callers ----------------------------------------------------------------------------------------------------
 
 
 def _shared(world: World) -> None:
-    """Callers who share a refresh, one that comes too late for it, and one whose model is busy."""
+    """Callers that share a refresh, one that comes too late for it, and one whose model is busy."""
     model = world.model(seconds=2)
     first = [world.ask(model)["statusUri"] for _ in range(3)]
     world.until(first[0], lambda status: status["status"] == "Refreshing")

@@ -1,4 +1,4 @@
-"""Orchestrations of released versions that are in flight during an update: today's code replays their histories.
+"""Orchestrations of released versions that are in flight during an update: the current code replays their histories.
 
 `tests/histories/record.py` records them, one folder for each version.
 """
@@ -21,8 +21,8 @@ from tests.simulation.platform import app_functions
 
 RECORDED = sorted(FOLDER.glob("*/*.json"))
 ADVICE = (
-    "An instance in flight would fail. Keep the old way for it: raise defaultVersion in host.json, and branch on "
-    "context.version in the orchestrator; docs/operations.md says how an update is made. Do not record anew what a "
+    "An instance in flight would fail. Keep the old branch for it: raise defaultVersion in host.json, and branch on "
+    "context.version in the orchestrator; docs/operations.md describes updates. Do not record anew what a "
     "release has left."
 )
 
@@ -33,7 +33,7 @@ def functions() -> list[Function]:
 
 
 def broken(recorded: Sequence[Path], changed: Sequence[Function] | None = None) -> list[str]:
-    """A sentence for each history that today's code breaks, or these functions do."""
+    """A message for each history that the current code breaks, or these functions do."""
     app = changed or functions()
     deviations = {path: replay_history(path, app) for path in recorded}
     return [f"{path.parent.name}/{path.name}: {deviation}" for path, deviation in deviations.items() if deviation]

@@ -1,4 +1,4 @@
-"""The log of a day and a half, made of recorded stories: what the queries are run over."""
+"""The log of a day and a half, made of recorded stories: the input of the queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCAL, HOOKS, LOGIC_APP = "127.0.0.1", "hooks.example.com", "prod-01.westeurope.
 
 
 def refresh(log: Timeline, name: str, model: str, started: float, ended: float = 0, *, until: str = "") -> str:
-    """Places a request whose refresh started and ended so many minutes ago; it was accepted two minutes before."""
+    """Places a request whose refresh started and ended this many minutes ago; it was accepted two minutes before."""
     return log.place(
         name,
         {"request.accepted": started + 2, "refresh.started": started, "run.ended": ended},

@@ -1,11 +1,11 @@
-"""Records the lines that the app logs, as the queries of the alerts and of the workbook see them. From the root:
+"""Records the lines that the app logs, as the queries of the alerts and of the workbook get them. From the root:
 
     PYTHONPATH=devhost/tests .venv/bin/python -m tests.log.record
 
-It runs the app on the devhost, plays callers of every kind against the development service, and keeps the app's lines
+It runs the app on the devhost, runs callers of every kind against the development service, and keeps the app's lines
 of each story in `tests/data/log/STORY.jsonl`: seconds since its first line, level and message, in the order in which
 they were logged. Run it again after a change of the events; `tests/unit/test_queries.py` puts the stories on a time
-line. Two stories come from a copy of the app with a fault written into it, since the app has none that is known.
+line. Two stories come from a copy of the app with an added fault, because the app has no known one.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def broken(folder: Path, fault: tuple[str, str, str]) -> Path:
 
 
 def refreshes(play: Stage) -> None:
-    """How requests end."""
+    """The outcomes of requests."""
     with play.story("completed", "request.ended"):
         play.refreshed(play.world.model(seconds=1))
     with play.story("failed", "request.ended"):
@@ -209,7 +209,7 @@ def not_understood(play: Stage) -> None:
 
 
 def without_engine(folder: Path) -> None:
-    """What the HTTP functions log beside an engine that is gone."""
+    """The lines of the HTTP functions beside a dead engine."""
     with (
         stage(folder) as play,
         Devhost(ROOT, play.state, "--http-only", env=FAST | {"POWER_BI_API_URL": "http://127.0.0.1:9"}) as beside,

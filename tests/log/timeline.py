@@ -56,7 +56,7 @@ class Timeline:
         only: Collection[str] = (),
         instead: Mapping[str, str] | None = None,
     ) -> str:
-        """Adds a story; returns the id of its request. Its lines are as old as the event that came last of these.
+        """Adds a story; returns the id of its request. Its lines are as old as the latest event of these.
 
         `until`: the last event that is placed; `only`: no other events; `instead`: other texts in their messages.
         """

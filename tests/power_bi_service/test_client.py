@@ -37,7 +37,7 @@ def client_of(world: World) -> tuple[PowerBiClient, Tokens]:
 
 @pytest.mark.parametrize("body", [None, FULL])
 def test_a_refresh_from_start_to_end(body: dict[str, str] | None) -> None:
-    """The id of the start is the one of the history; the clock is the service's."""
+    """The id from the start is that in the history; the clock is the service's."""
     world = World()
     client, _ = client_of(world)
     started = client.start(*IDS, body)
@@ -49,7 +49,7 @@ def test_a_refresh_from_start_to_end(body: dict[str, str] | None) -> None:
 
 
 def test_an_enhanced_refresh_by_id() -> None:
-    """With its objects; a standard one cannot be read so."""
+    """With its objects; a standard one cannot be read by id."""
     world = World()
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -76,7 +76,7 @@ def test_an_enhanced_refresh_by_id() -> None:
     ],
 )
 def test_every_outcome_is_understood(outcome: str, state: str) -> None:
-    """From the list and by id alike."""
+    """From the list and by id."""
     world = World(outcome=outcome)
     client, _ = client_of(world)
     refresh_id = client.start(*IDS, FULL).refresh_id
@@ -85,7 +85,7 @@ def test_every_outcome_is_understood(outcome: str, state: str) -> None:
     assert (listed.state, read.state if read else None) == (state, state)
 
 
-def test_a_failure_says_why() -> None:
+def test_a_failure_has_a_code() -> None:
     """The code of serviceExceptionJson."""
     world = World(outcome="Failed")
     client, _ = client_of(world)
@@ -111,7 +111,7 @@ def test_cancelling() -> None:
 
 
 @pytest.mark.parametrize("conflict", [400, 409])
-def test_a_conflict_is_no_failure(conflict: int) -> None:
+def test_a_conflict_is_not_a_failure(conflict: int) -> None:
     """Both statuses mean that another refresh is running."""
     world = World(conflict=conflict)
     client, _ = client_of(world)
@@ -122,8 +122,8 @@ def test_a_conflict_is_no_failure(conflict: int) -> None:
 
 @pytest.mark.parametrize("name", ["drop", "hang", "serverError", "unavailable", "gatewayTimeout"])
 @pytest.mark.parametrize("effect", [True, False])
-def test_a_lost_answer_is_told_as_such(name: str, effect: bool) -> None:
-    """Whether the refresh runs, only the history knows."""
+def test_a_lost_answer(name: str, effect: bool) -> None:
+    """Only the history shows whether the refresh runs."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": name, "route": "start", "afterEffect": effect})
@@ -133,7 +133,7 @@ def test_a_lost_answer_is_told_as_such(name: str, effect: bool) -> None:
 
 
 def test_an_expired_token_is_renewed() -> None:
-    """And the POST repeated, which was certainly not accepted."""
+    """And the POST is repeated, which was certainly not accepted."""
     world = World()
     client, tokens = client_of(world)
     world.service.add_fault({"fault": "tokenExpired"})
@@ -151,8 +151,8 @@ def test_an_expired_token_is_renewed() -> None:
         ("notModelBased", "ModelNotRefreshable"),
     ],
 )
-def test_refusals_are_told_apart(name: str, code: str) -> None:
-    """By what they say."""
+def test_refusals_are_distinguished(name: str, code: str) -> None:
+    """By their messages."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": name})
@@ -161,8 +161,8 @@ def test_refusals_are_told_apart(name: str, code: str) -> None:
     assert refused.value.code == code
 
 
-def test_patience_is_asked_for() -> None:
-    """A throttle says how long; a slow answer is an answer."""
+def test_throttles_and_slow_answers() -> None:
+    """A throttle has a pause; a slow answer is an answer."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": "unavailable"})

@@ -1,4 +1,4 @@
-"""The control routes: what they set and tell, and that mistakes are refused by name."""
+"""The control routes: their effects and answers, and the messages for invalid input."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.power_bi_service.world import BEARER, DATASET, FULL, OTHER, REFRESHES
 CONTROL = f"/control/datasets/{DATASET}"
 
 
-def test_what_the_service_saw() -> None:
-    """Calls by route, refused ones too; what was accepted; the truth about the refreshes."""
+def test_the_records_of_the_service() -> None:
+    """Calls by route, refused ones too; the accepted calls; the true state of the refreshes."""
     world = World(visibilitySeconds=15)
     refresh_id = world.start()
     world.call("POST", REFRESHES, FULL)
@@ -39,8 +39,8 @@ def test_what_the_service_saw() -> None:
     ]
 
 
-def test_knobs_are_shown_as_they_are_set() -> None:
-    """What GET shows could be sent back as it is."""
+def test_knobs_are_shown_as_they_were_set() -> None:
+    """The answer to GET can be sent back unchanged."""
     world = World()
     values = {
         "seconds": [1, 2],
@@ -64,8 +64,8 @@ def test_knobs_are_shown_as_they_are_set() -> None:
     assert again["knobs"] == shown
 
 
-def test_defaults_are_for_models_that_say_nothing_else() -> None:
-    """Null gives a knob back to them."""
+def test_defaults_are_for_models_without_own_values() -> None:
+    """Null sets a knob back to the default."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 1})
     assert world.control("POST", "/control/defaults", {"seconds": 7, "conflict": 409}) == (200, {})
@@ -77,7 +77,7 @@ def test_defaults_are_for_models_that_say_nothing_else() -> None:
 
 
 def test_the_running_refresh_is_cancelled_or_ended() -> None:
-    """With the request id of the one it was; 409 if there is none."""
+    """With its request id; 409 without a running refresh."""
     world = World()
     assert world.control("POST", f"{CONTROL}/cancel") == (409, {"error": "no refresh is running"})
     refresh_id = world.start()
@@ -90,7 +90,7 @@ def test_the_running_refresh_is_cancelled_or_ended() -> None:
 
 
 def test_faults_over_http() -> None:
-    """Added, listed with what is left, taken away."""
+    """Added, listed with the remaining count, removed."""
     world = World()
     assert world.control("POST", "/control/faults", {"fault": "drop"})[1]["faults"][0]["left"] == 1
     assert world.call("GET", REFRESHES).dropped
@@ -98,7 +98,7 @@ def test_faults_over_http() -> None:
     assert world.control("DELETE", "/control/faults") == (200, {"faults": []})
 
 
-def test_reset_forgets_everything() -> None:
+def test_reset_removes_everything() -> None:
     """Models, knobs and faults."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 1})
@@ -110,8 +110,8 @@ def test_reset_forgets_everything() -> None:
     assert world.service.knobs(DATASET) == Knobs()
 
 
-def test_no_id_comes_twice() -> None:
-    """Apps may remember the ids from before a reset."""
+def test_ids_are_unique_after_a_reset() -> None:
+    """Apps may have stored ids from before the reset."""
     world = World()
     ids = set()
     for _ in range(3):
@@ -150,8 +150,8 @@ def test_no_id_comes_twice() -> None:
         ("/control/reset", {"hard": True}, "unknown key 'hard'"),
     ],
 )
-def test_mistakes_are_refused_by_name(path: str, body: object, named: str) -> None:
-    """400 with a sentence, and nothing is changed."""
+def test_invalid_input_is_refused_with_its_key(path: str, body: object, named: str) -> None:
+    """400 with a message, and nothing is changed."""
     world = World()
     before = world.service.seen(DATASET, world.now)
     status, said = world.control("POST", path, body)
@@ -160,14 +160,14 @@ def test_mistakes_are_refused_by_name(path: str, body: object, named: str) -> No
     assert world.service.seen(DATASET, world.now) == before
 
 
-def test_one_bad_knob_keeps_the_others_out() -> None:
+def test_one_invalid_knob_refuses_all() -> None:
     """All or nothing."""
     world = World()
     world.control("POST", CONTROL, {"seconds": 99, "colour": 1})
     assert world.service.knobs(DATASET).seconds == (10, 10)
 
 
-def test_a_body_that_is_no_json_is_refused() -> None:
+def test_a_body_that_is_not_json_is_refused() -> None:
     """400."""
     assert World().call("POST", CONTROL, b"seconds=5", BEARER).status == 400
 

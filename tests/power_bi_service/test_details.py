@@ -1,4 +1,4 @@
-"""A refresh by id: reading and cancelling it, and the ends that its own options bring about."""
+"""A refresh by id: reading and cancelling it, and the ends that its options cause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def test_details_while_it_runs_and_after() -> None:
-    """202 and then 200; times without a Z; objects from the moment it works."""
+    """202 and then 200; times without a Z; objects as soon as it is in progress."""
     world = World()
     refresh_id = world.start()
     status, details = world.details(refresh_id)
@@ -39,7 +39,7 @@ def test_details_while_it_runs_and_after() -> None:
     assert details["numberOfAttempts"] == 1
 
 
-def test_the_objects_that_were_asked_for() -> None:
+def test_the_requested_objects() -> None:
     """A table without a partition stays without."""
     world = World()
     refresh_id = world.start({"type": "full", "objects": [{"table": "T"}, {"table": "U", "partition": "P"}]})
@@ -50,7 +50,7 @@ def test_the_objects_that_were_asked_for() -> None:
     ]
 
 
-def test_a_failure_says_what_its_outcome_says() -> None:
+def test_a_failure_shows_its_outcome() -> None:
     """Messages with or without a code, objects, and the exception of the list."""
     failed = {
         "outcome": "Failed",
@@ -69,7 +69,7 @@ def test_a_failure_says_what_its_outcome_says() -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
-    """Reading and cancelling; how they are refused is a knob."""
+    """Reading and cancelling; a knob selects the refusal."""
     world = World(unknownRefreshStatus=status)
     for refresh_id in (world.start({}), OTHER):
         assert world.details(refresh_id)[0] == status
@@ -77,7 +77,7 @@ def test_standard_and_unknown_refreshes_are_unknown_by_id(status: int) -> None:
 
 
 def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
-    """As the reference of 2026 has it: without the fields of enhanced ones."""
+    """According to the reference of 2026: without the fields of enhanced ones."""
     world = World(detailsOfStandard=True)
     refresh_id = world.start({})
     status, details = world.details(refresh_id)
@@ -85,7 +85,7 @@ def test_standard_refreshes_can_be_readable_but_never_cancelled() -> None:
     assert world.cancel(refresh_id).status == 404
 
 
-def test_the_other_word_for_running() -> None:
+def test_the_other_status_for_running() -> None:
     """Microsoft's documents contradict each other."""
     world = World(detailsRunningStatus="InProgress")
     assert world.details(world.start())[1]["status"] == "InProgress"
@@ -118,7 +118,7 @@ def test_cancelling_may_come_too_late() -> None:
 
 
 def test_a_finished_refresh_cannot_be_cancelled() -> None:
-    """409, with the words that clients look for."""
+    """409, with the text that clients search for."""
     world = World()
     refresh_id = world.start()
     world.tick(10)
@@ -139,7 +139,7 @@ def test_a_stuck_refresh_can_be_cancelled() -> None:
 
 
 def test_the_timeout_holds_for_each_attempt() -> None:
-    """A refresh that takes longer is tried again as often as asked, and then it has timed out."""
+    """A refresh that takes longer is repeated as often as its options allow, and then has timed out."""
     world = World(seconds=100)
     refresh_id = world.start({"type": "full", "timeout": "00:00:30", "retryCount": 2})
     world.tick(89)
@@ -162,7 +162,7 @@ def test_standard_refreshes_have_a_limit_too(capacity: str, hours: int) -> None:
 
 
 def test_no_refresh_takes_more_than_a_day() -> None:
-    """Attempts and all."""
+    """Including all attempts."""
     world = World(seconds=10 * 86_400)
     world.start({"type": "full", "timeout": "20:00:00", "retryCount": 5})
     world.tick(86_400)
@@ -182,8 +182,8 @@ def test_a_request_against_the_refresh_policy_fails_later() -> None:
     assert world.states() == ["Failed", "Completed"]
 
 
-def test_somebody_cancels_or_ends_the_running_refresh() -> None:
-    """At once, and of whatever kind; None if nothing is running."""
+def test_a_user_cancels_or_ends_the_running_refresh() -> None:
+    """At once, and for any kind; None without a running refresh."""
     world = World(outcome="Stuck")
     assert world.service.cancel(DATASET, world.now) is None
     first = world.start({})
@@ -195,8 +195,8 @@ def test_somebody_cancels_or_ends_the_running_refresh() -> None:
     assert world.details(second)[1]["serviceExceptionJson"] == '{"errorCode":"X"}'
 
 
-def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> None:
-    """As one that was asked for with objects does."""
+def test_a_partial_external_refresh_always_shows_its_objects() -> None:
+    """Like one that was requested with objects."""
     world = World()
     dim = {"table": "DimDate", "partition": "DimDate"}
     outcome = {"outcome": "Completed", "objects": [{**dim, "status": "Completed"}]}
@@ -209,7 +209,7 @@ def test_a_partial_refresh_of_somebody_else_shows_its_objects_all_the_time() -> 
     assert world.details(refresh_id)[1]["objects"] == [{**dim, "status": "Completed"}]
 
 
-def test_words_that_nobody_documented() -> None:
+def test_undocumented_statuses() -> None:
     """While it runs and at its end, in the history and by id."""
     outcome = {"outcome": "Cancelled", "status": "Canceled", "extendedStatus": "Odd"}
     world = World(runningStatus="A", detailsRunningStatus="B", runningExtendedStatus="C", outcome=outcome)
@@ -223,8 +223,8 @@ def test_words_that_nobody_documented() -> None:
     assert (details["status"], details["extendedStatus"]) == ("Canceled", "Odd")
 
 
-def test_where_a_failure_is_told() -> None:
-    """By the attempts alone, or not by id."""
+def test_the_places_of_a_failure_message() -> None:
+    """In the attempts only, or not by id."""
     failed = {"outcome": "Failed", "errorCode": None, "attemptExceptionJson": '{"errorCode":"X"}'}
     world = World(outcome=[failed, "Failed"])
     refresh_id = world.start()
@@ -253,7 +253,7 @@ def test_where_a_failure_is_told() -> None:
         ({"effectiveDate": "2026-01-01", "objects": [{"table": "DimDate"}]}, True),
     ],
 )
-def test_what_does_not_go_with_a_refresh_policy_fails(body: Json, fails: bool) -> None:
+def test_options_that_conflict_with_a_refresh_policy_fail(body: Json, fails: bool) -> None:
     """It is accepted, and fails two seconds later with a message."""
     world = World(refreshPolicies=["Sales"])
     refresh_id = world.start({"type": "full", **body})

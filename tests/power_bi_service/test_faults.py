@@ -1,4 +1,4 @@
-"""Faults: which calls they hit, what the caller gets, and whether the service did what was asked."""
+"""Faults: the calls that they hit, the answers for the caller, and whether the service carried out the call."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from tests.power_bi_service.world import DATASET, FULL, MODEL, OTHER, REFRESHES,
     ],
 )
 def test_faults_that_answer(name: str, status: int, said: str) -> None:
-    """Once each, in the shape that was seen; nothing has started."""
+    """Once each, in the observed shape; nothing has started."""
     world = World()
     world.service.add_fault({"fault": name, "route": "start"})
     response = world.call("POST", REFRESHES, FULL)
@@ -59,7 +59,7 @@ def test_faults_that_answer(name: str, status: int, said: str) -> None:
     world.start()
 
 
-def test_throttling_says_how_long() -> None:
+def test_throttling_has_a_pause() -> None:
     """Retry-After in seconds."""
     world = World()
     world.service.add_fault({"fault": "throttled", "seconds": 3392})
@@ -78,7 +78,7 @@ def test_a_dropped_connection_before_the_effect() -> None:
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_the_answer_to_an_accepted_refresh_can_be_lost(name: str) -> None:
-    """With afterEffect the refresh runs, and whoever asks again is told that one is running."""
+    """With afterEffect the refresh runs, and a second POST is refused because one is running."""
     world = World()
     world.service.add_fault({"fault": name, "route": "start", "afterEffect": True})
     response = world.call("POST", REFRESHES, FULL)
@@ -98,7 +98,7 @@ def test_slow_and_hanging_answers() -> None:
     assert (hung.delay_seconds, hung.dropped) == (90, True)
 
 
-def test_an_accepted_refresh_can_be_forgotten() -> None:
+def test_an_accepted_refresh_can_be_dropped() -> None:
     """202 with all its headers, and no trace of it later."""
     world = World()
     world.service.add_fault({"fault": "acceptedButDropped"})
@@ -140,14 +140,14 @@ def test_a_fault_hits_its_model_only() -> None:
 
 
 def test_count_and_skip() -> None:
-    """So many pass, so many are hit, the rest pass."""
+    """The first calls pass, the next ones are hit, the rest pass."""
     world = World()
     world.service.add_fault({"fault": "serverError", "skip": 1, "count": 2})
     assert [world.call("GET", REFRESHES).status for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
 def test_probability_comes_from_the_seed() -> None:
-    """About as often as asked, without end, and the same for the same seed."""
+    """With the given frequency, without end, and the same for the same seed."""
 
     def statuses(seed: int) -> list[int]:
         world = World(seed)
@@ -160,15 +160,15 @@ def test_probability_comes_from_the_seed() -> None:
     assert first != statuses(2)
 
 
-def test_the_first_fault_that_fits_decides() -> None:
-    """The next one comes when it is used up."""
+def test_the_first_matching_fault_decides() -> None:
+    """The next one applies when it is used up."""
     world = World()
     for name in ("unavailable", "serverError"):
         world.service.add_fault({"fault": name})
     assert [world.call("GET", REFRESHES).status for _ in range(3)] == [503, 500, 200]
 
 
-def test_faults_can_be_taken_away() -> None:
+def test_faults_can_be_removed() -> None:
     """All of them."""
     world = World()
     world.service.add_fault({"fault": "unavailable", "probability": 1})
@@ -198,7 +198,7 @@ def test_bad_faults_are_refused(values: dict[str, Any], named: str) -> None:
 
 
 def test_every_fault_can_be_added_and_is_listed() -> None:
-    """As it was added, with what is left of it and how many calls it has hit."""
+    """As it was added, with the remaining count and the number of calls that it has hit."""
     world = World()
     for name in FAULTS:
         world.service.add_fault({"fault": name})
@@ -217,8 +217,8 @@ def test_every_fault_can_be_added_and_is_listed() -> None:
     }
 
 
-def test_what_a_rule_has_hit_is_counted() -> None:
-    """Not the calls that it let pass."""
+def test_the_hits_of_a_rule_are_counted() -> None:
+    """Without the calls that it let pass."""
     world = World()
     world.service.add_fault({"fault": "unavailable", "route": "history", "skip": 1, "count": 2})
     world.service.add_fault({"fault": "drop", "route": "history", "probability": 0.0})

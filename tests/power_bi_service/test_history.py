@@ -1,4 +1,4 @@
-"""The history: what it shows, when, in which order and for how long."""
+"""The history: its rows, their order, and how long they stay."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_rows_of_an_enhanced_refresh_have_an_extended_status() -> None:
     ],
 )
 def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extended: str) -> None:
-    """Standard ones have the status alone; a stuck one never ends."""
+    """Standard ones have only the status; a stuck one never ends."""
     world = World(outcome=outcome)
     world.start()
     world.tick(86_400)
@@ -97,7 +97,7 @@ def test_every_outcome_as_the_history_shows_it(outcome: str, status: str, extend
     ],
 )
 def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None) -> None:
-    """Or nothing, or garbage, only once it has failed; its last attempt says the same."""
+    """Or nothing, or invalid JSON; only after the failure, and the last attempt has the same."""
     world = World(outcome=outcome)
     world.start()
     assert "serviceExceptionJson" not in world.rows()[0]
@@ -107,8 +107,8 @@ def test_a_failure_carries_json_in_a_text(outcome: object, exception: str | None
     assert row["refreshAttempts"][-1].get("serviceExceptionJson") == exception
 
 
-def test_earlier_attempts_failed_whatever_the_end() -> None:
-    """They show while the refresh is still running."""
+def test_earlier_attempts_failed_with_any_outcome() -> None:
+    """They are visible while the refresh is still running."""
     world = World(outcome={"outcome": "Completed", "attempts": 2})
     world.start({})
     world.tick(6)
@@ -124,7 +124,7 @@ def test_earlier_attempts_failed_whatever_the_end() -> None:
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(1, 0), (6, 1), (8, 2)])
 def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, attempts: int) -> None:
-    """None while it was not started; the last one ends with the refresh."""
+    """None before it started; the last one ends with the refresh."""
     world = World(outcome={"outcome": "Failed", "attempts": 2})
     world.start()
     world.tick(seconds)
@@ -144,7 +144,7 @@ def test_a_disabled_refresh_ends_as_it_starts() -> None:
     assert "refreshAttempts" not in row
 
 
-def test_a_quick_refresh_was_not_started_all_the_time() -> None:
+def test_a_quick_refresh_is_not_started_until_its_end() -> None:
     """notStartedSeconds are a part of the seconds, never more."""
     world = World(seconds=1)
     world.start()
@@ -153,7 +153,7 @@ def test_a_quick_refresh_was_not_started_all_the_time() -> None:
 
 
 def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
-    """Each model goes through the list on its own; setting the knob begins anew."""
+    """Each model goes through the list on its own; setting the knob starts again."""
     world = World(outcome=["Failed", {"outcome": "Cancelled", "seconds": 1}, "Completed"])
     for _ in range(4):
         world.start()
@@ -168,7 +168,7 @@ def test_outcomes_come_in_turn_and_the_last_one_stays() -> None:
     assert world.states()[-1] == "Failed"
 
 
-def test_the_machine_that_refreshes_may_have_another_clock() -> None:
+def test_the_refreshing_machine_may_have_another_clock() -> None:
     """Only `startTime` is off; the time itself is not."""
     world = World(startTimeSkewSeconds=-3, clockSkewSeconds=60)
     refresh_id = world.start()
@@ -179,7 +179,7 @@ def test_the_machine_that_refreshes_may_have_another_clock() -> None:
 
 
 def test_a_new_refresh_shows_late() -> None:
-    """Up to 15 seconds in the real world; it runs and blocks all the same, and is there by id."""
+    """Up to 15 seconds in reality; meanwhile it runs, refuses others, and can be read by id."""
     world = World(visibilitySeconds=15, seconds=60)
     refresh_id = world.start()
     world.tick(14.999)
@@ -190,7 +190,7 @@ def test_a_new_refresh_shows_late() -> None:
     assert world.rows()[0]["requestId"] == refresh_id
 
 
-def test_visibility_is_drawn_by_the_seed() -> None:
+def test_the_seed_decides_on_visibility() -> None:
     """Between 0 and 15 seconds unless it is set; not always the same."""
     world = World(visibilitySeconds=None)
     delays = set()
@@ -204,7 +204,7 @@ def test_visibility_is_drawn_by_the_seed() -> None:
 
 
 def test_a_refresh_may_never_show() -> None:
-    """Neither in the list, nor by id if that is asked for."""
+    """Not in the list, and not by id if the knob says so."""
     world = World(visibilitySeconds="never", detailsVisibilitySeconds="never")
     refresh_id = world.start()
     world.tick(86_400)
@@ -241,7 +241,7 @@ def test_sixty_rows_at_most_and_twenty_once_they_are_old() -> None:
     assert len(world.rows()) == 20
 
 
-def test_somebody_elses_refresh_blocks_ours() -> None:
+def test_an_external_refresh_blocks_ours() -> None:
     """Scheduled and portal refreshes have rows of their own type."""
     world = World()
     world.service.add_external(DATASET, {"refreshType": "OnDemand", "seconds": 5, "outcome": "Failed"}, world.now)
@@ -253,7 +253,7 @@ def test_somebody_elses_refresh_blocks_ours() -> None:
 
 
 def test_a_future_refresh_starts_by_itself() -> None:
-    """At its own time, not at that of the request by which it shows."""
+    """At its own time, not at that of the request that shows it."""
     world = World()
     world.service.add_external(DATASET, {"startsIn": 30}, world.now)
     world.tick(29)
@@ -265,7 +265,7 @@ def test_a_future_refresh_starts_by_itself() -> None:
 
 
 def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
-    """It comes late rather than beside it, also when the first is cut short."""
+    """It starts late instead of beside the other one, also if that is cut short."""
     world = World(seconds=60)
     world.service.add_external(DATASET, {"startsIn": 5, "seconds": 10}, world.now)
     first = world.start()
@@ -287,8 +287,8 @@ def test_a_refresh_of_the_past_is_history() -> None:
     world.start()
 
 
-def test_framing_runs_beside_everything() -> None:
-    """Of Direct Lake models: it neither waits nor makes wait, unless told to."""
+def test_framings_run_beside_other_refreshes() -> None:
+    """Of Direct Lake models: it neither waits nor blocks by default."""
     world = World()
     mine = world.start()
     world.service.add_external(DATASET, {"refreshType": "DirectLakeFraming", "seconds": 100}, world.now)

@@ -1,4 +1,4 @@
-"""What holds whatever is asked, in whichever order: found by random calls."""
+"""Properties that hold for any calls in any order, tested with random calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ actions = st.lists(st.sampled_from(sorted(ACTIONS)), max_size=30)
 
 
 def world_after(seed: int, steps: list[str], **knobs: object) -> World:
-    """A world in which these steps were taken."""
+    """A world after these steps."""
     world = World(seed, **{**CHANCES, "outcome": OUTCOMES, **knobs})
     for step in steps:
         ACTIONS[step](world)
@@ -39,7 +39,7 @@ def world_after(seed: int, steps: list[str], **knobs: object) -> World:
 @given(st.integers(0, 50), actions)
 @settings(deadline=None)
 def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
-    """Each begins when the one before it is over; at last all are over and in the history."""
+    """Each begins after the end of the one before it; at last all have ended and are in the history."""
     world = world_after(seed, steps)
     world.tick(3600)
     refreshes = sorted(world.service.seen(DATASET, world.now)["refreshes"], key=lambda entry: str(entry["startTime"]))
@@ -52,7 +52,7 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
 @given(st.integers(0, 50), actions, st.sampled_from([400, "queue"]))
 @settings(deadline=None)
 def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflict: object) -> None:
-    """Ids, times, outcomes: everything."""
+    """The same ids, times and outcomes."""
     first, second = (world_after(seed, steps, conflict=conflict) for _ in range(2))
     assert first.service.seen(DATASET, first.now) == second.service.seen(DATASET, second.now)
     assert first.call("GET", REFRESHES) == second.call("GET", REFRESHES)
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflic
 @given(st.integers(0, 50), actions)
 @settings(deadline=None)
 def test_an_end_is_final(seed: int, steps: list[str]) -> None:
-    """What is over keeps its outcome and its times, whatever happens next."""
+    """An ended refresh keeps its outcome and its times."""
     world = World(seed, **CHANCES, outcome=OUTCOMES)
     over: dict[str, tuple[str, str]] = {}
     for step in steps:

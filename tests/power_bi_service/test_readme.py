@@ -1,4 +1,4 @@
-"""The README's tables name what there is, no more and no less."""
+"""The README's tables have exactly the names of the code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names(first: str) -> list[str]:
     ],
 )
 def test_tables_in_the_order_of_the_code(first: str, known: list[str]) -> None:
-    """Nothing is missing, nothing is made up."""
+    """No name is missing, and none is invented."""
     assert names(first) == known
 
 
@@ -55,7 +55,7 @@ def test_the_defaults_of_the_knobs() -> None:
 
 
 def test_the_routes() -> None:
-    """Those of control, and the names of the API's own."""
+    """Those of control, and those of the API."""
     tables = README.read_text("utf-8")
     documented = re.findall(r"\n\| `(\w+) (/control/[^`]*)` \|", tables)
     assert sorted(documented) == sorted(control.ROUTES)

@@ -20,12 +20,12 @@ from dev.power_bi.service import PowerBiService
 from tests.power_bi_service.world import BEARER, DATASET, FULL, PLAIN, REFRESHES, START
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30  # on a busy machine; alone it is a fraction of one
+SECONDS = 30  # on a busy machine; alone it takes a fraction of a second
 
 
 @pytest.fixture
 def serving() -> Iterator[Serving]:
-    """A service over HTTP whose knobs leave nothing to chance."""
+    """A service over HTTP whose knobs exclude chance."""
     service = PowerBiService()
     service.set_defaults(PLAIN)
     with serve(service) as serving:
@@ -33,7 +33,7 @@ def serving() -> Iterator[Serving]:
 
 
 def test_a_refresh_over_http(serving: Serving) -> None:
-    """Status, headers and body as the service gave them; nothing made up."""
+    """Status, headers and body as the service returned them, without additions."""
     url = serving.base_url + REFRESHES
     accepted = requests.post(url, json=FULL, headers=BEARER, timeout=SECONDS)
     assert (accepted.status_code, accepted.content) == (202, b"")
@@ -47,7 +47,7 @@ def test_a_refresh_over_http(serving: Serving) -> None:
 
 
 def test_control_over_http(serving: Serving) -> None:
-    """Knobs, faults and what was seen."""
+    """Knobs, faults and records."""
     control = f"{serving.base_url}/control/datasets/{DATASET}"
     assert requests.post(control, json={"seconds": 5}, timeout=SECONDS).json()["knobs"]["seconds"] == 5
     assert requests.post(control, json={"colour": 5}, timeout=SECONDS).status_code == 400
@@ -58,8 +58,8 @@ def test_control_over_http(serving: Serving) -> None:
     assert requests.get(control, timeout=SECONDS).json()["accepted"] == 1
 
 
-def test_a_hanging_answer_stops_nobody_else(serving: Serving) -> None:
-    """Other calls are answered meanwhile, and the server ends at once."""
+def test_a_hanging_answer_does_not_block_other_calls(serving: Serving) -> None:
+    """Other calls get answers meanwhile, and the server ends at once."""
     serving.service.add_fault({"fault": "hang", "seconds": 3600})
     host = serving.base_url.removeprefix("http://")
     waiting = http.client.HTTPConnection(host, timeout=SECONDS)
@@ -70,8 +70,8 @@ def test_a_hanging_answer_stops_nobody_else(serving: Serving) -> None:
     waiting.close()
 
 
-def test_a_clock_can_be_handed_in() -> None:
-    """For tests in which hours go by."""
+def test_the_clock_is_a_parameter() -> None:
+    """For tests in which hours pass."""
     times = iter([START, START + timedelta(hours=9)])
     with serve(PowerBiService(), clock=lambda: next(times)) as serving:
         dates = [requests.get(serving.base_url, timeout=SECONDS).headers["Date"] for _ in range(2)]
@@ -79,7 +79,7 @@ def test_a_clock_can_be_handed_in() -> None:
 
 
 def test_a_taken_port_is_refused(serving: Serving) -> None:
-    """As an error that says what to do."""
+    """The error tells what to do."""
     port = int(serving.base_url.rpartition(":")[2])
     with pytest.raises(PortTaken, match=f"port {port} is in use"), serve(PowerBiService(), port):
         pass
@@ -100,7 +100,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("quiet", [False, True])
 def test_one_ready_line_a_line_for_each_request_and_a_clean_end(ending: signal.Signals, quiet: bool) -> None:
-    """stdout has the ready line alone; --quiet keeps stderr empty."""
+    """stdout has only the ready line; --quiet keeps stderr empty."""
     with command("--port", "0", *(["--quiet"] if quiet else [])) as process:
         assert process.stdout is not None
         ready = process.stdout.readline()
@@ -114,7 +114,7 @@ def test_one_ready_line_a_line_for_each_request_and_a_clean_end(ending: signal.S
 
 
 def test_the_command_refuses_a_taken_port() -> None:
-    """Exit code 2 and a sentence."""
+    """Exit code 2 and a message."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with command("--port", str(port)) as process:

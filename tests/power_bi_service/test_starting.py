@@ -1,4 +1,4 @@
-"""POST of a refresh: what is accepted as what, and what is refused."""
+"""POST of a refresh: what is accepted, and what is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def error(body: bytes) -> tuple[str, str]:
     return said["code"], said["message"]
 
 
-def test_a_standard_refresh_is_accepted_with_its_request_id_alone() -> None:
+def test_a_standard_refresh_is_accepted_with_its_request_id() -> None:
     """202 without a body; the id is the one of the history."""
     world = World()
     response = world.call("POST", REFRESHES)
@@ -50,14 +50,14 @@ def test_an_enhanced_refresh_names_its_id_three_times() -> None:
         (b"notifyOption=MailOnFailure", "application/x-www-form-urlencoded", "ViaApi"),
     ],
 )
-def test_what_makes_a_refresh_enhanced(body: bytes, content_type: str, refresh_type: str) -> None:
-    """Any key but notifyOption, and only in a body that says it is JSON."""
+def test_the_options_of_an_enhanced_refresh(body: bytes, content_type: str, refresh_type: str) -> None:
+    """Any key but notifyOption, and only in a body with the content type of JSON."""
     world = World()
     assert world.call("POST", REFRESHES, body, {"content-type": content_type}).status == 202
     assert world.rows()[0]["refreshType"] == refresh_type
 
 
-def test_the_content_type_can_be_forgiven() -> None:
+def test_a_missing_content_type_can_be_tolerated() -> None:
     """Knob strictContentType."""
     world = World(strictContentType=False)
     world.call("POST", REFRESHES, FULL, {})
@@ -65,13 +65,13 @@ def test_the_content_type_can_be_forgiven() -> None:
 
 
 def test_an_enhanced_refresh_without_a_type_is_automatic() -> None:
-    """The trap for who only wants a time-out."""
+    """The default of a caller that only sets a time-out."""
     world = World()
     _, details = world.details(world.start({"timeout": "01:00:00"}))
     assert (details["type"], details["currentRefreshType"]) == ("Automatic", "Automatic")
 
 
-def test_words_are_taken_in_any_case_and_scalars_as_texts() -> None:
+def test_values_in_any_case_and_scalars_as_texts() -> None:
     """Microsoft's own samples send both."""
     world = World()
     body = {"type": "DATAONLY", "commitMode": "partialbatch", "retryCount": "1", "applyRefreshPolicy": "False"}
@@ -96,7 +96,7 @@ def test_words_are_taken_in_any_case_and_scalars_as_texts() -> None:
         ("notifyOption", "Shout"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(key: str, value: object) -> None:
+def test_invalid_options_are_refused(key: str, value: object) -> None:
     """400 InvalidRequest that names the key."""
     response = World().call("POST", REFRESHES, {"type": "full", key: value})
     code, message = error(response.body)
@@ -105,13 +105,13 @@ def test_options_that_do_not_fit_are_refused(key: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("body", [{"type": "FULL"}, {"type": "Full", "retryCount": "1"}])
-def test_strict_enums_forgive_nothing(body: object) -> None:
+def test_strict_enums_are_case_sensitive(body: object) -> None:
     """Knob strictEnums."""
     assert World(strictEnums=True).call("POST", REFRESHES, body).status == 400
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"full"'])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
     """400."""
     assert World().call("POST", REFRESHES, body).status == 400
 
@@ -126,7 +126,7 @@ def test_apps_get_no_mails() -> None:
 
 @pytest.mark.parametrize("status", [400, 409])
 def test_a_second_refresh_is_refused_while_one_runs(status: int) -> None:
-    """The text is the one that clients look for; the moment the first one ends, the next may start."""
+    """The message is the one that clients search for; as soon as the first one ends, the next may start."""
     world = World(conflict=status)
     world.start()
     world.tick(9.999)
@@ -139,7 +139,7 @@ def test_a_second_refresh_is_refused_while_one_runs(status: int) -> None:
     assert world.states() == ["Completed", "NotStarted"]
 
 
-def test_models_do_not_stand_in_each_others_way() -> None:
+def test_models_do_not_block_each_other() -> None:
     """A refresh runs for its own model only."""
     world = World()
     world.start()
@@ -147,7 +147,7 @@ def test_models_do_not_stand_in_each_others_way() -> None:
 
 
 def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
-    """All are accepted; the queued one starts when the first is over, the dropped one is never heard of."""
+    """All are accepted; the queued one starts when the first has ended, the dropped ones never appear."""
     world = World(conflict="queue")
     first, second, third = (world.start() for _ in range(3))
     world.tick(11)
@@ -162,7 +162,7 @@ def test_a_burst_runs_one_queues_one_and_drops_the_rest() -> None:
 
 
 def test_a_queue_that_never_empties() -> None:
-    """Each refresh begins when the one before it ends, however many there were."""
+    """Each refresh begins when the one before it ends, for any number of them."""
     world = World(conflict="queue")
     world.start()
     for _ in range(100):
@@ -213,7 +213,7 @@ def test_headers_of_an_acceptance_can_be_missing(name: str) -> None:
 
 
 def test_a_refresh_over_the_api_may_be_recorded_as_framing() -> None:
-    """As with models in Direct Lake mode; it is an enhanced refresh all the same."""
+    """As with models in Direct Lake mode; it is nevertheless an enhanced refresh."""
     world = World(recordedAs="DirectLakeFraming")
     refresh_id = world.start()
     assert world.rows()[0]["refreshType"] == "DirectLakeFraming"
@@ -230,7 +230,7 @@ def test_a_call_without_a_token_is_refused(headers: dict[str, str]) -> None:
 
 
 def test_a_model_can_be_unknown() -> None:
-    """By itself, or as the rule for all models that were not made known."""
+    """By its own knob, or by the default for all models that were not declared."""
     world = World(exists=False)
     for method, path in (("GET", MODEL), ("GET", REFRESHES), ("POST", REFRESHES)):
         response = world.call(method, path)
@@ -256,7 +256,7 @@ def test_a_model_can_be_unknown() -> None:
     ],
 )
 def test_other_paths_are_refused(method: str, path: str, status: int) -> None:
-    """404, and 403 in My workspace; the integer `id` is nobody's address."""
+    """404, and 403 in My workspace; the integer `id` is no valid address."""
     response = World().call(method, path)
     assert response.status == status
     assert response.headers["RequestId"]
@@ -269,7 +269,7 @@ def test_ids_may_be_in_upper_case() -> None:
     assert world.call("GET", f"{REFRESHES.upper().replace('V1.0', 'v1.0')}/{refresh_id.upper()}").status == 202
 
 
-def test_the_model_tells_about_itself() -> None:
+def test_the_dataset_of_a_model() -> None:
     """GET of the dataset."""
     response = World().call("GET", MODEL)
     assert response.status == 200
@@ -277,7 +277,7 @@ def test_the_model_tells_about_itself() -> None:
 
 
 def test_models_and_workspaces_have_names() -> None:
-    """One made of the id, unless a knob says otherwise."""
+    """Made from the id by default, or set by a knob."""
     model, workspace = World().call("GET", MODEL), World().call("GET", f"/v1.0/myorg/groups/{WORKSPACE}")
     assert json.loads(model.body)["name"] == f"Model {DATASET[:8]}"
     assert json.loads(workspace.body)["name"] == f"Workspace {WORKSPACE[:8]}"
@@ -295,15 +295,15 @@ def test_every_answer_has_the_services_clock_and_a_request_id_of_its_own() -> No
 
 
 def test_naive_times_are_refused() -> None:
-    """A mistake of the caller."""
+    """They are an error of the caller."""
     world = World()
     world.now = world.now.replace(tzinfo=None)
     with pytest.raises(ValueError, match="aware"):
         world.call("GET", REFRESHES, headers=BEARER)
 
 
-def test_a_conflict_in_other_words() -> None:
-    """Nobody promised how it is worded."""
+def test_a_conflict_with_another_message() -> None:
+    """The message is not documented."""
     world = World(conflictMessage="A refresh is already in progress", conflict=409)
     world.start()
     response = world.call("POST", REFRESHES, FULL)

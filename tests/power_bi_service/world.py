@@ -1,4 +1,4 @@
-"""A service with a clock that is moved by hand, called in-process: by its routes, or as a transport of the client."""
+"""A service with a manual clock, called in-process: by its routes, or as a transport of the client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class World:
         self.now = START
 
     def tick(self, seconds: float) -> None:
-        """Time goes by."""
+        """Advances the time."""
         self.now += timedelta(seconds=seconds)
 
     def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Response:
@@ -79,13 +79,13 @@ class World:
 
 
 class InProcess:
-    """A transport that calls the service of a world; waiting for an answer moves its time."""
+    """A transport that calls the service of a world; waiting for an answer advances its time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def __call__(self, request: Outgoing, limits: Limits) -> Received:
-        """The service's answer; no answer for what it drops or gives too late."""
+        """The service's answer; NoAnswer for a dropped or a late one."""
         world, parts = self._world, urlsplit(request.url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         sent = Request(request.method, path, dict(request.headers), request.body or b"")

@@ -1,4 +1,4 @@
-"""The invariants of what callers are answered: how requests end, what keys mean, and what receivers are called with."""
+"""The invariants of answers to callers: how requests end, the meaning of keys, and the calls of receivers."""
 
 import json
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.simulation.scenario import START
 from tests.simulation.world import World
 
 SLACK = timedelta(minutes=4)
-"""Between a deadline and the request's end: work hidden by a crash or two, and late timers."""
+"""Between a deadline and the request's end: work hidden by one or two crashes, and late timers."""
 CALLING_AGAIN = (
     *("activity_twice", "activity_dies_midway", "activity_dies_after", "crashes"),
     *("episode_lost", "episode_sent_twice", "start_again_late", "starts_refused"),
@@ -30,7 +30,8 @@ Json = dict[str, Any]
 def every_request_ends_once(world: World) -> None:
     """1. Every accepted request ends exactly once, with the outcome of a refresh that really ended so, or its own.
 
-    But for one that was terminated by hand and is then begun anew by a late duplicate of its start (see the README).
+    An exception is a request that was terminated by hand and is started again by a late duplicate of its start (see the
+    README).
     """
     two_ends = terminated_and_begun_anew(world)
     for request in world.requests:
@@ -38,7 +39,7 @@ def every_request_ends_once(world: World) -> None:
         require(ends, f"1: {request.id} has no end")
         if request.id in two_ends:
             ends = [end for end in ends if end[1] != "Terminated"] or ends
-        require(len(set(ends)) == 1, f"1: {request.id} showed different ends: {ends}")
+        require(len(set(ends)) == 1, f"1: {request.id} had different outcomes: {ends}")
         _, code, body = request.seen[-1]
         require((code == 200) == (body["status"] == "Completed"), f"1: {request.id}: {code} for {body['status']}")
         _true(world, request, body)
@@ -66,7 +67,7 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case "Terminated":
             require(request.id in world.terminated, f"1: {about}, and it was not terminated")
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
-            # one that the service dropped looks the same, once the history is full of newer ones
+            # a refresh that the service dropped looks the same, after newer ones have filled the history
             dropped = refresh_id in world.service.seen(request.caller.dataset_id, world.now)["dropped"]
             newer = [
                 entry
@@ -95,7 +96,7 @@ def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists
 
 
 def _excuses(world: World, *, exists: bool) -> dict[str, Any]:
-    """Ends that blame the service or the way to it, and whether something of that kind was wrong on that day."""
+    """Outcomes that blame the service or the network, and whether a fault of that kind occurred on that day."""
     rates = world.rates
     nameless = any("dropHeaders" in knobs for knobs in world.day.knobs.values())
     return {
@@ -149,7 +150,7 @@ def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool
 
 
 def called_back_truly(world: World) -> None:
-    """10. A receiver is called with the outcome that the status shows, and called once if nothing dies."""
+    """10. A receiver is called with the outcome that the status shows, and once if no process dies."""
     again = sum(world.counts[name] for name in CALLING_AGAIN)
     two_ends = terminated_and_begun_anew(world)
     for number, callback in enumerate(world.receivers.callbacks):
@@ -178,7 +179,7 @@ def called_back_truly(world: World) -> None:
 
 
 def a_key_is_one_request(world: World) -> None:
-    """11. A start under a key that was used is the same request, a new one after a passing failure, or a clear no."""
+    """11. A start with a used key is the same request, a new one after a temporary failure, or is refused."""
     asked_under_keys = [asked for asked in world.callers.asked if asked.key]
     finals = {request.id: final(request) for request in world.requests}
     unsure = {(asked.dataset_id, asked.key) for asked in asked_under_keys if asked.code in (0, 503)}
@@ -217,7 +218,7 @@ def _newest(world: World, asked: Asked, others: list[Asked], about: str) -> None
 
 
 def tried_as_often_as_allowed(world: World) -> None:
-    """12. A request with retries left does not end with a failure that may pass while there is time to try again."""
+    """12. A request with retries left does not end with a temporary failure while there is time for another attempt."""
     for request in world.requests:
         body, instance = final(request), world.engine.instances.get(request.id)
         if body["status"] != "Failed" or not body["error"].get("retryable"):
@@ -231,20 +232,20 @@ def tried_as_often_as_allowed(world: World) -> None:
             require(own, f"12: {request.id} ends in attempt {attempt} with the failure of {run_id}")
         left = request.caller.spec.get("retries", 0) + 1 - attempt
         pause = timedelta(seconds=min(2 ** (attempt - 1), 15) * float(world.day.settings["POLL_MAX_SECONDS"]))
-        # by when the app knew it, which may be a long poll after the end of the refresh
+        # when the app knew it, which may be a long poll after the end of the refresh
         in_time = instance.updated + pause < request.deadline - SLACK - delayed(world)
         require(request.cancelled_at or not (left and in_time), f"12: {request.id} gave up with {left} retries left")
 
 
 def no_request_pays_for_others(world: World) -> None:
-    """13. A request for less than the refresh did fails with it only if one of its own tables failed."""
+    """13. A request for a part of the refresh fails with it only if one of its own tables failed."""
     for request in world.requests:
         body = final(request)
         wanted = (request.caller.spec.get("refresh") or {}).get("objects")
         refresh = refresh_of(world, request, body.get("refreshId"))
         table = world.day.failing.get(request.caller.dataset_id)
         if body["status"] != "Failed" or not wanted or refresh is None or table is None:
-            continue  # on other days Power BI says of every object that it failed
+            continue  # on other days Power BI reports every object as failed
         made = (refresh["body"] or {}).get("objects")
         if made is None or any(entry not in wanted for entry in made):
             own = any(entry["table"] == table for entry in wanted)
@@ -252,9 +253,9 @@ def no_request_pays_for_others(world: World) -> None:
 
 
 def no_caller_is_turned_away(world: World) -> None:
-    """9. No call is answered with an error of ours because messages are late or reads fail.
+    """9. No call gets an error of ours because messages are late or reads fail.
 
-    A start is refused only if the engine itself refused it; a request that was accepted can be read from then on.
+    A start is refused only if the engine itself refused it; an accepted request can be read from then on.
     """
     for asked in world.callers.asked:
         about = f"9: a start under key {asked.key!r} at {asked.begun - START} is answered {asked.code}"
@@ -266,12 +267,12 @@ def no_caller_is_turned_away(world: World) -> None:
 
 
 def statuses_are_fresh(world: World) -> None:
-    """15. A status of a request that goes on is at most some seconds old."""
+    """15. A status of a request in progress is at most some seconds old."""
     require(not world.callers.stale, f"15: {world.callers.stale[:1]}")
 
 
 def only_the_starter_may_cancel(world: World) -> None:
-    """14. The URI that cancels a request is given to the caller that started it, and to no other one."""
+    """14. Only the caller that started a request gets the URI that cancels it."""
     for asked in world.callers.asked:
         if asked.id is None or asked.code not in (200, 202) or not asked.repeated:
             continue

@@ -1,4 +1,4 @@
-"""Receivers of callbacks in the simulated world: what they are called with, and how badly they listen."""
+"""Receivers of callbacks in the simulated world: the calls that they get, and their faults."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Callback:
-    """A URI that was handed in for a request, and each call of it: when, with what, and whether it was answered 200.
+    """A callback URI of a request, and each call of it: when, with which body, and whether the answer was 200.
 
-    `request` is None if that was refused, or if it is not known (`unknown`): the answer to the start was lost. `later`:
-    the URI came after the start, so a request that is just between two turns may miss it, and a timer finds it.
+    `request` is None if the app refused it, or if it is not known (`unknown`) because the answer to the start was lost.
+    `later`: the URI came after the start, so a request that is between two turns may miss it, and a timer finds it.
     """
 
     request: str | None
@@ -39,8 +39,7 @@ class Callback:
 
 
 class Receivers:
-    """The other side of all callbacks, and the timer that looks after them. On days on which services misbehave the
-    receivers do, too."""
+    """The receivers of all callbacks, and the app's timer for them. On days with faulty services they also fail."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -50,19 +49,19 @@ class Receivers:
         self.callbacks: list[Callback] = []
 
     def new_uri(self) -> str:
-        """A URI that no other receiver has; its callback waits for the end of no request yet."""
+        """A URI that no other receiver has; its callback does not wait for a request yet."""
         self.callbacks.append(Callback(None, self._world.now))
         self._run_timer()
         return f"{HOST}:443/workflows/{len(self.callbacks) - 1}/callback?sp=run&sig=secret"
 
     def wait(self, uri: str, request_id: str | None, *, later: bool = False) -> None:
-        """From now on the URI waits for the end of a request; None if that was refused."""
+        """From now on the URI waits for the end of a request; None if the app refused it."""
         callback = self.callbacks[int(uri.split("/")[4])]
         callback.request, callback.added_at, callback.unknown = request_id, self._world.now, False
         callback.later = later
 
     async def another(self, request_id: str) -> None:
-        """A second receiver of the same request, which may be over."""
+        """A second receiver of the same request, which may have ended."""
         uri = self.new_uri()
         with contextlib.suppress(EngineError):
             added = await self._world.call(_added(request_id, uri))
@@ -70,7 +69,7 @@ class Receivers:
                 self.wait(uri, request_id, later=True)
 
     def answer(self, request: Request) -> Response:
-        """The answer to a call, which may be none."""
+        """The answer to a call, perhaps no answer."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
         self._world.told(self._world.now, f"callback {number} is called: {body['status']}")
         unwell = self._random.random() < self._unwell
@@ -89,7 +88,7 @@ class Receivers:
             self._world.after(TIMER_SECONDS, lambda: self._world.spawn(self._deliver()))
 
     async def _deliver(self) -> None:
-        """The timer. It rests while no callback waits, or the world would never be quiet."""
+        """The timer. It stops while no callback waits, because otherwise the world would never be quiet."""
         await self._world.call(run_timer("deliver_callbacks"))
         instances = self._world.engine.instances.values()
         self._timer_runs = False

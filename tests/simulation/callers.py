@@ -1,4 +1,4 @@
-"""Callers in the simulated world: what they ask for, under which keys, what they are answered, and how they cancel."""
+"""Callers in the simulated world: their requests and keys, the answers, and cancellations."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Json = dict[str, Any]
 MAX_TRIES = 4
 TRY_AGAIN_SECONDS = 30.0
 LOOKED_WITHIN = (60.0, 600.0, 7200.0)
-"""Seconds after its start in which a caller looks at a status: some poll closely, some look again after hours."""
+"""Seconds after its start in which a caller reads a status: some poll closely, some read it again after hours."""
 FRESH = timedelta(seconds=15)
-"""How old a status may be: what it is made of is read within a second, and read again while the engine refuses."""
+"""The maximum age of a status: it is read within a second, and read again while the engine refuses."""
 
 
 @dataclass
 class Accepted:
-    """A request that was accepted, and each different status its caller has seen, with the time.
+    """An accepted request, and each different status that its caller has seen, with the time.
 
-    `at`: when it was accepted, by the app's own word.
+    `at`: when it was accepted, according to the app.
     """
 
     caller: Caller
@@ -47,13 +47,13 @@ class Accepted:
 
     @property
     def deadline(self) -> datetime:
-        """When the request has to be over."""
+        """When the request must have ended."""
         return self.at + timedelta(minutes=self.caller.spec.get("timeoutMinutes", 660))
 
 
 @dataclass
 class Asked:
-    """One POST. `id` is None where the answer names no request (409, 503), `code` 0 where there was no answer.
+    """One POST. `id` is None if the answer names no request (409, 503), `code` 0 without an answer.
 
     `begun` and `at`: when it was sent, and when the answer came.
     """
@@ -82,7 +82,7 @@ class Answered:
 
 
 def scope_of(spec: Json) -> Json:
-    """The part of a request that a key stands for; Power BI's default is written down, as the app does it."""
+    """The part of a request that a key identifies, with Power BI's default, like the app stores it."""
     refresh = spec.get("refresh")
     return {"refresh": refresh and {"type": "full", **refresh}}
 
@@ -96,12 +96,12 @@ class Callers:
         self.asked: list[Asked] = []
         self.answered: list[Answered] = []
         self.stale: list[str] = []
-        """Statuses that were older than they may be."""
+        """Statuses that were too old."""
         self.wrong_cancels: list[str] = []
-        """Cancellations by a key that hit another request than its newest."""
+        """Cancellations by key of a request that was not the newest of the key."""
 
     def arrive(self, caller: Caller) -> None:
-        """A caller asks, perhaps with others that ask for the same at the same instant."""
+        """A caller sends a request, perhaps with others that send the same at the same instant."""
         world = self._world
         world.spawn(self._ask(caller, caller.spec))
         for again in caller.repeats:
@@ -112,7 +112,7 @@ class Callers:
         self._world.spawn(self._ask(caller, spec, starter))
 
     async def _ask(self, caller: Caller, spec: Json, starter: str = "pipeline", tries: int = 1) -> None:
-        """A POST; under a key perhaps not the first one, and perhaps without an answer that helps."""
+        """A POST; with a key perhaps a repeat, and perhaps without a usable answer."""
         world, begun = self._world, self._world.now
         refused = len(world.client.refused_starts)
         uri = world.receivers.new_uri() if caller.called_back else None
@@ -139,8 +139,8 @@ class Callers:
             )
         )
         if uri and answer and not (key and code == 503):
-            # a URI that came to nothing is dropped, one of a request that has ended is called; one of a start that the
-            # engine refused may be called if the start under the key is sent again
+            # a URI of a refused start is dropped, one of an ended request is called; one of a start that the
+            # engine refused may be called if the start with the key is sent again
             world.receivers.wait(uri, told.get("id"))
         if key is not None:
             world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
@@ -151,7 +151,7 @@ class Callers:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
             return
         if any(known.id == told["id"] and not known.purged_at for known in self.requests):
-            # another start of the key was quicker; this one was given the same URIs, or they open nothing
+            # another start with the key was faster; this one got the same URIs, which work
             await self._call("GET", told["id"], told["statusUri"].split("token=")[1], "http_status")
             return
         self._accept(replace(caller, spec=spec), told, begun)
@@ -180,7 +180,7 @@ class Callers:
         way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")
         if way < 0.2:
-            # not by our route: through the engine's own API
+            # not by our route, but through the engine's own API
             with contextlib.suppress(Refused):
                 world.hub.raise_event(accepted.id, "Cancel", "null", world.now)
         elif key is not None and (way < 0.6 or accepted.cancel_token is None):
@@ -189,14 +189,14 @@ class Callers:
             await self._call("DELETE", accepted.id, accepted.cancel_token, "http_cancel")
 
     async def _cancel_by_key(self, dataset_id: str, key: str) -> None:
-        """Cancels the newest request of the key, which may be another one than the caller had in mind."""
+        """Cancels the newest request of the key, which may be another one than the caller means."""
         world = self._world
         known = [asked for asked in self.asked if (asked.dataset_id, asked.key) == (dataset_id, key) and asked.id]
         body = json.dumps({"datasetId": dataset_id, "idempotencyKey": key}).encode()
         request = func.HttpRequest("POST", "http://localhost/api/refreshes/cancel", headers={}, params={}, body=body)
         for accepted in self.requests:
             if any(accepted.id == asked.id for asked in known):
-                # whichever of them it is, from now on its end may be this
+                # whichever request it is, from now on this may be its outcome
                 accepted.cancelled_at = accepted.cancelled_at or world.now
         answer = await world.call(call_http("http_cancel_by_key", request))
         if answer is None:
@@ -209,12 +209,12 @@ class Callers:
             self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, and the newest was {newest}")
 
     def purged(self, request_id: str) -> bool:
-        """Whether the purge took this request, and no later start made it again."""
+        """Whether the purge deleted this request, and no later start created it again."""
         found = [request for request in self.requests if request.id == request_id]
         return bool(found) and all(request.purged_at for request in found)
 
     async def look(self, accepted: Accepted) -> tuple[int, Json]:
-        """The caller asks for the status. What it saw last, if the request was purged; 0 if there was no answer."""
+        """Reads the status. The last known one if the request was purged; 0 without an answer."""
         if accepted.purged_at:
             return accepted.seen[-1][1:]
         code, body = await self._call("GET", accepted.id, accepted.status_token, "http_status")
@@ -225,7 +225,7 @@ class Callers:
         return code, body
 
     def _compare(self, accepted: Accepted, body: Json) -> None:
-        """What a status says of the run whose turn it is, is at most a moment old."""
+        """A status about the active run is at most a moment old."""
         engine = self._world.engine
         request = engine.instances.get(accepted.id)
         if request is None or not request.custom_status or body["runtimeStatus"] != "Running":
@@ -233,7 +233,7 @@ class Callers:
         standing = json.loads(request.custom_status)
         run = engine.instances.get(f"{body.get('runId')}-g{standing.get('incarnation', 1)}")
         if standing.get("position") != 0 or run is None or not run.custom_status:
-            return  # how a request behind others stands comes from the queue
+            return  # the state of a request behind others comes from the queue
         status = json.loads(run.custom_status)
         if "refreshId" not in status or self._world.now - datetime.fromisoformat(status["postedAt"]) < FRESH:
             return
@@ -258,5 +258,5 @@ class Callers:
 
 
 def submission(request_id: str) -> int:
-    """Which submission under its key a request is."""
+    """The number of a request's submission of its key."""
     return int(request_id.split("-")[2])

@@ -1,9 +1,9 @@
-"""The durable client's calls in the simulated world: as slow, as forgetful and as moody as on the platform.
+"""The durable client's calls in the simulated world, with the latency and the failures of the platform.
 
-Only the process that adds a message wakes the reader of the queue, and another one looks every few seconds: what a
-client sends to an entity or an orchestration may show up to ten seconds later, in any order. A start is half an
-exception, as on Azure Storage: the client itself writes the row of the instance (`Pending`) before it is answered, so
-only the first episode is late. Reads fail while what they read is rewritten.
+Only the process that adds a message wakes the reader of the queue, and another one looks every few seconds: signals and
+events of a client may become visible up to ten seconds later, in any order. A start is a partial exception, as on Azure
+Storage: the client itself writes the row of the instance (`Pending`) before it gets the answer, so only the first
+episode is late. Reads fail while their blob is rewritten.
 """
 
 import json
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 LATE_SIGNAL_SECONDS = 10.0
 UNREADABLE_SECONDS = 4.0
-"""How long reads of one thing fail at most: a rewrite of a blob takes far less."""
+"""The maximum time for which reads of one blob fail: a rewrite takes far less."""
 READABLE_SECONDS = 5.0
-"""And how long they succeed afterwards at least."""
+"""The minimum time for which they succeed afterwards."""
 LARGE = 3_000
-"""Characters of a state. One that is so large fails to be read twice as often as an empty one."""
+"""Characters of a state. Reads of such a large one fail twice as often as reads of an empty one."""
 PAGE_ROWS = 4
 """Few, so that much can happen between two pages."""
 BUSY: list[Any] = [500, {"Message": "The operation failed: the specified blob does not exist."}]
@@ -39,12 +39,12 @@ class Client:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._unreadable: dict[str, tuple[float, float]] = {}
-        """By id: until when reads fail, and until when they surely succeed after that."""
+        """By id: until when reads fail, and until when they certainly succeed after that."""
         self.refused_starts: list[float] = []
-        """When the engine answered a start with an error."""
+        """The times at which the engine answered a start with an error."""
 
     async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
-        """A call and its answer, both of which take a moment."""
+        """A call and its answer, each with a delay."""
         await self._world.turn()
         try:
             answer = self._answer(method, url, data)
@@ -88,7 +88,7 @@ class Client:
         return self._world.hub.query(Query(prefix, statuses=statuses, after=continuation, top=PAGE_ROWS))
 
     def _send(self, send: Any) -> None:
-        """A message to an orchestration or an entity; what it is about may be over when it arrives."""
+        """A message to an orchestration or an entity, which may have ended when it arrives."""
         world = self._world
 
         def arrive() -> None:

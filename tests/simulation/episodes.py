@@ -1,9 +1,9 @@
-"""Runs the episodes of orchestrators, and goes on where the last one stopped instead of repeating all before it.
+"""Runs the episodes of orchestrators, and continues where the last one stopped instead of repeating all before it.
 
-An episode that is repeated gives what it gave before, which costs most of a simulated day and shows nothing new, as
-long as the app is deterministic. So the generator of an instance is kept, and fed what has happened since; after each
-episode that was lost or sent twice the instance starts from its history again. Whether the app is deterministic is
-looked at in some episodes of each day: they are replayed from the beginning, and both ways must answer the same.
+A repeated episode gives the same result as before, which costs most of a simulated day and shows nothing new, as
+long as the app is deterministic. So the generator of an instance is kept, and gets the new events; after each
+episode that was lost or sent twice the instance starts from its history again. Some episodes of each day check whether
+the app is deterministic: they are replayed from the beginning, and both ways must give the same answer.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from devhost.engine.model import Instance
 from tests.simulation.platform import orchestrator
 
 REPLAYED = 0.0625
-"""How many of the episodes that could go on are replayed from the beginning."""
+"""How many of the episodes that could continue are replayed from the beginning."""
 
 _models: Any = importlib.import_module("azure.durable_functions.models")
 _executors: Any = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
@@ -27,12 +27,12 @@ _history: Any = importlib.import_module("azure.durable_functions.models.history.
 
 
 class NotDeterministicError(AssertionError):
-    """11. An orchestrator answers the same when its history is replayed."""
+    """11. An orchestrator gives the same answer when its history is replayed."""
 
 
 @dataclass
 class Session:
-    """An execution of an instance that can go on: what it was fed, by how many events and the last of them."""
+    """An execution that can continue: the number of events that it got, and the last of them."""
 
     execution_id: str
     executor: Any
@@ -40,14 +40,14 @@ class Session:
     last: Event
 
     def follows(self, instance: Instance, history: list[Event]) -> bool:
-        """Whether the history has been kept as it was fed: nothing was lost, nothing came otherwise."""
+        """Whether the history begins with the session's events: nothing was lost or changed."""
         if instance.fresh or instance.execution_id != self.execution_id or len(history) < self.fed:
             return False
         return history[self.fed - 1] is self.last
 
 
 class Episodes:
-    """All living instances of one world."""
+    """All active instances of one world."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"replay {seed}")  # noqa: S311
@@ -63,7 +63,7 @@ class Episodes:
             return self._go_on(session, instance, history)
         replayed = self._begin(call, instance, history)
         log = logging.getLogger("durable.calls")
-        log.disabled = True  # its events have been logged by the other one
+        log.disabled = True  # the other run has already logged its events
         try:
             gone_on = self._go_on(session, instance, history)
         finally:

@@ -1,6 +1,6 @@
-"""What has to hold on any day, each in a function of its own, which raises Violation with the broken sentence.
+"""The invariants of any day, each in its own function, which raises Violation with the broken sentence.
 
-Here are the invariants of refreshes, queues and the engine; those of what callers are answered are in `answers`.
+Here are the invariants of refreshes, queues and the engine; those of answers to callers are in `answers`.
 """
 
 from collections import defaultdict
@@ -28,10 +28,11 @@ Json = dict[str, Any]
 
 
 def no_post_beside_our_own(world: World) -> None:
-    """3. We never POST while a refresh of ours for that dataset is in progress, as far as the app can know.
+    """3. The app never POSTs while a refresh of ours for that dataset is in progress, as far as it can know.
 
-    One whose end is given up as unknown does not count: what Power BI never ends must not close the model for ever. Nor
-    does one that is not known to be ours (see `one_refresh_a_run`), once the app has waited behind it for an hour.
+    A refresh with the outcome OutcomeUnknown does not count: one that Power BI never ends must not block the model
+    forever. Nor does one that is not known to be ours (see `one_refresh_a_run`), after the app has waited behind it for
+    an hour.
     """
     for post in world.posts[world.checked_posts :]:
         for entry in world.truth(post.dataset_id):
@@ -48,10 +49,10 @@ def no_post_beside_our_own(world: World) -> None:
         require(post.recorded is None, f"3: {post.run} posts although the queue has its refresh {post.recorded}")
 
 
-def a_living_request_wants_it(world: World) -> None:
-    """8. A refresh is posted only for a run that a living request wants at that moment.
+def posts_serve_active_requests(world: World) -> None:
+    """8. A refresh is posted only for a run with an active request.
 
-    Or wanted a moment ago: between the last look at the requests and the POST there is a way to go.
+    A moment before counts, too: the POST comes a moment after the last look at the requests.
     """
     for post in world.posts[world.checked_posts :]:
         require(post.members, f"8: {post.run} posts though no request is enrolled in the active run")
@@ -60,7 +61,7 @@ def a_living_request_wants_it(world: World) -> None:
         require(living, f"8: {post.run} posts though all its requests {post.members} have ended")
 
 
-STEPS: tuple[Callable[[World], None], ...] = (no_post_beside_our_own, a_living_request_wants_it)
+STEPS: tuple[Callable[[World], None], ...] = (no_post_beside_our_own, posts_serve_active_requests)
 
 # ---- when all is quiet -------------------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ def known_as_ours(world: World, refresh_id: str) -> bool:
 
 
 def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
-    """Whether so many refreshes began after this one that the history does not show it any more."""
+    """Whether enough refreshes began after this one to push it out of the history."""
     newer = [e for e in world.truth(dataset_id) if time(refresh["startTime"]) < time(e["startTime"]) <= at]
     return len(newer) >= MAX_ROWS
 
@@ -80,9 +81,9 @@ def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bo
 def one_refresh_a_run(world: World) -> None:
     """4. One run makes one refresh, unless the service dropped or failed it.
 
-    But for one whose answer was lost, of the whole model or of tables without their partitions, while it is not known
-    which objects such a refresh has: the history does not tell it from an external refresh of a part. A second refresh
-    is the price of never reporting a success that was none.
+    Another exception is a lost answer for the whole model, or for tables without their partitions, while the objects of
+    such a refresh are not known: the history does not distinguish it from an external refresh of a part. A second
+    refresh is better than a success without proof.
     """
     made: dict[str, list[Post]] = defaultdict(list)
     for post in world.posts:
@@ -98,13 +99,13 @@ def one_refresh_a_run(world: World) -> None:
                 and after.accepted in truth
                 and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
-                continue  # it is not in the history any more
+                continue  # no longer in the history
             if _purged_between(world, run, before, after):
-                continue  # a start after the purge made another request and another run of the same names
+                continue  # a start after the purge created another request and another run with the same names
             if not known_as_ours(world, before.accepted or ""):
                 world.counts["second refreshes"] += good
                 continue
-            require(not good, f"4: {run} made {after.accepted}, though {before.accepted} was good")
+            require(not good, f"4: {run} made {after.accepted}, although {before.accepted} was good")
 
 
 def _purged_between(world: World, run: str, before: Post, after: Post) -> bool:
@@ -122,7 +123,7 @@ def first_come_first_served(world: World) -> None:
     first: dict[str, datetime] = {}
     for post in world.posts:
         first.setdefault(post.run, post.at)
-    # a start after the purge may have made another request of the same name
+    # a start after the purge may have created another request with the same name
     twice = {request.id for request in world.requests if request.purged_at}
     accepted = {request.id: request.at for request in world.requests if request.id not in twice}
     by_model: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
@@ -133,14 +134,14 @@ def first_come_first_served(world: World) -> None:
     for runs in by_model.values():
         runs.sort()
         for (_, came, run), (_, came_next, run_next) in pairwise(runs):
-            delay = timedelta(seconds=120) + delayed(world)  # how long an enrolment may be on its way
+            delay = timedelta(seconds=120) + delayed(world)  # the maximum latency of an enrolment
             require(
                 came <= came_next + delay, f"5: {run} went before {run_next}, which had come {came - came_next} sooner"
             )
 
 
 def no_request_starves(world: World) -> None:
-    """5. No starvation: no deadline passes while the model is idle and the service is well."""
+    """5. No starvation: no deadline passes while the model is idle and the service is healthy."""
     rates = world.rates
     if any((rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)):
         return  # then the model may be idle because it cannot be reached
@@ -161,28 +162,28 @@ def no_request_starves(world: World) -> None:
 
 
 def reported_at_once(world: World) -> None:
-    """5. On a day without faults a request ends when its run does, not at a slow recheck."""
+    """5. On a day without faults a request ends when its run does, not at a later recheck."""
     if world.day.level != "none":
         return
-    # a poll can come too early for a row that the history shows late
+    # a poll can come too early for a late row of the history
     longest = timedelta(seconds=2 * float(world.day.settings["POLL_MAX_SECONDS"]) + 30)
     for request in world.requests:
         body = final(request)
         refresh = refresh_of(world, request, body.get("refreshId"))
         if body["status"] in ("Completed", "Failed") and refresh:
             late = world.engine.instances[request.id].updated - time(refresh["endTime"])
-            require(late <= longest, f"5: {request.id} learns {late} late how its refresh ended")
+            require(late <= longest, f"5: {request.id} gets the outcome of its refresh {late} late")
 
 
 def nothing_is_left(world: World) -> None:
-    """6. When all is quiet the queue is empty and no instance is left running."""
+    """6. When the world is quiet the queue is empty and no instance is running."""
     running = [i.id for i in world.engine.instances.values() if not i.terminal]
     require(not running, f"6: still running: {running}")
     for dataset_id in world.day.knobs:
         queue = world.queue(dataset_id)
         waiting = [run.id for run in queue.runs if any(member not in world.terminated for member in run.members)]
         require(not waiting, f"6: the queue of {dataset_id} still holds {waiting}")
-        # a run that is terminated when no request waits for it any more stays until the next one finds it dead
+        # a run that is terminated when no request waits for it stays until the next request finds it
         require(queue.quiet or queue.runs, f"6: the queue of {dataset_id} still remembers {queue}")
 
 
@@ -191,8 +192,8 @@ def histories_stay_small(world: World) -> None:
     require(world.longest_history <= 150, f"6: an episode had {world.longest_history} events to replay")
 
 
-def no_cancel_unasked(world: World) -> None:
-    """7. No refresh of ours is cancelled unless every request of its run asked for it."""
+def no_unrequested_cancellation(world: World) -> None:
+    """7. No refresh of ours is cancelled unless every request of its run was cancelled."""
     for cancel in world.cancels:
         for request in world.requests:
             if final(request).get("refreshId") != cancel.accepted:
@@ -211,7 +212,7 @@ QUIET: tuple[Callable[[World], None], ...] = (
     no_request_starves,
     reported_at_once,
     nothing_is_left,
-    no_cancel_unasked,
+    no_unrequested_cancellation,
     histories_stay_small,
     answers.called_back_truly,
     answers.a_key_is_one_request,

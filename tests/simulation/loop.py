@@ -1,6 +1,6 @@
-"""An event loop in virtual time. What runs next is chosen by the world, so coroutines interleave at every await.
+"""An event loop in virtual time. The world chooses the next step, so coroutines interleave at every await.
 
-The app's own asyncio code runs on it as it is: tasks, futures, sleeps.
+The app's own asyncio code runs on it unchanged: tasks, futures, sleeps.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Schedule = Callable[[float, Callable[[], object]], None]
-"""Has something run so many seconds from now."""
+"""Schedules a call this many seconds from now."""
 
 
 class Loop:
-    """What tasks, futures and sleeps need of a loop, and no more. `ready` are handles that can run now."""
+    """The parts of a loop that tasks, futures and sleeps need. `ready` are handles that can run now."""
 
     def __init__(self, clock: Callable[[], float], schedule: Schedule) -> None:
         self._clock, self._schedule = clock, schedule
         self.ready: list[asyncio.Handle] = []
         self.problems: list[str] = []
-        """Exceptions that nothing awaited."""
+        """Exceptions that no code awaited."""
         self._itself: Any = self
-        """As the classes of asyncio take it, which ask for all that a loop may have."""
+        """The loop with the type that asyncio's classes require."""
 
     def run(self, handle: asyncio.Handle) -> None:
         """Runs a ready handle."""
@@ -72,7 +72,7 @@ class Loop:
         return False
 
     def is_running(self) -> bool:
-        """While the world is played."""
+        """During the simulation."""
         return True
 
     def is_closed(self) -> bool:
@@ -80,16 +80,16 @@ class Loop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keeps what went wrong."""
+        """Stores the problem."""
         self.problems.append(f"{context['message']}: {context.get('exception')!r}")
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer does nothing when its time comes."""
+        """A cancelled timer does nothing when it is due."""
 
 
 @contextmanager
 def running(loop: Loop) -> Iterator[None]:
-    """The loop is the one that runs, as far as the app can tell."""
+    """Makes the loop the running one for the app."""
     before = events._get_running_loop()
     events._set_running_loop(loop._itself)
     try:

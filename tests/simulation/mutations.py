@@ -1,4 +1,4 @@
-"""Deliberate mistakes in the app, each of which the simulation has to find: a world that cannot fail proves nothing."""
+"""Deliberate mistakes in the app. The simulation has to find each of them; otherwise its success proves nothing."""
 
 import importlib
 import secrets
@@ -66,13 +66,13 @@ def mutated(name: str) -> Iterator[None]:
 
 @mutation
 def skip_the_close() -> list[Patch]:
-    """Newcomers join a run that has posted."""
+    """New requests join a run that has posted."""
     return [(Run, "joinable", property(lambda self: self.share))]
 
 
 @mutation
 def finish_without_outcome() -> list[Patch]:
-    """The outcome of a run is not kept for the members that have not collected it."""
+    """The outcome of a run is not stored for the members that have not collected it."""
     return [(queue_runs, "_keep_outcome", lambda *_: None)]
 
 
@@ -107,13 +107,13 @@ def forget_at_once() -> list[Patch]:
 
 @mutation
 def no_claim() -> list[Patch]:
-    """A second execution of a run is taken for the first, and each may post."""
+    """A second execution of a run is mistaken for the first, and each may post."""
     return [(Queue, "held", lambda self, holder: self.runs[0] if self.runs else None)]
 
 
 @mutation
 def adopted_serves_all() -> list[Patch]:
-    """Members that came after the look are served by an adopted refresh, too."""
+    """An adopted refresh also serves members that came after the look."""
 
     def finish(queue: Queue, operation: op.Finish) -> answers.FinishAnswer:
         return original(queue, changed(operation, late_after=None))
@@ -139,7 +139,7 @@ def one_cancels_for_all() -> list[Patch]:
 
 @mutation
 def last_come_first_served() -> list[Patch]:
-    """A newcomer's run goes right behind the active one."""
+    """The run of a new request goes right behind the active one."""
 
     def join(queue: Queue, operation: op.Enroll) -> Run | answers.QueueFull:
         before = len(queue.runs)
@@ -154,7 +154,7 @@ def last_come_first_served() -> list[Patch]:
 
 @mutation
 def never_start_the_next() -> list[Patch]:
-    """A run that ends does not start the next one, and its requests are not asked to start it either."""
+    """A run that ends does not start the next one, nor does it ask the requests of that one to start it."""
 
     def only_the_first(queue: Queue, operation: op.Enroll) -> bool:
         active = queue.runs[0]
@@ -165,14 +165,14 @@ def never_start_the_next() -> list[Patch]:
 
 @mutation
 def merging_loses_objects() -> list[Patch]:
-    """A request that is merged into a run gets the objects of those that were there before."""
+    """A merged request gets only the objects of the run's earlier requests."""
     original = sharing.merged
     return [(sharing, "merged", lambda table, first, second: first if original(table, first, second) else None)]
 
 
 @mutation
 def all_fail_together() -> list[Patch]:
-    """A shared refresh fails all its members, whichever table it was."""
+    """A shared refresh fails all its members, whichever table failed."""
     return [(queue_runs, "_spared", lambda *_: {})]
 
 
@@ -188,7 +188,7 @@ def attempts_are_all_one() -> list[Patch]:
 
 @mutation
 def give_back_a_taken_permit() -> list[Patch]:
-    """The queue gives a permit back although another execution took it."""
+    """The queue takes a permit back although another execution took it."""
     return [(queue_runs, "_taken", lambda run, execution: None)]
 
 
@@ -197,7 +197,7 @@ def give_back_a_taken_permit() -> list[Patch]:
 
 @mutation
 def drop_the_adoption() -> list[Patch]:
-    """A lost answer is taken for a refusal: the refresh is not searched for."""
+    """A lost answer is treated as a refusal: the app does not look for the refresh."""
     return [(model.Model, "adoptable", lambda *_, **__: (None, []))]
 
 
@@ -209,7 +209,7 @@ def lost_is_refused() -> list[Patch]:
 
 @mutation
 def post_twice() -> list[Patch]:
-    """Every execution of the activity takes itself for the holder of the permit, and looks at nothing."""
+    """Every execution of the activity acts as the holder of the permit, and does not look at the history."""
 
     async def take(engine: Engine, asked: orders.PostRefresh, execution: str) -> Run | None:
         run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
@@ -220,7 +220,7 @@ def post_twice() -> list[Patch]:
 
 @mutation
 def look_after_the_permit() -> list[Patch]:
-    """An activity takes the permit before its last look, which may find that nothing is to be posted."""
+    """An activity takes the permit before its last look, which may forbid the POST."""
 
     async def result(engine: Engine, asked: orders.PostRefresh, execution: str) -> orders.PostAnswer:
         await take(engine, asked, execution)
@@ -232,13 +232,13 @@ def look_after_the_permit() -> list[Patch]:
 
 @mutation
 def forget_to_wake() -> list[Patch]:
-    """A run ends and notifies no request."""
+    """A run ends without notifying its requests."""
     return [(finishing, "_notifying", lambda run, wake, ended: run.to(Over()))]
 
 
 @mutation
 def trust_position() -> list[Patch]:
-    """The newest row of the history is taken for ours."""
+    """The newest row of the history is treated as ours."""
 
     def refresh(found: model.Model, asked: orders.ReadRefresh, read_at: datetime) -> Any:
         rows = found.history().rows
@@ -256,7 +256,7 @@ def adopt_anything() -> list[Patch]:
 
 @mutation
 def adopt_a_part_for_the_whole() -> list[Patch]:
-    """After a lost answer a refresh of a part is adopted for the whole model: its objects are not compared."""
+    """After a lost answer, a partial refresh is adopted for the whole model: its objects are not compared."""
 
     def covers(details: RefreshRow, options: Any, *, ours: bool, known: str | None) -> bool:
         return original(details, options, ours=ours, known=adoption.digest_of(details.objects))
@@ -273,7 +273,7 @@ def adopted_may_fail() -> list[Patch]:
 
 @mutation
 def unknown_is_completed() -> list[Patch]:
-    """What is still running counts as a success."""
+    """A running refresh counts as a success."""
 
     def completed(row: RefreshRow, *more: Any) -> Outcome | None:
         return judge(replace(row, status="Completed", extended_status=None), *more)
@@ -282,8 +282,8 @@ def unknown_is_completed() -> list[Patch]:
 
 
 @mutation
-def post_for_the_dead() -> list[Patch]:
-    """An activity does not look whether the requests of a run are alive."""
+def post_for_ended_requests() -> list[Patch]:
+    """An activity does not check whether the requests of a run are active."""
 
     async def first_alive(self: Engine, names: Any) -> str:
         return str(next(iter(names)))
@@ -296,7 +296,7 @@ def post_for_the_dead() -> list[Patch]:
 
 @mutation
 def ignore_a_dead_run() -> list[Patch]:
-    """A request never looks whether the run it waits for is alive."""
+    """A request never checks whether the run that it waits for is active."""
 
     def only_start(context: Any, state: Any, answer: answers.Enrolled) -> Any:
         if answer.start:
@@ -307,7 +307,7 @@ def ignore_a_dead_run() -> list[Patch]:
 
 @mutation
 def loop_on_the_clock() -> list[Patch]:
-    """After a timer the clock is asked whether it is really time."""
+    """After a timer the orchestrator compares the clock with the due time."""
 
     def wait(context: Any, state: Any) -> Any:
         why = yield from original(context, state)
@@ -321,7 +321,7 @@ def loop_on_the_clock() -> list[Patch]:
 
 @mutation
 def another_clock() -> list[Patch]:
-    """An orchestrator asks the machine what time it is: its replay gives another answer."""
+    """An orchestrator reads the machine's clock: its replay gives another answer."""
     return [(request_orchestrator, "instant", lambda _: instant(clock.now()))]
 
 
@@ -329,26 +329,26 @@ def another_clock() -> list[Patch]:
 
 
 @mutation
-def end_without_a_word() -> list[Patch]:
+def end_without_notifying() -> list[Patch]:
     """A request that ends does not notify its callbacks; the timer finds them minutes later."""
     return [(orchestrations, "callback_prefix", lambda request_id: "no such callback-")]
 
 
 @mutation
 def call_back_too_early() -> list[Patch]:
-    """A callback does not look whether its request has ended."""
+    """A callback does not check whether its request has ended."""
     return [(callback, "final_report", lambda request: report(request, request.state.deadline))]
 
 
 @mutation
-def any_answer_is_an_answer() -> list[Patch]:
-    """A receiver that answers an error is not called again."""
+def errors_of_receivers_are_final() -> list[Patch]:
+    """The app does not retry a callback after an error of the receiver."""
     return [(callback, "kind_of", lambda status: "delivered")]
 
 
 @mutation
-def no_callback_of_the_dead() -> list[Patch]:
-    """A terminated request's callback is dropped as if the request had never been."""
+def no_callback_of_a_terminated_request() -> list[Patch]:
+    """A terminated request's callback is dropped like that of an unknown request."""
 
     async def find(engine: Engine, request_id: str) -> Any:
         found = await original(engine, request_id)
@@ -363,13 +363,13 @@ def no_callback_of_the_dead() -> list[Patch]:
 
 @mutation
 def a_key_is_never_used_up() -> list[Patch]:
-    """Whatever became of the request, its key is free again."""
+    """A key can be used again after any outcome."""
     return [(decision, "may_start_again", lambda outcome: True)]
 
 
 @mutation
 def a_key_names_nothing() -> list[Patch]:
-    """A start with a key gets a random id, so starts that race become several requests."""
+    """A start with a key gets a random id, so racing starts become several requests."""
 
     def random_id(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
         return f"{key_prefix(dataset_id, key)}{submission}-{secrets.token_hex(4)}"
@@ -378,14 +378,14 @@ def a_key_names_nothing() -> list[Patch]:
 
 
 @mutation
-def tokens_follow_from_nothing() -> list[Patch]:
-    """Starts that race under a key hand out tokens of their own, and those of one of them open nothing."""
+def random_tokens() -> list[Patch]:
+    """Racing starts with a key return different tokens, and those of one of them give no access."""
     return [(http_start, "token", lambda *_, **__: secrets.token_urlsafe(24))]
 
 
 @mutation
-def a_look_is_kept_for_ever() -> list[Patch]:
-    """A status is answered from a cache that never expires."""
+def a_look_never_expires() -> list[Patch]:
+    """A status comes from a cache that never expires."""
 
     class KeptForEver(looks.Looks[T]):
         def __init__(self, clock: Callable[[], float] = time.monotonic, **_: object) -> None:

@@ -1,7 +1,7 @@
 """The platform under the real app, in one thread: its functions, a durable client and a transport without sockets.
 
-What the app imports is replaced only where it would leave the process or ask what time it is: the SDK's HTTP calls, the
-page of the engine's list, threads, clocks, the random tokens, and the way to Power BI and to callbacks. Everything else
+Imports of the app are replaced only where it would leave the process or read the time: the SDK's HTTP calls, the
+page of the engine's list, threads, clocks, the random tokens, and the calls of Power BI and callbacks. All other code
 is the deployed code.
 """
 
@@ -46,15 +46,15 @@ BINDING = json.dumps(
         "rpcBaseUrl": RPC,
     }
 )
-"""The text of the durable client binding, as functions are given it."""
+"""The text of the durable client binding, as functions get it."""
 PROCESSES = 2
-"""Worker processes of the app: each has its own caches and its own memory of throttling."""
+"""Worker processes of the app: each has its own caches and its own pauses after throttling."""
 PROCESS: ContextVar[int] = ContextVar("process", default=0)
-"""The worker process that the present function call runs in."""
+"""The worker process of the current function call."""
 
 
 class World(Protocol):
-    """What is under the app: see `tests.simulation.world.World`. A smaller one is in `dev.polling`."""
+    """The surroundings of the app: see `tests.simulation.world.World`. A smaller one is in `dev.polling`."""
 
     @property
     def random(self) -> Any:
@@ -68,10 +68,10 @@ class World(Protocol):
         """A monotonic clock."""
 
     async def sleep(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Waits in virtual time."""
 
     async def turn(self) -> None:
-        """A call is on its way: other code may run meanwhile."""
+        """A call is in transit: other code may run meanwhile."""
 
     async def rpc(self, method: str, url: str, data: Any) -> list[Any]:
         """The engine's answer to a call of the durable client: HTTP status and body."""
@@ -88,7 +88,7 @@ class World(Protocol):
 
 @functools.cache
 def app_functions() -> dict[tuple[str, str], Function]:
-    """The app's functions by kind and name; HTTP functions by `http` and name. Loaded once a process."""
+    """The app's functions by kind and name; HTTP functions by `http` and name. Loaded once in a process."""
     os.environ.setdefault("POWER_BI_API_URL", "http://127.0.0.1:1")
     make_faster()
     app = importlib.import_module("function_app").app
@@ -101,7 +101,7 @@ def app_functions() -> dict[tuple[str, str], Function]:
 
 @functools.cache
 def durable_names() -> Functions:
-    """What the engine has to know of the app."""
+    """The names of the app's functions for the engine."""
     return durable_functions(tuple(app_functions().values()))
 
 
@@ -122,7 +122,7 @@ async def run_activity(call: Call) -> Outcome:
 
 
 def orchestrator(name: str) -> tuple[Callable[..., Any], type | None]:
-    """The generator function of an orchestrator, and the type its input is declared to have."""
+    """The generator function of an orchestrator, and the declared type of its input."""
     handler: Any = app_functions()["orchestration", name.lower()].handler
     return handler.orchestrator_function, getattr(handler, "_df_input_type", None)
 
@@ -138,12 +138,12 @@ async def run_timer(name: str) -> None:
 
 
 def durable_engine() -> Engine:
-    """The door to the engine, such as functions are given."""
+    """The engine as functions get it."""
     return Engine(BINDING)
 
 
 def at_once(running: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that never really waits."""
+    """The result of a coroutine that never really waits."""
     try:
         running.send(None)
     except StopIteration as end:
@@ -156,7 +156,7 @@ def _decoded(text: str) -> Any:
 
 
 class Histories:
-    """A store that keeps what is asked for again, the histories: no engine is ever opened on it a second time."""
+    """A store that keeps only the histories: no engine is ever opened on it a second time."""
 
     def __init__(self) -> None:
         self._histories: dict[str, list[str]] = {}
@@ -181,7 +181,7 @@ class Histories:
 
 
 class OfEachProcess:
-    """Stands for an object of which each worker process has its own."""
+    """A proxy for an object of which each worker process has its own."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -196,7 +196,7 @@ class OfEachProcess:
 
 
 class Installed:
-    """Puts a world under the app for as long as the block lasts."""
+    """Puts a world under the app during the block."""
 
     def __init__(self, world: World, settings: dict[str, str]) -> None:
         self._world, self._settings = world, settings
@@ -213,11 +213,11 @@ class Installed:
         self._install_network()
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
-        warnings.simplefilter("ignore")  # the SDK warns of its own future
+        warnings.simplefilter("ignore")  # the SDK warns about its own future
         return self
 
     def new_processes(self) -> None:
-        """All worker processes end, and with them what they kept."""
+        """All worker processes end, and with them their caches."""
         for each in self._processes:
             each.renew()
 
@@ -246,7 +246,7 @@ class Installed:
         world = self._world
 
         async def run(_pool: Pool, function: Callable[..., Any], *arguments: Any, **_limits: Any) -> Any:
-            """On no thread: the call is on its way, takes effect at one moment, and its answer comes back."""
+            """Without a thread: the call is in transit, takes effect at one moment, and its answer returns."""
             await world.turn()
             value = function(*arguments)
             await world.turn()
@@ -312,5 +312,5 @@ def route(url: str) -> tuple[list[str], dict[str, str]]:
 
 
 def refused(problem: Refused) -> list[Any]:
-    """How the RPC tells of a refusal."""
+    """How the RPC reports a refusal."""
     return [problem.status, problem.body]

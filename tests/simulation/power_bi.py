@@ -1,4 +1,4 @@
-"""Power BI in the simulated world: the development service, its faults, and a note of all that it was asked to do."""
+"""Power BI in the simulated world: the development service, its faults, and a record of all calls."""
 
 import json
 from collections import Counter
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 ORDER: ContextVar[str] = ContextVar("order", default="{}")
-"""The order of the activity that makes the present call."""
+"""The order of the current activity."""
 ASKED_FOR_PERMIT: ContextVar[bool] = ContextVar("asked_for_permit", default=False)
-"""Whether the present activity has asked its queue for the permit to POST."""
+"""Whether the current activity has asked its queue for the permit to POST."""
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Post:
-    """A call that started or cancelled a refresh, or tried to: by which run, and the queue at that moment.
+    """A call that started or cancelled a refresh, or tried to: its run, and the queue at that moment.
 
-    `accepted`: id of the refresh that it made, whether or not the answer said so. `identified`: the objects that such a
-    refresh has are known from an earlier one, or stand in the request.
+    `accepted`: id of the refresh that it started, even if the answer was lost. `identified`: the objects of such a
+    refresh are known from an earlier one, or named in the request.
     """
 
     at: datetime
@@ -59,7 +59,7 @@ class PowerBi:
         self.late_reads = 0
         """Reads of activities between their permit and their POST."""
         self._fault_rates: list[str] = []
-        """Which rate each of the service's fault rules comes from."""
+        """The rate of each of the service's fault rules."""
         self._faults()
 
     def _faults(self) -> None:
@@ -90,7 +90,7 @@ class PowerBi:
         return found
 
     def answer(self, request: Request) -> Response:
-        """The service's answer, and a note of every refresh that was asked for or cancelled."""
+        """The service's answer, and a record of every refresh that was requested or cancelled."""
         world = self._world
         response = self.service.handle(request, world.now)
         if request.method == "GET":
@@ -133,7 +133,7 @@ class PowerBi:
 
 
 def _identified(body: bytes) -> bool:
-    """Whether the history shows what this body asked for: a standard refresh by its type, partitions by their names."""
+    """Whether the history identifies the refresh of this body: a standard one by type, partitions by name."""
     asked = json.loads(body or b"{}")
     if "notifyOption" in asked:
         return True

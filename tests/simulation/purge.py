@@ -1,4 +1,4 @@
-"""The nightly purge in the simulated world: requests vanish one by one, in any order, while others start."""
+"""The nightly purge in the simulated world: requests are deleted one by one, in any order, while others start."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 KEPT = timedelta(minutes=45)
-"""How long a request is kept at least after its end. RETENTION_DAYS is far more; what matters is that no duplicate of a
-message is on its way any more, and that the queue has forgotten the request, as the hourly timer has it do."""
+"""The minimum time between a request's end and its purge. RETENTION_DAYS is far longer; here it must be long enough
+that no duplicate of a message is in transit any more, and that the hourly timer has removed the request from the
+queue."""
 TIDY_SECONDS = 30.0
 PURGED = 0.7
-"""How much of what may be purged is."""
+"""The fraction of the purgeable requests that a purge deletes."""
 
 
 class Purge:
@@ -24,7 +25,7 @@ class Purge:
         self._world = world
 
     async def run(self) -> None:
-        """Takes the requests out. Their callers have looked at how they ended just before."""
+        """Deletes the requests. Their callers have read the outcomes just before."""
         world = self._world
         await world.call(run_timer("tidy_queues"))
         await world.sleep(TIDY_SECONDS)

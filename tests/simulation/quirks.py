@@ -1,6 +1,6 @@
-"""How Power BI puts things on some days: its words, Direct Lake models, and histories that forget.
+"""Unusual behaviour of Power BI on some days: its messages, Direct Lake models, and full histories.
 
-Each is one of the scenario's rare things: it changes a day that has been decided, with a chance of its own.
+Each is one of the scenario's rare events: it changes a finished day, with its own random numbers.
 """
 
 import random
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class Day(Protocol):
-    """What is needed of a scenario here."""
+    """The required part of a scenario."""
 
     knobs: dict[str, Json]
     external: list[tuple[str, Json]]
@@ -24,7 +24,7 @@ class Day(Protocol):
 
 
 def other_words(day: Day, chance: random.Random) -> None:
-    """Words that nobody documented for what goes on, and other refusals than usual."""
+    """Undocumented statuses, and unusual refusals."""
     day.words = {
         "serverError": chance.choice(["badGateway", "signInPage", "gatewayTimeout"]),
         "throttled": "throttledWithoutHeader",
@@ -38,7 +38,7 @@ def other_words(day: Day, chance: random.Random) -> None:
 
 
 def direct_lake(day: Day, chance: random.Random) -> None:
-    """A model that holds no data: all its refreshes are framings, and sometimes so many that the history forgets."""
+    """A model without data: all its refreshes are framings, and sometimes so many that the history drops rows."""
     model = chance.choice(sorted(day.knobs))
     day.direct_lake = frozenset([model])
     day.knobs[model]["recordedAs"] = FRAMING
@@ -51,14 +51,14 @@ def direct_lake(day: Day, chance: random.Random) -> None:
 
 
 def imported_tables(day: Day) -> None:
-    """A model that is framed and holds data all the same has loaded it before, and its history says so."""
+    """A model with framings and imported tables has loaded those before, and its history shows that."""
     framed = {model for model, entry in day.external if entry["refreshType"] == FRAMING} - day.direct_lake
     loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}
     day.external += [(model, {**loaded, "outcome": "Completed"}) for model in sorted(framed)]
 
 
 def _framing(entry: Json) -> Json:
-    """Whoever refreshes a Direct Lake model frames it; such a refresh stands in nobody's way."""
+    """A refresh of a Direct Lake model by others is a framing, which does not block other refreshes."""
     outcome = entry.get("outcome", "Completed")
     if isinstance(outcome, dict):
         outcome = {key: value for key, value in outcome.items() if key != "objects"}

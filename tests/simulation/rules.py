@@ -1,4 +1,4 @@
-"""What all invariants have in common: how they fail, and how much later than usual things may come."""
+"""The common parts of all invariants: their failure, and how much later than usual things may come."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ HIDING = (
     *("crashes", "timers_late"),
 )
 MESSAGES = 12
-"""At most so many late messages in a row belong to one request."""
+"""At most this many late messages in a row belong to one request."""
 
 
 class Violation(AssertionError):  # noqa: N818
@@ -50,5 +50,5 @@ def final(request: Accepted) -> Json:
 
 
 def terminated_and_begun_anew(world: World) -> set[str]:
-    """Requests of which another execution has an end of its own, after a caller may have read Terminated."""
+    """Requests of which another execution has its own outcome, after a caller may have read Terminated."""
     return world.terminated & world.second_lives

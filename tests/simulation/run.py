@@ -1,4 +1,4 @@
-"""Runs the day of a seed and holds it against the invariants."""
+"""Runs the day of a seed and checks the invariants."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ from tests.simulation.scenario import START, Level, Scenario, scenario
 from tests.simulation.world import MOST_STEPS, World
 
 TIMELINE = 80
-"""Lines of a timeline that are shown: enough to see what led to it, short enough to be read."""
+"""The number of lines of a timeline in the output: enough to see the cause, few enough to read."""
 
 LOGGERS = ("activities", "durable", "entities", "triggers")
 """Of the app, by its packages."""
@@ -25,7 +25,7 @@ LOGGERS = ("activities", "durable", "entities", "triggers")
 
 @dataclass
 class Result:
-    """What came of a seed."""
+    """The result of a seed."""
 
     seed: int
     level: Level
@@ -33,11 +33,11 @@ class Result:
     timeline: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    """Of the processor's time, so that it says the same on a busy machine."""
+    """CPU time, so that it is the same on a busy machine."""
 
     @property
     def story(self) -> str:
-        """The failing seed as a person wants to read it."""
+        """The failing seed in readable form."""
         head = f"seed {self.seed} ({self.level}): {self.violation}"
         skipped = len(self.timeline) - TIMELINE
         lines = self.timeline[-TIMELINE:]
@@ -74,7 +74,7 @@ def run_day(day: Scenario) -> Result:
 
 
 class _Lines(logging.Handler):
-    """Hands the app's own log lines on."""
+    """Passes on the app's own log lines."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__()

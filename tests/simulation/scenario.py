@@ -1,4 +1,4 @@
-"""A bad day from a seed: who asks for what and when, what others do to the models, and what goes wrong how often."""
+"""A bad day from a seed: the callers and their requests, external refreshes, and the rates of faults."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Rates:
-    """How likely each fault is at each opportunity; counts are of the whole day. Nothing goes wrong by itself."""
+    """The probability of each fault at each opportunity; counts are for the whole day. All are zero by default."""
 
     activity_dies_before: float = 0.0
     activity_dies_after: float = 0.0
@@ -75,9 +75,9 @@ LIGHT = Rates(
     throttled=0.02,
     token_expired=0.01,
 )
-"""A day on which everything may happen, most of it does not. A heavy day is six times worse."""
+"""A day on which everything may happen, but most of it does not. A heavy day is six times worse."""
 LATE_ALL_DAY = 0.3
-"""On so many of the days with late messages all of them are late: HTTP and durable functions run on different hosts."""
+"""The fraction of days with late messages on which all are late: HTTP and durable functions run on different hosts."""
 SERVICE_FAULTS = frozenset(
     {"start_answer_lost", "start_dropped", "start_unavailable", "read_unavailable", "read_drop", "throttled"}
     | {"token_expired"}
@@ -86,7 +86,7 @@ SERVICE_FAULTS = frozenset(
 
 @dataclass
 class Repeat:
-    """A further POST under the same key: how many seconds after the first, what is different, and who sends it."""
+    """A further POST with the same key: how many seconds after the first, its differences, and its sender."""
 
     after: float
     other: Json = field(default_factory=dict)
@@ -95,10 +95,10 @@ class Repeat:
 
 @dataclass
 class Caller:
-    """One request: when it comes (seconds), what it asks for, and when it is cancelled (seconds after it came).
+    """One request: when it comes (seconds), its options, and when it is cancelled (seconds after it came).
 
-    `cancels_by_uri`: with the URI that the start gave out, and by no other way.
-    `called_back`: a receiver waits for a callback; `another_after`: another one does so many seconds after it came.
+    `cancels_by_uri`: with the URI from the start, and in no other way.
+    `called_back`: a receiver waits for a callback; `another_after`: a second one, this many seconds after the request.
     """
 
     at: float
@@ -113,7 +113,7 @@ class Caller:
 
 @dataclass
 class Scenario:
-    """Everything that is decided before the day begins."""
+    """All decisions that are made before the day begins."""
 
     seed: int
     level: Level
@@ -123,19 +123,19 @@ class Scenario:
     external: list[tuple[str, Json]]
     settings: dict[str, str]
     partial: frozenset[str] = frozenset()
-    """Models whose enhanced refreshes by others are of one table only."""
+    """Models whose external enhanced refreshes are of one table only."""
     direct_lake: frozenset[str] = frozenset()
     """Models whose refreshes are recorded as framings."""
     words: Json = field(default_factory=dict)
-    """What some faults are called today."""
+    """The names of some faults on this day."""
     crash_times: list[float] = field(default_factory=list)
     purge_times: list[float] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
-    """On a day on which one table of a model is what fails: which."""
+    """On a day on which one table of a model fails: which."""
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
-    """The day of a seed; without a level the seed decides on that too."""
+    """The day of a seed; without a level the seed chooses that, too."""
     chance = random.Random(f"{seed}/{wanted}")  # noqa: S311
     level: Level = wanted if wanted else chance.choice(LEVELS)
     rates = _rates(chance, level)
@@ -144,7 +144,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
     longest = chance.choices([30, 300, HOUR, 12 * HOUR], [4, 4, 2, 1])[0]
     knobs = {model: _knobs(chance, longest) for model in models}
     stuck = any("Stuck" in knob["outcome"] for knob in knobs.values())
-    # a day of long refreshes is looked at more rarely, or it would be a day of polls
+    # on a day of long refreshes callers read statuses less often, otherwise it would consist of polls
     poll_max = max(60.0, longest / 12, HOUR if stuck else 0)
     partial = frozenset(model for model in models if chance.random() < 0.5)
     callers = [
@@ -183,11 +183,11 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
     return day
 
 
-# ---- rare things: each with a chance of its own, so that a new one leaves all days as they are but those it is on ----
+# ---- rare events: each with its own random numbers, so that a new one only changes the days on which it occurs -------
 
 
 def _never_ends(day: Scenario, chance: random.Random) -> None:
-    """Power BI never ends the first refresh of a model, and the caller who asked for it has a lot of patience."""
+    """Power BI never ends the first refresh of a model, and its caller has a long deadline."""
     first = day.callers[0]
     first.cancel_after = None
     first.spec["timeoutMinutes"] = 60 * chance.choice([33, 36, 40, 48, 48, 7 * 24])
@@ -197,14 +197,14 @@ def _never_ends(day: Scenario, chance: random.Random) -> None:
 
 
 def _clocks_differ(day: Scenario, chance: random.Random) -> None:
-    """The service's clock is some seconds before ours or behind it."""
+    """The service's clock is some seconds ahead of ours or behind it."""
     seconds = round(chance.choice([chance.uniform(-2, 2), chance.uniform(-30, 30)]), 3)
     for knobs in day.knobs.values():
         knobs["clockSkewSeconds"] = seconds
 
 
 def _row_stays(day: Scenario, chance: random.Random) -> None:
-    """The history shows a refresh as running that nobody will ever end and that is in nobody's way."""
+    """The history shows a running refresh that never ends and does not block others."""
     model = chance.choice(sorted(day.knobs))
     kind = chance.choice(["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"])
     begun = -chance.uniform(MINUTE, 30 * HOUR)
@@ -213,7 +213,7 @@ def _row_stays(day: Scenario, chance: random.Random) -> None:
 
 
 def _framed_often(day: Scenario, chance: random.Random) -> None:
-    """A model in Direct Lake mode: it is framed again whenever its tables change, beside everything else."""
+    """A model in Direct Lake mode: it is framed whenever its tables change, independently of other refreshes."""
     model = chance.choice(sorted(day.knobs))
     for _ in range(chance.randint(3, 12)):
         near = max(0.0, chance.choice(day.callers).at + chance.uniform(-10, 300))
@@ -222,7 +222,7 @@ def _framed_often(day: Scenario, chance: random.Random) -> None:
 
 
 def _tells_more(day: Scenario, chance: random.Random) -> None:
-    """Failures come with messages, the state of each object, and attempts before them."""
+    """Failures have messages, the state of each object, and earlier attempts."""
     for knobs in day.knobs.values():
         knobs["outcome"] = [_failure(chance) if outcome == "Failed" else outcome for outcome in knobs["outcome"]]
         if chance.random() < 0.5:
@@ -245,13 +245,13 @@ def _failure(chance: random.Random) -> Json:
 
 
 def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:
-    """Not every answer to a POST names the refresh in all three headers; some name it in none."""
+    """Not every answer to a POST has the refresh id in all three headers; some have it in none."""
     for knobs in day.knobs.values():
         knobs["dropHeaders"] = chance.sample(["RequestId", "x-ms-request-id", "Location"], chance.randint(1, 3))
 
 
 def _have_keys(day: Scenario, chance: random.Random) -> None:
-    """Callers use keys and ask again under them: at once, soon, after the end, for something else, as others."""
+    """Callers use keys and repeat requests: at once, soon, after the end, with other options, from another caller."""
     for number, caller in enumerate(day.callers):
         if chance.random() < 0.3:
             continue
@@ -264,8 +264,8 @@ def _have_keys(day: Scenario, chance: random.Random) -> None:
     day.purge_times = [chance.uniform(HOUR, 5 * HOUR) for _ in range(chance.randint(0, day.rates.purges))]
 
 
-def _try_again(day: Scenario, chance: random.Random) -> None:
-    """What fails may well succeed later, and callers have it tried again."""
+def _retry(day: Scenario, chance: random.Random) -> None:
+    """Failures may be temporary, and callers set retries."""
     for knobs in day.knobs.values():
         knobs["outcome"] = [chance.choice([EVICTED, EVICTED, outcome]) for outcome in knobs["outcome"]]
         knobs["outcome"].append(chance.choice(["Completed", EVICTED]))
@@ -275,7 +275,7 @@ def _try_again(day: Scenario, chance: random.Random) -> None:
 
 
 def _one_table_fails(day: Scenario, chance: random.Random) -> None:
-    """Callers ask for parts of the models, and now and then one table is what fails."""
+    """Callers request parts of the models, and sometimes one table fails."""
     for model, knobs in day.knobs.items():
         day.failing[model] = table = chance.choice(["Sales", "DimDate"])
         objects = [
@@ -336,20 +336,20 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("long story", 0.1, _tells_more),
     ("few headers", 0.04, _id_in_few_headers),
     ("keys", 0.2, _have_keys),
-    ("retries", 0.12, _try_again),
+    ("retries", 0.12, _retry),
     ("one table", 0.12, _one_table_fails),
     ("other words", 0.1, other_words),
     ("Direct Lake", 0.06, direct_lake),
     ("parts", 0.05, _parts_in_between),
     ("too late", 0.06, _just_too_late),
 )
-"""Name (which makes their chance), on how many of the days, and what it does to the day."""
+"""Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
 
 
 def _rates(chance: random.Random, level: Level) -> Rates:
-    """Each kind of fault is there on about half of the days, so that rare pairs of them meet without the others.
+    """Each kind of fault occurs on about half of the days, so that rare pairs meet without the others.
 
-    On some days only the engine misbehaves, on some only Power BI: then more can be expected of the other.
+    On some days only the engine is faulty, on some only Power BI: then the invariants are stricter for the other one.
     """
     rates = Rates()
     if level == "none":
@@ -387,7 +387,7 @@ def _caller(chance: random.Random, model: str, span: float) -> Caller:
 
 
 def _callbacks(chance: random.Random, callers: list[Caller]) -> None:
-    """On some days some wait to be called back. Dice of their own: the other days stay as they were without."""
+    """On some days some callers wait for a callback. Separate random numbers keep the other days unchanged."""
     if chance.random() < 0.7:
         return
     for caller in callers:
@@ -414,7 +414,7 @@ def _knobs(chance: random.Random, longest: float) -> Json:
 
 
 def _soon(chance: random.Random, callers: list[Caller], span: float) -> float:
-    """A moment when it hurts: around the time when somebody comes, or any."""
+    """A critical moment: around the arrival of a caller, or any."""
     near = max(0.0, chance.choice(callers).at + chance.uniform(-5, 10))
     return chance.choice([near, chance.uniform(0, span)])
 

@@ -1,4 +1,4 @@
-"""The world can fail: each deliberate mistake in the app is found, and the summary tells after how many seeds."""
+"""The simulation can fail: it finds each deliberate mistake in the app, and the summary shows after how many seeds."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ LEVELS: tuple[Level | None, Level | None] = (None, "heavy")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
-    """Within 400 days, every other one with heavy faults. The summary tells after how many."""
+    """Within 400 days, every other one with heavy faults. The summary shows after how many."""
     if name in SELDOM_FOUND:
         pytest.skip(f"{name} is not found reliably: {SELDOM_FOUND[name]}")
     with mutated(name):

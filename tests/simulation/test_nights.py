@@ -1,7 +1,7 @@
 """Bad nights, and one question: why did this model not refresh between two and three? The log alone has to answer it.
 
-Each night is played in the simulated world. `why` is given the app's log lines and nothing else, and knows nothing of
-the nights: it reads as a person would who searches the log for the model.
+Each night is played in the simulated world. `why` gets only the app's log lines, and has no knowledge of
+the nights: it searches the log for the model like an operator.
 """
 
 import json
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 def night(
     *, knobs: Json | None = None, external: list[Json] | None = None, rates: Rates | None = None, **caller: Any
 ) -> list[Json]:
-    """The log of a night in which a pipeline asks for the model at five past two, and another one for another model."""
+    """The log of a night in which a pipeline requests the model at five past two, and another one another model."""
     spec = {
         "workspaceId": WORKSPACE,
         "datasetId": MODEL,
@@ -56,7 +56,7 @@ def night(
 
 
 def why(log: list[Json], dataset_id: str) -> str:
-    """What a person reads from the log about a model: who asked, how that ended, and what was in the way."""
+    """The answer of the log about a model: which caller, which outcome, and what delayed it."""
     about = [line for line in log if line.get("datasetId") == dataset_id]
     ended = next(line for line in reversed(about) if line["event"] == "request.ended")
     asked = next(line for line in about if line["event"] == "request.accepted")
@@ -73,7 +73,7 @@ def why(log: list[Json], dataset_id: str) -> str:
 
 
 def _in_the_way(about: list[Json]) -> str:
-    """What the run waited for when time was up: the last thing that it said."""
+    """What the run waited for when its deadline passed: its last log line."""
     for line in reversed(about):
         match line["event"]:
             case "run.waiting":
@@ -135,7 +135,7 @@ NIGHTS: dict[str, tuple[Callable[[], list[Json]], list[str]]] = {
 
 @pytest.mark.parametrize("name", NIGHTS)
 def test_the_log_tells_why(name: str) -> None:
-    """With who asked, by pipeline and run, and no word of the other model."""
+    """With the caller's pipeline and run, and without a word about the other model."""
     play, expected = NIGHTS[name]
     log = play()
     told = why(log, MODEL)
@@ -144,6 +144,6 @@ def test_the_log_tells_why(name: str) -> None:
     assert OTHER not in told
 
 
-def test_a_good_night_needs_no_excuse() -> None:
-    """The same reader finds nothing where nothing was wrong."""
+def test_a_good_night_has_no_cause() -> None:
+    """For a healthy night the same reader finds no cause."""
     assert why(night(), MODEL) == "Load sales (run 4711) was told Completed, None: "

@@ -1,4 +1,4 @@
-"""Starts that race under one key, on days made for it: an episode is lost after its messages have gone out."""
+"""Starts that race with one key, on special days: an episode is lost after its messages were sent."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.simulation.test_nights import MODEL, SETTINGS, USUAL
 
 @pytest.mark.parametrize("seed", range(8, 14))
 def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> None:
-    """The queue knows the request by what both starts have in common, whichever of them the engine runs in the end.
+    """The queue identifies the request by the common data of both starts, whichever of them the engine runs.
 
     With a random token in each start two of these days ended as Failed.
     """

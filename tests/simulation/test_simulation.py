@@ -1,4 +1,4 @@
-"""Days of the simulated world keep every invariant, are the same each time, and are no quiet days."""
+"""Days of the simulated world keep every invariant, are reproducible, and are not quiet."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ SEEDS, CHUNK = 600, 50
 BUSY_DAYS = 60
 Record = Callable[[str, object], None]
 
-# many times what it takes, for machines that have something else to do
+# far more time than they need, for loaded machines
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -41,7 +41,7 @@ def kept_seeds() -> list[tuple[int, Level | None]]:
 
 
 def play(seed: int, level: Level | None = None) -> Result:
-    """The day of a seed; the story of a day that fails is the failure of the test."""
+    """The day of a seed; a failing day fails the test with its story."""
     result = run_seed(seed, level)
     if result.violation:
         more = f" --faults {level}" if level else ""
@@ -55,7 +55,7 @@ def test_every_day_keeps_the_invariants(first: int) -> None:
     tally = Tally()
     for seed in range(first, first + CHUNK):
         tally.add(play(seed))
-    assert tally.times["told Completed"] > CHUNK, "hardly anybody got what he came for"
+    assert tally.times["told Completed"] > CHUNK, "too few callers got Completed"
 
 
 @pytest.mark.parametrize(("seed", "level"), kept_seeds())
@@ -65,7 +65,7 @@ def test_what_failed_once_does_not_fail_again(seed: int, level: Level | None) ->
 
 
 def test_bad_days_are_bad(record_property: Record) -> None:
-    """Every kind of fault strikes and every ending is told; the summary has the counts."""
+    """Every kind of fault strikes and every outcome occurs; the summary has the counts."""
     tally = Tally()
     for seed in range(BUSY_DAYS):
         tally.add(play(seed, "heavy"))
@@ -76,7 +76,7 @@ def test_bad_days_are_bad(record_property: Record) -> None:
 
 
 def test_good_days_are_good() -> None:
-    """Without faults no fault strikes, and nobody is told of one."""
+    """Without faults no fault strikes, and no caller gets one."""
     tally = Tally()
     for seed in range(CHUNK):
         tally.add(play(seed, "none"))
@@ -87,7 +87,7 @@ def test_good_days_are_good() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_seed_plays_the_same_day_again(level: Level) -> None:
-    """To the millisecond and the last line, whatever was played before."""
+    """The same milliseconds and lines, whatever was played before."""
     once = play(7, level)
     play(8, level)
     again = play(7, level)
@@ -97,7 +97,7 @@ def test_a_seed_plays_the_same_day_again(level: Level) -> None:
 
 
 @pytest.mark.parametrize("seed", [7, 8, 9])
-def test_going_on_is_the_same_as_replaying(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_continuing_is_the_same_as_replaying(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether no episode is replayed from its history or each of them, the day is the same."""
     days = []
     for part in (0.0, 1.0):
@@ -108,7 +108,7 @@ def test_going_on_is_the_same_as_replaying(seed: int, monkeypatch: pytest.Monkey
 
 
 def test_a_seed_plays_the_same_day_elsewhere() -> None:
-    """In other processes, where sets have another order: what one machine finds another can replay."""
+    """In other processes, where sets have another order, so that another machine can replay a failure."""
     code = "from tests.simulation.test_simulation import fingerprint; print(fingerprint(7))"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
     prints = {fingerprint(7)}

@@ -1,8 +1,8 @@
 """The world of one seed: the real app on the real engine, a Power BI service, callers, and an unkind scheduler.
 
-One thread, virtual time. Whatever could happen next in the real host may happen next here; the seed chooses. Function
-calls are coroutines on a loop of this world: whenever one waits for the engine, for Power BI or for time, all others
-may go on.
+One thread, virtual time. Every next step that is possible in the real host is possible here; the seed chooses. Function
+calls are coroutines on a loop of this world: while one waits for the engine, for Power BI or for time, all others
+may run.
 """
 
 import asyncio
@@ -44,24 +44,24 @@ from tests.simulation.scenario import START, Scenario
 
 MOST_STEPS = 200_000
 HIDDEN_SECONDS = (60.0, 90.0)
-"""How long work stays out of sight whose worker died, with the visibility time-outs of host.json."""
+"""How long the work of a dead worker stays hidden, with the visibility time-outs of host.json."""
 TERMINATED = 0.05
-"""How likely an episode's instance is terminated soon, as long as some are to be."""
+"""The probability that the instance of an episode is terminated soon, until the day's number is reached."""
 LATE_SECONDS = 20 * 60.0
-"""How late a duplicate may come."""
+"""The maximum delay of a duplicate."""
 MIDWAY_SECONDS = 3.0
-"""Within how many seconds of its beginning an activity's worker dies that dies midway."""
+"""The maximum time after the start of an activity at which its worker dies."""
 HTTP_DIES = 0.5
-"""How likely a crash ends the HTTP calls, too: they may run on another host than the durable functions."""
+"""The probability that a crash also ends the HTTP calls: they may run on another host than the durable functions."""
 TURNS = 0.4
-"""How likely a call lets others run before it takes effect, or before its answer is there."""
+"""The probability that a call lets others run before it takes effect, or before its answer arrives."""
 
 T = TypeVar("T")
 Json = dict[str, Any]
 
 
 class World:
-    """Runs a scenario. `told` gets a line for everything that happens."""
+    """Runs a scenario. `told` gets a line for each event."""
 
     def __init__(self, day: Scenario, told: Callable[[datetime, str], None] = lambda now, line: None) -> None:
         self.day, self.rates, self.told = day, day.rates, told
@@ -97,10 +97,10 @@ class World:
         self.terminated: set[str] = set()
         """Instances that were terminated by hand."""
         self.recorded: set[str] = set()
-        """Refreshes that a run told its queue of."""
+        """Refreshes that a run reported to its queue."""
         self._activities: dict[Item, asyncio.Task[None]] = {}
         self._calls: dict[asyncio.Task[Any], None] = {}
-        """HTTP calls on their way."""
+        """HTTP calls in progress."""
         self.new_processes: Callable[[], None] = lambda: None
         for caller in day.callers:
             self._at(caller.at, lambda caller=caller: self.callers.arrive(caller))  # type: ignore[misc]
@@ -118,11 +118,11 @@ class World:
     # ---- driving ------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """One thing happens; False when all is quiet."""
+        """One event happens; False when the world is quiet."""
         self.steps += 1
         due_at = self.engine.next_due()
         if due_at is not None and due_at <= self.now:
-            self.engine.ready(self.now)  # delivers what is due
+            self.engine.ready(self.now)  # delivers due messages
             self.engine.commit()
         items, handles = self.engine.ready(self.now), self.loop.ready
         due = [entry for entry in self._agenda if entry[0] <= self.now]
@@ -151,11 +151,11 @@ class World:
         heapq.heappush(self._agenda, (START + timedelta(seconds=seconds), next(self._numbers), act))
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
-        """Has something happen so many seconds from now."""
+        """Schedules a call this many seconds from now."""
         heapq.heappush(self._agenda, (self.now + timedelta(seconds=seconds), next(self._numbers), act))
 
     def later(self, least: float, most: float) -> datetime:
-        """A time to come."""
+        """A time in the future."""
         return self.now + timedelta(seconds=self.random.uniform(least, most))
 
     def seconds(self) -> float:
@@ -172,20 +172,20 @@ class World:
     # ---- function calls -----------------------------------------------------------------------------------------
 
     async def sleep(self, seconds: float) -> None:
-        """Lets virtual time pass."""
+        """Waits in virtual time."""
         await asyncio.sleep(seconds)
 
     async def turn(self) -> None:
-        """A call is on its way: what else is under way may come first."""
+        """A call is in transit: other pending work may come first."""
         if self.random.random() < TURNS:
             await asyncio.sleep(self.random.choice([0, 0, 0.01, 0.3]))
 
     def spawn(self, running: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Begins something that goes on beside all else."""
+        """Starts a task beside all others."""
         return self.loop.create_task(running)
 
     async def call(self, running: Coroutine[Any, Any, T]) -> T | None:
-        """The answer of an HTTP function, or that of a timer, in one of the worker processes; None if its host died."""
+        """The result of an HTTP or timer function in one of the worker processes; None if its host died."""
         PROCESS.set(self.random.randrange(PROCESSES))
         task = self.loop.create_task(running)
         self._calls[task] = None
@@ -197,7 +197,7 @@ class World:
             self._calls.pop(task, None)
 
     def finish(self, running: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine returns; meanwhile the day goes on."""
+        """The result of a coroutine; meanwhile the day goes on."""
         task = self.spawn(running)
         while not task.done():
             self.step()
@@ -214,7 +214,7 @@ class World:
         call = self.engine.begin(item, self.now)
         if call is None:
             return
-        # nothing is free: work takes a few milliseconds, so that who goes round and round gets somewhere, too often
+        # all work takes a few milliseconds, so that an endless loop advances the time and ends with too many steps
         self.now += timedelta(milliseconds=self.random.randint(1, 20))
         if item.kind == "activity":
             self._activities[item] = self.spawn(self._activity(item, call))
@@ -237,7 +237,7 @@ class World:
             self.engine.complete(item, outcome, self.now)
 
     async def _activity(self, item: Item, call: Call) -> None:
-        """It takes a while; its worker may die before it, in it, or before its answer is kept."""
+        """It takes a while; its worker may die before it, during it, or before its answer is stored."""
         ORDER.set(call.value)
         ASKED_FOR_PERMIT.set(False)
         PROCESS.set(self.random.randrange(PROCESSES))
@@ -267,7 +267,7 @@ class World:
         self.engine.abandon(item, self.later(*HIDDEN_SECONDS))
 
     def _remember_operations(self, item: Item, call: Call) -> None:
-        """Some operations come a second time, late: sent again by a host that died before it kept that it had sent."""
+        """Some operations arrive again, late: sent by a host that died before it had stored that it had sent them."""
         again = self.rates.operation_again_late
         if not again and '"record"' not in call.value:
             return
@@ -292,7 +292,7 @@ class World:
         return self.random.choice([0.0, self.random.uniform(0, 60), self.random.uniform(0, LATE_SECONDS)])
 
     def _crash(self) -> None:
-        """The host dies: what was in flight is seen again only after a while."""
+        """The host dies: its work in flight becomes visible again only after a while."""
         self.counts["crashes"] += 1
         self.told(self.now, "the host dies")
         for task in self._activities.values():
@@ -322,13 +322,13 @@ class World:
                 request.terminated_at = request.terminated_at or self.now
 
     def tidy_up(self) -> None:
-        """A day later the hourly timer comes by."""
+        """The hourly timer runs a day later."""
         self.now += timedelta(hours=25)
         for dataset_id in self.day.knobs:
             self.spawn(durable_engine().tell_queue(dataset_id, Tidy(at=instant(self.now))))
 
     def started(self, name: str, instance: str, text: str | None) -> None:
-        """The engine took a start, which may come a second time."""
+        """The engine accepted a start, which may arrive a second time."""
         self.reminders.needed()
         if self.chance("start_again_late"):
 
@@ -343,7 +343,7 @@ class World:
 
             self.after(self._delay(), again)
 
-    # ---- what the app reaches -------------------------------------------------------------------------------------
+    # ---- outbound calls of the app ----------------------------------------------------------------------------------
 
     def power_bi(self, request: Request) -> Response:
         """Power BI's answer."""
@@ -354,11 +354,11 @@ class World:
         return self.receivers.answer(request)
 
     def happened(self) -> Counter[str]:
-        """How often each thing happened, of the service's faults how many calls they hit."""
+        """How often each event happened, for the service's faults how many calls they hit."""
         return self.counts + self.service_side.struck()
 
     def queue(self, dataset_id: str) -> Queue:
-        """The queue of a dataset as it is kept."""
+        """The stored queue of a dataset."""
         entity = self.engine.entities.get(f"@dataset_queue@{dataset_id}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
         return load(unwrapped(state))

@@ -14,7 +14,7 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 
 
 def sources(pattern: str = "*.py") -> Iterator[str]:
-    """The source of every module of the app whose file name fits."""
+    """The source of every module of the app whose file name matches."""
     for package in APP:
         for file in sorted((ROOT / package).rglob(pattern)):
             yield file.read_text(encoding="utf-8")
@@ -42,9 +42,9 @@ def events(source: str) -> Iterator[str]:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Event":
             first = call.args[0]
             if isinstance(first, ast.Attribute):
-                continue  # a copy of an event that is named elsewhere
+                continue  # a copy of an event that has its name elsewhere
             for value in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
-                assert isinstance(value, ast.Constant), "an event has a constant name, so that it can be looked up"
+                assert isinstance(value, ast.Constant), "an event has a constant name, so that a search finds it"
                 yield str(value.value)
 
 
@@ -64,7 +64,7 @@ def test_every_log_event_is_explained() -> None:
 
 
 def refusals(source: str) -> Iterator[str]:
-    """The codes in all calls of `error` and in all refusals that are raised."""
+    """The codes in all calls of `error` and in all raised refusals."""
     places = {"error": 1, "BadRequestError": 2, "UriError": 1}
     for call in ast.walk(ast.parse(source)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:

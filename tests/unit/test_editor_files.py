@@ -1,4 +1,4 @@
-"""Files for tools that the tests cannot run (VS Code, Core Tools): they are valid, and name what exists."""
+"""Files for tools that the tests cannot run (VS Code, Core Tools): they are valid, and their references exist."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_f5_starts_core_tools() -> None:
 
 
 def test_tasks_and_modules_exist() -> None:
-    """Those that a configuration or a task starts."""
+    """Those of the configurations and tasks."""
     launched = read("launch.json")["configurations"]
     named = {one["preLaunchTask"] for one in launched if "preLaunchTask" in one}
     for task in tasks().values():
@@ -66,7 +66,7 @@ def test_tasks_and_modules_exist() -> None:
 
 
 def test_commands_of_the_tasks_exist() -> None:
-    """Each dev.py command can be parsed; a task that others wait for ends with a line that the service prints."""
+    """Each dev.py command can be parsed; a task for which others wait ends with a line that the service prints."""
     shell = [task for task in tasks().values() if task["type"] == "shell"]
     for task in shell:
         for command in (task["command"], task["windows"]["command"]):
@@ -79,7 +79,7 @@ def test_commands_of_the_tasks_exist() -> None:
     assert re.search(pattern.replace("http", "{"), printed)
 
 
-def test_settings_name_what_exists() -> None:
+def test_paths_in_settings_exist() -> None:
     """Folders of the project, and the environment that dev.py creates."""
     settings = read("settings.json")
     assert settings["azureFunctions.pythonVenv"] == ".venv"

@@ -1,4 +1,4 @@
-"""The deployment: compiled from its sources, the settings of the code, no secrets, two locks from one source."""
+"""The deployment: compiled from its sources, settings of the code, no secrets, one source for access control."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SET_BY_THE_PLATFORM = {
 }
 """Read by the settings, but set by Azure, or by a developer who signs in as a service principal."""
 FOR_DEVELOPMENT = {"EXACT_TIMERS"}
-"""Refused by the code where Power BI is not on the same machine."""
+"""Refused by the code if Power BI is not on the same machine."""
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ def test_settings_of_the_host_do_not_collide_with_those_of_the_code() -> None:
 
 
 def test_the_template_is_compiled_from_the_sources() -> None:
-    """By the hash that it carries, so that a machine without the compiler can tell."""
+    """By the hash in it, so that a machine without the compiler can compare."""
     assert compilation.recorded_hash() == compilation.sources_hash(), f"run: {compilation.COMMAND}"
 
 
@@ -122,7 +122,7 @@ def test_every_parameter_is_described() -> None:
 
 
 def test_choices_and_numbers_are_bounded() -> None:
-    """A text with choices says so in its description; every number has a lower bound or a list of values."""
+    """A text with choices lists them in its description; every number has a lower limit or a list of values."""
     for name, parameter in template()["parameters"].items():
         if parameter.get("type") == "int":
             assert "minValue" in parameter or "allowedValues" in parameter, name
@@ -130,8 +130,8 @@ def test_choices_and_numbers_are_bounded() -> None:
     assert {"plan", "pythonVersion", "authMode", "powerBiCloud", "backend"} <= choices
 
 
-def test_main_hands_every_parameter_on() -> None:
-    """A parameter with a default that main.bicep forgot could be set without any effect."""
+def test_main_passes_on_every_parameter() -> None:
+    """A default parameter that main.bicep does not pass on could be set without any effect."""
     inner = template()["resources"]["resources"]["properties"]
     assert set(inner["parameters"]) == set(inner["template"]["parameters"])
     own = {"environmentName", "resourceGroupName"}
@@ -170,7 +170,7 @@ def test_shared_keys_and_local_sign_in_are_off() -> None:
     assert [one["properties"] for one in basic] == [{"allow": False}, {"allow": False}]
 
 
-def test_both_locks_are_fed_from_one_parameter() -> None:
+def test_both_access_controls_have_one_parameter() -> None:
     """The sign-in of the platform admits application and object ids of the callers, the app their object ids."""
     configs = [one for one in modules()["functionApp"]["resources"] if one["type"] == "Microsoft.Web/sites/config"]
     sign_in = next(one for one in configs if "authsettingsV2" in one["name"])
@@ -183,7 +183,7 @@ def test_both_locks_are_fed_from_one_parameter() -> None:
     assert "objectId" in policy["allowedPrincipals"]["identities"]
     settings = (INFRA / "settings.bicep").read_text("utf-8")
     assert re.search(r"name: 'ALLOWED_CALLERS'.*own\.callers.*caller\.objectId", settings)
-    # statusUri and cancelUri carry tokens of their own; the comment in the Bicep says so
+    # statusUri and cancelUri have their own tokens, see the comment in the Bicep
     assert sign_in["properties"]["globalValidation"]["unauthenticatedClientAction"] == "AllowAnonymous"
 
 

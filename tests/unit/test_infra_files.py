@@ -26,7 +26,7 @@ GITHUB = ROOT / ".github"
 
 
 def faults(schema: str, value: Any) -> list[str]:
-    """What a schema finds wrong."""
+    """The errors according to a schema."""
     validator = jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
     return [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message}" for fault in validator.iter_errors(value)]
 
@@ -45,7 +45,7 @@ def test_azure_yaml_is_valid() -> None:
 def test_host_json_is_valid_for_every_backend(backend: str | None) -> None:
     """None: the file of the project, as the development host and Core Tools read it."""
     host = json.loads((ROOT / "host.json").read_text("utf-8")) if backend is None else package.host_json(backend)
-    # the schema wants to be told which provider it is, the host takes Azure Storage without
+    # the schema requires the provider's name, the host uses Azure Storage without it
     host["extensions"]["durableTask"]["storageProvider"].setdefault("type", "AzureStorage")
     assert faults("host", host) == []
     host["extensions"]["durableTask"]["maxQueuePollingIntervall"] = "00:00:05"
@@ -102,7 +102,7 @@ def test_the_deployment_signs_in_without_a_secret() -> None:
 
 
 def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
-    """Each is a variable of the repository; one that is not set arrives as an empty text and takes its default."""
+    """Each is a variable of the repository; an unset one arrives as an empty text and gets its default."""
     parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
     workflow = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))
     assert set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)) <= set(workflow["jobs"]["deploy"]["env"])
@@ -121,7 +121,7 @@ def test_every_action_is_pinned() -> None:
 
 
 def test_the_picture_is_drawn_from_its_source() -> None:
-    """By the hash that it carries; where the tool is installed it is drawn again and compared."""
+    """By the hash in it; if the tool is installed it is drawn again and compared."""
     assert picture.up_to_date(), f"run: {picture.COMMAND}"
     dot = picture.program()
     if dot is not None:

@@ -1,4 +1,4 @@
-"""The hooks around `azd up`: what they check, run and print. The programs they would run are recorded, not run."""
+"""The hooks around `azd up`: their checks, programs and output. The programs are recorded, not run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUES = {
 
 
 class Recorder:
-    """Stands for the programs: keeps their command lines, answers as they would."""
+    """Replaces the programs: records their command lines, and answers like them."""
 
     def __init__(self, cloud: str = "AzureCloud") -> None:
         self.commands: list[list[str]] = []
@@ -77,7 +77,7 @@ def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: s
     assert not any("credential" in word or "password" in word for command in run.commands for word in command)
 
 
-def test_what_is_set_stays() -> None:
+def test_existing_values_are_kept() -> None:
     run = Recorder()
     known = {"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}", "SIGN_IN_CLIENT_ID": APPLICATION}
     before_provision.prepare({**known, "BUDGET_START_DATE": "2026-01-01"}, run, TODAY)
@@ -111,7 +111,7 @@ def test_the_tenant_setting_is_spelled_as_in_the_errors() -> None:
 
 
 def test_the_parameters_fit_the_pipelines() -> None:
-    """Each name that is printed is a parameter of the pipelines for its kind of sign-in."""
+    """Each printed name is a parameter of the pipelines for its kind of sign-in."""
     for mode, kind in (("entra", "identity"), ("key", "key")):
         text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": mode})
         pipeline = json.loads((ROOT / f"integrations/adf/pipeline/refresh-with-web-{kind}.json").read_text("utf-8"))
@@ -120,7 +120,7 @@ def test_the_parameters_fit_the_pipelines() -> None:
     assert VALUES["AUDIENCE"] in after_deployment.pipeline_parameters(VALUES)
 
 
-def test_the_smoke_test_checks_a_model_where_one_is_named() -> None:
+def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:
     plain = after_deployment.smoke_command(VALUES)
     assert plain[1:] == [str(ROOT / "dev.py"), "smoke", "--url", VALUES["APP_URL"]]
     model = {"SMOKE_WORKSPACE": APPLICATION, "SMOKE_DATASET": OBJECT}
@@ -132,7 +132,7 @@ def test_values_of_azd_are_read_with_their_quotes() -> None:
     assert environment.parse(text) == {"PLAN": "FlexConsumption", "TUNING": '{"POLL_MAX_SECONDS": "90"}', "EMPTY": ""}
 
 
-def test_a_hook_trusts_what_azd_has_handed_on() -> None:
+def test_a_hook_uses_the_values_of_azd() -> None:
     assert environment.values({"APP_URL": "https://a"}) == {"APP_URL": "https://a"}
 
 

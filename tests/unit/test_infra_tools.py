@@ -1,4 +1,4 @@
-"""The tools of the deployment's checks: installed once, within a bound, and named where that is not possible."""
+"""The tools of the deployment's checks: installed once, with a time limit, and named if that is not possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tool(code: str, version: str = "tool==1") -> Tool:
-    """One whose installation runs this code of Python in its folder, which is the argument."""
+    """A tool whose installation runs this Python code in its folder, which is the argument."""
     return Tool("tool", version, lambda place, wanted: [[sys.executable, "-c", code, str(place)]])
 
 
@@ -43,7 +43,7 @@ def test_another_version_is_installed_anew(folder: Path) -> None:
 
 
 def test_a_broken_installation_is_not_used() -> None:
-    """Else a check would run on half of a tool and fail, instead of being skipped."""
+    """Otherwise a check would run with an incomplete tool and fail, instead of being skipped."""
     broken = tool("import sys; sys.exit('no network')")
     with pytest.raises(InstallationFailed, match="no network"):
         broken.install()

@@ -1,7 +1,7 @@
-"""What a deployment would create, for the choices that it offers.
+"""The resources of a deployment with each of its options.
 
-Bicep itself evaluates the parameters and the template on this machine (`bicep snapshot`). Not covered: what Azure makes
-of the resources. Values that only exist after a deployment, such as ids of identities, stay expressions.
+Bicep itself evaluates the parameters and the template on this machine (`bicep snapshot`). Not covered: the real
+resources in Azure. Values that only exist after a deployment, such as ids of identities, stay expressions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def snapshot(folder: Path, values: dict[str, str]) -> list[Json]:
         shutil.copyfile(INFRA / name, folder / name)
     parameters = (INFRA / "main.bicepparam").read_text("utf-8")
     assert SOURCE in parameters
-    # the compiled template, which another test holds against its sources, is read in half the time of them
+    # the compiled template, which another test compares with its sources, takes half the time
     (folder / "main.bicepparam").write_text(parameters.replace(SOURCE, "using 'main.json'"), "utf-8")
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMP") if name in os.environ}
     ids = ("--subscription-id", APPLICATION, "--tenant-id", OBJECT, "--location", "westeurope")
@@ -86,7 +86,7 @@ def settings(resources: list[Json]) -> dict[str, str]:
     return {name: value for name, value in [*host, *own] if value}
 
 
-def test_the_default_admits_the_listed_callers_at_both_locks(tmp_path: Path) -> None:
+def test_the_default_admits_the_listed_callers_at_both_access_controls(tmp_path: Path) -> None:
     resources = snapshot(tmp_path, {**ENTRA, "TUNING": '{"POLL_MAX_SECONDS": "120"}'})
     sign_in = one(resources, "Microsoft.Web/sites/config", "authsettingsV2")["properties"]
     provider = sign_in["identityProviders"]["azureActiveDirectory"]
@@ -100,11 +100,11 @@ def test_the_default_admits_the_listed_callers_at_both_locks(tmp_path: Path) -> 
     assert own["AUTH_MODE"] == "entra"
     assert own["POLL_MAX_SECONDS"] == "120"
     assert own["TASKHUB_NAME"] == "refreshhub"
-    assert "POLL_MIN_SECONDS" not in own, "what is not set takes the default of the code"
+    assert "POLL_MIN_SECONDS" not in own, "an unset value gets the default of the code"
     flex = one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]
     assert flex["scaleAndConcurrency"]["alwaysReady"] == [{"name": "durable", "instanceCount": 1}]
     assert flex["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == 32
-    # nothing that costs without having been asked for
+    # nothing optional that costs money
     assert not kinds(resources) & {
         "Microsoft.Network/virtualNetworks",
         "Microsoft.DurableTask/schedulers",
@@ -120,7 +120,7 @@ def test_the_default_admits_the_listed_callers_at_both_locks(tmp_path: Path) -> 
         ({"CALLERS": ENTRA["CALLERS"]}, "authMode entra needs signInClientId"),
     ],
 )
-def test_a_deployment_that_nothing_could_call_stops(values: dict[str, str], sentence: str, tmp_path: Path) -> None:
+def test_a_deployment_without_possible_callers_stops(values: dict[str, str], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=sentence):
         snapshot(tmp_path, values)
 
@@ -131,7 +131,7 @@ def test_keys_need_no_sign_in(with_keys: list[Json]) -> None:
     own = settings(resources)
     assert own["AUTH_MODE"] == "key"
     assert own["ALLOWED_WORKSPACES"] == f"{APPLICATION},{OBJECT}"
-    assert "ALLOWED_CALLERS" not in own, "the app refuses to start with callers that mean nothing"
+    assert "ALLOWED_CALLERS" not in own, "the app refuses to start with callers without effect"
     assert (
         one(resources, "Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
         == []
@@ -191,7 +191,7 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
 
 
 def test_every_rule_looks_back_as_far_as_azure_allows(with_keys: list[Json]) -> None:
-    """Windows and frequencies that log alerts have; a window is never shorter than the pause between two looks."""
+    """Windows and frequencies are those of log alerts; a window is never shorter than the evaluation interval."""
     resources = with_keys
     minutes = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P1D": 1440, "P2D": 2880}
     rules = [one["properties"] for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]

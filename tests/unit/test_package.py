@@ -1,8 +1,8 @@
-"""What is deployed: only the app, whichever tool packs it, with locked packages.
+"""The contents of a deployment: only the app, with any packing tool, with locked packages.
 
 Three readers must agree: infra/package.py, which builds the folder that azd deploys; Core Tools, which read .funcignore
-in their own way; and tools that read .funcignore as git would (VS Code), for which git itself stands here. The rules of
-Core Tools are repeated after their source (GitIgnoreParser): regular expressions anchored at the root of the project
+in their own way; and tools that read .funcignore like git (VS Code), which git itself represents here. The rules of
+Core Tools follow their source (GitIgnoreParser): regular expressions anchored at the root of the project
 and open at the end, * for a part of a name, ** across folders, brackets literal; a line with ! wins over all others.
 """
 
@@ -59,7 +59,7 @@ SECRETS = (
     "requirements.lock",
     "refresh/__pycache__/errors.cpython-312.pyc",
 )
-"""What may lie in a working folder, and must not be deployed."""
+"""Files that may be in a working folder, and must not be deployed."""
 
 APP = ("function_app.py", "host.json", "requirements.txt", "triggers/http_start.py", "triggers/openapi/document.py")
 
@@ -68,12 +68,12 @@ Names = Iterable[str]
 
 
 def by_package(names: Names) -> set[str]:
-    """What infra/package.py packs of these files."""
+    """The files that infra/package.py packs."""
     return set(filter(package.admitted, names))
 
 
 def by_core_tools(names: Names) -> set[str]:
-    """What Core Tools pack of these files."""
+    """The files that Core Tools pack."""
     lines = [line.strip() for line in FUNCIGNORE.splitlines()]
     denying = [_pattern(line) for line in lines if line and line[0] not in "#!"]
     admitting = [_pattern(line[1:]) for line in lines if line.startswith("!")]
@@ -88,7 +88,7 @@ def _pattern(line: str) -> str:
 
 
 def by_git(names: Names) -> set[str]:
-    """What a tool packs of these files that reads .funcignore as git does."""
+    """The files that a tool packs which reads .funcignore like git."""
     with tempfile.TemporaryDirectory() as folder:
         init = ["git", "init", "--quiet"]
         subprocess.run(init, cwd=folder, check=True)
@@ -115,7 +115,7 @@ def tracked() -> list[str]:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_what_lies_about_is_not_packed(reader: str) -> None:
+def test_other_files_are_not_packed(reader: str) -> None:
     assert READERS[reader](SECRETS) == set()
 
 
@@ -132,8 +132,8 @@ def test_all_readers_pack_the_same_files_of_the_repository() -> None:
     assert {name.split("/")[0] for name in packed["package"]} <= {*package.FILES, *package.FOLDERS}
 
 
-def test_no_file_of_the_app_is_forgotten() -> None:
-    """Every file in the folders of the app goes along."""
+def test_no_file_of_the_app_is_missing() -> None:
+    """Every file in the folders of the app is packed."""
     inside = {name for name in tracked() if name.split("/")[0] in package.FOLDERS}
     assert {name for name in inside if not package.admitted(name)} == set()
 
@@ -154,7 +154,7 @@ def test_every_package_that_the_app_imports_is_admitted() -> None:
 
 @pytest.fixture
 def working_folder(tmp_path: Path) -> Path:
-    """A copy of the app with everything about that must not go along."""
+    """A copy of the app with all files that must not be packed."""
     root = tmp_path / "work"
     for name in package.files():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def test_the_settings_that_the_packaged_host_json_names_are_deployed() -> None:
 
 
 def test_equal_packages_make_equal_archives(tmp_path: Path) -> None:
-    """So that a second deployment of one commit can be told from one of another."""
+    """So that deployments of one commit can be recognised."""
     digests = set()
     for name in ("one", "two"):
         package.build("azureStorage", tmp_path / name)
@@ -263,7 +263,7 @@ def test_the_lock_fits_the_requirements() -> None:
 
 
 def test_the_lock_is_complete_and_hashed() -> None:
-    """What the locked packages need is locked, as far as they are installed here; each has hashes."""
+    """The dependencies of the locked packages are locked, as far as they are installed here; each has hashes."""
     text = (ROOT / package.LOCK).read_text("utf-8")
     assert lock.COMMAND in text.splitlines()[1]
     for block in re.split(r"\n(?=\S)", text):

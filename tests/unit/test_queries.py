@@ -1,8 +1,8 @@
 """Every query of the alerts and of the workbook, run over recorded log lines.
 
-Two programs judge the queries. DuckDB runs them, translated by duckdb-kql, which refuses what it cannot translate
-exactly. Microsoft's own language service for KQL (an npm package) parses and type-checks them against the columns of
-the log.
+Two programs check the queries. DuckDB runs them, translated by duckdb-kql, which refuses queries that it cannot
+translate exactly. Microsoft's own language service for KQL (an npm package) parses and type-checks them against the
+columns of the log.
 
 Not covered: the engine of Azure Monitor itself, its time limits and its sampling; that the platform writes a line of
 the app into `traces` unchanged; how an alert is evaluated and mailed, beyond its window and its dimensions, which are
@@ -38,10 +38,10 @@ ALERTS = sorted(path.stem for path in (QUERIES / "alerts").glob("*.kql"))
 CHARTS = sorted(path.stem for path in (QUERIES / "workbook").glob("*.kql"))
 
 NOT_RECORDED = {"run.superseded"}
-"""Events of races that a recording does not meet."""
+"""Events of races that do not occur in a recording."""
 
 PLACEHOLDERS = {"{throttleThreshold}": "10", "{freshnessHours}": "26", "{expectedDatasets}": f'"{SALES}", "{NEVER}"'}
-"""What modules/alerts.bicep puts into the queries."""
+"""The texts that modules/alerts.bicep puts into the queries."""
 
 Row = dict[str, Any]
 
@@ -77,7 +77,7 @@ def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days
 
 @cache
 def rules() -> dict[str, Row]:
-    """The alert rules as they are deployed, by name: the variables of the compiled module."""
+    """The deployed alert rules by name: the variables of the compiled module."""
     template = json.loads((ROOT / "infra" / "main.json").read_text("utf-8"))
     module = template["resources"]["resources"]["properties"]["template"]["resources"]["alerts"]["properties"][
         "template"
@@ -102,7 +102,7 @@ def chart(name: str) -> list[Row]:
 
 
 def test_the_deployed_queries_are_those_of_the_files() -> None:
-    """What is run here is what is deployed, and nothing is deployed that is not run."""
+    """The tests run exactly the deployed queries."""
     deployed = texts_of(json.loads((ROOT / "infra" / "main.json").read_text("utf-8")))
     shown = texts_of(json.loads((ROOT / "infra" / "workbook.json").read_text("utf-8")))
     assert {name for name in ALERTS if (QUERIES / "alerts" / f"{name}.kql").read_text("utf-8") in deployed} == set(
@@ -132,7 +132,7 @@ def test_each_outcome_but_completed_is_named_with_cause_and_advice() -> None:
     advice = {row["cause"]: row["whatToDo"] for row in rows}
     assert advice["CredentialsRejected"].startswith("Enter the data source credentials")
     assert advice["HistoryRolledOver"].startswith("Check whether the model has the new data")
-    assert all(row["model"].startswith("Model ") for row in rows), "as people know it"
+    assert all(row["model"].startswith("Model ") for row in rows), "with its name"
 
 
 def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
@@ -143,7 +143,7 @@ def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
     assert len(alert("timers-silent", [])) == 1, "no log at all is silence, too"
 
 
-def test_what_needs_a_person_says_what_to_do() -> None:
+def test_an_event_that_needs_an_action_has_advice() -> None:
     rows = {row["cause"]: row for row in alert("needs-a-person")}
     assert set(rows) == {"callback.abandoned", "request.not_started", "activity.failed read_refresh"}
     assert rows["activity.failed read_refresh"]["datasetId"] == SALES, "from the id of its run"
@@ -153,8 +153,8 @@ def test_what_needs_a_person_says_what_to_do() -> None:
     assert "KeyError: 'status'" in rows["activity.failed read_refresh"]["error"]
 
 
-def test_what_passes_by_itself_needs_a_person_from_the_third_time_on() -> None:
-    """A restart of the app causes one or two; more are an engine that does not come back, or code that is too old."""
+def test_a_temporary_failure_needs_an_action_from_the_third_time_on() -> None:
+    """A restart of the app causes one or two; more are a dead engine, or old code."""
     log = Timeline()
     for name, kind in (("engine_unavailable", "engine.unavailable"), ("input_not_understood", "input.not_understood")):
         log.place(name, {kind: 9})
@@ -252,7 +252,7 @@ def test_external_refreshes_are_counted_by_kind() -> None:
     assert sorted(rows) == [(PRICES, "Scheduled", 1), (ORDERS, "OnDemand", 1), (ORDERS, "Scheduled", 1)]
 
 
-def test_durations_are_one_row_a_run() -> None:
+def test_durations_are_one_row_for_each_run() -> None:
     rows = chart("durations")
     assert [(row["datasetId"], row["status"], row["minutes"]) for row in rows] == [
         (SALES, "Completed", 10.0),
@@ -292,7 +292,7 @@ def test_every_query_has_a_test() -> None:
 
 
 def test_queries_name_only_documented_events() -> None:
-    """An event that is renamed in the code and in its table is renamed in the queries as well."""
+    """If an event is renamed in the code and in its table, it must be renamed in the queries, too."""
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
     known = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", operations.split("| event |", 1)[1].split("\n\n", 1)[0]))
     assert len(known) > 20
@@ -306,14 +306,14 @@ def test_queries_name_only_documented_events() -> None:
 
 
 def documented() -> dict[str, set[str]]:
-    """The levels of each event in docs/operations.md, which another test holds against the code."""
+    """The levels of each event in docs/operations.md, which another test compares with the code."""
     table = (ROOT / "docs" / "operations.md").read_text("utf-8").split("| event |", 1)[1].split("\n\n", 1)[0]
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines()[2:]]
     return {name.strip("` "): set(level.split(", ")) for names, level, *_ in rows for name in names.split(",")}
 
 
 def test_the_recorded_lines_are_as_documented() -> None:
-    """Events and levels; a bad end is a warning, a good one is not. Else record again: `python -m tests.log.record`."""
+    """Events and levels; a failure is a warning, a success is not. To record again: `python -m tests.log.record`."""
     lines = [(name, line["level"], json.loads(line["message"])) for name in stories() for line in story(name)]
     assert len(lines) > 50
     for name, level, facts in lines:
@@ -322,7 +322,7 @@ def test_the_recorded_lines_are_as_documented() -> None:
     assert ends == {("Completed", "INFO"), ("Failed", "WARNING"), ("OutcomeUnknown", "WARNING")}
 
 
-def test_every_error_needs_a_person_and_nothing_else_does() -> None:
+def test_exactly_the_errors_need_an_action() -> None:
     """The alert names exactly the events of the level ERROR."""
     text = query_text("alerts", "needs-a-person")
     named = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', text))
@@ -330,8 +330,8 @@ def test_every_error_needs_a_person_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(QUERIES.rglob("*.kql")), ids=lambda path: path.stem)
-def test_a_query_reads_what_the_app_writes(path: Path) -> None:
-    """Every event that a query names is recorded, and every key that it reads is in one of those lines."""
+def test_a_query_reads_existing_events_and_keys(path: Path) -> None:
+    """Every event in a query is recorded, and every key that it reads is in one of those lines."""
     text = path.read_text("utf-8")
     named = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', text)) | set(re.findall(r'message has "([a-z_.]+)"', text))
     lines = [json.loads(line["message"]) for name in stories() for line in story(name)]
@@ -343,7 +343,7 @@ def test_a_query_reads_what_the_app_writes(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def checked() -> dict[str, Row]:
-    """What Microsoft's language service says of each query."""
+    """The result of Microsoft's language service for each query."""
     node = shutil.which("node")
     folder = tools.KUSTO.installed()
     if node is None or folder is None:
@@ -367,7 +367,7 @@ def test_microsofts_parser_accepts_the_queries(checked: dict[str, Row]) -> None:
 
 
 def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None:
-    """Dimensions are texts of the query, few enough, and say the cause and what to do; a time tells when."""
+    """Dimensions are texts of the query, few enough, and have the cause and the advice; a column has the time."""
     for name, rule in rules().items():
         columns = checked[f"alerts/{name}"]["columns"]
         assert columns["timestamp"] == "datetime"

@@ -1,4 +1,4 @@
-"""The bodies of docs/recipes.md are accepted, and mean what the page says."""
+"""The bodies of docs/recipes.md are accepted, and have the meaning that the page gives."""
 
 import json
 import re
@@ -20,20 +20,20 @@ IDS = {"workspaceId": "01234567-89ab-cdef-0123-456789abcdef", "datasetId": "fedc
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_a_recipe_is_accepted(body: dict[str, Any]) -> None:
-    """As it stands on the page, with the ids of a model."""
+    """Unchanged from the page, with the ids of a model."""
     spec = parse_spec(json.dumps({**IDS, **body}).encode(), Settings())
     expected = msgspec.convert(check_options(body["refresh"]), RefreshOptions)
     assert spec.scope.refresh == msgspec.structs.replace(expected, objects=canonical_objects(expected.objects))
 
 
-def test_the_recipes_are_all_there() -> None:
-    """One section for each task, in which there is at least one body."""
+def test_every_task_has_a_recipe() -> None:
+    """Each section has at least one body."""
     sections = re.split(r"\n## ", PAGE)[1:]
     assert len(sections) == 5
     assert all("```json" in section for section in sections)
 
 
 def test_the_table_names_the_types_without_a_policy() -> None:
-    """Those that the check knows."""
+    """The same as in the check."""
     row = next(line for line in PAGE.splitlines() if line.startswith("| `type`"))
     assert set(re.findall(r"`(Calculate|ClearValues|Defragment)`", row)) == set(WITHOUT_POLICY)

@@ -1,4 +1,4 @@
-"""The repository as a whole: what is deployed, what is documented, and what no file may contain."""
+"""The repository as a whole: deployed files, documentation, and forbidden content."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ OTHER_VERSIONS = {
     ("azure-functions", "3.12.0"): "1.26.0",
     ("azure-functions", "3.13.0"): "2.3.0",
 }
-"""What pip installs on a Python that the newest version leaves out: 1.x is for Python before 3.13, 2.x for later."""
+"""The versions that pip installs on a Python that the newest version excludes: 1.x before 3.13, 2.x for later."""
 
 # in two parts, so that this file does not contain them
 FOREIGN_PATHS = ("/wo" + "rk/", "../sha" + "red")
@@ -65,7 +65,7 @@ def tracked() -> list[str]:
 
 
 def requirements(name: str) -> list[Requirement]:
-    """The packages that a requirements file names itself."""
+    """The direct requirements in a requirements file."""
     lines = (ROOT / name).read_text("utf-8").splitlines()
     texts = [line.split("#")[0].strip() for line in lines]
     return [Requirement(text) for text in texts if text and not text.startswith("-")]
@@ -99,7 +99,7 @@ def test_modules_can_be_read_in_one_sitting() -> None:
 
 
 def test_no_file_points_out_of_the_repository() -> None:
-    """Paths of the machine on which it was written mean nothing elsewhere."""
+    """Paths of the author's machine have no meaning elsewhere."""
     found = []
     for name in tracked():
         text = (ROOT / name).read_text("utf-8", errors="replace")
@@ -108,7 +108,7 @@ def test_no_file_points_out_of_the_repository() -> None:
 
 
 def test_only_the_app_is_deployed() -> None:
-    """.funcignore leaves nothing but the app, even of the files that tools leave behind in a working folder."""
+    """.funcignore leaves only the app, even of files that tools leave in a working folder."""
     ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text("utf-8").splitlines())
     left_behind = [
         f"{line.strip('/')}{'/x' if line.endswith('/') else ''}"
@@ -122,7 +122,7 @@ def test_only_the_app_is_deployed() -> None:
 
 
 def test_the_app_needs_few_packages() -> None:
-    """Every package is paid for at each cold start."""
+    """Every package slows down each cold start."""
     assert {requirement.name for requirement in requirements("requirements.txt")} == {
         "azure-functions",
         "azure-functions-durable",
@@ -149,7 +149,7 @@ def test_the_packages_run_on_every_python_of_the_platform(name: str, version: st
 
 
 def test_a_cold_start_imports_nothing_slow() -> None:
-    """Login library and API description are imported when they are needed, development tools never."""
+    """The login library and the API description are imported when they are needed, development tools never."""
     slow = (
         "triggers.openapi",
         "azure.identity",
@@ -171,7 +171,7 @@ def test_a_cold_start_imports_nothing_slow() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
-def test_the_client_of_power_bi_knows_no_functions() -> None:
+def test_the_client_of_power_bi_does_not_use_functions() -> None:
     """power_bi may use azure.identity and azure.core, nothing else of Azure. (Import Linter sees only `azure`.)"""
     modules = set()
     for path in sorted((ROOT / "power_bi").glob("**/*.py")):
@@ -201,7 +201,7 @@ def test_settings_are_sampled_and_documented() -> None:
 
 
 def test_the_sample_can_be_used_as_it_is() -> None:
-    """Copied to local.settings.json, it connects the app to the development service; everything else is a default."""
+    """Copied to local.settings.json, it connects the app to the development service; the rest are defaults."""
     settings = Settings.from_environment(sample_settings())
     defaults = Settings.from_environment({"POWER_BI_API_URL": "http://127.0.0.1:7072"})
     assert settings == defaults
@@ -218,7 +218,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def test_links_of_the_documents_lead_somewhere() -> None:
+def test_links_of_the_documents_are_valid() -> None:
     """Every relative link of a document is a file of the repository, and its anchor a heading of that file."""
     broken, seen = [], 0
     for name in tracked():
@@ -262,5 +262,5 @@ def _written(value: object) -> str:
 
 
 def test_no_property_test_has_a_deadline() -> None:
-    """An example that takes long on a loaded machine is not a failure; tests/conftest.py sets the profile."""
+    """A slow example on a loaded machine is not a failure; tests/conftest.py sets the profile."""
     assert hypothesis.settings().deadline is None

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("triggers", "orchestrators", "entities", "activities", "durable", "power_bi", "outbound", "refresh")
 BY_NAME = ("orchestrators", "entities", "activities")
-"""Their functions are started by the engine, by name: no import leads there."""
+"""The engine starts their functions by name, so no import leads to them."""
 
 
 def walks() -> dict[str, list[str]]:
@@ -25,7 +25,7 @@ def walks() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
-    """Which module of the app imports which."""
+    """The imports between the modules of the app."""
     return grimp.build_graph(*PACKAGES)
 
 
@@ -39,7 +39,7 @@ def test_there_are_three_walks() -> None:
 
 @pytest.mark.parametrize("title", walks())
 def test_a_walk_never_goes_back(title: str, imports: grimp.ImportGraph) -> None:
-    """No file of a walk imports one that comes before it, not even through others."""
+    """No file of a walk imports an earlier one, not even indirectly."""
     modules = [name.replace("/", ".") for name in walks()[title]]
     back = [
         (later, earlier)
@@ -52,7 +52,7 @@ def test_a_walk_never_goes_back(title: str, imports: grimp.ImportGraph) -> None:
 
 @pytest.mark.parametrize("title", walks())
 def test_a_walk_has_no_gap(title: str, imports: grimp.ImportGraph) -> None:
-    """A file of a walk is imported by one before it, or by a function that the engine starts."""
+    """A file of a walk is imported by an earlier one, or by a function that the engine starts."""
     modules = [name.replace("/", ".") for name in walks()[title]]
     started = [name for name in imports.modules if name.split(".")[0] in BY_NAME]
     for place, module in enumerate(modules[1:], 1):

@@ -1,4 +1,4 @@
-"""The platform's worker library, run in a process of its own by a Python that has it."""
+"""The platform's worker library, run in its own process by a Python that has it."""
 
 import json
 import os
@@ -35,7 +35,7 @@ Json = dict[str, Any]
 
 @cache
 def why_not() -> str:
-    """Why the library cannot be run; empty if it can."""
+    """The reason why the library cannot run; empty if it can."""
     program = "import azure_functions_runtime, google.protobuf, azure.durable_functions"
     tried = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, timeout=SECONDS, check=False)
     if tried.returncode == 0:
@@ -52,7 +52,7 @@ def worker() -> None:
 
 
 def drive(app: Path, *invocations: Json) -> Json:
-    """What became of an app: `init`, `functions`, `responses`, `lines`; see `tests/worker/drive.py`."""
+    """The result of an app: `init`, `functions`, `responses`, `lines`; see `tests/worker/drive.py`."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "POWER_BI_API_URL": "http://127.0.0.1:1"}
     ended = subprocess.run(
         [PYTHON, str(Path(__file__).parent / "drive.py"), str(app)],

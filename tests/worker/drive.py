@@ -1,11 +1,11 @@
 """Drives the platform's worker library in this process: `python tests/worker/drive.py APP_FOLDER < invocations`.
 
-It plays the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`): it
-hands over protocol messages, gives each invocation a task that carries its id, and sends each log line with the id that
+It replaces the host and the thin process around the library (Azure/azure-functions-python-worker, `proxy_worker`): it
+passes protocol messages, gives each invocation a task that has its id, and sends each log line with the id that
 it finds for it, as that process does. A line without an id is one that the host drops.
 
 stdin: a JSON list of {"function", "inputs": {parameter: {"json" | "string" | "http": value}}}; a parameter that takes a
-durable client is filled in, with an engine that knows no instance and takes everything. stdout: one JSON object with
+durable client gets one, for an engine without instances that accepts every call. stdout: one JSON object with
 `init`, `functions`, `responses` (one for each invocation) and `lines`.
 """
 
@@ -28,11 +28,11 @@ Json = dict[str, Any]
 PROTOS = messages()
 ID = "invocation_id"
 OWN = ("azure.functions", "asyncio", "aiohttp")
-"""Loggers whose lines are not those of an app."""
+"""Loggers whose lines do not belong to an app."""
 
 
 class CarryingTask(asyncio.Task[Any]):
-    """A task with the id of its invocation, which it hands to the tasks that it makes."""
+    """A task with the id of its invocation, which it passes to the tasks that it creates."""
 
     def __init__(self, coro: Coroutine[Any, Any, Any], *, loop: asyncio.AbstractEventLoop, **more: Any) -> None:
         super().__init__(coro, loop=loop, **more)
@@ -40,7 +40,7 @@ class CarryingTask(asyncio.Task[Any]):
 
 
 class Lines(logging.Handler):
-    """Keeps the lines of the app, with the thread that logged them and the invocation that they are assigned to."""
+    """Records the lines of the app, with the thread that logged them and the invocation that they are assigned to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def _plain(data: Any) -> Json:
 
 
 def _request(kind: str, message: Any) -> SimpleNamespace:
-    """As it comes off the wire, wrapped as the process around the library wraps it."""
+    """As it is received, in the wrapper of the process around the library."""
     sent = PROTOS.StreamingMessage(request_id="1", **{kind: message}).SerializeToString()
     return SimpleNamespace(
         request=PROTOS.StreamingMessage.FromString(sent), properties={"protos": PROTOS, "host": "127.0.0.1"}
@@ -86,7 +86,7 @@ def _request(kind: str, message: Any) -> SimpleNamespace:
 
 
 def _received(response: Any) -> Any:
-    """As it goes over the wire."""
+    """As it is sent."""
     return type(response).FromString(response.SerializeToString())
 
 
@@ -178,7 +178,7 @@ async def _drive(app: str, invocations: list[Json]) -> Json:
         for one in invocations:
             name = one["function"]
             work = _invoke(ids[name], {**clients[name], **one.get("inputs", {})})
-            # a task of its own, as each message of the host gets one
+            # its own task, like each message of the host
             responses.append(await asyncio.create_task(work))
         functions = [_function(metadata) for metadata in indexed]
         return {**result, "functions": functions, "responses": responses, "lines": lines.seen}

@@ -117,7 +117,7 @@ _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
 def messages() -> SimpleNamespace:
-    """The message classes by their names, as the worker library wants them."""
+    """The message classes by name, in the form that the worker library expects."""
     file = descriptor_pb2.FileDescriptorProto(name="functions.proto", package=PACKAGE, syntax="proto3")
     for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)

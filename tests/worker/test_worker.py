@@ -1,8 +1,8 @@
 """The app in the platform's own worker library (`azure-functions-runtime`), which Python 3.13 and newer use in Azure.
 
-It indexes the app and invokes each kind of function with the messages that the host sends. What stays unproven without
+It indexes the app and invokes each kind of function with the messages that the host sends. Not covered without
 the host: its gRPC channel, its routing and keys, the Durable extension behind it (the development host and the
-recordings of the real engine stand for that), how it filters log lines by category, and the older worker that Python
+recordings of the real engine replace it), how it filters log lines by category, and the older worker that Python
 3.11 and 3.12 use, whose rules for annotations are the same.
 """
 
@@ -51,7 +51,7 @@ def trigger_of(function: Json) -> Json:
 
 
 def input_of(trigger: Json) -> Json:
-    """The least that the host sends to start a function."""
+    """The minimum that the host sends to start a function."""
     if trigger["type"] != "httpTrigger":
         content: dict[str, Json] = {
             "timerTrigger": {"json": TIMER},
@@ -68,7 +68,7 @@ def input_of(trigger: Json) -> Json:
 
 @cache
 def indexed() -> list[Json]:
-    """The functions of the app, as the worker tells the host of them."""
+    """The functions of the app, as the worker reports them to the host."""
     result = drive(ROOT)
     assert result["init"]["ok"], result["init"]["problem"]
     return list(result["functions"])
@@ -92,7 +92,7 @@ def responses(kind: str) -> dict[str, Json]:
 
 
 def test_every_annotation_of_a_binding_is_a_class() -> None:
-    """On any Python: `dict[str, Any]` is none since 3.11, and the worker loads no function at all of such an app."""
+    """On any Python: `dict[str, Any]` is not a class since 3.11, and then the worker loads no function of the app."""
     functions = hosted(ROOT)
     assert functions
     for function in functions:
@@ -110,7 +110,7 @@ def test_the_app_is_indexed_as_the_development_host_finds_it() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_bindings_fill_the_same_parameters() -> None:
-    """The trigger and the durable client; what is answered goes out by the binding `$return` or without one."""
+    """The trigger and the durable client; the result is returned by the binding `$return` or without one."""
     found = {
         function["name"]: {binding["name"] for binding in function["bindings"] if binding["direction"] == "IN"}
         for function in indexed()
@@ -123,7 +123,7 @@ def test_the_bindings_fill_the_same_parameters() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_http_functions_answer() -> None:
-    """Each of them, without a failure of its own, to a request that says nothing."""
+    """Each of them, without an exception, to an empty request."""
     for name, response in responses("http").items():
         assert response["ok"], f"{name}: {response['exception']}"
         value = response["value"]
@@ -134,7 +134,7 @@ def test_http_functions_answer() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_timers_run() -> None:
-    """On an app in which nothing has happened yet."""
+    """On an app without any data."""
     for name, response in responses("timer").items():
         assert response["ok"], f"{name}: {response['stack']}"
         assert response["value"]["value"] is None, name
@@ -142,7 +142,7 @@ def test_timers_run() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_activities_are_reached() -> None:
-    """An order that is none is refused by our own code, or answered in JSON."""
+    """Our own code refuses an invalid order, or answers in JSON."""
     for name, response in responses("activity").items():
         if response["ok"]:
             json.loads(response["value"]["value"])
@@ -152,7 +152,7 @@ def test_activities_are_reached() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_orchestrators_answer_with_their_actions() -> None:
-    """Or with the failure of an input that is none, in the form that the extension takes apart."""
+    """Or with the failure of an invalid input, in the form that the extension parses."""
     for name, response in responses("orchestration").items():
         if response["ok"]:
             answer = json.loads(response["value"]["value"])
@@ -172,15 +172,15 @@ def test_entities_answer_with_their_state() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_no_log_line_of_the_app_is_lost() -> None:
-    """Each is assigned to an invocation; the host drops what it cannot assign."""
+    """Each is assigned to an invocation; the host drops all others."""
     answers, lines = invoked()
     invocations = {response["invocation"] for response in answers.values()}
     assert [line for line in lines if line["invocation"] not in invocations] == []
 
 
 @pytest.mark.usefixtures("worker")
-def test_which_lines_the_platform_keeps() -> None:
-    """Those of a task or thread of the worker's own, and those that a pool of ours has carried to it; no others."""
+def test_the_lines_that_the_platform_keeps() -> None:
+    """Those of the worker's own tasks and threads, and those to which our pool passed the id; no others."""
     request: dict[str, Any] = {"http": {"method": "GET", "url": "http://127.0.0.1/api/x"}}
     names = ("on_the_loop", "on_a_thread")
     result = drive(PROBE, *({"function": name, "inputs": {"req": request}} for name in names))
@@ -202,8 +202,8 @@ def test_which_lines_the_platform_keeps() -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_app_whose_annotation_is_no_class_is_not_loaded(tmp_path: Path) -> None:
-    """Not one of its functions: the reason for the rule above, as the library gives it."""
+def test_an_app_with_an_annotation_that_is_not_a_class_is_not_loaded(tmp_path: Path) -> None:
+    """The reason for the rule above, from the library itself: none of its functions is loaded."""
     (tmp_path / "function_app.py").write_text(
         "import azure.functions as func\n"
         "app = func.FunctionApp()\n"

@@ -3,8 +3,9 @@
     pytest devhost/tests --base-url http://127.0.0.1:7071 --host-key CODE    a running host
     pytest devhost/tests --host-cmd "func start --port {port}"               a command; {app}, {state}: folders
 
-Either way the tests that only send requests run against it, the others skip. The app must be the one a test is about:
-devhost/tests/devhost_tests/data/conformance/app for test_recordings.py, devhost/tests/devhost_tests/app for the rest.
+Either way the tests that only send requests run against it, the others are skipped. The host must run the app of the
+test: devhost/tests/devhost_tests/data/conformance/app for test_recordings.py, devhost/tests/devhost_tests/app for the
+rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from devhost_tests.process import APP, KEY, Client, Devhost, Elsewhere
 Start = Callable[..., Devhost]
 Reach = Callable[..., Client]
 _FASTER = ("--exact-timers",)
-"""Arguments that change nothing but how long a test takes."""
+"""Arguments that only shorten the tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the apps leave their files."""
+    """The folder in which the apps write their files."""
     return tmp_path_factory.mktemp("scratch")
 
 
@@ -53,7 +54,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path, environment: dict[str, str], pytestconfig: pytest.Config) -> Iterator[Start]:
-    """Starts devhosts on one state directory; ends those that still run. Skips where another host is tested."""
+    """Starts devhosts on one state directory, and stops those that still run. Skips if another host is tested."""
     if _other(pytestconfig):
         pytest.skip("needs a devhost of its own")
     started: list[Devhost] = []
@@ -72,7 +73,7 @@ def start(tmp_path: Path, environment: dict[str, str], pytestconfig: pytest.Conf
 def reach(
     tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], pytestconfig: pytest.Config
 ) -> Iterator[Reach]:
-    """A host on an app: the one that was asked for on the command line, else a devhost, one for all tests."""
+    """A host on an app: the one from the command line, else a devhost, one for all tests."""
     reached: dict[Path, Client] = {}
 
     def begin(app: Path, *arguments: str) -> Client:
@@ -105,5 +106,5 @@ class _Other(tuple[str, str, str]):
 
 
 def _other(config: pytest.Config) -> _Other:
-    """URL, command and key of the other host that is to be tested; false when there is none."""
+    """URL, command and key of the other host to test; false without one."""
     return _Other(str(config.getoption(name, default="") or "") for name in ("--base-url", "--host-cmd", "--host-key"))

@@ -37,11 +37,11 @@ END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
 _POLL = 0.02
-"""Seconds between two looks at something that is waited for."""
+"""Seconds between two looks at a condition."""
 
 
 class Client:
-    """Talks to a host at `base`; `key` opens its management API."""
+    """Calls a host at `base`; `key` opens its management API."""
 
     base: str
     key: str
@@ -70,7 +70,7 @@ class Client:
         return answer.json() if answer.content else None
 
     def ended(self, instance: str, seconds: float = 60) -> Any:
-        """The status of an instance once it is over."""
+        """The status of an instance after it has ended."""
         over = ("Completed", "Failed", "Terminated")
         until(lambda: (self.status(instance) or {}).get("runtimeStatus") in over, seconds)
         return self.status(instance)
@@ -85,7 +85,7 @@ class Client:
 
 
 class Elsewhere(Client):
-    """A host that runs already."""
+    """A host that is already running."""
 
     def __init__(self, base: str, key: str) -> None:
         self.base, self.key = base.rstrip("/"), key
@@ -166,7 +166,7 @@ class Devhost(Client):
         self._gone()
 
     def stop(self) -> int:
-        """SIGTERM (on Windows, where there is none, an end without ceremony); returns the exit code."""
+        """SIGTERM (on Windows, which has none, the process is killed); returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._gone()
@@ -206,5 +206,5 @@ def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], st
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not so within {seconds} s. {explain()}")
+            raise AssertionError(f"condition not met within {seconds} s. {explain()}")
         time.sleep(_POLL)

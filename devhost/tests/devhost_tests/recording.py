@@ -1,7 +1,7 @@
-"""Drives the recordings' app over HTTP and writes down what came back, made comparable with the real engine's answers.
+"""Calls the recordings' app over HTTP and writes down the answers, comparable with those of the real engine.
 
 What differs from run to run is replaced: <run> (prefix of the ids), <base>, <code>, <guid>, <id> (32 hex digits),
-<trace>, <address>; the digits of times become 9. Nothing sleeps: a scenario waits for what can be seen.
+<trace>, <address>; the digits of times become 9. There are no fixed pauses: a scenario waits for visible events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POLL = 0.05
 """Seconds between two looks."""
 _FLAKY = ("retries", "rewind_codes")
 _SECONDS = re.compile(r"/(Result|output)/\d+$")
-"""In these scenarios an activity returns the seconds between its calls, which depend on the machine: not compared."""
+"""In these scenarios an activity returns the seconds between its calls. They depend on the machine: not compared."""
 
 Scenario = Callable[["World"], None]
 Record = dict[str, Any]
@@ -39,12 +39,12 @@ def scenario(function: Scenario) -> Scenario:
 
 
 class World:
-    """One scenario's view of a host: its own ids, and the records it made."""
+    """One scenario's view of a host: its own ids, and its records."""
 
     def __init__(self, base: str, code: str, patience: float) -> None:
         self.base, self.code, self.run = base.rstrip("/"), code, f"r{uuid.uuid4().hex[:8]}"
         self.patience = patience
-        """Seconds after which what has not ended counts as hanging."""
+        """Seconds after which an instance that has not ended counts as hanging."""
         self.records: list[Record] = []
         self.http = requests.Session()
 
@@ -115,9 +115,9 @@ class World:
         self.until(instance, delivered, query="?showHistory=true")
 
     def hangs(self, instance: str, label: str | None = None, history: bool = False) -> Any:
-        """Keeps the status of an instance that never ends, once there was time enough for it to end.
+        """Keeps the status of an instance that never ends, after enough time for it to end.
 
-        That is `patience`, and the time in which the host does other work that came later. A host takes work in the
+        Enough is `patience`, and the time in which the host does other work that came later. A host takes work in the
         order it comes, so the slowness of a machine cannot make an instance look as if it hung.
         """
         self.until(instance, timeout=self.patience)
@@ -127,7 +127,7 @@ class World:
         return self.end(instance, 0, label, history)
 
     def end(self, instance: str, timeout: float = 60, label: str | None = None, history: bool = False) -> Any:
-        """Waits for the end and keeps the final status."""
+        """Waits for the end of an instance and keeps its final status."""
         self.until(instance, timeout=timeout)
         _, body = self.status(instance, "?showHistory=true&showHistoryOutput=true" if history else "")
         self.note(label or f"status of {instance}", body)
@@ -142,7 +142,7 @@ class World:
         text = text.replace(self.base.replace("127.0.0.1", "localhost"), "<base>").replace(self.run, "<run>")
         text = re.sub(r"code=[^&\"\\ ]+", "code=<code>", text)
         text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<guid>", text)
-        # The port of the client's own endpoint is another one when several hosts run side by side.
+        # The port of the client's own endpoint differs if several hosts run side by side.
         text = re.sub(r"http://127\.0\.0\.1:(17071|30\d{3})/", "http://127.0.0.1:17071/", text)
         return self._clean(json.loads(re.sub(r"\b[0-9a-f]{32}\b", "<id>", text)))
 
@@ -181,7 +181,7 @@ def record(base: str, code: str, names: list[str], patience: float) -> dict[str,
 
 
 def differences(name: str, want: list[Record], got: list[Record]) -> list[str]:
-    """Where `got` is not what the real engine answered in a scenario, a line each.
+    """The differences of `got` from the answers of the real engine in a scenario, one line each.
 
     Headers of /api/ answers are not compared: the recordings had a stand-in for HTTP triggers.
     """

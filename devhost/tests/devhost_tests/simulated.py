@@ -1,4 +1,4 @@
-"""The engine driven in one thread with simulated time: order and faults are drawn from a seed."""
+"""The engine driven in one thread with simulated time: a seed decides on order and faults."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from devhost.engine import Call, Engine, Hub, Item, MemoryStore, Outcome, Raised
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _scratch = tempfile.TemporaryDirectory(prefix="devhost-")
 _STEPS = 20_000
-"""More than any test needs: beyond it something goes round and round."""
+"""More steps than any test needs: beyond this number, the engine loops."""
 
 
 @functools.cache
 def functions_of(path: Path) -> tuple[Function, ...]:
-    """The functions of an app, loaded beside whatever else this process has loaded."""
+    """The functions of an app, loaded beside all other modules of this process."""
     os.environ.setdefault("CONFORMANCE_SCRATCH", _scratch.name)
     spec = importlib.util.spec_from_file_location(f"app_{abs(hash(path))}", path / "function_app.py")
     assert spec is not None
@@ -92,14 +92,14 @@ class Simulation:
         return status["output"]
 
     def run(self) -> None:
-        """Goes on until nothing is ready and no timer is set."""
+        """Runs until no item is ready and no timer is set."""
         for _ in range(_STEPS):
             if not self.step():
                 return
         raise AssertionError(f"still busy after {_STEPS} steps: {self.engine.ready(self.now)}")
 
     def step(self) -> bool:
-        """One item begun or one result applied, or the clock set to the next timer; False: there is none of these."""
+        """Begins an item, applies a result, or sets the clock to the next timer; False if there is none of these."""
         items = self.engine.ready(self.now)
         if items and len(self.flying) < self.together:
             self._begin(self.random.choice(items))
@@ -119,7 +119,7 @@ class Simulation:
             return
         self.calls.append(call)
         with warnings.catch_warnings():
-            # The SDK warns of what it is told twice, and of its own future; pytest would make failures of it.
+            # The SDK warns about repeated events and about its own future; pytest would turn that into failures.
             warnings.simplefilter("ignore")
             self.flying.append((item, self._run(call)))
 
@@ -131,7 +131,7 @@ class Simulation:
             self.engine.abandon(item, self.now + timedelta(minutes=1))
         elif fault == "restart":
             self.engine.complete(item, outcome, self.now)
-            self._open()  # what was not committed is gone
+            self._open()  # uncommitted changes are lost
             return
         else:
             if fault == "twice" and item.kind == "activity":

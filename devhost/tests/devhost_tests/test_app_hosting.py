@@ -14,7 +14,7 @@ from devhost_tests.process import Client
 
 
 def test_request_reaches_the_function_as_the_worker_hands_it_over(host: Client) -> None:
-    """Route values, query (without empty ones), lower-case headers, body, cookies and status come through."""
+    """Route values, query (without empty ones), lower-case headers, body, cookies and status arrive."""
     answer = host.post("/api/v1/echo/5/x%20y?a=1&b=&c=2&c=3", data="hi", headers={"X-Test": "yes"})
     assert answer.status_code == 201
     assert answer.headers["Content-Type"] == "application/json"
@@ -72,7 +72,7 @@ def test_text_and_context(host: Client) -> None:
     ],
 )
 def test_answers(host: Client, kind: str, status: int, type_: str | None, body: bytes) -> None:
-    """What a function returns comes out as it is; what the worker would not take is an empty 500."""
+    """The function's result is sent unchanged; an invalid one is an empty 500, as with the worker."""
     answer = host.get(f"/api/v1/answers/{kind}")
     assert (answer.status_code, answer.headers.get("Content-Type"), answer.content) == (status, type_, body)
 
@@ -86,7 +86,7 @@ def test_a_function_that_exits_is_a_500(host: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["exits_in_activity", "exits_in_async_activity", "exit"])
 def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
-    """Nothing hangs in silence, and no thread of the host is lost."""
+    """Each fails visibly instead of hanging, and no thread of the host is lost."""
     for n in range(3):
         host.post(f"/api/v1/start/calls/{name}-{n}", json={"name": name})
         ended = host.ended(f"{name}-{n}")
@@ -95,7 +95,7 @@ def test_durable_functions_that_exit_fail(host: Client, name: str) -> None:
 
 
 def test_a_form_can_be_posted(host: Client) -> None:
-    """The body arrives byte for byte, whatever its type."""
+    """The body arrives byte by byte, whatever its type."""
     answer = host.post("/api/v1/echo/1", files={"f": ("n.txt", b"content")})
     assert "content" in answer.json()["body"]
 
@@ -106,7 +106,7 @@ def test_large_bodies_arrive(host: Client) -> None:
 
 
 def test_hub_name_comes_from_an_app_setting(host: Client) -> None:
-    """%HUB_NAME% in host.json is resolved, and stands in the management URLs."""
+    """%HUB_NAME% in host.json is resolved, and is in the management URLs."""
     links = host.post("/api/v1/start/generations/g1", data="0").json()
     assert "taskHub=testhub" in links["statusQueryGetUri"]
     assert links["statusQueryGetUri"].startswith(host.base)
@@ -128,7 +128,7 @@ def test_waiting_for_completion(host: Client) -> None:
     """wait_for_completion_or_create_check_status_response answers with the output."""
     host.post("/api/v1/start/generations/g2", data="3")
     answer = host.get("/api/v1/wait/g2")
-    assert (answer.status_code, answer.text) == (200, "end"), "a text is sent as it is"
+    assert (answer.status_code, answer.text) == (200, "end"), "a text is sent unchanged"
 
 
 def test_many_generations(host: Client) -> None:
@@ -140,7 +140,7 @@ def test_many_generations(host: Client) -> None:
 
 
 def test_fifty_callers_of_one_entity(host: Client) -> None:
-    """The sum is exact, however many orchestrations call at once."""
+    """The sum is exact with many simultaneous orchestrations."""
     for n in range(50):
         host.post(f"/api/v1/start/steps/c{n}", json={"n": 2, "key": "k"})
     for n in range(50):
@@ -149,7 +149,7 @@ def test_fifty_callers_of_one_entity(host: Client) -> None:
 
 
 def test_human_interaction(host: Client) -> None:
-    """An answer beats the timer, no answer is a time-out."""
+    """An answer before the timer wins; no answer is a time-out."""
     host.post("/api/v1/start/approval/a1", data="60")
     host.becomes("a1", "Running")
     host.manage("POST", "/instances/a1/raiseEvent/answer", json="yes")
@@ -182,13 +182,13 @@ def neighbour() -> Iterator[str]:
 
 
 def test_call_http(host: Client, neighbour: str) -> None:
-    """call_http gives the orchestrator status and content, also of an error answer."""
+    """call_http returns status and content to the orchestrator, also for an error."""
     host.post("/api/v1/start/fetches/h1", json=f"{neighbour}/x")
     assert host.ended("h1")["output"] == {"status": 418, "content": '{"path": "/x"}'}
 
 
 def test_a_crashing_entity_is_reported(host: Client) -> None:
-    """A state that cannot be stored is a poison loop on Azure; here it is logged and the host continues."""
+    """A state that cannot be stored is an endless loop on Azure; here it is logged and the host continues."""
     host.manage("POST", "/entities/total/bad?op=crash")
     host.said("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

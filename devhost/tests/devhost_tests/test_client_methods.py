@@ -1,4 +1,4 @@
-"""Every method of the durable client, called by a function of the app, does what it does on Azure."""
+"""Each method of the durable client, called by a function of the app, has the same effect as on Azure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devhost_tests.process import Client, until
 
 
 class Caller:
-    """Calls client methods through the app; instance ids begin with the test's own prefix."""
+    """Calls client methods through the app; instance ids begin with a prefix for each test."""
 
     def __init__(self, host: Client, prefix: str) -> None:
         self.host, self.prefix = host, prefix
@@ -47,13 +47,13 @@ def client(host: Client, request: pytest.FixtureRequest) -> Caller:
 
 
 def test_start_new_and_raise_event(client: Caller) -> None:
-    """Input, version and event arrive; an event of the client's arrives as text."""
+    """Input, version and event arrive; an event from the client arrives as text."""
     i = client.waiting("i", {"a": "ä"}, version="2.1")
     assert "with the status Running already exists" in client("start_new", "waits", i)["raised"]
     assert client("raise_event", i, "go", {"b": 1}) == {"returned": None}
     assert client.host.ended(i)["output"] == ["2.1", {"a": "ä"}, '{"b": 1}']
     assert "is gone" in client("raise_event", i, "go", 1)["raised"]
-    assert "No instance with ID" in client("raise_event", client.id("nobody"), "go", 1)["raised"]
+    assert "No instance with ID" in client("raise_event", client.id("unknown"), "go", 1)["raised"]
     made = client("start_new", "waits")["returned"]
     assert len(made) == 32
 
@@ -73,7 +73,7 @@ def test_get_status(client: Caller) -> None:
 
 
 def test_get_status_all_and_by(client: Caller) -> None:
-    """All of them; by time and status; the client sees only the first page."""
+    """All of them, or by time and status; the client reads only the first page."""
     done, waiting = client.done("a"), client.waiting("b")
     everything = {s["instanceId"] for s in client("get_status_all")["returned"]}
     assert {done, waiting} <= everything or len(everything) == 100
@@ -88,7 +88,7 @@ def test_get_status_all_and_by(client: Caller) -> None:
 
 
 def test_terminate_suspend_and_resume(client: Caller) -> None:
-    """Reasons are shown; what is over is quietly left alone, what is unknown is not."""
+    """The status shows the reason; for an ended instance the call has no effect, for an unknown one it raises."""
     i = client.waiting("i")
     assert client("suspend", i, "a pause & more") == {"returned": None}
     client.host.becomes(i, "Suspended")
@@ -100,11 +100,11 @@ def test_terminate_suspend_and_resume(client: Caller) -> None:
     assert client.host.status(i)["output"] == "enough / now?"
     for verb in ("terminate", "suspend", "resume"):
         assert client(verb, i, "late") == {"returned": None}
-        assert "No instance with ID" in client(verb, client.id("nobody"), "x")["raised"]
+        assert "No instance with ID" in client(verb, client.id("unknown"), "x")["raised"]
 
 
 def test_rewind_and_restart(client: Caller) -> None:
-    """A failed instance can be rewound, any can be restarted, with its own id only when it is over."""
+    """A failed instance can be rewound, any can be restarted, but with its own id only after it has ended."""
     i = client.id("i")
     client("start_new", "calls", i, {"name": "exits_in_activity"})
     assert client.host.ended(i)["runtimeStatus"] == "Failed"
@@ -140,7 +140,7 @@ def test_purging(client: Caller) -> None:
 
 
 def test_entities(client: Caller) -> None:
-    """Signals change the state that is read; an unused entity does not exist."""
+    """Signals change the state; an unused entity does not exist."""
     entity = {"entity": ["total", client.prefix]}
     assert client("read_entity_state", entity) == {"returned": [False, None]}
     for n in (2, 3):
@@ -150,7 +150,7 @@ def test_entities(client: Caller) -> None:
 
 
 def test_links_and_waiting(client: Caller) -> None:
-    """The links carry the origin of the request; waiting ends with the output, the failure or a 202."""
+    """The links have the origin of the request; waiting ends with the output, the failure or a 202."""
     i = client.waiting("i")
     links = client("create_http_management_payload", i)["returned"]
     assert links["statusQueryGetUri"].startswith(f"{client.host.base}/runtime/webhooks/durabletask/instances/{i}?")
@@ -166,7 +166,7 @@ def test_links_and_waiting(client: Caller) -> None:
 
 
 def test_no_method_is_left_out() -> None:
-    """This module calls every public method the client has."""
+    """This module calls every public method of the client."""
     source = inspect.getsource(inspect.getmodule(Caller))  # type: ignore[arg-type]
     methods = [n for n, _ in inspect.getmembers(df.DurableOrchestrationClient, inspect.isfunction) if n[0] != "_"]
     assert len(methods) > 15

@@ -1,4 +1,4 @@
-"""Starting and ending a devhost, its keys, and what it refuses."""
+"""Starting and stopping a devhost, its keys, and invalid options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOOK = "/runtime/webhooks/durabletask/instances"
 
 
 def test_every_option_is_documented() -> None:
-    """The table of the README and the parser name the same options."""
+    """The table in the README and the parser have the same options."""
     table = re.findall(r"^\| `(--[a-z-]+)` \|", README.read_text("utf-8"), re.MULTILINE)
     usage = subprocess.run(
         [sys.executable, "-m", "devhost", "--help"], env=ENVIRONMENT, capture_output=True, text=True, check=True
@@ -27,7 +27,7 @@ def test_every_option_is_documented() -> None:
 
 
 def test_one_ready_line_and_a_clean_end(start: Start) -> None:
-    """stdout carries one line; SIGTERM ends with 0, and the state can be used again at once."""
+    """stdout has one line; SIGTERM ends with 0, and the state can be used again at once."""
     first = start()
     assert re.fullmatch(r"devhost ready: http://127\.0\.0\.1:\d+ \(app .*, \d+ functions\)", first.ready)
     code = first.stop()
@@ -36,7 +36,7 @@ def test_one_ready_line_and_a_clean_end(start: Start) -> None:
 
 
 def test_two_hosts_on_one_state_are_refused(start: Start) -> None:
-    """The second one names the directory and leaves the first one alone."""
+    """The second one names the directory and does not disturb the first one."""
     first, second = start(), start()
     assert second.base == ""
     assert second.stop() == 2
@@ -58,7 +58,7 @@ def test_two_hosts_side_by_side(tmp_path: Path, start: Start, environment: dict[
 
 
 def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
-    """The sentence names the port."""
+    """The message names the port."""
     port = start().base.rpartition(":")[2]
     second = Devhost(APP, tmp_path / "other", "--port", port, env=environment)
     assert second.stop() == 2
@@ -66,7 +66,7 @@ def test_taken_port_is_refused(tmp_path: Path, start: Start, environment: dict[s
 
 
 def test_a_port_that_another_process_takes_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sockets can be bound to one port until one of them listens: the other one then fails in listen()."""
+    """Two sockets can be bound to one port until one of them listens; then listen() of the other one fails."""
     with socket.socket() as rival:
         rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         rival.bind(("127.0.0.1", 0))
@@ -89,7 +89,7 @@ def test_without_keys_everything_is_open(host: Client) -> None:
 
 
 def test_keys_open_what_they_open_on_azure(start: Start) -> None:
-    """Host key: FUNCTION level. Master: everything. System key: the management API alone."""
+    """Host key: FUNCTION level. Master key: everything. System key: only the management API."""
     host = start("--keys")
     assert host.base, host.log
     host.said("devhost keys")
@@ -117,11 +117,11 @@ def test_keys_open_what_they_open_on_azure(start: Start) -> None:
     assert status(f"{HOOK}/nobody", master) == 404
     host.stop()
     again = start("--keys")
-    assert again.get(f"/api/v1/text?code={key}").status_code == 200, "keys are kept in the state"
+    assert again.get(f"/api/v1/text?code={key}").status_code == 200, "keys are stored in the state"
 
 
 def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
-    """The environment takes precedence over local.settings.json; overlapping routes are logged at the start."""
+    """The environment overrides local.settings.json; overlapping routes are logged at the start."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")
@@ -181,8 +181,8 @@ def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
         ("app = func.FunctionApp(", "function_app.py cannot be imported: SyntaxError"),
     ],
 )
-def test_what_the_platform_refuses_is_refused(tmp_path: Path, start: Start, source: str, sentence: str) -> None:
-    """An app that would not load on Azure does not start here either, and the sentence says what to change."""
+def test_an_app_that_the_platform_refuses_is_refused(tmp_path: Path, start: Start, source: str, sentence: str) -> None:
+    """An app that would not load on Azure does not start here either, and the message tells what to change."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")

@@ -22,7 +22,7 @@ LARGE = "x" * 31_000
 
 
 def text(value: object) -> str:
-    """An input as the durable client sends it."""
+    """An input in the form that the durable client sends."""
     return json.dumps(json.dumps(value))
 
 
@@ -92,7 +92,7 @@ def test_terminate_arrives_late_too() -> None:
 
 
 def test_messages_under_way_survive_a_crash() -> None:
-    """They are in the store: a new engine on it delivers them."""
+    """They are in the store, so a new engine on it delivers them."""
     world = slow()
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.start("one_step", "i", text(1))
@@ -118,7 +118,7 @@ def test_a_signal_under_way_survives_the_purge_of_its_entity() -> None:
 
 
 def test_messages_within_the_engine_are_fast_by_default() -> None:
-    """Only a second value delays them."""
+    """Only a second latency value delays them."""
     world = slow(client=0)
     world.start("parent", "i", text(1))
     world.run()
@@ -127,7 +127,7 @@ def test_messages_within_the_engine_are_fast_by_default() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
-    """One sender's signals and calls of an entity arrive as they were sent, however late."""
+    """Signals and calls from one sender to an entity arrive in order, however late."""
     world = slow(client=0, internal=10, seed=seed)
     world.start("writes", "i", text("k"))
     world.run()
@@ -136,7 +136,7 @@ def test_messages_within_the_engine_keep_their_order(seed: int) -> None:
 
 
 def test_operations_keep_their_order_through_a_restart() -> None:
-    """An operation that is sent after a restart does not overtake one that was sent before."""
+    """An operation sent after a restart does not overtake one sent before."""
     world = slow(client=0, internal=10)
 
     def send(n: int) -> None:
@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_delays() -> None:
 
 
 def test_a_dropped_message_does_not_hold_up_others() -> None:
-    """A message for an unknown instance is dropped; a message that is due at the same time is processed."""
+    """A message for an unknown instance is dropped; another one due at the same time is processed."""
     world = Simulation(APP)
     due = START + timedelta(seconds=5)
     world.engine.send("event", "unknown", ev.event_raised(START, "one", "1"), due=due)
@@ -193,7 +193,7 @@ def test_a_dropped_message_does_not_hold_up_others() -> None:
 
 
 def test_late_messages_for_a_purged_instance_are_dropped() -> None:
-    """Its id can be used again, and gets only its own messages."""
+    """The id can be used again, and the new instance gets only its own messages."""
     world = slow()
     world.start("one_step", "old", text(1))
     world.start("one_step", "i", text(1))
@@ -242,7 +242,7 @@ def test_the_first_read_after_a_rewrite_fails(read: str) -> None:
 
 
 def test_reads_without_the_input_do_not_fetch_its_blob() -> None:
-    """They also do not use up the failure of the next read that does."""
+    """They also do not use up the failure of the next read that fetches it."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     add(world, "small")
@@ -264,7 +264,7 @@ def test_large_inputs_and_outputs_fail_when_they_are_replaced() -> None:
 
 
 def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
-    """Also one that leaves the state as it is."""
+    """Even if the state does not change."""
     world = Simulation(APP, blob_reads=BlobReads(1.0))
     add(world, LARGE)
     world.hub.signal("log", "k", "read", None, world.now)
@@ -275,7 +275,7 @@ def test_every_batch_rewrites_the_blob_of_an_entity() -> None:
 
 
 def test_small_values_and_a_rate_of_zero_never_fail() -> None:
-    """The rate can be changed while the engine runs; rewrites before that count."""
+    """The rate can be changed while the engine runs; earlier rewrites count, too."""
     world = Simulation(APP, blob_reads=BlobReads())
     for _ in range(3):
         add(world, LARGE)
@@ -291,7 +291,7 @@ def test_small_values_and_a_rate_of_zero_never_fail() -> None:
 
 
 def test_a_rate_between_fails_some() -> None:
-    """Drawn from the seed, so the same reads fail each time."""
+    """The seed decides, so the same reads fail each time."""
 
     def failures(seed: int) -> list[bool]:
         world = Simulation(APP, blob_reads=BlobReads(0.5, seed))
@@ -306,8 +306,8 @@ def test_a_rate_between_fails_some() -> None:
     assert set(failures(3)) == {True, False}
 
 
-def test_large_is_what_does_not_fit_a_row() -> None:
-    """60 KB of UTF-16; the state of an entity is a string within JSON, so its quotes count twice."""
+def test_values_that_do_not_fit_a_row_are_large() -> None:
+    """More than 60 KB of UTF-16; the state of an entity is a string within JSON, so its quotes count twice."""
     entity = Entity("@log@k", START, START)
     assert not in_blob(None, "x" * 30_720)
     assert in_blob(None, "x" * 30_721)

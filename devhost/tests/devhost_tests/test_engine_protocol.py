@@ -1,4 +1,4 @@
-"""What is handed to the app's functions looks, key by key, like what the real engine handed over."""
+"""The values for the app's functions have the same keys as those of the real engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROTOCOL: list[dict[str, Any]] = json.loads((RECORDED / "protocol.json").read_te
 
 
 def shape(value: dict[str, Any]) -> dict[str, Any]:
-    """A trigger value with what differs from run to run taken out: times and ids."""
+    """A trigger value without the parts that differ from run to run: times and ids."""
     body = {k: v for k, v in value.items() if k != "history"}
     body["history"] = [
         {
@@ -68,7 +68,7 @@ def test_activities_and_sub_orchestrations(world: Simulation) -> None:
 
 
 def test_entity_calls(world: Simulation) -> None:
-    """An orchestration that calls and signals an entity, and the batches the entity gets."""
+    """An orchestration that calls and signals an entity, and the batches of the entity."""
     world.start("UseCounter", "uses", text("trace-key"))
     world.run()
     assert handed_over(world)["UseCounter"] == recorded()["UseCounter"]

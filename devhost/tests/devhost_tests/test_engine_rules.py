@@ -17,7 +17,7 @@ APP = Path(__file__).parent / "rules_app"
 
 
 def text(value: object) -> str:
-    """An input as the durable client sends it."""
+    """An input in the form that the durable client sends."""
     return json.dumps(json.dumps(value))
 
 
@@ -62,7 +62,7 @@ def state(world: Simulation, instance: str) -> str:
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_outputs(name: str, output: object, seed: int) -> None:
-    """Whatever order things run in."""
+    """In any order of execution."""
     world = Simulation(APP, seed)
     assert ended(world, name, "k") == output
 
@@ -76,7 +76,7 @@ def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
 
 
 def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It hangs as without the retry, and the log says why."""
+    """It hangs as without the retry, and the log tells why."""
     world.start("retries_nobody", "i")
     with caplog.at_level(logging.WARNING):
         world.run()
@@ -86,7 +86,7 @@ def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.Lo
 
 
 def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It ends with its timer, and the log says what it waits for."""
+    """It ends with its timer, and the log tells why it waits."""
     with caplog.at_level(logging.WARNING):
         assert ended(world, "leaves_work") == "returned"
     assert world.now - START >= timedelta(seconds=59)
@@ -94,21 +94,21 @@ def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.L
 
 
 def test_a_timer_of_two_weeks(world: Simulation) -> None:
-    """It comes in pieces of three days at most, and in time."""
+    """It consists of pieces of at most three days, and is on time."""
     assert abs(ended(world, "two_weeks") - 14 * 86400) <= 1
     assert events(world, "two_weeks").count("TimerCreated") == 4
 
 
 def test_fan_out_of_500(world: Simulation) -> None:
-    """Nothing is lost among many."""
+    """No result is lost."""
     assert ended(world, "many", 500) == sum(range(500))
 
 
 # ---- events -------------------------------------------------------------------------------------------------------
 
 
-def test_events_that_came_before_the_start_had_run(world: Simulation) -> None:
-    """They wait for the orchestration, in whatever order they came."""
+def test_events_before_the_first_episode(world: Simulation) -> None:
+    """They wait for the orchestration, in any order."""
     world.start("collects", "i")
     world.hub.raise_event("i", "two", '"b"', world.now)
     world.hub.raise_event("i", "one", '"a"', world.now)
@@ -130,9 +130,9 @@ def test_events_outlive_a_racing_start(world: Simulation) -> None:
 
 
 def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation) -> None:
-    """Results and events that arrive meanwhile are kept; all of it goes on at the resume, in order."""
+    """Results and events that arrive meanwhile are stored; after the resume the instance continues in order."""
     world.start("generations", "i", text(0))
-    world.step()  # the activity is asked for
+    world.step()  # the activity is scheduled
     world.hub.suspend("i", "wait", world.now)
     world.hub.raise_event("i", "go-0", "1", world.now)
     world.engine.commit()
@@ -151,7 +151,7 @@ def test_a_suspended_instance_takes_events_and_starts_nothing(world: Simulation)
 
 
 def test_terminating_a_suspended_instance(world: Simulation) -> None:
-    """It is over at once, with the reason as its output."""
+    """It ends at once, with the reason as its output."""
     world.start("collects", "i")
     world.run()
     world.hub.suspend("i", "r", world.now)
@@ -177,7 +177,7 @@ def test_versions_reach_the_orchestration(world: Simulation) -> None:
     assert world.output("i") == ["1.5", "child", "default"]
 
 
-def test_a_second_life_gets_nothing_of_the_first(world: Simulation) -> None:
+def test_a_second_execution_gets_no_result_of_the_first(world: Simulation) -> None:
     """The result of an activity of the first execution arrives in the second and is dropped."""
     world.start("one_step", "i", text("first"))
     world.step()
@@ -196,7 +196,7 @@ def test_a_second_life_gets_nothing_of_the_first(world: Simulation) -> None:
 def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
     world: Simulation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Azure Storage drops a list of statuses without a final one: running instances and entities go too."""
+    """Azure Storage drops a list of statuses without a final one: running instances and entities are deleted, too."""
     world.start("one_step", "done", text(1))
     world.start("collects", "waits")
     world.start("writes", "w", text("k"))
@@ -216,7 +216,7 @@ def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
 
 @pytest.mark.parametrize("how", ["complete", "abandon", "crash"])
 def test_purge_while_work_is_in_flight(world: Simulation, how: str) -> None:
-    """The outcome has no effect, also not on a new execution of the id."""
+    """The result has no effect, not even on a new execution of the id."""
     world.start("one_step", "i", text("old"))
     (episode,) = world.engine.ready(world.now)
     call = world.engine.begin(episode, world.now)
@@ -236,11 +236,11 @@ def test_purge_while_work_is_in_flight(world: Simulation, how: str) -> None:
     assert world.engine.idle
 
 
-# ---- misbehaving as the real one does -----------------------------------------------------------------------------
+# ---- faults of the real engine ------------------------------------------------------------------------------------
 
 
 def test_an_activity_can_be_in_flight_twice(world: Simulation) -> None:
-    """Both copies run at once and both answer; the orchestration takes the first answer."""
+    """Both copies run at once and both answer; the orchestration uses the first answer."""
     world.start("one_step", "i", text("x"))
     world.step()
     (first,) = world.engine.ready(world.now)
@@ -260,7 +260,7 @@ def test_an_activity_can_be_in_flight_twice(world: Simulation) -> None:
 
 
 def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
-    """One episode per message gives the same result as one episode for all."""
+    """One episode for each message gives the same result as one episode for all."""
     world.start("many", "i", text(5))
     while items := world.engine.ready(world.now):
         call = world.engine.begin(items[-1], world.now, limit=1)
@@ -270,8 +270,8 @@ def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
     assert world.output("i") == 10
 
 
-def test_an_entity_batch_that_was_not_kept_is_applied_again(world: Simulation) -> None:
-    """Its answers went out, its state did not: the caller goes on, the operation is done a second time."""
+def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation) -> None:
+    """Its answers were sent, its state was not stored: the caller continues, and the operation is applied again."""
     told = iter(["sent"])
     world.fault = lambda chance, item: next(told, "") if item.kind == "entity" else ""
     world.hub.signal("log", "k", "add", text(1), world.now)
@@ -281,8 +281,8 @@ def test_an_entity_batch_that_was_not_kept_is_applied_again(world: Simulation) -
     assert len([c for c in world.calls if c.kind == "entity"]) == 2
 
 
-def test_what_no_app_may_do_does_not_end_the_engine(world: Simulation) -> None:
-    """An answer that is no sense fails the instance and nothing else."""
+def test_an_invalid_answer_of_the_app_does_not_end_the_engine(world: Simulation) -> None:
+    """It fails the instance and nothing else."""
     world.start("one_step", "i", text(1))
     (item,) = world.engine.ready(world.now)
     world.engine.begin(item, world.now)
@@ -293,7 +293,7 @@ def test_what_no_app_may_do_does_not_end_the_engine(world: Simulation) -> None:
 
 
 def test_rewinding_a_parent_rewinds_its_failed_child(world: Simulation) -> None:
-    """The child's activity runs again, and the parent gets its result; the failures mean nothing any more."""
+    """The child's activity runs again, and the parent gets its result; the earlier failures have no effect."""
     world.start("parent", "i", text(1))
     while not world.engine.activities:
         world.step()

@@ -1,4 +1,4 @@
-"""The engine in a simulation: any order, any crash, the same results."""
+"""The engine in a simulation: the same results in any order and after any crash."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ APP = RECORDED / "app"
 
 
 def text(value: object) -> str:
-    """An input as the durable client sends it."""
+    """An input in the form that the durable client sends."""
     return json.dumps(json.dumps(value))
 
 
 def start_all(world: Simulation) -> dict[str, object]:
-    """Starts instances of many kinds; returns what each has to give."""
+    """Starts instances of many kinds; returns the expected output of each."""
     world.start("Chain", "chain")
     world.start("FanOut", "fan", text(10))
     world.start("Eternal", "eternal", text(5))
@@ -44,7 +44,7 @@ def start_all(world: Simulation) -> dict[str, object]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_order_gives_the_same(seed: int) -> None:
-    """Whatever runs first, outputs are the same and nothing is left over."""
+    """Outputs are the same and no work is left over."""
     world = Simulation(APP, seed)
     expected = start_all(world)
     world.run()
@@ -54,7 +54,7 @@ def test_any_order_gives_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_work_side_by_side_gives_the_same(seed: int) -> None:
-    """Eight at a time, ended in any order, their messages cut anywhere."""
+    """Eight at a time, with ends in any order and messages cut anywhere."""
     world = Simulation(APP, seed, together=8, cut=True)
     expected = start_all(world)
     world.run()
@@ -64,7 +64,7 @@ def test_work_side_by_side_gives_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(24))
 def test_everything_at_once(seed: int) -> None:
-    """All faults but those that apply an entity's operation twice, side by side: the outputs are the same."""
+    """All faults except those that apply an entity's operation twice, side by side: the outputs are the same."""
 
     def fault(chance: random.Random, item: Item) -> str:
         faults = ["", "lost", "hidden", "restart", "twice", "sent" if item.kind == "activity" else ""]
@@ -79,7 +79,7 @@ def test_everything_at_once(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_crashes_change_nothing(seed: int) -> None:
-    """Lost work and restarts at any step: everything that was committed goes on."""
+    """Lost work and restarts at any step: all committed work continues."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return chance.choices(["", "lost", "restart"], [8, 1, 1])[0]
@@ -92,20 +92,20 @@ def test_crashes_change_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
-    """An episode whose messages went out but whose history was not kept runs again: results hold all the same."""
+    """An episode whose messages were sent but whose history was not stored runs again, with the same results."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return "sent" if item.kind == "episode" and chance.random() < 0.2 else ""
 
     world = Simulation(APP, seed, fault)
     expected = start_all(world)
-    del expected["journal"]  # its entity gets operations twice: that is the fault
+    del expected["journal"]  # its entity gets operations twice, which is the fault
     world.run()
     assert {i: world.output(i) for i in expected} == expected
 
 
 def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
-    """The second request has another id, so nothing recognises it: as measured on the real engine."""
+    """The second request has a different id, so the engine cannot recognise it, as measured on the real engine."""
     told = iter(["sent"])
 
     def fault(chance: random.Random, item: Item) -> str:
@@ -121,20 +121,20 @@ def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
 
 
 def test_the_same_seed_does_the_same() -> None:
-    """Every call, in order and to the letter."""
+    """Every call, in order and character by character."""
     runs = []
     for _ in range(2):
         world = Simulation(APP, 5)
         start_all(world)
         world.run()
-        # Entity answers carry the wall clock of the SDK; what is handed to the app does not.
+        # Entity answers have the wall clock of the SDK; the calls of the app do not.
         runs.append([(c.kind, c.function, c.value) for c in world.calls])
     assert runs[0] == runs[1]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_walk_that_goes_on_finds_what_a_whole_one_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same calls to the letter, whether episodes walk what they add or the history from its beginning."""
+def test_a_continued_walk_finds_the_same_as_a_whole_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same calls, whether an episode walks only its own events or the history from its beginning."""
 
     def fault(chance: random.Random, item: Item) -> str:
         return chance.choices(["", "lost", "restart", "sent"], [8, 1, 1, 1])[0]
@@ -150,7 +150,7 @@ def test_a_walk_that_goes_on_finds_what_a_whole_one_finds(seed: int, monkeypatch
 
 
 def test_hidden_work_comes_back_when_it_is_visible_again() -> None:
-    """Work in flight at a crash can be kept out of sight, as the real queue does until the visibility timeout."""
+    """Work in flight at a crash can be hidden, as in the real queue until the visibility timeout."""
     world = Simulation(APP)
     world.start("Chain", "chain")
     (item,) = world.engine.ready(world.now)
@@ -163,7 +163,7 @@ def test_hidden_work_comes_back_when_it_is_visible_again() -> None:
 
 
 def test_timers_come_when_the_policy_says() -> None:
-    """A timer policy that is early by a second and late by twelve is obeyed; the orchestration ends all the same."""
+    """Timers a second early or twelve seconds late, as the policy tells; the orchestration ends nevertheless."""
     world = Simulation(APP)
     delays = iter([-1, 12])
     world.engine.timers = lambda due, now: due + timedelta(seconds=next(delays))
@@ -173,7 +173,7 @@ def test_timers_come_when_the_policy_says() -> None:
 
 
 def test_five_hundred_generations_keep_no_history() -> None:
-    """A polling loop leaves nothing behind but its last generation."""
+    """A polling loop keeps only the history of its last generation."""
     world = Simulation(APP)
     world.start("Eternal", "loop", text(500))
     world.run()

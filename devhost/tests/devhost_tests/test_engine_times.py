@@ -1,4 +1,4 @@
-"""Times are written and read as the real engine and the SDK do."""
+"""Times are written and read as by the real engine and the SDK."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_written_time_reads_back_the_same(moment: datetime) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
-    """Value, zone and all; also for times with seven digits."""
+    """The same value and zone; also for times with seven digits."""
     fast: Any = sdk._reader(slow)
     for text in (iso(moment), f"{moment:%Y-%m-%dT%H:%M:%S.%f}7Z"):
         assert fast(text) == slow(text)
@@ -38,12 +38,12 @@ def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["2026-11-24T10:00:00+02:00", "24 Nov 2026", "2026-11-24T10:00:00"])
 def test_other_shapes_still_go_to_dateutil(text: str) -> None:
-    """The app may hand the SDK any time."""
+    """The app may pass any time to the SDK."""
     assert sdk._reader(slow)(text) == slow(text)
 
 
 @pytest.mark.parametrize(("wait", "delivered"), [(0.5, 0), (0.999, 0), (1.0, 1), (1.9, 1), (2.0, 2), (-5, 0)])
 def test_timers_are_cut_to_whole_seconds(wait: float, delivered: float) -> None:
-    """A wait below a second is none; one of 1.9 s takes 1 s."""
+    """A wait below a second becomes zero; one of 1.9 s takes 1 s."""
     now = datetime(2026, 11, 24, tzinfo=UTC)
     assert whole_seconds(now + timedelta(seconds=wait), now) == now + timedelta(seconds=delivered)

@@ -18,7 +18,7 @@ APP = Path(__file__).parent / "rules_app"
 
 
 def text(value: object) -> str:
-    """An input as the durable client sends it."""
+    """An input in the form that the durable client sends."""
     return json.dumps(json.dumps(value))
 
 
@@ -46,7 +46,7 @@ def status(world: Simulation, instance: str) -> Any:
         ("1.2", "1.10"),
         ("1.0", "1.0.0"),
         ("1.9.9", "2.0"),
-        ("10", "9"),  # as texts: one number alone is no .NET version
+        ("10", "9"),  # as texts: a single number is not a .NET version
         ("a", "B"),
         ("1.0-beta", "1.0.a"),
     ],
@@ -58,7 +58,7 @@ def test_older_and_newer(older: str | None, newer: str) -> None:
 
 
 def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
-    """Also on a host of a newer version; a child without one gets the host's."""
+    """Also on a host of a newer version; a child without a version gets that of the host."""
     world = host("1.0")
     world.start("generations", "i", text(0))
     world.run()
@@ -79,7 +79,7 @@ def test_an_instance_keeps_its_version_through_continue_as_new() -> None:
 
 @pytest.mark.parametrize("older", ["1.0", None])
 def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Running and Pending ones keep their state and events, and continue on newer code."""
+    """Running and Pending ones keep their state and events, and continue with newer code."""
     world = host("2.0")
     world.start("collects", "running")
     world.run()
@@ -92,7 +92,7 @@ def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogC
         world.engine.commit()
         world.run()
     assert (status(world, "running"), status(world, "pending")) == ("Running", "Pending")
-    assert world.engine.idle, "no hot loop"
+    assert world.engine.idle, "no busy loop"
     assert "instance running (collects) has version 2.0 and is left alone" in caplog.text
     assert caplog.text.count("instance running") == 1
     world.start("one_step", "own", text(1))
@@ -128,7 +128,7 @@ def test_older_and_unversioned_instances_run_on_a_newer_host() -> None:
 
 
 def test_strict_takes_its_own_version_only() -> None:
-    """Older ones are left alone, too."""
+    """Older ones do not run either."""
     world = host("1.0")
     world.start("one_step", "old", text(1))
     moves_to(world, "2.0", "Strict")
@@ -181,7 +181,7 @@ def settings(tmp_path: Path, durable: dict[str, Any]) -> Versioning:
 
 
 def test_versions_in_host_json(tmp_path: Path) -> None:
-    """Names in any case or numbers, as .NET parses enumerations; by default newer instances are left alone."""
+    """Names in any case, or numbers, as .NET parses enumerations; by default newer instances do not run."""
     assert settings(tmp_path, {}) == Versioning(None, "CurrentOrOlder", "Reject")
     assert settings(tmp_path, {"defaultVersion": "1.2", "versionMatchStrategy": "strict"}) == Versioning(
         "1.2", "Strict"
@@ -196,7 +196,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_keys_are_accepted(tmp_path: Path) -> None:
-    """Keys that the devhost does not use are no error."""
+    """Unused keys cause no error."""
     durable = {
         "hubName": "h",
         "tracing": {"distributedTracingEnabled": True, "version": "V2"},

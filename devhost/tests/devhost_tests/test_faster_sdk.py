@@ -1,4 +1,4 @@
-"""What is put into the Durable SDK does the same as what was there, only faster."""
+"""The replacements for parts of the Durable SDK do the same as the originals, only faster."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _executors: Any = importlib.import_module("azure.durable_functions.models.TaskOr
 
 
 def original(function: Any) -> Any:
-    """The SDK's own, whether or not something was put in its place in this process."""
+    """The SDK's own function, even if it has been replaced in this process."""
     return getattr(function, "__wrapped__", function)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: ev.NAMES[event["EventType"]])
 def test_events_are_read_the_same(event: dict[str, Any]) -> None:
-    """All attributes, also those that the event does not have."""
+    """All attributes, also absent ones."""
     sdk.make_faster()
     theirs, ours = (object.__new__(_history.HistoryEvent) for _ in range(2))
     original(_history.HistoryEvent.__init__)(theirs, **event)
@@ -54,8 +54,8 @@ def test_events_are_read_the_same(event: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(sdk._NOTHING_TO_DO))
-def test_what_is_passed_over_means_nothing_to_the_sdk(kind: int) -> None:
-    """Its own executor touches nothing, not even its context, which is not there."""
+def test_skipped_events_have_no_effect_in_the_sdk(kind: int) -> None:
+    """The SDK's own executor uses nothing of them, not even its context, which is missing here."""
     event = next(_history.HistoryEvent(**e) for e in EVENTS if e["EventType"] == kind)
     executor = _executors.TaskOrchestrationExecutor()
     before = dict(vars(executor))
@@ -71,16 +71,16 @@ def test_requests_of_entities_are_read_for_their_ids() -> None:
         read["id"] = "other"
 
 
-def test_doing_it_twice_changes_nothing() -> None:
-    """Each app that is indexed asks for it."""
+def test_replacing_twice_has_no_effect() -> None:
+    """Each app that is indexed replaces them."""
     sdk.make_faster()
     before = _history.HistoryEvent.__init__, _history.dt_parse
     sdk.make_faster()
     assert (_history.HistoryEvent.__init__, _history.dt_parse) == before
 
 
-def test_what_is_not_there_stays_away() -> None:
-    """A later SDK may have other modules inside."""
+def test_a_missing_module_is_not_replaced() -> None:
+    """A later SDK may have other internal modules."""
     sdk._replace(_history.__name__, "NoSuchClass.method", lambda slow: None)
     sdk._replace(_history.__name__, "no_such_name", lambda slow: None)
     assert not hasattr(_history, "NoSuchClass")
@@ -96,12 +96,12 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_values_are_written_as_json_writes_them(value: Any) -> None:
-    """To the letter: what is stored is compared as text."""
+    """Character by character, because stored values are compared as text."""
     assert sdk._json_of_values(json).dumps(value) == to_text(value) == json.dumps(value)
 
 
-def test_a_circle_is_told_as_json_tells_it() -> None:
-    """And what JSON has no word for."""
+def test_a_circle_raises_the_exception_of_json() -> None:
+    """And values that JSON cannot express."""
     circle: list[Any] = []
     circle.append(circle)
     for value in (circle, {1, 2}):

@@ -26,12 +26,12 @@ Steps = Generator[Any, Any, Any]
 
 
 def text(value: object) -> str:
-    """An input as the durable client sends it."""
+    """An input in the form that the durable client sends."""
     return json.dumps(json.dumps(value))
 
 
 def record(folder: Path, play: Callable[[Simulation], None], app: Path = APP, seed: int = 0) -> list[History]:
-    """Plays something on an app; returns the generations that ended, in that order."""
+    """Runs instances on an app; returns the generations that ended, in that order."""
     world = Simulation(app, seed)
     recorder = Recorder(folder)
     paths: list[Path] = []
@@ -86,7 +86,7 @@ def deviation(history: History, functions: list[Function], **more: Any) -> Devia
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_the_code_that_was_recorded_goes_the_same_way(tmp_path: Path, name: str, value: object, seed: int) -> None:
+def test_the_recorded_code_replays(tmp_path: Path, name: str, value: object, seed: int) -> None:
     """Activities, retries, children, timers, entity calls and signals, failures, in any order."""
 
     def play(world: Simulation) -> None:
@@ -226,8 +226,8 @@ def test_a_step_less(tmp_path: Path) -> None:
     assert "but the current replay execution hasn't (yet?) scheduled this task" in found.sentence
 
 
-def test_an_activity_or_orchestrator_that_is_gone(tmp_path: Path) -> None:
-    """The sentence has the name."""
+def test_an_activity_or_orchestrator_that_was_removed(tmp_path: Path) -> None:
+    """The message has its name."""
     history = recorded(tmp_path, "one_step", 1)
     without = [f for f in functions_of(APP) if f.name != "echo"]
     assert "named 'echo'" in deviation(history, without).sentence or "'echo'" in deviation(history, without).sentence
@@ -260,7 +260,7 @@ def test_a_child_with_another_id(tmp_path: Path) -> None:
 
 
 def test_code_that_raises(tmp_path: Path) -> None:
-    """In the middle the missing work is reported, with the exception; after all work, the exception."""
+    """In the middle: the missing work is reported, with the exception. After all work: the exception."""
 
     def at_once(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input()["new key"])
@@ -281,7 +281,7 @@ def test_code_that_raises(tmp_path: Path) -> None:
 
 
 def test_another_end(tmp_path: Path) -> None:
-    """More work after the last recorded step breaks no instance in flight, but is reported as another end."""
+    """More work after the last recorded step breaks no instance in flight, but is reported as a different end."""
 
     def code(context: Any) -> Steps:
         yield context.call_activity("echo", context.get_input())
@@ -310,7 +310,7 @@ def test_a_version_branch_keeps_old_histories(tmp_path: Path) -> None:
 
 
 def test_a_long_history() -> None:
-    """Three hundred steps one after the other are replayed in one go, not once per episode."""
+    """Three hundred steps in a row are replayed at once, not once for each episode."""
     calls = []
 
     def steps(context: Any) -> Steps:
@@ -338,7 +338,7 @@ def test_a_long_history() -> None:
 
 
 def test_files_can_be_compared_line_by_line(tmp_path: Path) -> None:
-    """An event a line; written and read again it is the same."""
+    """One event on each line; written and read again it is the same."""
     history = recorded(tmp_path, "one_step", 1)
     (path,) = tmp_path.iterdir()
     assert path.read_text().count("\n") == len(history.history) + 12
@@ -348,7 +348,7 @@ def test_files_can_be_compared_line_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "history": []}'])
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
-    """The sentence names the file."""
+    """The message names the file."""
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(BadHistory, match=r"x\.json"):
         History.load(tmp_path / "x.json")
@@ -360,7 +360,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path) -> None:
-    """`--record` writes generations as they end; `histories` reads the state, also while a devhost has it open."""
+    """`--record` writes each generation when it ends; `histories` reads the state, also while a devhost has it open."""
     host = start("--exact-timers", "--record", str(tmp_path / "recorded"))
     host.post("/api/v1/start/generations/g", data="2")
     host.post("/api/v1/start/waits/w", json=1)
@@ -377,8 +377,8 @@ def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path)
     assert [p.name for p in (tmp_path / "one").iterdir()] == ["waits-w-1.json"], only.stderr
 
 
-def test_a_state_that_is_not_there(tmp_path: Path) -> None:
-    """Nothing is created."""
+def test_a_missing_state(tmp_path: Path) -> None:
+    """No state is created."""
     done = command("--state", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "there is no state" in done.stderr
@@ -386,7 +386,7 @@ def test_a_state_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_unused_state_has_no_histories(tmp_path: Path) -> None:
-    """This is no error."""
+    """This is not an error."""
     SqliteStore(tmp_path / "state").close()
     done = command("--state", tmp_path / "state", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (0, "")

@@ -11,7 +11,7 @@ def call(host: Client, method: str, *args: object) -> object:
 
 
 def test_http_functions_run_in_another_process(start: Start) -> None:
-    """Orchestrations started by it run in the first one; what the app keeps in a process is not shared."""
+    """Its orchestrations run in the first process; state in a process of the app is not shared."""
     engine = start()
     http = start("--http-only")
     assert http.base not in ("", engine.base)

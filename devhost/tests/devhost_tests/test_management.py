@@ -1,4 +1,4 @@
-"""The management API beyond what the recordings show; from the source of the real extension where nothing else says."""
+"""The management API beyond the recordings, partly according to the source of the real extension."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def start(host: Client, instance: str, function: str = "waits", value: str = "nu
 
 
 def test_words_of_a_path_are_found_in_any_case(host: Client) -> None:
-    """Ids and names keep theirs."""
+    """Ids and names keep their case."""
     answer = host.manage("POST", "/Orchestrators/waits/Any-Case", data="{}", headers=JSON)
     assert answer.json()["id"] == "Any-Case"
     host.becomes("Any-Case", "Running")
@@ -30,7 +30,7 @@ def test_words_of_a_path_are_found_in_any_case(host: Client) -> None:
 
 
 @pytest.mark.parametrize("instance", ["with blank", "plus+sign", "ünïcode-日本", "a&b=c", "100%", "!*()_.~", "x" * 200])
-def test_ids_survive_their_way_through_urls(host: Client, instance: str) -> None:
+def test_ids_in_urls(host: Client, instance: str) -> None:
     """The URL of a started instance leads to it."""
     quoted = quote(instance, safe="")
     links = host.manage("POST", f"/orchestrators/waits/{quoted}", data="1", headers=JSON).json()
@@ -40,15 +40,15 @@ def test_ids_survive_their_way_through_urls(host: Client, instance: str) -> None
     assert requests.post(links["terminatePostUri"].replace("{text}", "done"), timeout=30).status_code in (202, 410)
 
 
-def test_the_input_is_kept_as_it_was_written(host: Client) -> None:
-    """Numbers keep their shape, keys their order; the history shows the text itself."""
+def test_the_input_is_stored_unchanged(host: Client) -> None:
+    """Numbers keep their format, keys their order; the history has the text itself."""
     start(host, "raw", value=' {"b": 1.50, "a": 1e2} ')
     shown = host.status("raw", "?showHistory=true")["historyEvents"][0]["Input"]
     assert shown == ' {"b": 1.50, "a": 1e2} '
     assert host.status("raw")["input"] == {"b": 1.5, "a": 100.0}
 
 
-def test_a_missing_instance_is_told_before_a_bad_body(host: Client) -> None:
+def test_a_missing_instance_is_reported_before_a_bad_body(host: Client) -> None:
     """404 and 410 come first, then the type of the body, then the body."""
     text = {"Content-Type": "text/plain"}
     assert host.manage("POST", "/instances/nobody/raiseEvent/go", data="x", headers=text).status_code == 404
@@ -59,7 +59,7 @@ def test_a_missing_instance_is_told_before_a_bad_body(host: Client) -> None:
 
 
 def test_waiting_starts(host: Client) -> None:
-    """A pause longer than the wait is refused although the start has happened; a failure is a 200 with the status."""
+    """A pause longer than the wait is refused although the start took effect; a failure is a 200 with the status."""
     answer = host.manage("POST", "/orchestrators/waits/wait-1?timeout=1&pollingInterval=5", data="1", headers=JSON)
     assert answer.status_code == 400
     assert answer.json() == {"Message": "Total timeout 1 should be bigger than retry timeout 5"}
@@ -72,7 +72,7 @@ def test_waiting_starts(host: Client) -> None:
 
 
 def test_pages(host: Client) -> None:
-    """A token leads from page to page, whatever the ids are; together they are everything, once."""
+    """Continuation tokens lead through all pages, for any ids; every instance is on exactly one page."""
     ids = [f"päge-{n:02}" for n in range(7)]
     for instance in ids:
         start(host, instance, "generations", "0")
@@ -91,7 +91,7 @@ def test_pages(host: Client) -> None:
 
 
 def test_lists_by_time(host: Client) -> None:
-    """Both ends of a span count; a time that is none is ignored."""
+    """Both ends of a span are included; an invalid time is ignored."""
     start(host, "timed")
     created = host.status("timed")["createdTime"]
 
@@ -107,7 +107,7 @@ def test_lists_by_time(host: Client) -> None:
 
 
 def test_entities(host: Client) -> None:
-    """The empty key, a body that is no JSON, what is not there, and the list with its pages."""
+    """The empty key, a body that is not JSON, an unknown entity, and the list with its pages."""
     assert host.manage("POST", "/entities/total?op=add", json="7").status_code == 202
     until(lambda: host.manage("GET", "/entities/total/$").text == "7", 20)
     bad = host.manage("POST", "/entities/total/k2?op=add", data="{a", headers=JSON)
@@ -136,20 +136,20 @@ def test_entities(host: Client) -> None:
         ("OPTIONS", "/instances/x"),
     ],
 )
-def test_what_is_not_there_is_an_empty_404(host: Client, method: str, path: str) -> None:
-    """Unknown paths and wrong verbs alike."""
+def test_an_unknown_path_is_an_empty_404(host: Client, method: str, path: str) -> None:
+    """Unknown paths and wrong methods."""
     answer = host.manage(method, path)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_numbers_that_are_none_become_texts(host: Client) -> None:
-    """Python's JSON has NaN and Infinity; what the extension writes has not."""
+def test_nan_and_infinity_become_texts(host: Client) -> None:
+    """Python's JSON has NaN and Infinity; the extension's has not."""
     start(host, "nan", "calls", '{"name": "echo_later", "value": [NaN, Infinity, {"a": -Infinity}]}')
     assert host.ended("nan")["output"] == ["NaN", "Infinity", {"a": "-Infinity"}]
 
 
-def test_half_a_surrogate_pair_does_no_harm(host: Client) -> None:
-    """It becomes the replacement character, as in everything .NET writes."""
+def test_half_a_surrogate_pair(host: Client) -> None:
+    """It becomes the replacement character, as in all output of .NET."""
     start(host, "half", "calls", '{"name": "echo_later", "value": "\\ud800x"}')
     ended = host.ended("half")
     assert (ended["input"]["value"], ended["output"]) == ("\ufffdx", "\ufffdx")

@@ -1,4 +1,4 @@
-"""What makes the platform unkind, over HTTP: latency, failing reads, one pool of threads, lost log lines."""
+"""Disturbances of the platform, over HTTP: latency, failing reads, one pool of threads, lost log lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_late_messages_survive_a_kill(start: Start) -> None:
 
 
 def test_reads_of_a_rewritten_blob_fail(host: Client, unkind: Callable[..., Any]) -> None:
-    """They answer 500. The client raises for an entity, and reports an instance as absent."""
+    """They answer 500. The client raises for an entity, and reports an instance as missing."""
     entity = {"entity": ["large", "blob"]}
 
     def fill(count: int) -> None:
@@ -127,7 +127,7 @@ def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) ->
     ],
 )
 def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> None:
-    """The message gives the reason, and nothing changes."""
+    """The message gives the reason, and no fault changes."""
     answer = host.post(FAULTS, data=body)
     assert answer.status_code == 400
     assert sentence in answer.json()["Message"]
@@ -142,7 +142,7 @@ def test_wrong_faults_on_the_command_line_are_refused(start: Start) -> None:
 
 
 def test_admin_routes_need_the_master_key(start: Start) -> None:
-    """Where keys are checked."""
+    """If keys are checked."""
     host = start("--keys")
     assert [host.get(path).status_code for path in (FAULTS, LOST)] == [401, 401]
 
@@ -151,7 +151,7 @@ def test_admin_routes_need_the_master_key(start: Start) -> None:
 
 
 def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) -> None:
-    """One thread: while an activity blocks it, no orchestrator, entity or synchronous HTTP function runs."""
+    """With one thread, an activity that blocks it stops all orchestrators, entities and synchronous HTTP functions."""
     host = start(PYTHON_THREADPOOL_THREAD_COUNT="1")
     host.post("/api/v1/start/noting/blocks", json={"file": "blocks", "until": "blocks-may-end"})
     until(lambda: (scratch / "blocks").exists(), 20)
@@ -166,7 +166,7 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
 
 
 def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
-    """They run on one loop, and asyncio.to_thread takes threads that are not the functions'."""
+    """They run on one loop, and asyncio.to_thread uses other threads than the synchronous functions."""
     host.post("/api/v1/start/calls/threads-1", json={"name": "async_threads"})
     host.post("/api/v1/start/calls/threads-2", json={"name": "thread_name"})
     loop, other = host.ended("threads-1")["output"]
@@ -175,7 +175,9 @@ def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
     assert host.ended("threads-2")["output"].startswith("function-")
 
 
-def test_as_many_threads_as_the_worker_has(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_number_of_threads_is_that_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """min(32, cores + 4), or the app setting; an invalid value is logged and ignored."""
     name, usual = "PYTHON_THREADPOOL_THREAD_COUNT", min(32, (os.cpu_count() or 1) + 4)
     monkeypatch.delenv(name, raising=False)
@@ -189,10 +191,10 @@ def test_as_many_threads_as_the_worker_has(monkeypatch: pytest.MonkeyPatch, capl
 
 
 def test_a_thread_of_the_loops_pool_does_not_keep_the_host_from_ending(start: Start) -> None:
-    """SIGTERM ends it although a function's asyncio.to_thread never comes back."""
+    """SIGTERM ends the host although a function's asyncio.to_thread never returns."""
     host = start()
     host.manage("POST", "/orchestrators/calls/stuck", json='{"name": "never_comes_back"}')
-    host.said("it is stuck")
+    host.said("it hangs")
     host.stop()
     assert host.process.returncode is not None
 
@@ -202,7 +204,7 @@ def test_a_thread_of_the_loops_pool_does_not_keep_the_host_from_ending(start: St
 
 @pytest.fixture
 def logged(host: Client) -> Callable[[str], list[dict[str, str]]]:
-    """Calls the function that logs in some way; returns the lines that were lost by it."""
+    """Calls a function that logs; returns the lines that were lost."""
     if not isinstance(host, Devhost) or host.get(LOST).status_code != 200:
         pytest.skip("the log of that host cannot be read")
     assert host.delete(LOST).status_code == 204
@@ -217,7 +219,7 @@ def logged(host: Client) -> Callable[[str], list[dict[str, str]]]:
 
 @pytest.mark.parametrize("path", ["logs/task", "logs/child-task", "logs/to-thread-with-id", "sync-logs"])
 def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], Any], path: str) -> None:
-    """Its task, the tasks it makes, its thread, and a thread that was handed the invocation's id."""
+    """From its task, the tasks that it creates, its thread, and a thread that got the invocation's id."""
     assert logged(path) == []
     assert isinstance(host, Devhost)
     host.said(f"WARNING app: {path.rpartition('/')[2].removesuffix('-logs')}")
@@ -258,7 +260,7 @@ def test_lost_lines_are_reported_once_and_at_the_end(start: Start) -> None:
 
 
 def test_without_lost_lines_there_is_no_summary(start: Start) -> None:
-    """Also not of zero lines."""
+    """Not even a summary of zero lines."""
     host = start()
     host.get("/api/v1/sync-logs")
     host.stop()

@@ -1,6 +1,6 @@
-"""The recorded scenarios come out as the real Durable extension answered them.
+"""The recorded scenarios give the same answers as the real Durable extension.
 
-`--base-url` (and `--host-key`) holds another host on the recordings' app against them, e.g. Azure Functions Core Tools.
+`--base-url` (and `--host-key`) compares another host on the recordings' app with them, e.g. Azure Functions Core Tools.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from devhost_tests.recording import SCENARIOS, differences, record
 from devhost_tests.scenarios import GROUPS
 
 _PATIENCE, _PATIENCE_WITH_OTHERS = 1.5, 15
-"""Seconds until what has not ended counts as hanging: the devhost polls nothing, a host on a storage account does."""
+"""Seconds after which an instance counts as hanging: the devhost does not poll, a host on a storage account does."""
 
 
-def test_all_scenarios_come_out_as_recorded(reach: Reach) -> None:
-    """Status codes, headers, bodies, histories and failure sentences, all scenarios side by side on one host."""
+def test_all_scenarios_answer_as_recorded(reach: Reach) -> None:
+    """Status codes, headers, bodies, histories and failure messages, all scenarios side by side on one host."""
     host = reach(RECORDED / "app")
     recorded = json.loads((RECORDED / "recorded.json").read_text("utf-8"))
     patience = _PATIENCE if isinstance(host, Devhost) and host.ready else _PATIENCE_WITH_OTHERS
@@ -27,7 +27,7 @@ def test_all_scenarios_come_out_as_recorded(reach: Reach) -> None:
 
 
 def test_every_recorded_scenario_is_run() -> None:
-    """Nothing that was recorded is left out, and every module of scenarios is known."""
+    """No recording is left out, and every module of scenarios is known."""
     recorded = json.loads((RECORDED / "recorded.json").read_text("utf-8"))
     assert set(SCENARIOS) == set(recorded)
     assert {f.__module__ for f in SCENARIOS.values()} == {m.__name__ for m in GROUPS.values()}

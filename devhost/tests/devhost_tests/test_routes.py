@@ -1,4 +1,4 @@
-"""Requests go where the real router sent them."""
+"""Requests reach the same functions as with the real router."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def router() -> Router[str]:
 
 
 @pytest.mark.parametrize("request_", ROUTES["requests"], ids=lambda r: f"{r['method']} {r['path']}")
-def test_request_goes_where_the_real_router_sent_it(router: Router[str], request_: dict[str, Any]) -> None:
-    """Function and values, or no function at all."""
+def test_a_request_reaches_the_same_function_as_with_the_real_router(
+    router: Router[str], request_: dict[str, Any]
+) -> None:
+    """Function and values, or no function."""
     found = router.find(request_["method"], request_["path"])
     expected = None if request_["status"] == 404 else (request_["function"], request_["values"])
     assert found == expected
 
 
 def test_overlapping_routes_are_found(router: Router[str]) -> None:
-    """Those of the recordings where the order of the functions decides, with a path that fits both."""
+    """Recorded pairs for which the order of the functions decides, with a path that fits both."""
     assert list(router.overlaps()) == [
         ("one", "literal", "api/refreshes/latest"),
         ("number", "any", "api/items/1"),
@@ -57,7 +59,7 @@ def test_overlapping_routes_are_found(router: Router[str]) -> None:
     ],
 )
 def test_overlaps(first: str, second: str, example: str | None) -> None:
-    """Only what some request can fit twice."""
+    """Only pairs that a single request can fit."""
     router: Router[str] = Router("")
     router.add(first, ("GET",), "first")
     router.add(second, (), "second")
@@ -94,7 +96,7 @@ def test_prefix_may_be_empty_or_have_parts() -> None:
     ],
 )
 def test_constraints(template: str, accepted: str, refused: str) -> None:
-    """A value that does not fit is not found."""
+    """A value that does not fit gives a 404."""
     router: Router[str] = Router("")
     router.add(template, (), "f")
     assert router.find("GET", f"/{accepted}") is not None

@@ -1,4 +1,4 @@
-"""NCRONTAB expressions fire when the platform's would."""
+"""NCRONTAB expressions give the same times as on the platform."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_next_time(text: str, after: str, due: str) -> None:
         "00:00:00",
     ],
 )
-def test_what_is_no_schedule(text: str) -> None:
-    """Refused when the app is loaded, with the expression in the sentence."""
+def test_invalid_schedules(text: str) -> None:
+    """Refused when the app is loaded; the message has the expression."""
     with pytest.raises(BadSchedule):
         Schedule.read(text)

@@ -1,4 +1,4 @@
-"""Timer functions run by the clock, once for what was missed, and know when they ran last."""
+"""Timer functions run by the clock, once for missed runs, and store the time of their last run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_until(tick: Function, kept: dict[str, str], enough: Any) -> None:
     asyncio.run(live())
 
 
-def test_a_missed_run_is_made_up_for_once() -> None:
+def test_a_missed_run_happens_once_at_the_start() -> None:
     """A run that was due while the host was down happens at once, marked as past due, and is stored."""
     seen: list[func.TimerRequest] = []
     tick = function("0 0 * * * *", seen)
@@ -63,16 +63,16 @@ def test_a_missed_run_is_made_up_for_once() -> None:
         ("0 0 * * * *", {"use_monitor": False}, {"timer.tick": iso(datetime.now(UTC) - timedelta(days=2))}),
     ],
 )
-def test_nothing_is_made_up_for(schedule: str, options: dict[str, Any], kept: dict[str, str]) -> None:
-    """Not the first time, not before it is due, not where the function does not want it."""
+def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[str, str]) -> None:
+    """Not for a new function, not before a run is due, not if the function excludes it."""
     seen: list[func.TimerRequest] = []
     tick = function(schedule, seen, **options)
     timers = Timers([tick], Invoker([tick], lambda binding: "{}"), kept.get, kept.__setitem__)
     assert not timers._missed(tick, timers._schedules["tick"])
 
 
-def test_it_ticks_by_the_clock_and_outlives_a_failure() -> None:
-    """At the start if it wants so, then by its schedule, even though the first run raised."""
+def test_it_runs_by_the_clock_and_after_a_failure() -> None:
+    """At the start if the function wants that, then by its schedule, although the first run raised."""
     seen: list[func.TimerRequest] = []
     tick = function("* * * * * *", seen, run_on_startup=True)
     run_until(tick, {}, lambda: len(seen) >= 2)

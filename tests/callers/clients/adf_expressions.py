@@ -1,7 +1,7 @@
 """The expressions of pipelines, evaluated by Microsoft's data-factory-testing-framework.
 
-Version 0.2.17 is the last one that needs no .NET, but for dates, which our pipelines do not use. What it lacks and
-Data Factory has is added here: `union` of objects, `?.`, and `activity('x').error`.
+Version 0.2.17 is the last one that does not need .NET, except for dates, which our pipelines do not use. Features that
+Data Factory has and the package lacks are added here: `union` of objects, `?.`, and `activity('x').error`.
 """
 
 import sys
@@ -126,7 +126,7 @@ def _framework() -> _Framework:
 
 
 def _merged(*objects: Json) -> Json:
-    """`union` of objects: of equal names the last one wins."""
+    """`union` of objects: for equal names the last value counts."""
     result: Json = {}
     for one in objects:
         result |= one

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 class FunctionActivity:
     """Runs the evaluated `typeProperties` of an Azure Function activity.
 
-    `linked_services` has the `typeProperties` of the linked services by name, `secrets` what their secrets are.
+    `linked_services` has the `typeProperties` of the linked services by name, `secrets` the values of their secrets.
     """
 
     send: Send
@@ -26,7 +26,9 @@ class FunctionActivity:
         """The output. Raises ActivityFailed for no answer, an error status or a body that is no JSON object."""
         service, method, name = self.linked_services[linked_service], properties["method"], properties["functionName"]
         body = properties.get("body")
-        assert (body is None) == (method in ("GET", "HEAD", "TRACE")), "a body where there must be none, or none"
+        assert (body is None) == (method in ("GET", "HEAD", "TRACE")), (
+            "a body with GET, HEAD or TRACE, or a missing body"
+        )
         headers = {**properties.get("headers", {}), **self._proof(service)}
         url = f"{service['functionAppUrl']}/api/{name}"
         answer = self.send(Call(method, url, self.pace.limit(CUT_SECONDS), headers, body))

@@ -1,4 +1,4 @@
-"""HTTP as the activities of Data Factory use it."""
+"""HTTP calls of the activities of Data Factory."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ Token = Callable[[str], str]
 
 
 def send(call: Call) -> Answer:
-    """Over the network. Redirects are not followed: that activities do so is not documented."""
+    """Over the network. Redirects are not followed: it is not documented that activities do so."""
     try:
         answer = requests.request(
             call.method,

@@ -16,7 +16,7 @@ INNER = ("activities", "ifTrueActivities", "ifFalseActivities")
 HIDDEN = "(hidden)"
 
 Runner = Callable[[Json, Json, float], Json]
-"""Runs an activity with these evaluated `typeProperties` for at most so many seconds; its output or ActivityFailed."""
+"""Runs an activity with evaluated `typeProperties` for at most this many seconds; its output or ActivityFailed."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ActivityRun:
 
 @dataclass
 class PipelineRun:
-    """Runs a pipeline file once. `runners` are the activities that leave the pipeline, by type."""
+    """Runs a pipeline file once. `runners` run the activities that call out of the pipeline, by type."""
 
     file: Json
     parameters: Json
@@ -76,7 +76,7 @@ class PipelineRun:
             statuses[name] = self._one(activity, state) if _may_run(activity, statuses) else SKIPPED
             if statuses[name] == SKIPPED:
                 self.history.append(ActivityRun(name, activity["type"], SKIPPED, 0, None, None))
-        # the status is that of the last activities of each branch; for a skipped one that of those before it
+        # the status is that of the last activities of each branch; a skipped one counts as those before it
         named = {dependency["activity"] for activity in activities for dependency in activity.get("dependsOn", [])}
         by_name = {activity["name"]: activity for activity in activities}
         leaves = [name for name in by_name if name not in named]

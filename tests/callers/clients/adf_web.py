@@ -1,4 +1,4 @@
-"""The Web activity: one call; after a 202 with a Location it polls that until the answer is not a 202."""
+"""The Web activity: one call; after a 202 with a Location it polls that address until the answer is not a 202."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -34,7 +34,7 @@ class WebHookActivity:
     pace: Pace
     mailbox: Mailbox
     wait_seconds: float = 60.0
-    """Seconds of this machine that the timeout lasts: hours cannot be waited for."""
+    """Seconds of this machine that the timeout lasts: the tests cannot wait for hours."""
 
     def __call__(self, properties: Json) -> Json:
         """The output. Raises ActivityFailed if the call fails or the callback reports a failure."""
@@ -48,21 +48,21 @@ class WebHookActivity:
         headers = {**properties["headers"], **proof(properties.get("authentication"), self.token)}
         answer = self.send(Call("POST", properties["url"], self.pace.limit(ANSWER_SECONDS), headers, json.dumps(body)))
         if not 200 <= answer.status < 300:
-            raise ActivityFailed("2108", f"The webhook was answered with '{answer.status}': '{answer.text}'")
+            raise ActivityFailed("2108", f"The answer to the webhook is '{answer.status}': '{answer.text}'")
         # according to the documentation a 202 is polled: the activity would wait twice
         assert not (answer.status == 202 and "location" in answer.headers), "a 202 with Location on the webhook route"
         called = self.mailbox.take(name, self.wait_seconds)
         if called is None:
-            raise ActivityFailed("TimedOut", "The webhook was not called back in time.")
+            raise ActivityFailed("TimedOut", "The webhook got no callback in time.")
         return self._told(called, report=bool(properties.get("reportStatusOnCallBack")))
 
     def _told(self, called: bytes, *, report: bool) -> Json:
         try:
             told = json.loads(called)
         except ValueError:
-            raise ActivityFailed("2001", "What was called back is not JSON.") from None
+            raise ActivityFailed("2001", "The body of the callback is not JSON.") from None
         if not isinstance(told, dict):
-            raise ActivityFailed("2001", "What was called back is not a JSON object.")
+            raise ActivityFailed("2001", "The body of the callback is not a JSON object.")
         if report and int(told.get("StatusCode", 200)) >= 400:
             error = told.get("Error") or {}
             raise ActivityFailed(str(error.get("ErrorCode", "")), str(error.get("Message", "")))

@@ -1,4 +1,4 @@
-"""Evaluates the expressions in the shipped workflows as Logic Apps does; where its behavior is unclear, strictly.
+"""Evaluates the expressions in the shipped workflows like Logic Apps; where its behavior is unclear, strictly.
 
 The evaluator of data-factory-testing-framework knows neither `?['key']` nor body(), items() and workflow().
 """
@@ -11,7 +11,7 @@ from tests.callers.clients.logic_syntax import Access, Call, Literal, Node, Temp
 
 
 class InvalidTemplateError(Exception):
-    """An expression that cannot be evaluated: the action that holds it fails."""
+    """An expression that cannot be evaluated: the action that contains it fails."""
 
 
 class Scope(Protocol):

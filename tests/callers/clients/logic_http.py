@@ -53,8 +53,8 @@ class Answer:
 class Network:
     """`sign_in` turns the authentication of a managed identity into the headers that the platform passes to the app.
 
-    `lost` answers of starts are lost on their way, after the app has done what was asked; `broken` calls never reach it
-    and are answered by a gateway's page.
+    `lost` answers of starts are lost on their way, after the app has processed the call; `broken` calls never reach it
+    and get a gateway's error page.
     """
 
     sign_in: Callable[[Json], dict[str, str]]

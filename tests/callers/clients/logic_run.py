@@ -1,7 +1,7 @@
 """Runs a workflow definition as Logic Apps documents it: order, statuses, loops, and the actions in use.
 
-Durations of the definition are multiplied with `scale` and those of Retry-After with `poll_scale`, so that hours pass
-in seconds; nothing else is hurried. Sources: schema reference for trigger and action types; handling errors and
+Durations of the definition are multiplied by `scale` and those of Retry-After by `poll_scale`, so that hours pass
+in seconds; nothing else is faster. Sources: schema reference for trigger and action types; handling errors and
 exceptions; HTTP; HTTP webhook.
 """
 
@@ -41,7 +41,7 @@ class TimeIsUpError(Exception):
 
 @dataclass
 class Done:
-    """How an action ended. `error` is what actions('x')?['error'] holds."""
+    """The end of an action. `error` is the value of actions('x')?['error']."""
 
     status: str
     outputs: Json | None = None
@@ -59,7 +59,7 @@ class Workflow:
 
 @dataclass
 class Frame:
-    """The values that an expression can refer to: results so far, and the items of the loops around it."""
+    """The values that an expression can refer to: results so far, and the items of the enclosing loops."""
 
     run: "Run"
     done: dict[str, Done] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Frame:
         }
         if function in places:
             if name not in places[function]:
-                raise InvalidTemplateError(f"{function}('{name}') is not there")
+                raise InvalidTemplateError(f"{function}('{name}') does not exist")
             return places[function][name]
         if function in ("actions", "outputs", "body") and name in self.done:
             done = self.done[name]
@@ -247,7 +247,7 @@ class Run:
             if not 200 <= answer.status < 300:
                 return _answered(answer)
             assert (answer.status, answer.header("Location")) == (200, None), (
-                "what a 202 would do here is not documented"
+                "the effect of a 202 is not documented here"
             )
             clock.wait_for(called)
             done = Done("Succeeded", outputs=_outputs(received[0]))
@@ -274,7 +274,7 @@ class Run:
 
 
 class _Limit:
-    """The limit.timeout of an action, and waits that end with it or with the run."""
+    """The limit.timeout of an action, and waits that end with the limit or with the run."""
 
     def __init__(self, run: Run, action: Json) -> None:
         self._run = run

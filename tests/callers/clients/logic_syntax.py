@@ -1,7 +1,6 @@
 """The Workflow Definition Language: parses the strings of a definition into literals and expression trees.
 
-A text is an expression if it begins with `@`, a template if it holds `@{...}`, and itself otherwise; `@@` stands for
-`@`.
+A text is an expression if it begins with `@`, a template if it contains `@{...}`, else a literal; `@@` stands for `@`.
 Source: the workflow definition language reference of Azure Logic Apps.
 """
 
@@ -127,7 +126,7 @@ class _Parser:
             return found.lastgroup, found[found.lastgroup], found.end()
         rest = self._text[self._place : self._end].strip()
         if rest:
-            raise ExpressionError(f"{rest[:20]!r} at {self._place} is no part of an expression")
+            raise ExpressionError(f"{rest[:20]!r} at {self._place} is not a part of an expression")
         return "", "", self._end
 
     def _take(self, sign: str) -> bool:
@@ -179,7 +178,7 @@ class _Parser:
                 return Call(token.lower(), self._arguments())
             if token.lower() in _CONSTANTS:
                 return Literal(_CONSTANTS[token.lower()])
-            raise ExpressionError(f"{token} at {end - len(token)} is no function call")
+            raise ExpressionError(f"{token} at {end - len(token)} is not a function call")
         raise ExpressionError("the expression ends too early" if not kind else f"{token!r} is out of place")
 
     def _arguments(self) -> tuple[Node, ...]:

@@ -1,4 +1,4 @@
-"""Members are notified some at a time: neither one after the other nor all at once."""
+"""The app notifies members some at a time: neither one after the other nor all at once."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from refresh.queue.answers import Ended, WakeUp
 
 
 class SlowEngine:
-    """Takes each event only after all others that may be raised at the same time have been raised, too."""
+    """Accepts each event only after all others that may be raised at the same time have been raised, too."""
 
     def __init__(self, count: int) -> None:
         self.raised: list[tuple[str, str, Ended | None]] = []

@@ -21,8 +21,8 @@ def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert "=== tests: pytest\n--- tests: passed in 2.0 s\n" in shown
 
 
-def test_what_the_other_checks_do_not_need_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    """The tests that need it are skipped, with the reason; it is said that it is missing."""
+def test_optional_tools_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tests that need them are skipped, with the reason; the output names the missing tools."""
     clock = itertools.count(step=2).__next__
     todo = [Step("tools", ["tools"], needed=False), Step("tests", ["pytest"])]
     results = run_steps(todo, lambda command: 1 if command == ["tools"] else 0, lambda: float(clock()))
@@ -31,14 +31,14 @@ def test_what_the_other_checks_do_not_need_may_be_missing(capsys: pytest.Capture
 
 
 def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
-    """Not for the fast checks, which a developer waits for."""
+    """Not before the fast checks, for which a developer waits."""
     names = [step.name for step in steps(fast=False)]
     assert names.index("tools") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "tools")
     assert "tools" not in [step.name for step in steps(fast=True)]
 
 
-def test_summary_names_what_failed() -> None:
+def test_the_summary_names_the_failed_checks() -> None:
     """In its last line."""
     assert summary([Result("lint", 1, 2), Result("tests", 0, 2)]).splitlines()[-1] == "FAILED: lint, 4 s"
     assert summary([Result("lint", 0, 2)]).splitlines()[-1] == "All checks passed, 2 s"
@@ -46,7 +46,7 @@ def test_summary_names_what_failed() -> None:
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (5, 1), (-9, 1)])
 def test_exit_code(monkeypatch: pytest.MonkeyPatch, code: int, expected: int) -> None:
-    """1 if any check failed, for whatever reason."""
+    """1 if any check failed, for any reason."""
     monkeypatch.setattr(checks, "_run", lambda command: code if "pytest" in command else 0)
     assert checks.run(fast=False, pytest_arguments=[]) == expected
 

@@ -107,7 +107,7 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def test_an_old_python_gets_a_message() -> None:
     """Before dev.py imports anything that an old Python cannot parse."""
     code = OLD_PYTHON % str(ROOT / "dev.py")
-    # nowhere to find a newer one
+    # no folder with a newer one
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "dev.py needs Python 3.11 or newer; this is Python 3.9.1. Run it with a newer Python.\n"

@@ -1,4 +1,4 @@
-"""The stand-in for App Service's identity endpoint, and the proxy that leads to a service over TLS."""
+"""The stub of App Service's identity endpoint, and the proxy that connects to a service over TLS."""
 
 import socket
 import subprocess
@@ -37,7 +37,7 @@ def control(serving: Serving, method: str, route: str, body: object = None) -> r
 
 
 def test_a_token_has_the_form_of_the_protocol(serving: Serving) -> None:
-    """`expires_on` is text, as the platform writes it."""
+    """`expires_on` is text, as on the platform."""
     body = ask(serving, client_id="c").json()
     assert set(body) == {"access_token", "expires_on", "resource", "token_type", "client_id"}
     assert (body["token_type"], body["client_id"], body["resource"]) == ("Bearer", "c", RESOURCE["resource"])
@@ -53,13 +53,13 @@ def test_a_token_has_the_form_of_the_protocol(serving: Serving) -> None:
 def test_a_request_of_another_form_is_refused(
     serving: Serving, secret: str | None, query: dict[str, str], status: int
 ) -> None:
-    """The secret, the version and the resource are needed."""
+    """The secret, the version and the resource are required."""
     answer = ask(serving, secret, **query)
     assert (answer.status_code, answer.json()["statusCode"]) == (status, status)
 
 
-def test_faults_are_played_as_often_as_was_asked_for(serving: Serving) -> None:
-    """And end when they are taken back."""
+def test_faults_strike_the_given_number_of_times(serving: Serving) -> None:
+    """And end when they are removed."""
     assert control(serving, "POST", "/fault", {"fault": "throttled", "times": 2}).ok
     assert [ask(serving).status_code for _ in range(3)] == [429, 429, 200]
     assert control(serving, "POST", "/fault", {"fault": "noIdentity"}).ok
@@ -70,8 +70,8 @@ def test_faults_are_played_as_often_as_was_asked_for(serving: Serving) -> None:
         serving.endpoint.fail("unknown")
 
 
-def test_tokens_are_short_lived_or_revoked_on_demand(serving: Serving) -> None:
-    """What the service behind it is told of them changes at once."""
+def test_tokens_can_be_short_lived_or_revoked(serving: Serving) -> None:
+    """The service behind it learns of a revocation at once."""
     now = 1000.0
     serving.endpoint.clock = lambda: now
     assert control(serving, "POST", "/tokens", {"lifeSeconds": 60}).ok
@@ -96,15 +96,15 @@ def test_tokens_are_short_lived_or_revoked_on_demand(serving: Serving) -> None:
         ("GET", "/nothing", None),
     ],
 )
-def test_what_cannot_be_controlled_is_answered_400(serving: Serving, method: str, route: str, body: object) -> None:
-    """With the faults that there are."""
+def test_invalid_control_requests_get_400(serving: Serving, method: str, route: str, body: object) -> None:
+    """The answer lists the known faults."""
     answer = control(serving, method, route, body)
     assert answer.status_code == 400
     assert all(name in answer.json()["error"] for name in FAULTS)
 
 
-def test_the_command_says_what_to_set() -> None:
-    """And that a port is taken."""
+def test_the_command_prints_the_settings() -> None:
+    """And a message if a port is in use."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "dev.identity_endpoint", "--port", port]
@@ -123,7 +123,7 @@ def test_the_command_says_what_to_set() -> None:
 
 
 def test_power_bi_is_reached_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the proxy, with a certificate that is checked, by a token that is."""
+    """Through the proxy, with a valid certificate and a valid token."""
     with azure(tmp_path) as found:
         monkeypatch.setenv("HTTPS_PROXY", found.settings["HTTPS_PROXY"])
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", found.settings["REQUESTS_CA_BUNDLE"])
@@ -144,8 +144,8 @@ def test_power_bi_is_reached_under_its_own_name(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("head", [b"GET http://x/ HTTP/1.1\r\n\r\n", b"CONNECT elsewhere:443 HTTP/1.1\r\n\r\n"])
-def test_the_proxy_leads_nowhere_else(head: bytes) -> None:
-    """Nothing leaves the machine."""
+def test_the_proxy_connects_to_no_other_host(head: bytes) -> None:
+    """No call leaves the machine."""
     with connect_proxy.serve({}) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:

@@ -1,4 +1,4 @@
-"""The generated files in integrations/ match their sources, and the command keeps them so."""
+"""The generated files in integrations/ match their sources, and the command updates them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_all_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"{len(command.files())} files, 0 out of date\n"
 
 
-def test_the_command_brings_files_up_to_date(tmp_path: Path) -> None:
+def test_the_command_updates_files(tmp_path: Path) -> None:
     """A changed file, a missing file and a superfluous file are found and corrected."""
     folder = tmp_path / "integrations"
     shutil.copytree(command.FOLDER, folder)

@@ -43,7 +43,7 @@ def test_power_bi_url(
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"Values": []}', '{"Values": null}', "{}"])
-def test_unusable_local_settings_are_left_to_the_host(tmp_path: Path, text: str) -> None:
+def test_invalid_local_settings_are_ignored(tmp_path: Path, text: str) -> None:
     """The host reports the fault; here the settings are empty."""
     assert local_settings(tmp_path) == {}
     (tmp_path / "local.settings.json").write_text(text)

@@ -1,4 +1,4 @@
-"""`dev.py smoke` against a server that answers as a platform does whose app is not there, or not well."""
+"""`dev.py smoke` against a server that answers like a platform with a missing or unhealthy app."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ Reply = tuple[int, Json | str, dict[str, str]]
 
 
 class Server:
-    """Answers by method and path; every other call as an app does that refuses. Keeps what it was sent."""
+    """Answers by method and path, and refuses every other call like an app. Records the calls."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {"GET /api/health": (200, HEALTHY, {})}
@@ -65,7 +65,7 @@ def server() -> Iterator[Server]:
 
 
 def problems(url: str, headers: dict[str, str] | None = None, *, model: bool = False) -> dict[str, str]:
-    """What is wrong, by check."""
+    """The problems by check."""
     ids = (WORKSPACE, DATASET) if model else (None, None)
     findings = smoke.Smoke(url, headers or {}).findings(*ids)
     return {finding.check: finding.problem for finding in findings if finding.problem}
@@ -86,7 +86,7 @@ STARTS = "POST /api/refreshes"
     ],
 )
 def test_a_start_that_is_not_refused(server: Server, reply: Reply, sentence: str) -> None:
-    """Nothing is checked after it, and a redirect is not followed."""
+    """No further check runs, and a redirect is not followed."""
     server.replies[STARTS] = reply
     found = problems(server.url)
     assert list(found) == ["a start without credentials is refused"]
@@ -136,7 +136,7 @@ def test_no_address_at_all() -> None:
     ],
 )
 def test_what_health_says_becomes_one_sentence(server: Server, status: int, body: Json | str, sentence: str) -> None:
-    """Also what no app of this version says; the check passes only for 200 and `ok`."""
+    """Also answers of other versions of the app; the check passes only for 200 and `ok`."""
     server.replies["GET /api/health"] = (status, body, {})
     found = problems(server.url)
     assert list(found) == ["/api/health"]
@@ -145,7 +145,7 @@ def test_what_health_says_becomes_one_sentence(server: Server, status: int, body
 
 
 @pytest.mark.parametrize("code", smoke.ADVICE)
-def test_each_known_code_has_its_sentence(server: Server, code: str) -> None:
+def test_each_known_code_has_its_message(server: Server, code: str) -> None:
     server.replies["POST /api/check"] = (200, {"ok": False, "error": {"code": code, "message": "As it is."}}, {})
     assert problems(server.url, model=True) == {"/api/check": f"{smoke.ADVICE[code]} ({code}: As it is.)"}
 
@@ -154,13 +154,13 @@ def test_each_known_code_has_its_sentence(server: Server, code: str) -> None:
     ("status", "body"),
     [(200, {}), (200, {"ok": "yes"}), (200, "ok"), (400, {"error": {"message": "bad ids"}}), (500, "")],
 )
-def test_a_check_passes_only_when_it_says_so(server: Server, status: int, body: Json | str) -> None:
+def test_a_check_passes_only_with_ok(server: Server, status: int, body: Json | str) -> None:
     server.replies["POST /api/check"] = (status, body, {})
     assert f"answered {status}" in problems(server.url, model=True)["/api/check"]
 
 
 def test_credentials_are_sent_to_the_check_only(server: Server, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A .netrc adds none of its own: the first start would not be one without credentials."""
+    """A .netrc adds no credentials, so the first start really has none."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     server.replies["POST /api/check"] = (200, {"ok": True}, {})
@@ -174,14 +174,14 @@ def options(**given: str) -> argparse.Namespace:
     return argparse.Namespace(**{"key": None, "token": None, **given})
 
 
-def test_a_key_or_a_token_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_or_a_token_is_sent_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUDIENCE", raising=False)
     assert smoke.credentials(options(key="k")) == {"x-functions-key": "k"}
     assert smoke.credentials(options(token="t")) == {"Authorization": "Bearer t"}
     assert smoke.credentials(options()) == {}
 
 
-def test_az_is_asked_for_a_token_of_the_audience(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_az_returns_a_token_for_the_audience(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Without `az`, or without a sign-in, there are no credentials, and the reason is printed."""
     monkeypatch.setenv("AUDIENCE", "api://1")
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The HTTP side of the engine, as far as the door asks it: each test says what it answers, and sees what was asked."""
+"""A stub of the engine's HTTP API for the tests of `durable/`: each test sets the answers and reads the calls."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ KEY = "code=management-key"
 
 @dataclass
 class EngineServer:
-    """`answers` by the beginning of `METHOD path` (below the base), given in turn; the last one stays."""
+    """`answers` by the beginning of `METHOD path` (below the base), used in turn; the last one is repeated."""
 
     answers: dict[str, list[Answer]]
     asked: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
@@ -40,12 +40,12 @@ class EngineServer:
         return web.Response(status=404)
 
     def calls(self, beginning: str) -> int:
-        """How often it was asked."""
+        """The number of calls whose path begins so."""
         return sum(call.startswith(beginning) for call, _, _ in self.asked)
 
 
 def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineServer], Awaitable[T]]) -> T:
-    """What `use` returns, given a door to an engine that answers so."""
+    """The result of `use`, with an engine client for an engine with these answers."""
 
     async def main() -> T:
         server = EngineServer(answers)
@@ -59,7 +59,7 @@ def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineS
             port = runner.addresses[0][1]
             return await use(Engine(binding(f"http://127.0.0.1:{port}/engine/")), server)
         finally:
-            # the SDK keeps one session for ever, which would belong to the loop of another test
+            # the SDK keeps one session forever, which would belong to the loop of another test
             await http_utils._close_session()
             await runner.cleanup()
 
@@ -67,7 +67,7 @@ def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineS
 
 
 def binding(base: str, key: str = KEY) -> str:
-    """The text of a durable client binding, as the host hands it in."""
+    """The text of a durable client binding, as the host passes it."""
     uris = {"statusQueryGetUri": f"{base}instances/INSTANCEID?{key}"}
     facts = {
         "taskHubName": "hub",
@@ -81,7 +81,7 @@ def binding(base: str, key: str = KEY) -> str:
 
 
 def row(instance_id: str = "a", status: str = "Running", **more: Any) -> Json:
-    """A status as the engine shows it."""
+    """A status in the format of the engine."""
     times = {"createdTime": "2026-03-31T12:00:00Z", "lastUpdatedTime": "2026-03-31T12:34:56Z"}
     shown = {"name": "refresh_request", "instanceId": instance_id, "runtimeStatus": status, **times}
     return {**shown, "input": None, "customStatus": None, "output": None, **more}

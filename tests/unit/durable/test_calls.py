@@ -1,4 +1,4 @@
-"""What orchestrators ask, step by step: typed answers come in, and what cannot be read is asked for again."""
+"""The typed calls of orchestrators: typed answers, and repeated calls after an unreadable answer."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class Context:
-    """What the engine gives an orchestration, as far as calls ask for it."""
+    """The part of the engine's orchestration context that calls use."""
 
     instance_id = "a"
     is_replaying = False
@@ -50,7 +50,7 @@ class Context:
         return operation
 
     def create_timer(self, due: datetime) -> object:
-        """A task; time goes on at once."""
+        """A task; time advances at once."""
         self.pauses.append((due - self.current_utc_datetime).total_seconds())
         self.current_utc_datetime = due
         return "timer"
@@ -65,7 +65,7 @@ class Context:
 
 
 def played(steps: Steps[Any], *answers: Any) -> Any:
-    """What the steps return: each yield gets the next answer, an exception is raised in it; timers fire."""
+    """The result of the steps: each yield gets the next answer, an exception is raised in it; timers fire."""
     left, answer = list(answers), None
     try:
         while True:
@@ -80,8 +80,8 @@ ORDER = orders.ReadRun(turn=Turn(run="r", incarnation=1))
 LEAVE = AskToLeave(at="now", request="a")
 
 
-def test_an_order_brings_its_typed_answer() -> None:
-    """And goes out as JSON, to the activity of its name."""
+def test_an_order_returns_its_typed_answer() -> None:
+    """It is sent as JSON, to the activity with its name."""
     context: Any = Context()
     answer = played(call(context, ORDER), {"answer": "run_read", "alive": True, **encode(orders.RunRead(alive=True))})
     assert answer == orders.RunRead(alive=True)
@@ -90,8 +90,8 @@ def test_an_order_brings_its_typed_answer() -> None:
 
 
 @pytest.mark.parametrize("answer", [RuntimeError("x" * 1000), {"answer": "invented"}, None, "text"])
-def test_an_activity_that_raises_or_talks_nonsense_broke(answer: object, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller decides what that means; the log has it, cut."""
+def test_an_activity_that_raises_or_returns_an_invalid_answer(answer: object, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets Broke and decides; the log has the error, shortened."""
     context: Any = Context()
     broke = played(call(context, ORDER), answer)
     assert isinstance(broke, orders.Broke)
@@ -104,7 +104,7 @@ def test_each_order_has_an_activity_of_its_own() -> None:
     assert len({name for name, _ in ACTIVITIES.values()}) == len(ACTIVITIES)
 
 
-def test_an_operation_brings_its_typed_answer() -> None:
+def test_an_operation_returns_its_typed_answer() -> None:
     """From the queue of the dataset."""
     context: Any = Context()
     assert played(ask(context, "d", LEAVE), encode(Done())) == Done()
@@ -112,8 +112,8 @@ def test_an_operation_brings_its_typed_answer() -> None:
 
 
 @pytest.mark.parametrize("nonsense", [encode(NotUnderstood()), {"answer": "invented"}, None, {}])
-def test_a_queue_that_does_not_understand_is_asked_again(nonsense: object, caplog: pytest.LogCaptureFixture) -> None:
-    """The app is being updated: after pauses that double, the same operation; never a failure of the request."""
+def test_an_unreadable_answer_of_the_queue_is_retried(nonsense: object, caplog: pytest.LogCaptureFixture) -> None:
+    """During an update of the app: the same operation after pauses that double; the request never fails."""
     context: Any = Context()
     caplog.set_level(logging.WARNING)
     assert played(ask(context, "d", LEAVE), *[nonsense] * 7, encode(Done())) == Done()
@@ -130,7 +130,7 @@ def test_an_input_is_read() -> None:
 
 
 def test_an_input_that_cannot_be_read_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    """Newer code wrote it: the same input comes again after a while, as it was."""
+    """Newer code wrote it: continue-as-new repeats the unchanged input after a while."""
     given = {"workspace_id": {"newer": "shape"}}
     context: Any = Context(given)
     assert played(input_of(context, Scope)) is None
@@ -140,7 +140,7 @@ def test_an_input_that_cannot_be_read_is_kept(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_replay_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """It was logged when it happened."""
+    """The first execution has already logged."""
     context: Any = Context()
     context.is_replaying = True
     note(context, Event("run.claimed", logging.ERROR))

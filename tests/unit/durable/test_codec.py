@@ -1,4 +1,4 @@
-"""Messages as JSON and back: tolerant of what newer and older code wrote, at every level."""
+"""Messages as JSON and back: tolerant of newer and older formats, at every level."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ MESSAGES: list[msgspec.Struct] = [
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Each JSON object in a value, but a caller's own."""
+    """Each JSON object in a value, except in `caller`."""
     if isinstance(value, dict):
         yield value
         for key, inner in value.items():
@@ -84,19 +84,19 @@ def test_a_missing_key_has_its_default() -> None:
         {"answer": "ended", "run": "r", "shared_with": 0, "outcome": {"status": "Invented"}},
     ],
 )
-def test_what_cannot_be_read_is_one_error(value: object) -> None:
+def test_an_unreadable_value_is_one_error(value: object) -> None:
     """An unknown tag, a missing field, a value of another type."""
     with pytest.raises(NotUnderstoodError):
         decode(value, AnyAnswer)
 
 
-def test_members_of_a_union_are_told_apart() -> None:
+def test_members_of_a_union_are_distinguished() -> None:
     """By their tags."""
     assert decode(encode(MESSAGES[2]), AnyAnswer) == MESSAGES[2]
     assert decode(encode(MESSAGES[3]), AnyAnswer) == MESSAGES[3]
 
 
-def test_what_is_the_default_is_not_written() -> None:
+def test_defaults_are_not_written() -> None:
     """States stay small."""
     assert encode(Scope(workspace_id="w")) == {"workspace_id": "w"}
 
@@ -111,7 +111,7 @@ def test_a_value_may_be_json_in_a_text(stored: object, value: object) -> None:
 
 
 def test_messages_are_frozen() -> None:
-    """What travels is not changed on the way."""
+    """Messages do not change in transit."""
     with pytest.raises(AttributeError):
         Scope(workspace_id="w").workspace_id = "x"  # type: ignore[misc]
     assert issubclass(Scope, Message)

@@ -1,4 +1,4 @@
-"""The one door to the engine: what it asks, what it makes of the answers, and what it does when there is none."""
+"""The client of the engine: its calls, its results, and its behaviour without an answer."""
 
 import ast
 import json
@@ -30,11 +30,11 @@ class Order(Message, frozen=True, kw_only=True):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reads are tried again for a moment only."""
+    """Reads are retried for a moment only."""
     monkeypatch.setattr(waits, "STATUS_SECONDS", 0.1)
 
 
-def test_a_start_that_the_engine_takes() -> None:
+def test_an_accepted_start() -> None:
     """With the message as its input."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
@@ -50,8 +50,8 @@ def test_a_start_that_the_engine_takes() -> None:
 @pytest.mark.parametrize(
     "refusal", [(409, "An Orchestration instance with the status Running already exists."), BLOB_GONE]
 )
-def test_a_start_of_a_living_one(refusal: tuple[int, object]) -> None:
-    """Whatever the engine says: an orchestration with this id is alive."""
+def test_a_start_of_an_active_orchestration(refusal: tuple[int, object]) -> None:
+    """For any answer of the engine: an orchestration with this id is active."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Exists()
@@ -61,7 +61,7 @@ def test_a_start_of_a_living_one(refusal: tuple[int, object]) -> None:
 
 @pytest.mark.parametrize("found", [(404, ""), (200, row(status="Completed"))])
 def test_a_start_that_failed(found: tuple[int, object]) -> None:
-    """Nothing is alive, so nothing was started."""
+    """No orchestration is active, so the start failed."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):
@@ -91,8 +91,8 @@ def test_a_status_with_its_input() -> None:
 
 
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
-def test_a_read_that_the_engine_refuses_is_made_again(read: str) -> None:
-    """While a large state is rewritten its blob is gone for a moment."""
+def test_a_refused_read_is_retried(read: str) -> None:
+    """While a large state is rewritten its blob is missing for a moment."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         if read == "status":
@@ -109,7 +109,7 @@ def test_a_read_that_the_engine_refuses_is_made_again(read: str) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
-def test_a_read_that_goes_on_failing_is_an_error_of_ours(read: str) -> None:
+def test_a_read_that_keeps_failing_raises_our_error(read: str) -> None:
     """Not one of the SDK, which is a plain Exception."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
@@ -126,8 +126,8 @@ def test_a_read_that_goes_on_failing_is_an_error_of_ours(read: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_where_no_engine_listens() -> None:
-    """Each call says so; an event was not taken."""
+def test_an_engine_that_does_not_listen() -> None:
+    """Each call raises; raise_event returns False."""
 
     async def use(_: Engine, __: EngineServer) -> None:
         engine = Engine(binding(NO_ENGINE))
@@ -150,7 +150,7 @@ def test_where_no_engine_listens() -> None:
 
 
 def test_a_queue_that_this_code_cannot_read() -> None:
-    """Newer code wrote it: better no answer than a wrong one."""
+    """Newer code wrote it: no answer is better than a wrong one."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         with pytest.raises(EngineUnavailable):
@@ -160,7 +160,7 @@ def test_a_queue_that_this_code_cannot_read() -> None:
 
 
 def test_the_first_alive_of_some() -> None:
-    """One after the other, and no further than to that."""
+    """One after the other, up to the first active one."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.first_alive(["gone", "ended", "alive", "later"]) == "alive"
@@ -171,7 +171,7 @@ def test_the_first_alive_of_some() -> None:
 
 
 def test_a_list_has_pages() -> None:
-    """All of them, with what was asked for in each."""
+    """All pages, with the same filters for each."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         found = [instance.id async for instance in engine.list_all("a", since=NOON, statuses=("Running", "Failed"))]
@@ -193,8 +193,8 @@ def test_a_list_has_pages() -> None:
     with_server({"GET /instances/": [*pages]}, use)
 
 
-def test_an_event_is_taken_or_not() -> None:
-    """An orchestration that has ended, or is not there, takes none."""
+def test_an_event_is_accepted_or_not() -> None:
+    """An orchestration that has ended, or does not exist, accepts none."""
 
     async def use(engine: Engine, _: EngineServer) -> None:
         assert await engine.raise_event("alive", "Ended")
@@ -207,8 +207,8 @@ def test_an_event_is_taken_or_not() -> None:
 @pytest.mark.parametrize(
     ("answer", "purged"), [((200, {"instancesDeleted": 1}), True), ((404, {}), False), ((412, {}), False)]
 )
-def test_only_what_has_ended_is_purged(answer: tuple[int, dict[str, int]], purged: bool) -> None:
-    """The engine refuses an orchestration that goes on with 412, and knows no more of one that is gone."""
+def test_only_ended_instances_are_purged(answer: tuple[int, dict[str, int]], purged: bool) -> None:
+    """The engine refuses an active orchestration with 412, and does not know a purged one."""
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.purge("a") is purged
@@ -230,13 +230,13 @@ def test_an_operation_is_signalled() -> None:
 
 
 def test_the_secret_is_the_hosts_own() -> None:
-    """It never leaves the app; without one there is none."""
+    """It never leaves the app; it may be absent."""
     assert Engine(binding(NO_ENGINE)).secret == KEY.encode()
     assert Engine(binding(NO_ENGINE, "")).secret == b""
 
 
 def test_no_private_attribute_of_the_sdk_is_used() -> None:
-    """They change without notice: nothing but our own `self._...` is reached for."""
+    """They change without notice: only private attributes of `self` are used."""
     for file in Path(str(durable.__file__)).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):

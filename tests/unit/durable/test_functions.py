@@ -1,4 +1,4 @@
-"""Functions that are given the engine look to the worker like functions that are given a text."""
+"""To the worker, functions with the engine as a parameter look like functions with a text."""
 
 import asyncio
 import inspect
@@ -16,8 +16,8 @@ async def call_back(order: Any, engine: Engine) -> str:
     return f"{order} {type(engine).__name__}"
 
 
-def test_the_function_is_given_the_engine() -> None:
-    """Made of the text of the binding, for each call."""
+def test_the_function_gets_the_engine() -> None:
+    """Made from the text of the binding, for each call."""
 
     async def main() -> Any:
         return await with_engine(call_back)(order="x", engine=BINDING)
@@ -38,19 +38,19 @@ def test_the_worker_sees_name_signature_and_a_text() -> None:
 
 
 class Blueprint:
-    """Keeps what was bound."""
+    """Records the bindings."""
 
     def __init__(self) -> None:
         self.bound: list[dict[str, Any]] = []
 
     def generic_input_binding(self, **facts: Any) -> Any:
-        """As azure.functions has it."""
+        """As in azure.functions."""
         self.bound.append(facts)
         return lambda function: function
 
 
 def test_the_binding_is_the_durable_client() -> None:
-    """By its type, since the SDK's own decorator hands in its client."""
+    """By its type, because the SDK's own decorator passes in its client."""
     blueprint = Blueprint()
     engine_input(blueprint)(call_back)
     assert blueprint.bound == [{"arg_name": PARAMETER, "type": "durableClient"}]

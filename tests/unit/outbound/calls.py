@@ -1,7 +1,7 @@
-"""Exchanges of the tests. Limits are handed in, so no test waits for a long one.
+"""Exchanges of the tests. Limits are parameters, so no test waits for a long one.
 
-`SHORT` is a limit that is meant to run out; every other limit is `LONG`, and a test that reaches it fails. So a slow
-machine makes a test slower, never red.
+`SHORT` is a limit that a test expects to reach; every other limit is `LONG`, and a test that reaches it fails. So a
+slow machine makes a test slower, but never fail.
 """
 
 import time
@@ -21,7 +21,7 @@ def get(server: Server, limits: Limits = PATIENT, **headers: str) -> Received:
 
 
 def within_its_limit(call: Callable[[], object]) -> None:
-    """Runs the call; far less than LONG must have gone by."""
+    """Runs the call, which must take far less than LONG."""
     began = time.monotonic()
     call()
     assert time.monotonic() - began < LONG / 2

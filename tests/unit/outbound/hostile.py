@@ -1,7 +1,6 @@
-"""Servers on this machine that answer as no server should: each is a script that gets the raw connection.
+"""Servers on this machine with invalid answers: each is a script that gets the raw connection.
 
-A script ends when it returns or when the other side is gone; it never sleeps, and it waits only for what the client
-does.
+A script ends when it returns or when the client disconnects; it never sleeps, and only waits for actions of the client.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DRIP_SECONDS = 0.05
-"""Between two bytes of a slow server: each of them would start a time-out of the usual kind again."""
+"""Between two bytes of a slow server: each byte would restart a usual time-out."""
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Peer:
     received: bytes = b""
 
     def request(self) -> bytes:
-        """The head of the request, once it is there."""
+        """The head of the request, when it has arrived."""
         while b"\r\n\r\n" not in self.received:
             more = self.connection.recv(65536)
             if not more:
@@ -35,23 +34,23 @@ class Peer:
         return self.received
 
     def send(self, *parts: bytes) -> None:
-        """Sends bytes; raises OSError when the client is gone."""
+        """Sends bytes; raises OSError after the client has disconnected."""
         self.connection.sendall(b"".join(parts))
 
     def forever(self, part: bytes) -> None:
-        """Sends the same bytes as fast as they are taken, until the client is gone."""
+        """Sends the same bytes as fast as the client reads them, until it disconnects."""
         while True:
             self.connection.sendall(part)
 
     def drip(self, part: bytes, pause: float) -> None:
-        """Sends the same bytes once in a while, until the client is gone."""
+        """Sends the same bytes at intervals, until the client disconnects."""
         while not self.gone(pause):
             self.connection.sendall(part)
 
     def gone(self, seconds: float = 30.0) -> bool:
         """True as soon as the client has closed the connection; False if it has not within the time.
 
-        What the client sends is read and dropped.
+        Bytes from the client are read and dropped.
         """
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -74,20 +73,20 @@ Script = Callable[[Peer], None]
 
 @dataclass
 class Server:
-    """A listening script. `closed` is set when the client's end of a connection has gone and its script is over."""
+    """A listening script. `closed` is set when the client has closed a connection and its script has ended."""
 
     url: str
     peers: list[Peer] = field(default_factory=list)
     over: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def connection_is_over(self) -> bool:
-        """Waits for the end of one connection, which a test does not outlast."""
+        """Waits for the end of one connection."""
         return self.over.acquire(timeout=30)
 
 
 @contextmanager
 def serving(script: Script) -> Iterator[Server]:
-    """A server that plays the script to each connection."""
+    """A server that plays the script for each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/")
     threads: list[threading.Thread] = []
@@ -124,7 +123,7 @@ def serving(script: Script) -> Iterator[Server]:
 
 
 def answering(*parts: bytes) -> Script:
-    """A server that reads the request, sends this, and closes."""
+    """A server that reads the request, sends these bytes, and closes."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -134,7 +133,7 @@ def answering(*parts: bytes) -> Script:
 
 
 def dripping(head: bytes, part: bytes) -> Script:
-    """A server that sends the head at once, and then a little, again and again."""
+    """A server that sends the head at once, and then a few bytes, again and again."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -145,7 +144,7 @@ def dripping(head: bytes, part: bytes) -> Script:
 
 
 def flooding(head: bytes, part: bytes) -> Script:
-    """A server that sends the head, and then without end."""
+    """A server that sends the head, and then bytes without end."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -156,5 +155,5 @@ def flooding(head: bytes, part: bytes) -> Script:
 
 
 def silent(peer: Peer) -> None:
-    """A server that takes the request and says nothing."""
+    """A server that reads the request and never answers."""
     peer.gone()

@@ -1,4 +1,4 @@
-"""One exchange: what is sent, what comes back, what is raised, what is left behind."""
+"""One exchange: request, answer, exceptions, and cleaning up."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.unit.outbound.hostile import OK, Peer, answering, dripping, serving
 
 
 def test_an_answer_is_status_headers_and_body() -> None:
-    """Whatever the case of the headers; what is sent is what was given, and that nothing may be compressed."""
+    """In any case of the headers; the request is sent unchanged, with a header that forbids compression."""
     with serving(answering(b"HTTP/1.1 404 Not Found\r\nX-Ms-Thing: 1\r\nContent-Length: 2\r\n\r\nno")) as server:
         received = get(server, Authorization="Bearer t")
     assert (received.status, received.headers["x-ms-thing"], received.body) == (404, "1", b"no")
@@ -41,7 +41,7 @@ def test_a_post_is_sent_once_with_its_length() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_a_request_is_never_repeated(method: str) -> None:
-    """aiohttp by itself would send a GET and a DELETE again when the connection ends without an answer."""
+    """aiohttp by itself would repeat a GET and a DELETE if the connection ends without an answer."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -55,7 +55,7 @@ def test_a_request_is_never_repeated(method: str) -> None:
 
 
 def test_no_cookie_is_kept() -> None:
-    """It could pin us to a part of the service that is failing."""
+    """It could bind us to a failing server of the service."""
     with serving(answering(OK, b"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")) as server:
         get(server)
         get(server)
@@ -63,7 +63,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not from ~/.netrc, and a URL's own is none of ours either."""
+    """Neither from ~/.netrc nor from a URL."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -72,8 +72,8 @@ def test_no_password_comes_from_the_home_directory(tmp_path: Path, monkeypatch: 
     assert b"authorization" not in server.peers[0].received.lower()
 
 
-def test_no_proxy_is_asked_on_the_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the environment names one for all."""
+def test_no_proxy_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the environment has one for all hosts."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with serving(answering(OK, b"Content-Length: 0\r\n\r\n")) as server:
@@ -95,14 +95,14 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "x", "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://[::1"])
-def test_what_is_no_url_is_not_sent(url: str) -> None:
-    """A capability that somebody mistyped."""
+def test_an_invalid_url_is_not_sent(url: str) -> None:
+    """A mistyped callback URI."""
     with pytest.raises(NotSentError):
         exchange(Outgoing("GET", url), PATIENT)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: 1", "a\nb", "\ud800"])
-def test_what_cannot_be_a_header_is_not_sent(value: str) -> None:
+def test_an_invalid_header_is_not_sent(value: str) -> None:
     """And its text is not in the error."""
     with serving(answering()) as server, pytest.raises(NotSentError) as caught:
         get(server, Authorization=value)
@@ -111,7 +111,7 @@ def test_what_cannot_be_a_header_is_not_sent(value: str) -> None:
 
 
 def test_several_exchanges_share_one_deadline() -> None:
-    """What the first took is not there for the second, and after the deadline nothing is sent any more."""
+    """The second one only has the time that the first left, and after the deadline nothing is sent."""
     with serving(dripping(OK + b"\r\n", b"x")) as server, deadline.within(SHORT):
         began = time.monotonic()
         broken = [get(server).broken for _ in range(1)]
@@ -135,7 +135,7 @@ def test_a_deadline_never_grows() -> None:
 
 
 def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> None:
-    """A URL may be a capability, a header is a token."""
+    """A URL may contain a secret, a header is a token."""
     request = Outgoing("GET", "http://127.0.0.1:1/secret?sig=secret", {"Authorization": "Bearer secret"}, b"secret")
     assert "secret" not in repr(request)
     with pytest.raises(NotSentError) as caught:
@@ -144,7 +144,7 @@ def test_neither_the_text_of_a_request_nor_that_of_an_error_shows_a_secret() -> 
 
 
 def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
-    """It is refused instead: the loop would stand still."""
+    """The call is refused, because the loop would stop."""
 
     async def calls() -> None:
         with pytest.raises(RuntimeError):
@@ -154,7 +154,7 @@ def test_a_thread_with_a_running_loop_is_not_blocked() -> None:
 
 
 def test_an_exchange_leaves_nothing_open() -> None:
-    """No socket, no loop, whether it went well or not."""
+    """No socket, no loop, with or without success."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with serving(dripping(OK + b"\r\n", b"x")) as server:
         get(server, HURRIED)

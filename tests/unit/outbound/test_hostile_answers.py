@@ -1,4 +1,4 @@
-"""Servers that answer as no server should: whatever they send, the limits hold."""
+"""Servers with invalid answers: the limits hold for all of them."""
 
 import gzip
 import threading
@@ -25,8 +25,8 @@ ENDLESS = b"x" * 65536
         pytest.param(flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000), id="a flood of interim answers"),
     ],
 )
-def test_no_answer_within_the_limit_is_no_answer(script: Script) -> None:
-    """The clock does not start again with each byte, and the socket is closed when it has run out."""
+def test_no_answer_within_the_limit(script: Script) -> None:
+    """The limit does not restart with each byte, and the socket is closed at the limit."""
     with serving(script) as server:
         with pytest.raises(NoAnswerError, match="Timeout"):
             within_its_limit(lambda: get(server, HURRIED))
@@ -42,8 +42,8 @@ def test_no_answer_within_the_limit_is_no_answer(script: Script) -> None:
         pytest.param(b"\r\n", b"x", id="until the connection closes"),
     ],
 )
-def test_a_body_that_is_not_whole_within_the_limit_is_broken(head: bytes, part: bytes) -> None:
-    """The headers had arrived, and may be all that matters."""
+def test_a_body_that_is_incomplete_at_the_limit_is_broken(head: bytes, part: bytes) -> None:
+    """The headers had arrived, and may be enough."""
     with serving(dripping(OK + b"RequestId: 7\r\n" + head, part)) as server:
         received: list[Received] = []
         within_its_limit(lambda: received.append(get(server, HURRIED)))
@@ -59,7 +59,7 @@ def test_a_body_that_is_not_whole_within_the_limit_is_broken(head: bytes, part: 
     ids=["drips", "floods"],
 )
 def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[bytes, bytes], Script]) -> None:
-    """Its body is of no use, however long it is: the answer is there with the headers."""
+    """Its body is not needed, however long: the answer is complete with the headers."""
     head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: http://127.0.0.1:1/\r\nTransfer-Encoding: chunked\r\n\r\n"
     with serving(script(head.encode(), b"10000\r\n" + ENDLESS + b"\r\n")) as server:
         received = get(server)
@@ -68,8 +68,8 @@ def test_a_redirect_is_neither_followed_nor_read(status: int, script: Callable[[
     assert len(server.peers) == 1
 
 
-def test_silence_has_a_limit_of_its_own() -> None:
-    """A dead connection is given up sooner than a slow one."""
+def test_silence_has_its_own_limit() -> None:
+    """A dead connection is closed sooner than a slow one."""
     with serving(silent) as server, pytest.raises(NoAnswerError, match="Timeout"):
         within_its_limit(lambda: get(server, Limits(LONG, SHORT, LONG)))
 
@@ -82,7 +82,7 @@ def test_silence_has_a_limit_of_its_own() -> None:
     ],
 )
 def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
-    """What is over the bound is not kept, and no more of it is taken."""
+    """Bytes over the limit are not kept, and no more are read."""
     limits = Limits(LONG, LONG, LONG, 1024 * 1024)
     with serving(flooding(OK + head, ENDLESS)) as server:
         tracemalloc.start()
@@ -95,8 +95,8 @@ def test_a_body_has_a_bound_in_memory(head: bytes) -> None:
     assert most < 8 * limits.body_bytes
 
 
-def test_a_body_of_which_the_beginning_is_enough_is_cut() -> None:
-    """No more of it is taken, and it is not broken."""
+def test_a_body_is_cut_if_its_beginning_is_enough() -> None:
+    """No more of it is read, and it does not count as broken."""
     limits = Limits(LONG, LONG, LONG, 1000, cut=True)
     with serving(flooding(OK + b"Content-Length: 4294967296\r\n\r\n", ENDLESS)) as server:
         received = get(server, limits)
@@ -104,7 +104,7 @@ def test_a_body_of_which_the_beginning_is_enough_is_cut() -> None:
     assert (received.status, received.body, received.broken) == (200, ENDLESS[:1000], None)
 
 
-def test_a_body_of_exactly_the_bound_is_whole() -> None:
+def test_a_body_of_exactly_the_limit_is_complete() -> None:
     """One byte more is not."""
     bodies = [b"x" * 1000, b"x" * 1001]
     heads = [OK + b"Content-Length: %d\r\n\r\n" % len(body) for body in bodies]
@@ -116,8 +116,8 @@ def test_a_body_of_exactly_the_bound_is_whole() -> None:
         assert received.body == (body if whole else b"")
 
 
-def test_a_body_that_is_not_wanted_is_not_read() -> None:
-    """A callback receiver has nothing to say beside its status."""
+def test_a_body_that_is_not_needed_is_not_read() -> None:
+    """Only the status of a callback receiver matters."""
     with serving(flooding(OK + b"\r\n", ENDLESS)) as server:
         received = get(server, Limits(LONG, LONG, LONG, body_bytes=0))
         assert server.connection_is_over()
@@ -151,7 +151,7 @@ def test_a_status_line_has_a_bound() -> None:
 
 
 def test_nothing_is_unpacked() -> None:
-    """A body that was compressed although that was not asked for stays as small as it is."""
+    """A body that was compressed without being requested is not unpacked."""
     bomb = gzip.compress(b" " * 50_000_000)
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     with serving(answering(head, bomb)) as server:
@@ -164,24 +164,24 @@ def test_nothing_is_unpacked() -> None:
     [
         pytest.param(b"Content-Length: 10\r\n\r\nshort", id="fewer bytes than promised"),
         pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", id="no last chunk"),
-        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", id="a size that is none"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", id="an invalid size"),
         pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello world\r\n0\r\n\r\n", id="a size too small"),
         pytest.param(b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", id="a size beyond all numbers"),
     ],
 )
-def test_a_body_that_breaks_off_is_broken(body: bytes) -> None:
-    """Half an answer is not taken for a whole one."""
+def test_an_incomplete_body_is_broken(body: bytes) -> None:
+    """Half an answer does not count as a whole one."""
     with serving(answering(OK, body)) as server:
         try:
             received = get(server)
         except NoAnswerError:
-            return  # the parser looked at head and body at once
+            return  # the parser read head and body at once
     assert (received.status, received.body) == (200, b"")
     assert received.broken
 
 
-def test_bytes_behind_the_body_are_nobodys() -> None:
-    """They would be the next answer on a connection that is used again."""
+def test_bytes_after_the_body_are_ignored() -> None:
+    """On a reused connection they would be the next answer."""
     with serving(answering(OK, b"Content-Length: 2\r\n\r\nokHTTP/1.1 500 No\r\n\r\n")) as server:
         received = get(server)
     assert (received.status, received.body) == (200, b"ok")
@@ -199,8 +199,8 @@ def test_bytes_behind_the_body_are_nobodys() -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", id="a header without a colon"),
     ],
 )
-def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
-    """And the request is not sent a second time: it may have arrived."""
+def test_invalid_http_is_not_an_answer(answer: bytes) -> None:
+    """And the request is not repeated, because it may have arrived."""
     with serving(answering(answer)) as server:
         with pytest.raises(NoAnswerError):
             get(server)
@@ -209,7 +209,7 @@ def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
 
 
 def test_an_answer_may_come_before_the_request_was_read() -> None:
-    """As a gateway answers that does not want it."""
+    """As from a gateway that refuses it."""
 
     def script(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -221,8 +221,8 @@ def test_an_answer_may_come_before_the_request_was_read() -> None:
     assert received.status == 413
 
 
-def test_a_request_that_is_not_taken_is_given_up() -> None:
-    """The other side accepts the connection and reads nothing."""
+def test_a_request_that_the_server_does_not_read() -> None:
+    """The server accepts the connection and reads nothing."""
     given_up = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -236,7 +236,7 @@ def test_a_request_that_is_not_taken_is_given_up() -> None:
 
 @pytest.mark.parametrize("script", [dripping(b"", b"\x16"), flooding(b"", ENDLESS), silent])
 def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], object]) -> None:
-    """Whatever the other side does in it, nothing of the request was sent."""
+    """Whatever happens in it, nothing of the request was sent."""
 
     def play(peer: Peer) -> None:
         peer.connection.recv(1)
@@ -262,9 +262,7 @@ def test_a_tls_handshake_counts_as_the_connection(script: Callable[[Peer], objec
         pytest.param(answering(b"no HTTP\r\n\r\n"), id="another protocol"),
     ],
 )
-def test_a_proxy_that_makes_no_connection_has_been_sent_nothing(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_without_a_connection_gets_no_request(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request goes through its tunnel, or not at all."""
     with serving(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)

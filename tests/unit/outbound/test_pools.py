@@ -1,4 +1,4 @@
-"""Pools: what stalls takes nothing from others, nothing waits without bound, and no log line is lost."""
+"""Pools: a stall delays no other call, no call waits without limit, and no log line is lost."""
 
 import asyncio
 import contextvars
@@ -31,7 +31,7 @@ class Stall:
         return threading.current_thread().name
 
     async def has_begun(self, times: int) -> None:
-        """Waits until so many calls have begun."""
+        """Waits until this many calls have begun."""
         for _ in range(times):
             assert await asyncio.to_thread(self.begun.acquire, timeout=LONG)
 
@@ -56,7 +56,7 @@ async def turns(count: int = 20) -> None:
 
 
 def test_a_call_returns_or_raises_what_its_function_does() -> None:
-    """On a thread of the pool, by whose name it is known in a dump."""
+    """On a thread of the pool, whose name appears in a dump."""
 
     def fails() -> None:
         raise LookupError("x")
@@ -70,8 +70,8 @@ def test_a_call_returns_or_raises_what_its_function_does() -> None:
     asyncio.run(calls())
 
 
-def test_threads_are_made_when_they_are_needed_and_used_again(stall: Stall) -> None:
-    """As many as run at once, and never more than the pool has."""
+def test_threads_are_created_when_needed_and_reused(stall: Stall) -> None:
+    """As many as run at once, and never more than the pool allows."""
 
     def threads() -> int:
         return sum(thread.name.startswith("counted_") for thread in threading.enumerate())
@@ -92,8 +92,8 @@ def test_threads_are_made_when_they_are_needed_and_used_again(stall: Stall) -> N
     asyncio.run(calls())
 
 
-def test_a_call_that_hangs_does_not_keep_the_process_from_its_end() -> None:
-    """A host that is stopped is not waited for as long as the slowest service."""
+def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
+    """Stopping a host must not take as long as the slowest service."""
     program = (
         "import asyncio, threading\n"
         "from outbound.pools import Pool\n"
@@ -109,7 +109,7 @@ def test_a_call_that_hangs_does_not_keep_the_process_from_its_end() -> None:
 
 
 def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
-    """Thirty-one of them with ten calls each, in the pool as it is deployed."""
+    """Thirty-one of them with ten calls each, in the pool with its deployed size."""
 
     async def calls() -> None:
         stalled = [
@@ -127,7 +127,7 @@ def test_models_that_stall_do_not_delay_another_one(stall: Stall) -> None:
 
 
 def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: Stall) -> None:
-    """A hundred callbacks to one host that accepts and stays silent."""
+    """A hundred callbacks to one host that accepts the connection and never answers."""
 
     async def calls() -> None:
         stalled = [asyncio.create_task(CALLBACKS.run(stall, key="silent.example", seconds=LONG)) for _ in range(100)]
@@ -141,7 +141,7 @@ def test_receivers_that_stall_delay_neither_other_receivers_nor_power_bi(stall: 
 
 
 def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed() -> None:
-    """Also while they come from several loops."""
+    """Also if they come from several loops."""
     one = pool(threads=8, for_each_key=1, waiting=1000)
     running, most, order, lock = 0, 0, [], threading.Lock()
 
@@ -164,8 +164,8 @@ def test_calls_of_one_key_run_in_their_order_and_never_more_at_once_than_allowed
     assert (len(order), most) == (250, 1)
 
 
-def test_a_pool_that_is_full_says_so_at_once(stall: Stall) -> None:
-    """Nobody waits without bound; when there is room again the pool is as before."""
+def test_a_full_pool_refuses_at_once(stall: Stall) -> None:
+    """No call waits without limit; after there is room again the pool works as before."""
 
     async def calls() -> None:
         full = pool(threads=2, for_each_key=1, waiting=3)
@@ -184,7 +184,7 @@ def test_a_pool_that_is_full_says_so_at_once(stall: Stall) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: int) -> None:
-    """It waits for a thread (1) or for its key (2); it never runs later, when nobody wants it any more."""
+    """It waits for a thread (1) or for its key (2); it never runs later, when no caller needs it any more."""
 
     async def calls() -> None:
         busy = pool(threads=threads, for_each_key=1)
@@ -202,7 +202,7 @@ def test_a_call_that_is_not_begun_in_time_is_withdrawn(stall: Stall, threads: in
     asyncio.run(calls())
 
 
-def test_a_caller_that_is_cancelled_leaves_its_place_when_its_function_ends(stall: Stall) -> None:
+def test_the_place_of_a_cancelled_caller_is_free_after_its_function(stall: Stall) -> None:
     """The thread is still busy: a second call of the key must not begin beside it."""
 
     async def calls() -> None:
@@ -223,7 +223,7 @@ def test_a_caller_that_is_cancelled_leaves_its_place_when_its_function_ends(stal
 
 
 def test_the_function_has_the_time_of_the_call_and_the_context_of_its_caller() -> None:
-    """The nearest deadline counts, and that of the caller is as it was."""
+    """The nearest deadline counts, and that of the caller is unchanged."""
     variable = contextvars.ContextVar("variable", default="")
 
     def seen() -> tuple[float, str]:
@@ -243,7 +243,7 @@ def test_the_function_has_the_time_of_the_call_and_the_context_of_its_caller() -
 
 
 class Threads(logging.Handler):
-    """Keeps each line with the task in which it was handled, as the platform's worker looks at it."""
+    """Records each line with its task, like the platform's worker."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,7 +259,7 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """All lines, each with its task; None is a line that the platform would drop. Every handler sees the same."""
+    """All lines, each with its task; None is a line that the platform would drop. Every handler gets the same."""
     handler, other = Threads(), Threads()
     root = logging.getLogger()
     root.addHandler(handler)
@@ -293,7 +293,7 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
     assert handled == [*once, *once, ("own", "invocation")]
 
 
-def test_a_line_below_the_level_of_a_handler_is_not_handed_to_it() -> None:
+def test_a_handler_gets_no_line_below_its_level() -> None:
     """As if it had been logged there."""
 
     def work() -> None:
@@ -308,10 +308,8 @@ def test_a_line_below_the_level_of_a_handler_is_not_handed_to_it() -> None:
     assert [text for text, _ in handler.seen] == ["yes"]
 
 
-def test_lines_of_a_function_whose_caller_has_gone_are_logged_all_the_same(
-    handled: list[tuple[str, str | None]], stall: Stall
-) -> None:
-    """Without an invocation, but on the console of a development host."""
+def test_lines_of_a_function_after_the_end_of_its_caller(handled: list[tuple[str, str | None]], stall: Stall) -> None:
+    """They are logged without an invocation, so on the console of a development host."""
 
     def work() -> None:
         log.warning("before")

@@ -1,4 +1,4 @@
-"""A Power BI service for the client's tests: in this process, no sockets, each answer as the test wants it."""
+"""A Power BI service for the client's tests: in this process, without sockets, with the answers of the test."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def reply(status: int, body: Any = b"", **headers: str) -> Reply:
 
 
 class Service:
-    """A transport that gives the answers in turn, raising those that are exceptions; keeps the requests."""
+    """A transport that returns the answers in turn, raising exceptions; records the requests."""
 
     def __init__(self, *answers: Reply | Received | Exception) -> None:
         self.answers = list(answers)
@@ -47,7 +47,7 @@ class Service:
 
 
 class Tokens:
-    """A token source that counts: token-0, and token-1 when that was rejected."""
+    """A token source that counts: token-0, and token-1 after that was rejected."""
 
     def __init__(self) -> None:
         self.renewed: list[str] = []

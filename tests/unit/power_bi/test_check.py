@@ -1,4 +1,4 @@
-"""What a check finds, told so that a program can branch on it and a person can act on it."""
+"""The results of a check, for programs and for people."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ EXPIRED = {"error": {"code": "TokenExpired", "message": "Access token has expire
 
 
 class NoTokens:
-    """A token source that has none."""
+    """A token source without tokens."""
 
     def __init__(self, error: PowerBiError) -> None:
         self.error = error
@@ -31,7 +31,7 @@ class NoTokens:
 
 
 def test_a_model_that_can_be_read() -> None:
-    """With its newest refresh and the one that is running, and what nobody can know."""
+    """With its newest refresh and the running one, and the facts that a check cannot find out."""
     running = {**ROW, "requestId": REFRESH.replace("9", "8"), "status": "Unknown", "startTime": "2026-03-23T13:59:00Z"}
     named, unnamed = reply(200, {"name": "Sales"}), reply(403)
     power_bi, service = client(reply(200, {"value": [ROW, running]}, Date=DATE), named, unnamed)
@@ -57,8 +57,8 @@ def test_a_model_that_can_be_read() -> None:
         (reply(503), "ServiceUnavailable", "passed", "failed"),
     ],
 )
-def test_what_stands_in_the_way(answer: Any, code: str, token: str, history: str) -> None:
-    """The error comes first, with what to do; the checks say how far it went."""
+def test_the_error_of_a_check(answer: Any, code: str, token: str, history: str) -> None:
+    """The error comes first, with the remedy; the checks show how far it went."""
     power_bi, _ = client(answer, answer)
     found = check_model(power_bi, WORKSPACE, DATASET)
     assert next(iter(found)) == "error"
@@ -68,8 +68,8 @@ def test_what_stands_in_the_way(answer: Any, code: str, token: str, history: str
 
 
 @pytest.mark.parametrize("kind", [Refused, NotSent])
-def test_without_a_token_nothing_is_asked(kind: type[PowerBiError]) -> None:
-    """For good, or for now."""
+def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> None:
+    """With a permanent or a temporary error."""
     code = "TokenUnavailable" if kind is Refused else "SignInUnavailable"
     service = Service()
     power_bi = PowerBiClient(URL, NoTokens(kind(Facts(), code)), transport=service)
@@ -79,8 +79,8 @@ def test_without_a_token_nothing_is_asked(kind: type[PowerBiError]) -> None:
     assert service.requests == []
 
 
-def test_what_is_not_even_tried() -> None:
-    """A workspace that is not allowed, and an answer that does not come."""
+def test_checks_without_an_answer() -> None:
+    """A workspace that is not allowed, and a missing answer."""
     found = not_allowed(DATASET)
     assert (found["ok"], found["error"]["code"]) == (False, "WorkspaceNotAllowed")
     assert found["checks"] == {"workspaceAllowed": "failed", "token": "unknown", "history": "unknown"}

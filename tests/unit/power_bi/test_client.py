@@ -1,4 +1,4 @@
-"""The client's four calls: what they send, what they give, what they raise."""
+"""The client's four calls: requests, results, exceptions."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ ROW = {"requestId": REFRESH, "refreshType": "ViaApi", "status": "Unknown", "star
 
 
 def test_history_reads_the_newest_rows() -> None:
-    """Rows, the service's clock and its request id; rows that are nobody's are left out."""
+    """Rows, the service's clock and its request id; rows without an id are left out."""
     body = {"@odata.context": "x", "value": [ROW, {"id": 5}, "?"]}
     power_bi, service = client(reply(200, body, Date=DATE, RequestId=OTHER))
     history = power_bi.history(WORKSPACE, DATASET, top=5)
@@ -48,7 +48,7 @@ def test_history_reads_the_newest_rows() -> None:
 
 
 def test_an_empty_history_is_a_history() -> None:
-    """A model that was never refreshed; a Date that nobody can read is absent."""
+    """A model that was never refreshed; an invalid Date counts as absent."""
     power_bi, _ = client(reply(200, {"value": []}, Date="soon"))
     history = power_bi.history(WORKSPACE, DATASET)
     assert (history.rows, history.service_time) == ((), None)
@@ -64,7 +64,7 @@ def test_an_empty_history_is_a_history() -> None:
     ],
 )
 def test_the_refresh_id_comes_from_the_first_header_that_has_one(headers: dict[str, str]) -> None:
-    """Location, then x-ms-request-id, then RequestId, whatever their case."""
+    """Location, then x-ms-request-id, then RequestId, in any case."""
     power_bi, service = client(reply(202, Date=DATE, **headers))
     started = power_bi.start(WORKSPACE, DATASET, {"type": "Full"})
     assert started.refresh_id == REFRESH
@@ -85,21 +85,21 @@ def test_the_body_is_always_sent_as_json(body: dict[str, Any] | None) -> None:
 
 
 def test_accepted_without_an_id_is_a_lost_answer() -> None:
-    """The refresh runs, but only the history can tell as what."""
+    """The refresh runs, but only the history can identify it."""
     power_bi, _ = client(reply(202))
     with pytest.raises(AnswerLost):
         power_bi.start(WORKSPACE, DATASET, None)
 
 
-def test_an_acceptance_that_breaks_off_after_its_headers_is_an_acceptance() -> None:
-    """The id was in the headers, the body is empty anyway."""
+def test_an_acceptance_with_an_incomplete_body_is_an_acceptance() -> None:
+    """The id was in the headers, and the body is empty anyway."""
     power_bi, _ = client(Received(202, CIMultiDict({"RequestId": REFRESH}), broken="ClientPayloadError"))
     assert power_bi.start(WORKSPACE, DATASET, None).refresh_id == REFRESH
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])
-def test_an_answer_that_breaks_off_is_lost(status: int) -> None:
-    """Half an answer is none, whatever its status; that status is still worth knowing."""
+def test_an_incomplete_answer_is_lost(status: int) -> None:
+    """An incomplete answer counts as none, whatever its status; the error contains that status."""
     power_bi, _ = client(Received(status, CIMultiDict(), broken="TimeoutError"))
     with pytest.raises(AnswerLost) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -109,7 +109,7 @@ def test_an_answer_that_breaks_off_is_lost(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 202])
 def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
-    """202 while it runs, 200 at its end; the words decide, not the HTTP status."""
+    """202 while it runs, 200 at its end; the status in the body decides, not the HTTP status."""
     power_bi, service = client(reply(status, {"status": "Unknown", "extendedStatus": "InProgress"}))
     row = power_bi.refresh(WORKSPACE, DATASET, REFRESH)
     assert row is not None
@@ -125,13 +125,13 @@ def test_a_refresh_is_read_by_id_whether_it_runs_or_not(status: int) -> None:
         reply(400, {"error": {"code": "InvalidRequest", "message": "Invalid refresh id"}}),
     ],
 )
-def test_an_id_that_cannot_be_read_is_none(answer: Any) -> None:
-    """Standard refreshes may not be readable by id; the history knows them."""
+def test_an_id_that_cannot_be_read_returns_none(answer: Any) -> None:
+    """Standard refreshes may not be readable by id; the history has them."""
     power_bi, _ = client(answer)
     assert power_bi.refresh(WORKSPACE, DATASET, UUID(REFRESH)) is None
 
 
-def test_a_success_that_says_nothing_is_no_refresh() -> None:
+def test_a_success_without_a_status_is_not_a_refresh() -> None:
     """A gateway's 200 must not look like a running refresh."""
     power_bi, _ = client(reply(200, {}), reply(200, b"<html>Sign in</html>"), reply(200, {"hello": 1}))
     for _ in range(2):
@@ -151,8 +151,8 @@ def test_a_success_that_says_nothing_is_no_refresh() -> None:
         (reply(400, {"error": {"code": "InvalidRequest", "message": "It cannot be cancelled"}}), False),
     ],
 )
-def test_cancel_says_whether_power_bi_will_try(answer: Any, expected: bool) -> None:
-    """False means that the refresh is already over."""
+def test_cancel_returns_whether_power_bi_will_try(answer: Any, expected: bool) -> None:
+    """False means that the refresh has already ended."""
     power_bi, service = client(answer)
     assert power_bi.cancel(WORKSPACE, DATASET, REFRESH) is expected
     assert service.requests[0].method == "DELETE"
@@ -160,7 +160,7 @@ def test_cancel_says_whether_power_bi_will_try(answer: Any, expected: bool) -> N
 
 
 def test_cancel_of_an_unknown_refresh_is_refused() -> None:
-    """An id that Power BI does not know is neither requested nor over."""
+    """A refresh that Power BI does not know is neither being cancelled nor ended."""
     power_bi, _ = client(reply(404))
     with pytest.raises(Refused) as caught:
         power_bi.cancel(WORKSPACE, DATASET, REFRESH)
@@ -169,7 +169,7 @@ def test_cancel_of_an_unknown_refresh_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [403, 401])
 def test_an_expired_token_is_renewed_once(status: int) -> None:
-    """For a POST too: what was answered so was certainly not accepted."""
+    """For a POST too: such an answer proves that it was not accepted."""
     power_bi, service = client(reply(status, EXPIRED), reply(202, RequestId=REFRESH))
     assert power_bi.start(WORKSPACE, DATASET, {"type": "Full"}).refresh_id == REFRESH
     assert [r.headers["Authorization"] for r in service.requests] == ["Bearer token-0", "Bearer token-1"]
@@ -177,7 +177,7 @@ def test_an_expired_token_is_renewed_once(status: int) -> None:
 
 
 def test_a_token_that_expires_twice_is_refused() -> None:
-    """A third try would change nothing."""
+    """A third attempt would not help."""
     power_bi, service = client(reply(403, EXPIRED), reply(403, EXPIRED))
     with pytest.raises(Refused) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -203,7 +203,7 @@ def test_tokens_go_to_https_only(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:7072/", "http://[::1]:7072"])
-def test_this_machine_may_speak_http(url: str) -> None:
+def test_http_is_allowed_for_this_machine(url: str) -> None:
     """The development service has no certificate."""
     power_bi, service = client(reply(200, {"value": []}), url=url)
     power_bi.history(WORKSPACE, DATASET)
@@ -212,7 +212,7 @@ def test_this_machine_may_speak_http(url: str) -> None:
 
 @pytest.mark.parametrize("bad", ["../../admin", "", "x", REFRESH + "/.."])
 def test_only_guids_reach_a_path(bad: str) -> None:
-    """An id that is none never leaves the process."""
+    """An invalid id never leaves the process."""
     power_bi, service = client()
     with pytest.raises(ValueError, match="hexadecimal UUID"):
         power_bi.refresh(WORKSPACE, DATASET, bad)
@@ -222,7 +222,7 @@ def test_only_guids_reach_a_path(bad: str) -> None:
 
 
 def test_a_call_may_have_less_time_than_others() -> None:
-    """What is nice to know is not waited for as long as what matters."""
+    """Optional calls do not wait as long as necessary ones."""
 
     def transport(request: Outgoing, limits: Limits) -> Received:
         left.append(deadline.remaining())
@@ -236,8 +236,8 @@ def test_a_call_may_have_less_time_than_others() -> None:
     assert left[1] == float("inf")
 
 
-def test_an_error_knows_its_facts() -> None:
-    """What a log line and a support case need."""
+def test_an_error_has_its_facts() -> None:
+    """For log lines and support cases."""
     body = {"message": "You have exceeded the amount of requests. Retry in 3392 seconds."}
     power_bi, _ = client(reply(429, body, Retry_After="3392", RequestId=OTHER))
     with pytest.raises(Throttled) as caught:
@@ -250,7 +250,7 @@ def test_an_error_knows_its_facts() -> None:
     assert str(DATASET) in error.failure().message
 
 
-def test_a_race_is_told_apart_from_a_lost_answer() -> None:
+def test_a_race_is_distinguished_from_a_lost_answer() -> None:
     """One was certainly not accepted, the other may have been."""
     running = {"error": {"code": "InvalidRequest", "message": "Another refresh request is already executing"}}
     power_bi, _ = client(reply(400, running), reply(504))
@@ -282,8 +282,8 @@ def test_no_token_is_ever_logged_or_raised(caplog: pytest.LogCaptureFixture) -> 
         pytest.param(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b" " * 65536, id="an endless redirect"),
     ],
 )
-def test_an_endless_answer_is_given_up(head: bytes, part: bytes) -> None:
-    """Neither memory nor a thread belongs to a service that never stops sending."""
+def test_an_endless_answer_is_cut(head: bytes, part: bytes) -> None:
+    """A service that sends without end must not occupy memory or a thread."""
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -296,8 +296,8 @@ def test_an_endless_answer_is_given_up(head: bytes, part: bytes) -> None:
         assert server.connection_is_over()
 
 
-def test_no_library_of_azure_is_imported_with_the_client() -> None:
-    """Every cold start would pay for azure.identity and requests, on a machine without Azure for nothing."""
+def test_the_client_imports_no_library_of_azure() -> None:
+    """Every cold start would take time for azure.identity and requests, even on a machine without Azure."""
     heavy = ("azure", "msal", "requests")
     program = f"import sys, power_bi.client; sys.exit(any(name.split('.')[0] in {heavy} for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
@@ -313,7 +313,7 @@ def test_no_library_of_azure_is_imported_with_the_client() -> None:
     ),
 )
 def test_any_answer_is_understood_or_raised_as_our_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Whatever stands in the way of Power BI answers in its name; nothing but PowerBiError gets out."""
+    """Also answers of proxies; only PowerBiError is raised."""
     for call in ("history", "start", "refresh", "cancel"):
         answer = (status, headers, body)
         power_bi, _ = client(answer, answer)

@@ -1,4 +1,4 @@
-"""Tokens: kept, renewed once for all threads, made up for this machine only."""
+"""Tokens: cached, renewed once for all threads, invented for this machine only."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +15,7 @@ SCOPE = CLOUDS["public"].scope
 
 
 class Fetch:
-    """Hands out tokens that live an hour, and counts them."""
+    """Issues tokens that are valid for an hour, and counts them."""
 
     def __init__(self) -> None:
         self.count, self.now = 0, 1000.0
@@ -28,7 +28,7 @@ class Fetch:
 
 
 def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
-    """Five minutes are left for the call that uses it."""
+    """Five minutes remain for the call that uses it."""
     fetch = Fetch()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert (tokens.token(), tokens.token()) == ("t1", "t1")
@@ -39,7 +39,7 @@ def test_a_token_is_kept_until_shortly_before_it_expires() -> None:
 
 
 def test_a_rejected_token_is_renewed_once_for_all() -> None:
-    """Many threads may hold the same rejected token; one new one serves them all."""
+    """Many threads may have the same rejected token; one new token serves them all."""
     fetch = Fetch()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     rejected = tokens.token()
@@ -59,8 +59,8 @@ def test_a_broken_token_is_not_sent(broken: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://localhost:7072", "http://127.0.0.1:1", "https://[::1]"])
-def test_this_machine_gets_made_up_tokens(url: str) -> None:
-    """Opaque, the same until renewed, then another."""
+def test_invented_tokens_for_this_machine(url: str) -> None:
+    """Opaque, the same until renewed, then a different one."""
     tokens = token_source(SCOPE, url, None, "login.microsoftonline.com")
     first = tokens.token()
     assert tokens.token() == first
@@ -69,8 +69,8 @@ def test_this_machine_gets_made_up_tokens(url: str) -> None:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_every_cloud_has_its_own_places(cloud: str) -> None:
-    """Tokens of one cloud are of no use in another."""
+def test_every_cloud_has_its_own_addresses(cloud: str) -> None:
+    """Tokens of one cloud do not work in another."""
     places = CLOUDS[cloud]
     assert places.api_url.startswith("https://api.")
     assert places.scope.startswith("https://")
@@ -84,7 +84,7 @@ def test_the_clouds_are_those_of_the_settings() -> None:
 
 
 class Failing(Fetch):
-    """Fails as long as it is told to."""
+    """Fails as long as the test wants."""
 
     error: Exception | None = None
 
@@ -98,8 +98,8 @@ class Failing(Fetch):
 UNAVAILABLE = NotSent(Facts(), "SignInUnavailable")
 
 
-def test_a_renewal_that_fails_is_not_felt_while_the_old_token_is_good() -> None:
-    """A hiccup of the sign-in within the last minutes of a token costs nothing; and it is not asked at each call."""
+def test_a_failed_renewal_has_no_effect_while_the_old_token_is_valid() -> None:
+    """A short outage of the sign-in in a token's last minutes has no effect; not every call tries a renewal."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     assert tokens.token() == "t1"
@@ -116,7 +116,7 @@ def test_a_renewal_that_fails_is_not_felt_while_the_old_token_is_good() -> None:
 
 
 def test_a_token_is_not_used_in_its_last_seconds() -> None:
-    """It would expire on the way, and the error would blame it."""
+    """It could expire in transit, and the error would blame it."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -126,8 +126,8 @@ def test_a_token_is_not_used_in_its_last_seconds() -> None:
         tokens.token()
 
 
-def test_a_rejected_token_is_nobodys_fallback() -> None:
-    """Power BI has said no to it."""
+def test_a_rejected_token_is_not_a_fallback() -> None:
+    """Power BI has rejected it."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     rejected = tokens.token()
@@ -141,8 +141,8 @@ def test_a_rejected_token_is_nobodys_fallback() -> None:
     assert tokens.token() == "t5"
 
 
-def test_a_refusal_counts_although_the_old_token_is_good() -> None:
-    """The identity was taken away: a person should hear of it before everything stops."""
+def test_a_refusal_counts_although_the_old_token_is_valid() -> None:
+    """The identity was removed: an administrator should learn of it before everything stops."""
     fetch = Failing()
     tokens = CachedTokens(fetch, clock=lambda: fetch.now)
     tokens.token()
@@ -152,8 +152,8 @@ def test_a_refusal_counts_although_the_old_token_is_good() -> None:
         tokens.token()
 
 
-def test_short_lives_are_used_half() -> None:
-    """A token of two minutes would otherwise be fetched anew for each call."""
+def test_short_lived_tokens_are_used_for_half_their_time() -> None:
+    """Otherwise a token of two minutes would be fetched again for each call."""
     now = 1000.0
     fetched = iter(["t1", "t2"])
     tokens = CachedTokens(lambda: (next(fetched), now + 120), clock=lambda: now)
@@ -165,8 +165,8 @@ def test_short_lives_are_used_half() -> None:
 
 
 @pytest.mark.parametrize("error", [None, UNAVAILABLE])
-def test_all_who_wait_share_one_fetch_and_its_end(error: NotSent | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign-in that hangs costs each call one wait, not one for each call before it."""
+def test_waiting_calls_share_one_fetch_and_its_result(error: NotSent | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in that hangs delays each call once, not once for each call before it."""
     joined, calls = threading.Semaphore(0), []
 
     class Counted(Future[str]):

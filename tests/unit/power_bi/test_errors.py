@@ -1,4 +1,4 @@
-"""What each answer and each failing of the network means: did it happen, may it be tried again, who has to act."""
+"""The meaning of each answer and network failure: took effect or not, retryable or not, and who has to act."""
 
 import re
 import time
@@ -146,7 +146,7 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
     (430, b"", Throttled, "Throttled"),
     (401, power_bi_error("PowerBINotLicensedException"), Refused, "LicenseRequired"),
     (401, PAGE, Refused, "UnexpectedAnswer"),
-    # no options were asked for that need one
+    # no requested option needs one
     (403, request_error("Only workspaces on a Premium capacity may do that"), Refused, "NotAuthorized"),
     (403, request_error("Access was denied."), Refused, "NotAuthorized"),
     (500, {"Message": "An error has occurred."}, ServiceUnavailable, "ServiceUnavailable"),
@@ -156,8 +156,8 @@ ON_GET: list[tuple[int, Any, type[PowerBiError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_POST)
-def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
-    """Whether the refresh may have been accepted is never guessed."""
+def test_the_meaning_of_an_answer_to_a_post(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
+    """The app never guesses whether the refresh was accepted."""
     answer = reply(status, body, RequestId=REFRESH)
     power_bi, _ = client(answer, answer)
     with pytest.raises(PowerBiError) as caught:
@@ -171,8 +171,8 @@ def test_what_an_answer_to_a_post_means(status: int, body: Any, kind: type[Power
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "code"), ON_GET)
-def test_what_an_answer_to_a_get_means(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
-    """Where nothing is at stake nothing is lost."""
+def test_the_meaning_of_an_answer_to_a_get(status: int, body: Any, kind: type[PowerBiError], code: str) -> None:
+    """A GET has no lost answer."""
     power_bi, _ = client(reply(status, body))
     with pytest.raises(PowerBiError) as caught:
         power_bi.history(WORKSPACE, DATASET)
@@ -184,8 +184,8 @@ def test_what_an_answer_to_a_get_means(status: int, body: Any, kind: type[PowerB
     [(NotSentError("ConnectionRefusedError"), NotSent), (NoAnswerError("TimeoutError"), AnswerLost)],
 )
 @pytest.mark.parametrize("call", ["history", "start"])
-def test_what_a_failing_network_means(raised: Exception, kind: type[PowerBiError], call: str) -> None:
-    """Only where no connection was made is it certain that nothing happened."""
+def test_the_meaning_of_a_network_failure(raised: Exception, kind: type[PowerBiError], call: str) -> None:
+    """Only without a connection is it certain that the call had no effect."""
     power_bi, _ = client(raised)
     with pytest.raises(NoAnswer) as caught:
         getattr(power_bi, call)(WORKSPACE, DATASET, 1 if call == "history" else None)
@@ -194,8 +194,8 @@ def test_what_a_failing_network_means(raised: Exception, kind: type[PowerBiError
     assert f"api.powerbi.com, {raised}" in str(caught.value)
 
 
-def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
-    """Asked of the real resolver: names under `.invalid` never exist (RFC 6761)."""
+def test_an_unknown_host_name_is_not_an_acceptance() -> None:
+    """With the real resolver: names under `.invalid` never exist (RFC 6761)."""
     power_bi = PowerBiClient("https://power-bi.invalid", Tokens())
     with pytest.raises(NotSent) as caught:
         power_bi.start(WORKSPACE, DATASET, None)
@@ -240,7 +240,7 @@ def test_a_name_that_nobody_knows_is_no_acceptance() -> None:
     ],
 )
 def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | None, str | None]) -> None:
-    """Five documented shapes, two more that were seen, and what gateways send."""
+    """Five documented shapes, two more observed ones, and those of gateways."""
     error, evidence = service_error_in(body)
     assert (error.code, error.text) == expected
     assert all(part in evidence for part in (expected[0], expected[1] and expected[1][:5]) if part)
@@ -263,19 +263,19 @@ def test_every_shape_of_error_body_is_read(body: bytes, expected: tuple[str | No
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
-    """Counted by the service's own clock, and never longer than a day."""
+    """Compared with the service's own clock, and never longer than a day."""
     assert retry_after({"Retry-After": header, "Date": "Mon, 23 Mar 2026 13:48:31 GMT"}) == seconds
 
 
-def test_a_throttle_without_header_says_it_in_words_or_not_at_all() -> None:
-    """The text names the seconds too; where nothing does, waits grow."""
+def test_the_pause_of_a_throttle_without_header_is_in_the_text_or_unknown() -> None:
+    """The text has the seconds, too; without them, waits grow."""
     in_words = error_of(facts_of(429, {}, b'{"message":"Retry in 3392 seconds."}'), "GET")
     assert in_words.retry_after_seconds == 3392.0
     assert error_of(facts_of(429, {}, b""), "GET").retry_after_seconds is None
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """Every class is drawn, under its family."""
+    """Every class is in it, under its base class."""
     drawn = re.findall(r"[├└]── (\w+)", power_bi.errors.__doc__ or "")
     families: list[type[PowerBiError]] = [NoAnswer, BadAnswer]
     assert drawn == [cls.__name__ for family in families for cls in (family, *family.__subclasses__())]
@@ -284,7 +284,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 @pytest.mark.parametrize("kind", [NotSent, AnswerLost, ServiceUnavailable, Throttled, RefreshInProgress, Refused])
 def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
-    """A class and its code cannot disagree; an error told of a call stays what it is."""
+    """A class and its code cannot disagree; an error keeps its class when it is assigned to a call."""
     error = kind(Facts(service_message="x"))
     assert CATALOGUE[error.code].retryable == error.retryable == error.failure().retryable
     again = error.about("read the refresh history", str(DATASET))
@@ -292,7 +292,7 @@ def test_retryable_is_what_the_catalogue_says(kind: type[PowerBiError]) -> None:
 
 
 def test_options_that_need_a_capacity() -> None:
-    """Words on a Premium capacity mean that only where such options were asked for."""
+    """A text about a Premium capacity only means that if such options were requested."""
     answer = reply(400, request_error("Enhanced refresh needs a Premium capacity"))
     for body, code in (({"type": "Full"}, "CapacityRequired"), ({"notifyOption": "x"}, "InvalidRefreshRequest")):
         power_bi, _ = client(answer)
@@ -302,7 +302,7 @@ def test_options_that_need_a_capacity() -> None:
 
 
 def test_a_page_is_no_unknown_refresh() -> None:
-    """A proxy does not know what refreshes there are."""
+    """A proxy does not know which refreshes exist."""
     power_bi, _ = client(reply(404, PAGE), reply(400, PAGE))
     for _ in range(2):
         with pytest.raises(Refused) as caught:
@@ -310,7 +310,7 @@ def test_a_page_is_no_unknown_refresh() -> None:
         assert caught.value.code == "UnexpectedAnswer"
 
 
-def test_a_table_that_a_refusal_names_is_told() -> None:
+def test_the_table_of_a_refusal_is_reported() -> None:
     """In its parameters."""
     inner = {"code": "X", "parameters": [{"Key": "TableName", "Value": "Sales"}], "details": []}
     power_bi, _ = client(reply(400, {"error": {"code": "X", "pbi.error": inner}}))
@@ -323,7 +323,7 @@ def test_a_table_that_a_refusal_names_is_told() -> None:
     "body", [b"<" * 200_000, b"<title>" * 30_000, b"<style><" * 30_000, b"<!--" * 60_000, b"{" * 200_000]
 )
 def test_hostile_bodies_cost_no_more_than_their_length(body: bytes) -> None:
-    """Whatever answers in the name of Power BI."""
+    """For any answer, also from a proxy."""
     began = time.process_time()
     error_of(facts_of(400, {}, body), "POST", enhanced=True)
     assert time.process_time() - began < 3

@@ -1,4 +1,4 @@
-"""What an answer costs has a bound, however long it is."""
+"""The cost of an answer has a limit, however long it is."""
 
 import json
 import tracemalloc
@@ -12,8 +12,8 @@ from power_bi.client import HISTORY_LIMITS, HISTORY_ROWS
 LONG = b'{"@odata.context":"https://x","value":[' + b",".join(b'{"id":%d}' % number for number in range(20_000)) + b"]}"
 
 
-def test_only_the_rows_that_are_asked_for_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer need not be whole: it is cut where no more of it is needed."""
+def test_only_the_requested_rows_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer may be incomplete: it is cut after the last row that is needed."""
     monkeypatch.setattr(answers, "json_of", None)
     assert rows_in(LONG, 60) == [{"id": number} for number in range(60)]
     assert rows_in(LONG[:1000] + b"\xe2\x80", 60) == [{"id": number} for number in range(60)]
@@ -43,7 +43,7 @@ def test_only_the_rows_that_are_asked_for_are_parsed(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_rows_are_read_in_every_form(body: bytes, rows: list[object] | None) -> None:
-    """As JSON may be written; None if there are none."""
+    """In any formatting of JSON; None without rows."""
     assert rows_in(body, 2) == rows
 
 
@@ -60,7 +60,7 @@ def test_many_values_are_not_read(body: bytes) -> None:
 
 
 def test_a_model_with_many_partitions_is_read() -> None:
-    """Thousands of them are in order."""
+    """Thousands of them are allowed."""
     objects = [{"table": f"Table {number}", "partition": "p", "status": "Completed"} for number in range(20_000)]
     body = json.dumps({"status": "Completed", "objects": objects}).encode()
     assert sum(map(body.count, answers.VALUE_MARKS)) < MAX_VALUES / 5

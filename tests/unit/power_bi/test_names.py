@@ -1,4 +1,4 @@
-"""Names are read once, best effort, and never in the way."""
+"""Names are read once, with best effort, and delay no other call."""
 
 import math
 from uuid import UUID
@@ -48,8 +48,8 @@ def test_names_are_read_once() -> None:
         NotSentError("refused"),
     ],
 )
-def test_a_name_that_cannot_be_read_is_not_asked_for_again_soon(answer: object, time: Clock) -> None:
-    """It is unknown, and raises nothing; later it may be there."""
+def test_a_name_that_cannot_be_read_is_not_read_again_soon(answer: object, time: Clock) -> None:
+    """It counts as unknown, and raises nothing; later it is read again."""
     power_bi, service = client(answer, FINANCE, MODEL)  # type: ignore[arg-type]
     for _ in range(3):
         assert power_bi.names(WORKSPACE, DATASET) == ModelNames(workspace="Finance")
@@ -59,7 +59,7 @@ def test_a_name_that_cannot_be_read_is_not_asked_for_again_soon(answer: object, 
 
 
 def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
-    """A refresh does not wait for it; and less where the work has less time left."""
+    """A refresh does not wait for it; the wait is shorter if the caller has less time left."""
     service, left = Service(MODEL, FINANCE, MODEL), list[float]()
 
     def transport(request: Outgoing, limits: Limits) -> Received:
@@ -73,8 +73,8 @@ def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
     assert [math.ceil(seconds) for seconds in left] == [3, 3, 1]
 
 
-def test_no_name_is_asked_for_in_a_pause(time: Clock) -> None:
-    """A throttle is for calls of all kinds."""
+def test_no_name_is_read_during_a_pause(time: Clock) -> None:
+    """A throttle applies to calls of all kinds."""
     power_bi, service = client(reply(429, Retry_After="60"))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -91,8 +91,8 @@ def test_names_are_cut_and_cleaned() -> None:
     assert len(name) == 200
 
 
-def test_so_many_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory of a process has a bound."""
+def test_the_number_of_stored_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of a process has a limit."""
     monkeypatch.setattr("power_bi.names.MOST_NAMES", 4)
     power_bi, service = client(*[MODEL, FINANCE, *[MODEL] * 20])
     for number in range(10):

@@ -1,4 +1,4 @@
-"""Signing in with the real azure.identity: against the stand-in for App Service's endpoint, and without any answer."""
+"""Sign-in with the real azure.identity: against the stub of App Service's endpoint, and without any answer."""
 
 import logging
 import socket
@@ -32,7 +32,7 @@ SETTINGS = (
 
 @pytest.fixture(autouse=True)
 def no_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever signs in on this machine is of no interest."""
+    """Hides all other identities of this machine."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
 
@@ -60,8 +60,8 @@ def failure(client_id: str | None = None) -> PowerBiError:
 
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
-def test_the_managed_identity_is_asked_directly(identity: Serving, client_id: str | None) -> None:
-    """The app's own one, or the one that AZURE_CLIENT_ID names; with the resource of Power BI, and once."""
+def test_the_managed_identity_is_used_directly(identity: Serving, client_id: str | None) -> None:
+    """The app's own one, or that of AZURE_CLIENT_ID; with the resource of Power BI, and once."""
     token, expires = fetched(client_id)
     assert identity.endpoint.accepts(token)
     assert expires == pytest.approx(identity.endpoint.clock() + identity.endpoint.life_seconds, abs=30)
@@ -72,8 +72,8 @@ def test_the_managed_identity_is_asked_directly(identity: Serving, client_id: st
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["serverError", "throttled", "garbage", "wrongJson", "drop"])
-def test_a_hiccup_of_the_endpoint_passes(identity: Serving, fault: str, client_id: str | None) -> None:
-    """It is asked once for each call: waiting is the business of timers. The next call may go well."""
+def test_a_short_outage_of_the_endpoint_is_temporary(identity: Serving, fault: str, client_id: str | None) -> None:
+    """There is one attempt for each call: pauses are durable timers. The next call may succeed."""
     identity.endpoint.fail(fault, times=1)
     error = failure(client_id)
     assert (type(error), error.code, error.retryable) == (NotSent, "SignInUnavailable", True)
@@ -87,8 +87,8 @@ def test_a_hiccup_of_the_endpoint_passes(identity: Serving, fault: str, client_i
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["noIdentity", "forbidden"])
-def test_a_refusal_needs_a_person(identity: Serving, fault: str, client_id: str | None) -> None:
-    """At once, in the endpoint's own words and without those of azure.identity."""
+def test_a_refusal_is_permanent(identity: Serving, fault: str, client_id: str | None) -> None:
+    """At once, with the endpoint's own message and without that of azure.identity."""
     identity.endpoint.fail(fault)
     error = failure(client_id)
     status, body = FAULTS[fault]
@@ -104,10 +104,10 @@ def test_a_refusal_needs_a_person(identity: Serving, fault: str, client_id: str 
     [(400, Refused), (401, Refused), (403, Refused), (404, NotSent), (408, NotSent), (410, NotSent), (503, NotSent)],
 )
 @pytest.mark.parametrize("body", ["", "[]", "null", "not JSON", '{"statusCode": "500"}', '{"access_token": 5}'])
-def test_the_status_decides_whatever_the_body_is(
+def test_the_status_decides_with_any_body(
     monkeypatch: pytest.MonkeyPatch, status: int, kind: type[PowerBiError], body: str
 ) -> None:
-    """azure.identity shows the number that the body names, if there is one, or fails while it reads the body."""
+    """azure.identity shows the number in the body, if there is one, or fails while it reads the body."""
     head = f"HTTP/1.1 {status} Thing\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -132,8 +132,10 @@ def test_the_status_decides_whatever_the_body_is(
         "eyJtoken",
     ],
 )
-def test_an_answer_without_a_token_passes_and_is_not_quoted(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
-    """It may hold one all the same."""
+def test_an_answer_without_a_valid_token_is_temporary_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """It may contain one nevertheless."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     def script(peer: Peer) -> None:
@@ -148,7 +150,7 @@ def test_an_answer_without_a_token_passes_and_is_not_quoted(monkeypatch: pytest.
     assert "eyJ" not in f"{error} {error.facts}"
 
 
-def test_an_endpoint_that_is_silent_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_endpoint_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its limit."""
     monkeypatch.setattr(sign_in, "READ_SECONDS", 0.2)
     with serving(silent) as server:
@@ -159,8 +161,8 @@ def test_an_endpoint_that_is_silent_passes(monkeypatch: pytest.MonkeyPatch) -> N
     assert (type(error), error.code) == (NotSent, "SignInUnavailable")
 
 
-def test_an_endpoint_that_does_not_listen_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform restarts it, too."""
+def test_an_endpoint_that_does_not_listen_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform also restarts it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{port}/msi/token")
@@ -170,7 +172,7 @@ def test_an_endpoint_that_does_not_listen_passes(monkeypatch: pytest.MonkeyPatch
 
 
 def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity: Serving) -> None:
-    """Each time the endpoint is asked again: nothing in between keeps a rejected token."""
+    """Each time the endpoint is called again: no cache in between keeps a rejected token."""
     now = identity.endpoint.clock()
     identity.endpoint.clock = lambda: now
     identity.endpoint.life_seconds = 600
@@ -187,7 +189,7 @@ def test_tokens_are_renewed_when_they_expire_and_when_they_are_revoked(identity:
 
 
 def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogCaptureFixture) -> None:
-    """Not by azure.identity, azure.core or msal either, whatever their level."""
+    """Nor by azure.identity, azure.core or msal, whatever their level."""
     with caplog.at_level(logging.DEBUG):
         token, _ = fetched()
         identity.endpoint.fail("noIdentity")
@@ -197,8 +199,10 @@ def test_no_token_and_no_secret_is_logged(identity: Serving, caplog: pytest.LogC
     assert identity.endpoint.secret not in caplog.text
 
 
-def test_a_service_principal_in_the_environment_goes_first(identity: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sets one means it. Its tenant is no tenant here, which the real library refuses without a connection."""
+def test_a_service_principal_in_the_environment_has_priority(
+    identity: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was set on purpose. Its tenant is invalid here, so the real library refuses without a connection."""
     for name, value in {"AZURE_TENANT_ID": "not/a/tenant", "AZURE_CLIENT_ID": "x", "AZURE_CLIENT_SECRET": "s"}.items():
         monkeypatch.setenv(name, value)
     error = failure("x")
@@ -207,8 +211,8 @@ def test_a_service_principal_in_the_environment_goes_first(identity: Serving, mo
     assert identity.endpoint.calls == 0
 
 
-def test_a_service_principal_whose_sign_in_cannot_be_reached_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """azure.identity wraps the failing network in an error of authentication."""
+def test_an_unreachable_sign_in_of_a_service_principal_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """azure.identity wraps the network failure in an authentication error."""
     settings = {"AZURE_TENANT_ID": CLIENT_ID, "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": "s"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -217,7 +221,7 @@ def test_a_service_principal_whose_sign_in_cannot_be_reached_passes(monkeypatch:
     assert caught.value.code == "SignInUnavailable"
 
 
-def test_the_source_of_tokens_signs_in(identity: Serving) -> None:
-    """For every service but one on this machine."""
+def test_the_token_source_signs_in(identity: Serving) -> None:
+    """For every service except one on this machine."""
     source: Callable[[], str] = token_source(SCOPE, "https://api.powerbi.com", None, AUTHORITY).token
     assert identity.endpoint.accepts(source())

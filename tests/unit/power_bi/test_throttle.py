@@ -1,4 +1,4 @@
-"""The pause that Power BI asks for holds for all callers of the model, until it is over."""
+"""After a throttle, all callers of the model wait until Power BI's pause has passed."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -15,13 +15,13 @@ HISTORY = reply(200, {"value": []})
 
 
 class Clock:
-    """The app's clock, moved by hand."""
+    """The app's clock, set by the test."""
 
     def __init__(self) -> None:
         self.now = NOON
 
     def tick(self, seconds: float) -> None:
-        """Time goes by."""
+        """Advances the time."""
         self.now += timedelta(seconds=seconds)
 
 
@@ -33,8 +33,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return moved
 
 
-def test_nobody_asks_again_before_the_time_is_over(time: Clock) -> None:
-    """Whatever they want to read or start; the seconds that are left are told, and nothing goes over the wire."""
+def test_no_call_during_the_pause(time: Clock) -> None:
+    """For reads and starts; the error has the remaining seconds, and no call is sent."""
     power_bi, service = client(reply(429, Retry_After="3392"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -55,7 +55,7 @@ def test_nobody_asks_again_before_the_time_is_over(time: Clock) -> None:
 
 
 def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
-    """As durable timers do; else every throttle would cost one wait more."""
+    """As durable timers do; otherwise every throttle would cause one more wait."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -63,16 +63,16 @@ def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
     assert power_bi.history(WORKSPACE, DATASET).rows == ()
 
 
-def test_other_models_are_asked(time: Clock) -> None:
-    """The service says nothing about them."""
+def test_other_models_are_not_paused(time: Clock) -> None:
+    """The throttle does not apply to them."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
     assert power_bi.history(WORKSPACE, OTHER).rows == ()
 
 
-def test_a_cancel_is_tried_all_the_same(time: Clock) -> None:
-    """Somebody waits for it, and it is tried a few times only."""
+def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
+    """A caller waits for it, and it is sent only a few times."""
     power_bi, service = client(reply(429, Retry_After="60"), reply(200))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -80,8 +80,8 @@ def test_a_cancel_is_tried_all_the_same(time: Clock) -> None:
     assert len(service.requests) == 2
 
 
-def test_the_daily_limit_is_no_throttle(time: Clock) -> None:
-    """Where it comes as a 429: a person has to act, and reading goes on."""
+def test_the_daily_limit_is_not_a_throttle(time: Clock) -> None:
+    """If it comes as a 429: a user has to act, and reads continue."""
     daily = {"error": {"code": "Request Throttled", "message": "Number of refresh requests in last 24 hours exceeded"}}
     power_bi, _ = client(reply(429, daily, Retry_After="60"), HISTORY)
     with pytest.raises(Exception, match="last 24 hours"):
@@ -97,8 +97,8 @@ def test_the_daily_limit_is_no_throttle(time: Clock) -> None:
         (430, b""),
     ],
 )
-def test_an_overloaded_capacity_is_left_alone_as_long_as_it_asks(time: Clock, status: int, body: object) -> None:
-    """Whatever its status; without a time it is asked again when its callers see fit."""
+def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, status: int, body: object) -> None:
+    """With any status; without a pause its callers decide when to call again."""
     power_bi, service = client(reply(status, body, Retry_After="60"), reply(status, body), HISTORY)
     for _ in range(2):
         with pytest.raises(Throttled) as caught:
@@ -112,8 +112,8 @@ def test_an_overloaded_capacity_is_left_alone_as_long_as_it_asks(time: Clock, st
     assert len(service.requests) == 3
 
 
-def test_an_overloaded_capacity_refuses_a_cancel_for_now_only() -> None:
-    """It may be tried again, as it may not after a refusal."""
+def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_temporary() -> None:
+    """The cancellation may be repeated, as after no refusal."""
     throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
     power_bi, _ = client(throttled, reply(200))
     with pytest.raises(Throttled):

@@ -1,4 +1,4 @@
-"""One line for each transition of a run, which a query can read and which holds no secret."""
+"""One line for each transition of a run, which a query can read and which contains no secret."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ LATER = instant(NOON + timedelta(hours=1))
 
 
 def ended(status: str) -> RefreshRead:
-    """The refresh as it is read at its end."""
+    """The refresh when it is read at its end."""
     run = Incarnation().polling().reads(status)
     return RefreshRead(outcome=run.asks.outcome)
 
@@ -197,7 +197,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
         {"after": "polling", "refreshId": "r"},
     ),
 ]
-"""Event, level, a run, what it asks for, the answer, and the facts; of an error its code."""
+"""Event, level, a run, its order or operation, the answer, and the facts; of an error its code."""
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
 def test_each_transition_has_an_event(
     name: str, level: int, run: Callable[[], Incarnation], asked: Any, answer: Any, facts: dict[str, Any]
 ) -> None:
-    """With its level, and with just what is needed to tell why a model was not refreshed."""
+    """With its level, and with the facts that explain why a model was not refreshed."""
     before = run()
     logged = len(before.events)
     event = (before.posted(answer) if asked is PostRefresh else before.answer(asked, answer)).events[logged]
@@ -235,28 +235,28 @@ def test_each_transition_has_an_event(
     ],
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )
-def test_what_changes_nothing_has_no_event(run: Callable[[], Incarnation], asked: Any, answer: Any) -> None:
+def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation], asked: Any, answer: Any) -> None:
     """A refresh of hours would fill the log."""
     before = run()
     logged = len(before.events)
     assert len(before.answer(asked, answer).events) == logged
 
 
-def test_a_claim_that_only_goes_on_has_no_event() -> None:
+def test_a_claim_after_continuing_has_no_event() -> None:
     """A run that polls for hours continues in dozens of histories."""
     run = Incarnation().polling()
     logged = len(run.events)
     assert len(run.continued().events) == logged
 
 
-def test_an_orchestration_that_may_not_go_on_is_logged() -> None:
-    """Why it ended without an outcome."""
+def test_a_superseded_orchestration_is_logged() -> None:
+    """The line explains why it ended without an outcome."""
     event = Incarnation().superseded(Claim).events[-1]
     assert (event.name, event.level) == ("run.superseded", logging.INFO)
 
 
 def test_the_same_error_is_logged_once() -> None:
-    """And again when it is another one."""
+    """And again when it changes."""
     run = Incarnation().claimed().unavailable(ReadHistory, "HTTP 503").wait()
     logged = len(run.events)
     assert len(run.unavailable(ReadHistory, "HTTP 503").events) == logged
@@ -264,7 +264,7 @@ def test_the_same_error_is_logged_once() -> None:
 
 
 def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
-    """It is the line that a person searches for."""
+    """Operators search for this line."""
     run = Incarnation().claimed()
     while run.unavailable(ReadHistory).phase is Looking:
         run.wait()
@@ -273,15 +273,15 @@ def test_the_end_of_a_run_is_logged_even_with_a_new_error() -> None:
 
 
 def test_no_event_of_a_run_shows_its_token() -> None:
-    """It is what proves to the queue who holds the run."""
+    """It is the proof to the queue of who holds the run."""
     run = Incarnation().closed().posted(Busy()).history(BLOCKER).reopened().wait().history().wait().permitted()
     run.posted(Accepted(refresh_id="r")).recorded().wait().reads("Completed")
     assert run.events
     assert all(run.run.token not in event.line() for event in run.events)
 
 
-def test_a_line_leaves_out_what_is_not_known() -> None:
-    """But keeps zeros and false, and never breaks on a value."""
+def test_a_line_leaves_out_unknown_values() -> None:
+    """But keeps zeros and false, and no value breaks it."""
     event = Event(
         "x.y", requestId="a", caller={}, refreshId=None, position=0, accepted=False, error="", odd={1: object}
     )
@@ -297,7 +297,7 @@ def test_a_fact_may_have_any_name() -> None:
 
 
 def test_messages_are_written_as_objects() -> None:
-    """So that a query reads their fields."""
+    """So that a query can read their fields."""
     assert json.loads(Event("run.waiting", waitsFor=BLOCKER).line())["waitsFor"] == {
         "refreshId": "theirs",
         "refreshType": "Scheduled",
@@ -305,8 +305,8 @@ def test_messages_are_written_as_objects() -> None:
     }
 
 
-def test_its_sender_adds_what_only_it_knows() -> None:
-    """The facts of the event itself count more; the event stays as it was."""
+def test_the_sender_adds_facts() -> None:
+    """The facts of the event itself have priority; the event is not changed."""
     event = Event("run.closed", logging.WARNING, permit=1)
     more = event.about(runId="a-r1", permit=2, caller=None)
     assert (more.name, more.level) == ("run.closed", logging.WARNING)
@@ -319,8 +319,8 @@ UNSAFE = ["\n", "\r", "\x00", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u061c", 
 
 
 @pytest.mark.parametrize("sign", UNSAFE, ids=lambda sign: f"U+{ord(sign):04X}")
-def test_signs_that_break_or_turn_a_line_are_escaped(sign: str) -> None:
-    """A foreign text could forge a line, or show another one than it is; escaped, it is still there to be read."""
+def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
+    """A foreign text could forge a line, or display in another order; escaped, it is still readable."""
     line = Event("x.y", caller={"pipeline": f"a{sign}b"}).line()
     assert sign not in line
     assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"
@@ -329,7 +329,7 @@ def test_signs_that_break_or_turn_a_line_are_escaped(sign: str) -> None:
 @settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_any_value_makes_one_line_of_printable_ascii(value: object) -> None:
-    """Which every log store keeps as it is."""
+    """Every log store keeps that unchanged."""
     line = Event("x.y", value=value).line()
     assert line.isascii()
     assert line.isprintable()

@@ -1,4 +1,4 @@
-"""The last run of each timer: what is stored, and when a timer is late."""
+"""The last run of each timer: the stored state, and when a timer is late."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def test_a_clock_that_was_ahead_does_not_hide_later_runs() -> None:
 
 
 @pytest.mark.parametrize("garbage", ["", "zzz", "2026-13-45"])
-def test_what_is_no_time_neither_counts_nor_stays(garbage: str) -> None:
+def test_an_invalid_time_neither_counts_nor_stays(garbage: str) -> None:
     assert latest(beat(NOW), Heartbeat(at=garbage)) == beat(NOW)
     assert latest(Heartbeat(at=garbage), beat(NOW)) == beat(NOW)
     assert not late("tidy_queues", Heartbeat(at=garbage), NOW)
@@ -52,7 +52,7 @@ def test_a_timer_that_never_ran_is_not_late() -> None:
 
 
 def applied(state: str | None, *inputs: Any) -> Any:
-    """The state after these beats, as the SDK calls the entity function."""
+    """The state after these beats, with the entity function called like by the SDK."""
     batch = [{"name": "beat", "input": json.dumps(json.dumps(value)), "isSignal": True} for value in inputs]
     key = {"name": "timer_heartbeat", "key": "tidy_queues"}
     app = df.DFApp()
@@ -67,6 +67,6 @@ def applied(state: str | None, *inputs: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
 @pytest.mark.parametrize("state", [None, '"not a heartbeat"', '{"at": 7}', '{"at": "2026-01-01T00:00:00.000Z"}'])
 def test_the_entity_keeps_the_latest_beat(state: str | None) -> None:
-    """Whatever it holds, and whatever else arrives."""
+    """With any state before, and any other input."""
     inputs = [{"at": instant(NOW)}, {"at": instant(NOW - timedelta(minutes=1))}, "nonsense", {"at": None}, None]
     assert applied(state, *inputs) == {"at": instant(NOW)}

@@ -1,4 +1,4 @@
-"""Ids are GUIDs that are parsed, not pasted, and instance ids that tell requests, runs and callbacks apart."""
+"""Ids are GUIDs that are parsed, not pasted, and instance ids that distinguish requests, runs and callbacks."""
 
 import re
 from uuid import UUID
@@ -27,7 +27,7 @@ KEYS = st.text(min_size=1, max_size=200)
 
 @pytest.mark.parametrize("text", [MODEL, MODEL.upper(), f"  {MODEL}\n"])
 def test_a_guid_is_read_in_lower_case(text: str) -> None:
-    """However it is written."""
+    """In any notation."""
     assert parse_guid(text) == MODEL
 
 
@@ -49,15 +49,15 @@ def test_a_guid_is_read_in_lower_case(text: str) -> None:
         f"urn:uuid:{MODEL}",
     ],
 )
-def test_what_is_no_guid_is_none(value: object) -> None:
-    """It would end up in a URL."""
+def test_an_invalid_guid_is_none(value: object) -> None:
+    """It would become part of a URL."""
     assert parse_guid(value) is None
 
 
 @settings(deadline=None)
 @given(KEYS, st.integers(1, 10**6), st.from_regex(r"[0-9a-f]{16}", fullmatch=True))
 def test_a_keyed_request_is_found_by_its_key(key: str, submission: int, fingerprint: str) -> None:
-    """Its id fits the engine and begins with the prefix of the key, which begins with that of the dataset."""
+    """Its id is valid for the engine and begins with the prefix of the key, which begins with that of the dataset."""
     request = keyed_request(MODEL, key, submission, fingerprint)
     assert REQUEST_ID.fullmatch(request)
     assert request.startswith(key_prefix(MODEL, key))
@@ -76,19 +76,19 @@ def test_no_prefix_of_a_key_is_that_of_another(one: str, other: str) -> None:
 
 
 def test_an_id_shows_nothing_of_its_key() -> None:
-    """A key may be a name that is not meant for the log."""
+    """A key may be a name that must not be in the log."""
     assert "payroll" not in keyed_request(MODEL, "payroll", 1, "f")
 
 
 @pytest.mark.parametrize("rest", ["", "x-f", "-1-f", "1234567890-f", "1.5-f"])
-def test_what_names_no_submission_is_none(rest: str) -> None:
+def test_an_invalid_submission_is_none(rest: str) -> None:
     """Also a number that no caller reaches."""
     prefix = key_prefix(MODEL, "key")
     assert submission_of(prefix + rest, prefix) == 0
 
 
 def test_submissions_are_counted_under_their_own_key_only() -> None:
-    """The id of another key is no submission of this one."""
+    """The id of another key is not a submission of this one."""
     assert submission_of(keyed_request(MODEL, "other", 7, "f"), key_prefix(MODEL, "key")) == 0
 
 
@@ -99,7 +99,7 @@ def test_each_incarnation_of_a_run_has_an_instance() -> None:
 
 
 def test_the_same_uri_is_the_same_callback() -> None:
-    """Adding it twice adds it once; the id shows nothing of the URI, which is a capability."""
+    """Adding it twice adds it once; the id shows nothing of the URI, which contains a secret."""
     uri = "https://example.com/hook?sig=secret"
     assert callback_instance("a", uri) == callback_instance("a", uri)
     assert len({callback_instance("a", uri), callback_instance("b", uri), callback_instance("a", uri + "x")}) == 3

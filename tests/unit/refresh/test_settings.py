@@ -1,4 +1,4 @@
-"""An app that starts is an app whose settings make sense; one that does not start names the setting."""
+"""An app that starts has valid settings; an app that does not start names the invalid one."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -22,18 +22,18 @@ URLS = ("POWER_BI_API_URL", "PUBLIC_BASE_URL")
 
 
 def read(**values: str) -> Settings:
-    """The settings of such an environment."""
+    """The settings of this environment."""
     return Settings.from_environment(values)
 
 
-def test_nothing_needs_to_be_set() -> None:
-    """The defaults are those of the documentation; what is empty or blank counts as not set."""
+def test_no_setting_is_required() -> None:
+    """The defaults are those of the documentation; empty or blank values count as not set."""
     assert read() == Settings()
     assert read(**dict.fromkeys([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES"], " ")) == Settings()
     assert read().limits == Limits(poll_min=5, poll_max=60, grace=120, outage=900)
 
 
-def test_everything_can_be_set() -> None:
+def test_every_setting_can_be_set() -> None:
     """Fractions too, so that tests can be fast."""
     settings = read(
         POWER_BI_CLOUD=" GCCHigh ",
@@ -82,7 +82,7 @@ HERE = {"POWER_BI_API_URL": "http://127.0.0.1:7072"}
     [("5", "60", (5, 60)), ("0.2", "0.5", (2, 2)), ("1", "60", (2, 60)), ("2.1", "7.5", (3, 8)), ("3", "3.5", (3, 4))],
 )
 def test_pauses_are_whole_seconds_and_at_least_two(least: str, most: str, pauses: tuple[float, float]) -> None:
-    """The engine cuts a timer to whole seconds, and one of a second fires at once: that would be no pause at all."""
+    """The engine cuts a timer to whole seconds, and a timer of one second fires at once, without any pause."""
     limits = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most).limits
     assert (limits.poll_min, limits.poll_max) == pauses
     exact = read(POLL_MIN_SECONDS=least, POLL_MAX_SECONDS=most, EXACT_TIMERS="true", **HERE).limits
@@ -100,8 +100,8 @@ def test_exact_timers_are_for_this_machine() -> None:
 
 @pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "CALLBACK_ALLOWED_HOSTS"])
 @pytest.mark.parametrize("value", [",", ";", " , ; ,"])
-def test_a_list_that_names_nothing_stops_the_start(name: str, value: str) -> None:
-    """It was meant to allow something; taken for not set it would allow everything."""
+def test_a_list_without_entries_stops_the_start(name: str, value: str) -> None:
+    """Its author wanted to restrict something; as an unset value it would allow everything."""
     with pytest.raises(SettingsError, match="contains no") as caught:
         read(**{name: value})
     assert caught.value.name == name
@@ -175,7 +175,7 @@ BAD: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
-    """Also beside others that are right."""
+    """Also beside valid ones."""
     with pytest.raises(SettingsError, match=f"^App setting {name}: ") as caught:
         read(**{"POWER_BI_SCOPE": "s", name: value})
     assert caught.value.name == name
@@ -203,23 +203,23 @@ def test_callers_may_sign_in() -> None:
         ({"AUTH_MODE": ""}, "ALLOWED_CALLERS"),
     ],
 )
-def test_a_door_that_only_looks_shut_stops_the_start(changed: dict[str, str], name: str) -> None:
-    """Without the platform's sign-in anybody could send its headers; a list that nobody reads protects nothing."""
+def test_ineffective_access_control_stops_the_start(changed: dict[str, str], name: str) -> None:
+    """Without the platform's sign-in any caller could forge its headers; an unused list protects nothing."""
     with pytest.raises(SettingsError) as caught:
         read(**{**SIGN_IN, **changed})
     assert caught.value.name == name
 
 
 def test_this_machine_may_be_called_in_development() -> None:
-    """Where the service is on it, too."""
+    """If the service is on it, too."""
     settings = read(POWER_BI_API_URL="http://localhost:7072", CALLBACK_ALLOWED_HOSTS="localhost 127.0.0.1")
     assert settings.local
     assert settings.callback_allowed_hosts == ("localhost", "127.0.0.1")
     assert not read().local
 
 
-def test_waits_must_fit_each_other() -> None:
-    """The shortest cannot be longer than the longest."""
+def test_the_shortest_wait_must_not_exceed_the_longest() -> None:
+    """The start of the app stops with the name of the setting."""
     with pytest.raises(SettingsError, match="POLL_MAX_SECONDS"):
         read(POLL_MIN_SECONDS="61")
     assert read(POLL_MIN_SECONDS="60").limits.poll_min == 60
@@ -227,8 +227,8 @@ def test_waits_must_fit_each_other() -> None:
         read(RECHECK_SECONDS="43201")
 
 
-def test_a_service_of_ones_own_needs_its_scope() -> None:
-    """Unless it is on this machine, where made-up tokens are in order."""
+def test_another_service_needs_its_scope() -> None:
+    """Unless it is on this machine, where invented tokens are enough."""
     with pytest.raises(SettingsError, match="POWER_BI_SCOPE"):
         read(POWER_BI_API_URL="https://api.example.test")
     assert read(POWER_BI_API_URL="http://127.0.0.1:8000").power_bi_api_url == "http://127.0.0.1:8000"
@@ -250,12 +250,12 @@ def test_a_service_of_ones_own_needs_its_scope() -> None:
     ],
 )
 def test_only_this_machine_is_a_loopback(url: str, local: bool) -> None:
-    """Tokens would go in plain text elsewhere."""
+    """Elsewhere tokens would be sent in plain text."""
     assert is_loopback(url) is local
 
 
-def test_workspaces_are_fenced_only_if_some_are_named() -> None:
-    """No setting, no fence."""
+def test_workspaces_are_restricted_only_with_the_setting() -> None:
+    """Without it, all are allowed."""
     assert read().allows_workspace(UUID(ONE))
     assert read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(TWO))
     assert not read(ALLOWED_WORKSPACES=TWO).allows_workspace(UUID(ONE))
@@ -271,7 +271,7 @@ def test_the_identity_of_an_app_is_recognised(name: str) -> None:
     st.sampled_from([*NUMBERS, *URLS, "POWER_BI_CLOUD", "ALLOWED_WORKSPACES", "AUTH_MODE", "CALLBACK_ALLOWED_HOSTS"]),
     st.text(max_size=30),
 )
-def test_any_text_is_taken_or_names_its_setting(name: str, value: str) -> None:
-    """No other error comes out of the start."""
+def test_any_text_is_accepted_or_refused_with_its_setting(name: str, value: str) -> None:
+    """The start raises no other exception."""
     with suppress(SettingsError):
         read(**{name: value})

@@ -1,4 +1,4 @@
-"""Texts of others are shown in one line, without what hides, turns or breaks a text, and without secrets."""
+"""Foreign texts are shown in one line, without characters that hide, reverse or break a text, and without secrets."""
 
 import unicodedata
 
@@ -12,20 +12,20 @@ UNFIT = "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202
 
 
 @pytest.mark.parametrize("character", [*UNFIT, "\x00", "\x1b", "\x7f", "\x85", "\x9b", "\ud800", "\u00a0", "\r\n"])
-def test_what_hides_turns_or_breaks_a_text_is_taken_out(character: str) -> None:
+def test_characters_that_hide_reverse_or_break_a_text_are_removed(character: str) -> None:
     """Marks of direction, of zero width, of a byte order; controls, halves of characters, ends of lines."""
     assert clean(f"Sales{character} total{character}") == "Sales total"
     assert clean(f"{character}Sales{character}") == "Sales"
 
 
-def test_a_word_stays_whole() -> None:
-    """A mark of zero width stands within it."""
+def test_a_word_is_not_split() -> None:
+    """A mark of zero width is removed from it."""
     assert clean("Umsatz\u00adzahlen \u200bof Fi\ufeffnance") == "Umsatzzahlen of Finance"
 
 
 @given(st.text(), st.integers(2, 50))
-def test_any_text_is_fit_to_be_shown(text: str, limit: int) -> None:
-    """Whatever it holds: one line, within the limit, and the same when it is cleaned again."""
+def test_any_text_can_be_shown(text: str, limit: int) -> None:
+    """It becomes one line, within the limit, and cleaning it again changes nothing."""
     shown = cut(text, limit)
     assert len(shown) <= limit
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in shown)

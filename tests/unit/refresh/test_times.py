@@ -1,4 +1,4 @@
-"""Times and how they are written: every form that Power BI uses, and nothing that cannot be reckoned with."""
+"""Times and their formats: every form that Power BI uses, and no value with which the app cannot calculate."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -32,7 +32,7 @@ from refresh.times import instant, iso, parse_time, time_of
     ],
 )
 def test_times_are_utc_with_any_number_of_digits(text: object, expected: datetime | None) -> None:
-    """With or without Z, 0 to 7 fraction digits; what is no time is absent."""
+    """With or without Z, 0 to 7 fraction digits; an invalid time is absent."""
     assert parse_time(text) == expected
 
 
@@ -47,8 +47,8 @@ def test_times_are_utc_with_any_number_of_digits(text: object, expected: datetim
         "0002-01-01T00:00:00+00:01",
     ],
 )
-def test_the_years_that_mean_never_are_no_times(text: str) -> None:
-    """.NET writes its least and its greatest time for "never"; sums with them would leave the calendar."""
+def test_the_years_that_mean_never_are_absent(text: str) -> None:
+    """.NET writes its minimum and maximum for "never"; sums with them would leave the calendar."""
     assert parse_time(text) is None
 
 
@@ -70,8 +70,8 @@ def test_the_years_that_mean_never_are_no_times(text: str) -> None:
         "2021-12-10T08:40:31Z\n\x00",
     ],
 )
-def test_what_only_resembles_a_time_is_absent(text: str) -> None:
-    """Rather than taken for another one."""
+def test_a_text_that_only_resembles_a_time_is_absent(text: str) -> None:
+    """Instead of being mistaken for another time."""
     assert parse_time(text) is None
 
 
@@ -94,8 +94,8 @@ def test_blanks_and_letters_do_not_matter() -> None:
     | st.none()
     | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{0,9})?(Z|[+-]\d\d:?\d\d)?")
 )
-def test_whatever_it_is_there_is_a_time_or_none(value: object) -> None:
-    """Never an exception; a year more or less than a time can be reckoned."""
+def test_any_value_is_a_time_or_none(value: object) -> None:
+    """Never an exception; and the app can calculate a year before or after the time."""
     time = parse_time(value)
     if time is not None:
         assert time.tzinfo is UTC
@@ -126,12 +126,12 @@ def test_written_times_compare_as_times(one: datetime, other: datetime) -> None:
 
 
 def test_no_time_is_written_as_none() -> None:
-    """What is not known stays so."""
+    """An unknown time remains unknown."""
     assert iso(None) is None
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z"])
-def test_a_stored_time_has_to_be_one(text: str) -> None:
-    """What `instant` did not write is an error of ours."""
+def test_a_stored_time_must_be_valid(text: str) -> None:
+    """Any other form than that of `instant` is an error of ours."""
     with pytest.raises(ValueError, match=r"isoformat|month"):
         time_of(text)

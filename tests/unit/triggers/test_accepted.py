@@ -1,4 +1,4 @@
-"""Which URIs a start hands out: the one that cancels only to the caller that began the request."""
+"""The URIs in the answer to a start: only the caller that started the request gets the one that cancels."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ def call(url: str = URL, params: dict[str, str] | None = None, **headers: str) -
 
 
 def signed_in(principal: str) -> func.HttpRequest:
-    """A call that the platform's sign-in has let through."""
+    """A call that the platform's sign-in has admitted."""
     return call(x_ms_client_principal_id=principal, x_ms_client_principal_idp="aad")
 
 
 def request_of(starter: func.HttpRequest) -> StoredRequest:
-    """A request that this call began."""
+    """A request that this call started."""
     state = RequestState(
         spec=RequestSpec(dataset_id="d", scope=Scope(workspace_id="w")),
         token="",
@@ -53,7 +53,7 @@ def entra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def uris(starter: func.HttpRequest, caller: func.HttpRequest) -> dict[str, str]:
-    """What a caller gets of a request that another call began."""
+    """The URIs that a caller gets of a request that another call started."""
     return uris_of(caller, ENGINE, request_of(starter))
 
 
@@ -62,7 +62,7 @@ WITH_KEY = call(x_functions_key="one")
 
 @pytest.mark.parametrize("caller", [WITH_KEY, call(f"{URL}?code=one", {"code": "one"})])
 def test_the_same_key_gets_all(caller: func.HttpRequest) -> None:
-    """In the header or in the address."""
+    """In the header or in the URL."""
     given = uris(WITH_KEY, caller)
     assert given["cancelUri"] == f"{URL}/a?token=cancel-token"
     assert given["statusUri"] == given["statusQueryGetUri"] == f"{URL}/a?token=read-token"
@@ -74,20 +74,20 @@ def test_another_key_or_none_gets_no_cancel_uri(caller: func.HttpRequest) -> Non
     assert list(uris(WITH_KEY, caller)) == ["statusUri", "statusQueryGetUri"]
 
 
-def test_without_keys_at_all_callers_are_one() -> None:
-    """As on a machine of development, where the host checks none."""
+def test_without_keys_all_callers_are_the_same() -> None:
+    """As on a development machine, where the host checks none."""
     assert "cancelUri" in uris(call(), call())
 
 
 @pytest.mark.usefixtures("entra")
 @pytest.mark.parametrize(("caller", "gets_it"), [(FACTORY, True), (FACTORY.upper(), True), (OTHER, False), ("", False)])
 def test_the_same_principal_gets_all(caller: str, gets_it: bool) -> None:
-    """Whatever key it sends, too."""
+    """With any key."""
     assert ("cancelUri" in uris(signed_in(FACTORY), signed_in(caller))) is gets_it
 
 
-def test_what_is_kept_of_a_caller_is_a_digest() -> None:
-    """With the app's secret: neither key nor principal can be found from it."""
+def test_a_caller_is_stored_as_a_digest() -> None:
+    """With the app's secret, so that neither key nor principal can be found from it."""
     digest = starter_of(WITH_KEY, b"secret")
     assert "one" not in digest
     assert len(digest) == 16
@@ -99,12 +99,12 @@ def test_what_is_kept_of_a_caller_is_a_digest() -> None:
     ("given", "expected", "equal"), [("a", "a", True), ("a", "b", False), (None, "a", False), ("ü", "ü", True)]
 )
 def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> None:
-    """Also those that no header could hold."""
+    """Also those that cannot be in a header."""
     assert same(given, expected) is equal
 
 
-def test_management_uris_are_given_out_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They carry a key to all instances of the app."""
+def test_management_uris_are_returned_only_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They contain a key to all instances of the app."""
     assert not any("durabletask" in uri or "management" in uri for uri in uris(WITH_KEY, WITH_KEY).values())
     exposing: Any = Settings(expose_management_uris=True)
     monkeypatch.setattr(accepted, "current_settings", lambda: exposing)

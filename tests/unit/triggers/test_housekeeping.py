@@ -1,4 +1,4 @@
-"""The timers that clean up take bounded portions of what there is, and in time come to all of it."""
+"""The clean-up timers process limited portions, and all of them in the course of time."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ EXISTS = {"entityExists": True}
 
 
 def entity(key: str, age: timedelta = timedelta(), status: object = EXISTS) -> Instance:
-    """The row of a queue that changed so long ago."""
+    """The row of a queue that changed this long ago."""
     return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=status, updated=instant(NOW - age))
 
 
@@ -38,14 +38,14 @@ def waiting(*requests: str) -> Queue:
 
 
 def remembering(age: timedelta) -> Queue:
-    """A queue in which a run ended so long ago."""
+    """A queue in which a run ended this long ago."""
     at = instant(NOW - age)
     return Queue(at=at, ended=[EndedRun(number=1, id="run", at=at, outcome=Outcome(status="Completed"))])
 
 
 @dataclass
 class Engine:
-    """Rows, states of queues by dataset id, and the orchestrations that are alive."""
+    """Rows, states of queues by dataset id, and the active orchestrations."""
 
     rows: list[Instance] = field(default_factory=list)
     queues: dict[str, Queue] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Engine:
         return self.queues.get(dataset_id, Queue())
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first one that is alive."""
+        """The first active one."""
         for instance in instances:
             self.looked_at.append(instance)
             if instance in self.alive:
@@ -88,7 +88,7 @@ class Engine:
         self.told.append((dataset_id, operation))
 
     async def purge(self, instance: str) -> bool:
-        """Purges one that has ended."""
+        """Purges an ended instance."""
         if instance in self.bad:
             raise EngineUnavailable("busy")
         if self.hangs:
@@ -98,9 +98,9 @@ class Engine:
 
 
 def run(timer: Any, engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """Runs a timer function; its last event."""
+    """Runs a timer function; returns its last event."""
     caplog.set_level(logging.INFO)
-    # as the worker calls it, but for the text of the binding
+    # as the worker calls it, except for the text of the binding
     asyncio.run(timer.__wrapped__(timer=None, engine=engine))
     return json.loads(caplog.records[-1].getMessage())  # type: ignore[no-any-return]
 
@@ -121,7 +121,7 @@ def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:
-    """Its row stays for ever, and says so. One of an engine that says nothing is visited."""
+    """Its row stays forever with a status for that. A row without a status is visited."""
     rows = [entity("gone", status={}), entity("gone too", status={"entityExists": False}), entity("old", status=None)]
     engine = Engine([*rows, entity("here")])
     event = tidy(engine, caplog)
@@ -130,8 +130,8 @@ def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixtur
     assert (event["visited"], event["complete"]) == (2, True)
 
 
-def test_what_has_something_to_forget_is_told_to() -> None:
-    """Half an hour after an end; not before, and not if it has forgotten it."""
+def test_a_queue_with_expired_entries_is_signalled() -> None:
+    """Half an hour after an end; not before, and not if it has removed it."""
     engine = Engine(
         [entity(key) for key in ("young", "old", "quiet")],
         {"young": remembering(timedelta(minutes=10)), "old": remembering(timedelta(minutes=31)), "quiet": Queue()},
@@ -141,15 +141,15 @@ def test_what_has_something_to_forget_is_told_to() -> None:
     assert engine.told == [("old", Tidy(at=instant(NOW)))]
 
 
-def test_a_queue_at_work_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_active_queue_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
     """However many requests wait in it."""
     engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
     tidy(engine, caplog)
     assert (engine.looked_at, engine.told) == (["run-g1"], [])
 
 
-def test_the_dead_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> None:
-    """A visit looks at so many requests; the next one at the next."""
+def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> None:
+    """A visit checks a fixed number of requests; the next one continues."""
     names = [str(number) for number in range(MAX_LOOKS + 50)]
     engine = Engine([entity("a")], {"a": waiting(*names)})
     event = tidy(engine, caplog)
@@ -160,16 +160,16 @@ def test_the_dead_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> Non
     assert event["swept"] == 1
 
 
-def test_one_that_cannot_be_read_keeps_no_other_one_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    """Newer code wrote it, say."""
+def test_an_unreadable_queue_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """For example from newer code."""
     engine = Engine([entity(key) for key in "abc"], bad={"a"})
     event = tidy(engine, caplog)
     assert sorted(engine.read) == ["a", "b", "c"]
     assert (event["failed"], event["visited"]) == (1, 3)
 
 
-def test_a_quiet_queue_is_visited_once_a_week() -> None:
-    """At an hour of its own. One that changed lately: each hour."""
+def test_an_idle_queue_is_visited_once_a_week() -> None:
+    """At its own hour. A recently changed one: each hour."""
     quiet, lively = entity("a", timedelta(days=30)), entity("b", LATELY - timedelta(hours=1))
     hours = [NOW + timedelta(hours=number) for number in range(2 * SELDOM_HOURS)]
     assert sum(is_due(quiet, hour) for hour in hours) == 2
@@ -180,7 +180,7 @@ def test_a_quiet_queue_is_visited_once_a_week() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, MAX_VISITS, MAX_VISITS + 1, 7 * MAX_VISITS - 3])
 def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
-    """Each queue is visited within as many runs as it takes."""
+    """Each queue is visited within as many runs as necessary."""
     due, runs = [str(number) for number in range(count)], -(-count // MAX_VISITS)
     for first in (0, 1, 493_211):
         portions_of = [portion(due, hour, MAX_VISITS) for hour in range(first, first + runs)]
@@ -189,7 +189,7 @@ def test_a_run_visits_a_portion_and_some_visit_all(count: int) -> None:
 
 
 def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what has ended, without the inputs; what fails is left for the next run."""
+    """Only ended instances, without reading inputs; after a failure the next run tries again."""
     monkeypatch.setenv("RETENTION_DAYS", "30")
     engine = Engine([Instance(id=f"request {number}", name="", status="Completed") for number in range(100)])
     engine.bad = {"request 7"}
@@ -205,13 +205,13 @@ def test_the_purge_is_one_by_one(caplog: pytest.LogCaptureFixture, monkeypatch: 
 
 
 def test_a_purge_ends_in_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the engine does; it says that it was not all."""
+    """For any behaviour of the engine; the event shows that some are left."""
     monkeypatch.setattr(portions.work_through, "__defaults__", (0.01,))
     engine = Engine([Instance(id="a", name="", status="Completed")], hangs=True)
     assert purge(engine, caplog)["complete"] is False
 
 
-def test_few_things_are_worked_on_at_once() -> None:
+def test_few_items_are_processed_at_once() -> None:
     """And each of them once."""
     running, most, seen = 0, 0, list[int]()
 
@@ -233,7 +233,7 @@ def test_few_things_are_worked_on_at_once() -> None:
     assert 1 < most <= portions.AT_ONCE
 
 
-def test_what_fails_is_raised() -> None:
+def test_an_exception_is_raised() -> None:
     """Also a time-out that is not the one of the work as a whole."""
 
     async def things() -> AsyncIterator[int]:

@@ -1,4 +1,4 @@
-"""Pages of the list: newest first over all pages, whatever the order of the engine and its times of creation."""
+"""Pages of the list: newest first over all pages, in any order of the engine and with any times of creation."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ SECRET = b"secret"
 
 @dataclass
 class Engine:
-    """The list of an engine, in an order that means nothing."""
+    """The list of an engine, in a random order."""
 
     instances: list[Instance]
     read: int = 0
@@ -48,7 +48,7 @@ class Engine:
 
 
 def request(number: int, asked: datetime, created: datetime | None = None, **more: Any) -> Instance:
-    """A request, as the engine lists it; created when it was asked for, or later."""
+    """A request in the engine's list; created when it was accepted, or later."""
     spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
     state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(asked))
     # the engine shows whole seconds
@@ -70,13 +70,13 @@ def pages(engine: Engine, filters: Filters = ALL, now: datetime = NOW) -> list[l
 
 
 def newest_first(instances: Iterable[Instance]) -> list[str]:
-    """The ids by the time that was asked at."""
+    """The ids by the time of acceptance."""
     return [each.id for each in sorted(instances, key=lambda each: (each.input["requested_at"], each.id), reverse=True)]
 
 
 def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
-    """Requests of some time, of which each continued as new until some time later."""
-    chance = random.Random(seed)  # noqa: S311 - the same estate each time
+    """Requests over some time, each of which continued as new until some time later."""
+    chance = random.Random(seed)  # noqa: S311 - the same requests each time
     found = []
     for number in range(count):
         asked = NOW - over * chance.random()
@@ -96,21 +96,21 @@ def test_newest_first_holds_over_all_pages(over: timedelta, seed: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, PAGE_REQUESTS, PAGE_REQUESTS + 1])
-def test_the_last_page_says_so(count: int) -> None:
-    """However many there are."""
+def test_the_last_page_has_no_continuation(count: int) -> None:
+    """For any number of requests."""
     instances = estate(count, 1, timedelta(days=2))
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
     assert len(pages(Engine(instances))) == max(1, -(-count // PAGE_REQUESTS))
 
 
 def test_requests_of_the_same_time_are_on_one_page_each() -> None:
-    """A burst, of which a page ends in the middle."""
+    """A burst in which a page ends."""
     instances = [request(number, NOW) for number in range(3 * PAGE_REQUESTS)]
     assert [name for page in pages(Engine(instances)) for name in page] == newest_first(instances)
 
 
-def test_one_that_outlived_its_deadline_is_on_a_page() -> None:
-    """The app was stopped for a month; then it continued as new once more."""
+def test_a_request_past_its_deadline_is_on_a_page() -> None:
+    """The app was stopped for a month; then the request continued as new once more."""
     old = request(999, NOW - timedelta(days=30), NOW)
     instances = [*estate(120, 1, timedelta(days=20)), old]
     found = [name for page in pages(Engine(instances)) for name in page]
@@ -119,7 +119,7 @@ def test_one_that_outlived_its_deadline_is_on_a_page() -> None:
     assert found == newest_first(instances[:-1])
 
 
-def test_since_is_the_time_that_was_asked_at() -> None:
+def test_since_is_the_time_of_acceptance() -> None:
     """Not the engine's, which is later."""
     since = NOW - timedelta(hours=5)
     instances = [request(number, NOW - timedelta(hours=number), NOW) for number in range(10)]
@@ -129,8 +129,8 @@ def test_since_is_the_time_that_was_asked_at() -> None:
     assert min(query["since"] for query in engine.asked) == since - timedelta(minutes=1)
 
 
-def test_a_status_that_goes_on_is_asked_of_the_engine() -> None:
-    """What has ended, most of what there is, is not read."""
+def test_the_engine_filters_by_status() -> None:
+    """Ended instances, which are the majority, are not read."""
     instances = [request(number, NOW, status="Completed" if number % 10 else "Running") for number in range(100)]
     engine = Engine(instances)
     (page,) = pages(engine, Filters(None, None, frozenset({"queued"})))
@@ -138,8 +138,8 @@ def test_a_status_that_goes_on_is_asked_of_the_engine() -> None:
 
 
 @pytest.mark.parametrize("read", [1, 50])
-def test_what_is_read_has_a_bound(monkeypatch: pytest.MonkeyPatch, read: int) -> None:
-    """Beyond it there is what is certain by then; if that is nothing, the caller is asked for one model."""
+def test_the_number_of_reads_is_limited(monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    """Then the page contains only certain rows; without any, the caller gets the advice to filter by model."""
     monkeypatch.setattr(http_list, "MAX_ROWS", read)
     old = [request(number, NOW - timedelta(hours=3)) for number in range(100)]
     new = [request(number, NOW) for number in range(100, 120)]
@@ -154,7 +154,7 @@ def test_what_is_read_has_a_bound(monkeypatch: pytest.MonkeyPatch, read: int) ->
 
 
 def test_a_page_reads_no_more_than_it_needs() -> None:
-    """The first one of ten thousand reads those of an hour."""
+    """The first page of ten thousand reads the instances of an hour."""
     instances = [request(number, NOW - timedelta(minutes=number)) for number in range(10_000)]
     engine = Engine(instances)
     asyncio.run(http_list.requests_before(engine, ALL, None, NOW))  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ def test_a_continuation_is_read_again() -> None:
      encode_continuation(Place("yesterday", "x"), ALL.text, SECRET)],
 )  # fmt: skip
 def test_a_forged_continuation_is_refused(continuation: str) -> None:
-    """Whatever it is made of."""
+    """With any content."""
     with pytest.raises(BadRequestError) as problem:
         decode_continuation(continuation, ALL.text, SECRET)
     assert problem.value.target == "continuation"
@@ -189,6 +189,6 @@ def test_a_forged_continuation_is_refused(continuation: str) -> None:
      (Filters(None, None, frozenset({"failed"})), SECRET), (ALL, b"another")],
 )  # fmt: skip
 def test_a_continuation_belongs_to_its_list(filters: Filters, secret: bytes) -> None:
-    """With other filters, or after the app's key was changed, it is stale."""
+    """With other filters, or after the app's key has changed, it is invalid."""
     with pytest.raises(BadRequestError):
         decode_continuation(CONTINUATION, filters.text, secret)

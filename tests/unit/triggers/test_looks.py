@@ -1,4 +1,4 @@
-"""Looks that many callers ask for within a second are made once; nothing wrong is kept."""
+"""Looks by many callers within a second are made once; no error is cached."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from triggers.looks import KEPT_SECONDS, MAX_KEPT, Looks
 
 
 class Clock:
-    """Time that stands still until it is moved."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Source:
-    """What is looked at; counts the looks. `gate` holds them up."""
+    """The source of looks; counts them. `gate` delays them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -40,7 +40,7 @@ class Source:
 
 
 def run(use: Callable[[Looks[int], Source, Clock], Awaitable[None]]) -> None:
-    """Runs a story on a loop of its own."""
+    """Runs a test on its own loop."""
 
     async def main() -> None:
         clock = Clock()
@@ -50,7 +50,7 @@ def run(use: Callable[[Looks[int], Source, Clock], Awaitable[None]]) -> None:
 
 
 def test_a_look_is_shared_for_a_second() -> None:
-    """By those that come together, and by those that come a moment later; another key is another look."""
+    """By simultaneous callers, and by those that come a moment later; another key is another look."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         assert await asyncio.gather(*(looks.at("a", source.look) for _ in range(200))) == [1] * 200
@@ -63,8 +63,8 @@ def test_a_look_is_shared_for_a_second() -> None:
     run(use)
 
 
-def test_an_error_goes_to_all_that_wait_and_is_not_kept() -> None:
-    """The next caller looks for itself."""
+def test_all_waiting_callers_get_an_error_and_it_is_not_cached() -> None:
+    """The next caller looks itself."""
 
     async def use(looks: Looks[int], source: Source, _: Clock) -> None:
         source.gate, source.problem = asyncio.Event(), RuntimeError("no engine")
@@ -80,8 +80,8 @@ def test_an_error_goes_to_all_that_wait_and_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("cancelled", [0, 1])
-def test_a_caller_that_goes_away_takes_the_look_from_no_other(cancelled: int) -> None:
-    """Also not the one that began it."""
+def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -> None:
+    """Not even the one that began it."""
 
     async def use(looks: Looks[int], source: Source, _: Clock) -> None:
         source.gate = asyncio.Event()
@@ -97,10 +97,10 @@ def test_a_caller_that_goes_away_takes_the_look_from_no_other(cancelled: int) ->
 
 
 @pytest.mark.parametrize("seconds", [0.0, KEPT_SECONDS * 2])
-def test_a_look_that_fails_after_its_caller_went_away_is_quiet(
+def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No caller hears it, and nothing complains about that; also when another look has taken its place."""
+    """No caller gets the error, and there is no warning; also if another look has replaced it."""
     caplog.set_level(logging.WARNING)
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
@@ -123,8 +123,8 @@ def test_a_look_that_fails_after_its_caller_went_away_is_quiet(
     assert caplog.text == ""
 
 
-def test_what_is_kept_is_bounded() -> None:
-    """When it is full of fresh looks a caller looks for itself; old ones make room."""
+def test_the_number_of_cached_looks_is_limited() -> None:
+    """If it is full of fresh looks a caller looks itself; old ones are removed."""
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:
         for key in map(str, range(MAX_KEPT)):
@@ -138,8 +138,8 @@ def test_what_is_kept_is_bounded() -> None:
     run(use)
 
 
-def test_another_loop_looks_for_itself() -> None:
-    """A look of a loop that has ended would never come."""
+def test_another_loop_looks_itself() -> None:
+    """A look of an ended loop would never return."""
     looks: Looks[int] = Looks(Clock())
     source = Source()
     assert [asyncio.run(looks.at("a", source.look)) for _ in range(2)] == [1, 2]

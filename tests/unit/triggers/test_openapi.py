@@ -1,4 +1,4 @@
-"""The description of the API says what the code does, and the files made from it are up to date."""
+"""The description of the API matches the code, and the files made from it are up to date."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def routes() -> dict[tuple[str, str], str]:
 
 
 def keys(schema: Json) -> set[str]:
-    """The keys that an object's schema knows."""
+    """The keys of an object's schema."""
     return set(schema["properties"])
 
 
 @pytest.mark.parametrize("ways", [(FUNCTION_KEY,), (SIGN_IN,), (FUNCTION_KEY, SIGN_IN)])
 def test_it_is_openapi(ways: tuple[str, ...]) -> None:
-    """Valid OpenAPI 3.1, whichever way callers are known; and of the other way it says nothing."""
+    """Valid OpenAPI 3.1 with each access control; and without details of the other one."""
     document = describe({"url": "https://example.net/api"}, ways)
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
@@ -81,7 +81,7 @@ def test_it_is_openapi(ways: tuple[str, ...]) -> None:
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    """With its method, and a way to open it that fits its auth level."""
+    """With its method, and an access control that matches its auth level."""
     described = {(path, method): operation["security"] for path, method, operation in operations()}
     registered = routes()
     assert set(described) == set(registered)
@@ -90,8 +90,8 @@ def test_every_route_is_described_and_nothing_else() -> None:
         assert for_starters == (level == "FUNCTION"), route
 
 
-def test_what_needs_no_key_needs_a_token_or_says_nothing_secret() -> None:
-    """Only the description itself and the state of the app are open to all."""
+def test_routes_without_a_key_need_a_token_or_are_public() -> None:
+    """Only the description itself and the state of the app are public."""
     assert {path for path, _, operation in operations() if operation["security"] == []} == OPEN
     tokens = {path for path, _, operation in operations() if {TOKEN: []} in operation["security"]}
     assert tokens == {"/refreshes/{id}"}
@@ -142,7 +142,7 @@ EVERYTHING = RequestOutcome(
     model_name="m",
     workspace_name="w",
 )
-"""An outcome with all that there can be."""
+"""An outcome with all keys."""
 LIVE = Live(
     status="Refreshing",
     position=0,
@@ -155,13 +155,13 @@ LIVE = Live(
     progress=Progress(objects=1, by_status={"Completed": 1}, tables=(), more_tables=0),
     last_read_error="HTTP 503",
 )
-"""A request that goes on, with all that there can be."""
+"""A request in progress with all keys."""
 OF_TRIGGERS = {"repeated", "cancelling", "statusUri", "statusQueryGetUri"}
-"""What triggers add to a status."""
+"""The keys that triggers add to a status."""
 
 
 def stored(outcome: RequestOutcome | None = None, caller: dict[str, str] | None = None) -> StoredRequest:
-    """A request with a standing that says all there can be."""
+    """A request with all keys of a standing."""
     spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"), caller=caller or {})
     state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=TIME)
     standing = Standing(retry=Retry(attempt=2, at=TIME, after="RefreshFailed"))
@@ -169,7 +169,7 @@ def stored(outcome: RequestOutcome | None = None, caller: dict[str, str] | None 
 
 
 def test_the_keys_of_a_status() -> None:
-    """All that can be answered, no more and no fewer, also inside; and those that are always there are required."""
+    """Exactly the possible keys, also of inner objects; and those that are always present are required."""
     ended = report(stored(EVERYTHING, {"pipeline": "p"}), datetime.now(UTC)).body
     going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]
@@ -194,7 +194,7 @@ def test_the_keys_of_a_row_of_the_list() -> None:
 
 
 def bodies() -> Iterator[tuple[str, Json]]:
-    """Each body of an operation or of an answer, with where it stands."""
+    """Each body of an operation or of an answer, with its place."""
     for path, method, operation in operations():
         if "requestBody" in operation:
             yield f"{method} {path}", operation["requestBody"]["content"]["application/json"]
@@ -212,7 +212,7 @@ def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
 
 
 def test_an_example_has_the_status_of_its_answer() -> None:
-    """202 goes on, 200 has completed, and 424 says why not."""
+    """202 is in progress, 200 has completed, and 424 has an error."""
     for path, method, operation in operations():
         for status, response in operation["responses"].items():
             example = response.get("content", {}).get("application/json", {}).get("example", {})
@@ -223,14 +223,14 @@ def test_an_example_has_the_status_of_its_answer() -> None:
 
 
 def test_statuses_and_codes() -> None:
-    """The words of the report and the codes of the catalogue."""
+    """The statuses of the report and the codes of the catalogue."""
     assert SCHEMAS["Status"]["properties"]["status"]["enum"] == list(STATUSES)
     assert SCHEMAS["Status"]["properties"]["output"]["properties"]["status"]["enum"] == list(ENDS)
     assert set(SCHEMAS["Failure"]["properties"]["code"]["x-extensible-enum"]) == set(CATALOGUE)
 
 
 def test_codes_of_refusals() -> None:
-    """Those that the code names in its refusals, by HTTP status."""
+    """Those in the refusals of the code, by HTTP status."""
     named: dict[int, set[str]] = defaultdict(set)
     for folder in ("refresh", "triggers"):
         for file in (ROOT / folder).rglob("*.py"):
@@ -260,7 +260,7 @@ def test_codes_of_refusals() -> None:
 def test_it_is_served_with_the_address_of_the_app(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, prefix: str, server: str
 ) -> None:
-    """PUBLIC_BASE_URL and the route prefix are in `servers`, and AUTH_MODE decides how callers show who they are."""
+    """PUBLIC_BASE_URL and the route prefix are in `servers`, and AUTH_MODE decides on the access control."""
     monkeypatch.setattr(http_openapi, "current_settings", lambda: settings)
     monkeypatch.setattr(http_openapi, "route_prefix", lambda: prefix)
     serve = app_functions()["http", "http_openapi"].handler
@@ -272,7 +272,7 @@ def test_it_is_served_with_the_address_of_the_app(
 
 
 def test_the_yaml_is_the_description() -> None:
-    """The same document, but for the server's address."""
+    """The same document, except for the server's address."""
     document = yaml.safe_load((ROOT / "integrations" / openapi.OPENAPI).read_text("utf-8"))
     assert {**document, "servers": DOCUMENT["servers"]} == DOCUMENT
 
@@ -281,12 +281,12 @@ SWAGGER = json.loads((ROOT / "integrations" / openapi.CONNECTOR).read_text("utf-
 
 
 def test_the_connector_is_swagger() -> None:
-    """Valid Swagger 2.0, the only version that custom connectors take."""
+    """Valid Swagger 2.0, the only version that custom connectors support."""
     assert list(OpenAPIV2SpecValidator(SWAGGER).iter_errors()) == []
 
 
 def test_the_connector_has_every_operation() -> None:
-    """All but the description itself; and the token where the app wants one, as a parameter."""
+    """All but the description itself; and the token as a parameter where the app requires one."""
     described = {(path, method) for path, method, _ in operations()}
     offered = {(path, method.upper()): told for path, item in SWAGGER["paths"].items() for method, told in item.items()}
     assert described - set(offered) == {("/openapi.json", "GET")}

@@ -1,4 +1,4 @@
-"""How HTTP functions are declared, and what a failing engine means to their callers."""
+"""The declarations of HTTP functions, and the answers to callers if the engine fails."""
 
 import asyncio
 import inspect
@@ -20,19 +20,19 @@ BINDING = binding("http://127.0.0.1:1/")
 
 
 class Blueprint:
-    """Keeps what was declared."""
+    """Records the declarations."""
 
     def __init__(self) -> None:
         self.bound: list[dict[str, Any]] = []
         self.routes: list[dict[str, Any]] = []
 
     def generic_input_binding(self, **facts: Any) -> Any:
-        """As azure.functions has it."""
+        """As in azure.functions."""
         self.bound.append(facts)
         return lambda function: function
 
     def route(self, **facts: Any) -> Any:
-        """As azure.functions has it."""
+        """As in azure.functions."""
         self.routes.append(facts)
         return lambda function: function
 
@@ -43,7 +43,7 @@ def request(**headers: str) -> func.HttpRequest:
 
 
 def called(function: Any, **arguments: Any) -> func.HttpResponse:
-    """What a declared function answers."""
+    """The answer of a declared function."""
 
     async def main() -> func.HttpResponse:
         response: func.HttpResponse = await function(**arguments)
@@ -52,8 +52,8 @@ def called(function: Any, **arguments: Any) -> func.HttpResponse:
     return asyncio.run(main())
 
 
-def test_a_function_is_given_the_engine() -> None:
-    """By a binding and under the route; the worker sees its name and a text."""
+def test_a_function_gets_the_engine() -> None:
+    """By a binding and the route; the worker sees its name and a text."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"])
@@ -71,7 +71,7 @@ def test_a_function_is_given_the_engine() -> None:
 
 
 def test_a_function_without_the_engine() -> None:
-    """Has no binding, and may be open."""
+    """It has no binding, and may be public."""
     blueprint = Blueprint()
 
     @http_function(blueprint, route="x", methods=["GET"], signed_in=False, engine=False)
@@ -85,7 +85,7 @@ def test_a_function_without_the_engine() -> None:
 
 @pytest.mark.parametrize("problem", [EngineUnavailable("HTTP 500: blob"), QueueSilent("nothing")])
 def test_an_engine_that_does_not_answer_is_a_503(problem: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """With the time to call again; why it failed is for the log, not for the caller."""
+    """With the time to call again; the reason is in the log, not in the answer."""
 
     @http_function(Blueprint(), route="x", methods=["GET"])
     async def http_x(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
@@ -104,7 +104,7 @@ def test_an_engine_that_does_not_answer_is_a_503(problem: Exception, caplog: pyt
 
 
 def test_another_error_is_not_hidden() -> None:
-    """A mistake of ours is a 500 of the platform, with its stack in the log."""
+    """An error of ours is a 500 of the platform, with its stack in the log."""
 
     @http_function(Blueprint(), route="x", methods=["GET"], engine=False)
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
@@ -114,8 +114,8 @@ def test_another_error_is_not_hidden() -> None:
         called(http_x, req=request())
 
 
-def test_a_caller_that_may_not_call_gets_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Except where the function checks a token of its own."""
+def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Except if the function checks its own token."""
     monkeypatch.setattr(routing, "refusal", lambda req: error(403, "CallerNotAllowed", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:

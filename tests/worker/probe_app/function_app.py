@@ -1,4 +1,4 @@
-"""An app that logs from everywhere, to see which lines the platform keeps."""
+"""An app that logs from all kinds of threads and tasks, to find out which lines the platform keeps."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ pool = Pool("probe", threads=2, for_each_key=2, waiting=10)
 
 
 def work(where: str) -> None:
-    """Logs on the thread on which it is called."""
+    """Logs on the calling thread."""
     log.warning(where)
 
 
@@ -33,7 +33,7 @@ async def on_the_loop(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def child() -> None:
-    """Logs in a task of its own."""
+    """Logs in its own task."""
     work("child task")
 
 

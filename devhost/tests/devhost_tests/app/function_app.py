@@ -1,4 +1,4 @@
-"""What the tests of the devhost host: one function a feature. Imports the SDK and a blueprint, as any app could."""
+"""The app of the devhost's tests: one function for each feature. Imports only the SDK and a blueprint."""
 
 import datetime
 import json
@@ -23,7 +23,7 @@ def seconds(n: float) -> datetime.timedelta:
 
 
 def note(name: str, text: str) -> None:
-    """Leaves a line where a test can count it."""
+    """Writes a line to a file, so that tests can count executions."""
     with (Path(os.environ["SCRATCH"]) / name).open("a") as f:
         f.write(text + "\n")
 
@@ -42,7 +42,7 @@ async def start(req: func.HttpRequest, client: Any) -> func.HttpResponse:
 
 @app.route(route="echo/{a:int}/{b?}", methods=["GET", "POST"])
 def echo(req: func.HttpRequest) -> func.HttpResponse:
-    """What a synchronous function sees of a request."""
+    """The parts of a request as a synchronous function sees them."""
     seen = {
         "method": req.method,
         "url": req.url,
@@ -105,7 +105,7 @@ def add_one(x: int) -> int:
 
 @app.activity_trigger(input_name="x")
 def noted(x: dict[str, Any]) -> str:
-    """Leaves a line, then waits until it may end: a file of that name is there."""
+    """Writes a line, then waits for its permission to end: a file with that name."""
     note(x["file"], "begun")
     while not (Path(os.environ["SCRATCH"]) / x["until"]).exists():
         time.sleep(0.02)
@@ -121,7 +121,7 @@ def noting(context: Any) -> Generator[Any, Any, Any]:
 
 @app.orchestration_trigger(context_name="context")
 def steps(context: Any) -> Generator[Any, Any, Any]:
-    """Activities, an entity, a timer: everything a crash could tear apart."""
+    """Activities, an entity and a timer: the steps that a crash can interrupt."""
     a = context.get_input()
     total = 0
     for _ in range(a["n"]):

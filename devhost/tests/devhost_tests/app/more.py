@@ -18,7 +18,7 @@ blueprint = df.Blueprint()
 
 
 def read(value: Any) -> Any:
-    """Arguments that JSON has no word for: an entity's id, a time, a list of statuses."""
+    """Arguments that JSON cannot express: an entity's id, a time, a list of statuses."""
     if not isinstance(value, dict):
         return value
     if "entity" in value:
@@ -31,7 +31,7 @@ def read(value: Any) -> Any:
 
 
 def written(value: Any) -> Any:
-    """What a client method returned, as JSON."""
+    """The result of a client method as JSON."""
     if isinstance(value, list):
         return [written(v) for v in value]
     if hasattr(value, "runtime_status"):
@@ -124,7 +124,7 @@ def waits(context: Any) -> Generator[Any, Any, Any]:
 
 @blueprint.entity_trigger(context_name="context")
 def large(context: Any) -> None:
-    """Sets its state to as many characters as the input of `fill` says."""
+    """Sets its state to as many characters as the input of `fill`."""
     if context.operation_name == "fill":
         context.set_state("x" * context.get_input())
 
@@ -152,7 +152,7 @@ _gates: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
 
 @blueprint.route(route="logs/{kind}", auth_level=func.AuthLevel.ANONYMOUS)
 async def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Logs the line `kind` from the place that it names."""
+    """Logs the line `kind` from the place that the kind names."""
     kind = req.route_params["kind"]
     if kind == "task":
         log.warning(kind)
@@ -210,7 +210,7 @@ async def async_threads(x: Any) -> list[str]:
 
 
 COUNTER = {"n": 0}
-"""What the app keeps in its process."""
+"""State in the process of the app."""
 
 
 @blueprint.route(route="count", auth_level=func.AuthLevel.ANONYMOUS)
@@ -226,5 +226,5 @@ def count_up(x: Any) -> str:
 
 @blueprint.activity_trigger(input_name="x")
 async def never_comes_back(x: Any) -> None:
-    log.warning("it is stuck")
+    log.warning("it hangs")
     await asyncio.to_thread(threading.Event().wait)

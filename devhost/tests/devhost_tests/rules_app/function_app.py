@@ -44,7 +44,7 @@ def log(context: Any) -> None:
 
 @app.orchestration_trigger(context_name="context")
 def all_with_failures(context: Any) -> Steps:
-    """task_all fails in the SDK with the first failure; new work starts only when all siblings are over."""
+    """task_all fails in the SDK with the first failure; new work starts only after all siblings have ended."""
     try:
         yield context.task_all([context.call_activity("echo", 1), context.call_activity("boom", "a")])
     except Exception as problem:
@@ -106,7 +106,7 @@ def leaves_work(context: Any) -> Steps:
 
 @app.orchestration_trigger(context_name="context")
 def never_yields_it(context: Any) -> Steps:
-    """A task that is made and never yielded is never scheduled."""
+    """A task that is created but never yielded is never scheduled."""
     context.call_activity("boom", "never")
     result = yield context.call_activity("echo", 1)
     return result
@@ -142,7 +142,7 @@ def two_weeks(context: Any) -> Steps:
 
 @app.orchestration_trigger(context_name="context")
 def writes(context: Any) -> Steps:
-    """Signals and calls of one sender arrive in the order they were sent."""
+    """Signals and calls of one sender arrive in the order in which they were sent."""
     entity = df.EntityId("log", context.get_input())
     context.signal_entity(entity, "add", 1)
     yield context.call_entity(entity, "add", 2)

@@ -1,4 +1,4 @@
-"""The recorded scenarios, one module a subject. Importing this package fills `recording.SCENARIOS`."""
+"""The recorded scenarios, one module for each subject. Importing this package fills `recording.SCENARIOS`."""
 
 from devhost_tests.scenarios import entities, failures, flow, lives, management, values
 

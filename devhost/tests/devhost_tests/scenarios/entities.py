@@ -36,13 +36,13 @@ def terminated_while_calling_entity(w: World) -> None:
     w.client("terminate", i, reason="gone")
     w.end(i, timeout=5)
     j = w.start("Adder", {"key": w.id("slow"), "n": 1}, id="next")
-    w.until(j)  # the entity takes one after the other
+    w.until(j)  # the entity processes one operation after the other
     w.end(i, timeout=5, label="after the entity answered")
     w.end(j, timeout=20, label="the entity still serves others")
 
 
 def _state(w: World, entity: str, wanted: Any) -> None:
-    """Waits for a state; what was sent before what makes it is done then."""
+    """Waits for a state; all operations sent before have then been applied, too."""
     end = time.time() + 20
     while w.call("GET", entity, keep=False)[1] != wanted and time.time() < end:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""How functions fail, and what is said about it."""
+"""How functions fail, and the messages about it."""
 
 from __future__ import annotations
 

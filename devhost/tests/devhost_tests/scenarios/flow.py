@@ -37,7 +37,7 @@ def uncancelled_timer(w: World) -> None:
 
 @scenario
 def poll_loop(w: World) -> None:
-    """The shape of a polling orchestrator: a wake or a timer, cancel the loser, a new generation every third turn."""
+    """A polling orchestrator: a wake or a timer, cancel the loser, a new generation every third turn."""
     i = w.start("PollLoop", {"turn": 0, "last": 9})
     w.until(i, lambda b: (b["customStatus"] or {}).get("turn") == 4, timeout=30)
     w.call("POST", f"{HOOK}/instances/{i}/raiseEvent/wake-4", json_body="now")
@@ -51,7 +51,7 @@ def _naps(n: int, body: Any) -> bool:
 
 @scenario
 def wake_between_generations(w: World) -> None:
-    """Events for the next generation, sent while the last one is busy ending."""
+    """Events for the next generation, sent while the current one is ending."""
     i = w.start("NextWake", 0)
     for n in range(4):
         w.until(i, partial(_naps, n), timeout=20)
@@ -137,7 +137,7 @@ def terminated_parent_and_child(w: World) -> None:
     w.until(c, lambda b: b["customStatus"] == "waiting")
     w.client("terminate", i, reason="stop the parent")
     w.end(i)
-    w.until(w.start("Chain", id="meanwhile"))  # whatever the termination set off would have arrived by now
+    w.until(w.start("Chain", id="meanwhile"))  # everything that the termination caused would have arrived by now
     w.note("child of a terminated parent", w.status(c)[1])
     j = w.start("SubForever", id="parent2")
     w.until(j + "-child", lambda b: b["customStatus"] == "waiting")
@@ -162,7 +162,7 @@ def terminated_during_activity(w: World) -> None:
     w.until(later, lambda b: b["runtimeStatus"] == "Running")
     w.client("terminate", i, reason="stop")
     w.end(i, timeout=3, label="at once")
-    w.until(later)  # so the nap that began before it is over too
+    w.until(later)  # so the nap that began before it has ended, too
     w.end(i, timeout=3, label="after the activity ended")
 
 

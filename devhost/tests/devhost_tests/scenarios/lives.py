@@ -1,4 +1,4 @@
-"""Second lives and the end of instances: rewind, restart, purge, lists."""
+"""Restarted and ended instances: rewind, restart, purge, lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the management API answers."""
+"""The answers of the management API."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def same_id_again(w: World) -> None:
 
 @scenario
 def same_id_at_once(w: World) -> None:
-    """Eight starts of one id at the same instant: how many are accepted, how many lives there are."""
+    """Eight starts of one id at the same instant: how many are accepted, and how many executions there are."""
     i = w.id("race")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         codes = list(
@@ -134,7 +134,7 @@ def same_id_at_once(w: World) -> None:
 
 @scenario
 def same_id_after_the_end(w: World) -> None:
-    """A finished instance does not keep its id: starting it again is a second life."""
+    """A finished instance does not reserve its id: a start creates a second execution."""
     i = w.start("Chain", {"life": 1})
     w.end(i)
     w.start("Chain", {"life": 2}, keep=True)

@@ -1,4 +1,4 @@
-"""What happens to values on their way through inputs, results, states and outputs."""
+"""How values change on their way through inputs, results, states and outputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VALUES: dict[str, Any] = {
 
 @scenario
 def values_through(w: World) -> None:
-    """What happens to a value as input, activity input and result, custom status and output."""
+    """A value as input, activity input and result, custom status and output."""
     ids = {k: w.start("EchoInput", v, id=k) for k, v in VALUES.items()}
     for k, i in ids.items():
         w.end(i, label=f"value {k}", timeout=20)

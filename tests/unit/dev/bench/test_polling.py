@@ -53,7 +53,7 @@ def test_history_saves_calls_and_a_fixed_pace_is_kept() -> None:
 
 
 def test_a_seed_measures_the_same_again() -> None:
-    """Another seed measures something else."""
+    """Another seed gives other results."""
     once = follow(1, 300, Limits(), earlier=EARLIER)
     assert once == follow(1, 300, Limits(), earlier=EARLIER)
     assert once != follow(2, 300, Limits(), earlier=EARLIER)
@@ -67,7 +67,7 @@ def test_an_early_failure_is_noticed_within_reason(part: float) -> None:
 
 
 def test_durations_differ_as_the_caption_says() -> None:
-    """Within 15 %, but one in thirty takes longer."""
+    """Within 15 %, except for one in thirty that takes longer."""
     chance = random.Random(1)  # noqa: S311
     found = [duration(chance, 1_000) for _ in range(6_000)]
     assert min(found) >= 850

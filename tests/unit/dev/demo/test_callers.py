@@ -20,7 +20,7 @@ QUEUED = (202, {"status": "Queued", "position": 2})
 
 
 class App:
-    """Answers the POST with the first answer, each GET with the next one; the last one stays."""
+    """Answers the POST with the first answer, each GET with the next one, and repeats the last one."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []

@@ -35,10 +35,10 @@ def plan(*arguments: str) -> Plan:
 
 
 def shown(act: Callable[[Console], int], width: int = 80, terminal: bool = False) -> tuple[int, str]:
-    """The exit code, and what a person sees."""
+    """The exit code, and the visible output."""
     where = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False, record=True)
     code = act(where)
-    # of a bar that is drawn again and again, what it shows in the end
+    # of a progress bar that is redrawn, only the final state
     return code, where.export_text().replace("left━", "left\n━")
 
 

@@ -1,4 +1,4 @@
-"""One failure of each code, made by the case that it is of: what docs/errors.md shows is what callers are told."""
+"""One failure of each code, made by its own cause, so that docs/errors.md shows the real errors."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,12 +18,12 @@ NAMES = ModelNames(model="Sales", workspace="Finance")
 
 
 def _request(code: str, detail: str | None = None) -> Failure:
-    """An end of a request that is not Power BI's doing."""
+    """An outcome that Power BI did not cause."""
     return failure(code, MODEL, detail=detail, names=NAMES)
 
 
 def _refresh(code: str) -> Failure:
-    """What can become of a refresh on its way."""
+    """A failure of a refresh between POST and end."""
     return failure(code, MODEL, refresh_id=REFRESH, names=NAMES)
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of errors is complete, documented, and used by its names."""
+"""The catalogue of errors is complete, documented, and its codes are used by name."""
 
 import ast
 import re
@@ -22,21 +22,21 @@ def rows_of(first: str) -> list[list[str]]:
 
 
 def test_the_documentation_has_every_code() -> None:
-    """Same codes, same order, same words."""
+    """The same codes, order and texts."""
     assert rows_of("code | meaning | retryable") == [
         [f"`{e.code}`", e.meaning, "yes" if e.retryable else "no", e.action] for e in CATALOGUE.values()
     ]
 
 
-def test_the_documentation_shows_what_is_really_told() -> None:
-    """Each example is made by the case that it is of."""
+def test_the_documentation_shows_real_errors() -> None:
+    """Each example is produced by its own cause."""
     assert list(EXAMPLES) == list(CATALOGUE)
     assert rows_of("code | `message`") == [[f"`{code}`", make().message] for code, make in EXAMPLES.items()]
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_an_example_is_of_its_code(code: str) -> None:
-    """A case that is recognised as something else would document the wrong thing."""
+    """A case that is recognised as another one would document the wrong error."""
     error = EXAMPLES[code]()
     assert (error.code, error.retryable) == (code, CATALOGUE[code].retryable)
     assert error.action
@@ -45,7 +45,7 @@ def test_an_example_is_of_its_code(code: str) -> None:
 
 
 def documented_signs() -> list[tuple[str, str, str]]:
-    """Cause, `code` or `text`, and what docs/errors.md says that it is recognised by."""
+    """Cause, `code` or `text`, and its sign according to docs/errors.md."""
     found = []
     for cause, codes, words in rows_of("cause | codes, in any case"):
         found += [(cause.strip("`"), "code", sign) for sign in re.findall(r"`([^`]+)`", codes)]
@@ -65,8 +65,8 @@ def test_causes_are_recognised_as_documented(cause: str, kind: str, sign: str) -
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
-def test_an_entry_makes_whole_sentences(code: str) -> None:
-    """The meaning goes on after "Semantic model X: ", the action is one or more sentences of its own."""
+def test_an_entry_results_in_whole_sentences(code: str) -> None:
+    """The meaning continues "Semantic model X: ", the action is one or more complete sentences."""
     entry = CATALOGUE[code]
     assert entry.code == code
     assert not entry.meaning.endswith(".")
@@ -76,7 +76,7 @@ def test_an_entry_makes_whole_sentences(code: str) -> None:
 
 
 def test_every_code_in_use_is_in_the_catalogue() -> None:
-    """A code that is written down in the app but not here would be reported with another one's advice."""
+    """A code that is used in the app but missing here would be reported with the advice of another one."""
     used: set[object] = set()
     for folder in APP:
         for path in (ROOT / folder).rglob("*.py"):

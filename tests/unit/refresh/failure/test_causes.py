@@ -127,7 +127,7 @@ WORDS: dict[str, str] = {
 
 @pytest.mark.parametrize("text", WORDS)
 def test_words_of_a_cause(text: str) -> None:
-    """In any case, before a closing, behind the service's excuse, in marks, and under a code that only wraps them."""
+    """In any case, before a suffix, after the service's excuse, in marks, and with a code that only wraps them."""
     wanted = WORDS[text]
     for said in (
         text,
@@ -157,16 +157,16 @@ NAMES = ["PasswordHash", "App Credentials", "Login Failed", "Bad Gateway", "Acce
         "Something odd was seen in O'Brien's column '{}' here.",
     ],
 )
-def test_a_name_is_no_sign(name: str, text: str) -> None:
-    """Whatever a table, a column or a partition is called."""
+def test_a_name_is_not_a_sign(name: str, text: str) -> None:
+    """For any name of a table, a column or a partition."""
     assert told(described(text.format(name))).code == "RefreshFailed"
 
 
 @pytest.mark.parametrize(
     "number", ["503 rows were odd", "row 504 is odd", "order 40613 is odd", "12.502 is odd", "item 401"]
 )
-def test_a_number_is_no_answer_of_a_source(number: str) -> None:
-    """Only where it is one."""
+def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
+    """Only if it is the status of an answer."""
     assert told(described(f"Something is odd: {number}.")).code == "RefreshFailed"
 
 
@@ -181,8 +181,8 @@ def test_a_number_is_no_answer_of_a_source(number: str) -> None:
         f"<ccon>{TRANSIENT}</ccon>",
     ],
 )
-def test_what_the_service_calls_passing_passes(excuse: str) -> None:
-    """If it says nothing else; any other word beside it counts more."""
+def test_a_transient_issue_is_temporary(excuse: str) -> None:
+    """If the service reports nothing else; any other text outranks it."""
     assert (told(described(excuse)).code, told(described(excuse)).retryable) == ("SourceUnavailable", True)
     lasting = told(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))
     assert (lasting.code, lasting.retryable) == ("RefreshFailed", False)
@@ -192,15 +192,15 @@ def test_what_the_service_calls_passing_passes(excuse: str) -> None:
     assert (beside.code, beside.retryable) == ("RefreshFailed", False)
 
 
-def test_what_no_repetition_mends_comes_first() -> None:
-    """An error that speaks of both is not tried again; nor is a refresh with errors of both kinds."""
+def test_permanent_causes_have_priority() -> None:
+    """An error with signs of both kinds is not retried; nor is a refresh with errors of both kinds."""
     assert told(described("Login failed, and the gateway timed out.")).code == "CredentialsRejected"
     messages = [{"code": "0xC11C0020", "message": "x has been evicted"}, {"message": "Login failed."}]
     assert told({"messages": messages}).code == "CredentialsRejected"
 
 
-def test_advice_of_the_service_is_no_sign() -> None:
-    """It mentions what may be wrong; only where nothing else is said does it count."""
+def test_advice_of_the_service_is_not_a_sign() -> None:
+    """It mentions possible causes; it counts only without any other text."""
     text = "The gateway is offline. Please check that the credentials are correct."
     assert told(described(text)).code == "GatewayTimedOut"
     assert told(described("Please check the credentials.")).code == "CredentialsRejected"
@@ -219,8 +219,8 @@ def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
     assert "40613" not in error.message
 
 
-def test_figures_of_memory_are_told() -> None:
-    """They decide what a person does, and the service's advice before them gives way."""
+def test_memory_sizes_are_reported() -> None:
+    """Users decide by them, so the service's advice before them is cut first."""
     text = (
         "Resource Governing: This operation was canceled because there wasn't enough memory to finish "
         "running it. Either "
@@ -237,8 +237,8 @@ def test_figures_of_memory_are_told() -> None:
     assert "https" not in error.message
 
 
-def test_every_code_that_is_recognised_is_in_the_catalogue() -> None:
-    """And what is passing is what may be repeated."""
+def test_every_recognised_code_is_in_the_catalogue() -> None:
+    """And temporary ones are retryable."""
     assert {*LASTING, *PASSING, *BY_CODE, *BY_FAMILY} <= set(CATALOGUE)
     assert all(CATALOGUE[code].retryable for code in PASSING)
     assert not any(CATALOGUE[code].retryable for code in LASTING if code != "SourceTablesMissing")

@@ -1,4 +1,4 @@
-"""The message stands alone in 500 characters, and what gives way gives way in order."""
+"""The message is complete within 500 characters, and its parts are cut in a fixed order."""
 
 import re
 from typing import Any
@@ -16,13 +16,13 @@ SENTENCE = "The flux is out of phase with the tide."
 
 
 def with_sentence(length: int, **more: Any) -> Failure:
-    """A failure of which the service says this many characters."""
+    """A failure with a text of the service of this many characters."""
     detail = ("word " * 200)[: length - 1] + "."
     return failure("CredentialsRejected", MODEL, detail=detail, refresh_id=REFRESH, service_code="SomeCode", **more)
 
 
 def test_the_order() -> None:
-    """The model and its table, what failed, the service's sentence, what to do, the ids."""
+    """The model and its table, the failure, the service's text, the remedy, the ids."""
     error = failure(
         "CredentialsRejected",
         MODEL,
@@ -46,8 +46,8 @@ def test_the_order() -> None:
     assert places[0] == 0
 
 
-def test_without_a_name_the_id_stands_for_it() -> None:
-    """And is not said again."""
+def test_the_id_replaces_a_missing_name() -> None:
+    """And is not repeated."""
     message = failure("RefreshFailed", MODEL).message
     assert message.startswith(f"Semantic model {MODEL}: ")
     assert message.count(MODEL) == 1
@@ -56,8 +56,8 @@ def test_without_a_name_the_id_stands_for_it() -> None:
     assert f"model {MODEL})" in named
 
 
-def test_ids_give_way_first_then_the_advice_then_the_sentence() -> None:
-    """What the service says of the cause is worth more than what we say of it."""
+def test_ids_are_cut_first_then_the_advice_then_the_sentence() -> None:
+    """The service's text about the cause is more useful than ours."""
     advice = CATALOGUE["CredentialsRejected"].action
     shown = {length: with_sentence(length) for length in range(20, 700, 10)}
     assert REFRESH in shown[20].message
@@ -74,7 +74,7 @@ def test_ids_give_way_first_then_the_advice_then_the_sentence() -> None:
 
 
 def test_a_sentence_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
-    """Names and figures stand at its end."""
+    """Names and numbers are at its end."""
     detail = f"First it broke. {'Then it went on and on. ' * 40}At last: 'customers', 134 MB"
     message = failure("RefreshFailed", MODEL, detail=detail).message
     assert "First it broke." in message
@@ -84,7 +84,7 @@ def test_a_sentence_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
 
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_the_longest_names_leave_room_for_the_sentence(code: str) -> None:
-    """With every name at its longest the cause is still told."""
+    """With all names at their maximum length the message still has the cause."""
     error = failure(
         code,
         MODEL,
@@ -100,19 +100,19 @@ def test_the_longest_names_leave_room_for_the_sentence(code: str) -> None:
     assert SENTENCE in error.message
 
 
-def test_keys_that_say_nothing_are_left_out() -> None:
-    """`retryable` always says something."""
+def test_keys_without_a_value_are_left_out() -> None:
+    """`retryable` always has a value."""
     assert set(msgspec.to_builtins(failure("RefreshFailed", MODEL))) == {"code", "message", "retryable", "action"}
     full = failure("RefreshFailed", MODEL, service_code="X", table="T", partition="P")
     value = msgspec.to_builtins(full)
     assert set(value) == {"code", "serviceCode", "message", "table", "partition", "retryable", "action"}
     assert msgspec.convert(value, Failure) == full
-    # what an older version stored
+    # the format of an older version
     assert msgspec.convert({**value, "table": None, "more": 1}, Failure).table is None
 
 
 def test_a_newer_code_is_kept() -> None:
-    """It was written by a newer version; its advice is not known."""
+    """A newer version wrote it; its advice is not known."""
     error = failure("SomethingNewer", MODEL)
     assert (error.code, error.action) == ("SomethingNewer", CATALOGUE["InternalError"].action)
 
@@ -159,8 +159,8 @@ def test_texts_of_others_stay_in_one_line(
         ("CredentialsRejected", "The model is not bound to a gateway.", "Bind every data source"),
     ],
 )
-def test_some_sentences_have_advice_of_their_own(code: str, sentence: str, advice: str) -> None:
-    """Better than that of their code."""
+def test_some_sentences_have_their_own_advice(code: str, sentence: str, advice: str) -> None:
+    """More precise than that of their code."""
     error = failure(code, MODEL, detail=sentence)
     assert advice in (error.action or "")
     assert advice in error.message

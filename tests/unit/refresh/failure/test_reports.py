@@ -1,4 +1,4 @@
-"""Every publicly reported failure is told by its cause."""
+"""Every publicly reported failure is reported with its cause."""
 
 import json
 from functools import partial
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def row_of(report: Json) -> Json:
-    """What reading the failed refresh gives."""
+    """The row that reading the failed refresh returns."""
     failed = {key: value for key, value in report["failed"].items() if key != "enhanced"}
     if "serviceExceptionJson" in failed:
         failed["serviceExceptionJson"] = text_of(failed["serviceExceptionJson"])
@@ -29,10 +29,10 @@ def row_of(report: Json) -> Json:
 
 @pytest.mark.parametrize("name", OF_REFRESHES)
 def test_a_failed_refresh(name: str) -> None:
-    """Code, table, whether another try helps, and the service's own sentence."""
+    """Code, table, whether a retry helps, and the service's own text."""
     expected = first_expectation(REPORTS[name])
     if expected.get("http") == 200:
-        # another try succeeds: the first one has to be known as one that may
+        # a retry succeeds: the first failure must count as a temporary one
         expected = {"retryable": True}
     error = msgspec.to_builtins(told(row_of(REPORTS[name])))
     assert not differences(error, expected)
@@ -41,7 +41,7 @@ def test_a_failed_refresh(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_CALLS)
 def test_a_refused_call(name: str) -> None:
-    """What is answered before anything works: a throttle, or a refusal that says why."""
+    """Answers before a refresh starts: a throttle, or a refusal with its reason."""
     report = REPORTS[name]
     ((kind, answers),) = report["answers"].items()
     for status, headers, body in (answer for answer in answers if answer != "works"):
@@ -57,7 +57,7 @@ def test_a_refused_call(name: str) -> None:
             assert not differences(msgspec.to_builtins(caught.value.failure()), expected)
 
 
-def test_only_the_caller_whose_table_failed_is_failed() -> None:
+def test_only_the_request_for_the_failed_table_fails() -> None:
     """Two callers share a refresh; one table failed, the other was cancelled because of it."""
     report = REPORTS["innocent-caller-of-a-merged-refresh"]
     details = parse_details({"status": "Failed", **row_of(report)}, REFRESH)
@@ -69,8 +69,8 @@ def test_only_the_caller_whose_table_failed_is_failed() -> None:
     assert [any(map(concerned, objects)) for objects in wanted] == [want["http"] != 200 for want in report["expect"]]
 
 
-def test_all_kinds_are_there() -> None:
-    """Nothing was lost on the way into the file."""
+def test_all_kinds_are_present() -> None:
+    """No kind is missing in the file."""
     assert len(REPORTS) >= 28
     assert len(OF_REFRESHES) + len(OF_CALLS) == len(REPORTS)
     assert json.dumps(REPORTS)

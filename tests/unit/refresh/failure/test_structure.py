@@ -1,4 +1,4 @@
-"""JSON inside texts, details, parameters: what Power BI wraps its errors in is opened wherever it stands."""
+"""JSON inside texts, details, parameters: the wrappers of Power BI's errors are opened at any place."""
 
 import json
 from typing import Any
@@ -59,8 +59,8 @@ PLACES: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_json_is_opened_wherever_it_stands(place: str) -> None:
-    """The sentence in it is told, and nothing of its wrapping."""
+def test_json_is_opened_at_any_place(place: str) -> None:
+    """The message has the text in it, without its wrapping."""
     error = told(PLACES[place])
     assert error.code == "CredentialsRejected"
     assert error.service_code == SOURCE
@@ -86,7 +86,7 @@ def test_json_is_opened_wherever_it_stands(place: str) -> None:
     ],
 )
 def test_broken_json_is_a_text(text: str) -> None:
-    """It says little, and breaks nothing."""
+    """It has few details, and breaks nothing."""
     for row in ({"serviceExceptionJson": text}, described(text), {"messages": [{"message": text}]}):
         error = told(row)
         assert error.code in ("RefreshFailed", "GatewayFailed")
@@ -94,14 +94,14 @@ def test_broken_json_is_a_text(text: str) -> None:
 
 
 def test_json_of_the_data_stays() -> None:
-    """A value that Power Query quotes is no error of Power BI."""
+    """A value that Power Query quotes is not an error of Power BI."""
     error = told(described('We cannot convert the value {"colour": "red"} to type Text. Table: Colours.'))
     assert (error.code, error.table) == ("DefinitionInvalid", "Colours")
     assert '{"colour": "red"}' in error.message
 
 
 def test_details_are_labelled_or_left_out() -> None:
-    """The name of a server alone says nothing; ids, numbers and times say nothing to a person."""
+    """The name of a server needs a label; ids, numbers and times do not help users."""
     error = told(
         nested(
             "DMTS_DatasourceHasNoCredentialError",
@@ -127,7 +127,7 @@ def test_details_are_labelled_or_left_out() -> None:
 
 
 def test_labels_follow_the_sentence() -> None:
-    """Where and why."""
+    """The place after the cause."""
     message = told(
         nested(SOURCE, underlying("Login failed."), ("DM_ErrorDetailNameCode_DataSourceName", "sql01"))
     ).message
@@ -147,14 +147,14 @@ def test_labels_follow_the_sentence() -> None:
     "text", ["All is broken here.", "All is broken here. Table: Wrong.", "All is 'x' in table 'Wrong'."]
 )
 def test_parameters_name_the_table(parameters: object, text: str) -> None:
-    """And outrank what the text closes with."""
+    """And outrank the suffix of the text."""
     error = told(nested("DM_GWPipeline_UnknownError", underlying(text), parameters=parameters))
     assert (error.table, error.partition) == ("Program Summary", "p.1")
     assert "All is" in error.message
 
 
 def test_details_may_name_the_table() -> None:
-    """As parameters do."""
+    """Like parameters."""
     assert told(nested("X", ("TableName", "Sales"), underlying("It is all broken."))).table == "Sales"
 
 

@@ -1,4 +1,4 @@
-"""Lists of errors, consequences, and names: what the texts of the engine say, in every order and form."""
+"""Lists of errors, consequences, and names: the texts of the engine, in every order and form."""
 
 import time
 from typing import Any
@@ -49,8 +49,8 @@ LISTS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("form", LISTS)
-def test_the_cause_is_found_wherever_it_stands(form: str) -> None:
-    """Consequences, retry limits and ids are no causes, and are not shown."""
+def test_the_cause_is_found_at_any_place(form: str) -> None:
+    """Consequences, retry limits and ids are never the cause, and are not shown."""
     error = told(described(LISTS[form]))
     assert (error.code, error.table, error.partition) == ("DefinitionInvalid", "Customer", "Customer-0a1b")
     assert "duplicate value '7'" in error.message
@@ -58,8 +58,8 @@ def test_the_cause_is_found_wherever_it_stands(form: str) -> None:
         assert noise not in error.message
 
 
-def test_every_line_is_read_before_anything_is_cut() -> None:
-    """Thousands of partitions were cancelled, and the cause comes last; that takes no noticeable time."""
+def test_every_line_is_read_before_the_text_is_cut() -> None:
+    """Thousands of partitions were cancelled, and the cause comes last; the time for that is not noticeable."""
     lines = [f"0xC112001C: {CANCELLED} Table: T{number}. Partition: T{number}-0a1b." for number in range(4000)]
     began = time.process_time()
     error = told(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
@@ -81,23 +81,23 @@ def test_the_same_messages_one_by_one() -> None:
         assert (error.code, error.table, error.service_code) == ("DefinitionInvalid", "Customer", GENERIC)
 
 
-def test_a_cancellation_for_a_reason_of_its_own_is_a_cause() -> None:
-    """Not enough memory, or a person, is no other operation."""
+def test_a_cancellation_with_its_own_reason_is_a_cause() -> None:
+    """Its reason is missing memory, or a user, and not another operation."""
     memory = "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it."
     assert told(described(f"{SIBLING}\n{memory}")).code == "OutOfMemory"
     by_user = "The operation was cancelled by the user."
     assert by_user in told(described(f"0xC112001C: {LEDGER}\n0xC1000007: {by_user}")).message
 
 
-def test_a_code_of_cancelled_operations_may_stand_before_a_cause() -> None:
-    """The engine gives 0xC112001C to whatever its IDbCommand interface raised."""
+def test_a_cause_may_have_the_code_of_cancelled_operations() -> None:
+    """The engine gives 0xC112001C to every exception of its IDbCommand interface."""
     text = f"0xC112001C: {LEDGER}\n0xC112001C: Login failed for user 'loader'. {RAISED} Table: Rates. Partition: r."
     error = told(described(text))
     assert (error.code, error.table) == ("CredentialsRejected", "Rates")
 
 
-def test_a_cancellation_is_told_where_nothing_else_is() -> None:
-    """It is what the service says."""
+def test_a_cancellation_is_reported_without_another_cause() -> None:
+    """It is the only text of the service."""
     error = told(described(f"0xC112001C: {LEDGER}"))
     assert (error.code, error.table, error.retryable) == ("RefreshFailed", "Ledger", False)
     assert "operation was canceled" in error.message
@@ -127,8 +127,8 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("marked", [False, True])
-def test_the_closing_names_table_and_partition(name: str, marked: bool) -> None:
-    """Read from the end, and whole: names may hold dots, apostrophes and brackets."""
+def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
+    """Read from the end, and complete: names may contain dots, apostrophes and brackets."""
     shown = f"<oii>{name}</oii>" if marked else name
     error = told(described(f"Something broke. {RAISED} Table: {shown}. Partition: {shown}-0.1."))
     assert (error.table, error.partition) == (name, f"{name}-0.1")
@@ -147,8 +147,8 @@ def test_the_closing_names_table_and_partition(name: str, marked: bool) -> None:
         "\n",
     ],
 )
-def test_what_follows_the_closing_is_no_part_of_a_name(tail: str) -> None:
-    """Ids, links and consequences come after it at times."""
+def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
+    """Ids, links and consequences sometimes follow it."""
     error = told(described(f"Something broke. Table: dbo.Sales. Partition: p.1.{tail}"))
     assert (error.table, error.partition) == ("dbo.Sales", "p.1")
     assert ACTIVITY not in error.message
@@ -164,8 +164,8 @@ def test_what_follows_the_closing_is_no_part_of_a_name(tail: str) -> None:
         "Something about a Table: it was not there when it was read",
     ],
 )
-def test_an_m_expression_names_no_table(text: str) -> None:
-    """Its tables are those of the source, or values; the engine's own closing counts."""
+def test_an_m_expression_does_not_name_the_table(text: str) -> None:
+    """Its tables are those of the source, or values; only the engine's own suffix counts."""
     assert told(described(text)).table is None
     assert told(described(f"{text} {RAISED} Table: Stores.")).table == "Stores"
 
@@ -181,8 +181,8 @@ def test_an_m_expression_names_no_table(text: str) -> None:
         ("The 'Sales' table is broken.", "Sales"),
     ],
 )
-def test_a_table_that_a_sentence_speaks_of_is_better_than_none(text: str, table: str) -> None:
-    """Only where neither the structure nor a closing names one."""
+def test_the_table_in_a_sentence_is_the_last_choice(text: str, table: str) -> None:
+    """Only if neither the structure nor a suffix names one."""
     assert told(described(text)).table == table
     assert told(described(f"{text} Table: Other.")).table == "Other"
 
@@ -209,14 +209,14 @@ OBJECTS = [
     ],
 )
 def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
-    """What failed, not what was cancelled, nor what a text closes with."""
+    """Failed objects outrank cancelled ones, and the suffix of a text."""
     error = told({"messages": messages, "objects": OBJECTS})
     assert (error.table, error.partition) == ("Actuals", "a")
     assert "Worse" not in error.message
     assert "Odd" in error.message or not messages
 
 
-def test_of_several_failed_partitions_the_one_that_the_text_names_is_told() -> None:
+def test_of_several_failed_partitions_the_one_in_the_text_is_reported() -> None:
     """If it is one of them."""
     objects = [{"table": "Sales", "partition": part, "status": "Failed"} for part in ("2024", "2025")]
     for named, expected in (("2025", "2025"), ("2023", "2024")):
@@ -233,7 +233,7 @@ def test_of_several_failed_partitions_the_one_that_the_text_names_is_told() -> N
     ],
 )
 def test_hostile_texts_cost_no_more_than_their_length(part: str) -> None:
-    """A quarter of a million characters of what patterns begin with, as a description and as messages."""
+    """A quarter of a million characters with which patterns begin, as a description and as messages."""
     text = (part * 250_000)[:250_000]
     began = time.process_time()
     service_error(described(text))

@@ -1,4 +1,4 @@
-"""What Power BI says of failures, built as it builds it; and what a caller is told of it."""
+"""Errors of Power BI in its own structure, and the resulting errors for callers."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def told(row: Json) -> Failure:
-    """The error object for a refresh that failed and of which Power BI says this."""
+    """The error object for a failed refresh with this row of Power BI."""
     details = parse_details({"status": "Failed", "extendedStatus": "Failed", **row}, REFRESH)
     assert details is not None
     outcome = judge(details, MODEL)
@@ -51,5 +51,5 @@ def nested(code: str, *details: tuple[str, str], parameters: object = None) -> J
 
 
 def underlying(text: str) -> tuple[str, str]:
-    """The detail that holds the sentence of the cause."""
+    """The detail with the text of the cause."""
     return "DM_ErrorDetailNameCode_UnderlyingErrorMessage", text

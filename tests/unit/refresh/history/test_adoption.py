@@ -1,4 +1,4 @@
-"""The history shows what keeps a model busy, what is new since a look, and what does the same as our own refresh."""
+"""The history shows why a model is busy, which refreshes are new since a look, and which are equivalent to ours."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ def row(name: str, start: datetime | None = NOON, status: str = "Unknown", kind:
 
 
 def after(seconds: float, name: str = "r", status: str = "Unknown", kind: str = "ViaApi") -> RefreshRow:
-    """A row that began so many seconds after noon."""
+    """A row that began this many seconds after noon."""
     return row(name, NOON + seconds * SECOND, status, kind)
 
 
@@ -66,14 +66,14 @@ LOOK = look_at([], NOON, NOON)
 
 
 def test_a_model_is_idle_if_no_refresh_runs() -> None:
-    """What has ended does not matter."""
+    """Ended refreshes do not matter."""
     ended = [row(status, status=status) for status in ("Completed", "Failed", "Cancelled", "Disabled", "TimedOut")]
     assert blocker([], NOON) is None
     assert blocker(ended, NOON) is None
 
 
 def test_the_newest_running_refresh_is_the_blocker() -> None:
-    """Of any kind, and whatever word the service has for running."""
+    """Of any kind, and with any status for running."""
     rows = [row("done", status="Completed"), row("new", status="NotStarted"), row("old")]
     assert blocker(rows, NOON) == rows[1]
 
@@ -86,7 +86,7 @@ def test_a_row_without_end_blocks_for_a_day(age: float, blocks: bool) -> None:
 
 
 def test_a_running_row_without_start_blocks() -> None:
-    """It may just have been asked for."""
+    """It may just have been accepted."""
     assert blocker([row("queued", None)], NOON) is not None
 
 
@@ -98,10 +98,10 @@ def test_a_blocker_is_shown_by_id_kind_and_start() -> None:
     assert external_refresh(row("a", None)) == ExternalRefresh(refresh_id="a", refresh_type="ViaApi")
 
 
-# ---- what is new ----------------------------------------------------------------------------------------------------
+# ---- new refreshes --------------------------------------------------------------------------------------------------
 
 
-def test_only_what_started_after_the_look_is_new() -> None:
+def test_only_refreshes_after_the_look_are_new() -> None:
     """By the service's clock in whole seconds, so the second of the look itself does not count."""
     look = look_at([after(5, "known")], NOON, NOON)
     rows = [
@@ -114,8 +114,8 @@ def test_only_what_started_after_the_look_is_new() -> None:
     assert new_rows(rows, look) == [rows[1]]
 
 
-def test_only_rows_that_could_be_taken_for_new_are_kept() -> None:
-    """What a run keeps stays small, however long the history is."""
+def test_only_rows_that_could_look_new_are_stored() -> None:
+    """The stored look stays small, however long the history is."""
     old = [row(f"old-{number}", NOON - timedelta(minutes=number + 1), "Completed") for number in range(100)]
     ended = row("now", status="Completed")
     look = look_at([ended, row("no start", None, "Completed"), *old], NOON, NOON - 2 * SECOND)
@@ -125,7 +125,7 @@ def test_only_rows_that_could_be_taken_for_new_are_kept() -> None:
 
 
 def test_a_look_names_the_refresh_that_keeps_the_model_busy() -> None:
-    """A run that posts all the same knows then what refuses it."""
+    """A run that posts nevertheless then knows which refresh causes the refusal."""
     assert look_at([row("done", status="Completed"), row("busy")], NOON, NOON).running == "busy"
     assert look_at([row("stuck", NOON - timedelta(days=2))], NOON, NOON).running is None
 
@@ -137,7 +137,7 @@ def test_a_row_that_was_there_before_is_never_new() -> None:
 
 
 def test_without_the_service_clock_no_row_is_new() -> None:
-    """A look that cannot be read proves nothing."""
+    """An unreadable look proves nothing."""
     assert new_rows([after(5)], Look(service_time="", read_at=instant(NOON))) == []
 
 
@@ -147,8 +147,8 @@ histories = st.lists(st.builds(row, st.sampled_from("abcdef"), times | st.none()
 
 @settings(deadline=None)
 @given(histories, histories, times)
-def test_what_a_look_saw_is_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
-    """However the rows change: only ids that were not there, begun in a later second."""
+def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
+    """However the rows change: only ids that were absent, begun in a later second."""
     look = look_at(before, now, now)
     for found in new_rows(later, look):
         assert found.start is not None
@@ -172,14 +172,14 @@ def test_what_a_look_saw_is_never_new(before: list[RefreshRow], later: list[Refr
         ("Unknown", False, False),
     ],
 )
-def test_the_kind_of_a_refresh_tells_whether_it_may_do_the_same(kind: str, standard: bool, enhanced: bool) -> None:
-    """Refreshes through XMLA may be of anything."""
+def test_the_kind_of_a_refresh_decides_whether_it_may_be_equivalent(kind: str, standard: bool, enhanced: bool) -> None:
+    """Refreshes over XMLA may have any scope."""
     assert may_cover(row("r", kind=kind), None) is standard
     assert may_cover(row("r", kind=kind), WHOLE) is enhanced
 
 
-def test_candidates_are_new_and_run_or_completed() -> None:
-    """What failed satisfies no request."""
+def test_candidates_are_new_and_running_or_completed() -> None:
+    """Failed refreshes satisfy no request."""
     rows = [
         after(5, "failed", "Failed"),
         after(5, "cancelled", "Cancelled"),
@@ -194,13 +194,13 @@ def test_candidates_are_new_and_run_or_completed() -> None:
     assert [found.request_id for found, _ in candidates(rows, LOOK, WHOLE, None)] == ["enhanced"]
 
 
-def test_the_completed_come_first_and_then_what_began_first() -> None:
-    """An external one can only have begun after ours; what has completed can disappoint no more."""
+def test_completed_candidates_come_first_then_the_oldest() -> None:
+    """An external one can only have begun after ours; a completed one cannot fail any more."""
     rows = [after(9, "d"), after(8, "c", "Completed"), after(7, "b"), after(6, "a", "Completed")]
     assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["a", "c", "b", "d"]
 
 
-def test_a_candidate_may_be_ours_if_it_began_when_ours_can_have() -> None:
+def test_a_candidate_may_be_ours_if_its_start_fits() -> None:
     """And only if an answer was lost."""
     window = LostWindow(since=instant(NOON + 5 * SECOND), until=instant(NOON + 8 * SECOND))
     rows = [after(9, "c"), after(6, "b"), after(2, "a")]
@@ -222,14 +222,14 @@ FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectL
         ([], False),
     ],
 )
-def test_a_direct_lake_model_is_known_by_what_its_history_held(rows: list[RefreshRow], known: bool) -> None:
-    """Nothing but framing before our POST; what is new proves nothing, it may be what was searched for."""
+def test_a_direct_lake_model_is_identified_by_its_history(rows: list[RefreshRow], known: bool) -> None:
+    """Only framings before our POST; a new row proves nothing, because the run may be searching for it."""
     assert is_direct_lake(rows, look_at(FRAMED, NOON, NOON)) is known
 
 
 @pytest.mark.parametrize("options", [None, WHOLE])
-def test_a_framing_counts_where_it_may_be_ours(options: RefreshOptions | None) -> None:
-    """On a model that holds no data, after a lost answer, begun when ours can have."""
+def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> None:
+    """On a model without data, after a lost answer, begun when ours can have."""
     framing = after(5, "new", kind="DirectLakeFraming")
     look = look_at(FRAMED, NOON, NOON)
     assert candidates([framing, *FRAMED], look, options, ANY_TIME) == [(framing, True)]
@@ -240,7 +240,7 @@ def test_a_framing_counts_where_it_may_be_ours(options: RefreshOptions | None) -
     assert not may_cover(row("r", kind="ViaXmlaEndpoint"), options, framing=True)
 
 
-def test_a_refresh_is_the_lost_one_only_if_it_began_when_ours_can_have() -> None:
+def test_a_refresh_is_the_lost_one_only_if_its_start_fits() -> None:
     """Between the two times, as far as they are known, with a second for the clock; never without a start."""
     since, until = instant(NOON + 30 * SECOND), instant(NOON + 40 * SECOND)
     for second, both, only_since, only_until in (
@@ -256,7 +256,7 @@ def test_a_refresh_is_the_lost_one_only_if_it_began_when_ours_can_have() -> None
     assert not may_be_lost_one(row("r", None), ANY_TIME)
 
 
-# ---- what an enhanced refresh covers --------------------------------------------------------------------------------
+# ---- the objects of an enhanced refresh -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -285,10 +285,10 @@ def test_an_enhanced_refresh_covers_a_scope(
 
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
-def test_what_lists_its_partitions_is_adopted_only_if_it_is_shown_to_do_the_same(options: RefreshOptions) -> None:
-    """A refresh of the whole model, or of a table, lists its partitions just as one of a part does.
+def test_a_refresh_with_listed_partitions_is_adopted_only_with_proof(options: RefreshOptions) -> None:
+    """A refresh of the whole model, or of a table, lists its partitions in the same way as a partial one.
 
-    So its objects have to be those of our last refresh with these options, no less and no more.
+    So its objects must be exactly those of our last refresh with these options.
     """
     known = digest_of(objects("Sales/2025", "Sales/2026"))
     assert covers(details("Sales/2026", "Sales/2025"), options, ours=True, known=known)
@@ -297,8 +297,8 @@ def test_what_lists_its_partitions_is_adopted_only_if_it_is_shown_to_do_the_same
 
 
 @pytest.mark.parametrize("options", [WHOLE, TABLE])
-def test_an_external_refresh_is_not_taken_for_one_of_the_whole(options: RefreshOptions) -> None:
-    """Its caller may have listed the partitions that it knew: there may be others by now."""
+def test_an_external_refresh_does_not_count_as_one_of_the_whole(options: RefreshOptions) -> None:
+    """Its caller may have listed all partitions that it knew; meanwhile there may be others."""
     known = digest_of(objects("Sales/2025"))
     assert not covers(details("Sales/2025"), options, ours=False, known=known)
 
@@ -315,21 +315,19 @@ def test_without_an_earlier_refresh_of_ours_none_is_adopted_for_the_whole(option
 @pytest.mark.parametrize(
     "found", [details("Sales/2025", type_="Calculate"), details("Sales/2025", mode="PartialBatch")]
 )
-def test_a_refresh_of_another_type_or_commit_mode_does_not_do_the_same(
-    options: RefreshOptions, found: RefreshRow
-) -> None:
+def test_a_refresh_of_another_type_or_commit_mode_is_not_equivalent(options: RefreshOptions, found: RefreshRow) -> None:
     """Although its objects are the same."""
     assert not covers(found, options, ours=True, known=digest_of(found.objects))
 
 
-def test_a_table_that_is_listed_as_such_is_covered() -> None:
+def test_a_table_that_is_listed_without_partitions_is_covered() -> None:
     """A table without partitions of its own has none in its row."""
     found = RefreshRow("r", "ViaEnhancedApi", "Unknown", type="Full", objects=(RefreshObject("Sales", None, "x"),))
     assert covers(found, TABLE, ours=False, known=None)
 
 
-def test_a_digest_names_a_set_of_objects() -> None:
-    """In any order, however far each is, and whatever their names."""
+def test_a_digest_identifies_a_set_of_objects() -> None:
+    """In any order, with any statuses, and with any names."""
     assert digest_of(objects("A/1", "B/2")) == digest_of(objects("B/2", "A/1", "A/1"))
     assert digest_of([RefreshObject("A", "1", "Failed")]) == digest_of(objects("A/1"))
     different = [objects("A/1"), objects("A/2"), objects("A/1", "B/2"), (RefreshObject("A", None, "Completed"),)]
@@ -349,8 +347,8 @@ def test_the_clock_of_the_service_is_known_from_the_look() -> None:
     assert service_clock(Look(service_time="", read_at=""), instant(NOON)) is None
 
 
-def test_a_refresh_has_rolled_over_once_all_that_is_listed_is_newer() -> None:
-    """A short history is whole, and one older row proves that ours is not too old."""
+def test_a_refresh_has_rolled_over_if_all_rows_are_newer() -> None:
+    """A short history is complete, and one older row proves that ours is not too old."""
     newer = [after(number + 1, f"n-{number}") for number in range(20)]
     assert rolled_over(newer, NOON)
     assert not rolled_over(newer[1:], NOON)

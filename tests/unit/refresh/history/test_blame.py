@@ -1,4 +1,4 @@
-"""A shared refresh fails only those of its callers whose own objects failed."""
+"""A shared refresh fails only requests whose own objects failed."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def outcome(
     status: Status = "Failed",
     ran: bool = True,
 ) -> Outcome:
-    """The end of a run of which these objects failed, and whose cause names this table."""
+    """The outcome of a run with these failed objects, and with this table in its error."""
     error = None if status == "Completed" else failure(code, MODEL, table=table)
     return Outcome(status=status, refresh_id="r" if ran else None, error=error, failed_objects=failed)
 
@@ -35,11 +35,11 @@ SALES, SALES_26, SALES_25, DATE = TableRef("Sales"), TableRef("Sales", "26"), Ta
         ([SALES_25], outcome(SALES_26), False),
         ([DATE], outcome(SALES_26), False),
         ([DATE, SALES], outcome(SALES_26), True),
-        # the structure outranks what the cause names
+        # the structure outranks the error's table
         ([DATE], outcome(SALES, table="Date"), False),
         ([DATE], outcome(table="Date"), True),
         ([DATE], outcome(table="Sales"), False),
-        # no object is known to have failed: each member gets a refresh of its own
+        # no object is known to have failed: each member gets its own refresh
         ([DATE], outcome(), False),
         ([DATE], outcome(status="Cancelled"), False),
         # no failure of objects
@@ -52,13 +52,13 @@ SALES, SALES_26, SALES_25, DATE = TableRef("Sales"), TableRef("Sales", "26"), Ta
         ([DATE], outcome(ran=False, code="DefinitionInvalid"), False),
     ],
 )
-def test_who_is_failed(wanted: list[TableRef], ended: Outcome, expected: bool) -> None:
-    """No caller turns red through the object of another one."""
+def test_the_members_that_fail(wanted: list[TableRef], ended: Outcome, expected: bool) -> None:
+    """No request fails because of the object of another one."""
     assert (not may_spare(ended) or any(map(concerns(ended), wanted))) == expected
 
 
 def test_the_failed_objects_are_those_of_the_structure() -> None:
-    """Or, where there is none, the one that the cause names."""
+    """Or, without any, the one in the error."""
     assert failed_objects(outcome(SALES_26, table="Date")) == (SALES_26,)
     assert failed_objects(outcome(table="Date")) == (DATE,)
     assert failed_objects(outcome()) == ()

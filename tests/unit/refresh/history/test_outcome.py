@@ -1,4 +1,4 @@
-"""How a refresh ended, with whatever Power BI says of it, is one outcome."""
+"""The end of a refresh, with all data of Power BI about it, becomes one outcome."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ def ended(**parts: Any) -> Outcome:
         ),
     ],
 )
-def test_where_the_cause_may_be(parts: Json, code: str) -> None:
+def test_the_places_of_the_cause(parts: Json, code: str) -> None:
     """Nowhere, or anywhere; of the attempts only the last one that failed counts."""
     outcome = ended(**parts)
     assert outcome.status == "Failed"
@@ -70,7 +70,7 @@ def test_where_the_cause_may_be(parts: Json, code: str) -> None:
 
 
 def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
-    """The code that says little, with the sentence of the messages."""
+    """The generic code, with the text of the messages."""
     error = told(
         {**described("", "SomethingNew"), "messages": [{"message": "The password has expired.", "type": "Error"}]}
     )
@@ -79,8 +79,8 @@ def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
     assert "password has expired" in error.message
 
 
-def test_the_failed_object_is_named_without_any_error() -> None:
-    """Where the service says nothing but which table failed, that is passed on."""
+def test_the_failed_object_is_named_without_an_error() -> None:
+    """If the service only shows which table failed, the error names it."""
     error = told({"objects": [{"table": "Sales", "partition": "2026", "status": "Failed"}]})
     assert (error.code, error.table, error.partition) == ("RefreshFailed", "Sales", "2026")
 
@@ -94,14 +94,14 @@ def test_the_failed_object_is_named_without_any_error() -> None:
     ],
 )
 def test_other_bad_ends_have_their_own_code(status: str, extended: str | None, outcome: str, code: str) -> None:
-    """None of them is tried again: a person or a setting wanted it so."""
+    """None of them is retried, because a user or a setting caused it."""
     found = ended(status=status, extendedStatus=extended)
     assert found.error is not None
     assert (found.status, found.error.code, found.error.retryable) == (outcome, code, False)
 
 
 def test_a_completed_refresh_has_no_error() -> None:
-    """Failures of earlier attempts were overcome by the service itself; only the status of the whole counts."""
+    """The service itself recovered from failures of earlier attempts; only the overall status counts."""
     attempts = [{"attemptId": 1, **described("", NO_CREDENTIALS)}, {"attemptId": 2}]
     row = parse_row({**ROW, "status": "Completed", "endTime": "2026-03-23T06:03:40.05Z", "refreshAttempts": attempts})
     assert row is not None
@@ -116,20 +116,20 @@ def test_a_completed_refresh_has_no_error() -> None:
 
 @pytest.mark.parametrize("status", ["Unknown", "InProgress", "NotStarted", "Reticulating"])
 def test_a_running_refresh_has_no_outcome(status: str) -> None:
-    """Even with failed attempts: the service is trying again."""
+    """Even with failed attempts: the service is retrying."""
     row = parse_details({"status": status, "refreshAttempts": [described("", "x")]}, ID)
     assert row is not None
     assert judge(row, MODEL) is None
 
 
-def test_an_unknown_status_is_no_outcome() -> None:
+def test_an_unknown_status_is_not_an_outcome() -> None:
     """Newer code may have stored it: this code waits instead of guessing."""
     with pytest.raises(NotUnderstoodError, match="Perhaps"):
         decode({"status": "Perhaps"}, Outcome)
 
 
-def test_the_failed_objects_are_named_up_to_a_bound() -> None:
-    """A caller whose object is not named gets another try, alone."""
+def test_the_failed_objects_are_named_up_to_a_limit() -> None:
+    """A request whose object is not named gets another attempt, alone."""
     objects = [RefreshObject("Done", None, "Completed"), RefreshObject("Sales", "2026", "failed")]
     outcome = judge(RefreshRow(ID, "ViaEnhancedApi", "Failed", objects=tuple(objects)), MODEL)
     assert outcome is not None
@@ -140,8 +140,8 @@ def test_the_failed_objects_are_named_up_to_a_bound() -> None:
     assert outcome.failed_objects == tuple(TableRef(entry.table) for entry in many[:MAX_FAILED_OBJECTS])
 
 
-def test_what_the_history_knows_completes_what_is_known_by_id() -> None:
-    """The cause from there, the objects from here: the structure outranks the text."""
+def test_the_row_of_the_history_completes_the_details() -> None:
+    """The cause from the history, the objects by id: the structure outranks the text."""
     by_id = service_error({"objects": [{"table": "Sales", "partition": "26", "status": "Failed"}]})
     listed = service_error(described("Login failed. Table: Other. Partition: p."))
     assert by_id is not None
@@ -151,7 +151,7 @@ def test_what_the_history_knows_completes_what_is_known_by_id() -> None:
     assert explained(ServiceError(), listed) == listed
 
 
-def test_names_are_told_where_they_are_known() -> None:
+def test_known_names_are_in_the_message() -> None:
     """Instead of the id."""
     row = parse_details({"status": "Failed", **nested("X", underlying("Odd."))}, ID)
     assert row is not None
@@ -167,7 +167,7 @@ def test_names_are_told_where_they_are_known() -> None:
     st.builds(ServiceError, **dict.fromkeys(("code", "text", "table", "partition"), st.none() | st.text(min_size=1))),
 )
 def test_every_error_fits(status: str, error: ServiceError) -> None:
-    """Whatever the service calls its codes and tables: 500 characters, and stored alike."""
+    """With any codes and tables of the service: 500 characters, and the same after storage."""
     outcome = judge(RefreshRow(ID, "ViaApi", status, error=error), MODEL)
     assert outcome is not None
     assert outcome.error is not None
@@ -189,8 +189,8 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(JSON)
-def test_nothing_that_is_given_breaks_it(value: Any) -> None:
-    """Wherever it is put, as it is or as a text."""
+def test_any_value_is_accepted(value: Any) -> None:
+    """At any place, as it is or as a text."""
     text = json.dumps(value)
     for given_value in (value, text, json.dumps(text), f"x: {text} Table: T."):
         row = {"serviceExceptionJson": given_value, "messages": given_value, "objects": given_value}

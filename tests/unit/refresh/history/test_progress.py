@@ -1,4 +1,4 @@
-"""How far an enhanced refresh is: counts and a few names, small whatever the model."""
+"""The progress of an enhanced refresh: counts and a few names, small for every model."""
 
 import json
 
@@ -16,20 +16,20 @@ def objects(*entries: tuple[str, str]) -> list[RefreshObject]:
 
 
 def shown(found: Progress | None) -> str:
-    """The progress as a status shows it, with escapes, after a round trip."""
+    """The progress in the format of a status, with escapes, after a round trip."""
     assert found is not None
     text = json.dumps(encode(found))
     assert decode(json.loads(text), Progress) == found
     return text
 
 
-def test_a_refresh_that_shows_no_objects_shows_no_progress() -> None:
-    """Standard ones never do, enhanced ones not before they have begun."""
+def test_a_refresh_without_objects_has_no_progress() -> None:
+    """Standard ones never have any, enhanced ones only after they have begun."""
     assert progress([]) is None
 
 
-def test_tables_at_work_and_failed_ones_are_named() -> None:
-    """The failed ones first; what is done or has not begun is only counted."""
+def test_running_and_failed_tables_are_named() -> None:
+    """The failed ones first; completed and waiting ones are only counted."""
     found = progress(
         objects(
             ("Sales", "Completed"),
@@ -56,8 +56,8 @@ def test_tables_at_work_and_failed_ones_are_named() -> None:
     assert list(json.loads(shown(found))) == ["objects", "byStatus", "tables", "moreTables"]
 
 
-def test_words_that_are_not_documented_are_counted_as_unknown() -> None:
-    """However Power BI writes them."""
+def test_undocumented_statuses_count_as_unknown() -> None:
+    """In any spelling."""
     found = progress(objects(("A", "inprogress"), ("B", "Canceled"), ("C", "Reticulating"), ("D", "$type")))
     assert found is not None
     assert found.by_status == {"InProgress": 1, "Cancelled": 1, "Unknown": 2}
@@ -69,7 +69,7 @@ words = st.sampled_from(["NotStarted", "InProgress", "Completed", "Failed", "Can
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), words), min_size=1, max_size=300))
-def test_it_is_small_whatever_the_model(entries: list[tuple[str, str]]) -> None:
+def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
     """Under 4 KB as JSON with escapes, with the counts of all."""
     found = progress(objects(*entries))
     assert found is not None
@@ -83,8 +83,8 @@ def test_it_is_small_whatever_the_model(entries: list[tuple[str, str]]) -> None:
     assert bad == sorted(bad, reverse=True)
 
 
-def test_thousands_of_partitions_make_no_long_list() -> None:
-    """A custom status has little room."""
+def test_thousands_of_partitions_result_in_a_short_list() -> None:
+    """The size of a custom status is limited."""
     many = [RefreshObject("\U0001f4c8売上" * 100 + str(n % 500), str(n), "InProgress") for n in range(5_000)]
     found = progress(many)
     assert found is not None

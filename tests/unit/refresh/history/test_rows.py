@@ -1,4 +1,4 @@
-"""Rows of the history and refreshes by id are read as Power BI writes them, and whatever it writes, nothing breaks."""
+"""Rows of the history and refreshes by id are read in Power BI's format; any other content causes no error."""
 
 import json
 import re
@@ -19,7 +19,7 @@ ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Controls, ends of lines and halves of characters."""
 
-# One documented or recorded row per state.
+# One documented or recorded row for each state.
 ROWS: list[tuple[dict[str, Any], State]] = [
     ({"refreshType": "ViaApi", "status": "Unknown"}, "running"),
     ({"refreshType": "ViaEnhancedApi", "status": "Unknown", "extendedStatus": "NotStarted"}, "running"),
@@ -48,7 +48,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=15,
 )
-# Anything at all under the names that the parser looks at.
+# Any values with the names that the parser reads.
 HOSTILE = st.fixed_dictionaries(
     {"requestId": st.just(ID)},
     optional={
@@ -66,27 +66,27 @@ HOSTILE = st.fixed_dictionaries(
 
 @pytest.mark.parametrize(("row", "state"), ROWS)
 def test_each_status_has_its_state(row: dict[str, Any], state: State) -> None:
-    """Only documented words end a refresh; whatever else stands there is running."""
+    """Only documented statuses end a refresh; any other one means running."""
     parsed = parse_row({"requestId": ID, **row})
     assert parsed is not None
     assert parsed.state == state
 
 
 def test_the_id_is_the_request_id_in_lower_case() -> None:
-    """The integer `id` beside it is of no use."""
+    """The integer `id` beside it is not used."""
     row = parse_row({"requestId": ID.upper(), "id": 937844652, "refreshType": "ViaApi", "status": "Completed"})
     assert row is not None
     assert row.request_id == ID
 
 
 @pytest.mark.parametrize("value", [None, [], "text", {}, {"requestId": 5}, {"requestId": "../x"}, {"id": 5}])
-def test_a_row_without_an_id_is_no_row(value: object) -> None:
-    """It could be matched to no refresh."""
+def test_a_row_without_an_id_is_ignored(value: object) -> None:
+    """It could not be matched to a refresh."""
     assert parse_row(value) is None
 
 
 def test_details_are_read_with_their_objects() -> None:
-    """By id: no Z, the kind of refresh in `initiatedBy`, and how far each table is."""
+    """By id: no Z, the kind of refresh in `initiatedBy`, and the status of each table."""
     row = parse_details(
         {
             "startTime": "2026-03-23T13:48:31.017",
@@ -116,8 +116,8 @@ def test_details_are_read_with_their_objects() -> None:
 
 @settings(deadline=None)
 @given(HOSTILE)
-def test_whatever_a_row_holds_it_is_read(value: dict[str, Any]) -> None:
-    """Never an exception, and only bounded words out."""
+def test_any_row_is_read(value: dict[str, Any]) -> None:
+    """Never an exception, and the resulting texts have a maximum length."""
     for row in (parse_row(value), parse_details(value, ID)):
         assert row is not None
         assert row.request_id == ID
@@ -128,7 +128,7 @@ def test_whatever_a_row_holds_it_is_read(value: dict[str, Any]) -> None:
 @settings(deadline=None)
 @given(HOSTILE)
 def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
-    """It travels through the engine as UTF-8, and is the same afterwards."""
+    """The engine stores it as UTF-8; it is the same afterwards."""
     for row in (parse_row(value), parse_details(value, ID)):
         assert row is not None
         outcome = judge(row, ID)
@@ -141,7 +141,7 @@ def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["\ud800", "Sales\x00", "S" * 200_000], ids=["half a character", "NUL", "200 KB"])
 def test_names_of_failed_objects_survive_storage(name: str) -> None:
-    """Power BI does not bound or clean them; a queue keeps them as UTF-8, in little room."""
+    """Power BI neither limits nor cleans them; a queue stores them as UTF-8, in little space."""
     failed = [{"table": name, "partition": name, "status": "Failed"}] * 60
     row = parse_details({"status": "Failed", "objects": failed}, ID)
     assert row is not None

@@ -1,4 +1,4 @@
-"""Which earlier refreshes show how long the next one takes."""
+"""The earlier refreshes that show how long the next one takes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -71,26 +71,26 @@ def test_standard_refreshes_are_alike_however_they_were_started(kind: str) -> No
         RefreshRow("x", "ViaApi", "Completed", start=datetime(2, 1, 2, tzinfo=UTC), end=NOON),
     ],
 )
-def test_what_is_of_another_kind_or_did_not_complete_does_not_count(other: RefreshRow) -> None:
-    """Nor do times that cannot be."""
+def test_refreshes_of_another_kind_or_not_completed_do_not_count(other: RefreshRow) -> None:
+    """Nor do impossible times."""
     assert of_standard([other, row("ViaApi", 100)]) == (100,)
 
 
-def test_no_more_durations_are_kept_than_the_plan_needs() -> None:
-    """The newest; they travel in the state of the run."""
+def test_no_more_durations_are_stored_than_needed() -> None:
+    """The newest ones; they are part of the state of the run."""
     assert of_standard([row("ViaApi", n + 1) for n in range(60)]) == tuple(n + 1 for n in range(MAX_DURATIONS))
 
 
-def test_of_a_refresh_in_the_way_the_kind_must_be_known() -> None:
-    """Enhanced ones and those over XMLA may be of anything."""
+def test_the_kind_of_an_external_refresh_must_be_known() -> None:
+    """Enhanced ones and those over XMLA may have any scope."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
     assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
     for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):
         assert of_blocker(rows, row(kind, None, "Unknown")) == ()
 
 
-def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_pays() -> None:
-    """Short ones are followed with as few calls without."""
+def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_saves_calls() -> None:
+    """Without them, short ones need as few calls."""
     rows = [row("ViaApi", 5_000), *enhanced(*[600.0] * 9)]
     assert [entry.request_id for entry in to_read(rows)] == [f"r{n}" for n in range(MAX_READ)]
     assert to_read(enhanced(20, 30, 299)) == []
@@ -98,7 +98,7 @@ def test_only_a_few_enhanced_refreshes_are_read_and_only_if_that_pays() -> None:
 
 
 def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
-    """Of the same type and commit mode, too."""
+    """And the same type and commit mode."""
     rows = enhanced(600, 610, 620, 630, 640)
     details = [
         read(0, ("Sales", "2025"), ("Sales", "2026")),
@@ -113,7 +113,7 @@ def test_enhanced_refreshes_count_if_they_were_of_the_same_objects() -> None:
 
 
 def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
-    """A table that is asked for as a whole may have any."""
+    """A table that was requested as a whole may have any partitions."""
     rows = enhanced(600, 700)
     details = [read(0, ("Sales", "2026")), read(1, ("Sales", "2025"), ("Sales", "2026"))]
     both = RefreshOptions(objects=(TableRef("Sales"), TableRef("Sales", "2026")))
@@ -122,14 +122,14 @@ def test_a_scope_of_partitions_is_compared_by_partitions() -> None:
 
 
 def test_refreshes_of_a_part_do_not_count_for_the_whole_model() -> None:
-    """They are listed in the same way, so the widest ones are taken for whole."""
+    """They are listed in the same way, so only the widest ones count as whole."""
     rows = enhanced(60, 3_600, 50)
     details = [read(0, ("Sales", "a")), read(1, ("Sales", "a"), ("DimDate", "b")), read(2, ("DimDate", "b"))]
     assert of_enhanced(rows, FULL, details) == (3_600,)
 
 
-def test_if_all_that_were_read_are_alike_those_before_them_are_too() -> None:
-    """But for what took far shorter or longer: that may have been something else."""
+def test_if_all_read_refreshes_are_alike_earlier_ones_are_too() -> None:
+    """Except for far shorter or longer ones, which may have been something else."""
     rows = enhanced(600, 610, 620, 630, 640, 700, 100, 650, 9_000)
     details = [read(number, ("Sales", "a")) for number in range(MAX_READ)]
     assert of_enhanced(rows, FULL, details) == (600, 610, 620, 630, 640, 700, 650)
@@ -137,8 +137,8 @@ def test_if_all_that_were_read_are_alike_those_before_them_are_too() -> None:
     assert of_enhanced(rows, FULL, mixed) == (600, 610, 620, 630)
 
 
-def test_a_duration_is_never_negative_nor_made_up() -> None:
-    """What has no start or end, or ends before it starts, took no time."""
+def test_a_duration_is_never_negative_nor_invented() -> None:
+    """A refresh without a start or end, or with an end before its start, has none."""
     assert seconds_of(row("ViaApi", 61.5)) == 61.5
     assert seconds_of(row("ViaApi", -5)) == seconds_of(row("ViaApi", None)) == 0
 

@@ -1,4 +1,4 @@
-"""Waits follow the time that has been spent and what earlier refreshes took, between the limits of the operator."""
+"""Waits depend on the elapsed time and on the durations of earlier refreshes, within the limits of the settings."""
 
 import random
 from itertools import pairwise
@@ -33,7 +33,7 @@ limits = st.tuples(st.floats(0.01, 60), st.floats(1, 20)).map(
 
 
 def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[float]:
-    """When a refresh is looked at until so many seconds have passed, and once more."""
+    """The times of the looks until this many seconds have passed, and one more."""
     times = [at.poll_min]
     while times[-1] < until:
         times.append(times[-1] + planned_wait(times[-1], durations, at))
@@ -41,7 +41,7 @@ def looks(durations: list[float], until: float, at: Limits = LIMITS) -> list[flo
 
 
 def test_a_wait_is_a_tenth_of_the_time_spent() -> None:
-    """Half a minute late after five minutes is what a person would not see."""
+    """After five minutes, a delay of half a minute is not noticeable."""
     assert [next_wait(spent, LIMITS) for spent in (0, 50, 300, 600, 36_000)] == [5, 5, 30, 60, 60]
 
 
@@ -50,8 +50,8 @@ def test_repeated_failures_double_the_wait() -> None:
     assert [backoff(failures, LIMITS) for failures in (1, 2, 3, 4, 5, 1_000_000)] == [5, 10, 20, 40, 60, 60]
 
 
-def test_a_request_that_failed_tries_again_after_ever_longer_pauses() -> None:
-    """From poll_max to fifteen times that: what evicted a model needs minutes to pass."""
+def test_the_pauses_between_attempts_of_a_request_grow() -> None:
+    """From poll_max to fifteen times that: the cause of an eviction lasts for minutes."""
     pauses = [pause_before_attempt(failed, LIMITS) for failed in (1, 2, 3, 4, 5, 100)]
     assert pauses == [60, 120, 240, 480, 900, 900]
 
@@ -59,7 +59,7 @@ def test_a_request_that_failed_tries_again_after_ever_longer_pauses() -> None:
 @settings(deadline=None)
 @given(spans, spans)
 def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
-    """Also when clocks differ and the time spent is negative."""
+    """Also if clocks differ and the elapsed time is negative."""
     assert LIMITS.poll_min <= next_wait(one, LIMITS) <= LIMITS.poll_max
     shorter, longer = sorted((one, other))
     assert next_wait(shorter, LIMITS) <= next_wait(longer, LIMITS)
@@ -75,8 +75,8 @@ def test_fractions_of_seconds_are_kept() -> None:
 
 @settings(deadline=None)
 @given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
-def test_too_few_earlier_refreshes_show_nothing(spent: float, durations: list[float], at: Limits) -> None:
-    """Two do not show how much they differ."""
+def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[float], at: Limits) -> None:
+    """Two do not show the variation."""
     assert expectation(durations) is None
     assert planned_wait(spent, durations, at) == next_wait(spent, at)
 
@@ -84,7 +84,7 @@ def test_too_few_earlier_refreshes_show_nothing(spent: float, durations: list[fl
 @settings(deadline=None)
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
-    """Between an early and a late one, whatever the order of the history."""
+    """Between an early and a late one, in any order of the history."""
     expected = expectation(durations)
     assert expected is not None
     assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
@@ -105,7 +105,7 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
 @settings(deadline=None)
 @given(spans, histories, limits)
 def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
-    """Never faster than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
+    """Never shorter than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
     wait = planned_wait(spent, durations, at)
     usual = quantile(sorted(durations), 0.5) if durations else 0
     assert wait >= at.poll_min
@@ -115,7 +115,7 @@ def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], a
 @settings(deadline=None)
 @given(histories, limits)
 def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """However much earlier refreshes differ."""
+    """For any variation of earlier refreshes."""
     expected = expectation(durations)
     if expected is None or expected.usual > 5_000 * at.poll_min:
         return
@@ -126,8 +126,8 @@ def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float
 
 @settings(deadline=None)
 @given(alike, limits)
-def test_where_ends_are_usual_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
-    """If they do not differ by more than fifteen of them."""
+def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
+    """If they do not vary by more than fifteen of them."""
     expected = expectation(durations)
     assert expected is not None
     if expected.late - expected.early > NEAR_LOOKS * at.poll_max or expected.usual > 5_000 * at.poll_min:
@@ -138,8 +138,8 @@ def test_where_ends_are_usual_every_wait_is_at_most_poll_max(durations: list[flo
 
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600, 86_000])
-def test_an_early_end_is_noticed_within_reason(usual: float) -> None:
-    """Within two and a half times as long as it took, and within a sixth of the usual time."""
+def test_an_early_end_is_noticed_in_time(usual: float) -> None:
+    """Within two and a half times its duration, and within a sixth of the usual time."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], usual)
     for now, then in pairwise(times):
         assert then - now <= max(2.5 * now, 5) + 5
@@ -147,7 +147,7 @@ def test_an_early_end_is_noticed_within_reason(usual: float) -> None:
 
 
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
-def test_an_overdue_refresh_is_looked_at_ever_more_rarely(usual: float) -> None:
+def test_an_overdue_refresh_is_read_less_and_less_often(usual: float) -> None:
     """Until it has taken three times as long, and never with longer waits than before the usual end."""
     times = looks([usual * part for part in (0.9, 1, 1.1)], 3 * usual)
     overdue = [then - now for now, then in pairwise(times) if now > 1.3 * usual]
@@ -156,7 +156,7 @@ def test_an_overdue_refresh_is_looked_at_ever_more_rarely(usual: float) -> None:
 
 
 def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
-    """Calls from the POST on and lateness, as `dev.bench.polling_run` measures them, but with the schedule alone."""
+    """Calls from the POST on and delay, as `dev.bench.polling_run` measures them, but with the schedule alone."""
     chance = random.Random(f"plan {seed} {usual}")  # noqa: S311
     durations = [duration(chance, usual) for _ in range(earlier)]
     ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
@@ -171,7 +171,7 @@ def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
 
 @pytest.mark.parametrize("earlier", [20, 10])
 @pytest.mark.parametrize("usual", [20, 300, 3_600, 21_600])
-def test_a_known_refresh_takes_few_calls_and_its_outcome_comes_in_time(usual: float, earlier: int) -> None:
+def test_a_known_refresh_takes_few_calls_and_a_short_delay(usual: float, earlier: int) -> None:
     """In 95 of 100 cases at most 30 calls and at most 5 seconds or 2 % late, with twenty earlier ones.
 
     With ten it may be a tenth more. The app as a whole is measured by `dev.py bench polling`.
@@ -185,6 +185,6 @@ def test_a_known_refresh_takes_few_calls_and_its_outcome_comes_in_time(usual: fl
 
 
 def test_without_history_it_takes_many_calls() -> None:
-    """What the schedule saves: the measure can tell a good one from a bad one."""
+    """The savings of the schedule: the measurement can distinguish a good one from a bad one."""
     found = [polled(seed, 3_600, 0) for seed in range(20)]
     assert min(calls for calls, _ in found) > 60

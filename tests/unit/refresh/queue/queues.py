@@ -1,4 +1,4 @@
-"""A queue as the tests use it: short calls, a clock of its own, and what must hold after every operation."""
+"""A queue for tests: short calls, its own clock, and invariants after every operation."""
 
 import hashlib
 import json
@@ -82,22 +82,22 @@ def failed(*objects: TableRef, refresh_id: str | None = "r", code: str = "Refres
 
 
 class Desk:
-    """A queue. Each call applies an operation as the entity does, and checks that nothing else was changed."""
+    """A queue. Each call applies an operation like the entity, and checks that nothing else was changed."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
         self.clock: datetime | None = None
-        """The clock of the queue's host, if it is not that of the senders."""
+        """The clock of the queue's host, if it differs from that of the senders."""
         self.stored: Any = None
 
     @property
     def at(self) -> str:
-        """The time as senders write it."""
+        """The time in the format of senders."""
         return instant(self.now)
 
     @property
     def queue(self) -> Queue:
-        """The queue as it is now."""
+        """The current queue."""
         return load(self.stored)
 
     @property
@@ -112,7 +112,7 @@ class Desk:
 
     @property
     def scopes(self) -> list[Scope]:
-        """What each run does."""
+        """The scope of each run."""
         queue = self.queue
         return [queue.scope_of(run) for run in queue.runs]
 
@@ -127,13 +127,13 @@ class Desk:
         kept = msgspec.json.encode(before)
         now = self.clock or self.now
         after, expected = apply(before, operation, now)  # type: ignore[arg-type]
-        assert msgspec.json.encode(before) == kept, "an operation changed the queue that it was given"
+        assert msgspec.json.encode(before) == kept, "an operation changed the queue of its argument"
         handled = handle(self.stored, name_of(operation), msgspec.to_builtins(operation), now)
-        assert json.dumps(self.stored) == stored, "an operation changed the state that it was given"
+        assert json.dumps(self.stored) == stored, "an operation changed the state of its argument"
         assert handled.problem is None
         assert handled.state == (None if after is None else dump(after))
         self.stored = json.loads(json.dumps(handled.state))
-        assert self.queue == (after or Queue()), "not read as it was written"
+        assert self.queue == (after or Queue()), "the stored queue differs from the queue"
         answer = msgspec.convert(json.loads(json.dumps(handled.answer)), AnyAnswer)
         assert answer == expected
         return answer  # type: ignore[no-any-return]
@@ -141,18 +141,18 @@ class Desk:
     # ---- requests ----
 
     def enroll(self, request: str, *, scope: Scope = WHOLE, share: bool = True, **more: Any) -> EnrollAnswer:
-        """A request enrolls, or asks how it stands."""
+        """A request enrolls, or asks for its state."""
         told = {"at": self.at, "token": "t", "wake": "wake-1", **more}
         return self.do(Enroll(request=request, scope=scope, share=share, **told))
 
     def enrolled(self, request: str, **more: Any) -> Enrolled:
-        """How a request stands that is enrolled."""
+        """The state of an enrolled request."""
         answer = self.enroll(request, **more)
         assert isinstance(answer, Enrolled)
         return answer
 
     def ended(self, request: str, **more: Any) -> Ended:
-        """What a request collects whose run has ended."""
+        """The outcome for a request whose run has ended."""
         answer = self.enroll(request, **more)
         assert isinstance(answer, Ended)
         return answer
@@ -179,11 +179,11 @@ class Desk:
         self.do(AskToLeave(at=self.at, request=request))
 
     def tidy(self) -> None:
-        """The timer comes by."""
+        """The hourly timer."""
         self.do(Tidy(at=self.at))
 
     def sweep(self, *requests: str, dead: Turn | None = None) -> None:
-        """The timer takes out requests that have ended."""
+        """The timer removes requests that have ended."""
         self.do(Sweep(at=self.at, requests=requests, dead=dead))
 
     # ---- runs ----
@@ -193,7 +193,7 @@ class Desk:
         return Holder(**{"run": run, "incarnation": 1, "token": "life", **more})
 
     def restart(self, run: str, incarnation: int = 1) -> Turn | None:
-        """A request found an incarnation of a run dead: the one to start."""
+        """A request found an incarnation of a run dead; returns the one to start."""
         return self.do(Restart(at=self.at, turn=Turn(run=run, incarnation=incarnation))).next
 
     def claim(self, run: str, **holder: Any) -> bool:
@@ -201,7 +201,7 @@ class Desk:
         return isinstance(self.do(Claim(at=self.at, holder=self.holder(run, **holder))), Claimed)
 
     def claimed(self, run: str, **holder: Any) -> Claimed:
-        """How a run stands, as the orchestration that gets it is told."""
+        """The answer to the orchestration that gets the run."""
         answer = self.do(Claim(at=self.at, holder=self.holder(run, **holder)))
         assert isinstance(answer, Claimed)
         return answer
@@ -212,19 +212,19 @@ class Desk:
         return isinstance(answer, Closed)
 
     def take(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
-        """An execution asks for the permit: the one that has it then."""
+        """An execution asks for the permit; returns the holder afterwards."""
         holding = self.holder(run, **holder)
         self.do(TakePermit(at=self.at, holder=holding, permit=permit, execution=execution))
         return self.runs[0].execution
 
     def give_back(self, run: str, execution: str, permit: int = 1, **holder: Any) -> str | None:
-        """An execution returns the permit: the one that has it then."""
+        """An execution returns the permit; returns the holder afterwards."""
         holding = self.holder(run, **holder)
         self.do(ReturnPermit(at=self.at, holder=holding, permit=permit, execution=execution))
         return self.runs[0].execution
 
     def record(self, run: str, permit: int = 1, *, adopted: bool = False, **holder: Any) -> Recorded:
-        """A run tells which refresh it follows."""
+        """A run reports the refresh that it follows."""
         answer = self.do(
             Record(
                 at=self.at,
@@ -239,14 +239,14 @@ class Desk:
         return answer
 
     def reopen(self, run: str, permit: int = 1, *, execution: str | None = None, **holder: Any) -> ReopenAnswer:
-        """A run gives its permit up."""
+        """A run gives up its permit."""
         holding = self.holder(run, **holder)
         return self.do(Reopen(at=self.at, holder=holding, permit=permit, execution=execution))
 
     def drop(
         self, run: str, *requests: str, permit: int = 1, execution: str | None = None, **holder: Any
     ) -> ReopenAnswer:
-        """A run found no member alive."""
+        """A run found no active member."""
         holding = self.holder(run, **holder)
         return self.do(Drop(at=self.at, holder=holding, permit=permit, requests=requests, execution=execution))
 
@@ -264,7 +264,7 @@ class Desk:
         return answer
 
     def post(self, run: str) -> str:
-        """A run goes from its claim to its refresh."""
+        """A run from its claim to its refresh."""
         assert self.claim(run)
         assert self.close(run)
         self.record(run)
@@ -277,9 +277,9 @@ class Desk:
 
 
 class Crowd:
-    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take long.
+    """Many requests with idempotency keys in one queue, without the checks of a Desk, which would take too long.
 
-    Their ids have 79 characters, 43 of which are their own, their tokens 32. Each operation comes a moment later.
+    Their ids have 79 characters, 43 of which are unique, their tokens 32. Each operation comes a moment later.
     """
 
     def __init__(self, size: int, scope: Callable[[int], Scope] = lambda _: WHOLE) -> None:
@@ -302,12 +302,12 @@ class Crowd:
 
     @property
     def at(self) -> str:
-        """The time as senders write it."""
+        """The time in the format of senders."""
         return instant(self.now)
 
     @property
     def holder(self) -> Holder:
-        """The orchestration that holds, or will, the first run."""
+        """The orchestration that holds, or will hold, the first run."""
         return Holder(run=f"{self.names[0]}-r1", incarnation=1, token="life")
 
     def do(self, operation: Operation[A]) -> A:
@@ -318,7 +318,7 @@ class Crowd:
         return answer  # type: ignore[return-value]
 
     def enrolment(self, number: int) -> Enroll:
-        """A request enrolls, or asks how it stands."""
+        """A request enrolls, or asks for its state."""
         name, token = self.name(number), self.token(number)
         return Enroll(at=self.at, request=name, token=token, scope=self.scope(number), wake="wake-12")
 
@@ -327,7 +327,7 @@ class Crowd:
         return Leave(at=self.at, request=self.name(number), token=self.token(number), reason="TimedOut")
 
     def post(self) -> None:
-        """The first run goes from its claim to its refresh."""
+        """The first run from its claim to its refresh."""
         self.do(Claim(at=self.at, holder=self.holder))
         self.do(Close(at=self.at, holder=self.holder, permit=1, look=LOOK))
         self.do(Record(at=self.at, holder=self.holder, permit=1, refresh_id="r", posted_at=self.at))
@@ -337,7 +337,7 @@ class Crowd:
         self.do(Finish(at=self.at, holder=self.holder, outcome=outcome))
 
     def ask_again(self) -> None:
-        """Each request asks how it stands."""
+        """Each request asks for its state."""
         for number in range(self.size):
             self.do(self.enrolment(number))
 

@@ -1,4 +1,4 @@
-"""The time of a queue is that of its senders, within bounds: a wrong clock neither keeps everything nor forgets it."""
+"""A queue uses the time of its senders, within limits: a wrong clock neither keeps everything nor expires it."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def desk() -> Desk:
 
 
 def test_the_queue_takes_the_time_of_its_senders(desk: Desk) -> None:
-    """The latest, so that a late duplicate finds the time that its first found."""
+    """The latest one, so that a late duplicate gets the same time as the first."""
     desk.clock = NOON + timedelta(minutes=3)
     desk.later(minutes=2).tidy()
     assert desk.queue.at == desk.at
@@ -33,7 +33,7 @@ def test_the_queue_takes_the_time_of_its_senders(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=2), timedelta(days=36_500)])
-def test_a_sender_whose_clock_is_ahead_makes_the_queue_forget_nothing(desk: Desk, ahead: timedelta) -> None:
+def test_a_sender_whose_clock_is_ahead_expires_nothing(desk: Desk, ahead: timedelta) -> None:
     """Its time counts as if it were a few minutes ahead."""
     desk.clock = NOON
     desk.now = NOON + ahead
@@ -45,7 +45,7 @@ def test_a_sender_whose_clock_is_ahead_makes_the_queue_forget_nothing(desk: Desk
     assert desk.enrolled("c").leaving
 
 
-def test_what_a_clock_that_is_ahead_has_dated_is_forgotten_in_time(desk: Desk) -> None:
+def test_entries_of_a_clock_that_is_ahead_expire_in_time(desk: Desk) -> None:
     """Not when that time comes."""
     desk.clock = NOON
     desk.now = NOON + timedelta(days=400)
@@ -60,8 +60,8 @@ def test_what_a_clock_that_is_ahead_has_dated_is_forgotten_in_time(desk: Desk) -
     assert set(desk.queue.departed) == set(desk.queue.asked) == set()
 
 
-def test_a_queue_that_both_clocks_moved_ahead_comes_back(desk: Desk) -> None:
-    """A host that was a year ahead was the sender, too; what it dated is forgotten, since it would be kept a year."""
+def test_a_queue_recovers_from_two_clocks_that_are_ahead(desk: Desk) -> None:
+    """A host that was a year ahead was also the sender; its entries expire at once, instead of staying for a year."""
     desk.later(days=365).leave("d")
     desk.ask_to_leave("x")
     desk.enroll("e")
@@ -73,8 +73,8 @@ def test_a_queue_that_both_clocks_moved_ahead_comes_back(desk: Desk) -> None:
     assert desk.members == [["e"]]
 
 
-def test_a_host_whose_clock_is_behind_makes_the_queue_forget_nothing(desk: Desk) -> None:
-    """What it finds dated ahead of its own time is kept, within a day, until the time is right again."""
+def test_a_host_whose_clock_is_behind_expires_nothing(desk: Desk) -> None:
+    """Entries up to a day ahead of its own time are kept until the time is right again."""
     desk.clock = NOON - FROM_THE_FUTURE + timedelta(hours=1)
     desk.tidy()
     assert desk.queue.at < instant(NOON)
@@ -86,7 +86,7 @@ def test_a_host_whose_clock_is_behind_makes_the_queue_forget_nothing(desk: Desk)
     assert desk.enrolled("c").leaving
 
 
-def test_a_time_that_is_none_is_an_error() -> None:
-    """The entity does not let such an operation in."""
+def test_an_invalid_time_is_an_error() -> None:
+    """The entity refuses such an operation."""
     with pytest.raises(ValueError, match="is not a time"):
         apply(Queue(), Tidy(at="soon"), NOON)

@@ -1,4 +1,4 @@
-"""What an operation costs grows with the members of its queue, not with their square, and stays small."""
+"""The cost of an operation grows with the members of its queue, not with their square, and stays small."""
 
 import json
 import random
@@ -38,16 +38,16 @@ TABLES = 1_000
 OBJECTS = 300
 MEMBERS = 1_000
 MOST_SECONDS = 0.2
-"""Four times as long as an operation may take on an idle machine, where most take 0.015."""
+"""Four times the maximum for an operation on an idle machine, where most take 0.015."""
 
 
 def scattered(number: int) -> Scope:
-    """A scope of 300 tables of the same 1,000, another one for each member."""
+    """A scope of 300 of the same 1,000 tables, a different one for each member."""
     return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(TABLES), OBJECTS)))  # noqa: S311
 
 
 def few_objects(number: int) -> Scope:
-    """A scope of three tables of the same hundred."""
+    """A scope of three of the same hundred tables."""
     return enhanced(*(f"Table {each}" for each in random.Random(number).sample(range(100), 3)))  # noqa: S311
 
 
@@ -92,7 +92,7 @@ CASES = [(stage, case) for stage, makers in MAKERS.items() for case in makers]
 
 @cache
 def crowd_at(stage: str, size: int, scope: Callable[[int], Scope]) -> Crowd:
-    """A queue at a stage. Shared by the tests, which leave it as it is."""
+    """A queue at a stage. Shared by the tests, which do not change it."""
     crowd = Crowd(0)
     crowd.__dict__.update(vars(Crowd(size, scope) if stage == "waiting" else crowd_at("waiting", size, scope)))
     if stage != "waiting":
@@ -104,7 +104,7 @@ def crowd_at(stage: str, size: int, scope: Callable[[int], Scope]) -> Crowd:
 
 
 def cost(text: str, operation: AnyOperation, crowd: Crowd) -> float:
-    """The seconds of processor time of an operation with all that the entity does; if slow, the least of three."""
+    """The CPU seconds of an operation with all steps of the entity; if slow, the minimum of three."""
     value, least = msgspec.to_builtins(operation), float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -136,7 +136,7 @@ def test_the_work_grows_no_faster_than_the_members(stage: str, case: str) -> Non
 
 
 def steps_of(crowd: Crowd, make: Make) -> int:
-    """The steps that the interpreter takes for an operation with all that the entity does."""
+    """The steps of the interpreter for an operation with all steps of the entity."""
     operation = make(crowd)
     value, stored = msgspec.to_builtins(operation), dump(crowd.queue)
     steps = 0
@@ -157,7 +157,7 @@ def steps_of(crowd: Crowd, make: Make) -> int:
 
 
 def test_runs_of_a_thousand_objects_each_cost_little() -> None:
-    """Thirty runs of a thousand objects each, none of which can be merged; the newcomer is compared with each."""
+    """Thirty runs of a thousand objects each that cannot be merged; the new request is compared with each."""
     crowd = Crowd(30, lambda number: enhanced(*(f"Table {number}-{each}" for each in range(1_000))))
     assert len(crowd.queue.runs) == 30
     text = json.dumps(dump(crowd.queue))
@@ -167,8 +167,8 @@ def test_runs_of_a_thousand_objects_each_cost_little() -> None:
     assert load(json.loads(text)) == crowd.queue
 
 
-def test_the_members_of_a_queue_leave_at_a_cost_of_each() -> None:
-    """None is left, and nothing of their scopes."""
+def test_the_cost_of_leaving_for_each_member() -> None:
+    """At the end no member and no part of their scopes is left."""
     crowd = Crowd(120, few_objects)
     crowd.leave()
     assert (crowd.queue.runs, crowd.queue.scopes.objects, crowd.queue.scopes.extents) == ([], [], [])

@@ -19,7 +19,7 @@ from tests.unit.refresh.queue.queues import NOON, WHOLE
 DATASET = "11111111-1111-4111-8111-111111111111"
 AT = instant(NOON)
 
-# the SDK speaks of its next major version, once in a process
+# the SDK warns about its next major version, once in a process
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type")
 ENROLL = Enroll(at=AT, request="a", token="t", scope=WHOLE)
 
@@ -31,7 +31,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None]) -> tuple[Any, list[Any]]:
-    """What the SDK answers to a batch: the state (its JSON text, None if it is to be deleted) and the results."""
+    """The SDK's answer to a batch: the state (its JSON text, None if it is to be deleted) and the results."""
     sent = [
         operation
         if isinstance(operation, tuple)
@@ -61,15 +61,15 @@ FUNCTION = _function()
 
 
 def test_a_batch_of_operations() -> None:
-    """Each finds the state that the one before it left."""
+    """Each gets the state after the previous one."""
     state, answers = batch(None, ENROLL, AskToLeave(at=AT, request="a"), ENROLL)
     assert [answer["answer"] for answer in answers] == ["enrolled", "done", "enrolled"]
     assert [answer.get("leaving", False) for answer in answers] == [False, False, True]
     assert [*load(json.loads(state)).runs[0].members] == ["a"]
 
 
-def test_a_quiet_queue_is_deleted_and_begins_anew() -> None:
-    """Also within one batch, and from the empty text as which it reads afterwards."""
+def test_an_idle_queue_is_deleted_and_starts_again() -> None:
+    """Also within one batch, and from the empty text that a deleted state reads as."""
     for nothing in (None, '""'):
         state, answers = batch(nothing, Tidy(at=AT))
         assert (state, answers) == (None, [{"answer": "done"}])
@@ -87,10 +87,10 @@ def test_a_quiet_queue_is_deleted_and_begins_anew() -> None:
         ("delete", None),
     ],
 )
-def test_what_is_not_understood_leaves_the_state(
+def test_an_unknown_operation_does_not_change_the_state(
     operation: tuple[str, str | None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is answered, and logged; the operations around it have their effect."""
+    """It gets an answer, and is logged; the operations around it take effect."""
     state, _ = batch(None, ENROLL)
     after, answers = batch(state, operation)
     assert answers == [{"answer": "not_understood"}]
@@ -102,7 +102,7 @@ def test_what_is_not_understood_leaves_the_state(
     assert load(json.loads(after)).runs[0].members["a"].leaving
 
 
-def test_a_state_of_newer_code_is_left_as_it_is() -> None:
+def test_a_state_of_newer_code_is_not_changed() -> None:
     """Byte for byte."""
     newer = '{"schema":2,"everything":"else"}'
     state, answers = batch(newer, ENROLL, Tidy(at=AT))
@@ -110,8 +110,8 @@ def test_a_state_of_newer_code_is_left_as_it_is() -> None:
     assert json.loads(state) == json.loads(newer)
 
 
-def test_the_clock_of_the_host_bounds_that_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entity asks it; an entity is never replayed."""
+def test_the_clock_of_the_host_limits_that_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entity reads it; an entity is never replayed."""
     state, _ = batch(None, AskToLeave(at=instant(NOON + timedelta(days=700)), request="a"))
     later: list[datetime] = [NOON + timedelta(minutes=40)]
     monkeypatch.setattr(clock, "now", lambda: later[0])
@@ -119,5 +119,5 @@ def test_the_clock_of_the_host_bounds_that_of_the_sender(monkeypatch: pytest.Mon
 
 
 def test_the_name_of_the_entity() -> None:
-    """As `durable.names` has it."""
+    """According to `durable.names`."""
     assert FUNCTION.get_function_name() == names.DATASET_QUEUE

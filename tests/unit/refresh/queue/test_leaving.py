@@ -1,4 +1,4 @@
-"""Requests leave a queue, are cancelled and forgotten, without hurting others and without coming back."""
+"""Requests leave a queue, are cancelled and expire, without affecting others and without coming back."""
 
 import pytest
 
@@ -15,8 +15,8 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_a_member_that_leaves_a_shared_run_hurts_no_other(desk: Desk) -> None:
-    """The others' refresh goes on."""
+def test_a_member_that_leaves_a_shared_run_affects_no_other(desk: Desk) -> None:
+    """The refresh of the others continues."""
     run = desk.posted("a", "b")
     answer = desk.left("a", cancel=True)
     assert (answer.run, answer.shared_with, answer.cancel_refresh_id) == (run, 1, None)
@@ -28,17 +28,17 @@ def test_a_member_that_leaves_a_shared_run_hurts_no_other(desk: Desk) -> None:
     ("cancels", "cancelled"),
     [((True, True), "r"), ((False, True), None), ((True, False), None), ((False, False), None)],
 )
-def test_a_refresh_is_cancelled_only_if_every_member_wants_it(
+def test_a_refresh_is_cancelled_only_if_every_member_cancels(
     desk: Desk, cancels: tuple[bool, bool], cancelled: str | None
 ) -> None:
-    """A member that left it running counts on it."""
+    """A member that left without cancelling still counts on it."""
     desk.posted("a", "b")
     desk.leave("a", cancel=cancels[0])
     assert desk.left("b", cancel=cancels[1]).cancel_refresh_id == cancelled
 
 
-def test_a_member_that_left_before_the_post_has_no_say_in_its_refresh(desk: Desk) -> None:
-    """It was never its own: the only member left may have it cancelled."""
+def test_a_member_that_left_before_the_post_does_not_prevent_a_cancellation(desk: Desk) -> None:
+    """The refresh was never its own: the only remaining member may cancel it."""
     desk.enroll("early")
     run = desk.enrolled("b").run
     desk.leave("early", cancel=False)
@@ -46,8 +46,8 @@ def test_a_member_that_left_before_the_post_has_no_say_in_its_refresh(desk: Desk
     assert desk.left("b", cancel=True).cancel_refresh_id == "r"
 
 
-def test_a_member_that_left_a_refresh_that_came_to_nothing_has_no_say_in_the_next(desk: Desk) -> None:
-    """The refresh that was to be kept is not there any more."""
+def test_a_member_that_left_a_dropped_refresh_does_not_prevent_a_later_cancellation(desk: Desk) -> None:
+    """The refresh on which it counted no longer exists."""
     run = desk.posted("a", "b")
     desk.leave("a", cancel=False)
     desk.reopen(run)
@@ -67,7 +67,7 @@ def test_an_adopted_refresh_is_never_cancelled(desk: Desk) -> None:
 
 
 def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(desk: Desk) -> None:
-    """Its id is not known yet; the run learns with its record that it has to be cancelled."""
+    """Its id is not known yet; the answer to its record tells the run to cancel it."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -77,7 +77,7 @@ def test_a_refresh_whose_members_left_during_the_post_is_cancelled_by_the_run(de
 
 
 def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk: Desk) -> None:
-    """It came while it was not known whose the refresh would be."""
+    """It came before the owner of the refresh was known."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -85,8 +85,8 @@ def test_a_cancel_from_before_the_record_does_not_cancel_an_adopted_refresh(desk
     assert desk.record(run, adopted=True).cancel is False
 
 
-def test_a_restarted_run_learns_that_its_refresh_has_to_be_cancelled(desk: Desk) -> None:
-    """The incarnation that should have cancelled it may have died over it."""
+def test_a_restarted_run_is_told_to_cancel_its_refresh(desk: Desk) -> None:
+    """The incarnation that should have cancelled it may have died before."""
     run = desk.posted("a")
     desk.leave("a", cancel=True)
     desk.restart(run)
@@ -94,7 +94,7 @@ def test_a_restarted_run_learns_that_its_refresh_has_to_be_cancelled(desk: Desk)
 
 
 def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) -> None:
-    """A refresh that may be running is followed to its end; one that is not, is not made."""
+    """A refresh that may be running is followed to its end; otherwise none is started."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.enroll("c", scope=SALES)
@@ -105,7 +105,7 @@ def test_a_run_without_members_is_removed_unless_it_may_have_posted(desk: Desk) 
 
 
 def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> None:
-    """No orchestration of the run that is gone would, and it may never have existed."""
+    """No orchestration of the removed run would, and it may never have existed."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     turn = Turn(run="b-r1", incarnation=1)
@@ -114,8 +114,8 @@ def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> 
     assert not desk.claim("a-r1")
 
 
-def test_a_run_without_members_learns_so_from_its_next_operation(desk: Desk) -> None:
-    """And which run to start instead."""
+def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> None:
+    """The answer also tells which run to start instead."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     desk.claim("a-r1")
@@ -124,8 +124,8 @@ def test_a_run_without_members_learns_so_from_its_next_operation(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("token", ["t", "second life"])
-def test_a_repeated_leave_tells_how_the_request_stood_then(desk: Desk, token: str) -> None:
-    """The request's end must not depend on which copy of the answer arrives, nor on which incarnation asks."""
+def test_a_repeated_leave_gets_the_same_answer(desk: Desk, token: str) -> None:
+    """The outcome must depend neither on the copy of the answer that arrives, nor on the incarnation that asks."""
     run = desk.posted("a", "b")
     first = desk.left("a", reason="Cancelled")
     desk.finish(run)
@@ -137,7 +137,7 @@ def test_a_repeated_leave_tells_how_the_request_stood_then(desk: Desk, token: st
 
 
 def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
-    """Though what the answers have in common is kept once."""
+    """Although the common parts of the answers are stored once."""
     desk.posted("a", "b", "c")
     answers = {request: desk.left(request, cancel=True) for request in "abc"}
     assert [answer.shared_with for answer in answers.values()] == [2, 1, 0]
@@ -148,7 +148,7 @@ def test_each_request_that_left_gets_its_own_answer_again(desk: Desk) -> None:
     assert desk.queue.lefts == []
 
 
-def test_leave_repeated_after_the_memory_is_over_invents_nothing(desk: Desk) -> None:
+def test_leave_repeated_after_expiry_has_no_effect(desk: Desk) -> None:
     """It enrolls no request and takes no outcome."""
     desk.posted("a", "b")
     desk.leave("a")
@@ -158,7 +158,7 @@ def test_leave_repeated_after_the_memory_is_over_invents_nothing(desk: Desk) -> 
 
 
 def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> None:
-    """A late enrolment of it, or a second life, ends as it did."""
+    """A late enrolment or a second incarnation of it gets the same outcome."""
     left = Left(reason="Cancelled")
     assert desk.leave("a", reason="Cancelled") == left
     assert desk.enroll("a") == left
@@ -167,7 +167,7 @@ def test_a_request_that_left_without_having_enrolled_has_left(desk: Desk) -> Non
 
 
 def test_another_incarnation_of_an_enrolled_request_is_refused(desk: Desk) -> None:
-    """Two orchestrations under one id would end twice."""
+    """Two orchestrations with one id would end twice."""
     desk.posted("a")
     assert desk.enroll("a", token="other") == Taken()
     assert desk.leave("a", token="other") == Taken()
@@ -186,7 +186,7 @@ def test_an_outcome_is_the_same_whichever_incarnation_asks(desk: Desk) -> None:
     assert desk.enrolled("a", attempt=2).run == "a-r2"
 
 
-def test_an_outcome_is_known_as_long_as_a_request_that_has_it(desk: Desk) -> None:
+def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> None:
     """Half an hour after it was collected, not after the run ended."""
     desk.finish(desk.posted("a"))
     desk.later(minutes=29).ended("a")
@@ -194,8 +194,8 @@ def test_an_outcome_is_known_as_long_as_a_request_that_has_it(desk: Desk) -> Non
     assert desk.later(minutes=5).ended("a").outcome == COMPLETED
 
 
-def test_a_request_is_unknown_whose_outcome_is_forgotten(desk: Desk) -> None:
-    """It has been told, so it is not enrolled again; the answer says which run is to be started."""
+def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
+    """It has got its outcome, so it is not enrolled again; the answer tells which run to start."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.finish(run)
@@ -205,8 +205,8 @@ def test_a_request_is_unknown_whose_outcome_is_forgotten(desk: Desk) -> None:
     assert desk.enroll("a") == Unknown(next=Turn(run="b-r1", incarnation=1))
 
 
-def test_a_cancelled_request_learns_of_it_when_it_next_asks(desk: Desk) -> None:
-    """The event that tells it sooner may be lost."""
+def test_a_cancelled_request_gets_the_cancellation_when_it_next_asks(desk: Desk) -> None:
+    """The event that notifies it sooner may be lost."""
     desk.enroll("a")
     desk.ask_to_leave("a")
     assert desk.enrolled("a").leaving
@@ -221,7 +221,7 @@ def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
 
 
 def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None:
-    """The cancel may cross the outcome on its way."""
+    """The cancellation and the outcome may cross."""
     run = desk.posted("a")
     desk.finish(run)
     ended = Ended(run=run, outcome=COMPLETED, shared_with=0, served_by="own")
@@ -230,7 +230,7 @@ def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None
         assert desk.enroll("a") == ended
 
 
-def test_cancelling_a_request_that_has_left_is_not_remembered(desk: Desk) -> None:
+def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
     """It never enrolls again."""
     desk.enroll("a")
     desk.leave("a")
@@ -249,8 +249,8 @@ def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -
     assert [each.id for each in desk.runs] == [run]
 
 
-def test_a_late_drop_takes_no_member_out_of_the_next_permit(desk: Desk) -> None:
-    """A request that was dropped and has enrolled again since is alive."""
+def test_a_late_drop_removes_no_member_of_the_next_permit(desk: Desk) -> None:
+    """A request that was dropped and has enrolled again since is active."""
     run = desk.enrolled("a").run
     desk.enroll("b")
     desk.claim(run)
@@ -263,8 +263,8 @@ def test_a_late_drop_takes_no_member_out_of_the_next_permit(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["collected", "left", "dropped"])
-def test_a_late_duplicate_brings_no_request_back(desk: Desk, end: str) -> None:
-    """A ghost would have a refresh made that no caller waits for."""
+def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None:
+    """Otherwise the app would start a refresh that no caller needs."""
     began = desk.now
     run = desk.enrolled("a").run
     desk.claim(run)
@@ -288,7 +288,7 @@ def test_a_late_duplicate_brings_no_request_back(desk: Desk, end: str) -> None:
     assert desk.members == [["other"]]
 
 
-def test_a_quiet_queue_is_nothing_when_its_memory_is_over(desk: Desk) -> None:
+def test_an_idle_queue_is_none_after_its_entries_have_expired(desk: Desk) -> None:
     """So the entity can delete itself."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")
@@ -299,8 +299,8 @@ def test_a_quiet_queue_is_nothing_when_its_memory_is_over(desk: Desk) -> None:
     assert desk.stored is None
 
 
-def test_memory_is_bounded(desk: Desk) -> None:
-    """However many requests come and go in half an hour, and whatever is cancelled: the oldest are forgotten."""
+def test_the_number_of_entries_is_limited(desk: Desk) -> None:
+    """However many requests come and leave in half an hour, and however many are cancelled: the oldest expire first."""
     for number in range(3):
         desk.leave(f"first-{number}")
         desk.ask_to_leave(f"asked-{number}")

@@ -1,4 +1,4 @@
-"""Requests and runs play against a queue in any order, with every operation repeated at once and late."""
+"""Requests and runs use a queue in any order, and every operation is repeated at once and late."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,7 +52,7 @@ SCOPES: dict[str, Scope] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "mod
 
 
 def does(refresh: Scope, asked: Scope) -> bool:
-    """Whether a refresh does all that was asked for."""
+    """Whether a refresh has all objects of a request."""
     if refresh.refresh is None or asked.refresh is None:
         return refresh == asked
     return refresh.refresh.whole_model or (
@@ -79,7 +79,7 @@ class Caller:
 
 @dataclass
 class Incarnation:
-    """An orchestration of a run as it sees the run. Those that are `dead` keep their late duplicates."""
+    """An orchestration of a run as it sees the run. `dead` ones keep their late duplicates."""
 
     run: str
     incarnation: int
@@ -93,16 +93,16 @@ class Incarnation:
     shared: set[str] = field(default_factory=set)
     """The requests that were enrolled when it closed."""
     scope: Scope = WHOLE
-    """What it does, as the queue told it at the close."""
+    """Its scope, according to the queue at the close."""
 
     @property
     def holder(self) -> Holder:
-        """Its name in operations."""
+        """Its holder in operations."""
         return Holder(run=self.run, incarnation=self.incarnation, token=self.token)
 
 
 class Queue(RuleBasedStateMachine):
-    """A queue and all that send it operations."""
+    """A queue and all senders of its operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Queue(RuleBasedStateMachine):
         self.order: list[str] = []
         self.returned: set[str] = set()
 
-    # ---- how operations are sent ----
+    # ---- sending operations ----
 
     def send(self, operation: Operation[A]) -> A:
         """Each operation twice in a row: the same answer, the same state."""
@@ -160,16 +160,16 @@ class Queue(RuleBasedStateMachine):
         assert answer.run == caller.run == life.run
         assert caller.name in life.shared
         asked = SCOPES[caller.scope]
-        assert does(life.scope, asked), "a refresh of less than was asked for"
+        assert does(life.scope, asked), "a refresh of less than the request's scope"
         table = answer.outcome.error and answer.outcome.error.table
         if table and not does(asked, life.scope):
             assert asked.refresh is not None
-            assert asked.refresh.objects == (TableRef(table),), "another one's mistake"
+            assert asked.refresh.objects == (TableRef(table),), "a failure of another request's table"
         assert late_after is None or caller.since <= late_after
         assert answer.outcome.refresh_id == life.refresh
 
     def tell(self, life: Incarnation, operation: Operation[A]) -> A:
-        """An operation of an orchestration of a run; one that is superseded ends."""
+        """An operation of an orchestration of a run; a superseded one ends."""
         answer = self.send(operation)
         if isinstance(answer, Superseded):
             life.dead = True
@@ -180,7 +180,7 @@ class Queue(RuleBasedStateMachine):
         return [life for life in self.lives if not life.dead and life.claimed is claimed]
 
     def waiting(self) -> list[Caller]:
-        """The callers that are not over."""
+        """The callers that have not ended."""
         return [caller for caller in self.callers if not caller.over]
 
     # ---- requests ----
@@ -201,7 +201,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data(), cancel=st.booleans())
     def a_request_leaves(self, data: st.DataObject, cancel: bool) -> None:
-        """Or gets its outcome, if that is there."""
+        """Or gets its outcome, if there is one."""
         caller = data.draw(st.sampled_from(self.waiting()))
         answer = self.send(
             Leave(at=self.desk.at, request=caller.name, token=caller.name, cancel=cancel, reason="TimedOut")
@@ -216,7 +216,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(isinstance(caller.end, Ended) for caller in self.callers))
     @rule(data=st.data())
     def a_request_tries_again(self, data: st.DataObject) -> None:
-        """In its next attempt, after a failure or not: that is for the request to decide."""
+        """In its next attempt, after a failure or not: the request decides."""
         caller = data.draw(st.sampled_from([caller for caller in self.callers if isinstance(caller.end, Ended)]))
         caller.end, caller.over, caller.attempt = None, False, caller.attempt + 1
         caller.since = self.desk.at
@@ -240,8 +240,8 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
-    def a_second_life_of_a_request_leaves(self, data: st.DataObject) -> None:
-        """It gets nothing but the outcome that is there already."""
+    def a_second_incarnation_of_a_request_leaves(self, data: st.DataObject) -> None:
+        """It only gets an outcome that already exists."""
         caller = data.draw(st.sampled_from(self.waiting()))
         queue = self.desk.queue
         answer = self.desk.leave(caller.name, token="twin")
@@ -251,8 +251,8 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: self.over_lately())
     @rule(data=st.data(), attempt=st.integers(1, 3))
-    def a_second_life_of_a_request_that_has_ended(self, data: st.DataObject, attempt: int) -> None:
-        """It ends alike, and takes no place."""
+    def a_second_incarnation_of_an_ended_request(self, data: st.DataObject, attempt: int) -> None:
+        """It gets the same outcome, and is not enrolled."""
         caller = data.draw(st.sampled_from(self.over_lately()))
         members = self.members()
         answer = self.desk.enroll(caller.name, token="twin", scope=SCOPES[caller.scope], attempt=attempt)
@@ -261,7 +261,7 @@ class Queue(RuleBasedStateMachine):
         assert self.members() == members
 
     def over_lately(self) -> list[Caller]:
-        """The callers whose end the queue remembers."""
+        """The callers whose end the queue still stores."""
         return [
             caller
             for caller in self.callers
@@ -273,7 +273,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.to_start)
     @rule(data=st.data())
     def a_run_is_started(self, data: st.DataObject) -> None:
-        """By a request or run that was asked to, perhaps again, perhaps after its end; each start has its token."""
+        """By a request or run that was told to, perhaps again, perhaps after its end; each start has its token."""
         turn = data.draw(st.sampled_from(self.to_start))
         self.lives.append(Incarnation(turn.run, turn.incarnation, f"life-{len(self.lives)}"))
 
@@ -284,7 +284,7 @@ class Queue(RuleBasedStateMachine):
         table=st.sampled_from([None, None, "Sales", "DimDate"]),
     )
     def the_active_run_goes_on(self, steps: int, adopted: bool, lateness: bool, table: str | None) -> None:
-        """Up to five steps of the way from its claim to its outcome, which ends them."""
+        """Up to five steps from its claim to its outcome."""
         for _ in range(steps):
             if not self.desk.runs:
                 return
@@ -308,11 +308,11 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake(claimed=False))
     @rule(data=st.data())
     def a_started_run_claims_its_turn(self, data: st.DataObject) -> None:
-        """Perhaps another orchestration has it, or it is over."""
+        """Perhaps another orchestration has it, or it has ended."""
         self.claim(data.draw(st.sampled_from(self.awake(claimed=False))))
 
     def claim(self, life: Incarnation) -> None:
-        """The only orchestration of its incarnation gets the run, and learns what the queue knows."""
+        """The only orchestration of its incarnation gets the run, and the queue's state of it."""
         if life not in self.lives:
             self.lives.append(life)
         answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
@@ -350,7 +350,7 @@ class Queue(RuleBasedStateMachine):
             life.refresh, life.adopted = name, adopted
 
     def drop(self, life: Incarnation) -> None:
-        """No living request wants it."""
+        """No active request needs it."""
         requests = tuple(sorted(life.shared))
         operation = Drop(at=self.desk.at, holder=life.holder, permit=life.permit, requests=requests)
         assert isinstance(self.tell(life, operation), Superseded)
@@ -366,7 +366,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed and not life.refresh for life in self.awake()))
     @rule(data=st.data())
     def an_execution_gives_the_run_up(self, data: st.DataObject) -> None:
-        """It knows that it posted nothing; if another one took the permit, the run has to search for its refresh."""
+        """It knows that it has not posted; if another one took the permit, the run has to search for its refresh."""
         life = data.draw(st.sampled_from([life for life in self.awake() if life.closed and not life.refresh]))
         execution = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         before = self.desk.runs[0]
@@ -381,7 +381,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: any(life.closed for life in self.lives))
     @rule(data=st.data(), returns=st.booleans())
     def an_execution_takes_or_returns_the_permit(self, data: st.DataObject, returns: bool) -> None:
-        """At most one has it, and never one that has returned it, whichever operation came first."""
+        """At most one has it, and never one that has returned it, in any order of operations."""
         life = data.draw(st.sampled_from([life for life in self.lives if life.closed]))
         name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         unique = f"{life.run}/{life.permit}/{name}"
@@ -412,7 +412,7 @@ class Queue(RuleBasedStateMachine):
         assert isinstance(answer, Finished)
         life.dead = True
         assert answer.next is None or answer.next.run == self.desk.runs[0].id
-        # runs that were made of members stand before all that came later
+        # runs made for members come before all that came later
         runs = self.desk.runs
         for place, run in enumerate(runs):
             if run.id not in self.order:
@@ -429,7 +429,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.awake())
     @rule(data=st.data())
     def a_run_dies(self, data: st.DataObject) -> None:
-        """And is found dead by a request."""
+        """And a request finds it dead."""
         life = data.draw(st.sampled_from(self.awake()))
         life.dead = True
         self.send(Restart(at=self.desk.at, turn=Turn(run=life.run, incarnation=life.incarnation)))
@@ -437,7 +437,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: not self.waiting() and self.desk.runs)
     @rule()
     def the_timer_sweeps(self) -> None:
-        """A queue in which no living request waits, and whose active run has no orchestration that could go on."""
+        """A queue in which no active request waits, and whose active run has no orchestration that could continue."""
         active = self.desk.runs[0]
         if any((life.run, life.incarnation) == (active.id, active.incarnation) for life in self.awake()):
             return
@@ -455,7 +455,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def an_old_operation_comes_again(self, data: st.DataObject) -> None:
-        """Up to half an hour late; its answer goes nowhere, and it brings no request back."""
+        """Up to half an hour late; its answer is dropped, and it enrolls no request again."""
         old = [operation for at, operation in self.sent if self.desk.now - at < REMEMBERED - timedelta(minutes=1)]
         if not old:
             return
@@ -466,14 +466,14 @@ class Queue(RuleBasedStateMachine):
         assert self.members() == members
 
     def members(self) -> list[set[str]]:
-        """The requests that are enrolled, run by run."""
+        """The enrolled requests by run."""
         return [{*run.members} for run in self.desk.runs]
 
-    # ---- what must hold ----
+    # ---- invariants ----
 
     @invariant()
     def at_most_one_orchestration_may_post(self) -> None:
-        """Whatever tokens and permits are around."""
+        """With any tokens and permits."""
         queue = self.desk.queue
         permitted = [life for life in self.lives if queue.permitted(life.holder, life.permit)]
         assert len(permitted) <= 1
@@ -488,12 +488,12 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def runs_keep_their_order(self) -> None:
-        """First in, first out; only runs made of members of one that ended go before."""
+        """First in, first out; only runs made for members of an ended one go first."""
         runs = [run.id for run in self.desk.runs]
         assert runs == sorted(runs, key=self.order.index)
 
     @invariant()
-    def every_living_request_has_a_place(self) -> None:
+    def every_active_request_has_a_place(self) -> None:
         """In one run, or among those that have not collected an outcome."""
         queue = self.desk.queue
         places = [request for run in queue.runs for request in run.members]
@@ -504,7 +504,7 @@ class Queue(RuleBasedStateMachine):
         assert {caller.name for caller in self.waiting()} <= set(places)
 
     @invariant()
-    def only_scopes_that_are_used_are_kept(self) -> None:
+    def only_used_scopes_are_stored(self) -> None:
         """And each once."""
         queue = self.desk.queue
         used = {run.scope for run in queue.runs}
@@ -514,7 +514,7 @@ class Queue(RuleBasedStateMachine):
         assert len({queue.scopes.extent(place) for place in kept}) == len(kept)
 
     def teardown(self) -> None:
-        """No request is stuck: each comes to an end if it asks again, and then the queue forgets."""
+        """No request is stuck: each ends if it asks again, and then the queue's entries expire."""
         for _ in range(3 * len(self.callers) + 3):
             self.desk.later(minutes=5)
             for caller in self.waiting():
@@ -530,7 +530,7 @@ class Queue(RuleBasedStateMachine):
         assert self.desk.stored is None
 
     def carry_through(self) -> None:
-        """The active run lives to its end."""
+        """The active run until its end."""
         active = self.desk.runs[0]
         life = Incarnation(active.id, active.incarnation, f"last-{len(self.sent)}", claimed=True)
         answer = self.tell(life, Claim(at=self.desk.at, holder=life.holder))
@@ -545,13 +545,13 @@ class Queue(RuleBasedStateMachine):
 
 
 def without_time(queue: Any) -> Any:
-    """A queue, to be compared with what it was at another time."""
+    """A queue without times, for comparisons."""
     queue.at = ""
     return queue
 
 
 def without_next(answer: Ended | Left | None) -> Ended | Left | None:
-    """An answer, to be compared with what it was when another run was to be started."""
+    """An answer without the run to start, for comparisons."""
     return replace(answer, next=None) if isinstance(answer, Left) else answer
 
 

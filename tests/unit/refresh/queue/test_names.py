@@ -1,4 +1,4 @@
-"""A queue keeps the names that its last run read, for its requests and its next runs."""
+"""A queue stores the names that its last run read, for its requests and its next runs."""
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
@@ -9,7 +9,7 @@ BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
 def named(desk: Desk, names: ModelNames = BOTH) -> None:
-    """The run of request `a` closes, and brings these names."""
+    """The run of request `a` closes, and reports these names."""
     desk.do(Close(at=desk.at, holder=desk.holder("a-r1"), permit=1, look=LOOK, names=names))
 
 
@@ -29,8 +29,8 @@ def test_every_answer_to_a_request_has_the_names() -> None:
     assert desk.ended("a").names == BOTH
 
 
-def test_the_next_run_knows_them() -> None:
-    """Also where one of them could not be read again."""
+def test_the_next_run_gets_them() -> None:
+    """Also if one of them could not be read again."""
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")
@@ -42,8 +42,8 @@ def test_the_next_run_knows_them() -> None:
     assert desk.claimed("b-r1").names == ModelNames(model="Sales 2", workspace="Finance")
 
 
-def test_names_keep_no_queue_alive() -> None:
-    """A queue in which nothing waits is deleted."""
+def test_names_do_not_prevent_the_deletion_of_a_queue() -> None:
+    """A queue without waiting requests is deleted."""
     desk = Desk()
     desk.enrolled("a")
     assert desk.claim("a-r1")

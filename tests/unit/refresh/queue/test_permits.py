@@ -1,4 +1,4 @@
-"""A permit to POST is used by one execution at most, in whatever order takes, returns and their duplicates arrive."""
+"""At most one execution uses a permit to POST, in any order of takes, returns and their duplicates."""
 
 from itertools import permutations
 from typing import Any
@@ -24,7 +24,7 @@ def desk() -> Desk:
 
 
 def test_one_execution_gets_the_permit(desk: Desk) -> None:
-    """Its twins, at the same moment or later, learn which one has it; the next permit is free again."""
+    """Parallel or later executions learn which one has it; the next permit is free again."""
     assert desk.take(RUN, "other orchestration", token="other") is None
     assert desk.take(RUN, "first") == "first"
     assert desk.take(RUN, "twin") == "first"
@@ -36,7 +36,7 @@ def test_one_execution_gets_the_permit(desk: Desk) -> None:
 
 
 def test_a_returned_permit_is_free_for_the_next_execution(desk: Desk) -> None:
-    """The first one posted nothing, and never will: its duplicates change nothing."""
+    """The first one has not posted, and never will: its duplicates change nothing."""
     desk.take(RUN, "first")
     assert desk.give_back(RUN, "first") is None
     assert desk.runs[0].permit_taken_at is None
@@ -55,14 +55,14 @@ def test_a_permit_that_is_returned_before_it_is_taken_is_not_taken(desk: Desk) -
 
 
 def test_the_permit_of_another_execution_is_not_returned(desk: Desk) -> None:
-    """An execution can only speak for itself."""
+    """An execution can only return its own permit."""
     desk.take(RUN, "first")
     assert desk.give_back(RUN, "second") == "first"
     assert desk.take(RUN, "second") == "first"
 
 
 def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
-    """What an execution did not post it did not post, whichever incarnation the run is in."""
+    """An execution that has not posted may return it in any incarnation of the run."""
     desk.take(RUN, "first")
     desk.restart(RUN)
     assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at == desk.at
@@ -70,7 +70,7 @@ def test_a_permit_can_be_returned_after_a_restart(desk: Desk) -> None:
     assert desk.claimed(RUN, incarnation=2, token="new").permit_taken_at is None
 
 
-def test_a_return_means_one_permit_of_one_run(desk: Desk) -> None:
+def test_a_return_applies_to_one_permit_of_one_run(desk: Desk) -> None:
     """A late one changes neither the next permit nor another run."""
     desk.take(RUN, "first")
     assert desk.give_back("z-r1", "first") == "first"
@@ -83,8 +83,8 @@ def test_a_return_means_one_permit_of_one_run(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("returning", [set(), {"first"}, {"second"}, {"first", "second"}])
-def test_any_order_of_takes_and_returns_ends_alike(returning: set[str]) -> None:
-    """An execution that returned the permit never has it in the end; one that did not has it if it ever got it."""
+def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) -> None:
+    """An execution that returned the permit never has it in the end; another one has it if it ever got it."""
     operations = [("take", "first"), ("take", "second"), *(("return", name) for name in sorted(returning))]
     for order in permutations(operations):
         for twice in (False, True):
@@ -103,7 +103,7 @@ def test_any_order_of_takes_and_returns_ends_alike(returning: set[str]) -> None:
 
 
 def test_a_new_permit_is_free(desk: Desk) -> None:
-    """Also if the run never gave the one before back."""
+    """Also if the run never returned the previous one."""
     desk.give_back(RUN, "zeroth")
     desk.take(RUN, "first")
     desk.close(RUN, permit=2)
@@ -111,8 +111,8 @@ def test_a_new_permit_is_free(desk: Desk) -> None:
     assert desk.take(RUN, "zeroth", permit=2) == "zeroth"
 
 
-def test_returns_are_remembered_within_a_bound(desk: Desk) -> None:
-    """The last ones."""
+def test_the_number_of_stored_returns_is_limited(desk: Desk) -> None:
+    """The last ones are stored."""
     for number in range(MAX_RETURNED + 5):
         desk.give_back(RUN, f"e{number}")
     assert len(desk.runs[0].returned) == MAX_RETURNED
@@ -145,7 +145,7 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
 
 
 def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
-    """So does a run that searched for the refresh of any, and one whose permit none took."""
+    """So does a run that has searched for the refresh of any execution, and one whose permit no execution took."""
     desk.take(RUN, "first")
     assert desk.reopen(RUN, execution="first") == Done()
     desk.close(RUN, permit=2)
@@ -157,7 +157,7 @@ def test_the_execution_that_took_the_permit_gives_it_up(desk: Desk) -> None:
 
 
 def test_a_late_reopen_of_an_execution_finds_the_next_permit_untouched(desk: Desk) -> None:
-    """The permit that it means is spent."""
+    """Its permit has already been used."""
     desk.reopen(RUN, execution="first")
     desk.close(RUN, permit=2)
     desk.take(RUN, "second", permit=2)

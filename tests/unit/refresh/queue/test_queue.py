@@ -1,4 +1,4 @@
-"""A queue lets requests share a run until it may post, keeps the outcomes for them, and goes on in order."""
+"""A queue lets requests share a run until it may post, stores the outcomes for them, and continues in order."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_the_first_request_gets_a_run_and_is_asked_to_start_it(desk: Desk) -> None:
+def test_the_first_request_gets_a_run_and_is_told_to_start_it(desk: Desk) -> None:
     """No other request would."""
     turn = Turn(run="a-r1", incarnation=1)
     assert desk.enroll("a") == Enrolled(run="a-r1", incarnation=1, position=0, shared_with=0, active=turn, start=True)
 
 
 def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
-    """After the close its refresh may have started before the newcomer asked."""
+    """After the close its refresh may have started before the new request came."""
     run = desk.enrolled("a").run
     assert desk.enrolled("b").run == run
     desk.claim(run)
@@ -40,7 +40,7 @@ def test_equal_requests_share_a_run_until_it_is_closed(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("scope", "share"), [(SALES, True), (WHOLE, False)])
 def test_another_scope_or_share_false_makes_another_run(desk: Desk, scope: Scope, share: bool) -> None:
-    """No caller gets less than it asked for, nor company that it refused."""
+    """No caller gets less than its scope, or shares against its option."""
     desk.enroll("a")
     assert desk.enrolled("b", scope=scope, share=share).run == "b-r1"
     assert desk.enrolled("c").run == "a-r1"
@@ -54,8 +54,8 @@ def test_a_newcomer_may_join_a_run_that_waits_behind_others(desk: Desk) -> None:
     assert desk.enrolled("d", scope=SALES).run == "b-r1"
 
 
-def test_one_request_at_a_time_is_asked_to_start_a_run(desk: Desk) -> None:
-    """The next is asked when the first has had its time, or when the first asks again."""
+def test_one_request_at_a_time_is_told_to_start_a_run(desk: Desk) -> None:
+    """The next one is told after the first has had enough time, or if the first asks again."""
     desk.enroll("a")
     assert not desk.later(seconds=29).enrolled("b").start
     assert desk.enrolled("a").start
@@ -65,8 +65,8 @@ def test_one_request_at_a_time_is_asked_to_start_a_run(desk: Desk) -> None:
     assert not desk.later(hours=1).enrolled("b").start
 
 
-def test_a_request_in_the_queue_is_asked_to_start_the_run_before_it(desk: Desk) -> None:
-    """If the request that should have started that one has ended, the queue would stand still."""
+def test_a_request_in_the_queue_is_told_to_start_the_run_before_it(desk: Desk) -> None:
+    """If the request that should have started that run has ended, the queue would stop."""
     desk.enroll("vanished")
     answer = desk.later(minutes=5).enrolled("b", scope=SALES)
     assert (answer.start, answer.active.run, answer.run) == (True, "vanished-r1", "b-r1")
@@ -123,7 +123,7 @@ def test_the_next_run_is_handed_over_when_one_ends(desk: Desk) -> None:
 
 
 def test_members_too_late_for_an_external_refresh_go_before_those_that_came_later(desk: Desk) -> None:
-    """A refresh that is not known to be ours may have started before they asked."""
+    """A refresh that is not known to be ours may have started before they came."""
     desk.enroll("early")
     desk.later(seconds=2).enroll("late")
     desk.enroll("other", scope=SALES)
@@ -139,8 +139,8 @@ def test_members_too_late_for_an_external_refresh_go_before_those_that_came_late
     assert desk.enrolled("other", scope=SALES).position == 1
 
 
-def test_a_late_member_whose_run_bore_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
-    """A run id names one run: the orchestration of the old one may still be there."""
+def test_a_late_member_whose_run_had_its_name_gets_a_run_of_another_name(desk: Desk) -> None:
+    """A run id names one run: the orchestration of the old one may still exist."""
     desk.enroll("a")
     desk.claim("a-r1")
     desk.close("a-r1")
@@ -150,7 +150,7 @@ def test_a_late_member_whose_run_bore_its_name_gets_a_run_of_another_name(desk: 
 
 
 def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
-    """Racing starts and second lives are refused, and so are all their operations."""
+    """Racing starts and second incarnations are refused, as are all their operations."""
     run = desk.enrolled("a").run
     assert desk.claim(run, token="one")
     assert not desk.claim(run, token="two")
@@ -181,8 +181,8 @@ def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
     assert desk.claim("b-r1")
 
 
-def test_a_dead_run_goes_on_in_its_next_incarnation(desk: Desk) -> None:
-    """It learns what the queue knows; the operations of the incarnation before have no effect any more."""
+def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
+    """It gets the queue's state of the run; operations of the previous incarnation have no effect any more."""
     run = desk.posted("a")
     assert desk.restart(run) == Turn(run=run, incarnation=2)
     assert desk.restart(run) == Turn(run=run, incarnation=2)
@@ -203,8 +203,8 @@ def test_a_superseded_run_learns_which_run_to_start(desk: Desk) -> None:
     assert answer.next == turn
 
 
-def test_a_permit_that_came_to_nothing_opens_the_run_again(desk: Desk) -> None:
-    """Newcomers may join until the next close."""
+def test_an_unused_permit_opens_the_run_again(desk: Desk) -> None:
+    """New requests may join until the next close."""
     run = desk.posted("a")
     assert desk.reopen(run) == Done()
     assert desk.enrolled("b").run == run
@@ -216,7 +216,7 @@ def test_a_permit_that_came_to_nothing_opens_the_run_again(desk: Desk) -> None:
 
 
 def test_late_operations_on_an_old_permit_change_nothing(desk: Desk) -> None:
-    """Neither while the run is open again nor under its next permit."""
+    """Neither while the run is open again nor with its next permit."""
     run = desk.posted("a")
     desk.take(run, "first")
     desk.reopen(run)
@@ -249,7 +249,7 @@ def test_a_permit_ends_with_the_record(desk: Desk) -> None:
 
 
 def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None:
-    """A refresh is made for a living request that wants it."""
+    """A refresh is only started for an active request."""
     run = desk.enrolled("a").run
     desk.enroll("next", scope=SALES)
     desk.claim(run)
@@ -260,8 +260,8 @@ def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None
     assert [run.id for run in desk.runs] == ["next-r1"]
 
 
-def test_a_dropped_request_that_lives_after_all_enrolls_again(desk: Desk) -> None:
-    """The engine's list of what is alive may be behind."""
+def test_a_dropped_request_that_is_still_active_enrolls_again(desk: Desk) -> None:
+    """The engine's list of active instances may be out of date."""
     run = desk.enrolled("a").run
     desk.claim(run)
     desk.close(run)
@@ -269,8 +269,8 @@ def test_a_dropped_request_that_lives_after_all_enrolls_again(desk: Desk) -> Non
     assert desk.later(seconds=1).enrolled("a").run == "a-r1"
 
 
-def test_a_quiet_queue_is_tidied_away(desk: Desk) -> None:
-    """Half an hour after its last request has collected; until then it keeps what it remembers."""
+def test_an_idle_queue_is_deleted(desk: Desk) -> None:
+    """Half an hour after its last request has collected; until then it keeps its entries."""
     run = desk.posted("a")
     desk.finish(run)
     assert desk.ended("a")
@@ -280,7 +280,7 @@ def test_a_quiet_queue_is_tidied_away(desk: Desk) -> None:
     assert desk.stored is None
 
 
-def test_a_request_that_waits_learns_which_refresh_is_before_it(desk: Desk) -> None:
+def test_a_request_that_waits_gets_the_refresh_that_runs_before_it(desk: Desk) -> None:
     """An external one, until ours may be posted; ours, for requests of later runs."""
     theirs = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=instant(NOON))
     run = desk.enrolled("a").run

@@ -1,4 +1,4 @@
-"""What waits in a queue has a bound: a request that finds no room is told when to try again, and leaves no trace."""
+"""The content of a queue is limited: a request without room gets the time of its next attempt, and is not stored."""
 
 import pytest
 
@@ -17,8 +17,8 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_runs_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that joins one still finds room, and one that is enrolled keeps its place."""
+def test_the_number_of_runs_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that joins one still finds room, and an enrolled one keeps its place."""
     monkeypatch.setattr(room, "MAX_RUNS", 2)
     desk.enroll("a", share=False)
     desk.enroll("b")
@@ -32,8 +32,8 @@ def test_runs_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.enrolled("c", share=False).run == "c-r1"
 
 
-def test_members_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though they share one run."""
+def test_the_number_of_members_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although they share one run."""
     monkeypatch.setattr(room, "MAX_MEMBERS", 2)
     desk.enroll("a")
     desk.enroll("b")
@@ -42,8 +42,8 @@ def test_members_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("bound", "most"), [("MAX_OBJECTS_WAITING", 2), ("MAX_NAMES", len("DimDateSales"))])
-def test_objects_have_a_bound(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
-    """Their number, and that of the characters of their names; a scope of objects that wait already adds none."""
+def test_the_number_of_objects_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
+    """Their number, and that of the characters of their names; a scope of objects that already wait adds none."""
     monkeypatch.setattr(room, bound, most)
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES, share=False)
@@ -65,7 +65,7 @@ def test_refused_objects_do_not_fill_the_queue(desk: Desk, monkeypatch: pytest.M
 
 
 def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither that it was cancelled, nor what became of its attempt before."""
+    """Neither its cancellation, nor the outcome of its previous attempt."""
     desk.finish(desk.posted("a"))
     desk.ended("a")
     monkeypatch.setattr(room, "MAX_RUNS", 0)
@@ -76,7 +76,7 @@ def test_a_refused_request_is_not_forgotten(desk: Desk, monkeypatch: pytest.Monk
     assert desk.enrolled("a", attempt=2).leaving
 
 
-def test_a_starter_can_see_in_advance_that_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_can_check_in_advance_whether_the_queue_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It applies the enrolment to the queue that it has read, which changes nothing."""
     monkeypatch.setattr(room, "MAX_RUNS", 1)
     desk.enroll("a")
@@ -85,7 +85,7 @@ def test_a_starter_can_see_in_advance_that_the_queue_is_full(desk: Desk, monkeyp
     assert desk.members == [["a"]]
 
 
-def test_the_bounds_leave_room_for_large_requests() -> None:
-    """A hundred with bodies of the largest size that is read, and thirty more with a thousand objects each."""
+def test_the_limits_leave_room_for_large_requests() -> None:
+    """A hundred with bodies of the maximum size, and thirty more with a thousand objects each."""
     assert room.MAX_RUNS >= 130
     assert room.MAX_OBJECTS_WAITING >= 100_000

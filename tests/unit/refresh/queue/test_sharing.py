@@ -1,4 +1,4 @@
-"""Which refresh may serve which request, case by case and against the rule written out, and which failures count."""
+"""Which refresh may serve which request, case by case and against the written rule, and which failures count."""
 
 from collections.abc import Sequence
 
@@ -19,20 +19,20 @@ ELSEWHERE = "33333333-3333-4333-8333-333333333333"
 
 
 def serves(wide: Scope, narrow: Scope) -> bool:
-    """The rule, about scopes."""
+    """The rule for scopes."""
     table = ScopeTable()
     return sharing.serves(table, table.take_in(wide), table.take_in(narrow))
 
 
 def together(scopes: Sequence[Scope]) -> Scope | None:
-    """The narrowest scope that serves all, about scopes."""
+    """The narrowest scope that serves all scopes."""
     table = ScopeTable()
     extent = sharing.together(table, [table.take_in(scope) for scope in scopes])
     return None if extent is None else table.scope(extent)
 
 
 def merged(first: Scope, second: Scope) -> Scope | None:
-    """The scope with the objects of both, about scopes."""
+    """The scope with the objects of both."""
     table = ScopeTable()
     extent = sharing.merged(table, table.take_in(first), table.take_in(second))
     return None if extent is None else table.scope(extent)
@@ -71,7 +71,7 @@ SERVES = {
 
 @pytest.mark.parametrize("case", SERVES)
 def test_which_refresh_serves_which_request(case: str) -> None:
-    """The table of docs/architecture.md, and its edges."""
+    """The table of docs/architecture.md, and its edge cases."""
     wide, narrow, expected = SERVES[case]
     assert serves(wide, narrow) is expected
 
@@ -92,13 +92,13 @@ MERGED = {
 
 @pytest.mark.parametrize("case", MERGED)
 def test_which_requests_are_merged(case: str) -> None:
-    """The objects of both, or no run together."""
+    """The objects of both, or no common run."""
     first, second, expected = MERGED[case]
     assert merged(first, second) == merged(second, first) == expected
     assert expected is None or (serves(expected, first) and serves(expected, second))
 
 
-def test_no_more_objects_than_one_request_may_have() -> None:
+def test_a_merged_run_has_no_more_objects_than_a_request_may_have() -> None:
     """Power BI gets no body that a caller could not send."""
     many = enhanced(*(f"T{number}" for number in range(MAX_OBJECTS)))
     assert merged(many, SALES) is None
@@ -106,27 +106,27 @@ def test_no_more_objects_than_one_request_may_have() -> None:
 
 
 def test_partitions_of_a_whole_table_do_not_count() -> None:
-    """Power BI is asked for the table only."""
+    """Power BI gets only the table."""
     many = enhanced(*(TableRef("Sales", f"{number:04}") for number in range(MAX_OBJECTS)))
     assert merged(many, SALES) == SALES
     table = ScopeTable()
     assert table.take_in(enhanced(SALES_2026, "Sales", "Sales")) == table.take_in(SALES)
 
 
-# ---- against the rule written out -----------------------------------------------------------------------------------
+# ---- against the written rule ---------------------------------------------------------------------------------------
 
 refs = st.builds(TableRef, st.sampled_from("ABCD"), st.none() | st.sampled_from("123"))
 parts = st.lists(refs, min_size=1, max_size=6)
 
 
 def covers(objects: Sequence[TableRef], ref: TableRef) -> bool:
-    """Whether one of these holds the object."""
+    """Whether one of these contains the object."""
     return any(one.covers(ref) for one in objects)
 
 
 @given(st.lists(parts, min_size=2, max_size=5))
 def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[TableRef]]) -> None:
-    """Whatever else the table of the queue holds, and in whichever order it came to hold it."""
+    """With any other objects in the table of the queue, and in any order of additions."""
     table = ScopeTable()
     extents = [table.take_in(enhanced(*some)) for some in several]
     for wide, ours in zip(extents, several, strict=True):
@@ -137,14 +137,14 @@ def test_a_part_serves_a_part_if_it_has_all_its_objects(several: list[list[Table
 
 @given(st.lists(parts, min_size=1, max_size=5))
 def test_together_has_the_objects_of_all_and_no_more(several: list[list[TableRef]]) -> None:
-    """As Power BI would be asked for them: sorted, and no partition beside its whole table."""
+    """In the format for Power BI: sorted, and no partition beside its whole table."""
     everything = canonical_objects(tuple(ref for some in several for ref in some))
     assert together([enhanced(*some) for some in several]) == enhanced(*everything)
 
 
 @given(st.lists(parts, min_size=1, max_size=6), st.data())
-def test_scopes_stay_the_same_when_others_are_given_up(several: list[list[TableRef]], data: st.DataObject) -> None:
-    """The objects that only those had are left out of the table."""
+def test_scopes_stay_the_same_when_others_are_removed(several: list[list[TableRef]], data: st.DataObject) -> None:
+    """Objects that only those had are removed from the table."""
     table = ScopeTable()
     scopes = [enhanced(*canonical_objects(tuple(some))) for some in several]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -158,20 +158,20 @@ def test_scopes_stay_the_same_when_others_are_given_up(several: list[list[TableR
 
 
 def test_together_of_what_has_nothing_in_common() -> None:
-    """No scope, so that the run keeps the one it has."""
+    """No scope, so the run keeps its own."""
     assert together([SALES, enhanced("DimDate", max_parallelism=2)]) is None
     assert together([MODEL, WHOLE]) is None
     assert together([]) is None
 
 
 def test_together_of_the_whole_and_its_parts_is_the_whole() -> None:
-    """If it does the same to them."""
+    """If it has the same effect on them."""
     assert together([SALES, MODEL, DATES]) == MODEL
     assert together([SALES, MODEL, enhanced("Sales", type="DataOnly")]) is None
 
 
-def test_late_objects_move_to_the_places_of_those_that_are_given_up() -> None:
-    """And stay what they were."""
+def test_late_objects_move_to_the_places_of_removed_ones() -> None:
+    """And do not change."""
     table = ScopeTable()
     scopes = [enhanced(*(f"T{number}-{each}" for each in range(10 * number))) for number in (1, 4, 2, 1)]
     places = [table.put(table.take_in(scope)) for scope in scopes]
@@ -183,8 +183,8 @@ def test_late_objects_move_to_the_places_of_those_that_are_given_up() -> None:
     assert table.extent(places[2]).objects.bit_length() == 30
 
 
-def test_partitions_are_known_by_their_new_places() -> None:
-    """The table is asked before and after objects have moved."""
+def test_partitions_are_found_at_their_new_places() -> None:
+    """The table is read before and after objects have moved."""
     table = ScopeTable()
     early = table.put(table.take_in(enhanced("A", "B", "C", "D")))
     sales, part = (table.put(table.take_in(scope)) for scope in (SALES, enhanced(SALES_2026)))
@@ -201,7 +201,7 @@ def refs_of(scope: Scope) -> tuple[TableRef, ...]:
     return scope.refresh.objects
 
 
-def test_a_thousand_scattered_objects_take_little() -> None:
+def test_a_thousand_scattered_objects_take_little_space() -> None:
     """An extent has a quarter of a character for each object of the table, and none for those before its first."""
     table = ScopeTable()
     table.take_in(enhanced(*(f"Early{number}" for number in range(50_000))))
@@ -222,7 +222,7 @@ SPARED = {
     "the error names its table": (SALES, failed(table="Sales"), False),
     "the error names another table": (SALES, failed(table="DimDate"), True),
     "the error names another partition": (enhanced(SALES_2026), failed(table="Sales", partition="2025"), True),
-    "nothing says what failed": (SALES, failed(), True),
+    "the failed object is unknown": (SALES, failed(), True),
     "it was cancelled": (SALES, Outcome(status="Cancelled", refresh_id="r"), True),
     "it never ended": (SALES, Outcome(status="OutcomeUnknown", refresh_id="r"), False),
     "it completed": (SALES, Outcome(status="Completed", refresh_id="r"), False),
@@ -233,7 +233,7 @@ SPARED = {
 
 @pytest.mark.parametrize("case", SPARED)
 def test_which_members_a_failure_spares(case: str) -> None:
-    """No request fails through another one's mistake, and none is spared its own."""
+    """No request fails because of another one's mistake, and none is spared its own."""
     narrow, outcome, expected = SPARED[case]
     desk = Desk()
     for request, scope in (("all", MODEL), ("part", narrow)):

@@ -1,4 +1,4 @@
-"""Members of a queue that ask for different things and share a run all the same; attempts."""
+"""Members of a queue with different scopes that share a run; attempts."""
 
 from datetime import timedelta
 
@@ -30,12 +30,12 @@ SALES_FAILED = failed(TableRef("Sales", "Sales"))
 
 @pytest.fixture
 def desk() -> Desk:
-    """A queue without operations so far."""
+    """A queue without any operations."""
     return Desk()
 
 
 def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
-    """Also into a run that looks whether the model is idle: the close tells it what it does."""
+    """Also into a run that waits for an idle model: it gets its scope at the close."""
     assert desk.enrolled("a", scope=SALES).run == "a-r1"
     assert desk.claimed("a-r1").scope == SALES
     assert desk.enrolled("b", scope=DATES).run == "a-r1"
@@ -47,7 +47,7 @@ def test_partial_scopes_are_merged_until_the_close(desk: Desk) -> None:
 
 
 def test_each_scope_is_kept_once(desk: Desk) -> None:
-    """However many members have it, and no longer than one has."""
+    """However many members have it, and as long as one has it."""
     for number in range(6):
         desk.enroll(f"q{number}", scope=(SALES, DATES, BOTH)[number % 3])
     assert (len(desk.queue.scopes.extents), len(desk.queue.scopes.objects)) == (3, 2)
@@ -65,8 +65,8 @@ def test_each_scope_is_kept_once(desk: Desk) -> None:
         (failed(refresh_id=None, code="NotAuthorized"), (None, None)),
     ],
 )
-def test_each_learns_what_served_it(desk: Desk, outcome: Outcome, expected: tuple[str | None, str | None]) -> None:
-    """A refresh of its own scope, or of more, or one that was adopted; none if there was no refresh."""
+def test_each_member_gets_what_served_it(desk: Desk, outcome: Outcome, expected: tuple[str | None, str | None]) -> None:
+    """A refresh of its own scope, or of more, or an adopted one; none without a refresh."""
     desk.enroll("a", scope=MODEL)
     desk.enroll("b", scope=SALES)
     desk.finish(desk.post("a-r1"), outcome)
@@ -75,7 +75,7 @@ def test_each_learns_what_served_it(desk: Desk, outcome: Outcome, expected: tupl
 
 
 def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
-    """No member asked for all that it did."""
+    """No member has all of its objects."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"))
@@ -83,7 +83,7 @@ def test_members_of_a_merged_run_learn_that_it_was_merged(desk: Desk) -> None:
 
 
 def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
-    """It would make hours of minutes for the member that came first."""
+    """That would turn minutes into hours for the member that came first."""
     desk.enroll("a", scope=SALES)
     assert desk.enrolled("b", scope=MODEL).run == "b-r1"
     assert desk.enrolled("c", scope=DATES).run == "b-r1"
@@ -91,13 +91,13 @@ def test_a_partial_run_is_not_widened_to_the_whole_model(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("share", [False, True])
-def test_a_request_that_does_not_share_stands_alone(desk: Desk, share: bool) -> None:
+def test_a_request_that_does_not_share_gets_its_own_run(desk: Desk, share: bool) -> None:
     """On either side."""
     desk.enroll("a", scope=MODEL, share=share)
     assert desk.enrolled("b", scope=SALES, share=not share).run == "b-r1"
 
 
-def test_a_run_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
+def test_a_run_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
     """Whether it was merged or wider."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
@@ -111,8 +111,8 @@ def test_a_run_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
     assert other.scopes == [BOTH]
 
 
-def test_a_run_goes_on_doing_what_one_member_asked_for(desk: Desk) -> None:
-    """Though another one that asked for less has left."""
+def test_a_run_keeps_the_scope_of_its_remaining_member(desk: Desk) -> None:
+    """Although another one with a narrower scope has left."""
     for name, scope in (("a", MODEL), ("b", SALES), ("c", DATES)):
         desk.enroll(name, scope=scope)
     desk.leave("c")
@@ -121,7 +121,7 @@ def test_a_run_goes_on_doing_what_one_member_asked_for(desk: Desk) -> None:
     assert (desk.ended("a").served_by, desk.ended("b").served_by) == ("own", "wider")
 
 
-def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
+def test_a_failure_of_other_members_objects_is_retried_alone(desk: Desk) -> None:
     """In the order of enrolment, and no request joins; the member whose own objects failed ends."""
     for name, scope in (("a", SALES), ("b", DATES), ("c", DATES), ("z", WHOLE)):
         desk.later(seconds=1).enroll(name, scope=scope)
@@ -132,13 +132,13 @@ def test_a_failure_of_others_objects_is_tried_again_alone(desk: Desk) -> None:
     assert desk.ended("a", scope=SALES).outcome.status == "Failed"
     assert desk.enrolled("b", scope=DATES).run == "b-r1"
     assert desk.enrolled("d", scope=DATES).run == "d-r1"
-    # alone it is all of the run, so its failure counts
+    # alone, its scope is the whole run, so its failure counts
     desk.finish(desk.post("b-r1"), failed())
     assert [desk.ended(name, scope=DATES).run for name in "bc"] == ["b-r1", "b-r1"]
 
 
-def test_each_scope_that_is_spared_gets_a_run(desk: Desk) -> None:
-    """In the order of enrolment, between the runs that wait."""
+def test_each_spared_scope_gets_a_run(desk: Desk) -> None:
+    """In the order of enrolment, between the waiting runs."""
     scopes = {"a": SALES, "b": DATES, "y": WHOLE, "c": enhanced("Stores"), "d": DATES, "z": MODEL}
     for name, scope in scopes.items():
         desk.later(seconds=1).enroll(name, scope=scope)
@@ -149,7 +149,7 @@ def test_each_scope_that_is_spared_gets_a_run(desk: Desk) -> None:
 
 
 def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(desk: Desk) -> None:
-    """A run that was further ahead took it along; on its own it has come after the others."""
+    """An earlier run had included it; on its own it came after the others."""
     for name, scope in (("a", SALES), ("y", WHOLE), ("b", DATES), ("z", MODEL)):
         desk.later(seconds=1).enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), SALES_FAILED)
@@ -157,7 +157,7 @@ def test_a_member_that_had_only_shared_goes_behind_those_that_came_before_it(des
 
 
 def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
-    """It is in one place."""
+    """It is at one place."""
     desk.enroll("a", scope=SALES)
     desk.later(seconds=1).enroll("b", scope=DATES)
     desk.finish(desk.post("a-r1"), SALES_FAILED, late_after=instant(NOON))
@@ -165,8 +165,8 @@ def test_a_member_that_is_late_and_spared_gets_one_run(desk: Desk) -> None:
     assert desk.scopes == [DATES]
 
 
-def test_runs_that_are_made_stand_in_the_order_of_enrolment(desk: Desk) -> None:
-    """Not in that in which the enrolments arrived."""
+def test_new_runs_are_in_the_order_of_enrolment(desk: Desk) -> None:
+    """Not in the order in which the enrolments arrived."""
     for name, scope, seconds in (("a", SALES, 0), ("b", DATES, 10), ("c", enhanced("Stores"), 5)):
         desk.now = NOON + timedelta(seconds=seconds)
         desk.enroll(name, scope=scope)
@@ -174,8 +174,8 @@ def test_runs_that_are_made_stand_in_the_order_of_enrolment(desk: Desk) -> None:
     assert desk.members == [["c"], ["b"]]
 
 
-def test_a_run_that_opens_again_does_no_more_than_the_members_left_asked_for(desk: Desk) -> None:
-    """Those that left while it was closed could not change what it did."""
+def test_a_run_that_opens_again_has_no_more_objects_than_its_remaining_members(desk: Desk) -> None:
+    """Members that left while it was closed could not change its scope."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.post("a-r1")
@@ -186,7 +186,7 @@ def test_a_run_that_opens_again_does_no_more_than_the_members_left_asked_for(des
 
 
 def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
-    """A run that is made for a member that had one before has another id, whatever the queue has forgotten."""
+    """A run for a member that had one before has another id, even after entries have expired."""
     for name, scope in (("a", SALES), ("b", DATES)):
         desk.enroll(name, scope=scope)
     desk.finish(desk.post("a-r1"), failed(TableRef("DimDate", "DimDate")))
@@ -194,7 +194,7 @@ def test_a_run_id_is_never_used_twice(desk: Desk) -> None:
 
 
 def test_a_request_comes_again_in_its_next_attempt(desk: Desk) -> None:
-    """And only then: a late duplicate of the attempt before changes nothing."""
+    """And only then: a late duplicate of the previous attempt changes nothing."""
     desk.finish(desk.posted("a"))
     assert desk.ended("a")
     assert desk.enrolled("a", attempt=2, wake="wake-7").run == "a-r2"
@@ -214,8 +214,8 @@ def test_a_request_that_backs_off_can_be_cancelled(desk: Desk) -> None:
     assert desk.enrolled("a", attempt=2).leaving
 
 
-def test_the_sweep_takes_out_requests_that_have_ended(desk: Desk) -> None:
-    """And the run that is dead and has no member, posted or not; a living posted run is followed to its end."""
+def test_the_sweep_removes_ended_requests(desk: Desk) -> None:
+    """And a dead run without a member, posted or not; an active posted run is followed to its end."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.sweep("a", "b")
@@ -224,16 +224,16 @@ def test_the_sweep_takes_out_requests_that_have_ended(desk: Desk) -> None:
     assert desk.runs == []
 
 
-def test_the_sweep_narrows_the_runs_that_it_takes_members_out_of(desk: Desk) -> None:
-    """They do no more than the others asked for."""
+def test_the_sweep_narrows_the_runs_of_removed_members(desk: Desk) -> None:
+    """They have no more objects than their other members."""
     desk.enroll("a", scope=SALES)
     desk.enroll("b", scope=DATES)
     desk.sweep("a")
     assert desk.scopes == [DATES]
 
 
-def test_a_claim_tells_how_the_run_stands(desk: Desk) -> None:
-    """All that the next incarnation needs to go on."""
+def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
+    """All data that the next incarnation needs to continue."""
     desk.enroll("a", scope=SALES)
     assert desk.claimed("a-r1") == Claimed(scope=SALES)
     desk.wait_behind("a-r1", ExternalRefresh(refresh_id="theirs"))
@@ -245,8 +245,8 @@ def test_a_claim_tells_how_the_run_stands(desk: Desk) -> None:
     assert desk.claimed("a-r1") == Claimed(scope=SALES, permit=1)
 
 
-def test_what_our_last_refresh_with_a_scope_listed_is_told_to_the_next(desk: Desk) -> None:
-    """By a digest of its tables and partitions, which the run compares after a lost answer."""
+def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:
+    """As a digest of its tables and partitions, which the run compares after a lost answer."""
     desk.enroll("a", scope=MODEL)
     assert desk.claimed("a-r1").objects is None
     desk.post("a-r1")
@@ -264,7 +264,7 @@ def test_what_our_last_refresh_with_a_scope_listed_is_told_to_the_next(desk: Des
     assert [*desk.queue.known_objects.values()] == ["digest"]
 
 
-def test_objects_of_a_few_scopes_are_known(desk: Desk) -> None:
+def test_objects_of_a_few_scopes_are_stored(desk: Desk) -> None:
     """The last ones."""
     for number in range(MAX_KNOWN_OBJECTS + 2):
         run = desk.enrolled(f"q{number}", scope=enhanced(f"Table {number}")).run
@@ -275,7 +275,7 @@ def test_objects_of_a_few_scopes_are_known(desk: Desk) -> None:
 
 
 def known(desk: Desk, request: str) -> str:
-    """Keeps the objects of a refresh, and lets the queue forget all the rest."""
+    """Stores the objects of a refresh, and lets all other entries of the queue expire."""
     run = desk.enrolled(request, scope=enhanced(request)).run
     desk.post(run)
     desk.do(Finish(at=desk.at, holder=desk.holder(run), outcome=COMPLETED, objects="digest"))
@@ -283,8 +283,8 @@ def known(desk: Desk, request: str) -> str:
     return desk.at
 
 
-def test_objects_are_known_for_sixty_days(desk: Desk) -> None:
-    """After the last enhanced refresh; then nothing of the queue is kept."""
+def test_objects_are_stored_for_sixty_days(desk: Desk) -> None:
+    """After the last enhanced refresh; then the queue is deleted."""
     known(desk, "a")
     desk.later(days=59)
     at = known(desk, "b")
@@ -296,7 +296,7 @@ def test_objects_are_known_for_sixty_days(desk: Desk) -> None:
 
 @pytest.mark.parametrize("at", ["", "2099-01-01T00:00:00.000Z"])
 def test_objects_that_older_code_kept_are_known_from_now_on(desk: Desk, at: str) -> None:
-    """It kept no time; and a time that a wrong clock gave does not count."""
+    """It stored no time; and a time from a wrong clock does not count."""
     known(desk, "a")
     desk.stored = {**desk.stored, "objects_at": at}
     desk.later(days=1).tidy()

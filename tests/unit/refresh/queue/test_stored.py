@@ -1,4 +1,4 @@
-"""A queue is stored small, and read by older and newer code; what cannot be read is left alone."""
+"""A queue is stored compactly, and read by older and newer code; an unreadable state is not changed."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ BLOB_CHARACTERS = 30_000
 
 
 def rich() -> Desk:
-    """A queue that holds something of everything."""
+    """A queue with every kind of content."""
     desk = Desk()
     for request in "abcd":
         desk.enroll(request, scope=(SALES, DATES, SALES, BOTH)[ord(request) - ord("a")])
@@ -64,11 +64,11 @@ ARRAYS = {
     ("departed", "*"),
     ("scopes", "extents", "*"),
 }
-"""What is stored as an array, the place of each entry having a meaning."""
+"""The parts that are stored as arrays, where the position of an entry has a meaning."""
 
 
-def test_what_newer_code_added_is_left_out() -> None:
-    """At every level, in objects and in arrays: it was rolled back, or runs beside this code."""
+def test_additions_of_newer_code_are_ignored() -> None:
+    """At every level, in objects and in arrays: newer code was rolled back, or runs beside this code."""
     desk = rich()
     newer = copy.deepcopy(desk.stored)
     changed = set()
@@ -94,7 +94,7 @@ def test_what_newer_code_added_is_left_out() -> None:
     assert load(json.loads(json.dumps(newer))) == desk.queue
 
 
-def test_what_newer_senders_add_to_an_operation_is_left_out() -> None:
+def test_additions_of_newer_senders_are_ignored() -> None:
     """At every level."""
     operation = Finish(at="2026-03-31T12:00:00.000Z", holder=Desk().holder("a-r1"), outcome=COMPLETED)
     value = msgspec.to_builtins(operation)
@@ -109,7 +109,7 @@ def test_what_newer_senders_add_to_an_operation_is_left_out() -> None:
     assert load(handled.state).scope_of(load(handled.state).runs[0]) == SALES
 
 
-def test_what_older_code_did_not_write_has_its_default() -> None:
+def test_fields_missing_in_older_states_have_defaults() -> None:
     """So fields can be added."""
     older = {
         "runs": [{"id": "a-r1", "scope": 0, "members": {"a": ["t", "2026-03-31T12:00:00.000Z", "wake-1"]}}],
@@ -144,8 +144,8 @@ UNREADABLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_state_that_cannot_be_read_is_not_touched(case: str) -> None:
-    """Newer code wrote it, and comes back: until then every operation is to be sent again."""
+def test_an_unreadable_state_is_not_changed(case: str) -> None:
+    """Newer code wrote it, and will come back: until then senders have to repeat every operation."""
     with pytest.raises(UnreadableError):
         load(UNREADABLE[case])
     for operation in every_operation():
@@ -163,7 +163,7 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
     "a text": ("tidy", "tidy"),
     "a list": ("tidy", [{"operation": "tidy"}]),
     "without a time": ("tidy", {"operation": "tidy"}),
-    "with a time that is none": ("tidy", {"operation": "tidy", "at": "soon"}),
+    "with an invalid time": ("tidy", {"operation": "tidy", "at": "soon"}),
     "with a time far off": ("tidy", {"operation": "tidy", "at": "9999-12-31T23:59:59.999Z"}),
     "without what it needs": ("leave", {"operation": "leave", "at": "2026-03-31T12:00:00.000Z", "request": "a"}),
     "with a reason that is newer": (
@@ -175,8 +175,8 @@ NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", NOT_OPERATIONS)
-def test_an_operation_that_is_not_understood_changes_nothing(case: str) -> None:
-    """Newer code sent it, or no code of ours: the sender tries again later, and no exception reaches it."""
+def test_an_unknown_operation_changes_nothing(case: str) -> None:
+    """Newer code sent it, or foreign code: the sender tries again later, and gets no exception."""
     name, value = NOT_OPERATIONS[case]
     desk = rich()
     handled = handle(desk.stored, name, value, NOON)
@@ -205,7 +205,7 @@ def every_operation() -> list[AnyOperation]:
 
 
 def characters(queue: Queue) -> int:
-    """The length of the state as the engine stores it: as a text in JSON."""
+    """The length of the state in the engine's storage: a text in JSON."""
     return len(json.dumps(json.dumps(dump(queue))))
 
 
@@ -217,8 +217,8 @@ SCOPES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", SCOPES)
-def test_two_hundred_members_stay_beside_their_row(case: str) -> None:
-    """While they wait, while they have not collected their outcome, and while they are remembered."""
+def test_two_hundred_members_fit_in_the_row(case: str) -> None:
+    """While they wait, until they have collected their outcome, and until they expire."""
     crowd = Crowd(200, SCOPES[case])
     assert len(crowd.names[0]) == 79
     sizes = [characters(crowd.queue)]
@@ -231,8 +231,8 @@ def test_two_hundred_members_stay_beside_their_row(case: str) -> None:
     assert max(sizes) < BLOB_CHARACTERS, sizes
 
 
-def test_two_hundred_that_left_stay_beside_their_row() -> None:
-    """Each remembers its answer, which has most in common with the others'."""
+def test_two_hundred_members_that_left_fit_in_the_row() -> None:
+    """For each its answer is stored, most of which it shares with the others."""
     crowd = Crowd(200)
     crowd.post()
     crowd.leave()
@@ -241,7 +241,7 @@ def test_two_hundred_that_left_stay_beside_their_row() -> None:
 
 
 def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small one can be read in the storage; both read alike."""
+    """A small one is readable in the storage; both are read in the same way."""
     desk = rich()
     assert desk.stored["departed"]
     monkeypatch.setattr(stored_queue, "PACKED_ABOVE", 0)

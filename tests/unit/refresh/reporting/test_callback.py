@@ -1,4 +1,4 @@
-"""What a callback says, and when it is tried again."""
+"""The body of a callback, and its retries."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -43,13 +43,13 @@ STATE = RequestState(
         *[(code, "refused") for code in (404, 409)],
     ],
 )
-def test_what_an_answer_means(status: int, kind: str) -> None:
-    """Another answer may come next time, or never."""
+def test_the_meaning_of_an_answer(status: int, kind: str) -> None:
+    """Whether a retry may get another answer."""
     assert kind_of(status) == kind
 
 
 def body(outcome: RequestOutcome) -> Json:
-    """The body for a request that ended like this."""
+    """The body for a request with this outcome."""
     report = final_report(StoredRequest(id="id", engine_status="Running", state=STATE, outcome=outcome))
     assert report
     return body_of(report)
@@ -66,8 +66,8 @@ def test_a_success() -> None:
     assert sent["refreshId"] == "r"
 
 
-def test_a_failure_has_its_sentence() -> None:
-    """As the WebHook activity shows it, and as our status has it."""
+def test_a_failure_has_its_message() -> None:
+    """As the WebHook activity shows it, and as in our status."""
     error = failure("TimedOut", DATASET)
     sent = body(RequestOutcome(status="TimedOut", error=error))
     assert sent["StatusCode"] == "424"
@@ -77,14 +77,14 @@ def test_a_failure_has_its_sentence() -> None:
 
 
 def test_a_terminated_request() -> None:
-    """It said nothing itself."""
+    """Without an outcome of its own."""
     sent = body(outcome_by_engine(STATE, "Terminated", "by hand", "2026-03-31T07:00:00.000Z"))
     assert (sent["StatusCode"], sent["status"]) == ("424", "Terminated")
     assert sent["Error"]["ErrorCode"] == "RequestTerminated"
 
 
 def test_no_token_is_sent() -> None:
-    """The receiver hears the outcome, not how to ask or to cancel."""
+    """The receiver gets the outcome, but no access to the request."""
     sent = body(RequestOutcome(status="Completed"))
     assert "token" not in json.dumps(sent)
     assert set(sent) <= {*GIVEN_KEYS, "Output", "StatusCode"}
@@ -92,7 +92,7 @@ def test_no_token_is_sent() -> None:
 
 
 def test_a_callback_has_one_name() -> None:
-    """The same URI of the same request is one callback, another is another; the name does not show the URI."""
+    """The same URI of the same request is one callback, a different one is another; the name does not show the URI."""
     one, other = "https://a.azure.com/x?sig=1", "https://a.azure.com/x?sig=2"
     assert callback_instance("r", one) == callback_instance("r", one)
     assert len({callback_instance("r", one), callback_instance("r", other), callback_instance("s", one)}) == 3
@@ -101,12 +101,12 @@ def test_a_callback_has_one_name() -> None:
 
 
 def callback(added: datetime = NOW) -> CallbackState:
-    """A callback that was added then."""
+    """A callback that was added at this time."""
     return CallbackState(request="r", uri="u", added_at=added.isoformat(), first_pause=5)
 
 
 def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
-    """Unless the receiver wants more time; and never longer."""
+    """Unless the receiver asks for more time, which is limited, too."""
     state = callback()
     pauses = []
     for _ in range(12):
@@ -121,16 +121,16 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
 AGAIN, GONE, REFUSED = (NotDelivered(kind=kind, response="HTTP") for kind in ("again", "gone", "refused"))
 
 
-def test_a_day_is_enough() -> None:
-    """Counted from the first failure, not from when the callback was asked for; whatever the answer."""
+def test_the_app_gives_up_after_a_day() -> None:
+    """Counted from the first failure, not from the registration of the callback; for any answer."""
     state = callback(NOW - timedelta(days=5)).failed(NOW).failed(NOW + timedelta(hours=20))
     for answer in (AGAIN, Broke(error="")):
         assert not state.final(answer, NOW + timedelta(hours=23, minutes=59))
         assert state.final(answer, NOW + timedelta(hours=24))
 
 
-def test_a_receiver_that_is_gone_is_left_alone_at_once() -> None:
-    """One that refuses is called again while it may not listen yet, which is for five minutes."""
+def test_a_refusal_ends_the_callback() -> None:
+    """A refusal is retried for the first five minutes, in which a receiver may not listen yet."""
     state = callback().failed(NOW)
     assert state.final(GONE, NOW)
     assert not state.final(REFUSED, NOW + timedelta(minutes=4, seconds=59))
@@ -138,8 +138,8 @@ def test_a_receiver_that_is_gone_is_left_alone_at_once() -> None:
     assert not state.final(AGAIN, NOW + timedelta(minutes=5))
 
 
-def test_an_end_that_does_not_show_yet_is_looked_for_again() -> None:
-    """A few times, with the shortest pause: the notification can be quicker than the status."""
+def test_a_notification_before_the_status() -> None:
+    """The app looks again a few times, with the shortest pause, because the notification can overtake the status."""
     state = callback()
     assert state.looks == 0
     state = state.notified()
@@ -151,7 +151,7 @@ def test_an_end_that_does_not_show_yet_is_looked_for_again() -> None:
 
 
 def test_a_state_can_be_stored() -> None:
-    """And read again, by a code that knows more or fewer keys."""
+    """And read again, by code that knows more or fewer keys."""
     state = callback().failed(NOW).revived()
     stored = json.loads(json.dumps(encode(state)))
     assert decode({**stored, "newer": 1}, CallbackState) == state

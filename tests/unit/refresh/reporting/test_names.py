@@ -1,4 +1,4 @@
-"""The names of model and workspace stand beside their ids in the status and in the list."""
+"""The names of model and workspace are beside their ids in the status and in the list."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ STATE = RequestState(spec=SPEC, token="t", read_token="r", cancel_token="c", req
 
 
 def stored(standing: Standing = Standing(), outcome: RequestOutcome | None = None) -> StoredRequest:  # noqa: B008
-    """A request that stands so, or ended so."""
+    """A request with this state or outcome."""
     return StoredRequest(id="id", engine_status="Running", state=STATE, standing=standing, outcome=outcome)
 
 
@@ -34,8 +34,8 @@ def stored(standing: Standing = Standing(), outcome: RequestOutcome | None = Non
         stored(outcome=RequestOutcome(status="TimedOut", **NAMED)),
     ],
 )
-def test_the_names_that_a_request_has_stand_beside_the_ids(request_: StoredRequest) -> None:
-    """While it goes on and at its end, whatever this process knows."""
+def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> None:
+    """During the request and at its end, whatever this process knows."""
     for shown in (report(request_, NOON, names=KNOWN).body, summary(request_, names=KNOWN)):
         keys = list(shown)
         assert (shown["workspaceName"], shown["modelName"]) == ("Finance", "Sales")
@@ -43,19 +43,19 @@ def test_the_names_that_a_request_has_stand_beside_the_ids(request_: StoredReque
         assert keys.index("modelName") == keys.index("datasetId") + 1
 
 
-def test_a_request_that_has_none_is_shown_with_those_that_the_process_knows() -> None:
-    """Its queue has not heard of them yet."""
+def test_a_request_without_names_is_shown_with_those_of_the_process() -> None:
+    """Its queue does not have them yet."""
     for shown in (report(stored(), NOON, names=KNOWN).body, summary(stored(), names=KNOWN)):
         assert (shown["workspaceName"], shown["modelName"]) == (KNOWN.workspace, KNOWN.model)
 
 
-def test_names_that_are_not_known_are_left_out() -> None:
-    """As are other keys that say nothing."""
+def test_unknown_names_are_left_out() -> None:
+    """As are other keys without a value."""
     for shown in (report(stored(), NOON).body, summary(stored())):
         assert not {"workspaceName", "modelName"} & set(shown)
 
 
-def test_the_run_and_the_queue_know_them_first() -> None:
+def test_the_run_and_the_queue_have_them_first() -> None:
     """A poll reads one of them anyway."""
     run = RunStatus(refresh_id="r", **NAMED)
     assert live_by_run(Standing(run_id="x"), run).model_name == "Sales"

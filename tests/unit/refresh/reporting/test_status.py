@@ -1,4 +1,4 @@
-"""The status of a request: one JSON object of one shape, green only for success, red for every other end."""
+"""The status of a request: one JSON object of one shape, with 200 only for success and 424 for every other outcome."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def request(outcome: RequestOutcome | None = None, engine: str = "Running", **mo
 
 
 def shown(stored: StoredRequest, live: Live | None = None, now: datetime = NOON) -> StatusReport:
-    """The report on a request, checked for what every report has."""
+    """The report on a request, with checks for every report."""
     answer = report(stored, now, live)
     body = answer.body
     assert list(body)[-6:] == OF_DURABLE
@@ -70,8 +70,8 @@ def shown(stored: StoredRequest, live: Live | None = None, now: datetime = NOON)
 
 
 @pytest.mark.parametrize("engine", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
-def test_a_request_that_has_not_asked_the_queue_yet_is_queued(engine: str) -> None:
-    """Its orchestration has not had its first turn; what is not known is left out."""
+def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
+    """Unknown values are left out."""
     body = shown(request(engine=engine)).body
     assert (body["status"], body["runtimeStatus"], body["customStatus"]) == ("Queued", engine, {"status": "Queued"})
     assert body["output"] is None
@@ -79,7 +79,7 @@ def test_a_request_that_has_not_asked_the_queue_yet_is_queued(engine: str) -> No
     assert set(body) == {*known, *OF_DURABLE}
 
 
-def test_the_last_standing_is_shown_where_nothing_newer_is_known() -> None:
+def test_the_last_standing_is_shown_without_a_newer_one() -> None:
     """Between the end of the run and the request's own end."""
     standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_read_error="HTTP 503")
     body = shown(request(standing=standing)).body
@@ -87,8 +87,8 @@ def test_the_last_standing_is_shown_where_nothing_newer_is_known() -> None:
     assert (body["waitsFor"], body["lastReadError"]) == (encode(BLOCKER), "HTTP 503")
 
 
-def test_the_row_of_the_run_tells_how_an_active_request_stands() -> None:
-    """It is newer than what the request noted."""
+def test_the_status_of_an_active_request_comes_from_its_run() -> None:
+    """It is newer than the request's own state."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1", shared_with=2, waits_for=BLOCKER)
     progress = Progress(objects=3, by_status={"Completed": 3}, tables=(), more_tables=0)
     run = RunStatus(refresh_id="r", posted_at="p", waits_for=BLOCKER, expected_end="e", progress=progress)
@@ -96,11 +96,11 @@ def test_the_row_of_the_run_tells_how_an_active_request_stands() -> None:
     assert (body["status"], body["refreshId"], body["startedAt"]) == ("Refreshing", "r", "p")
     assert (body["expectedEnd"], body["progress"]) == ("e", encode(progress))
     assert body["sharedWith"] == 2
-    assert "waitsFor" not in body, "a refresh that runs waits for none"
+    assert "waitsFor" not in body, "a running refresh waits for none"
 
 
-def test_a_run_that_waits_says_for_what() -> None:
-    """And what Power BI answered last."""
+def test_a_waiting_run_names_the_external_refresh() -> None:
+    """And the last error of Power BI."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
     run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
     body = shown(request(standing=standing), live_by_run(standing, run)).body
@@ -108,8 +108,8 @@ def test_a_run_that_waits_says_for_what() -> None:
     assert body["lastReadError"] == "HTTP 503"
 
 
-def test_the_queue_tells_how_a_waiting_request_stands() -> None:
-    """Its turn, and what keeps the model busy."""
+def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
+    """Its position, and the refresh that keeps the model busy."""
     desk = Desk()
     desk.posted("other", "another")
     desk.enroll("a")
@@ -117,10 +117,10 @@ def test_the_queue_tells_how_a_waiting_request_stands() -> None:
     body = shown(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
-    assert live_by_queue("a", standing, Queue()).position == 5, "a queue that forgot it adds nothing"
+    assert live_by_queue("a", standing, Queue()).position == 5, "a queue without it adds nothing"
 
 
-def test_a_request_that_backs_off_says_until_when() -> None:
+def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:
     """With the number of its next attempt."""
     retry = Retry(attempt=2, at="2026-03-31T12:01:00.000Z", after="ModelEvicted")
     body = shown(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
@@ -128,8 +128,8 @@ def test_a_request_that_backs_off_says_until_when() -> None:
 
 
 @pytest.mark.parametrize("engine", ["Running", "Completed"])
-def test_success_is_the_only_green(engine: str) -> None:
-    """From the moment it is known, also if the engine is still writing it down."""
+def test_only_a_success_is_200(engine: str) -> None:
+    """As soon as it is known, even if the engine is still writing it."""
     outcome = RequestOutcome(
         status="Completed", refresh_id="r", run_id="a-r1", served_by="own", shared_with=0, ended_at="e"
     )
@@ -144,8 +144,8 @@ def test_success_is_the_only_green(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ["Running", "Failed"])
 @pytest.mark.parametrize("status", [end for end in ENDS if end != "Completed"])
-def test_every_other_end_is_red(status: Final, engine: str) -> None:
-    """For pollers of our status and of Durable's alike; the error stands once."""
+def test_every_other_outcome_is_424(status: Final, engine: str) -> None:
+    """For pollers of our status and of Durable's alike; the error appears once."""
     error = failure("RefreshFailed", MODEL)
     answer = shown(request(RequestOutcome(status=status, error=error), engine))
     assert answer.http_status == 424
@@ -155,20 +155,20 @@ def test_every_other_end_is_red(status: Final, engine: str) -> None:
 
 
 def test_only_an_end_is_final() -> None:
-    """And is complete without a further look."""
+    """And needs no further look."""
     assert final_report(request()) is None
     outcome = RequestOutcome(status="Completed")
     assert final_report(request(outcome)) == report(request(outcome), NOON)
 
 
 @pytest.mark.parametrize(("age", "seconds"), [(0, 5), (300, 30), (86_400, 60), (-30, 5)])
-def test_the_longer_it_takes_the_less_often_it_is_worth_to_ask(age: float, seconds: int) -> None:
-    """In whole seconds, as the header wants them."""
+def test_retry_after_grows_with_the_age_of_the_request(age: float, seconds: int) -> None:
+    """In whole seconds, as the header requires."""
     assert shown(request(), now=NOON + timedelta(seconds=age)).retry_after == seconds
 
 
 def listed(stored: StoredRequest, run: RunStatus | None = None) -> Json:
-    """A row of the list, checked for what every row has."""
+    """A row of the list, with checks for every row."""
     row = summary(stored, run)
     assert None not in row.values()
     assert "token" not in repr(row)
@@ -176,8 +176,8 @@ def listed(stored: StoredRequest, run: RunStatus | None = None) -> Json:
     return row
 
 
-def test_a_list_shows_what_each_request_knows() -> None:
-    """Without tokens and empty keys; with the row of the run if that was looked up."""
+def test_a_list_shows_the_state_of_each_request() -> None:
+    """Without tokens and empty keys; with the row of the run if that was read."""
     row = listed(request(standing=Standing(status="Refreshing", refresh_id="r")))
     assert (row["status"], row["refreshId"]) == ("Refreshing", "r")
     assert "endedAt" not in row

@@ -1,4 +1,4 @@
-"""A start is refused where its request would find no room, and nowhere else."""
+"""A start is refused if its request would find no room, and only then."""
 
 from datetime import timedelta
 
@@ -32,10 +32,10 @@ def desk() -> Desk:
                                              ("MAX_NAMES", 5), ("MAX_NAMES", 10**9)])  # fmt: skip
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("scope", [WHOLE, MODEL, SALES, DATES, enhanced("Sales", "DimDate")])
-def test_a_start_is_told_what_its_request_would_be(
+def test_a_start_gets_the_answer_of_its_request(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, scope: Scope, *, share: bool
 ) -> None:
-    """At each bound, for each scope; the queue is not changed by that."""
+    """At each limit, for each scope; the queue is not changed."""
     monkeypatch.setattr(room, bound, most)
     before = desk.queue
     told = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
@@ -44,7 +44,7 @@ def test_a_start_is_told_what_its_request_would_be(
     assert told == (Full(enrolled.retry_after) if isinstance(enrolled, QueueFull) else New(3))
 
 
-def test_a_queue_with_room_is_not_worked_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start costs its look only."""
+def test_a_queue_with_room_costs_only_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The enrolment is not applied to it."""
     monkeypatch.setattr("refresh.request.decision.apply", None)
     assert admit(New(), spec(SALES), desk.queue, NOON) == New()

@@ -1,4 +1,4 @@
-"""Which URIs may be called back: the host that was checked is the host that is called."""
+"""The allowed callback URIs: the host that is called is the host that was checked."""
 
 import string
 
@@ -53,14 +53,14 @@ REFUSED = [
     "https://evil.example%23.azure.com/x",
     "https://evil_x.azure.com/x",
     "https://*.azure.com/x",
-    # users, and what looks like one
+    # users, and texts that look like one
     "https://user@a.azure.com/x",
     "https://user:pw@a.azure.com/x",
     "https://a.azure.com@evil.example/x",
     "https://a.azure.com:443@evil.example/x",
     "https://a.azure.com:@evil.example/x",
     "https://@a.azure.com/x",
-    # what parsers read differently
+    # texts that parsers read differently
     "https://evil.example\\.azure.com/x",
     "https://evil.example\\@a.azure.com/x",
     "https://a.azure.com\\@evil.example/x",
@@ -76,7 +76,7 @@ REFUSED = [
     "https://a.azure.com/\x00",
     " https://a.azure.com/x",
     "https://a.azure.com/x\n",
-    # letters that only look like it
+    # letters that only look alike
     "https://a.\u0430zure.com/x",
     "https://a.azure\u3002com/x",
     "https://a.azure.com\uff0f.evil.example/x",
@@ -109,7 +109,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("uri", ALLOWED)
 def test_an_allowed_host_is_called(uri: str) -> None:
-    """What is called is the host that was checked, also for the library that will call it."""
+    """The called host is the checked one, also for the library that will call it."""
     assert check_uri(uri, CLOUD) == uri
     host = str(URL(uri, encoded=True).raw_host).lower()
     assert host == str(URL(uri).raw_host).lower() == host_of(uri)
@@ -118,8 +118,8 @@ def test_an_allowed_host_is_called(uri: str) -> None:
 
 @pytest.mark.parametrize("uri", REFUSED)
 @pytest.mark.parametrize("settings", [CLOUD, LOCAL], ids=["cloud", "local"])
-def test_nothing_else_is_called(uri: str, settings: Settings) -> None:
-    """And the refusal shows nothing behind the host."""
+def test_no_other_host_is_called(uri: str, settings: Settings) -> None:
+    """And the refusal shows only the host."""
     if settings is LOCAL and "//127.0.0.1" in uri:
         assert check_uri(uri, settings) == uri
         return
@@ -130,7 +130,7 @@ def test_nothing_else_is_called(uri: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8080/x?a=1", "https://127.0.0.1/x", "http://127.0.0.1"])
 def test_this_machine_is_called_in_development_only(uri: str) -> None:
-    """Where the service is on it too, and the host is listed."""
+    """If the service is on this machine, too, and the host is listed."""
     assert check_uri(uri, LOCAL) == uri
     for settings in (
         CLOUD,
@@ -143,8 +143,8 @@ def test_this_machine_is_called_in_development_only(uri: str) -> None:
             check_uri(uri, settings)
 
 
-def test_a_suffix_of_a_local_host_is_nothing() -> None:
-    """`x.localhost` is another name, which any resolver may answer."""
+def test_a_subdomain_of_a_local_host_is_not_allowed() -> None:
+    """`x.localhost` is another name, to which any resolver may give an address."""
     settings = Settings(callback_allowed_hosts=("localhost",), power_bi_api_url="http://127.0.0.1:7072")
     for uri in ("http://x.localhost/", "https://x.localhost/", "http://1.127.0.0.1/"):
         with pytest.raises(UriError):
@@ -152,8 +152,8 @@ def test_a_suffix_of_a_local_host_is_nothing() -> None:
 
 
 @given(st.text(st.sampled_from(string.printable + "\u3002\uff0e\u00ad"), max_size=30))
-def test_no_text_brings_the_library_elsewhere(middle: str) -> None:
-    """Whatever stands between the scheme and an allowed host: refused, or aiohttp goes to the host that was checked."""
+def test_no_text_makes_the_library_call_another_host(middle: str) -> None:
+    """With any text between the scheme and an allowed host: refused, or aiohttp calls the checked host."""
     uri = f"https://{middle}azure.com/"
     try:
         check_uri(uri, CLOUD)

@@ -1,4 +1,4 @@
-"""A start is decided once: a new request, the same one, one that has ended, or a contradiction."""
+"""A start is one of four cases: a new request, the same one, an ended one, or a conflict."""
 
 from typing import get_args
 
@@ -16,18 +16,18 @@ PASSING, LASTING = failure("ModelEvicted", "d"), failure("CredentialsRejected", 
 
 
 def known(outcome: RequestOutcome | None = None, spec: RequestSpec = SPEC) -> StoredRequest:
-    """The request that has the key."""
+    """The request with the key."""
     state = RequestState(spec=spec, token="", read_token="", cancel_token="", requested_at="2026-03-31T12:00:00.000Z")
     return StoredRequest(id="a", engine_status="Running", state=state, outcome=outcome)
 
 
 def test_an_unknown_key_is_a_new_request() -> None:
-    """The first one under it; or the next, if the purge has taken those before."""
+    """The first one of the key; or the next, if the purge has deleted the previous ones."""
     assert decide(SPEC, None) == New(1)
     assert decide(SPEC, None, 3) == New(4)
 
 
-def test_a_request_that_goes_on_is_the_same() -> None:
+def test_a_request_in_progress_is_the_same() -> None:
     """Also for a caller that would wait longer or shorter, or not share."""
     other = RequestSpec(dataset_id="d", scope=SPEC.scope, timeout_minutes=1, share=False, retries=3)
     for spec in (SPEC, other):
@@ -35,7 +35,7 @@ def test_a_request_that_goes_on_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("outcome", [None, RequestOutcome(status="Completed"), RequestOutcome(status="TimedOut")])
-def test_other_options_are_a_conflict_whatever_became_of_the_request(outcome: RequestOutcome | None) -> None:
+def test_different_options_are_a_conflict_with_any_outcome(outcome: RequestOutcome | None) -> None:
     """Each key that differs is named."""
     spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="x", refresh=RefreshOptions()))
     assert decide(spec, known(outcome), 1) == Conflict(["workspaceId", "refresh"])
@@ -59,18 +59,18 @@ FOR_GOOD = [
 
 
 @pytest.mark.parametrize("outcome", AGAIN)
-def test_an_end_that_may_pass_frees_the_key(outcome: RequestOutcome) -> None:
-    """For the next submission: a pipeline that runs its activity again means it."""
+def test_a_temporary_failure_allows_a_new_request_with_the_key(outcome: RequestOutcome) -> None:
+    """A pipeline that runs its activity again wants the next submission."""
     assert decide(SPEC, known(outcome), 7) == New(8)
     assert may_start_again(outcome)
 
 
 @pytest.mark.parametrize("outcome", FOR_GOOD)
-def test_any_other_end_stands(outcome: RequestOutcome) -> None:
-    """It is answered again."""
+def test_any_other_outcome_is_final(outcome: RequestOutcome) -> None:
+    """A repeat gets it again."""
     assert decide(SPEC, known(outcome), 7) == Ended(known(outcome))
 
 
-def test_each_outcome_is_decided() -> None:
+def test_each_outcome_has_a_row() -> None:
     """The rows above leave none out."""
     assert {outcome.status for outcome in (*AGAIN, *FOR_GOOD)} == set(get_args(Final))

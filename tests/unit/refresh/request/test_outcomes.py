@@ -1,4 +1,4 @@
-"""Each outcome of a request is a sentence that stands alone."""
+"""Each outcome of a request has a complete message."""
 
 import pytest
 
@@ -23,7 +23,7 @@ SPEC = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id="w"))
 
 
 def sentence(outcome: RequestOutcome) -> str:
-    """The message of an outcome, checked for what every message has."""
+    """The message of an outcome, with checks for every message."""
     assert outcome.error is not None
     message = outcome.error.message
     assert message.startswith("Semantic model ")
@@ -33,7 +33,7 @@ def sentence(outcome: RequestOutcome) -> str:
 
 
 def test_the_outcome_of_a_run_is_that_of_its_requests() -> None:
-    """With whose refresh it was and how many shared it, and the error word for word."""
+    """With the refresh that served it and the number of the others, and the same error."""
     error = failure("ModelEvicted", MODEL, refresh_id="r")
     outcome = Outcome(status="Failed", refresh_id="r", started_at="start", ended_at="end", error=error)
     answer = Ended(run="a-r1", outcome=outcome, shared_with=2, served_by="merged")
@@ -83,8 +83,8 @@ LEFT: list[tuple[Left, bool | None, str]] = [
 
 
 @pytest.mark.parametrize(("answer", "cancelled", "words"), LEFT)
-def test_a_request_that_left_says_where_it_stood(answer: Left, cancelled: bool | None, words: str) -> None:
-    """And what becomes of the refresh."""
+def test_the_message_of_a_request_that_left_has_its_place(answer: Left, cancelled: bool | None, words: str) -> None:
+    """And the fate of the refresh."""
     outcome = outcome_after_leaving(SPEC, answer, cancelled=cancelled)
     assert words in sentence(outcome)
     assert outcome.status == answer.reason
@@ -96,21 +96,21 @@ def test_a_request_that_left_says_where_it_stood(answer: Left, cancelled: bool |
     assert outcome.shared_with == (3 if answer.run else None)
 
 
-def test_what_power_bi_said_last_is_part_of_the_sentence() -> None:
-    """Where no other refresh was in the way, that is the reason."""
+def test_the_last_error_of_power_bi_is_part_of_the_message() -> None:
+    """If no other refresh was running, that is the reason."""
     outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
     assert "the last error of Power BI: HTTP 429 Too Many Requests" in sentence(outcome)
 
 
-def test_a_request_that_was_cancelled_between_attempts_says_after_what() -> None:
+def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:
     """It has no run."""
     outcome = outcome_while_backing_off(SPEC, "ModelEvicted", NAMES)
     assert "it was waiting to try again after ModelEvicted" in sentence(outcome)
     assert (outcome.status, outcome.run_id) == ("Cancelled", None)
 
 
-def test_a_request_that_cannot_go_on_says_that_it_is_our_fault() -> None:
-    """The caller need not look for it in the pipeline."""
+def test_an_internal_error_blames_the_app() -> None:
+    """The caller need not search its pipeline."""
     outcome = outcome_of_fault(SPEC, "the reason", NAMES)
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == ("Failed", "InternalError")
@@ -122,7 +122,7 @@ STATE = RequestState(spec=SPEC, token="", read_token="", cancel_token="", reques
 
 @pytest.mark.parametrize("word", ["Terminated", "Canceled"])
 def test_a_request_that_was_terminated_by_hand(word: str) -> None:
-    """With the reason that was given."""
+    """With the given reason."""
     outcome = outcome_by_engine(STATE, word, "maintenance tonight", "2026-03-31T12:34:56.000Z")
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == ("Terminated", "RequestTerminated")
@@ -132,7 +132,7 @@ def test_a_request_that_was_terminated_by_hand(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["Failed", "Completed"])
 @pytest.mark.parametrize("output", ["Orchestrator function failed", None, {"status": "Completed"}])
-def test_an_end_that_says_nothing_is_a_fault_of_ours(word: str, output: object) -> None:
+def test_an_end_without_an_outcome_is_an_internal_error(word: str, output: object) -> None:
     """Never a success."""
     outcome = outcome_by_engine(STATE, word, output, None)
     assert outcome.error is not None

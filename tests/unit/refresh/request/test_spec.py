@@ -1,4 +1,4 @@
-"""A body is taken as it is meant, or refused with the key that is wrong; nothing else ever happens."""
+"""A body is either accepted with its meaning, or refused with the invalid key."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def parse(_settings: Settings = ANYWHERE, /, **keys: Any) -> RequestSpec:
 
 
 def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
-    """The refusal of a body, checked for what every refusal has."""
+    """The refusal of a body, with checks for every refusal."""
     with pytest.raises(BadRequestError) as caught:
         parse_spec(body, settings)
     error = caught.value
@@ -38,7 +38,7 @@ def refused(body: bytes, settings: Settings = ANYWHERE) -> BadRequestError:
     return error
 
 
-def test_a_request_needs_no_more_than_its_ids() -> None:
+def test_a_request_needs_only_its_ids() -> None:
     """The defaults are those of the contract."""
     spec = parse()
     assert spec == RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE))
@@ -47,8 +47,8 @@ def test_a_request_needs_no_more_than_its_ids() -> None:
     assert not spec.scope.enhanced
 
 
-def test_every_key_is_taken() -> None:
-    """And survives being stored."""
+def test_every_key_is_read() -> None:
+    """And survives storage."""
     spec = parse(
         refresh={"type": "dataOnly", "objects": [{"table": "Sales"}]},
         timeoutMinutes=0.5,
@@ -107,7 +107,7 @@ def test_objects_have_one_order() -> None:
 
 @pytest.mark.parametrize("spelling", [WORKSPACE, WORKSPACE.upper()])
 def test_ids_compare_in_lower_case(spelling: str) -> None:
-    """Requests for the same model share whatever the pipeline wrote."""
+    """Requests for the same model share, whatever the pipeline wrote."""
     assert parse(workspaceId=spelling, datasetId=DATASET.upper()) == parse()
 
 
@@ -177,19 +177,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("keys", "target"), BAD, ids=[f"{number}-{target[:20]!r}" for number, (_, target) in enumerate(BAD)]
 )
-def test_a_key_that_cannot_be_served_is_named(keys: dict[str, Any], target: str) -> None:
-    """A caller corrects it without reading our code."""
+def test_an_invalid_key_is_named(keys: dict[str, Any], target: str) -> None:
+    """A caller can correct it without reading our code."""
     assert refused(json.dumps({**IDS, **keys}).encode()).target == target
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"x"', b"1", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    """Whatever was sent instead."""
+def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
+    """With any other content."""
     assert refused(body).target == "body"
 
 
-def test_a_body_of_any_size_is_refused_unread() -> None:
-    """An unbounded body would be stored many times over."""
+def test_a_too_large_body_is_refused_unread() -> None:
+    """An unlimited body would be stored many times."""
     assert refused(b" " * (MAX_BODY_BYTES + 1)).target == "body"
 
 
@@ -208,13 +208,13 @@ def test_a_body_of_any_size_is_refused_unread() -> None:
         ("idempotencyKey", {"idempotencyKey": 7}),
     ],
 )
-def test_retries_and_keys_have_bounds(target: str, keys: dict[str, Any]) -> None:
-    """A number is no key, and a boolean no number."""
+def test_retries_and_keys_have_limits(target: str, keys: dict[str, Any]) -> None:
+    """A number is not a key, and a boolean is not a number."""
     assert refused(json.dumps({**IDS, **keys}).encode()).target == target
 
 
 def test_the_header_is_the_key() -> None:
-    """The same key in both places is one; two are one too many."""
+    """The same key in both places is one; two different ones are refused."""
     body = json.dumps({**IDS, "idempotencyKey": "a"}).encode()
     assert parse_spec(json.dumps(IDS).encode(), ANYWHERE, "a").idempotency_key == "a"
     assert parse_spec(body, ANYWHERE, "a").idempotency_key == "a"
@@ -223,15 +223,15 @@ def test_the_header_is_the_key() -> None:
     assert parse(retries=2.0).retries == 2
 
 
-def test_a_key_names_one_scope() -> None:
-    """What decides what is refreshed may not differ; how long the caller waits may."""
+def test_a_key_identifies_one_scope() -> None:
+    """Options of the refresh must not differ; those of waiting may."""
     assert parse(timeoutMinutes=5, share=False).differs_from(parse()) == []
     other = parse(refresh={"type": "full"}, workspaceId=DATASET)
     assert other.differs_from(parse()) == ["workspaceId", "refresh"]
 
 
 def test_a_cancellation_names_the_request() -> None:
-    """By model and key, both required, and nothing else."""
+    """By model and key, both required, and no other key."""
     given = {"datasetId": DATASET.upper(), "idempotencyKey": "k"}
     assert parse_cancellation(json.dumps(given).encode()) == (DATASET, "k")
     for wrong, target in (
@@ -245,7 +245,7 @@ def test_a_cancellation_names_the_request() -> None:
 
 
 def test_a_workspace_that_is_not_allowed_is_refused() -> None:
-    """The setting is a fence; it is named, its content is not."""
+    """The message names the setting, but does not show its value."""
     fenced = Settings.from_environment({"ALLOWED_WORKSPACES": f"{DATASET} {WORKSPACE}"})
     assert parse(fenced) == parse()
     other = Settings.from_environment({"ALLOWED_WORKSPACES": DATASET})
@@ -254,8 +254,8 @@ def test_a_workspace_that_is_not_allowed_is_refused() -> None:
     assert DATASET not in error.message
 
 
-def test_mails_are_refused_where_power_bi_would_refuse_them() -> None:
-    """Known at the start, so said at the start."""
+def test_mails_are_refused_if_power_bi_would_refuse_them() -> None:
+    """Already at the start."""
     managed = Settings.from_environment({"IDENTITY_ENDPOINT": "http://localhost/msi"})
     assert refused(json.dumps({**IDS, "notifyOption": "MailOnCompletion"}).encode(), managed).target == "notifyOption"
     assert parse(managed, notifyOption="NoNotification") == parse()
@@ -290,14 +290,14 @@ def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
 @hypothesis_settings(max_examples=300)
 @given(bodies, st.booleans())
 def test_any_object_is_a_request_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
-    """Also when everything else about it is right."""
+    """Also if all other keys are valid."""
     survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
 
 
 @hypothesis_settings(max_examples=300)
 @given(st.sampled_from(KEYS), json_values)
 def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
-    """One wrong thing at a time gets deeper than many."""
+    """One invalid value at a time reaches deeper code than many."""
     survives(json.dumps({**IDS, key: value}).encode())
 
 

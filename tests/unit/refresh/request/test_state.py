@@ -1,4 +1,4 @@
-"""A request keeps what it knows from turn to turn."""
+"""A request keeps its state from turn to turn."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -43,12 +43,12 @@ PASSING = RequestOutcome(
 )
 
 
-def test_the_deadline_covers_everything_from_the_acceptance_on() -> None:
+def test_the_deadline_counts_from_the_acceptance() -> None:
     """Queue, idle wait and refresh together."""
     assert STATE.deadline == datetime(2026, 3, 31, 13, 30, 30, tzinfo=UTC)
 
 
-def test_each_turn_waits_for_an_event_of_its_own() -> None:
+def test_each_turn_waits_for_its_own_event() -> None:
     """A late notification must not end a later wait."""
     assert (STATE.but(turn=1).wake, STATE.but(turn=2).wake) == ("wake-1", "wake-2")
 
@@ -76,8 +76,8 @@ def test_a_request_waits_for_its_turn_an_idle_model_or_its_refresh(
     assert phase_of(position, refresh) == phase
 
 
-def test_the_standing_is_what_the_queue_answered() -> None:
-    """In the words of the contract."""
+def test_the_standing_is_the_answer_of_the_queue() -> None:
+    """With the statuses of the contract."""
     blocker = ExternalRefresh(refresh_id="x")
     answer = Enrolled(
         run="a-r1",
@@ -101,7 +101,7 @@ def test_the_standing_is_what_the_queue_answered() -> None:
     }
 
 
-def test_a_passing_failure_is_tried_again_while_attempts_and_time_are_left() -> None:
+def test_a_temporary_failure_is_retried_while_attempts_and_time_are_left() -> None:
     """Two retries are three attempts."""
     assert STATE.may_try_again(PASSING, NOON)
     assert STATE.but(attempt=2).may_try_again(PASSING, NOON)
@@ -119,13 +119,13 @@ def test_a_passing_failure_is_tried_again_while_attempts_and_time_are_left() -> 
         RequestOutcome(status="Cancelled", error=PASSING.error),
     ],
 )
-def test_nothing_else_is_tried_again(outcome: RequestOutcome) -> None:
-    """A second refresh beside one whose outcome is not known would be one too many."""
+def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
+    """With an unknown outcome, a retry could be a second refresh."""
     assert not STATE.may_try_again(outcome, NOON)
 
 
-def test_a_request_that_backs_off_says_when_it_goes_on() -> None:
-    """And after what; the next attempt begins with nothing known."""
+def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
+    """And the last failure; the next attempt starts with an empty state."""
     state = STATE.but(recheck=True, standing=Standing(run_id="a-r1")).backing_off(PASSING)
     assert not state.recheck
     assert encode(standing_between(state, NOON)) == {

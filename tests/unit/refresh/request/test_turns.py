@@ -1,4 +1,4 @@
-"""A request that forgot that it left still ends as the one that it was, step by step against a real queue."""
+"""A request that lost the turn in which it left still has the same outcome, step by step against a real queue."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ ANSWERS = {"cancel_refresh": CancelAccepted(), "start_run": Notified(count=1)}
 
 
 class Context:
-    """What the engine gives an orchestration, as far as such a turn asks for it: every activity does what it should."""
+    """The parts of the engine's context that such a turn uses: every activity succeeds."""
 
     instance_id = "a"
     current_utc_datetime = NOON
@@ -28,7 +28,7 @@ class Context:
         self.activities: list[str] = []
 
     def set_custom_status(self, _status: object) -> None:
-        """It is not looked at."""
+        """Not used."""
 
     def call_entity(self, _entity: object, operation: str, message: Any) -> Any:
         """The answer of the queue."""
@@ -44,7 +44,7 @@ class Context:
 
 
 def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
-    """What a turn of request `a` returns, each step of it answered at once with what it yields."""
+    """The result of a turn of request `a`; each step gets its answer at once."""
     state = RequestState(
         spec=RequestSpec(dataset_id="00000000-1111-2222-3333-444444444444", scope=MODEL),
         token="t",
@@ -63,8 +63,8 @@ def turn(context: Any) -> tuple[RequestOutcome | None, RequestState]:
 
 
 @pytest.mark.parametrize("reason", ["Cancelled", "TimedOut"])
-def test_a_request_that_left_ends_as_it_left(reason: LeaveReason) -> None:
-    """The engine may lose the episode in which it left, after its messages have gone out."""
+def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
+    """The engine may lose the episode in which it left, after its messages were sent."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")
@@ -79,7 +79,7 @@ def test_a_request_that_left_ends_as_it_left(reason: LeaveReason) -> None:
 
 
 def test_the_run_of_a_cancelled_refresh_gets_a_new_incarnation() -> None:
-    """The old one may sleep for an hour, as long as the refresh usually takes, and the next run waits for it."""
+    """The old one may sleep for up to an hour before its next look, and the next run waits for it."""
     desk = Desk()
     desk.enroll("a", scope=MODEL)
     desk.post("a-r1")

@@ -1,4 +1,4 @@
-"""Values of a body are read by one rule, whichever key they stand under."""
+"""Values of a body are read by one rule for all keys."""
 
 from contextlib import suppress
 from typing import Any
@@ -11,7 +11,7 @@ from refresh.request.values import BadRequestError, boolean, choice, guid, numbe
 
 
 def test_a_missing_value_is_the_default() -> None:
-    """Also where the key is there for others."""
+    """Also if other keys are present."""
     assert number({}, "k", 2.5) == 2.5
     assert boolean({}, "k", default=True)
     assert whole_number({}, "k", 9, default=3) == 3
@@ -27,13 +27,13 @@ def test_a_number(given_value: object, expected: float) -> None:
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), float("-inf")])
-def test_a_number_beyond_all_bounds_is_within_none(value: object) -> None:
-    """Whatever it becomes, no range has it."""
+def test_a_number_that_is_too_large_is_in_no_range(value: object) -> None:
+    """Whatever it is converted to."""
     assert not -1e300 < number({"k": value}, "k", 0) < 1e300
 
 
 @pytest.mark.parametrize("value", [True, None, [], {}, "", "one", "1e3", "0x1", "1_000", "+1", "1.", ".5", "\u0661"])
-def test_what_is_no_number_is_named(value: object) -> None:
+def test_an_invalid_number_is_refused(value: object) -> None:
     """With its key."""
     with pytest.raises(BadRequestError, match="k must be a number") as refused:
         number({"k": value}, "k", 0)
@@ -41,28 +41,28 @@ def test_what_is_no_number_is_named(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, None, "", "yes", "1", "tru", [True]])
-def test_what_is_no_boolean_is_named(value: object) -> None:
-    """1 is no true: it may be a mistake."""
+def test_an_invalid_boolean_is_refused(value: object) -> None:
+    """1 is not true: it may be a mistake."""
     with pytest.raises(BadRequestError, match="k must be true or false") as refused:
         boolean({"k": value}, "k", default=True)
     assert refused.value.target == "k"
 
 
 @pytest.mark.parametrize("value", [-1, 10, 0.5, "0.5", "10", True, None, "two", float("nan"), float("inf"), 10**400])
-def test_a_whole_number_has_bounds(value: object) -> None:
-    """Which the sentence names."""
+def test_a_whole_number_has_limits(value: object) -> None:
+    """The message names them."""
     with pytest.raises(BadRequestError, match="k must be a whole number from 0 to 9"):
         whole_number({"k": value}, "k", 9)
 
 
 @pytest.mark.parametrize("value", [9, 9.0, "9", "9.0"])
 def test_a_whole_number_may_have_a_fraction_of_zero(value: object) -> None:
-    """Some tools write every number so."""
+    """Some tools write every number in this way."""
     assert whole_number({"k": value}, "k", 9) == 9
 
 
 def test_a_choice_has_any_case() -> None:
-    """And comes back as we write it."""
+    """The result has our spelling."""
     assert choice({"k": "SECOND"}, "k", ("first", "Second")) == "Second"
     for value in ("third", None, 2, ""):
         with pytest.raises(BadRequestError, match="k must be one of first, Second"):
@@ -72,8 +72,8 @@ def test_a_choice_has_any_case() -> None:
 @pytest.mark.parametrize(
     "value", ["urn:uuid:01234567-89ab-cdef-0123-456789abcdef", "0123456789abcdef0123456789abcdef", "", 7, None]
 )
-def test_a_guid_is_written_as_power_bi_writes_it(value: object) -> None:
-    """In one form only: it becomes a part of URLs."""
+def test_a_guid_has_the_form_of_power_bi(value: object) -> None:
+    """In one form only, because it becomes a part of URLs."""
     with pytest.raises(BadRequestError) as refused:
         guid({"k": value}, "k")
     assert refused.value.target == "k"
@@ -86,8 +86,8 @@ def test_a_key_is_shown_on_one_short_line() -> None:
 
 
 @given(st.text(max_size=12) | st.floats() | st.integers() | st.booleans() | st.none())
-def test_any_value_is_read_or_named(value: Any) -> None:
-    """No other error comes out."""
+def test_any_value_is_read_or_refused(value: Any) -> None:
+    """No other exception is raised."""
     for read in (
         lambda: number({"k": value}, "k", 0),
         lambda: boolean({"k": value}, "k", default=False),

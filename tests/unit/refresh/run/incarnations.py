@@ -1,4 +1,4 @@
-"""An incarnation of a run as the tests drive it: each call checks what the run asks for, and answers it."""
+"""An incarnation of a run in tests: each call checks the run's order or operation, and answers it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,11 +46,11 @@ BLOCKER = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started
 NEXT = Turn(run="other-r1", incarnation=1)
 WAKE = (WakeUp(request="a", event="wake-1"),)
 EXECUTION = "mine"
-"""The execution of the activity that posts whose answer the run gets."""
+"""The execution of the posting activity whose answer the run gets."""
 REFUSED = Refused(failure=failure("NotAuthorized", MODEL))
 UNNAMED = ModelNames()
 NEVER = 1_000
-"""More steps than any run of these tests makes."""
+"""More steps than any run of these tests has."""
 
 
 class Incarnation:
@@ -63,7 +63,7 @@ class Incarnation:
 
     @property
     def step(self) -> Step:
-        """What the run asks for now. A round trip through JSON, as between two histories, changes nothing."""
+        """The current step of the run. A round trip through JSON, as between two histories, changes nothing."""
         assert decode(encode(self.run), RunState) == self.run
         return next_step(self.run, instant(self.now))
 
@@ -78,19 +78,19 @@ class Incarnation:
 
     @property
     def phase(self) -> type[Phase]:
-        """The class of the phase that the run is in, once it has waited."""
+        """The class of the run's phase, after its wait."""
         return type(self.run.phase)
 
     @property
     def seconds(self) -> float:
-        """How long the run waits now."""
+        """The length of the run's current wait."""
         step = self.step
         assert isinstance(step, Wait)
         return step.seconds
 
     @property
     def status(self) -> RunStatus:
-        """What a person sees."""
+        """The visible status."""
         return status_of(self.run, self.now)
 
     @property
@@ -113,7 +113,7 @@ class Incarnation:
         return self
 
     def wait(self, seconds: float | None = None) -> "Incarnation":
-        """Lets a wait pass, of just so many seconds."""
+        """Lets a wait pass, of exactly this many seconds if given."""
         step = self.step
         assert isinstance(step, Wait)
         assert step.seconds > 0
@@ -123,7 +123,7 @@ class Incarnation:
         return self
 
     def continued(self) -> "Incarnation":
-        """Continues in a new history; the queue answers that the run may go on."""
+        """Continues in a new history; the queue answers that the run may continue."""
         phase = self.run.phase
         self.run = decode(encode(continued(self.run)), RunState)
         if isinstance(self.run.phase, Claiming):
@@ -138,7 +138,7 @@ class Incarnation:
         return self.answer(Claim, Claimed(scope=scope, **facts), holder=self.run.holder)
 
     def superseded(self, asked: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
-        """The queue answers that this orchestration may not go on."""
+        """The queue answers that this orchestration may not continue."""
         return self.answer(asked, Superseded(next=next_run))
 
     def history(
@@ -153,9 +153,9 @@ class Incarnation:
         names: ModelNames = UNNAMED,
         **expected: Any,
     ) -> "Incarnation":
-        """The history is read; a refresh that is newly in the way is reported to the queue.
+        """The history is read; a new external refresh is reported to the queue.
 
-        `durations`: what refreshes like the running one took; `estimate`: what those like ours took. `sole`: id and
+        `durations`: of refreshes like the running one; `estimate`: of those like ours. `sole`: id and
         digest of the only refresh that may be ours. `names`: of the model and its workspace.
         """
         read_at = instant(self.now)
@@ -178,7 +178,7 @@ class Incarnation:
         return self
 
     def closed(self, scope: Scope = STANDARD, estimate: tuple[float, ...] = ()) -> "Incarnation":
-        """As far as the permit to POST."""
+        """Up to the permit to POST."""
         return self.claimed(scope).history(estimate=estimate).wait(2.0).permitted(permit=1)
 
     def permitted(self, **expected: Any) -> "Incarnation":
@@ -186,12 +186,12 @@ class Incarnation:
         return self.answer(Close, Closed(scope=self.run.known_scope), **expected)
 
     def posted(self, result: PostAnswer | Broke, **expected: Any) -> "Incarnation":
-        """What an execution of the activity that posts came to; an activity that raises has no result."""
+        """The result of an execution of the posting activity; an activity that raises has no result."""
         answer = result if isinstance(result, Broke) else PostResult(execution=EXECUTION, result=result)
         return self.answer(PostRefresh, answer, **expected)
 
     def recorded(self, *, cancel: bool = False, **expected: Any) -> "Incarnation":
-        """The queue knows the refresh."""
+        """The queue stores the refresh."""
         return self.answer(Record, Recorded(cancel=cancel), **expected)
 
     def reopened(self, **expected: Any) -> "Incarnation":
@@ -201,18 +201,18 @@ class Incarnation:
     def polling(
         self, scope: Scope = STANDARD, *, adopted: bool = False, estimate: tuple[float, ...] = ()
     ) -> "Incarnation":
-        """As far as the first read of a refresh that is known."""
+        """Up to the first read of a refresh with a known id."""
         self.closed(scope, estimate).posted(Appeared(refresh_id="r") if adopted else Accepted(refresh_id="r"))
         return self.recorded().wait(5)
 
     def reads(self, status: str, progress: Progress | None = None, start: datetime | None = NOON) -> "Incarnation":
-        """The refresh is read, with this status in Power BI's words."""
+        """The refresh is read, with this status of Power BI."""
         row = RefreshRow("r", "ViaApi", status, start=start, end=None if status == "Unknown" else self.now)
         answer = RefreshRead(began_at=instant(start) if start else None, outcome=judge(row, MODEL), progress=progress)
         return self.answer(ReadRefresh, answer, refresh_id="r")
 
     def absent(self, read_at: datetime | None = None, *, rolled_over: bool = False, **expected: Any) -> "Incarnation":
-        """The refresh is read and is not there."""
+        """The refresh is read and does not exist."""
         answer = RefreshAbsent(read_at=instant(read_at or self.now), rolled_over=rolled_over)
         return self.answer(ReadRefresh, answer, **expected)
 
@@ -226,7 +226,7 @@ class Incarnation:
         return self.answer(asked, Broke(error=error))
 
     def ended(self, status: str, code: str | None = None) -> Outcome:
-        """The outcome that goes to the queue, checked for its status and the code of its error."""
+        """The outcome for the queue, with a check of its status and the code of its error."""
         operation = self.asks
         assert isinstance(operation, Finish)
         outcome = operation.outcome

@@ -1,4 +1,4 @@
-"""Runs, requests and a queue in a world full of faults until it heals: each outcome is true, each request ends."""
+"""Runs, requests and a queue in a world full of faults that end: each outcome is true, each request ends."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,13 +56,13 @@ LONGEST_REFRESH = 2_400
 """Seconds: below the hour after which a run posts anyway, so that no refresh of ours is behind another one of ours."""
 ALL_OVER = SICK_FOR + timedelta(hours=12)
 DELAYED = timedelta(minutes=25)
-"""How late a duplicate of an operation comes at most: less than the queue remembers."""
+"""The maximum delay of an operation's duplicate: less than the time for which the queue stores its entries."""
 MOST_EVENTS = 60_000
 
 
 @dataclass
 class Refresh:
-    """A refresh as the service knows it. `run` is None for an external one."""
+    """A refresh of the service. `run` is None for an external one."""
 
     id: str
     kind: str
@@ -73,7 +73,7 @@ class Refresh:
     run: str | None = None
 
     def row(self, now: datetime) -> RefreshRow:
-        """As the history shows it."""
+        """Its row in the history."""
         over = now >= self.end
         status = self.fate if over else "Unknown"
         return RefreshRow(self.id, self.kind, status, start=self.start, end=self.end if over else None)
@@ -107,7 +107,7 @@ class Orchestration:
 
 @dataclass
 class World:
-    """Everything, driven by one source of chance."""
+    """All parts, with one source of random numbers."""
 
     random: Random
     now: datetime = NOON
@@ -121,19 +121,19 @@ class World:
     # ---- the world ----
 
     def mishap(self, chance: float) -> bool:
-        """True now and then, until the world is healthy."""
+        """True sometimes, until the world is healthy."""
         return self.now - NOON < SICK_FOR and self.random.random() < chance
 
     def name(self, kind: str) -> str:
-        """A name that was never used."""
+        """An unused name."""
         self.names += 1
         return f"{kind}{self.names}"
 
     def applied(self, operation: AnyOperation) -> AnyAnswer:
-        """The answer to an operation. The queue is stored as the entity does it."""
+        """The answer to an operation. The queue is stored like in the entity."""
         before = dump(self.queue)
         after, answer = apply(self.queue, operation, self.now)
-        assert dump(self.queue) == before, "an operation changed the queue that it was given"
+        assert dump(self.queue) == before, "an operation changed the queue of its argument"
         self.queue = load(dump(after)) if after else Queue()
         return answer
 
@@ -149,13 +149,13 @@ class World:
         return answer
 
     def go_on(self) -> None:
-        """Until all is over, one event after the other."""
+        """Until all have ended, one event after the other."""
         for _ in range(MOST_EVENTS):
             waiting: list[Caller | Orchestration] = [caller for caller in self.callers if not caller.over]
             if not (waiting or self.queue.runs):
                 return
             if not (waiting or self.orchestrations):
-                # a run that died when all its members had left is found by the next request
+                # a run that died after all its members had left is found by the next request
                 self.callers.append(Caller(self.name("next"), self.now, self.now + ALL_OVER))
                 continue
             first = min([*waiting, *self.orchestrations.values()], key=lambda one: one.due)
@@ -194,7 +194,7 @@ class World:
         caller.due = min(self.now + timedelta(seconds=self.random.uniform(1, 300)), max(caller.leaves, self.now))
 
     def check(self, caller: Caller, run: str, outcome: Outcome) -> None:
-        """An outcome must be that of a refresh that really ended so, and began after the request came."""
+        """An outcome must be the true one of a refresh that began after the request came."""
         refresh = next((one for one in self.refreshes if one.id == outcome.refresh_id), None)
         if outcome.status == "Completed":
             assert refresh is not None
@@ -208,14 +208,14 @@ class World:
         else:
             assert outcome.error is not None
             exhausted = f"failed {MAX_INCARNATIONS} times" in outcome.error.message
-            assert outcome.error.code != "InternalError" or exhausted, "no exception of ours comes so often"
+            assert outcome.error.code != "InternalError" or exhausted, "too many exceptions of ours"
             good = [one for one in self.refreshes if one.run == run and one.fate == "Completed"]
             assert exhausted or not good, "a run fails although its refresh was good"
 
     # ---- runs ----
 
     def start(self, turn: Turn | None) -> Notified:
-        """An orchestration for an incarnation, unless one is alive; a start may be lost, a token is new each time."""
+        """An orchestration for an incarnation, unless one is active; a start may be lost, each has a new token."""
         if turn and not self.mishap(0.05):
             token = self.name("token")
             run = RunState(run=turn.run, dataset_id=MODEL, incarnation=turn.incarnation, token=token, limits=LIMITS)
@@ -256,7 +256,7 @@ class World:
         return self.carry_out(step.order) if self.mishap(0.05) else answer
 
     def carry_out(self, order: Order[Any]) -> object:
-        """What the activity of an order does."""
+        """The effect of the activity of an order."""
         match order:
             case ReadHistory():
                 return self.read_history(order)
@@ -303,7 +303,7 @@ class World:
         return found[0][0].request_id if found else None
 
     def read_history(self, order: ReadHistory) -> HistoryRead | Throttled | Unavailable:
-        """As the activity `read_history` does."""
+        """Like the activity `read_history`."""
         rows, running = self.rows(), blocker(self.rows(), self.now)
         return self.unwell() or HistoryRead(
             look=look_at(rows, self.now.replace(microsecond=0), self.now),
@@ -313,7 +313,7 @@ class World:
         )
 
     def post(self, order: PostRefresh, execution: str) -> PostAnswer:
-        """As the activity `post_refresh` does: a last look, the permit, and right after it the POST."""
+        """Like the activity `post_refresh`: a last look, the permit, and immediately after it the POST."""
         run = self.queue.permitted(order.holder, order.permit)
         if run is None or self.mishap(0.05):
             return Stale()
@@ -337,7 +337,7 @@ class World:
         return self.sent_to_power_bi(order)
 
     def sent_to_power_bi(self, order: PostRefresh) -> PostAnswer:
-        """What becomes of a POST."""
+        """The result of a POST."""
         if self.mishap(0.05):
             return AnswerLost(error="reset")
         if self.mishap(0.03):
@@ -345,14 +345,14 @@ class World:
         ours = [one for one in self.refreshes if one.run]
         assert not any(one.start <= self.now < one.end for one in ours), "a POST beside a refresh of ours"
         good = [one for one in ours if one.run == order.holder.run and one.fate == "Completed"]
-        assert not good, "a run makes a second refresh though the first was good"
+        assert not good, "a run makes a second refresh although the first was good"
         begun = self.begin("ViaApi", order.holder.run)
         if begun is None:
             return Busy()
         return AnswerLost(error="reset") if self.mishap(0.2) else Accepted(refresh_id=begun.id)
 
     def read(self, order: ReadRefresh) -> RefreshRead | RefreshAbsent | Throttled | Unavailable:
-        """As the activity `read_refresh` does."""
+        """Like the activity `read_refresh`."""
         row = next((row for row in self.rows() if row.request_id == order.refresh_id), None)
         bad = self.unwell()
         if bad or row is None or self.mishap(0.02):
@@ -363,8 +363,8 @@ class World:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_every_outcome_is_true_and_every_request_ends(seed: int, callers: int) -> None:
-    """Whatever dies, is lost, comes twice or late: once the world is healthy, all end, and the queue is free."""
-    world = World(Random(seed))  # noqa: S311 - a world that can be had again
+    """With any deaths, losses, duplicates and delays: when the world is healthy again, all end; the queue is free."""
+    world = World(Random(seed))  # noqa: S311 - a reproducible world
     for number in range(callers):
         comes = NOON + timedelta(seconds=world.random.uniform(0, 10_000))
         patience = timedelta(hours=world.random.choice([0.1, 1, 100, 100]))

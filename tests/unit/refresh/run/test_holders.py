@@ -1,4 +1,4 @@
-"""A run has one holder, and a POST one execution: what another one did is searched for, not done again."""
+"""A run has one holder, and a POST one execution: the refresh of another one is searched for, not started again."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,8 +41,8 @@ from tests.unit.refresh.run.incarnations import (
 BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
-def test_a_stale_permit_is_asked_about_and_tried_again() -> None:
-    """The queue may have been read before it showed the permit."""
+def test_a_stale_permit_is_checked_and_used_again() -> None:
+    """The queue may have been read before it had the permit."""
     run = Incarnation().closed().posted(Stale()).wait(5).claimed().posted(Accepted(refresh_id="r"))
     assert run.phase is Recording
     assert Incarnation().closed().posted(Stale()).wait(5).superseded(Claim).over
@@ -56,16 +56,14 @@ def test_a_stale_permit_is_asked_about_and_tried_again() -> None:
         (Drop, Unwanted(requests=("a",))),
     ],
 )
-def test_an_incarnation_that_does_not_hold_the_run_any_more_leaves(
-    asked: type[Operation[object]], answer: PostAnswer
-) -> None:
-    """Another one has taken over; it must not finish what is not its own any more."""
+def test_an_incarnation_that_lost_the_run_ends(asked: type[Operation[object]], answer: PostAnswer) -> None:
+    """Another one has taken over; the old one must not finish the run."""
     run = Incarnation().closed().posted(answer).superseded(asked, NEXT).answer(StartRun, Notified(), turn=NEXT)
     assert run.over
 
 
-def test_an_incarnation_that_may_not_report_what_is_in_the_way_leaves() -> None:
-    """It learns there that it does not hold the run any more."""
+def test_an_incarnation_whose_report_is_refused_ends() -> None:
+    """The answer tells it that it lost the run."""
     busy = HistoryRead(look=LOOK, running=BLOCKER)
     run = Incarnation().claimed().answer(ReadHistory, busy).superseded(WaitBehind, NEXT)
     assert run.answer(StartRun, Notified(), turn=NEXT).over
@@ -78,26 +76,24 @@ NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
     (Unwanted(requests=("a",)), Drop),
     (REFUSED, Finish),
 ]
-"""Results of an execution that started nothing, and what the run then asks the queue for."""
+"""Results of an execution that started nothing, and the run's next operation."""
 
 
 @pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_not_given_back(
-    result: PostAnswer, asked: type[Operation[Any]]
-) -> None:
-    """The engine ran the activity twice. The other execution posts or has posted: its refresh is searched for."""
+def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer, asked: type[Operation[Any]]) -> None:
+    """The engine ran the activity twice. The other execution posts or has posted: the run searches for its refresh."""
     run = Incarnation().closed()
     look = run.run.look
     run.posted(result).answer(asked, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
     assert run.phase is Reconciling
     assert run.run.outcome is None
-    # the look had the same clock as the run
+    # the look has the same clock as the run
     run.history(look=look, lost=LostWindow(since=instant(NOON + timedelta(seconds=3)))).wait()
     run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
 
 
 @pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_given_back_after_the_search(
+def test_a_permit_that_another_execution_took_is_returned_after_the_search(
     result: PostAnswer, asked: type[Operation[Any]]
 ) -> None:
     """No refresh appeared within the grace, so that execution started none."""
@@ -123,8 +119,8 @@ def test_a_run_of_too_many_incarnations_ends() -> None:
     assert run.answer(Finish, Finished()).over
 
 
-def test_a_run_of_too_many_incarnations_does_not_say_that_its_refresh_failed() -> None:
-    """It is recorded and goes on; how it ends is not known."""
+def test_a_run_of_too_many_incarnations_has_an_unknown_outcome() -> None:
+    """Its refresh is recorded and still running; its end is not known."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(
         permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), permit_taken_at=instant(NOON)
@@ -132,8 +128,8 @@ def test_a_run_of_too_many_incarnations_does_not_say_that_its_refresh_failed() -
     assert run.ended("OutcomeUnknown", "InternalError").refresh_id == "r"
 
 
-def test_a_continued_run_of_many_incarnations_goes_on() -> None:
-    """Only a new incarnation is counted, not each new history of one."""
+def test_a_continued_run_of_many_incarnations_continues() -> None:
+    """Only new incarnations are counted, not new histories of one."""
     run = Incarnation(number=MAX_INCARNATIONS).polling().reads("Unknown")
     for _ in range(2 * MAX_INCARNATIONS):
         run.continued().reads("Unknown")

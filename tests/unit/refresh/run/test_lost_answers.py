@@ -31,8 +31,8 @@ from tests.unit.refresh.run.incarnations import (
 )
 
 
-def test_after_a_lost_answer_a_change_alone_ends_no_grace() -> None:
-    """The new row is an external one; ours may be visible later."""
+def test_a_changed_history_does_not_end_the_grace() -> None:
+    """The new row is an external one; ours may appear later."""
     run = Incarnation().closed().posted(AnswerLost()).history(changed=True)
     assert run.phase is Reconciling
     assert run.wait().history(adoptable="r").recorded().run.followed.after_loss
@@ -40,7 +40,7 @@ def test_after_a_lost_answer_a_change_alone_ends_no_grace() -> None:
 
 @pytest.mark.parametrize("answer", [AnswerLost(error="no answer"), Broke(error="no answer")])
 def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | Broke) -> None:
-    """The refresh may be visible late."""
+    """The refresh may appear late."""
     run = Incarnation().closed()
     look = run.run.look
     run.posted(answer).history(lost=LostWindow(), look=look)
@@ -49,7 +49,7 @@ def test_a_lost_answer_is_searched_for_before_another_post(answer: PostAnswer | 
     assert (run.run.refresh_id, run.run.followed.adopted, run.run.posts.lost) == ("r", True, 0)
 
 
-def test_a_lost_answer_is_posted_again_after_the_grace() -> None:
+def test_after_a_lost_answer_and_the_grace_the_run_posts_again() -> None:
     """No refresh appeared, so none was accepted."""
     run = Incarnation().closed().posted(AnswerLost(error="no answer"))
     while run.history().phase is Reconciling:
@@ -60,7 +60,7 @@ def test_a_lost_answer_is_posted_again_after_the_grace() -> None:
 
 
 def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
-    """A run whose POSTs are all answered so, and nothing ever appears: its end, and how often it posted."""
+    """A run whose POSTs all get this answer, and whose refresh never appears: its end, and the number of POSTs."""
     run, posts = Incarnation().closed(), 0
     while run.phase is not Finishing:
         assert posts < NEVER
@@ -73,8 +73,8 @@ def post_until_the_end(answer: PostAnswer | Broke) -> tuple[Incarnation, int]:
     return run, posts
 
 
-def test_answers_lost_again_and_again_end_the_run() -> None:
-    """After several tries and the outage budget, with the last error."""
+def test_repeatedly_lost_answers_end_the_run() -> None:
+    """After several attempts and the outage budget, with the last error."""
     run, posts = post_until_the_end(AnswerLost(error="connection reset"))
     assert posts >= MAX_TRIES
     assert run.now - NOON >= timedelta(seconds=900)
@@ -93,7 +93,7 @@ def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
 
 
 def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> None:
-    """It has the same budget as an outage, for it may be one of a host that is going down."""
+    """It has the same budget as an outage, because the host may be shutting down."""
     run = Incarnation().claimed()
     while run.broke(ReadHistory).phase is Looking:
         run.wait()
@@ -104,15 +104,15 @@ def test_an_exception_of_ours_before_the_post_is_not_blamed_on_power_bi() -> Non
     assert run.run.posts.lost == 0
 
 
-def test_the_run_knows_when_its_lost_refresh_can_have_begun() -> None:
-    """So that another one is not taken for it; after a POST that broke no such times are known."""
+def test_the_run_stores_when_its_lost_refresh_can_have_begun() -> None:
+    """So it adopts no other one by mistake; after a POST with an exception these times are not known."""
     known = LostWindow(since="2026-03-31T12:00:05.000Z", until="2026-03-31T12:00:09.000Z")
     Incarnation().closed().posted(AnswerLost(error="no answer", window=known)).history(lost=known)
     Incarnation().closed().posted(Broke(error="x")).history(lost=LostWindow())
 
 
 def test_a_lost_refresh_is_searched_for_by_the_objects_of_the_last_one() -> None:
-    """The queue tells them with the claim, and anew with the permit, when the scope may be another one."""
+    """The queue returns them with the claim, and again with the permit, when the scope may have changed."""
     run = Incarnation().claimed(ENHANCED, objects="old").history().wait()
     run.answer(Close, Closed(scope=ENHANCED, objects="new")).posted(AnswerLost()).history(objects="new")
     again = Incarnation(number=2).claimed(

@@ -1,4 +1,4 @@
-"""The names of a model and its workspace, as a run learns them and passes them on."""
+"""The names of a model and its workspace: how a run reads them and passes them on."""
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import Look
@@ -11,8 +11,8 @@ from tests.unit.refresh.run.incarnations import BLOCKER, MODEL, NEVER, NOON, UNN
 BOTH = ModelNames(model="Sales", workspace="Finance")
 
 
-def test_a_run_tells_the_queue_and_its_status_the_names() -> None:
-    """As the first good look at the history brought them; a later look that cannot read them takes none away."""
+def test_a_run_reports_the_names_to_the_queue_and_its_status() -> None:
+    """From the first successful look; a later look that cannot read them removes none."""
     run = Incarnation().claimed().history(BLOCKER, names=BOTH)
     assert (run.status.model_name, run.status.workspace_name) == ("Sales", "Finance")
     run.wait().history(names=UNNAMED).wait()
@@ -20,7 +20,7 @@ def test_a_run_tells_the_queue_and_its_status_the_names() -> None:
     assert run.asks.names == BOTH
 
 
-def test_a_run_that_waits_tells_the_names_with_what_it_waits_for() -> None:
+def test_a_waiting_run_reports_the_names_with_the_external_refresh() -> None:
     """The requests may wait for hours."""
     run = Incarnation().claimed()
     look = Look(service_time=instant(NOON), read_at=instant(NOON))
@@ -29,8 +29,8 @@ def test_a_run_that_waits_tells_the_names_with_what_it_waits_for() -> None:
     assert run.asks.names == BOTH
 
 
-def test_a_run_knows_the_names_that_earlier_runs_read() -> None:
-    """The queue has them at the claim, so its first failure has them, too."""
+def test_a_run_gets_the_names_that_earlier_runs_read() -> None:
+    """From the queue at the claim, so its first failure has them, too."""
     run = Incarnation().claimed(names=BOTH)
     assert run.run.names == BOTH
     assert run.history(names=ModelNames(workspace="Finance 2")).run.names == ModelNames(
@@ -39,7 +39,7 @@ def test_a_run_knows_the_names_that_earlier_runs_read() -> None:
 
 
 def test_failures_of_a_run_name_the_model() -> None:
-    """Not only those that Power BI reports: also a refresh that never appeared."""
+    """Also failures that Power BI does not report, such as a refresh that never appeared."""
     run = Incarnation().claimed().history(names=BOTH).wait().permitted()
     for _ in range(NEVER):
         run.posted(Accepted(refresh_id="r")).recorded()
@@ -53,8 +53,8 @@ def test_failures_of_a_run_name_the_model() -> None:
     assert outcome.error.message.startswith("Semantic model Sales in workspace Finance: ")
 
 
-def test_a_run_goes_on_without_names() -> None:
-    """They are best effort: a failure names the model by its id."""
+def test_a_run_continues_without_names() -> None:
+    """They are optional: a failure names the model by its id."""
     run = Incarnation().polling().reads("Cancelled")
     outcome = run.ended("Cancelled", "RefreshCancelled")
     assert outcome.error is not None

@@ -1,4 +1,4 @@
-"""A run waits out throttling and outages, within its budget, and ends at once where Power BI refuses for good."""
+"""A run waits during throttling and outages, within its budget, and ends at once after a permanent refusal."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ from tests.unit.refresh.run.incarnations import (
 BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
-def test_throttling_is_waited_for_as_long_as_it_says() -> None:
+def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
     """In a durable timer, and it is no outage, however long it lasts."""
     run = Incarnation().claimed().answer(ReadHistory, BUSY).wait(3_000)
     assert run.status.last_read_error == "HTTP 429"
@@ -46,8 +46,8 @@ def test_throttling_is_waited_for_as_long_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("asked", [ReadHistory, PostRefresh])
-def test_a_refusal_for_good_fails_the_run_at_once(asked: type[Order[object]]) -> None:
-    """With the sentence that a person needs."""
+def test_a_permanent_refusal_fails_the_run_at_once(asked: type[Order[object]]) -> None:
+    """With a message for users."""
     run = Incarnation().closed() if asked is PostRefresh else Incarnation().claimed()
     run = run.posted(REFUSED) if asked is PostRefresh else run.answer(asked, REFUSED)
     outcome = run.ended("Failed", "NotAuthorized")
@@ -80,8 +80,8 @@ def test_an_outage_before_the_post_ends_the_run_when_its_budget_is_spent() -> No
     assert "no such host" in error.message
 
 
-def test_an_outage_that_ends_is_forgotten() -> None:
-    """Each has the whole budget."""
+def test_each_outage_has_its_own_budget() -> None:
+    """The budget starts again after an outage has ended."""
     run = Incarnation().claimed()
     for _ in range(40):
         run.unavailable(ReadHistory).wait().unavailable(ReadHistory).wait().history(BLOCKER).wait()
@@ -89,8 +89,8 @@ def test_an_outage_that_ends_is_forgotten() -> None:
     assert run.status.last_read_error is None
 
 
-def test_an_answer_that_asks_for_patience_is_no_outage() -> None:
-    """Power BI was reached: the outage budget begins anew."""
+def test_a_throttle_is_not_an_outage() -> None:
+    """Power BI was reached: the outage budget starts again."""
     run = Incarnation().claimed()
     for _ in range(3):
         begun = run.now
@@ -109,7 +109,7 @@ def test_a_post_that_was_not_sent_opens_the_run_again() -> None:
 
 
 def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
-    """The history can be read all the time, yet no refresh can be started."""
+    """The history can be read all the time, but no refresh can be started."""
     run = Incarnation().closed()
     while run.unavailable(PostRefresh, "no such host").phase is Reopening:
         run.reopened().wait().history().wait().permitted()
@@ -119,8 +119,8 @@ def test_an_outage_of_starting_alone_has_its_budget_too() -> None:
     assert "no such host" in error.message
 
 
-def test_an_outage_while_searching_for_a_lost_answer_is_waited_out() -> None:
-    """A refresh may be running: giving up would let another one start beside it."""
+def test_an_outage_does_not_end_the_search_for_a_lost_answer() -> None:
+    """A refresh may be running: giving up would allow another one beside it."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     for _ in range(100):
         run.unavailable(ReadHistory).wait()
@@ -128,8 +128,8 @@ def test_an_outage_while_searching_for_a_lost_answer_is_waited_out() -> None:
 
 
 @pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_history_that_is_never_read_again_does_not_keep_the_queue_for_ever(answer: Unavailable | Broke) -> None:
-    """No refresh runs longer than thirty hours; what became of this one is not known."""
+def test_a_history_that_is_never_read_again_does_not_block_the_queue_permanently(answer: Unavailable | Broke) -> None:
+    """No refresh runs longer than thirty hours; the outcome of this one is not known."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     while run.answer(ReadHistory, answer).phase is Reconciling and run.now - NOON < timedelta(hours=31):
         run.wait()

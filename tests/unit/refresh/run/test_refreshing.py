@@ -45,7 +45,7 @@ from tests.unit.refresh.run.incarnations import (
 )
 
 RECORDED: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "refresh_id": "r", "posted_at": instant(NOON)}
-"""How the queue knows a run whose refresh was recorded."""
+"""The queue's state of a run whose refresh was recorded."""
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_refresh_of_ours_ends_the_run(status: str, ends: str, code: str | None
 
 
 @pytest.mark.parametrize("status", ["Unknown", "NotStarted", "Reticulating"])
-def test_what_has_not_ended_is_waited_for(status: str) -> None:
-    """No end is made up."""
+def test_a_run_waits_for_a_refresh_without_an_end(status: str) -> None:
+    """It invents no outcome."""
     run = Incarnation().polling()
     for _ in range(50):
         run.reads(status).wait()
@@ -86,7 +86,7 @@ def test_a_refresh_that_never_appears_is_posted_again_and_then_reported_as_dropp
     assert run.ended("Failed", "RefreshDropped").refresh_id == "r"
 
 
-def test_a_refresh_that_was_seen_is_never_taken_for_dropped() -> None:
+def test_a_refresh_that_appeared_never_counts_as_dropped() -> None:
     """The history is short and may miss a row."""
     run = Incarnation().polling().reads("Unknown")
     for _ in range(50):
@@ -95,8 +95,8 @@ def test_a_refresh_that_was_seen_is_never_taken_for_dropped() -> None:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_refresh_that_the_history_has_no_room_for_is_not_run_again(seen: bool) -> None:
-    """Newer rows are no proof that it was dropped, nor of any end."""
+def test_a_refresh_that_was_pushed_out_is_not_run_again(seen: bool) -> None:
+    """Newer rows prove neither that it was dropped, nor any outcome."""
     run = Incarnation().polling()
     if seen:
         run.reads("Unknown").wait()
@@ -107,7 +107,7 @@ def test_a_refresh_that_the_history_has_no_room_for_is_not_run_again(seen: bool)
 
 @pytest.mark.parametrize("rolled_over", [True, False])
 def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bool) -> None:
-    """Out of the history, or without an end for thirty hours: the run goes back to waiting and makes one of its own."""
+    """Out of the history, or without an end for thirty hours: the run waits again and starts its own refresh."""
     run = Incarnation().polling(adopted=True)
     run.now += timedelta(hours=30)
     if rolled_over:
@@ -118,7 +118,7 @@ def test_an_external_refresh_of_unknown_outcome_fails_no_request(rolled_over: bo
 
 
 def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
-    """Each is found after a POST without a clear answer: most probably all were ours, and one more would fail, too."""
+    """Each appears after a POST without a clear answer: probably all were ours, and one more would fail, too."""
     run = Incarnation().closed()
     for permit in range(1, MAX_TRIES + 1):
         run.posted(AnswerLost(error="no id in the answer")).history(adoptable="r").recorded().wait().reads("Failed")
@@ -128,15 +128,15 @@ def test_refreshes_that_are_probably_ours_and_fail_end_the_run() -> None:
 
 
 def test_external_refreshes_that_fail_never_end_the_run() -> None:
-    """They were there before our POST."""
+    """They existed before our POST."""
     run = Incarnation().closed()
     for permit in range(1, 4 * MAX_TRIES):
         run.posted(Appeared(refresh_id="r")).recorded().wait().reads("Failed")
         run.reopened(permit=permit).history().wait().permitted()
 
 
-def test_the_progress_of_a_refresh_is_shown_while_it_lasts() -> None:
-    """As it was read last."""
+def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
+    """According to the last read."""
     half = Progress(objects=2, by_status={"Completed": 1, "InProgress": 1}, tables=(), more_tables=0)
     run = Incarnation().polling(ENHANCED).reads("Unknown", half)
     assert run.status.progress == half
@@ -153,7 +153,7 @@ def test_the_progress_of_a_refresh_is_shown_while_it_lasts() -> None:
     ],
 )
 def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, shown: str) -> None:
-    """It goes on without us, so its outcome is still worth waiting for; the status shows the error."""
+    """It continues without us, so its outcome is still needed; the status shows the error."""
     run = Incarnation().polling()
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
@@ -163,7 +163,7 @@ def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswe
 
 
 def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
-    """The refresh may have any end; a run that cannot read it would keep the queue for thirty hours."""
+    """The refresh may have any outcome; a run that cannot read it would block the queue for thirty hours."""
     run = Incarnation().polling().reads("Unknown").wait()
     reads = 0
     while run.broke(ReadRefresh).phase is Polling:
@@ -177,7 +177,7 @@ def test_exceptions_of_ours_while_polling_end_the_run_as_unknown() -> None:
     assert "KeyError" in outcome.error.message
 
 
-def test_a_read_in_between_forgets_the_exceptions() -> None:
+def test_a_successful_read_resets_the_count_of_exceptions() -> None:
     """They count only in a row."""
     run = Incarnation().polling()
     for _ in range(3 * MAX_BROKEN):
@@ -186,7 +186,7 @@ def test_a_read_in_between_forgets_the_exceptions() -> None:
 
 
 def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
-    """One exception after it does not end the run."""
+    """A single exception after it does not end the run."""
     run = Incarnation().polling()
     for _ in range(2 * MAX_BROKEN):
         run.unavailable(ReadRefresh).wait()
@@ -195,8 +195,8 @@ def test_an_outage_of_power_bi_is_not_counted_as_exceptions_of_ours() -> None:
 
 
 @pytest.mark.parametrize("answer", [Appeared(refresh_id="r"), AnswerLost()])
-def test_exceptions_of_ours_make_no_second_refresh(answer: Appeared | AnswerLost) -> None:
-    """Not even where the refresh is not known to be ours: what fails is our reading of it."""
+def test_exceptions_of_ours_cause_no_second_refresh(answer: Appeared | AnswerLost) -> None:
+    """Not even if the refresh is not known to be ours: only our reading of it fails."""
     run = Incarnation().closed().posted(answer)
     if isinstance(answer, AnswerLost):
         run.history(adoptable="r")
@@ -225,7 +225,7 @@ def test_a_refresh_without_end_is_given_up_after_thirty_hours(answer: str) -> No
     assert timedelta(hours=30) <= run.now - NOON <= timedelta(hours=30, minutes=2)
 
 
-def test_a_refresh_that_no_request_wants_any_more_is_cancelled() -> None:
+def test_a_refresh_without_requests_is_cancelled() -> None:
     """And followed to its end, before which the next must not begin."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted(), refresh_id="r").wait(5).reads("Cancelled")
@@ -233,15 +233,15 @@ def test_a_refresh_that_no_request_wants_any_more_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("answer", [AlreadyEnded(), REFUSED])
-def test_a_cancel_that_power_bi_refuses_is_not_sent_again(answer: AlreadyEnded) -> None:
+def test_a_refused_cancellation_is_not_sent_again(answer: AlreadyEnded) -> None:
     """The refresh is followed to its end."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True).wait(5)
     assert run.answer(CancelRefresh, answer).phase is Polling
 
 
 @pytest.mark.parametrize("answer", [Unavailable(error="HTTP 503"), Broke(error="KeyError: 'x'")])
-def test_a_cancel_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
-    """A few times: it is often unwell when things go wrong."""
+def test_a_cancellation_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable | Broke) -> None:
+    """A few times: cancellations often coincide with outages."""
     run = Incarnation().closed(ENHANCED).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     tries = 0
     while run.wait().phase is Cancelling:
@@ -251,8 +251,8 @@ def test_a_cancel_that_did_not_reach_power_bi_is_sent_again(answer: Unavailable 
     assert run.phase is Polling
 
 
-def test_a_new_history_first_asks_whether_the_run_is_still_wanted() -> None:
-    """A run is not polled for no request."""
+def test_a_new_history_first_checks_whether_the_run_has_requests() -> None:
+    """A run without requests is not polled."""
     run = Incarnation().polling().reads("Unknown")
     run.run = continued(run.run)
     run.wait()
@@ -261,7 +261,7 @@ def test_a_new_history_first_asks_whether_the_run_is_still_wanted() -> None:
 
 
 def test_a_run_that_has_ended_claims_nothing_in_a_new_history() -> None:
-    """The queue does not have it any more, and the next run and the members still have to hear of that."""
+    """The queue does not have it any more, but the next run and the members still have to be notified."""
     starting = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
     notifying = Incarnation().polling().reads("Completed").answer(Finish, Finished(wake=WAKE))
     for run in (starting, notifying, Incarnation(), Incarnation().superseded(Claim)):
@@ -292,7 +292,7 @@ PHASES: dict[str, Callable[[], Incarnation]] = {
 
 @pytest.mark.parametrize("name", PHASES)
 def test_a_history_may_end_anywhere(name: str) -> None:
-    """The run asks in the next one for just what it would have asked for in this one."""
+    """In the next history, the run's first step is the same that it would have been in this one."""
     plain, cut = PHASES[name](), PHASES[name]().continued()
     while isinstance(plain.step, Wait):
         plain.wait()
@@ -304,14 +304,14 @@ def test_a_history_may_end_anywhere(name: str) -> None:
         assert plain.asks == cut.asks
 
 
-def test_a_restarted_run_that_had_not_closed_begins_again() -> None:
+def test_a_restarted_run_that_had_not_closed_starts_again() -> None:
     """With the number of the last permit, so that an old one is never mistaken for a new one."""
     run = Incarnation(number=2).claimed(permit=3).history().wait(2.0).permitted(permit=4)
     assert run.asks.holder.incarnation == 2
 
 
 def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None:
-    """With the look of the incarnation before, and if no refresh appears it posts again."""
+    """With the look of the previous incarnation; if no refresh appears it posts again."""
     closed: dict[str, Any] = {"permit": 1, "closed": True, "look": LOOK, "permit_taken_at": LOOK.read_at}
     run = Incarnation(number=2).claimed(**closed)
     run.history(look=LOOK, lost=LostWindow(since=LOOK.service_time)).wait(5)
@@ -324,8 +324,8 @@ def test_a_restarted_run_that_may_have_posted_searches_for_its_refresh() -> None
     other.reopened(permit=1).wait().history().wait().permitted(permit=2)
 
 
-def test_an_old_read_without_the_refresh_is_no_drop() -> None:
-    """An answer that was on its way for minutes says nothing of now; one from after the grace does."""
+def test_an_old_read_without_the_refresh_proves_no_drop() -> None:
+    """An answer that took minutes tells nothing about now; one from after the grace does."""
     run = Incarnation().polling()
     read_at = run.now
     run.now += timedelta(minutes=5)
@@ -334,7 +334,7 @@ def test_an_old_read_without_the_refresh_is_no_drop() -> None:
 
 
 def test_an_old_look_proves_no_lost_answer() -> None:
-    """Likewise after a POST without an answer."""
+    """The same applies after a POST without an answer."""
     run = Incarnation().closed().posted(AnswerLost(error="x"))
     run.now += timedelta(minutes=5)
     run.answer(ReadHistory, HistoryRead(look=LOOK))
@@ -342,15 +342,15 @@ def test_an_old_look_proves_no_lost_answer() -> None:
     assert run.wait().history().phase is Reopening
 
 
-def test_a_restarted_run_whose_permit_no_execution_took_searches_for_nothing() -> None:
-    """Nothing was posted, and with a permit of the incarnation before nothing can be any more."""
+def test_a_restarted_run_with_an_unused_permit_does_not_search() -> None:
+    """Nothing was posted, and with a permit of the previous incarnation nothing can be any more."""
     run = Incarnation(number=2).claimed(permit=1, closed=True, look=LOOK)
     run.reopened(permit=1).history().wait().permitted(permit=2)
 
 
 @pytest.mark.parametrize("adopted", [True, False])
-def test_a_restarted_run_follows_the_refresh_it_had(adopted: bool) -> None:
-    """Also if that is an external one."""
+def test_a_restarted_run_follows_its_refresh(adopted: bool) -> None:
+    """Also an external one."""
     run = Incarnation(NOON + timedelta(hours=5), number=2).claimed(**RECORDED, adopted=adopted).reads("Failed")
     if adopted:
         run.reopened(permit=1)
@@ -358,13 +358,13 @@ def test_a_restarted_run_follows_the_refresh_it_had(adopted: bool) -> None:
         run.ended("Failed", "RefreshFailed")
 
 
-def test_a_restarted_run_cancels_what_no_request_wants() -> None:
-    """The incarnation before may have died before it could."""
+def test_a_restarted_run_cancels_a_refresh_without_requests() -> None:
+    """The previous incarnation may have died before it could."""
     Incarnation(number=2).claimed(ENHANCED, **RECORDED, cancel=True).answer(CancelRefresh, AlreadyEnded()).wait()
 
 
-def test_a_restarted_run_does_not_take_one_missing_row_for_a_drop() -> None:
-    """What the incarnation before saw of it is forgotten; a second refresh beside a running one would follow."""
+def test_a_restarted_run_does_not_mistake_one_missing_row_for_a_drop() -> None:
+    """The previous incarnation may have seen the row; a second refresh could start beside a running one."""
     run = Incarnation(NOON + timedelta(hours=2), number=2).claimed(**RECORDED)
     assert run.absent().wait().reads("Unknown").phase is Polling
 

@@ -47,8 +47,8 @@ from tests.unit.refresh.run.incarnations import (
 )
 
 
-def test_an_idle_model_is_refreshed_after_a_moment() -> None:
-    """The refresh has to start in a later second than the look, by the service's clock."""
+def test_an_idle_model_is_refreshed_after_a_pause() -> None:
+    """The refresh must start in a later second than the look, by the service's clock."""
     run = Incarnation().claimed()
     order = run.asks
     assert order == ReadHistory(
@@ -68,7 +68,7 @@ def test_an_idle_model_is_refreshed_after_a_moment() -> None:
 
 
 def test_no_request_is_notified_before_the_end() -> None:
-    """That a refresh was recorded, members read from the queue; a notification would cost each of them a turn."""
+    """Members read the refresh from the queue; a notification would cost each of them a turn."""
     run = Incarnation().closed().posted(Accepted(refresh_id="r")).recorded()
     asked: list[type] = []
     for _ in range(20):
@@ -81,24 +81,24 @@ def test_no_request_is_notified_before_the_end() -> None:
     assert run.over
 
 
-def test_a_run_without_members_left_notifies_none() -> None:
-    """All have left it meanwhile."""
+def test_a_run_without_members_notifies_none() -> None:
+    """All have left it."""
     assert Incarnation().polling().reads("Completed").answer(Finish, Finished()).over
 
 
-def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_keep_a_run() -> None:
+def test_a_failed_start_of_the_next_run_and_failed_notifications_do_not_stop_a_run() -> None:
     """Members recheck."""
     run = Incarnation().polling().reads("Completed").answer(Finish, Finished(next=NEXT, wake=WAKE))
     assert run.broke(StartRun).broke(NotifyRequests).over
 
 
 def test_a_run_that_the_queue_refuses_ends_at_once() -> None:
-    """It is a duplicate, superseded or over."""
+    """It is a duplicate, superseded, or has ended."""
     assert Incarnation().superseded(Claim).over
 
 
-def test_a_busy_model_is_waited_for() -> None:
-    """The waits grow with the time spent; the status shows what the run waits for."""
+def test_a_run_waits_for_a_busy_model() -> None:
+    """The waits grow with the elapsed time; the status shows the external refresh."""
     run = Incarnation().claimed().history(BLOCKER).wait(5).history(BLOCKER)
     assert (run.status.waits_for, run.status.waits_since) == (BLOCKER, instant(NOON))
     assert run.status.next_look_at == instant(run.now + timedelta(seconds=run.seconds))
@@ -114,7 +114,7 @@ def test_a_busy_model_is_waited_for() -> None:
 
 
 def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
-    """The row may never end; the refusal is the truth, and the next hour begins."""
+    """The row may never end; Power BI's refusal decides, and the next hour begins."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -127,8 +127,8 @@ def test_behind_one_refresh_for_an_hour_the_run_posts_anyway() -> None:
     assert timedelta(minutes=59) <= run.now - probed <= timedelta(minutes=61)
 
 
-def test_the_hour_is_counted_anew_for_each_refresh_in_the_way() -> None:
-    """A busy model is no stuck one."""
+def test_the_hour_starts_again_for_each_external_refresh() -> None:
+    """A busy model is not a stuck one."""
     run = Incarnation().claimed()
     for number in range(600):
         run.history(ExternalRefresh(refresh_id=f"theirs-{number // 40}", started_at=BLOCKER.started_at))
@@ -137,8 +137,8 @@ def test_the_hour_is_counted_anew_for_each_refresh_in_the_way() -> None:
     assert run.now - NOON > timedelta(minutes=61)
 
 
-def test_after_a_probe_that_was_accepted_no_refresh_is_waited_for() -> None:
-    """The stuck row does not matter any more."""
+def test_after_an_accepted_probe_the_run_ignores_the_stuck_row() -> None:
+    """Only its own refresh matters."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -148,7 +148,7 @@ def test_after_a_probe_that_was_accepted_no_refresh_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("next_run", [NEXT, None])
-def test_a_run_that_may_not_close_leaves_and_starts_the_next(next_run: Turn | None) -> None:
+def test_a_run_that_may_not_close_ends_and_starts_the_next(next_run: Turn | None) -> None:
     """All members have left it, or another incarnation has taken over."""
     run = Incarnation().claimed().history().wait().superseded(Close, next_run)
     if next_run:
@@ -156,8 +156,8 @@ def test_a_run_that_may_not_close_leaves_and_starts_the_next(next_run: Turn | No
     assert run.over
 
 
-def test_a_run_does_what_was_added_to_it_until_it_closed() -> None:
-    """Requests that joined may have widened the scope; the estimate was of the scope without them."""
+def test_a_run_includes_all_requests_until_its_close() -> None:
+    """Requests that joined may have widened the scope; the estimate was for the scope without them."""
     wider = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"), TableRef("B"))))
     alone = Scope(workspace_id="w", refresh=RefreshOptions(objects=(TableRef("A"),)))
     run = Incarnation().claimed(alone).history(estimate=(60.0, 61.0, 62.0)).wait().answer(Close, Closed(scope=wider))
@@ -168,7 +168,7 @@ def test_a_run_does_what_was_added_to_it_until_it_closed() -> None:
 
 
 def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
-    """It serves the requests that came before the look; the others are late."""
+    """It serves the requests from before the look; the others are late."""
     run = Incarnation().polling(adopted=True).reads("Completed")
     assert run.ended("Completed").adopted is True
     assert run.asks.late_after == instant(NOON)
@@ -176,21 +176,21 @@ def test_a_refresh_that_appeared_meanwhile_is_adopted() -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "Disabled"])
 def test_an_adopted_refresh_that_ends_badly_fails_no_request(status: str) -> None:
-    """It is not known to be ours: back to waiting, and a refresh of our own."""
+    """It is not known to be ours: the run goes back to waiting, and starts its own."""
     run = Incarnation().polling(adopted=True).reads(status).reopened(permit=1)
     run.history().wait(2.0).permitted(permit=2).posted(Accepted(refresh_id="r")).recorded().wait().reads(status)
     assert run.asks.outcome.status == ("Cancelled" if status == "Cancelled" else "Failed")
     assert run.asks.late_after is None
 
 
-def test_another_kind_of_refresh_in_between_is_waited_for() -> None:
+def test_a_run_waits_for_another_kind_of_refresh_in_between() -> None:
     """Nothing was posted."""
     run = Incarnation().closed().posted(Blocked()).reopened(permit=1).wait(5)
     assert run.history(BLOCKER).phase is Looking
 
 
 def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
-    """A twin of the activity may have posted: what is new is adopted, else the model is waited for."""
+    """A parallel execution of the activity may have posted: a new refresh is adopted, otherwise the run waits."""
     adopted = Incarnation().closed().posted(Busy()).history(adoptable="r", lost=None).recorded().run.followed
     assert (adopted.adopted, adopted.after_loss) == (True, False)
     run = Incarnation().closed().posted(Busy()).history(BLOCKER, lost=None)
@@ -204,16 +204,16 @@ def test_a_refusal_as_busy_is_an_external_refresh_or_our_own() -> None:
     assert hidden.phase is Looking
 
 
-def test_a_blocker_that_has_ended_is_not_waited_for() -> None:
-    """What refused the POST is in the history and has ended: the grace is for what cannot be seen yet."""
+def test_a_run_does_not_wait_for_an_ended_blocker() -> None:
+    """The refresh that caused the refusal is in the history and has ended: the grace is for hidden ones."""
     run = Incarnation().closed().posted(Busy()).history(changed=True)
     assert run.phase is Reopening
     assert run.now - NOON < timedelta(seconds=5)
     run.reopened().wait(5).history().wait(2.0).permitted(permit=2)
 
 
-def test_a_probe_that_is_refused_waits_for_no_grace() -> None:
-    """The row that the run posted behind may be gone by now: it was what refused the POST."""
+def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
+    """The row behind which the run posted may have disappeared; it was the cause of the refusal."""
     run = Incarnation().claimed()
     while run.history(BLOCKER).phase is Looking:
         run.wait()
@@ -234,8 +234,8 @@ def test_a_run_whose_members_have_all_ended_is_dropped(wanted: bool) -> None:
         assert run.over
 
 
-def test_a_timer_that_fires_early_is_due_all_the_same() -> None:
-    """No loop on the clock."""
+def test_a_timer_that_fires_early_counts_as_due() -> None:
+    """There is no loop on the clock."""
     run = Incarnation().claimed().history()
     step = run.step
     assert isinstance(step, Wait)
@@ -250,7 +250,7 @@ def test_the_kind_of_refresh_decides_how_it_is_read() -> None:
 
 
 def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
-    """By them the next one of the same scope is known, if its answer is lost."""
+    """They identify the next one of the same scope, if its answer is lost."""
     done = judge(RefreshRow("r", "ViaEnhancedApi", "Completed"), MODEL)
     read = RefreshRead(outcome=done, objects="digest")
     assert Incarnation().polling(ENHANCED).answer(ReadRefresh, read).asks.objects == "digest"
@@ -261,13 +261,13 @@ def test_the_objects_of_an_enhanced_refresh_of_ours_go_to_the_queue() -> None:
 
 
 def test_members_that_came_too_late_for_an_adopted_refresh_do_not_get_its_outcome() -> None:
-    """Also where the run ends after too many incarnations: they get a run of their own."""
+    """Also if the run ends after too many incarnations: they get their own run."""
     run = Incarnation(number=MAX_INCARNATIONS + 1)
     run.claimed(permit=1, closed=True, look=LOOK, refresh_id="r", posted_at=instant(NOON), adopted=True)
     assert run.ended("OutcomeUnknown", "InternalError").adopted is True
     assert run.asks.late_after == LOOK.read_at
 
 
-def test_adopted_is_what_appeared() -> None:
+def test_a_refresh_that_appeared_is_recorded_as_adopted() -> None:
     """The queue records whether the refresh is known to be ours."""
     Incarnation().closed().posted(Appeared(refresh_id="r")).recorded(adopted=True, refresh_id="r")

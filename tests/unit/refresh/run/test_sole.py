@@ -1,4 +1,4 @@
-"""A POST without a clear answer, after which just one refresh appears that may be ours and is not shown to be."""
+"""A POST without a clear answer, after which only one refresh appears that may be ours, without proof."""
 
 from refresh.run.orders import AnswerLost, ReadHistory
 from refresh.run.state import Finishing, Reconciling, Recording, Reopening
@@ -8,7 +8,7 @@ SOLE = ("r", "digest")
 
 
 def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
-    """Power BI answered 202 without an id: after the grace, in which another one might appear, it is taken."""
+    """Power BI answered 202 without an id: after the grace, in which another one might appear, the run adopts it."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost(accepted=True))
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -16,8 +16,8 @@ def test_an_accepted_one_is_the_only_one_that_appeared() -> None:
     assert (run.run.refresh_id, run.run.followed.adopted, run.run.followed.after_loss) == ("r", True, True)
 
 
-def test_one_that_may_not_have_been_accepted_is_not_taken() -> None:
-    """It may be an external refresh of a part of the model: another one is made."""
+def test_one_that_may_not_have_been_accepted_is_not_adopted() -> None:
+    """It may be a partial external refresh: the run starts another one."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -25,7 +25,7 @@ def test_one_that_may_not_have_been_accepted_is_not_taken() -> None:
 
 
 def test_two_that_are_alike_are_ours() -> None:
-    """The second one is searched for by the objects of the first."""
+    """The run searches for the second one by the objects of the first."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     while run.history(sole=SOLE).phase is Reconciling:
         run.wait()
@@ -35,8 +35,8 @@ def test_two_that_are_alike_are_ours() -> None:
     assert run.history(adoptable="s").run.refresh_id == "s"
 
 
-def test_what_appeared_again_and_again_is_not_denied() -> None:
-    """Refreshes appeared, none of them known to be ours: the outcome is unknown, it did not fail."""
+def test_repeated_candidates_lead_to_an_unknown_outcome() -> None:
+    """Refreshes appeared, none of them known to be ours: the outcome is unknown, not failed."""
     run = Incarnation().closed(ENHANCED).posted(AnswerLost())
     for number in range(20):
         while run.history(sole=(f"r{number}", f"digest {number}")).phase is Reconciling:

@@ -1,4 +1,4 @@
-"""What a run knows is stored as plain JSON, and read by code of another version as far as that can be."""
+"""The state of a run is stored as plain JSON, and read by code of another version as far as possible."""
 
 import json
 from typing import Any, get_args
@@ -102,30 +102,30 @@ FULL = RunState(
     ),
     outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
 )
-"""A run that knows all there is to know."""
+"""A run with all fields set."""
 
 
 def stored(run: RunState) -> Any:
-    """What the engine keeps of a run."""
+    """The state of a run in the engine."""
     return json.loads(json.dumps(encode(run)))
 
 
 def with_unknown_keys(value: Any) -> Any:
-    """The same value with a further key in each of its objects, as newer code may write them."""
+    """The same value with an additional key in each of its objects, as from newer code."""
     if isinstance(value, dict):
         if value == PROGRESS.by_status:
-            return value  # words of Power BI, no fields
+            return value  # values of Power BI, not fields
         return {**{key: with_unknown_keys(item) for key, item in value.items()}, "new": 1}
     return [with_unknown_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def test_the_list_has_each_phase() -> None:
-    """So that none is forgotten below."""
+    """So that the tests below cover all."""
     assert {type(phase) for phase in PHASES} == set(get_args(Phase))
 
 
 def test_the_names_of_the_phases_are_stored() -> None:
-    """So they must not change: older runs have them in their inputs, and operators in their queries."""
+    """They must not change: older runs have them in their inputs, and operators in their queries."""
     names = {encode(phase)["phase"] for phase in PHASES}
     assert names == {
         "claiming", "looking", "reporting_blocker", "closing", "posting", "reconciling", "reopening", "dropping",
@@ -135,7 +135,7 @@ def test_the_names_of_the_phases_are_stored() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
-    """As plain JSON; also as it continues in a new history."""
+    """As plain JSON; also when it continues in a new history."""
     run = FULL.to(phase)
     assert decode(stored(run), RunState) == run
     assert decode(stored(continued(run)), RunState) == continued(run)
@@ -143,7 +143,7 @@ def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
-    """A rollback reads what newer code wrote."""
+    """A rollback reads states of newer code."""
     run = FULL.to(phase)
     newer = with_unknown_keys(stored(run))
     assert newer["phase"]["new"] == newer["look"]["new"] == newer["refresh"]["progress"]["tables"][0]["new"] == 1
@@ -152,7 +152,7 @@ def test_keys_of_newer_code_are_left_out_on_every_level(phase: Phase) -> None:
 
 
 def test_keys_that_older_code_did_not_write_have_defaults() -> None:
-    """An upgrade reads what older code wrote: the least that a start gives is enough."""
+    """An upgrade reads states of older code: the fields of a start are enough."""
     least = {"run": "a-r1", "dataset_id": MODEL, "incarnation": 1, "token": "secret"}
     run = decode(least, RunState)
     assert (run.phase, run.wait, run.calls, run.posts, run.refresh) == (Claiming(), 0, Calls(), Posts(), None)
@@ -161,7 +161,7 @@ def test_keys_that_older_code_did_not_write_have_defaults() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
-    """And the orders and operations are read back as what they were."""
+    """And the orders and operations are unchanged after reading them back."""
     run = FULL.to(phase, wait=0)
     step = next_step(run, AT)
     assert isinstance(step, Do | Ask) or (isinstance(step, End) and isinstance(phase, Over))
@@ -183,14 +183,14 @@ def test_a_status_is_far_below_the_limit_of_the_engine() -> None:
 @pytest.mark.parametrize(
     "phase", [{"phase": "pondering"}, {"phase": "claiming", "then": {"phase": "pondering"}}, {"phase": "dropping"}, 5]
 )
-def test_a_phase_that_this_code_does_not_know_is_not_understood(phase: object) -> None:
-    """That is an error of its own, so that the orchestrator can wait for an update instead of failing."""
+def test_an_unknown_phase_is_an_error(phase: object) -> None:
+    """It has its own exception, so that the orchestrator can wait for an update instead of failing."""
     with pytest.raises(NotUnderstoodError):
         decode({**stored(FULL), "phase": phase}, RunState)
 
 
-def test_a_change_leaves_the_rest_as_it_was() -> None:
-    """And the state that it was made from."""
+def test_a_change_affects_no_other_field() -> None:
+    """And not the original state."""
     changed = FULL.to(Posting(), permit=4)
     assert (changed.phase, changed.permit, changed.look) == (Posting(), 4, LOOK)
     assert (FULL.phase, FULL.permit) == (Polling(), 3)
@@ -199,7 +199,7 @@ def test_a_change_leaves_the_rest_as_it_was() -> None:
         changed.permit = 5  # type: ignore[misc]
 
 
-def test_what_a_run_does_not_know_cannot_be_changed() -> None:
+def test_an_unknown_field_cannot_be_changed() -> None:
     """A misspelt name would be lost silently."""
     with pytest.raises(TypeError, match="permits"):
         FULL.but(permits=1)
@@ -244,7 +244,7 @@ def test_answers_of_activities_are_read_back(answer: Any, union: Any) -> None:
 
 
 def test_the_answers_above_are_all_that_a_run_gets() -> None:
-    """So that none is forgotten."""
+    """So that the test covers all."""
     unions = {id(union): union for _, union in ANSWERS}.values()
     assert {type(answer) for answer, _ in ANSWERS} == {kind for union in unions for kind in get_args(union) or [union]}
     assert {type(result) for result in RESULTS} == set(get_args(orders.PostAnswer))

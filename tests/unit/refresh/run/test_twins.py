@@ -1,4 +1,4 @@
-"""Two executions of one POST: what one asks the queue for must not undo what the other did, however late it comes."""
+"""Two executions of one POST: operations for one must not undo those of the other, however late they come."""
 
 from datetime import timedelta
 
@@ -37,8 +37,8 @@ class Entity:
         return answer
 
 
-def what_the_run_asks(result: PostAnswer) -> AnyOperation:
-    """What a run asks the queue for after an execution `mine` that started nothing."""
+def operation_after(result: PostAnswer) -> AnyOperation:
+    """The operation of a run after an execution `mine` that started nothing."""
     run = Incarnation().closed()
     step = run.posted(result).step
     assert isinstance(step, Ask)
@@ -47,9 +47,9 @@ def what_the_run_asks(result: PostAnswer) -> AnyOperation:
 
 
 @pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
-def test_a_late_repeat_does_not_forget_the_refresh_of_the_twin(result: PostAnswer) -> None:
-    """The run learned that its twin had the permit, found its refresh and recorded it."""
-    entity, operation = Entity(), what_the_run_asks(result)
+def test_a_late_repeat_keeps_the_refresh_of_the_other_execution(result: PostAnswer) -> None:
+    """The run learned that the other execution had the permit, found its refresh and recorded it."""
+    entity, operation = Entity(), operation_after(result)
     assert isinstance(entity.ask(operation), PermitTaken)
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT, adopted=True))
     assert isinstance(entity.ask(operation), PermitTaken)
@@ -61,8 +61,8 @@ def test_a_late_repeat_does_not_forget_the_refresh_of_the_twin(result: PostAnswe
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("result", STARTED_NOTHING, ids=lambda result: type(result).__name__)
 def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, closed: bool) -> None:
-    """No refresh of the twin appeared: the run is open again, or holds its next permit."""
-    entity, operation = Entity(), what_the_run_asks(result)
+    """No refresh of the other execution appeared: the run is open again, or has its next permit."""
+    entity, operation = Entity(), operation_after(result)
     assert isinstance(entity.ask(operation), PermitTaken)
     entity.ask(Reopen(at=AT, holder=HOLDER, permit=1))
     if closed:
@@ -74,7 +74,7 @@ def test_a_late_repeat_changes_nothing_after_the_search(result: PostAnswer, clos
     assert "a" in entity.queue.runs[0].members
 
 
-def test_an_outcome_of_the_run_itself_is_taken() -> None:
+def test_an_outcome_of_the_run_itself_is_accepted() -> None:
     """It names no execution: the refresh is known, whichever started it."""
     entity = Entity()
     entity.ask(Record(at=AT, holder=HOLDER, permit=1, refresh_id="r", posted_at=AT))

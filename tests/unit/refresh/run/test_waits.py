@@ -1,4 +1,4 @@
-"""A run waits by what earlier refreshes took, and never relies on it so far that it misses what it must see."""
+"""A run bases its waits on earlier refreshes, but never so much that it would miss an event."""
 
 from datetime import datetime, timedelta
 
@@ -26,16 +26,16 @@ from refresh.times import instant
 from tests.unit.refresh.run.incarnations import BLOCKER, ENHANCED, NOON, STANDARD, Incarnation
 
 HOURS = (6 * 3600.0, 6.1 * 3600, 5.9 * 3600)
-"""What earlier refreshes took: about six hours."""
+"""Durations of earlier refreshes: about six hours."""
 
 
 def posted(estimate: tuple[float, ...], scope: Scope = STANDARD, *, adopted: bool = False) -> Incarnation:
-    """As far as the first read of a refresh like those that took `estimate`."""
+    """Up to the first read of a refresh with these earlier durations."""
     return Incarnation().polling(scope, adopted=adopted, estimate=estimate)
 
 
 def test_a_refresh_that_usually_takes_hours_is_read_rarely() -> None:
-    """And around the estimated end once a minute; the status says when that is."""
+    """And once a minute around the estimated end, which the status shows."""
     run = posted(HOURS).reads("Unknown")
     waits = []
     began = run.run.followed.posted_at
@@ -65,7 +65,7 @@ def test_without_history_there_is_no_estimate() -> None:
 
 
 def test_the_estimate_survives_histories_and_restarts() -> None:
-    """The queue keeps it with the look before the POST."""
+    """The queue stores it with the look before the POST."""
     run = posted(HOURS).reads("Unknown").continued()
     assert run.run.followed.durations == HOURS
     look = Look(service_time=instant(NOON), read_at=instant(NOON), durations=HOURS)
@@ -76,7 +76,7 @@ def test_the_estimate_survives_histories_and_restarts() -> None:
 
 
 def test_a_dropped_refresh_is_noticed_at_the_end_of_the_grace() -> None:
-    """However long it usually takes: until it has been seen, its end is not the question."""
+    """For any usual duration: until the refresh has been seen, the estimate does not matter."""
     run = posted(HOURS)
     posted_at = run.now - timedelta(seconds=5)
     reads = 0
@@ -97,7 +97,7 @@ def test_a_refresh_that_was_not_seen_during_an_outage_is_read_soon_after() -> No
 
 
 def test_a_refresh_is_given_up_in_time() -> None:
-    """After thirty hours, not hours later, though a wait could be that long."""
+    """After thirty hours, not hours later, although a wait could be that long."""
     run = posted((86_000.0,) * 5).reads("Unknown")
     while run.phase is not Finishing:
         run.wait().reads("Unknown")
@@ -106,7 +106,7 @@ def test_a_refresh_is_given_up_in_time() -> None:
 
 
 def test_a_cancelled_refresh_is_read_without_delay() -> None:
-    """Its end is near, however far the usual one is."""
+    """Its end is near, even if the usual one is not."""
     run = Incarnation().closed(ENHANCED, HOURS).posted(Accepted(refresh_id="r")).recorded(cancel=True)
     run.wait(5).answer(CancelRefresh, CancelAccepted())
     for _ in range(60):
@@ -117,7 +117,7 @@ def test_a_cancelled_refresh_is_read_without_delay() -> None:
 
 @pytest.mark.parametrize("started", [NOON - timedelta(hours=5), NOON + timedelta(hours=1), None])
 def test_an_adopted_refresh_began_before_it_was_found(started: datetime | None) -> None:
-    """If its row says so: it is not expected to take as long from now on."""
+    """If its row has a start, the estimate counts from there."""
     run = posted(HOURS, adopted=True).reads("Unknown", start=started)
     found = NOON + timedelta(seconds=2)
     began = started if started and started < found else found
@@ -131,15 +131,15 @@ def test_a_refresh_of_our_own_began_when_it_was_accepted() -> None:
 
 
 @pytest.mark.parametrize("began", ["0001-01-01T00:00:00", "9999-12-31T23:59:59Z", "yesterday", ""])
-def test_a_start_that_cannot_be_is_not_believed(began: str) -> None:
-    """What only estimates must not end a run."""
+def test_an_impossible_start_is_ignored(began: str) -> None:
+    """An estimate must not end a run."""
     run = posted(HOURS, adopted=True).answer(ReadRefresh, RefreshRead(began_at=began))
     assert run.run.followed.began_at == run.run.followed.posted_at
     assert run.status.expected_end == instant(NOON + timedelta(seconds=2, hours=6))
 
 
-def test_an_external_refresh_is_waited_for_by_what_such_ones_took() -> None:
-    """Counted from its start by the service's own clock; but callers wait for the model, so never for very long."""
+def test_the_waits_for_an_external_refresh_follow_earlier_ones() -> None:
+    """Counted from its start by the service's own clock; but callers wait for the model, so never very long."""
     run = Incarnation(NOON + timedelta(minutes=1)).claimed().history(BLOCKER, durations=HOURS).wait(5)
     waits: list[float] = []
     while run.history(BLOCKER, durations=HOURS).phase is Looking:
@@ -147,12 +147,12 @@ def test_an_external_refresh_is_waited_for_by_what_such_ones_took() -> None:
         run.wait()
     assert max(waits) == 600
     assert len(waits) < 15
-    # the hour after which the run posts anyway is kept
+    # the hour after which the run posts anyway still applies
     assert timedelta(minutes=60) <= run.now - NOON - timedelta(minutes=1) <= timedelta(minutes=60, seconds=10)
 
 
-def test_the_end_of_an_external_refresh_is_met_closely() -> None:
-    """It has gone on for most of its time when the run first sees it."""
+def test_the_end_of_an_external_refresh_is_noticed_soon() -> None:
+    """Most of its time has passed when the run first sees it."""
     durations = (600.0, 605.0, 610.0)
     run = Incarnation(NOON + timedelta(minutes=9)).claimed().history(BLOCKER, durations=durations).wait(5)
     while run.now < NOON + timedelta(seconds=620):
@@ -163,8 +163,8 @@ def test_the_end_of_an_external_refresh_is_met_closely() -> None:
 
 
 @pytest.mark.parametrize("service_time", [instant(NOON), "no time"])
-def test_an_external_refresh_without_a_start_is_waited_for_without_an_estimate(service_time: str) -> None:
-    """It may just have been asked for; nor is there an estimate where the service's clock is not known."""
+def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) -> None:
+    """It may just have been accepted; nor is there an estimate if the service's clock is not known."""
     blocker = BLOCKER if service_time == "no time" else ExternalRefresh(refresh_id="theirs")
     run = Incarnation().claimed()
     for asked in range(2):
@@ -177,7 +177,7 @@ def test_an_external_refresh_without_a_start_is_waited_for_without_an_estimate(s
 
 
 def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
-    """As the last read showed it."""
+    """According to the last read."""
     shown = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
     run = posted(HOURS, ENHANCED).reads("Unknown", shown)
     assert run.status.progress == shown
@@ -186,14 +186,14 @@ def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
     assert run.wait().reads("Unknown").status.progress is None
 
 
-def test_a_throttled_read_waits_as_long_as_power_bi_asks_for() -> None:
-    """Not the planned wait, and it is no failure."""
+def test_a_throttled_read_waits_for_the_given_pause() -> None:
+    """Not for the planned wait, and it is not a failure."""
     run = posted(HOURS).reads("Unknown").wait().answer(ReadRefresh, Throttled(seconds=77, error="HTTP 429"))
     assert (run.seconds, run.run.calls.failures) == (77, 0)
 
 
 def test_a_throttle_without_a_time_backs_off() -> None:
-    """Waits grow, and it is no outage: the request ends with its own deadline only."""
+    """Waits grow, and it is no outage: the request ends only with its own deadline."""
     run, waits = Incarnation().claimed(), list[float]()
     for _ in range(60):
         run.answer(ReadHistory, Throttled(error="HTTP 430"))
@@ -220,7 +220,7 @@ def test_waits_for_a_throttled_post_grow_too() -> None:
 
 
 def test_a_state_without_an_estimate_is_read() -> None:
-    """A state that older code stored waits as that did."""
+    """A state of older code keeps its waits."""
     run = posted(HOURS).reads("Unknown")
     stored = encode(run.run)
     del stored["refresh"]["durations"]
@@ -240,7 +240,7 @@ def test_a_run_continues_with_its_wait() -> None:
     assert run.phase is Polling
 
 
-def test_what_appeared_has_the_estimate_of_ours() -> None:
-    """It does the same."""
+def test_an_adopted_refresh_has_the_estimate_of_ours() -> None:
+    """It is equivalent."""
     run = Incarnation().closed(STANDARD, HOURS).posted(Appeared(refresh_id="r"))
     assert run.run.followed.durations == HOURS

@@ -17,7 +17,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"retryCount": "1"}, {"type": "Full", "retryCount": 1}),
     ({"retryCount": " 3 "}, {"type": "Full", "retryCount": 3}),
     ({"maxParallelism": "4.0"}, {"type": "Full", "maxParallelism": 4}),
-    # these types do not go with refresh policies, which Power BI applies unless it is told not to
+    # these types cannot apply refresh policies, which Power BI does by default
     ({"type": "calculate"}, {"type": "Calculate", "applyRefreshPolicy": False}),
     ({"type": "clearValues"}, {"type": "ClearValues", "applyRefreshPolicy": False}),
     (
@@ -118,14 +118,14 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("value", "expected"), GOOD)
-def test_options_are_written_one_way(value: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Power BI's casing, real numbers and booleans, and a type that is never left to Power BI."""
+def test_options_have_a_canonical_form(value: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Power BI's casing, real numbers and booleans, and always a type."""
     assert check_options(value) == expected
 
 
 @pytest.mark.parametrize(("value", "target"), BAD)
-def test_what_power_bi_would_refuse_is_refused_by_name(value: object, target: str) -> None:
-    """The target names the place, the message can be read without it."""
+def test_options_that_power_bi_would_refuse_are_refused_by_name(value: object, target: str) -> None:
+    """The target names the place; the message is complete without it."""
     with pytest.raises(OptionError) as caught:
         check_options(value)
     assert caught.value.target == target
@@ -134,7 +134,7 @@ def test_what_power_bi_would_refuse_is_refused_by_name(value: object, target: st
 
 
 def test_an_empty_object_is_a_standard_refresh() -> None:
-    """That is how Power BI reads an empty body."""
+    """Power BI reads an empty body in the same way."""
     assert check_options({}) is None
 
 
@@ -144,7 +144,7 @@ def test_the_body_of_a_standard_refresh_is_only_its_notify_option() -> None:
 
 
 def test_the_body_of_an_enhanced_refresh_has_a_type_and_no_notify_option() -> None:
-    """Without a type Power BI would refresh only what it deems stale."""
+    """Without a type Power BI would only refresh tables that it considers out of date."""
     assert refresh_body(RefreshOptions(retry_count=2)) == {"type": "Full", "retryCount": 2}
     assert refresh_body(RefreshOptions(type="Calculate")) == {"type": "Calculate"}
 
@@ -169,7 +169,7 @@ KEYS = [
 @settings(deadline=None)
 @given(JSON | st.dictionaries(st.sampled_from(KEYS), JSON | st.lists(st.dictionaries(st.just("table"), JSON))))
 def test_any_json_is_checked_or_refused(value: Any) -> None:
-    """Nothing but OptionError, and what passes is canonical: checking it again changes nothing."""
+    """OptionError is the only exception, and an accepted value is canonical: checking it again changes nothing."""
     try:
         options = check_options(value)
     except OptionError:

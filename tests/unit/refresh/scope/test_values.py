@@ -1,4 +1,4 @@
-"""Numbers and booleans of a request: one rule, wherever they stand."""
+"""Numbers and booleans of a request: one rule for all keys."""
 
 import math
 
@@ -17,8 +17,8 @@ def test_a_whole_number_may_be_written_so(value: object) -> None:
     "value",
     [True, None, [], {}, "", "two", "2,0", "0x2", "1e1", "٣", "-1", "+1", 11, "11", 2.5, "2.5", math.nan, math.inf],
 )
-def test_anything_else_is_no_whole_number_of_these(value: object) -> None:
-    """The target says which key it was."""
+def test_other_values_are_not_whole_numbers_of_the_range(value: object) -> None:
+    """The target is the key."""
     with pytest.raises(OptionError) as caught:
         whole_number(value, "retries", 0, 10)
     assert caught.value.target == "retries"
@@ -30,13 +30,13 @@ def test_anything_else_is_no_whole_number_of_these(value: object) -> None:
     [(90, 90.0), (0.5, 0.5), ("90", 90.0), ("0.5", 0.5), ("-1", -1.0), (10**400, math.inf), (-(10**400), -math.inf)],
 )
 def test_a_number_may_have_a_fraction(value: object, expected: float) -> None:
-    """Its bounds are checked where it is used."""
+    """Its limits are checked by the code that uses it."""
     assert number(value, "timeoutMinutes") == expected
 
 
 @pytest.mark.parametrize("value", [True, None, "", "soon", "1e3", "+1", [1]])
-def test_anything_else_is_no_number(value: object) -> None:
-    """Not even a boolean, which Python counts as one."""
+def test_other_values_are_not_numbers(value: object) -> None:
+    """Not even a boolean, which is a number in Python."""
     with pytest.raises(OptionError):
         number(value, "timeoutMinutes")
 
@@ -50,7 +50,7 @@ def test_a_boolean_may_be_a_text(value: object, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "1", "yes", "", [], "truee"])
-def test_anything_else_is_no_boolean(value: object) -> None:
+def test_other_values_are_not_booleans(value: object) -> None:
     """A guess could refresh too much."""
     with pytest.raises(OptionError) as caught:
         boolean(value, "share")
