@@ -36,7 +36,9 @@ from devhost.host import Host, Options
 CALLERS = (1, 10, 50, 200)
 REFRESH_SECONDS = 10.0
 POLL_SECONDS = 0.5
-TIMEOUT_SECONDS = 300.0
+TIMEOUT_SECONDS = 900.0
+CALL_SECONDS = 300.0
+"""Generous: with many callers on a busy machine a call waits, and the bench measures by the wall."""
 SETTINGS = {"POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "5"}
 """All other settings are as deployed. The refresh is shorter than most, so it is polled more often."""
 
@@ -155,14 +157,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _start(base: str, body: dict[str, str]) -> str:
-    answer = requests.post(f"{base}/api/refreshes", json=body, timeout=60)
+    answer = requests.post(f"{base}/api/refreshes", json=body, timeout=CALL_SECONDS)
     answer.raise_for_status()
     return str(answer.json()["statusUri"])
 
 
 def _end(uri: str, until: float) -> dict[str, Any]:
     while True:
-        answer = requests.get(uri, timeout=60)
+        answer = requests.get(uri, timeout=CALL_SECONDS)
         if answer.status_code != 202:
             return dict(answer.json())
         if time.monotonic() > until:
