@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.service_case import Case, Meanwhile, all_as_expected, refreshing, until
-from tests.e2e.world import World
+from tests.e2e.world import END_SECONDS, World
 
 FULL = {"refresh": {"type": "full"}}
 SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}}
@@ -297,7 +297,8 @@ def test_each_row_has_its_verdict(
 def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
     """The request that got the 429 has ended; the next one waits as long, without a call, and then completes."""
     model = world.model()
-    world.fault(model, "throttled", "history", seconds=10)
+    # longer where everything takes longer: the second one has to come while it lasts
+    world.fault(model, "throttled", "history", seconds=round(END_SECONDS / 9))
     first = world.ask(model)
     world.until(first["statusUri"], lambda status: status.get("lastReadError"))
     assert requests.delete(first["cancelUri"], timeout=30).status_code == 202
