@@ -120,8 +120,11 @@ class PowerBi:
         (self.posts if posted else self.cancels).append(note)
         if posted and note.accepted is None and (response.dropped or response.status >= 500):
             self._part_after_loss(dataset_id)
-        result = "no answer" if response.dropped else f"HTTP {response.status}"
-        world.told(world.now, f"power bi: {request.method} for {note.run or '?'}: {result}, made {note.accepted}")
+        result = "does not answer" if response.dropped else f"answers HTTP {response.status} to"
+        effect = f"and starts {note.accepted}" if note.accepted else "and starts nothing"
+        if not posted:
+            effect = f"of {made}"
+        world.told(world.now, f"Power BI {result} the {request.method} of {note.run or 'an unknown run'} {effect}")
         return response
 
     def _part_after_loss(self, dataset_id: str) -> None:

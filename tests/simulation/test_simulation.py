@@ -21,9 +21,6 @@ SEEDS, CHUNK = 600, 50
 BUSY_DAYS = 60
 Record = Callable[[str, object], None]
 
-# far more time than they need, for loaded machines
-pytestmark = pytest.mark.timeout(600)
-
 
 def kept_seeds() -> list[tuple[int, Level | None]]:
     """The seeds of seeds.txt with their levels; None where the seed chooses."""

@@ -62,9 +62,11 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: py
 def test_no_server_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     """SIGTERM, Ctrl-C and a closed terminal end the servers as well."""
     code = f"""
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from dev.processes import Server, ended_by_signals
+# a shell starts what it runs in the background with SIGINT ignored, and tests may run there
+signal.signal(signal.SIGINT, signal.default_int_handler)
 command = [sys.executable, "-c", {SERVES!r}]
 with ended_by_signals(), Server("x", command, Path({str(tmp_path / "log")!r}), os.environ) as server:
     server.wait_until_ready()
@@ -76,7 +78,7 @@ with ended_by_signals(), Server("x", command, Path({str(tmp_path / "log")!r}), o
         assert parent.stdout
         pid = int(parent.stdout.readline())
         parent.send_signal(number)
-        assert parent.wait(20) != 0
+        assert parent.wait(60) != 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
