@@ -62,11 +62,9 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: py
 def test_no_server_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     """SIGTERM, Ctrl-C and a closed terminal end the servers as well."""
     code = f"""
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from dev.processes import Server, ended_by_signals
-# a shell starts what it runs in the background with SIGINT ignored, and tests may run there
-signal.signal(signal.SIGINT, signal.default_int_handler)
 command = [sys.executable, "-c", {SERVES!r}]
 with ended_by_signals(), Server("x", command, Path({str(tmp_path / "log")!r}), os.environ) as server:
     server.wait_until_ready()
