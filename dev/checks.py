@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ WORKERS = 4
 SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
 """A failure shows only the failing lines and the assertion. Arguments of the command line take precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
+IGNORED = ("POWER_BI_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+"""Prefixes of the variables that the checks do not get. Settings of the app in this shell must not change the tests.
+Without bytecode each process of pytest compiles all tests again: 13 of the 20 s before its first test."""
 
 Runner = Callable[[list[str]], int]
 """Runs a command with its output shown; returns its exit code."""
@@ -30,6 +34,8 @@ class Step:
     command: list[str]
     needed: bool = True
     """Whether its failure fails the checks. Tests that need a missing tool skip with a reason."""
+    beside: bool = False
+    """Whether it begins at once, beside the checks before it, which it has to leave alone."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
         Step("lint", [sys.executable, "-m", "ruff", "check", "."]),
         Step("import rules", [str(PYTHON.with_name("lint-imports")), "--no-logo"]),
         Step("types", [sys.executable, "-m", "mypy"]),
-        *([] if fast else [Step("tools", [sys.executable, "infra/tools.py"], needed=False)]),
+        # mostly downloads: the checks before it use one core only
+        *([] if fast else [Step("tools", [sys.executable, "infra/tools.py"], needed=False, beside=True)]),
         Step("tests", pytest),
     ]
 
@@ -60,16 +67,18 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
 def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] = time.monotonic) -> list[Result]:
     """Runs all checks, even after one has failed."""
     results = []
-    for step in todo:
-        command = " ".join([Path(step.command[0]).name, *step.command[1:]])
-        print(f"\n=== {step.name}: {command}", flush=True)
-        begin = clock()
-        code = runner(step.command)
-        if code and not step.needed:
-            print(f"--- {step.name}: not complete, the tests that need them are skipped", flush=True)
-            code = 0
-        results.append(Result(step.name, code, clock() - begin))
-        print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)
+    with ThreadPoolExecutor() as pool:
+        begun = {step.name: pool.submit(runner, step.command) for step in todo if step.beside}
+        for step in todo:
+            command = " ".join([Path(step.command[0]).name, *step.command[1:]])
+            print(f"\n=== {step.name}: {command}", flush=True)
+            begin = clock()
+            code = begun[step.name].result() if step.beside else runner(step.command)
+            if code and not step.needed:
+                print(f"--- {step.name}: not complete, the tests that need them are skipped", flush=True)
+                code = 0
+            results.append(Result(step.name, code, clock() - begin))
+            print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)
     return results
 
 
@@ -92,8 +101,7 @@ def run(*, fast: bool, pytest_arguments: Sequence[str]) -> int:
 
 
 def _run(command: list[str]) -> int:
-    # settings of the app in this shell must not change the tests
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("POWER_BI_", "PYTEST_"))}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 
 

@@ -53,6 +53,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.command == "simulate":
         if options.seed is not None and (options.seeds, options.first, options.jobs) != (None, None, None):
             parser.error("simulate takes either --seed (one day) or --seeds, --from and --jobs (many days)")
+        if options.log and options.seed is None:
+            parser.error("simulate takes --log only with --seed")
         options.seeds, options.first = options.seeds or SEEDS, options.first or 0
     return options
 
@@ -175,6 +177,9 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     simulate_command.add_argument("--from", type=_seed, metavar="N", dest="first", help="the first seed (default 0)")
     simulate_command.add_argument("--jobs", type=_count, metavar="N", help="number of processes (default: all cores)")
     simulate_command.add_argument("--seed", type=_seed, metavar="N", help="only this day, with its whole timeline")
+    simulate_command.add_argument(
+        "--log", action="store_true", help="with --seed: the log lines of the app with all ids, instead of sentences"
+    )
     simulate_command.add_argument(
         "--faults", choices=FAULT_LEVELS, help="fault level of the days (default: determined by each seed)"
     )

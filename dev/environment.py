@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -104,20 +105,41 @@ def _checked(title: str, command: list[str], problem: str) -> None:
 
 
 class _Progress:
-    """On a terminal one line that shows the latest output; elsewhere a line at the start and one at the end."""
+    """On a terminal one line that shows the latest output; elsewhere a line at the start and one at the end.
+
+    The seconds go on while there is no output: pip installs most of the time without any.
+    """
 
     def __init__(self, title: str, stream: TextIO) -> None:
         self._title, self._stream, self._begin = title, stream, time.monotonic()
         self._live = stream.isatty()
+        self._line, self._over, self._drawing = "", threading.Event(), threading.Lock()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
         print(f"{title} ...", file=stream, flush=True)
+        if self._live:
+            self._clock.start()
 
     def show(self, line: str) -> None:
-        if self._live and line:
-            text = f"  {time.monotonic() - self._begin:3.0f} s  {line}"
+        if line:
+            self._line = line
+            self._draw()
+
+    def _tick(self) -> None:
+        while not self._over.wait(0.5):
+            self._draw()
+
+    def _draw(self) -> None:
+        if not self._live:
+            return
+        text = f"  {time.monotonic() - self._begin:3.0f} s  {self._line}"
+        with self._drawing:
             # erase to the end of the line, so that a shorter text leaves nothing of a longer one
             self._stream.write(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K")
             self._stream.flush()
 
     def end(self, word: str) -> None:
+        self._over.set()
+        if self._live:
+            self._clock.join()
         self._stream.write("\r\x1b[K" if self._live else "")
         print(f"  {word} after {time.monotonic() - self._begin:.0f} s", file=self._stream, flush=True)

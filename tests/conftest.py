@@ -1,4 +1,9 @@
-"""For all tests: the Hypothesis profile, and measurements in the summary."""
+"""For all tests: the Hypothesis profile, the order of the tests, and measurements in the summary."""
+
+import os
+import signal
+from collections.abc import Sequence
+from itertools import groupby
 
 import pytest
 from hypothesis import settings
@@ -6,6 +11,48 @@ from hypothesis import settings
 # No deadline: on a loaded machine an example can take long for reasons outside the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what it runs in the background like this, and the programs that tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+LONG = ("simulation", "e2e", "callers", "devhost_tests", "commands", "worker")
+"""Folders of tests that take long, for the most part in processes of their own. Others take milliseconds each."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process begins with long tests, so that in the end there are short ones to share."""
+    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The tests in another order: as many parts as processes, of the same size and each with its share of long tests.
+
+    xdist (`worksteal`) gives each process one part, in this order, and what is left at its end to those that are done.
+    Modules stay together, because many start an app; except simulated days, which need nothing in common.
+    """
+    long: list[list[pytest.Item]] = []
+    short: list[pytest.Item] = []
+    for _, group in groupby(items, key=lambda item: item.nodeid if "simulation" in item.path.parts else item.path):
+        module = list(group)
+        if any(folder in module[0].path.parts for folder in LONG):
+            long.append(module)
+        else:
+            short += module
+    # those of one folder are much alike: each process gets some of them
+    long.sort(key=lambda module: next(folder for folder in LONG if folder in module[0].path.parts))
+    parts = [[item for module in long[process::processes] for item in module] for process in range(processes)]
+    # processor and waiting are shared best if not all processes play simulated days at the same time
+    parts = [part[::-1] if process % 2 else part for process, part in enumerate(parts)]
+    left, found = len(items), list[pytest.Item]()
+    for process, part in enumerate(parts):
+        size = left // (processes - process)
+        left -= size
+        missing = max(0, size - len(part))
+        found += part + short[:missing]
+        del short[:missing]
+    return found + short
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,6 +15,7 @@ from dev.simulate.days import Plan, Play, ProcessDied, cores, forget_settings, i
 from dev.simulate.tally import Tally, label, table
 from dev.terminal import console, print_line
 from tests.simulation.run import Result, run_seed
+from tests.simulation.story import story
 
 LOG_SECONDS = 10.0
 """Between two progress lines if the output is not a terminal."""
@@ -26,16 +27,16 @@ def run(options: argparse.Namespace) -> int:
     plan, where = Plan.of(options), console()
     forget_settings()
     if options.seed is not None:
-        return one(where, plan)
+        return one(where, plan, log=options.log)
     # however this process is ended, the processes it started end as well
     with ended_by_signals(), contextlib.closing(in_parallel(plan)) as days:
         return many(where, plan, days)
 
 
-def one(where: Console, plan: Plan, play: Play = run_seed) -> int:
-    """Plays one day and shows its whole timeline."""
+def one(where: Console, plan: Plan, play: Play = run_seed, *, log: bool = False) -> int:
+    """Plays one day and shows its whole timeline, in sentences or as the log of the app has it."""
     result = play_day(plan.seeds[0], plan.level, play)
-    for line in result.timeline:
+    for line in result.timeline if log else story(result.timeline):
         print_line(where, line)
     counts = ", ".join(f"{label(name)} {count:,}" for name, count in sorted(result.counts.items()) if count)
     where.print(f"\nCounts: {counts or 'none'}.", soft_wrap=not where.is_terminal)

@@ -15,7 +15,7 @@ from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Devhost
 from tests.e2e.world import CALL_SECONDS, FAST, World
 
-pytestmark = [pytest.mark.usefixtures("local"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.usefixtures("local")
 
 LATENCY = 10
 """Seconds: `maxQueuePollingInterval` of an idle app."""

@@ -163,7 +163,9 @@ class Callers:
         self.requests.append(accepted)
         if caller.another_after is not None:
             world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id)))
-        world.told(world.now, f"{told['id']} asks for {caller.dataset_id[-2:]}: {caller.spec}")
+        options = {key: value for key, value in caller.spec.items() if key not in ("workspaceId", "datasetId")}
+        more = f" with {json.dumps(options)}" if options else ""
+        world.told(world.now, f"{told['id']} asks for a refresh of {caller.dataset_id}{more}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
         within = world.random.choice(LOOKED_WITHIN)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
 from refresh.times import instant
-from tests.simulation.scenario import START
+from tests.simulation.scenario import PART, START
 
 A_MOMENT = timedelta(seconds=2)
 """From the last look at the requests of a run to the arrival of its POST."""
@@ -60,6 +60,7 @@ class PowerBi:
         """Reads of activities between their permit and their POST."""
         self._fault_rates: list[str] = []
         """The rate of each of the service's fault rules."""
+        self._part_added = False
         self._faults()
 
     def _faults(self) -> None:
@@ -117,9 +118,22 @@ class PowerBi:
             identified=active is None or _identified(request.body) or queue.objects_of(active) is not None,
         )
         (self.posts if posted else self.cancels).append(note)
-        result = "no answer" if response.dropped else f"HTTP {response.status}"
-        world.told(world.now, f"power bi: {request.method} for {note.run or '?'}: {result}, made {note.accepted}")
+        if posted and note.accepted is None and (response.dropped or response.status >= 500):
+            self._part_after_loss(dataset_id)
+        result = "does not answer" if response.dropped else f"answers HTTP {response.status} to"
+        effect = f"and starts {note.accepted}" if note.accepted else "and starts nothing"
+        if not posted:
+            effect = f"of {made}"
+        world.told(world.now, f"Power BI {result} the {request.method} of {note.run or 'an unknown run'} {effect}")
         return response
+
+    def _part_after_loss(self, dataset_id: str) -> None:
+        """Others refresh one table, just when it could be taken for the refresh whose answer was lost."""
+        if dataset_id == self._world.day.part_after_loss and not self._part_added:
+            self._part_added = True
+            how = {"refreshType": "ViaEnhancedApi", "seconds": 20, "visibilitySeconds": 0, "startsIn": 2}
+            how["outcome"] = {"outcome": "Completed", "objects": PART}
+            self.service.add_external(dataset_id, how, self._world.now)
 
     def _newest_own(self, dataset_id: str) -> str | None:
         own = [entry for entry in self.truth(dataset_id) if not entry["external"]]

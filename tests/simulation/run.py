@@ -14,6 +14,7 @@ from tests.simulation.loop import running
 from tests.simulation.platform import Installed
 from tests.simulation.rules import Violation
 from tests.simulation.scenario import START, Level, Scenario, scenario
+from tests.simulation.story import story
 from tests.simulation.world import MOST_STEPS, World
 
 TIMELINE = 80
@@ -39,8 +40,9 @@ class Result:
     def story(self) -> str:
         """The failing seed in readable form."""
         head = f"seed {self.seed} ({self.level}): {self.violation}"
-        skipped = len(self.timeline) - TIMELINE
-        lines = self.timeline[-TIMELINE:]
+        sentences = story(self.timeline)
+        skipped = len(sentences) - TIMELINE
+        lines = sentences[-TIMELINE:]
         return "\n".join([head, *([f"... {skipped} lines before"] if skipped > 0 else []), *lines, head])
 
 
@@ -54,7 +56,8 @@ def run_day(day: Scenario) -> Result:
     result = Result(day.seed, day.level)
 
     def told(now: datetime, line: str) -> None:
-        result.timeline.append(f"{str(now - START)[:12]:>12}  {line}")
+        minutes, seconds = divmod((now - START).total_seconds(), 60)
+        result.timeline.append(f"{minutes // 60:3.0f}:{minutes % 60:02.0f}:{seconds:05.2f}  {line}")
 
     world = World(day, told)
     began = time.process_time()

@@ -132,6 +132,8 @@ class Scenario:
     purge_times: list[float] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model fails: which."""
+    part_after_loss: str | None = None
+    """A model of which others refresh one table seconds after the first POST whose answer is lost."""
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
@@ -293,23 +295,15 @@ def _one_table_fails(day: Scenario, chance: random.Random) -> None:
                 caller.spec["refresh"] = {"type": "full"}
 
 
-def _parts_in_between(day: Scenario, chance: random.Random) -> None:
-    """While answers of POSTs for a whole model are lost, external refreshes of one of its tables begin and complete."""
+def _part_after_a_loss(day: Scenario, chance: random.Random) -> None:
+    """Answers of POSTs for a whole model are lost, and after the first an external refresh of one table begins."""
     model = chance.choice(sorted(day.knobs))
+    day.part_after_loss = model
     day.partial |= {model}
-    day.rates.start_unavailable = max(day.rates.start_unavailable, 0.3 if day.level != "none" else 0.0)
+    day.rates.start_unavailable = 0.6 if day.level != "none" else 0.0
     for caller in day.callers:
-        if caller.dataset_id != model:
-            continue
-        caller.spec["refresh"] = {"type": "full"}
-        for _ in range(2):
-            part = {
-                "outcome": "Completed",
-                "objects": [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}],
-            }
-            begin = caller.at + chance.uniform(2, 9)
-            how = {"refreshType": "ViaEnhancedApi", "startsIn": begin, "seconds": 20, "visibilitySeconds": 0}
-            day.external.append((model, {**how, "outcome": part}))
+        if caller.dataset_id == model:
+            caller.spec["refresh"] = {"type": "full"}
 
 
 def _just_too_late(day: Scenario, chance: random.Random) -> None:
@@ -326,6 +320,8 @@ def _just_too_late(day: Scenario, chance: random.Random) -> None:
     day.external.append((model, {**how, "startsIn": base + chance.uniform(1, 6)}))
 
 
+PART: list[Json] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
+"""The objects of an external refresh that is not of the whole model."""
 EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
 
 RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
@@ -340,7 +336,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("one table", 0.12, _one_table_fails),
     ("other words", 0.1, other_words),
     ("Direct Lake", 0.06, direct_lake),
-    ("parts", 0.05, _parts_in_between),
+    ("parts", 0.05, _part_after_a_loss),
     ("too late", 0.06, _just_too_late),
 )
 """Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
@@ -422,7 +418,7 @@ def _soon(chance: random.Random, callers: list[Caller], span: float) -> float:
 def _external(chance: random.Random, starts_in: float, *, partial: bool) -> Json:
     outcome: Json = {"outcome": chance.choices(["Completed", "Failed", "Cancelled"], [4, 1, 1])[0]}
     if partial:
-        outcome["objects"] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
+        outcome["objects"] = PART
     return {
         "refreshType": chance.choice(
             ["Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"]

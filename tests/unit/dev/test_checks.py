@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import pytest
 
@@ -36,6 +37,23 @@ def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
     assert names.index("tools") < names.index("tests")
     assert not any(step.needed for step in steps(fast=False) if step.name == "tools")
     assert "tools" not in [step.name for step in steps(fast=True)]
+
+
+def test_a_check_beside_others_begins_before_them() -> None:
+    """And its result is waited for where it stands: the tests come after it."""
+    begun, order = threading.Event(), []
+
+    def runner(command: list[str]) -> int:
+        if command == ["tools"]:
+            begun.set()
+        else:
+            assert begun.wait(60)
+        order.append(command[0])
+        return 0
+
+    todo = [Step("types", ["mypy"]), Step("tools", ["tools"], beside=True), Step("tests", ["pytest"])]
+    assert [result.name for result in run_steps(todo, runner)] == ["types", "tools", "tests"]
+    assert order.index("tools") < order.index("pytest")
 
 
 def test_the_summary_names_the_failed_checks() -> None:

@@ -76,7 +76,7 @@ with ended_by_signals(), Server("x", command, Path({str(tmp_path / "log")!r}), o
         assert parent.stdout
         pid = int(parent.stdout.readline())
         parent.send_signal(number)
-        assert parent.wait(20) != 0
+        assert parent.wait(60) != 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

@@ -1,0 +1,77 @@
+"""Which day finds which deliberate mistake. Recorded, so that a test plays one day for each instead of hundreds.
+
+A recorded day that no longer finds its mistake is not an error: the world or the app has changed, and the test searches
+for another one and names it. Record them again, all or some, with
+
+    PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches [NAME ...]
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from tests.simulation.mutations import MUTATIONS, mutated
+from tests.simulation.run import Result, run_seed
+from tests.simulation.scenario import Level
+
+FILE = Path(__file__).with_name("catches.txt")
+HEAD = "# The day that finds each mistake of mutations.py: its name, seed, and level or auto. Written by catches.py."
+MAX_SEEDS = 400
+"""So many days are searched for one that finds a mistake."""
+RECORD = "PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches"
+
+
+@dataclass(frozen=True)
+class Day:
+    """A simulated day; `level` None: the seed determines it."""
+
+    seed: int
+    level: Level | None
+
+    def __str__(self) -> str:
+        return f"{self.seed} {self.level or 'auto'}"
+
+    def play(self) -> Result:
+        """What comes of it."""
+        return run_seed(self.seed, self.level)
+
+
+def recorded() -> dict[str, Day]:
+    """The day that finds each mistake, by the name of the mistake."""
+    found = {}
+    for line in FILE.read_text("utf-8").splitlines():
+        if words := line.partition("#")[0].split():
+            name, seed, level = words
+            if level not in (*get_args(Level), "auto"):
+                raise ValueError(f"{FILE.name}: not `name seed level-or-auto`: {line}")
+            found[name] = Day(int(seed), None if level == "auto" else cast(Level, level))
+    return found
+
+
+def search(name: str) -> Iterator[tuple[Day, Result]]:
+    """The days that find a mistake, among MAX_SEEDS of which every other one has heavy faults."""
+    for seed in range(MAX_SEEDS):
+        day = Day(seed, "heavy" if seed % 2 else None)
+        with mutated(name):
+            result = day.play()
+        if result.violation:
+            yield day, result
+
+
+def record(names: list[str]) -> None:
+    """Writes the file again, with new days for these mistakes; after each, because a search takes minutes."""
+    days = recorded()
+    for name in names:
+        found = next(search(name), None)
+        if found is None:
+            raise LookupError(f"{name}: not found in {MAX_SEEDS} days")
+        days[name] = found[0]
+        print(name, days[name], flush=True)
+        lines = [f"{each} {days[each]}" for each in MUTATIONS if each in days]
+        FILE.write_text("\n".join([HEAD, *lines, ""]), "utf-8")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1:] or list(MUTATIONS))

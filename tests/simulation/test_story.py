@@ -1,0 +1,70 @@
+"""A timeline as sentences: what a person reads when a day fails, and in `dev.py simulate --seed`."""
+
+import json
+import re
+from pathlib import Path
+
+from tests.simulation.run import Result, run_seed
+from tests.simulation.story import LEFT_OUT, SENTENCES, story
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+REQUEST, OTHER = "2" * 32 + "-0123456789abcdef", "2" * 32 + "-kfedcba9876543210"
+REFRESH = "aaaaaaaa-0000-4000-8000-000000000001"
+
+
+def line(event: str, **facts: object) -> str:
+    """A line of the app's log in a timeline."""
+    return f"  1:00:02.10  {json.dumps({'event': event, **facts})}"
+
+
+def test_ids_are_names() -> None:
+    """The same id has the same name all day long, in log lines and elsewhere."""
+    assert story(
+        [
+            f"  0:00:00.00  {REQUEST} asks for a refresh of 22222222-aaaa-bbbb-cccc-000000000002",
+            line("request.enrolled", requestId=OTHER, runId=f"{REQUEST}-r1", sharedWith=1, position=0),
+            line("refresh.started", runId=f"{REQUEST}-r1", refreshId=REFRESH),
+            f"  2:00:00.00  {OTHER} is terminated by hand",
+        ]
+    ) == [
+        "  0:00:00.00  request A asks for a refresh of model 2",
+        "  1:00:02.10  request B is in run A1, which it shares with 1 more",
+        "  1:00:02.10  run A1 follows refresh 1",
+        "  2:00:00.00  request B is terminated by hand",
+    ]
+
+
+def test_an_outcome_is_told_with_its_code() -> None:
+    """The code of the error is enough."""
+    error = {"code": "ModelEvicted", "message": "long"}
+    assert story([line("request.ended", requestId=REQUEST, status="Failed", error=error)]) == [
+        "  1:00:02.10  request A ends: Failed ModelEvicted"
+    ]
+
+
+def test_what_is_repeated_is_one_line() -> None:
+    """With the time of the first."""
+    again = [line("run.closed", runId=f"{REQUEST}-r2")] * 3
+    assert story(again) == ["  1:00:02.10  run A2 finds the model idle and closes (3 times)"]
+
+
+def test_an_event_without_a_sentence_is_shown_all_the_same() -> None:
+    """By its name, with what it says."""
+    shown = story([line("run.not_started", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
+    assert shown == ["  1:00:02.10  run.not_started: runId run A1, error no"]
+
+
+def test_sentences_are_of_events_that_exist() -> None:
+    """docs/operations.md lists all."""
+    documented = OPERATIONS.read_text("utf-8")
+    assert [event for event in (*SENTENCES, *LEFT_OUT) if f"| `{event}` |" not in documented] == []
+
+
+def test_the_story_of_a_day_names_no_id() -> None:
+    """Of a whole day of several requests."""
+    result = run_seed(5, "heavy")
+    told = Result(5, "heavy", "1: broken", result.timeline).story
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", told), told
+    assert "(runId)" not in told
+    assert told.startswith("seed 5 (heavy): 1: broken\n")
+    assert told.endswith("seed 5 (heavy): 1: broken")

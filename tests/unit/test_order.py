@@ -1,0 +1,48 @@
+"""In which order tests run: long ones first in each process."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.conftest import dealt
+
+
+def stand_ins(path: str, count: int) -> list[Any]:
+    """Stand-ins for the tests of a module."""
+    return [SimpleNamespace(path=Path(path), nodeid=f"{path}::{number}") for number in range(count)]
+
+
+ITEMS = [
+    *stand_ins("tests/unit/test_a.py", 20),
+    *stand_ins("tests/e2e/test_b.py", 3),
+    *stand_ins("tests/simulation/test_c.py", 4),
+    *stand_ins("tests/unit/test_d.py", 21),
+    *stand_ins("tests/e2e/test_e.py", 2),
+]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
+def test_each_process_begins_with_long_tests(processes: int) -> None:
+    """And none is lost or doubled. The parts are cut as xdist cuts them."""
+    ordered = dealt(ITEMS, processes)
+    assert sorted(item.nodeid for item in ordered) == sorted(item.nodeid for item in ITEMS)
+    left = list(ordered)
+    for process in range(processes):
+        size = len(left) // (processes - process)
+        part, left = left[:size], left[size:]
+        long = ["unit" not in item.path.parts for item in part]
+        assert long == sorted(long, reverse=True)
+        # two modules and four days are dealt
+        assert any(long) == (process < 6)
+
+
+def test_modules_stay_together_and_days_do_not() -> None:
+    """A module may have started an app for its tests; days have nothing in common."""
+    ordered = dealt(ITEMS, 2)
+    half = len(ordered) // 2
+    homes = {item.nodeid: index >= half for index, item in enumerate(ordered)}
+    for module in ("e2e/test_b", "e2e/test_e"):
+        assert len({home for name, home in homes.items() if module in name}) == 1
+    assert {home for name, home in homes.items() if "simulation" in name} == {True, False}
