@@ -3,13 +3,16 @@
 import ast
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,11 @@ import yaml
 
 from devhost_tests.process import ROOT, until
 from tests.callers.adf_estate import AUDIENCE, BRISK, Factory, Line
-from tests.callers.clients.adf_http import Answer, Call
+from tests.callers.clients.adf_http import Answer, Call, send
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun
 from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.pace import Scaled
-from tests.callers.servers import json_answer, serving, token_for
+from tests.callers.servers import SILENT, json_answer, serving, token_for
 from tests.e2e.world import WORKSPACE
 
 Json = dict[str, Any]
@@ -196,7 +199,96 @@ def test_unreachable() -> None:
     """Exit code 7 after --outage-minutes; nothing listens on port 9 (discard)."""
     ended = refresh("http://127.0.0.1:9", WORKSPACE, "--outage-minutes", "0.02", env=environment())
     assert ended.code == 7, ended.text
-    assert "The refresh service does not answer: " in ended.text
+    assert "The refresh service does not answer (" in ended.text
+
+
+@dataclass
+class Troubled:
+    """A network between the command and the app. Each fault is spent on one call; the rest goes through."""
+
+    app: str
+    faults: list[Answer]
+    calls: list[tuple[Call, float]] = field(default_factory=list)
+
+    def respond(self, call: Call) -> Answer:
+        """The fault whose turn it is, else the answer of the app. An answer that is lost was given by the app."""
+        self.calls.append((call, time.monotonic()))
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None and fault != SILENT:
+            return fault
+        # the app's URIs lead through this network, too: they begin with the host that was asked
+        answer = send(Call(call.method, self.app + call.url, 30, call.headers, call.body))
+        return fault or answer
+
+    def pauses(self) -> list[float]:
+        """Seconds between calls."""
+        times = [at for _, at in self.calls]
+        return [later - earlier for earlier, later in pairwise(times)]
+
+
+def test_lost_answers_and_throttles(keyed: Factory) -> None:
+    """Each call is repeated, as late as Retry-After says, under one idempotency key: one request, one refresh."""
+    model = keyed.world.model(seconds=1)
+    full = {"error": {"code": "QueueFull", "message": "Too many requests wait for this model."}}
+    troubled = Troubled(keyed.base, [json_answer(full, 429, Retry_After="2"), SILENT, json_answer({}, 503)])
+    with serving(troubled.respond) as url:
+        ended = refresh(url, model, env=with_key(keyed))
+    assert ended.code == 0, ended.text
+    posts = [json.loads(call.body or "") for call, _ in troubled.calls if call.method == "POST"]
+    assert posts == [posts[0]] * 4
+    assert posts[0]["idempotencyKey"]
+    assert troubled.pauses()[0] >= 2
+    assert (
+        "the refresh service answers HTTP 429: Too many requests wait for this model; next attempt in 2 s" in ended.text
+    )
+    assert "the refresh service does not answer (" in ended.text
+    assert len(keyed.world.own(model)) == 1
+
+
+def test_lost_polls(keyed: Factory) -> None:
+    """An answer to a poll is lost, or a gateway answers in place of the app: the command polls again."""
+    model = keyed.world.model(seconds=3)
+    page = Answer(502, b"<html>Bad Gateway</html>")
+    troubled = Troubled(keyed.base, [])
+    with serving(troubled.respond) as url, started(url, model, env=with_key(keyed)) as process:
+        until(lambda: troubled.calls, 30)
+        troubled.faults += [SILENT, page]
+        text, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, text
+    assert not troubled.faults
+    assert "token=" not in text
+
+
+def test_json(keyed: Factory) -> None:
+    """The final status alone on the standard output, progress beside it; the same for a refresh that failed."""
+    for outcome, code in (("Completed", 0), ("Failed", 1)):
+        command = arguments(keyed.base, keyed.world.model(outcome=outcome), "--json")
+        done = subprocess.run(
+            command, env=with_key(keyed), capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        assert done.returncode == code, done.stderr
+        status = json.loads(done.stdout)
+        assert (status["status"], (status["error"] or {}).get("retryable")) == (outcome, {0: None, 1: False}[code])
+        assert "accepted" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("more", "cancelled"), [((), False), (("--cancel-on-interrupt",), True)])
+def test_interrupted_while_starting(keyed: Factory, more: tuple[str, ...], cancelled: bool) -> None:
+    """The answer to the start was lost, so no URI is known: the request is cancelled by its idempotency key."""
+    model = keyed.world.model(seconds=60)
+    troubled = Troubled(keyed.base, [SILENT, json_answer({}, 503, Retry_After="30")])
+    with serving(troubled.respond) as url, started(url, model, *ENHANCED, *more, env=with_key(keyed)) as process:
+        until(lambda: len(troubled.calls) == 2, 30)
+        until(lambda: keyed.world.own(model), 30)
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, text
+    assert ("is being cancelled" in text, "may have been accepted" in text) == (cancelled, not cancelled), text
+    if cancelled:
+        until(lambda: keyed.requests(model)[0]["status"] == "Cancelled", 30)
+    else:
+        keyed.world.control(model, "/cancel")
 
 
 def test_redirects_are_not_followed() -> None:
@@ -226,7 +318,11 @@ def test_a_managed_identity(factory: Form) -> None:
     """From the endpoint of App Service, with the secret header that it requires."""
     caller = factory("identity")
 
+    busy = [json_answer({"error": "too many requests"}, 429, Retry_After="1")]
+
     def identity(call: Call) -> Answer:
+        if busy:
+            return busy.pop()
         if call.headers.get("x-identity-header") != "secret" or "api-version=2019-08-01" not in call.url:
             return json_answer({"error": "bad request"}, 400)
         return json_answer({"access_token": token_for(AUDIENCE if "refresh-service" in call.url else "another")})
@@ -250,7 +346,8 @@ def test_a_service_principal(factory: Form) -> None:
         forms.append(f"{call.url} {call.body}")
         return json_answer({"access_token": token_for(AUDIENCE)})
 
-    with serving(authority) as host:
+    busy = [json_answer({"error": "temporarily_unavailable"}, 503)]
+    with serving(lambda call: busy.pop() if busy else authority(call)) as host:
         login = {"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client", "AZURE_CLIENT_SECRET": "secret"}
         env = environment(AZURE_AUTHORITY_HOST=host, **login)
         ended = refresh(caller.base, caller.world.model(), "--audience", AUDIENCE, env=env)
@@ -406,6 +503,29 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
     assert run.status == status, run.history
     assert ("ModelRefreshFailed_CredentialsNotSpecified" in run.message) == (outcome == "Failed")
     assert len(caller.world.own(model)) == 1
+
+
+def test_the_airflow_task(keyed: Factory) -> None:
+    """Its command runs with the values that Airflow puts in; a retried task is the same request."""
+    tree = ast.parse((FOLDER / "README.md").read_text("utf-8").split("```python\n")[2].split("```")[0])
+    [task] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    given = {one.arg: one.value for one in task.keywords}
+    assert ast.literal_eval(given["env"]) == {"REFRESH_KEY": "{{ conn.refresh_service.password }}"}
+    values = {"{{ run_id }}": "scheduled__2026-03-31", "{{ task.task_id }}": "refresh", "{{ dag.dag_id }}": "load"}
+    command = ast.literal_eval(given["bash_command"])
+    for name, value in values.items():
+        assert name in command
+        command = command.replace(name, value)
+    assert "{{" not in command
+    model = keyed.world.model()
+    words = shlex.split(command)[3:]
+    for old, new in (("--url", keyed.base), ("--workspace", WORKSPACE), ("--dataset", model)):
+        words[words.index(old) + 1] = new
+    command_line = [sys.executable, "-I", str(COMMAND), *words]
+    for _ in range(2):
+        assert subprocess.run(command_line, env=with_key(keyed), timeout=SECONDS, check=False).returncode == 0
+    [request] = keyed.requests(model)
+    assert request["caller"] == {"dag": "load"}
 
 
 def test_the_readme_is_complete() -> None:
