@@ -183,3 +183,21 @@ def test_the_parent_uses_what_the_child_has() -> None:
     given = set(refresh["typeProperties"]["parameters"])
     assert given <= set(child)
     assert all("defaultValue" in child[name] for name in set(child) - given)
+
+
+def test_the_guide_names_what_exists() -> None:
+    """Files, also relative to the folder that a command is run in, and parameters of the templates."""
+    integrations = ROOT / "integrations"
+    named = set(re.findall(r"[@ `](?:integrations/)?((?:adf|synapse|logic_apps)/[\w./-]+\.json)", GUIDE))
+    named |= {f"adf/{path}" for path in re.findall(r"`((?:pipeline|dataset|linkedService)/[\w-]+\.json)`", GUIDE)}
+    assert len(named) >= 6
+    assert [path for path in named if not (integrations / path).is_file()] == []
+    [loop] = re.findall(r"for name in (.*?); do\n.*?@synapse/pipeline/\$name\.json", GUIDE)
+    assert [name for name in loop.split() if not (OF_SYNAPSE / f"pipeline/{name}.json").is_file()] == []
+    deployments = re.findall(r"--template-file integrations/(\S+)[ \\\n]+--parameters (.*)", GUIDE)
+    assert len(deployments) == 2
+    for path, given in deployments:
+        declared = json.loads((integrations / path).read_text("utf-8"))["parameters"]
+        names = {part.split("=")[0] for part in given.split()}
+        assert names <= set(declared), path
+        assert {name for name, said in declared.items() if "defaultValue" not in said} <= names, path
