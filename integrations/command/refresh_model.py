@@ -200,12 +200,21 @@ def _az(audience: str) -> str:
 
 
 def _token(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> str:
-    """The token that a source answers with; a source that is busy is asked again."""
+    """The token that a source answers with. A source that is busy, or is lost on the network, is asked again.
+
+    One on this machine (`proxies` False) that does not answer is not there.
+    """
     for pause in (1.0, 2.0, 4.0, 8.0, 0.0):
-        answer = call(request, seconds, proxies=proxies)
-        if answer.status not in RETRIED or not pause:
-            break
-        time.sleep(min(_retry_after(answer.headers, pause), MAX_POLL_SECONDS))
+        headers = Message()
+        try:
+            answer = call(request, seconds, proxies=proxies)
+            if answer.status not in RETRIED or not pause:
+                break
+            headers = answer.headers
+        except OSError:
+            if not proxies or not pause:
+                raise
+        time.sleep(min(_retry_after(headers, pause), MAX_POLL_SECONDS))
     body = answer.body
     if answer.status != 200 or not body.get("access_token"):
         raise ValueError(f"HTTP {answer.status} {str(body.get('error_description') or body.get('error') or '')[:500]}")

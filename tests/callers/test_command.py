@@ -300,7 +300,7 @@ def test_a_service_principal(factory: Form) -> None:
         forms.append(f"{call.url} {call.body}")
         return json_answer({"access_token": token_for(AUDIENCE)})
 
-    busy = [json_answer({"error": "temporarily_unavailable"}, 503)]
+    busy = [json_answer({"error": "temporarily_unavailable"}, 503), SILENT]
     with serving(lambda call: busy.pop() if busy else authority(call)) as host:
         login = {"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client", "AZURE_CLIENT_SECRET": "secret"}
         env = environment(AZURE_AUTHORITY_HOST=host, **login)
