@@ -14,6 +14,7 @@ import azure.durable_functions as df
 from durable import names
 from durable.codec import NotUnderstoodError, decode, encode
 from refresh.events import Event
+from refresh.ids import dataset_of
 from refresh.queue.answers import AnyAnswer, NotUnderstood
 from refresh.queue.operations import Operation, name_of
 from refresh.run import orders
@@ -57,7 +58,7 @@ def call(context: df.DurableOrchestrationContext, order: orders.Order[A]) -> Ste
         answer: A | orders.Broke = decode(value, kind)
     except Exception as error:
         text = cut(str(error), 300)
-        facts = {"instanceId": context.instance_id, "activity": name, "error": text}
+        facts = {**_about(context), "activity": name, "error": text}
         note(context, Event("activity.failed", logging.ERROR, **facts))
         return orders.Broke(error=text)
     return answer
@@ -98,12 +99,17 @@ def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T 
     try:
         state: T = decode(value, kind)
     except NotUnderstoodError as error:
-        facts = {"instanceId": context.instance_id, "error": cut(str(error), 300)}
+        facts = {**_about(context), "error": cut(str(error), 300)}
         note(context, Event("input.not_understood", logging.ERROR, **facts))
         yield from sleep(context, LONGEST_NOT_UNDERSTOOD_SECONDS)
         context.continue_as_new(value)
         return None
     return state
+
+
+def _about(context: df.DurableOrchestrationContext) -> dict[str, object]:
+    """What a log line says of an orchestration: also which model, so that a search by its id finds the line."""
+    return {"instanceId": context.instance_id, "datasetId": dataset_of(context.instance_id)}
 
 
 def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None]:

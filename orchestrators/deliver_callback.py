@@ -1,4 +1,4 @@
-"""The orchestrator `deliver_callback`: calls one URI once when a request has ended.
+"""The orchestrator `deliver_callback`: calls one URI when a request has ended, after a crash perhaps twice.
 
 It waits for the notification that the request has ended, reads the request, and tries for up to a day. The wait costs
 nothing, because no timer runs.

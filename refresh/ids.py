@@ -9,6 +9,7 @@ from hashlib import sha256
 from uuid import UUID
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX = re.compile(r"[0-9a-f]{32}")
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,100}", re.ASCII)
 CALLBACK_PREFIX = "callback-"
 """The prefix of the instance ids of callbacks, so that they can be listed."""
@@ -39,6 +40,12 @@ def submission_of(request_id: str, prefix: str) -> int:
     """The submission number of a request with an idempotency key; 0 if the id has another form."""
     number = request_id.removeprefix(prefix).split("-")[0]
     return int(number) if number.isdecimal() and len(number) < 10 else 0
+
+
+def dataset_of(instance_id: str) -> str | None:
+    """The dataset that a request, a run or a callback is of, from its instance id; None for other instances."""
+    hexadecimal = instance_id.removeprefix(CALLBACK_PREFIX).partition("-")[0]
+    return str(UUID(hexadecimal)) if _HEX.fullmatch(hexadecimal) else None
 
 
 def run_instance(run: str, incarnation: int) -> str:

@@ -65,6 +65,8 @@ class Settings:
     allowed_callers: frozenset[UUID] = frozenset()
     public_base_url: str | None = None
     website_hostname: str | None = None
+    slot: str | None = None
+    """The deployment slot in which the app runs; None for the production slot, and where there are none."""
     app_identity: bool = False
     """True if the app runs as a managed identity or service principal; Power BI sends no mail for those."""
 
@@ -118,6 +120,7 @@ class Settings:
             allowed_callers=_guids(values, "ALLOWED_CALLERS"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
             website_hostname=values.get("WEBSITE_HOSTNAME"),
+            slot=_slot(values),
             app_identity=any(name in values for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_CLIENT_SECRET")),
         )
         if settings.poll_max_seconds < settings.poll_min_seconds:
@@ -138,6 +141,10 @@ class Settings:
                 raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call")
         elif settings.allowed_callers:
             raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
+        if settings.slot and not settings.public_base_url:
+            # after a swap the platform's name of the app may be that of the other slot
+            problem = f"is needed in the deployment slot {settings.slot}, as a slot setting: URIs begin with it"
+            raise SettingsError("PUBLIC_BASE_URL", problem)
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(
                 "CALLBACK_ALLOWED_HOSTS", "may name this machine only if POWER_BI_API_URL is on this machine, too"
@@ -167,6 +174,11 @@ def _one_of(values: Mapping[str, str], name: str, choices: tuple[str, ...], defa
     if value not in choices:
         raise SettingsError(name, f"must be one of {', '.join(choices)}, not {value!r}")
     return value
+
+
+def _slot(values: Mapping[str, str]) -> str | None:
+    name = values.get("WEBSITE_SLOT_NAME", "")
+    return name if name.lower() not in ("", "production") else None
 
 
 def _switch(values: Mapping[str, str], name: str) -> bool:

@@ -43,8 +43,10 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         remaining -= min(remaining, len(run.members))
     active = runs[0] if runs else None
     if active:
-        status = msgspec.to_builtins(await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation))
-        active |= {name: status.get(name) for name in OF_THE_RUN}
+        run = queue.runs[0]
+        status = await run_status(engine, run.id, run.incarnation)
+        active["status"] = phase_of(0, run.refresh_id, status.waits_for)
+        active |= {name: msgspec.to_builtins(status).get(name) for name in OF_THE_RUN}
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
     return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)
@@ -66,7 +68,7 @@ async def _run(engine: Engine, queue: Queue, run: Run, position: int, most: int)
     return {
         "runId": run.id,
         "incarnation": run.incarnation,
-        "status": phase_of(position, run.refresh_id),
+        "status": phase_of(position, run.refresh_id, queue.blocker_of(run)),
         "enhanced": queue.is_enhanced(run),
         "refreshId": run.refresh_id,
         "adopted": run.adopted,

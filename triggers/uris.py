@@ -39,6 +39,11 @@ def id_status_uri(base: str, request_id: str, _token: str) -> str:
     return f"{request_uri(base, request_id)}/status"
 
 
+def id_cancel_uri(base: str, request_id: str) -> str:
+    """The URI (POST) with which those who may start requests cancel one: it carries no token, either."""
+    return f"{request_uri(base, request_id)}/cancel"
+
+
 @cache
 def route_prefix() -> str:
     """The prefix of all routes with a trailing slash, from host.json (default `api/`); empty if there is none."""

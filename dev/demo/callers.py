@@ -20,6 +20,7 @@ Json = dict[str, Any]
 PHASES = {
     "Queued": "queued",
     "WaitingForIdle": "waiting for idle model",
+    "Starting": "starting",
     "Refreshing": "refreshing",
 }
 
@@ -78,7 +79,7 @@ class Report:
     def position(self) -> str:
         """The place in the queue: the number of runs ahead; empty once the refresh runs."""
         ahead = self.body.get("position")
-        if self.status not in ("Queued", "WaitingForIdle") or not isinstance(ahead, int):
+        if self.status not in ("Queued", "WaitingForIdle", "Starting") or not isinstance(ahead, int):
             return ""
         return f"{ahead} ahead" if ahead else "next"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dev.environment import ROOT
 from dev.integrations import logic_apps, openapi
-from dev.integrations.data_factory import templates
+from dev.integrations.data_factory import example, templates
 from dev.integrations.data_factory.pipelines import all_pipelines
 
 FOLDER = ROOT / "integrations"
@@ -15,6 +15,7 @@ GENERATED_FOLDERS = (
     "adf/arm",
     "adf/template",
     "adf/linkedService",
+    "adf/dataset",
     "synapse/pipeline",
     "logic_apps/consumption",
     "logic_apps/standard",
@@ -31,6 +32,11 @@ def files() -> dict[str, bytes]:
         contents[f"adf/template/{pipeline.name}.zip"] = templates.template_zip(pipeline)
         if synapse := templates.for_synapse(pipeline):
             contents[f"synapse/pipeline/{pipeline.name}.json"] = templates.text(templates.pipeline_file(synapse))
+    parent = example.example()
+    contents[f"adf/pipeline/{parent.name}.json"] = templates.text(templates.pipeline_file(parent))
+    contents[f"synapse/pipeline/{parent.name}.json"] = templates.text(templates.pipeline_file(parent))
+    contents[f"adf/arm/{parent.name}.json"] = templates.text(templates.example_template())
+    contents[f"adf/dataset/{example.FILES}.json"] = templates.text(example.dataset())
     for name, service in templates.linked_services().items():
         contents[f"adf/linkedService/{name}.json"] = templates.text(service)
     texts = {**{f"logic_apps/{path}": text for path, text in logic_apps.texts().items()}, **openapi.texts()}

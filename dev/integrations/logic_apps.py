@@ -74,7 +74,11 @@ def consumption(way: str, sign_in: str) -> Json:
         else "Audience of the refresh service: api://CLIENT_ID of its app registration."
     )
     workflow = definition(way, sign_in)
-    workflow["parameters"] = {"BaseUrl": {"type": "string"}, workflow_name: {"type": kind}}
+    address = "Address of the refresh service, such as https://NAME.azurewebsites.net."
+    workflow["parameters"] = {
+        "BaseUrl": {"type": "string", "metadata": {"description": address}},
+        workflow_name: {"type": kind, "metadata": {"description": hint}},
+    }
     resource = {
         "type": "Microsoft.Logic/workflows",
         "apiVersion": "2019-05-01",
@@ -94,12 +98,17 @@ def consumption(way: str, sign_in: str) -> Json:
         "$schema": TEMPLATE,
         "contentVersion": "1.0.0.0",
         "parameters": {
-            "logicAppName": {"type": "string", "defaultValue": name},
-            "location": {"type": "string", "defaultValue": "[resourceGroup().location]"},
-            "baseUrl": {
+            "logicAppName": {
                 "type": "string",
-                "metadata": {"description": "Address of the refresh service, such as https://NAME.azurewebsites.net."},
+                "defaultValue": name,
+                "metadata": {"description": "Name of the logic app that is created or updated."},
             },
+            "location": {
+                "type": "string",
+                "defaultValue": "[resourceGroup().location]",
+                "metadata": {"description": "Region of the logic app."},
+            },
+            "baseUrl": {"type": "string", "metadata": {"description": address}},
             template_name: {"type": kind, "metadata": {"description": hint}},
         },
         "resources": [resource],
@@ -144,9 +153,12 @@ def _trigger() -> Json:
     model = {
         "type": "object",
         "properties": {
-            "workspaceId": {"type": "string"},
-            "datasetId": {"type": "string"},
-            "refresh": {"type": "object"},
+            "workspaceId": {"type": "string", "description": "GUID of the workspace."},
+            "datasetId": {"type": "string", "description": "GUID of the semantic model."},
+            "refresh": {
+                "type": "object",
+                "description": 'Options of an enhanced refresh, such as {"type": "full"}. Without: a standard one.',
+            },
         },
         "required": ["workspaceId", "datasetId"],
     }

@@ -10,6 +10,7 @@ Exit codes: 0 Completed, 1 Failed, 2 invalid arguments or refused request, 3 Can
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import shutil
@@ -24,19 +25,22 @@ import urllib.request
 import uuid
 from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
 EXIT_CODES = {"Completed": 0, "Failed": 1, "Cancelled": 3, "TimedOut": 4, "OutcomeUnknown": 5, "Terminated": 6}
 REFUSED, UNREACHABLE, INTERRUPTED = 2, 7, 130
 CALL_SECONDS, IDENTITY_SECONDS = 60.0, 10.0
+CANCEL_MINUTES = 0.25
 MAX_BYTES = 1_000_000
 RETRIED = (408, 429, 500, 502, 503, 504)
 POLL_SECONDS, MAX_POLL_SECONDS = 5.0, 60.0
 REPEAT_SECONDS = 60.0  # an unchanged status is printed again after it, so that a log shows that the wait goes on
 KEY, TOKEN = "REFRESH_KEY", "REFRESH_TOKEN"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
+_PROGRESS = [sys.stdout]
+"""Where progress is printed: with --json the standard error, because the standard output is the JSON alone."""
 SHOWN = ("id", "status", "refreshId", "requestedAt", "startedAt", "endedAt", "servedBy", "sharedWith", "error")
 
 
@@ -83,21 +87,35 @@ def call(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, prox
 
 
 def call_with_retries(request: urllib.request.Request, outage_minutes: float) -> Answer:
-    """Repeats a call that fails for a passing reason, for so many minutes at most. Raises StopError."""
+    """Repeats a call that fails for a passing reason, for so many minutes at most. Raises StopError.
+
+    The pause is what Retry-After says, else it doubles from one to 30 seconds.
+    """
     end, pause = time.monotonic() + 60 * outage_minutes, 1.0
     while True:
+        headers = Message()
         try:
             answer = call(request)
             if answer.status not in RETRIED:
                 return answer
-            problem = f"HTTP {answer.status} {error_message(answer.body)}".strip()
-        except (OSError, ValueError) as error:
-            problem = str(getattr(error, "reason", "") or error or type(error).__name__)
-        if time.monotonic() + pause > end:
-            raise StopError(UNREACHABLE, f"The refresh service does not answer: {problem}")
-        say(f"the refresh service does not answer ({problem}); next attempt in {pause:.0f} s")
-        time.sleep(pause)
-        pause = min(2 * pause, 30.0)
+            problem = f"answers HTTP {answer.status}: {error_message(answer.body)}".rstrip(": .")
+            headers = answer.headers
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            problem = f"does not answer ({getattr(error, 'reason', '') or error or type(error).__name__})"
+        seconds = _retry_after(headers, pause)
+        if time.monotonic() + seconds > end:
+            raise StopError(UNREACHABLE, f"The refresh service {problem}")
+        say(f"the refresh service {problem}; next attempt in {seconds:.0f} s")
+        time.sleep(seconds)
+        pause = pause if "Retry-After" in headers else min(2 * pause, 30.0)
+
+
+def _retry_after(headers: Message, otherwise: float) -> float:
+    """Seconds of the header Retry-After, at least one; `otherwise` without a number in it."""
+    try:
+        return max(float(headers.get("Retry-After") or otherwise), 1.0)
+    except ValueError:
+        return otherwise
 
 
 # ---- authentication ----
@@ -157,8 +175,7 @@ def _managed_identity(audience: str) -> str:
         url, version, headers = IMDS, "2018-02-01", {"Metadata": "true"}
     query["api-version"] = version
     request = urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}", headers=headers)
-    answer = call(request, IDENTITY_SECONDS, proxies=False)  # both addresses are on this machine
-    return _token(answer)
+    return _token(request, IDENTITY_SECONDS, proxies=False)  # both addresses are on this machine
 
 
 def _service_principal(audience: str) -> str:
@@ -171,7 +188,7 @@ def _service_principal(audience: str) -> str:
         "scope": f"{audience.rstrip('/')}/.default",
     }
     url = f"{authority}/{urllib.parse.quote(os.environ['AZURE_TENANT_ID'], safe='')}/oauth2/v2.0/token"
-    return _token(call(urllib.request.Request(url, urllib.parse.urlencode(form).encode())))
+    return _token(urllib.request.Request(url, urllib.parse.urlencode(form).encode()))
 
 
 def _az(audience: str) -> str:
@@ -182,7 +199,22 @@ def _az(audience: str) -> str:
     return str(json.loads(done.stdout)["accessToken"])
 
 
-def _token(answer: Answer) -> str:
+def _token(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> str:
+    """The token that a source answers with. A source that is busy, or is lost on the network, is asked again.
+
+    One on this machine (`proxies` False) that does not answer is not there.
+    """
+    for pause in (1.0, 2.0, 4.0, 8.0, 0.0):
+        headers = Message()
+        try:
+            answer = call(request, seconds, proxies=proxies)
+            if answer.status not in RETRIED or not pause:
+                break
+            headers = answer.headers
+        except OSError:
+            if not proxies or not pause:
+                raise
+        time.sleep(min(_retry_after(headers, pause), MAX_POLL_SECONDS))
     body = answer.body
     if answer.status != 200 or not body.get("access_token"):
         raise ValueError(f"HTTP {answer.status} {str(body.get('error_description') or body.get('error') or '')[:500]}")
@@ -202,9 +234,13 @@ def _variable(name: str) -> str:
 def run(options: argparse.Namespace) -> Json:
     """Starts the refresh, waits, and returns the final status of the request. Raises StopError."""
     headers = {"Content-Type": "application/json", **credentials(options)}
-    data = json.dumps(order(options)).encode()
-    start = urllib.request.Request(f"{options.url}/api/refreshes", data, headers, method="POST")
-    answer = call_with_retries(start, options.outage_minutes)
+    ordered = order(options)
+    try:
+        answer = call_with_retries(_post(f"{options.url}/api/refreshes", ordered, headers), options.outage_minutes)
+    except KeyboardInterrupt:
+        known = {name: ordered[name] for name in ("datasetId", "idempotencyKey")}
+        cancel = _post(f"{options.url}/api/refreshes/cancel", known, headers)
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, "may have been accepted and goes on")) from None
     status, body = answer.status, answer.body
     if status in (200, 424) and body.get("status") in EXIT_CODES:
         return body  # the request of this idempotency key had already ended
@@ -216,18 +252,27 @@ def run(options: argparse.Namespace) -> Json:
     try:
         return wait(str(body["statusUri"]), answer.headers, options.outage_minutes)
     except KeyboardInterrupt:
-        raise StopError(INTERRUPTED, _interrupted(str(body.get("cancelUri")), options)) from None
+        cancel = urllib.request.Request(str(body.get("cancelUri")), method="DELETE")
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, "goes on")) from None
 
 
-def _interrupted(cancel_uri: str, options: argparse.Namespace) -> str:
+def _post(url: str, body: Json, headers: dict[str, str]) -> urllib.request.Request:
+    return urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+
+
+def _interrupted(cancel: urllib.request.Request, options: argparse.Namespace, otherwise: str) -> str:
     """Cancels the request if asked to; returns the message."""
     if not options.cancel_on_interrupt:
-        return "Interrupted. The request goes on."
+        return f"Interrupted. The request {otherwise}; --cancel-on-interrupt would cancel it."
     try:
-        answer = call(urllib.request.Request(cancel_uri, method="DELETE"), IDENTITY_SECONDS)
-    except (OSError, ValueError):
-        return "Interrupted. The request could not be cancelled."
-    return f"Interrupted. The request is being cancelled (HTTP {answer.status})."
+        answer = call_with_retries(cancel, CANCEL_MINUTES)
+    except StopError as stop:
+        return f"Interrupted. The request could not be cancelled: {stop}"
+    if answer.status == 404:
+        return "Interrupted. No request had been accepted."
+    if answer.status not in (200, 202):
+        return f"Interrupted. The request could not be cancelled: HTTP {answer.status} {error_message(answer.body)}"
+    return f"Interrupted. The request {'is being cancelled' if answer.status == 202 else 'had already ended'}."
 
 
 def order(options: argparse.Namespace) -> Json:
@@ -249,7 +294,7 @@ def wait(status_uri: str, headers: Message, outage_minutes: float) -> Json:
     """Polls until the request has ended. The URI holds a token, so it is never printed."""
     previous, printed = "", 0.0
     while True:
-        time.sleep(_pause(headers.get("Retry-After")))
+        time.sleep(min(_retry_after(headers, POLL_SECONDS), MAX_POLL_SECONDS))
         answer = call_with_retries(urllib.request.Request(status_uri), outage_minutes)
         body, headers = answer.body, answer.headers
         if answer.status in (200, 424) and body.get("status") in EXIT_CODES:
@@ -260,13 +305,6 @@ def wait(status_uri: str, headers: Message, outage_minutes: float) -> Json:
         if line != previous or time.monotonic() - printed >= REPEAT_SECONDS:
             say(line)
             previous, printed = line, time.monotonic()
-
-
-def _pause(retry_after: Optional[str]) -> float:
-    try:
-        return min(max(float(retry_after or POLL_SECONDS), 1.0), MAX_POLL_SECONDS)
-    except ValueError:
-        return POLL_SECONDS
 
 
 def describe(body: Json) -> str:
@@ -293,7 +331,7 @@ def error_message(body: Json) -> str:
 
 def say(text: str) -> None:
     """A line of progress. Text of others cannot start a logging command of GitHub or Azure DevOps."""
-    print(f"{time.strftime('%H:%M:%S')}  {_plain(text)}", flush=True)
+    print(f"{time.strftime('%H:%M:%S')}  {_plain(text)}", flush=True, file=_PROGRESS[0])
 
 
 def _plain(text: str) -> str:
@@ -315,28 +353,33 @@ def report(status: Json) -> int:
             file.writelines(f"{name}={_plain(str(value or ''))}\n" for name, value in outputs.items())
     if outcome != "Completed":
         if os.environ.get("GITHUB_ACTIONS"):
-            print(f"::error title=Refresh {outcome}::{_plain(message).replace('%', '%25')}", flush=True)
+            text = _plain(message).replace("%", "%25")
+            print(f"::error title=Refresh {outcome}::{text}", flush=True, file=_PROGRESS[0])
         if os.environ.get("TF_BUILD"):
-            print(f"##vso[task.logissue type=error]Refresh {outcome}: {_plain(message)}", flush=True)
+            print(f"##vso[task.logissue type=error]Refresh {outcome}: {_plain(message)}", flush=True, file=_PROGRESS[0])
     return EXIT_CODES[outcome]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     options = parse(arguments)
+    _PROGRESS[0] = sys.stderr if options.json else sys.stdout
     if threading.current_thread() is threading.main_thread():  # the only one that may set it
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = run(options)
+        shown = json.dumps({name: status.get(name) for name in SHOWN}, indent=2)
         if options.output:
-            shown = {name: status.get(name) for name in SHOWN}
-            Path(options.output).write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
-        return report(status)
+            Path(options.output).write_text(f"{shown}\n", encoding="utf-8")
+        code = report(status)
+        if options.json:
+            print(shown, flush=True)
+        return code
     except StopError as stop:
         print(f"refresh_model: {_plain(str(stop))}", file=sys.stderr, flush=True)
         return stop.code
     except KeyboardInterrupt:
-        print("refresh_model: Interrupted before the request was accepted.", file=sys.stderr, flush=True)
+        print("refresh_model: Interrupted.", file=sys.stderr, flush=True)
         return INTERRUPTED
 
 
@@ -363,6 +406,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--outage-minutes", type=float, default=15.0, metavar="N", help="how long to retry calls that fail (default 15)"
     )
     add("--output", metavar="FILE", help="write the final status to a JSON file")
+    add("--json", action="store_true", help="print the final status as JSON, and progress to the standard error")
     return parser.parse_args(arguments)
 
 

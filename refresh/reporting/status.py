@@ -18,7 +18,7 @@ from refresh.run.status import RunStatus
 from refresh.times import time_of
 
 ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
-STATUSES = ("Queued", "WaitingForIdle", "Refreshing", *ENDS)
+STATUSES = ("Queued", "WaitingForIdle", "Starting", "Refreshing", *ENDS)
 
 UNNAMED = ModelNames()
 
@@ -70,12 +70,13 @@ def live_by_request(standing: Standing) -> Live:
 def live_by_run(standing: Standing, run: RunStatus) -> Live:
     """The same for a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
+    waits_for = None if refresh_id else run.waits_for
     return msgspec.structs.replace(
         live_by_request(standing),
-        status=phase_of(0, refresh_id),
+        status=phase_of(0, refresh_id, waits_for),
         refresh_id=refresh_id,
         started_at=run.posted_at or standing.started_at,
-        waits_for=None if refresh_id else run.waits_for,
+        waits_for=waits_for,
         expected_end=run.expected_end,
         progress=run.progress,
         last_read_error=run.last_read_error,
@@ -89,15 +90,15 @@ def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
     run = queue.run_of(request_id)
     if run is None:
         return live_by_request(standing)
-    position = queue.runs.index(run)
+    position, waits_for = queue.runs.index(run), queue.blocker_of(run)
     return Live(
-        status=phase_of(position, run.refresh_id),
+        status=phase_of(position, run.refresh_id, waits_for),
         position=position,
         run_id=run.id,
         refresh_id=run.refresh_id,
         shared_with=len(run.members) - 1,
         started_at=run.posted_at,
-        waits_for=queue.blocker_of(run),
+        waits_for=waits_for,
         model_name=queue.names.model or standing.model_name,
         workspace_name=queue.names.workspace or standing.workspace_name,
     )

@@ -73,12 +73,14 @@ def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> Reque
 def _where(left: Left, cancelled: bool | None) -> str:
     if left.run is None:
         return "it was not in the queue yet"
-    phase, behind = phase_of(left.position, left.refresh_id), _behind(left.waits_for)
+    phase, behind = phase_of(left.position, left.refresh_id, left.waits_for), _behind(left.waits_for)
     match phase:
         case "Queued":
             return f"it was in the queue behind {left.position} other run{'s' if left.position > 1 else ''}{behind}"
         case "WaitingForIdle":
             return f"it was waiting for the model to be idle{behind}"
+        case "Starting":
+            return "its turn had come, but its refresh had not started yet"
         case "Refreshing":
             return f"refresh {left.refresh_id} was running, {CANCELLED[cancelled]}"
         case _:

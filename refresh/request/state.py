@@ -12,7 +12,7 @@ from refresh.queue.answers import Enrolled, ServedBy
 from refresh.request.spec import RequestSpec
 from refresh.times import instant, time_of
 
-Progressing: TypeAlias = Literal["Queued", "WaitingForIdle", "Refreshing"]
+Progressing: TypeAlias = Literal["Queued", "WaitingForIdle", "Starting", "Refreshing"]
 Final: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated"]
 
 
@@ -132,7 +132,7 @@ class RequestState(Message, frozen=True, kw_only=True):
 def standing_of(answer: Enrolled) -> Standing:
     """The custom status of a waiting request, from the answer of the queue."""
     return Standing(
-        status=phase_of(answer.position, answer.refresh_id),
+        status=phase_of(answer.position, answer.refresh_id, answer.waits_for),
         run_id=answer.run,
         incarnation=answer.incarnation,
         position=answer.position,
@@ -156,8 +156,14 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
     )
 
 
-def phase_of(position: int, refresh_id: str | None) -> Progressing:
-    """What a request waits for: its turn, an idle model, or the end of its refresh."""
+def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
+    """What a request waits for: its turn, the end of another refresh, the start of its own, or the end of its own.
+
+    Starting lasts for a look at the model, the pause in which others still join, and the POST: some seconds, longer
+    while Power BI cannot be reached.
+    """
     if position:
         return "Queued"
-    return "Refreshing" if refresh_id else "WaitingForIdle"
+    if refresh_id:
+        return "Refreshing"
+    return "WaitingForIdle" if waits_for else "Starting"

@@ -13,10 +13,10 @@ from typing import Any
 from devhost_tests.process import ROOT, Devhost
 from tests.callers.clients.adf_function import FunctionActivity
 from tests.callers.clients.adf_http import ActivityFailed, Answer, Call, send
-from tests.callers.clients.adf_pipeline import PipelineRun
+from tests.callers.clients.adf_pipeline import PipelineRun, Runner
 from tests.callers.clients.adf_web import WebActivity
 from tests.callers.clients.adf_webhook import WebHookActivity
-from tests.callers.clients.pace import Scaled
+from tests.callers.clients.pace import Pace, Scaled
 from tests.callers.servers import SECRET_NAME, Post, Respond, json_answer, token_for
 from tests.callers.shipped import ADF, pipeline, read
 from tests.e2e.world import FAST, WORKSPACE, World
@@ -169,15 +169,19 @@ class Factory:
         given = {key: value for key, value in values.items() if key in file["properties"]["parameters"]}
         system = {"RunId": run_id, "Pipeline": name, "DataFactory": "contoso", "TriggeredByPipelineName": "Load sales"}
         pace = Scaled(waits)
+        started = PipelineRun(file, given, self.runners(line, pace), pace, system)
+        return StartedRun(self.pool.submit(started.run), line, run_id)
+
+    def runners(self, line: Line, pace: Pace) -> dict[str, Runner]:
+        """The activities that call the app over a line."""
         web = WebActivity(line, token_for, pace)
         hook = WebHookActivity(line, token_for, pace, self.post)
         function = FunctionActivity(line, token_for, pace, self._linked_services(), {SECRET_NAME: self.app.key})
-        runners = {
+        return {
             "WebActivity": lambda given, policy, timeout: web(given, timeout),
             "WebHook": lambda given, policy, timeout: hook(given),
             "AzureFunctionActivity": lambda given, policy, timeout: function(given, given["linkedService"]),
         }
-        return StartedRun(self.pool.submit(PipelineRun(file, given, runners, pace, system).run), line, run_id)
 
     def requests(self, dataset_id: str) -> list[Json]:
         """The requests for a model as the app lists them."""

@@ -52,3 +52,9 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             return made[form]
 
         yield given
+
+
+@pytest.fixture
+def keyed(factory: Callable[[str], Factory]) -> Factory:
+    """The app with function keys."""
+    return factory("key")

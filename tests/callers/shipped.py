@@ -1,15 +1,18 @@
 """The shipped files, read from the disk as they are committed."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ADF, OF_SYNAPSE = ROOT / "integrations" / "adf", ROOT / "integrations" / "synapse"
-PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("*.json"))
+EXAMPLE = "example-load-and-refresh"
+"""The parent pipeline that shows their use."""
+PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("refresh-*.json"))
 """Names of the pipelines for Data Factory."""
-SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("*.json"))
+SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("refresh-*.json"))
 
 Json = dict[str, Any]
 
@@ -23,6 +26,38 @@ def read(path: str, folder: Path = ADF) -> Json:
     """Any JSON file of a folder."""
     value: Json = json.loads((folder / path).read_text(encoding="utf-8"))
     return value
+
+
+def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
+    """What a template for Data Factory makes, by type and name, with these values of its parameters."""
+    template, made = read(f"arm/{name}.json"), dict[str, Json]()
+    given = {name: said.get("defaultValue", name) for name, said in template["parameters"].items()}
+    assert set(values or {}) <= set(given)
+    given |= values or {}
+    for resource in template["resources"]:
+        kind = resource["type"].removeprefix("Microsoft.DataFactory/factories/")
+        own = _matched(r"\[concat\(parameters\('factoryName'\), '/([\w-]+)'\)\]", resource["name"])
+        before = r"\[concat\(variables\('factoryId'\), '/(\w+/[\w-]+)'\)\]"
+        assert {_matched(before, one) for one in resource["dependsOn"]} <= set(made), "after what it depends on"
+        made[f"{kind}/{own}"] = {"name": own, "properties": _with_values(resource["properties"], given)}
+    return made
+
+
+def _with_values(value: Any, given: Json) -> Any:
+    """A value in which the expressions of the template, all of them parameters, have their values."""
+    if isinstance(value, dict):
+        return {key: _with_values(inner, given) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_values(inner, given) for inner in value]
+    if isinstance(value, str) and value.startswith("["):
+        return given[_matched(r"\[parameters\('(\w+)'\)\]", value)]
+    return value
+
+
+def _matched(pattern: str, text: str) -> str:
+    found = re.fullmatch(pattern, text)
+    assert found, text
+    return found[1]
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
 from tests.callers.adf_check import linked_service_problems
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
-from tests.callers.shipped import ADF, PIPELINES, ROOT, pipeline, read, texts
+from tests.callers.shipped import ADF, EXAMPLE, PIPELINES, ROOT, deployed, pipeline, read
 
 Json = dict[str, Any]
 
@@ -58,18 +58,21 @@ def test_each_way_has_both_forms() -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
-    """Except for the name of the linked service, its resource is the pipeline; no string in it is mistaken for a
-    template expression."""
+    """With the defaults of its parameters, each of which has a description; no other string in it is an expression."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
-    [resource] = template["resources"]
+    assert deployed(name) == {f"pipelines/{name}": file}
     service = next((one for one in SERVICES if one in template["parameters"]), None)
-    text = json.dumps(resource["properties"]).replace(f"[parameters('{service}')]", service or "")
-    assert json.loads(text) == file["properties"]
-    assert resource["name"] == f"[concat(parameters('factoryName'), '/{name}')]"
-    formulas = {text for text in texts(resource["properties"]) if text.startswith("[")}
-    assert formulas == ({f"[parameters('{service}')]"} if service else set())
-    assert set(template["parameters"]) == {"factoryName"} | ({service} if service else set())
     assert (service is not None) == ("function" in name)
+    of_the_deployment = {"baseUrl", "audience" if name.endswith("identity") else "keySecretUri"}
+    assert set(template["parameters"]) == {"factoryName"} | ({service} if service else of_the_deployment)
+    assert all(said["metadata"]["description"] for said in template["parameters"].values())
+
+
+@pytest.mark.parametrize("name", [name for name in PIPELINES if "function" not in name])
+def test_the_arm_template_sets_defaults(name: str) -> None:
+    """So that a caller gives only the ids of its model."""
+    file = deployed(name, {"baseUrl": "https://app"})[f"pipelines/{name}"]
+    assert file["properties"]["parameters"]["BaseUrl"]["defaultValue"] == "https://app"
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -79,8 +82,11 @@ def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
         assert archive.testzip() is None
         assert archive.namelist() == [f"{name}.json", "manifest.json"]
         template, manifest = (json.loads(archive.read(entry)) for entry in archive.namelist())
-    arm = read(f"arm/{name}.json")
-    assert template["resources"] == arm["resources"]
+    [resource] = template["resources"]
+    properties = json.dumps(resource["properties"])
+    for service in SERVICES:
+        properties = properties.replace(f"[parameters('{service}')]", service)
+    assert json.loads(properties) == pipeline(name)["properties"]
     assert all(isinstance(parameter["metadata"], str) for parameter in template["parameters"].values())
     assert manifest["name"] == name
     assert set(manifest["requires"]["linkedservices"]) == set(template["parameters"]) - {"factoryName"}
@@ -100,13 +106,18 @@ def test_the_linked_services_are_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
-    """BaseUrl, WorkspaceId, DatasetId, Options and one for the sign-in; for the function its linked service has two."""
+    """BaseUrl, WorkspaceId, DatasetId, Options and the one for the sign-in, all described; the ids have no default.
+
+    With a function the linked service holds address and sign-in.
+    """
     form = "Audience" if name.endswith("identity") else "KeySecretUri"
     usual = {"WorkspaceId", "DatasetId", "Options"}
     expected = usual if "function" in name else usual | {"BaseUrl", form}
-    parameters = pipeline(name)["properties"]["parameters"]
+    properties = pipeline(name)["properties"]
+    parameters = properties["parameters"]
     assert set(parameters) == expected
-    assert {key for key, said in parameters.items() if "defaultValue" in said} == {"Options"}
+    assert {key for key, said in parameters.items() if "defaultValue" not in said} == {"WorkspaceId", "DatasetId"}
+    assert re.findall(r"^(\w+): .+$", properties["description"], re.M) == list(parameters)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -189,8 +200,8 @@ def test_the_documents_are_complete() -> None:
     """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
     of the files."""
     readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")
-    parameters = {name for file in PIPELINES for name in pipeline(file)["properties"]["parameters"]}
-    assert [name for name in {*PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
+    parameters = {name for file in (EXAMPLE, *PIPELINES) for name in pipeline(file)["properties"]["parameters"]}
+    assert [name for name in {EXAMPLE, *PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
     assert [name for name in PIPELINES if f"`{name.rsplit('-', 1)[0]}`" not in callers] == []
     [web] = starts("refresh-with-web-identity")
     assert f"`httpRequestTimeout` {web['typeProperties']['httpRequestTimeout']}" in callers

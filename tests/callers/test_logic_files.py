@@ -49,6 +49,16 @@ def test_the_shipped_files_have_no_fault(name: str) -> None:
     assert problems(*read(name)) == []
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_parameters_are_described(name: str) -> None:
+    """Those of the template and of its workflow, and what the trigger takes."""
+    content, _ = read(name)
+    declared = {**content.get("parameters", {}), **definition(content).get("parameters", {})}
+    assert [key for key, said in declared.items() if not said["metadata"]["description"]] == []
+    model = definition(content)["triggers"]["manual"]["inputs"]["schema"]["properties"]["models"]["items"]
+    assert [key for key, said in model["properties"].items() if not said["description"]] == []
+
+
 FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {
     "no trigger": (lambda file: definition(file).update(triggers={}), "triggers is missing"),
     "unknown action type": (lambda file: loop(file)["Refresh"].update(type="Htpp"), "unknown type Htpp"),

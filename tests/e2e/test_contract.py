@@ -189,7 +189,10 @@ def test_the_read_token_does_not_cancel(world: World) -> None:
     started = world.ask(world.model())
     answer = requests.delete(started["statusUri"], timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "TokenOnlyReads")
-    assert "cancelUri" in answer.json()["error"]["message"]
+    message = answer.json()["error"]["message"]
+    assert "cancelUri" in message
+    assert f"POST to {world.app}/api/refreshes/{started['id']}/cancel." in message
+    assert "token=" not in message
     assert requests.get(started["cancelUri"], timeout=30).status_code == 404
     assert world.follow(started["statusUri"]).code == 200
 

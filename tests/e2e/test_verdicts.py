@@ -32,10 +32,17 @@ def test_an_idle_model_is_refreshed(world: World) -> None:
 
 
 def test_a_model_without_history_is_refreshed(world: World) -> None:
-    """A model that was never refreshed has an empty history, which is no error."""
+    """A model that was never refreshed has an empty history; that is no error.
+
+    No refresh is in the way, so the request never waits for an idle model: it shows that it starts its own.
+    """
     model = world.model()
     assert world.truth(model)["refreshes"] == []
-    assert world.refreshed(model).code == 200
+    told = world.refreshed(model)
+    assert told.code == 200
+    statuses = {status["status"] for status in told.seen}
+    assert "Starting" in statuses
+    assert statuses <= {"Queued", "Starting", "Refreshing", "Completed"}
 
 
 def test_a_busy_model(world: World) -> None:

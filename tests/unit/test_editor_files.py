@@ -9,15 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from dev import commands
+from dev.servers import HostOptions
+from infra import package
 from tests.unit.test_repository import requirements, sample_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VSCODE = ROOT / ".vscode"
 
 Json = dict[str, Any]
+
+SCHEMASTORE = ROOT / "tests" / "data" / "schemas" / "schemastore"
+NEWER_THAN_SCHEMASTORE = {
+    "extensions/durableTask": {"defaultVersion", "versionMatchStrategy", "maxConcurrentEntityFunctions"},
+    "extensions/durableTask/storageProvider": {"useInstanceTableEtag"},
+    "extensions/durableTask/tracing": {"distributedTracingEnabled", "version"},
+}
+"""Settings of host.json that the schema of editors does not know; docs/operations.md explains each."""
 
 
 def read(name: str) -> Json:
@@ -117,3 +129,74 @@ def test_requirements_fit_a_remote_build() -> None:
     packages = [line for line in lines if line and not line.startswith("#")]
     assert len(requirements("requirements.txt")) == len(packages)
     assert not any(line.startswith("-") or "://" in line for line in packages)
+
+
+def unknown(schema: Json, value: Json) -> dict[str, set[str]]:
+    """The keys that a schema does not know, by their place. Any other fault fails the test."""
+    found: dict[str, set[str]] = {}
+    for fault in jsonschema.Draft4Validator(schema).iter_errors(value):
+        assert fault.validator == "additionalProperties", fault
+        known = set(fault.schema["properties"])
+        found["/".join(map(str, fault.absolute_path))] = set(fault.instance) - known
+    return found
+
+
+def test_editors_accept_host_json() -> None:
+    """By SchemaStore's schema for version 2.0, but for settings that are newer than it."""
+    schema = json.loads((SCHEMASTORE / "host.json").read_text("utf-8"))
+    version_2 = {**schema["oneOf"][1], "definitions": schema["definitions"]}
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    assert unknown(version_2, host) == NEWER_THAN_SCHEMASTORE
+    host["extensionBundle"]["versions"] = host["extensionBundle"].pop("version")
+    assert "extensionBundle" in unknown(version_2, host), "the check can fail"
+
+
+def test_editors_accept_local_settings() -> None:
+    """By SchemaStore's schema."""
+    schema = json.loads((SCHEMASTORE / "local.settings.json").read_text("utf-8"))
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))
+    jsonschema.validate(sample, schema)
+    sample["Values"]["FUNCTIONS_WORKER_RUNTIME"] = "pyhton"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(sample, schema)
+
+
+def branches(template: Json) -> Iterator[Json]:
+    """A template of Azure Pipelines for each of its conditions: with the steps that the service inserts."""
+    for conditional in template["steps"]:
+        [(condition, steps)] = conditional.items()
+        assert condition.startswith("${{ if ")
+        yield {**template, "steps": steps}
+
+
+def test_the_step_templates_are_valid() -> None:
+    """The action of GitHub and the step of Azure Pipelines, by the schemas of their services."""
+    found = importlib.util.find_spec("check_jsonschema")
+    assert found
+    assert found.origin
+    vendored = Path(found.origin).parent / "builtin_schemas" / "vendor"
+    folder = ROOT / "integrations" / "command"
+    action = yaml.safe_load((folder / "action.yml").read_text("utf-8"))
+    step = yaml.safe_load((folder / "azure-pipelines-step.yml").read_text("utf-8"))
+    for name, values in (("github-actions", [action]), ("azure-pipelines", list(branches(step)))):
+        schema = json.loads((vendored / f"{name}.json").read_text("utf-8"))
+        for value in values:
+            jsonschema.validate(value, schema)
+            broken = {key: inner for key, inner in value.items() if key not in ("runs", "steps")}
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(broken, schema)
+
+
+def test_the_document_names_what_exists() -> None:
+    """The configurations of VS Code, the port, and the folders of both state stores."""
+    section = (ROOT / "docs/development.md").read_text("utf-8").split("## The tools of Azure Functions")[1]
+    text = " ".join(section.split())
+    names = [one["name"] for one in read("launch.json")["configurations"][1:]]
+    assert [name for name in names if f"*{name}*" not in text] == []
+    assert read("settings.json")["azurite.location"] in text
+    assert str(Path(*HostOptions().state.parts[-2:])) in text
+    assert str(HostOptions().port) in text
+    packed = package.host_json("azureStorage")["extensions"]["durableTask"]["hubName"]
+    own = json.loads((ROOT / "host.json").read_text("utf-8"))["extensions"]["durableTask"]
+    assert packed == "%TASKHUB_NAME%"
+    assert "hubName" not in own, "the document says that the project's own file uses another hub"

@@ -146,7 +146,7 @@ def test_timers_are_silent_only_without_a_line_of_the_clean_up() -> None:
 def test_an_event_that_needs_an_action_has_advice() -> None:
     rows = {row["cause"]: row for row in alert("needs-a-person")}
     assert set(rows) == {"callback.abandoned", "request.not_started", "activity.failed read_refresh"}
-    assert rows["activity.failed read_refresh"]["datasetId"] == SALES, "from the id of its run"
+    assert rows["activity.failed read_refresh"]["datasetId"] == SALES
     assert rows["callback.abandoned"]["requestId"].startswith(STOCK.replace("-", ""))
     assert "hooks.example.com" in rows["callback.abandoned"]["whatToDo"]
     assert rows["request.not_started"]["datasetId"] == PRICES

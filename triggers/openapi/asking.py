@@ -200,15 +200,15 @@ def request() -> Json:
                 "type": ["string", "null"],
                 "format": "uri",
                 "maxLength": MAX_URI_CHARACTERS,
-                "description": "Called once at the end, in the form of the WebHook activity of Data Factory. https, a "
-                "host that the app allows, no user and no fragment.",
+                "description": "Called when the request has ended, in the form of the WebHook activity of Data "
+                "Factory; after a crash perhaps twice. https, a host that the app allows, no user and no fragment.",
             },
             "caller": {
                 "type": "object",
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
                 "additionalProperties": {"type": "string"},
                 "description": f"The sender, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
-                "Shown in status, list, queue and every log line of the request.",
+                "Shown in status, list, queue and the log lines of the request.",
             },
         },
         "allOf": [

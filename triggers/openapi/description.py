@@ -115,18 +115,28 @@ def _start() -> Json:
                 ("Status", "Started"),
                 "Completed, within waitSeconds or by an earlier call with this idempotency key; or, with callBackUri, "
                 "accepted.",
-                example="Completed",
+                example=("Completed", "Accepted"),
             ),
-            202: answer("Started", "Accepted; with `repeated`, accepted by an earlier call.", following=True),
-            400: answer("Refusal", "The request is invalid; nothing has been started."),
+            202: answer(
+                "Started",
+                "Accepted; with `repeated`, accepted by an earlier call.",
+                example=("Started", "Repeated"),
+                following=True,
+            ),
+            400: answer("Refusal", "The request is invalid; nothing has been started.", example=_REFUSED),
             409: answer("KeyInUse", "The idempotency key was used with different options; nothing has been started."),
             424: answer(
                 "Status",
                 "Any other outcome, within waitSeconds or by an earlier call with this idempotency key.",
-                example="Failed",
+                example=_ENDED,
             ),
             429: answer("NoRoom", "The queue of this model is full; nothing has been started.", later=True),
-            503: answer("NotStarted", "Not stored; nothing has been started. Send it again.", later=True),
+            503: answer(
+                "NotStarted",
+                "Not stored; nothing has been started. Send it again.",
+                example=("NotStarted", "Unavailable"),
+                later=True,
+            ),
         },
         parameters=[
             {
@@ -235,8 +245,8 @@ def _check() -> Json:
         "Starts nothing. Checks whether the app can get a token and read the history. Takes about 20 seconds at most.",
         STARTER,
         {
-            200: answer("Finding", "The results; branch on ok."),
-            400: answer("Refusal", "The same errors as for a start."),
+            200: answer("Finding", "The results; branch on ok.", example=("Finding", "Obstacle")),
+            400: answer("Refusal", "The same errors as for a start.", example=_REFUSED),
         },
         requestBody=body("RefreshRequest", "The request to check"),
     )
@@ -256,7 +266,7 @@ def _queue() -> Json:
         "The active run of a semantic model and the queue behind it.",
         STARTER,
         {
-            200: answer("Queue", "The queue; it may be empty."),
+            200: answer("Queue", "The queue; it may be empty.", example=("Queue", "EmptyQueue")),
             400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
             503: _UNAVAILABLE,
         },
@@ -290,6 +300,9 @@ def _openapi() -> Json:
     )
 
 
+_REFUSED = ("Refusal", "WorkspaceRefused", "CallbackHostRefused")
+_GOING_ON = ("Queued", "WaitingForIdle", "Starting", "Refreshing", "BackingOff")
+_ENDED = ("Failed", "Cancelled", "TimedOut")
 _UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
 _CANCELLED = {
     200: answer("Status", "The request had already ended.", example="Completed"),
@@ -298,7 +311,7 @@ _CANCELLED = {
 }
 _STATUS = {
     200: answer("Status", "The model was refreshed.", example="Completed"),
-    202: answer("Status", "The request is in progress.", example="Refreshing", following=True),
-    424: answer("Status", "The request ended without success; error says why.", example="Failed"),
+    202: answer("Status", "The request is in progress.", example=_GOING_ON, following=True),
+    424: answer("Status", "The request ended without success; error says why.", example=_ENDED),
     503: _UNAVAILABLE,
 }

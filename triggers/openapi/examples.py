@@ -7,12 +7,15 @@ from typing import Any
 import msgspec
 
 from refresh.failure.catalogue import ModelNames, failure
+from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress, TableProgress
 from refresh.messages import replace
 from refresh.polling.limits import Limits
+from refresh.queue.answers import Left
 from refresh.reporting.status import Live, report, summary
+from refresh.request.outcomes import outcome_after_leaving
 from refresh.request.spec import RequestSpec
-from refresh.request.state import RequestOutcome, RequestState
+from refresh.request.state import RequestOutcome, RequestState, Retry, Standing
 from refresh.request.stored import StoredRequest
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
@@ -25,7 +28,8 @@ RUN = f"{REQUEST}-r1"
 NAMES = ModelNames(model="Sales", workspace="Finance")
 REQUESTED = "2026-03-31T06:00:00.000Z"
 CALLER = {"pipeline": "Load sales", "runId": "5e2a"}
-URI = f"https://your-app.azurewebsites.net/api/refreshes/{REQUEST}?token="
+BASE = f"https://your-app.azurewebsites.net/api/refreshes/{REQUEST}"
+URI = f"{BASE}?token="
 
 Json = dict[str, Any]
 
@@ -34,12 +38,12 @@ def _later(seconds: float) -> str:
     return instant(time_of(REQUESTED) + timedelta(seconds=seconds))
 
 
-def _status(outcome: RequestOutcome | None = None, live: Live | None = None) -> Json:
-    body: Json = json.loads(json.dumps(report(_request(outcome), time_of(REQUESTED), live, NAMES).body))
+def _status(outcome: RequestOutcome | None = None, live: Live | None = None, standing: Standing | None = None) -> Json:
+    body: Json = json.loads(json.dumps(report(_request(outcome, standing), time_of(REQUESTED), live, NAMES).body))
     return body
 
 
-def _request(outcome: RequestOutcome | None = None) -> StoredRequest:
+def _request(outcome: RequestOutcome | None = None, standing: Standing | None = None) -> StoredRequest:
     return StoredRequest(
         id=REQUEST,
         engine_status="Running",
@@ -52,6 +56,7 @@ def _request(outcome: RequestOutcome | None = None) -> StoredRequest:
             limits=Limits(),
         ),
         outcome=outcome,
+        standing=standing or Standing(),
         updated=outcome.ended_at if outcome else _later(60),
     )
 
@@ -77,17 +82,31 @@ _PROGRESS = Progress(
     tables=(TableProgress(table="Sales", status="InProgress", completed=2, objects=3),),
     more_tables=0,
 )
+_EXTERNAL = ExternalRefresh(refresh_id=EXTERNAL, refresh_type="Scheduled", started_at=REQUESTED)
+_STARTING = Live(status="Starting", position=0, run_id=RUN, shared_with=2)
 _REFRESHING = _status(
-    live=Live(
+    live=replace(
+        _STARTING,
         status="Refreshing",
-        position=0,
-        run_id=RUN,
         refresh_id=REFRESH,
-        shared_with=2,
         started_at=_later(5),
         expected_end=_later(300),
         progress=_PROGRESS,
     )
+)
+_TIMED_OUT = replace(
+    outcome_after_leaving(
+        RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE)),
+        Left(run=RUN, position=0, shared_with=2, reason="TimedOut", waits_for=_EXTERNAL, names=NAMES),
+    ),
+    ended_at=_later(39600),
+)
+_CANCELLED = replace(
+    outcome_after_leaving(
+        RequestSpec(dataset_id=DATASET, scope=Scope(workspace_id=WORKSPACE)),
+        Left(run=RUN, position=1, shared_with=0, reason="Cancelled", names=NAMES),
+    ),
+    ended_at=_later(90),
 )
 _RUN: Json = {
     "runId": RUN,
@@ -115,18 +134,27 @@ def _refusal(code: str, message: str, target: str | None = None) -> Json:
     return {"error": {"code": code, "message": message, "target": target}}
 
 
+_STARTED: Json = {
+    "id": REQUEST,
+    "status": "Queued",
+    "statusUri": f"{URI}Rk9SLVJFQURJTkc",
+    "cancelUri": f"{URI}Rk9SLUNBTkNFTExJTkc",
+    "statusQueryGetUri": f"{URI}Rk9SLVJFQURJTkc",
+}
 EXAMPLES: dict[str, Json] = {
-    "Started": {
-        "id": REQUEST,
-        "status": "Queued",
-        "statusUri": f"{URI}Rk9SLVJFQURJTkc",
-        "cancelUri": f"{URI}Rk9SLUNBTkNFTExJTkc",
-        "statusQueryGetUri": f"{URI}Rk9SLVJFQURJTkc",
-    },
+    "Started": _STARTED,
+    "Accepted": _STARTED,
+    "Repeated": {**_STARTED, "status": "Refreshing", "repeated": True},
+    "Queued": _status(live=replace(_STARTING, status="Queued", position=1)),
+    "WaitingForIdle": _status(live=replace(_STARTING, status="WaitingForIdle", waits_for=_EXTERNAL)),
+    "Starting": _status(live=_STARTING),
     "Refreshing": _REFRESHING,
+    "BackingOff": _status(standing=Standing(retry=Retry(attempt=2, at=_later(360), after="GatewayTimedOut"))),
     "Cancelling": {**_REFRESHING, "cancelling": True},
     "Completed": _status(_COMPLETED),
     "Failed": _status(_FAILED),
+    "Cancelled": _status(_CANCELLED),
+    "TimedOut": _status(_TIMED_OUT),
     "Requests": {"refreshes": [summary(_request(_FAILED), names=NAMES)], "continuation": None},
     "Queue": {
         "datasetId": DATASET,
@@ -134,7 +162,7 @@ EXAMPLES: dict[str, Json] = {
         "waiting": 1,
         "active": {
             **_RUN,
-            "waitsFor": {"refreshId": EXTERNAL, "refreshType": "Scheduled", "startedAt": REQUESTED},
+            "waitsFor": msgspec.to_builtins(_EXTERNAL),
             "waitsSince": REQUESTED,
             "expectedEnd": None,
             "progress": None,
@@ -143,6 +171,7 @@ EXAMPLES: dict[str, Json] = {
         },
         "queue": [],
     },
+    "EmptyQueue": {"datasetId": DATASET, **NAMES.facts, "waiting": 0, "active": None, "queue": []},
     "Obstacle": {
         "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),
         "ok": False,
@@ -167,6 +196,14 @@ EXAMPLES: dict[str, Json] = {
     "Health": {"status": "ok", "checks": _HEALTH},
     "Unhealthy": {"status": "unhealthy", "checks": {**_HEALTH, "token": "TokenUnavailable"}},
     "Refusal": _refusal("InvalidRequest", "workspaceId is required.", "workspaceId"),
+    "WorkspaceRefused": _refusal(
+        "WorkspaceNotAllowed", f"Workspace {WORKSPACE} is not in the app setting ALLOWED_WORKSPACES.", "workspaceId"
+    ),
+    "CallbackHostRefused": _refusal(
+        "CallbackHostNotAllowed",
+        "callBackUri: the host example.com is not among those of the app setting CALLBACK_ALLOWED_HOSTS.",
+        "callBackUri",
+    ),
     "FilterRefused": _refusal("InvalidRequest", "since must be a time such as 2026-03-31T00:00:00Z.", "since"),
     "GuidRefused": _refusal("InvalidRequest", "datasetId must be a GUID.", "datasetId"),
     "NotSignedIn": _refusal(
@@ -175,7 +212,8 @@ EXAMPLES: dict[str, Json] = {
     "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(
         "TokenOnlyReads",
-        "This token only reads the status. To cancel, use the cancelUri from the answer to the start.",
+        "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
+        f"Callers that may start requests can also send POST to {BASE}/cancel.",
         "token",
     ),
     "NotFound": _refusal("RequestNotFound", "The request does not exist, or the token is wrong.", "id"),
@@ -187,7 +225,7 @@ EXAMPLES: dict[str, Json] = {
         "idempotencyKey",
     ),
     "NoRoom": _refusal(
-        "QueueFull", "The queue of this model is full; nothing has been started. Try again in 30 seconds."
+        "QueueFull", "The queue of this model is full; nothing has been started. Try again in 60 seconds."
     ),
     "NotStarted": _refusal("NotStarted", "The request could not be stored; nothing has been started. Send it again."),
     "Unavailable": _refusal(

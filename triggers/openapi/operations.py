@@ -39,18 +39,19 @@ def answer(
     schema: str | tuple[str, ...],
     description: str,
     *,
-    example: str = "",
+    example: str | tuple[str, ...] = "",
     following: bool = False,
     later: bool = False,
 ) -> Json:
     """An answer with a body, of one or one of several schemas.
 
-    `example`: its name in EXAMPLES, if that differs from the schema's. `following`: the answer has headers that tell
-    where and when to poll; `later`: it tells when to send the call again.
+    `example`: its name in EXAMPLES, if that differs from the schema's; several for an answer of several forms.
+    `following`: the answer has headers that tell where and when to poll; `later`: it tells when to send the call again.
     """
     first = schema if isinstance(schema, str) else schema[0]
     choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}
-    content = {"schema": choice, "example": EXAMPLES[example or first]}
+    shown: Json = {"example": EXAMPLES[example or first]} if isinstance(example, str) else {"examples": _named(example)}
+    content = {"schema": choice, **shown}
     response: Json = {"description": description, "content": {"application/json": content}}
     headers = {}
     if following:
@@ -66,3 +67,7 @@ def answer(
             "schema": {"type": "integer", "minimum": 1},
         }
     return {**response, **({"headers": headers} if headers else {})}
+
+
+def _named(names: tuple[str, ...]) -> Json:
+    return {name: {"value": EXAMPLES[name]} for name in names}

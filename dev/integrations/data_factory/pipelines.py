@@ -56,6 +56,24 @@ FUNCTION_KEY = Access(
 )
 
 
+DESCRIPTIONS = {
+    "BaseUrl": "address of the refresh service, without a slash at the end; azd up prints it",
+    "WorkspaceId": "GUID of the workspace, in the address of the workspace after /groups/",
+    "DatasetId": "GUID of the semantic model, in the address of its page after /datasets/",
+    "Options": 'object with other keys of the request, such as {"refresh": {"type": "full"}, "timeoutMinutes": 90}',
+    "Audience": "audience of the service's app registration; azd up prints it",
+    "KeySecretUri": "address of the key vault secret that holds a function key of the service",
+}
+"""What each parameter is. A pipeline has no descriptions of parameters, so they are a part of its own description."""
+DEFAULTS: Json = {
+    "BaseUrl": "https://YOUR_APP.azurewebsites.net",
+    "Options": {},
+    "Audience": "api://CLIENT_ID",
+    "KeySecretUri": "https://VAULT.vault.azure.net/secrets/NAME",
+}
+"""Those of a deployment are placeholders, which no service answers to: set them once, after the import."""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A pipeline: `properties` is what the REST API takes; `linked_service` the one it needs, if any."""
@@ -63,6 +81,11 @@ class Pipeline:
     name: str
     properties: Json
     linked_service: str | None = None
+
+    @property
+    def of_the_deployment(self) -> list[str]:
+        """The parameters whose value is the same for all models."""
+        return [name for name in self.properties["parameters"] if isinstance(DEFAULTS.get(name), str)]
 
 
 def all_pipelines() -> list[Pipeline]:
@@ -217,19 +240,28 @@ def _after(before: list[Json]) -> list[Json]:
     return after(before[-1]["name"]) if before else []
 
 
+def parameter(name: str) -> Json:
+    """The declaration of a parameter, with its default if it has one."""
+    kind: Json = {"type": "object" if name == "Options" else "string"}
+    return {**kind, "defaultValue": DEFAULTS[name]} if name in DEFAULTS else kind
+
+
+def described(text: str, names: list[str], descriptions: dict[str, str]) -> str:
+    """The description of a pipeline, with a line for each parameter."""
+    return "\n".join([text, "", "Parameters", *(f"{name}: {descriptions[name]}" for name in names)])
+
+
 def _pipeline(
     way: str, access: Access, description: str, activities: list[Json], *, linked: bool = False, **more: Json
 ) -> Pipeline:
-    names = ["WorkspaceId", "DatasetId"] if linked else ["BaseUrl", "WorkspaceId", "DatasetId"]
-    parameters: Json = {name: {"type": "string"} for name in names}
-    parameters["Options"] = {"type": "object", "defaultValue": {}}
+    names = ["WorkspaceId", "DatasetId", "Options"]
     if not linked:
-        parameters[access.parameter] = {"type": "string"}
+        names = ["BaseUrl", *names, access.parameter]
     about = "The linked service holds address and key." if access is FUNCTION_KEY else IDENTITY.description
     properties = {
-        "description": f"{description} {about if linked else access.description}",
+        "description": described(f"{description} {about if linked else access.description}", names, DESCRIPTIONS),
         "activities": activities,
-        "parameters": parameters,
+        "parameters": {name: parameter(name) for name in names},
         **more,
         "folder": {"name": "Power BI refresh"},
         "annotations": [],

@@ -6,7 +6,8 @@ import zipfile
 from copy import deepcopy
 from typing import Any
 
-from dev.integrations.data_factory.pipelines import FUNCTION_KEY, IDENTITY, Pipeline
+from dev.integrations.data_factory import example
+from dev.integrations.data_factory.pipelines import DESCRIPTIONS, FUNCTION_KEY, IDENTITY, Pipeline, all_pipelines
 
 Json = dict[str, Any]
 
@@ -50,18 +51,66 @@ def for_synapse(pipeline: Pipeline) -> Pipeline | None:
 
 
 def arm_template(pipeline: Pipeline) -> Json:
-    """A deployment into an existing factory. A parameter names the linked service that the pipeline needs, if any."""
-    parameters: Json = {"factoryName": {"type": "string", "metadata": {"description": "Name of the data factory"}}}
-    properties = deepcopy(pipeline.properties)
-    resource: Json = {
-        "name": f"[concat(parameters('factoryName'), '/{pipeline.name}')]",
-        "type": "Microsoft.DataFactory/factories/pipelines",
+    """A deployment into an existing factory.
+
+    A parameter names the linked service that the pipeline needs, if any. Others are the defaults of those parameters of
+    the pipeline whose value is the same for all models.
+    """
+    template = gallery_template(pipeline)
+    for parameter in template["parameters"].values():
+        parameter["metadata"] = {"description": parameter["metadata"]}
+    declared = template["resources"][0]["properties"]["parameters"]
+    for name in pipeline.of_the_deployment:
+        template["parameters"] |= _default_of(declared[name], name, DESCRIPTIONS[name])
+    return template
+
+
+def example_template() -> Json:
+    """A deployment of the example with all that it needs: child pipeline, dataset and linked service."""
+    parent = example.example()
+    child = next(one for one in all_pipelines() if one.name == example.CHILD)
+    template = arm_template(child)
+    [child_resource] = template["resources"]
+    service = _resource("linkedservices", example.linked_service())
+    files = _resource("datasets", example.dataset(), service)
+    pipeline = _resource("pipelines", pipeline_file(parent), files, child_resource)
+    declared = pipeline["properties"]["parameters"]["StorageUrl"]
+    template["parameters"] |= _default_of(declared, "StorageUrl", example.PARAMETERS["StorageUrl"])
+    template["resources"] += [service, files, pipeline]
+    return template
+
+
+def _default_of(declared: Json, name: str, description: str) -> Json:
+    """A parameter of a template for the default of a parameter of a pipeline, which is changed to refer to it."""
+    own = name[0].lower() + name[1:]
+    default = declared["defaultValue"]
+    declared["defaultValue"] = f"[parameters('{own}')]"
+    return {own: {"type": "string", "defaultValue": default, "metadata": {"description": description}}}
+
+
+def _resource(kind: str, file: Json, *after: Json) -> Json:
+    """A part of a factory as a resource; `after`: the resources that must exist before it."""
+    return {
+        "name": f"[concat(parameters('factoryName'), '/{file['name']}')]",
+        "type": f"Microsoft.DataFactory/factories/{kind}",
         "apiVersion": API_VERSION,
-        "properties": properties,
-        "dependsOn": [],
+        "properties": deepcopy(file["properties"]),
+        "dependsOn": [f"[concat(variables('factoryId'), '{_path(resource)}')]" for resource in after],
     }
+
+
+def _path(resource: Json) -> str:
+    kind, name = resource["type"].rsplit("/", 1)[1], resource["name"].split("'/")[1].split("'")[0]
+    return f"/{kind}/{name}"
+
+
+def gallery_template(pipeline: Pipeline) -> Json:
+    """The template in the zip, in which the metadata of a parameter is a string."""
+    parameters: Json = {"factoryName": {"type": "string", "metadata": "Name of the data factory"}}
+    resource = _resource("pipelines", pipeline_file(pipeline))
+    properties = resource["properties"]
     if pipeline.linked_service:
-        description = {"description": "Name of the linked service of the function app; it must exist"}
+        description = "Name of the linked service of the function app; it must exist"
         parameters[pipeline.linked_service] = {"type": "string", "metadata": description}
         for activity in properties["activities"]:
             if "linkedServiceName" in activity:
@@ -73,14 +122,6 @@ def arm_template(pipeline: Pipeline) -> Json:
         "variables": {"factoryId": "[concat('Microsoft.DataFactory/factories/', parameters('factoryName'))]"},
         "resources": [resource],
     }
-
-
-def gallery_template(pipeline: Pipeline) -> Json:
-    """The template in the zip: an ARM template in which the metadata of a parameter is a string."""
-    template = arm_template(pipeline)
-    for parameter in template["parameters"].values():
-        parameter["metadata"] = parameter["metadata"]["description"]
-    return template
 
 
 def manifest(pipeline: Pipeline) -> Json:
@@ -129,7 +170,8 @@ def linked_services() -> dict[str, Json]:
         FUNCTION_KEY.linked_service: ("AzureFunction", key),
         "RefreshKeyVault": ("AzureKeyVault", vault),
     }
-    return {
+    services = {
         name: {"name": name, "properties": {"type": kind, "annotations": [], "typeProperties": properties}}
         for name, (kind, properties) in kinds.items()
     }
+    return {**services, example.STORAGE: example.linked_service()}

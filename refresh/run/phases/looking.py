@@ -14,7 +14,8 @@ from refresh.times import instant, time_of
 
 SETTLE_SECONDS = 2.0
 """The pause between look and POST, so that our refresh starts in a later second of the service's clock than the look
-and can be told from refreshes that started before. Requests that arrive in the pause still join."""
+and can be told from refreshes that started before. The engine may fire the timer a second early; one second is enough.
+Requests that arrive in the pause still join."""
 
 
 def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:

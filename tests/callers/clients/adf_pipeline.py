@@ -118,6 +118,8 @@ class PipelineRun:
     def _input(self, activity: Json, state: State) -> Json:
         kept = {key: value for key, value in activity["typeProperties"].items() if key not in (*INNER, "expression")}
         properties: Json = evaluated(kept, state)
+        files = {key: activity[key] for key in ("inputs", "outputs") if key in activity}
+        properties |= evaluated(files, state)
         if "linkedServiceName" in activity:
             properties["linkedService"] = activity["linkedServiceName"]["referenceName"]
         return properties

@@ -24,13 +24,14 @@ from refresh.queue.operations import AskToLeave
 from refresh.run import orders
 from refresh.scope.scope import Scope
 
+DATASET = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class Context:
     """The part of the engine's orchestration context that calls use."""
 
-    instance_id = "a"
+    instance_id = f"{DATASET.replace('-', '')}-1-r1-g1"
     is_replaying = False
 
     def __init__(self, given: object = None) -> None:
@@ -97,6 +98,7 @@ def test_an_activity_that_raises_or_returns_an_invalid_answer(answer: object, ca
     assert isinstance(broke, orders.Broke)
     assert len(broke.error) <= 300
     assert '"event": "activity.failed"' in caplog.text
+    assert f'"datasetId": "{DATASET}"' in caplog.text
 
 
 def test_each_order_has_an_activity_of_its_own() -> None:

@@ -12,6 +12,7 @@ from refresh.ids import (
     REQUEST_ID,
     callback_instance,
     callback_prefix,
+    dataset_of,
     key_prefix,
     keyed_request,
     parse_guid,
@@ -107,3 +108,11 @@ def test_the_same_uri_is_the_same_callback() -> None:
     assert callback_prefix("a").startswith(CALLBACK_PREFIX)
     assert "secret" not in callback_instance("a", uri)
     assert not callback_instance("a-b", uri).startswith(callback_prefix("a-c"))
+
+
+def test_the_dataset_is_read_from_instance_ids() -> None:
+    """Of requests, runs and callbacks; other instances have none."""
+    request = f"{request_prefix(MODEL)}0123456789abcdef"
+    instances = [request, run_instance(f"{request}-r1", 1), callback_instance(request, "https://example.com/x")]
+    assert [dataset_of(instance) for instance in instances] == [MODEL] * 3
+    assert [dataset_of(other) for other in ("", "callback-", "@dataset_queue@x", MODEL, f"x{request}")] == [None] * 5

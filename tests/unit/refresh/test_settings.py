@@ -117,6 +117,16 @@ def test_retention_is_days() -> None:
         assert caught.value.name == "RETENTION_DAYS"
 
 
+def test_a_slot_has_an_address_of_its_own() -> None:
+    """After a swap the platform's name of the app may be that of the other slot; without slots there is none."""
+    with pytest.raises(SettingsError, match="deployment slot staging") as caught:
+        read(WEBSITE_SLOT_NAME="staging")
+    assert caught.value.name == "PUBLIC_BASE_URL"
+    assert read(WEBSITE_SLOT_NAME="staging", PUBLIC_BASE_URL="https://app-staging.example.net").slot == "staging"
+    for name in ("", "Production", "production"):
+        assert read(WEBSITE_SLOT_NAME=name).slot is None
+
+
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_each_cloud_is_known(cloud: str) -> None:
     """By its name in any case."""

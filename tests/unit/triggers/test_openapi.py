@@ -203,23 +203,40 @@ def bodies() -> Iterator[tuple[str, Json]]:
                 yield f"{method} {path} {status}", response["content"]["application/json"]
 
 
+def examples(body: Json) -> list[Json]:
+    """The examples of a body; each answer has one, or several with names."""
+    named = [one["value"] for one in body.get("examples", {}).values()]
+    return [body["example"]] if "example" in body else named
+
+
 @pytest.mark.parametrize(("where", "body"), list(bodies()), ids=[where for where, _ in bodies()])
 def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
     """Also its formats; and with no key beyond the description."""
     schema = {**body["schema"], "components": strict(DOCUMENT)["components"]}
-    problems = list(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body["example"]))
-    assert problems == [], where
+    validator = Draft202012Validator(schema, format_checker=FormatChecker())
+    shown = examples(body)
+    assert shown
+    assert [problem for one in shown for problem in validator.iter_errors(one)] == [], where
 
 
 def test_an_example_has_the_status_of_its_answer() -> None:
     """202 is in progress, 200 has completed, and 424 has an error."""
     for path, method, operation in operations():
         for status, response in operation["responses"].items():
-            example = response.get("content", {}).get("application/json", {}).get("example", {})
-            if "runtimeStatus" in example and not (method == "DELETE" or path.endswith("/cancel")):
-                assert (example["status"] == "Completed") == (status == "200")
-                assert ("error" in example) == (status == "424")
-                assert (example["status"] in ENDS) == (status != "202")
+            for example in examples(response.get("content", {}).get("application/json", {})):
+                if "runtimeStatus" in example and not (method == "DELETE" or path.endswith("/cancel")):
+                    assert (example["status"] == "Completed") == (status == "200")
+                    assert ("error" in example) == (status == "424")
+                    assert (example["status"] in ENDS) == (status != "202")
+
+
+def test_examples_show_every_form_of_an_answer() -> None:
+    """Each status of a request that goes on, and each code of a refusal."""
+    shown = [one for _, body in bodies() for one in examples(body)]
+    assert {one["status"] for one in shown if one.get("runtimeStatus") == "Running"} == set(STATUSES) - set(ENDS)
+    assert {one["error"]["code"] for one in shown if "target" in one.get("error", {})} == {
+        code for _, codes in REFUSALS.values() for code in codes
+    }
 
 
 def test_statuses_and_codes() -> None:

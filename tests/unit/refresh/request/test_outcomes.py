@@ -69,7 +69,7 @@ LEFT: list[tuple[Left, bool | None, str]] = [
     (left("TimedOut", 1), None, "it was in the queue behind 1 other run."),
     (left("TimedOut", 2), None, "it was in the queue behind 2 other runs."),
     (left("TimedOut", 2, by=""), None, "behind 2 other runs, with refresh theirs running since 2026-03-31T11:00"),
-    (left("TimedOut"), None, "it was waiting for the model to be idle."),
+    (left("TimedOut"), None, "its turn had come, but its refresh had not started yet."),
     (
         left("TimedOut", by="Scheduled"),
         None,

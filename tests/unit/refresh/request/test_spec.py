@@ -303,5 +303,5 @@ def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.text(max_size=20), max_size=3))
 def test_any_text_of_a_caller_can_be_stored_and_shown(caller: dict[str, str]) -> None:
-    """It is in every answer and in every log line."""
+    """It is in the status and in the log lines of the request."""
     survives(json.dumps({**IDS, "caller": caller}).encode())

@@ -66,14 +66,21 @@ def test_a_state_survives_being_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("position", "refresh", "phase"),
-    [(2, None, "Queued"), (1, "r", "Queued"), (0, None, "WaitingForIdle"), (0, "r", "Refreshing")],
+    ("position", "refresh", "waits_for", "phase"),
+    [
+        (2, None, None, "Queued"),
+        (1, "r", None, "Queued"),
+        (1, None, ExternalRefresh(refresh_id="theirs"), "Queued"),
+        (0, None, ExternalRefresh(refresh_id="theirs"), "WaitingForIdle"),
+        (0, None, None, "Starting"),
+        (0, "r", None, "Refreshing"),
+    ],
 )
-def test_a_request_waits_for_its_turn_an_idle_model_or_its_refresh(
-    position: int, refresh: str | None, phase: str
+def test_a_request_waits_for_its_turn_an_idle_model_its_start_or_its_end(
+    position: int, refresh: str | None, waits_for: ExternalRefresh | None, phase: str
 ) -> None:
-    """In this order."""
-    assert phase_of(position, refresh) == phase
+    """It waits for an idle model only while another refresh is known to run."""
+    assert phase_of(position, refresh, waits_for) == phase
 
 
 def test_the_standing_is_the_answer_of_the_queue() -> None:

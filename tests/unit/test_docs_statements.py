@@ -1,0 +1,154 @@
+"""Statements of the documentation that have been false before: numbers, what a log line has, what may import what."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+
+from activities.model import CALL_SECONDS
+from dev.checks import steps
+from durable.waits import ACTIVITY_SECONDS
+from refresh.queue import room
+from refresh.reporting.status import ENDS, STATUSES
+from refresh.request import spec
+from refresh.request.reply import MAX_WAIT_SECONDS
+from tests.log.timeline import stories, story
+from triggers.http_list import MAX_ROWS
+from triggers.list_pages import PAGE_REQUESTS
+from triggers.portions import SECONDS as PORTION_SECONDS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("triggers", "orchestrators", "entities", "activities", "durable", "power_bi", "outbound", "refresh")
+
+Json = dict[str, Any]
+
+
+def document(name: str) -> str:
+    """A document in one line: where it is wrapped does not matter."""
+    return " ".join((ROOT / name).read_text("utf-8").split())
+
+
+API, CALLERS, ERRORS, OPERATIONS = (document(f"docs/{name}.md") for name in ("api", "callers", "errors", "operations"))
+NUMBERS = [
+    (API, f"up to {spec.MAX_TIMEOUT_MINUTES:.0f} (a week)"),
+    (API, f"| {spec.DEFAULT_TIMEOUT_MINUTES:.0f}, which is less than"),
+    (API, f"| `retries` | 0 to {spec.MAX_RETRIES}:"),
+    (API, f"| `idempotencyKey` | 1 to {spec.MAX_KEY} characters"),
+    (API, f"| `waitSeconds` | 0 to {MAX_WAIT_SECONDS}:"),
+    (API, f"object of strings, at most {spec.MAX_CALLER_BYTES // 1024} KB"),
+    (API, f"at most {PAGE_REQUESTS} requests"),
+    (API, f"more than {MAX_ROWS:,} rows"),
+    (CALLERS, f"newest first, {PAGE_REQUESTS} to a page"),
+    (CALLERS, f"more than {MAX_ROWS:,} rows"),
+    (
+        ERRORS,
+        f"({room.MAX_RUNS} runs, {room.MAX_MEMBERS:,} requests, {room.MAX_OBJECTS_WAITING:,} tables and partitions, or "
+        f"{room.MAX_NAMES:,} characters of their names)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "statement"), NUMBERS, ids=[statement[:30] for _, statement in NUMBERS])
+def test_numbers_are_those_of_the_code(text: str, statement: str) -> None:
+    """Limits that a caller meets."""
+    assert statement in text
+
+
+def test_every_status_is_explained() -> None:
+    """Those of a request that goes on, each with what it waits for."""
+    table = (ROOT / "docs/api.md").read_text("utf-8").split("| `status` while it goes on |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| (\w+) \|", table, re.M) == [status for status in STATUSES if status not in ENDS]
+    assert f"`status` ({', '.join(STATUSES)})" in API
+
+
+def test_no_function_comes_near_the_timeout_of_functions() -> None:
+    """The longest ones are named, with their seconds, beside the setting."""
+    hours, minutes, seconds = json.loads((ROOT / "host.json").read_text("utf-8"))["functionTimeout"].split(":")
+    activity = ACTIVITY_SECONDS + CALL_SECONDS
+    assert (int(hours) * 60 + int(minutes)) * 60 + int(seconds) >= max(MAX_WAIT_SECONDS, activity, PORTION_SECONDS) + 60
+    longest = f"a start with `waitSeconds`, {MAX_WAIT_SECONDS} s. An activity takes at most {activity:.0f} s"
+    detail = (
+        f"({ACTIVITY_SECONDS:.0f} for its permit, {CALL_SECONDS:.0f} for Power BI), a timer {PORTION_SECONDS:.0f} s"
+    )
+    assert f"{longest} {detail}" in OPERATIONS
+
+
+def lines() -> Iterator[Json]:
+    """All events that the app logged in recorded stories."""
+    for name in stories():
+        for line in story(name):
+            yield json.loads(line["message"])
+
+
+def test_the_lines_of_a_request_have_its_caller() -> None:
+    """And those of a run, which several callers may share, have none."""
+    callers: dict[str, set[bool]] = {}
+    for line in lines():
+        callers.setdefault(line["event"].split(".")[0], set()).add("caller" in line)
+    assert callers["request"] == {True}
+    assert callers["run"] == callers["refresh"] == {False}
+
+
+def test_what_an_accepted_request_logs() -> None:
+    """The keys that the table of events names."""
+    [row] = re.findall(r"\| `request\.accepted` \| INFO \| (.*?) \|", OPERATIONS)
+    ids = {"event", "requestId", "datasetId", "workspaceId"}
+    logged = {key for line in lines() if line["event"] == "request.accepted" for key in line}
+    assert set(re.findall(r"`(\w+)`", row)) == logged - ids
+
+
+def test_fast_runs_what_the_document_says() -> None:
+    """All steps but the tools of the infrastructure, and the unit tests."""
+    *others, tests = [step.name for step in steps(fast=True)]
+    assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
+
+
+def arrows() -> dict[str, set[str]]:
+    """Which package may import which, by the table of docs/architecture.md."""
+    table = (
+        (ROOT / "docs/architecture.md").read_text("utf-8").split("| package | holds | imports |")[1].split("\n\n")[0]
+    )
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    found = {cells[0].strip("`/"): set(re.findall(r"`(\w+)`", cells[-1])) for cells in rows}
+    return {name: found[name] & set(PACKAGES) for name in PACKAGES}
+
+
+def test_the_table_of_arrows_is_true() -> None:
+    """Each package imports just those that it names."""
+    graph = grimp.build_graph(*PACKAGES)
+    imported = {
+        name: {
+            module.split(".")[0]
+            for one in (name, *graph.find_descendants(name))
+            for module in graph.find_modules_directly_imported_by(one)
+        }
+        - {name}
+        for name in PACKAGES
+    }
+    assert imported == arrows()
+
+
+def test_lint_imports_refuses_every_other_arrow() -> None:
+    """By a layer that is above, or by a contract that forbids it."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    forbidden = {
+        (source, target)
+        for one in contracts
+        if one["type"] == "forbidden"
+        for source in one["source_modules"]
+        for target in one["forbidden_modules"]
+    }
+    [layers] = [one["layers"] for one in contracts if one["type"] == "layers" and "refresh" in one["layers"]]
+    height = {name: -number for number, layer in enumerate(layers) for name in layer.split(" | ")}
+    allowed = {
+        (source, target)
+        for source in PACKAGES
+        for target in PACKAGES
+        if height[source] > height[target] and (source, target) not in forbidden
+    }
+    assert allowed == {(source, target) for source, targets in arrows().items() for target in targets}
