@@ -20,7 +20,7 @@ from triggers.routing import http_function
 
 MAX_SHOWN = 50
 """Requests that are listed with their callers; each one is a read of the storage."""
-OF_THE_RUN = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
+OF_THE_RUN = (*("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt"),)
 
 Json = dict[str, Any]
 
@@ -45,6 +45,8 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     if active:
         status = msgspec.to_builtins(await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation))
         active |= {name: status.get(name) for name in OF_THE_RUN}
+        if active["waitsForPlace"] and not active["refreshId"]:
+            active["status"] = "WaitingForCapacity"
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
     return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 PHASES = {
     "Queued": "queued",
     "WaitingForIdle": "waiting for idle model",
+    "WaitingForCapacity": "waiting for capacity",
     "Refreshing": "refreshing",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from tests.simulation.capacity import limited
 from tests.simulation.quirks import direct_lake, imported_tables, other_words
 
 Level = Literal["none", "light", "heavy"]
@@ -132,6 +133,8 @@ class Scenario:
     purge_times: list[float] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model fails: which."""
+    capacity: int = 0
+    """How many refreshes a capacity bears at once; 0 on days without a limit."""
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
@@ -342,6 +345,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("Direct Lake", 0.06, direct_lake),
     ("parts", 0.05, _parts_in_between),
     ("too late", 0.06, _just_too_late),
+    ("capacity", 0.2, limited),
 )
 """Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
 

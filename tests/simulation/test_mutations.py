@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.simulation.capacity_mutations import NAMES
 from tests.simulation.mutations import MUTATIONS, mutated
 from tests.simulation.run import run_seed
 from tests.simulation.scenario import Level
@@ -18,7 +19,7 @@ LEVELS: tuple[Level | None, Level | None] = (None, "heavy")
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
     """Within 400 days, every other one with heavy faults. The summary shows after how many."""
     if name in SELDOM_FOUND:
