@@ -9,11 +9,12 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import callback, orchestrations, post, read
-from entities import dataset_queue, timer_heartbeat
+from entities import capacity_group, dataset_queue, timer_heartbeat
 from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
     http_cancel_by_key,
+    http_capacity,
     http_check,
     http_health,
     http_list,
@@ -22,6 +23,7 @@ from triggers import (
     http_start,
     http_status,
     timer_callbacks,
+    timer_capacity,
     timer_housekeeping,
     timer_reminders,
 )
@@ -36,16 +38,19 @@ for part in (
     http_cancel_by_key,
     http_list,
     http_queue,
+    http_capacity,
     http_openapi,
     http_check,
     http_health,
     timer_callbacks,
+    timer_capacity,
     timer_housekeeping,
     timer_reminders,
     refresh_request,
     refresh_run,
     deliver_callback,
     dataset_queue,
+    capacity_group,
     timer_heartbeat,
     read,
     post,

@@ -16,6 +16,7 @@ from refresh.failure.catalogue import ModelNames
 from refresh.history.adoption import candidates, covers, same_kind
 from refresh.history.look import Look, LostWindow
 from refresh.history.rows import RefreshRow
+from refresh.pattern import Pattern
 from refresh.run import orders
 from refresh.scope.scope import Scope
 from refresh.settings import current_settings
@@ -25,6 +26,9 @@ T = TypeVar("T")
 CALL_SECONDS = 120.0
 """For all calls to Power BI of one activity together. Far below `functionTimeout` (host.json), which would end the
 whole process with all other work in it."""
+
+OF_A_CAPACITY = Pattern(r"(?i)capacity|FabricThrottled")
+"""A code that says of a refused call that the capacity has reached its limits, not the rate of calls."""
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +117,8 @@ def _known_names(model: orders.ModelRef) -> ModelNames:
 def trouble(error: PowerBiError, model: orders.ModelRef) -> orders.Throttled | orders.Unavailable | orders.Refused:
     """The answer for an error of Power BI."""
     if isinstance(error, Throttled):
-        return orders.Throttled(seconds=error.retry_after_seconds, error=error.message)
+        capacity = bool(OF_A_CAPACITY.search(error.service_code or ""))
+        return orders.Throttled(seconds=error.retry_after_seconds, error=error.message, capacity=capacity)
     if isinstance(error, RefusedByPowerBi):
         return orders.Refused(failure=error.failure(model.dataset_id, _known_names(model)))
     return orders.Unavailable(error=error.message)

@@ -94,5 +94,6 @@ async def read_run(order: Any, engine: Engine) -> Any:
     """Order: `orders.ReadRun`. Answer: `orders.RunRead`."""
     job: orders.ReadRun = decode(order, orders.ReadRun)
     found = await engine.status(run_instance(job.turn.run, job.turn.incarnation))
-    alive = found is not None and found.alive
-    return encode(orders.RunRead(alive=alive, last_error=run_status_of(found).last_read_error))
+    alive, status = found is not None and found.alive, run_status_of(found)
+    answer = orders.RunRead(alive=alive, last_error=status.last_read_error, waits_for_place=status.waits_for_place)
+    return encode(answer)

@@ -25,6 +25,7 @@ from refresh.messages import replace as changed
 from refresh.polling import estimate
 from refresh.run import orders
 from refresh.scope.scope import RefreshOptions
+from refresh.settings import current_settings
 from refresh.times import instant, iso, parse_time
 
 bp = df.Blueprint()
@@ -47,7 +48,9 @@ def _history(model: Model, job: orders.ReadHistory, read_at: datetime) -> orders
     found: RefreshRow | None = None
     unproven: list[RefreshRow] = []
     changed_since = False
+    capacity = None
     if job.look is None:
+        capacity = current_settings().capacity_of(model.workspace_id)
         # the run may post even behind a row that never ends, so it needs the durations
         durations = _durations(model, history, job.scope.refresh, idle=running is None)
         look = changed(look, durations=durations)
@@ -64,6 +67,7 @@ def _history(model: Model, job: orders.ReadHistory, read_at: datetime) -> orders
         sole_objects=adoption.digest_of(unproven[0].objects) if len(unproven) == 1 else None,
         # last, and only after all reads succeeded, because reading a name can take seconds
         names=model.names(),
+        capacity=capacity,
     )
 
 

@@ -1,4 +1,4 @@
-"""Calls of orchestrators to activities and queues, with typed orders, operations and answers.
+"""Calls of orchestrators to activities and entities, with typed orders, operations and answers.
 
 Never put `finally` or a bare `except` around a yield: it would run at the end of every episode.
 """
@@ -7,12 +7,14 @@ import logging
 import warnings
 from collections.abc import Generator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import azure.durable_functions as df
 
 from durable import names
 from durable.codec import NotUnderstoodError, decode, encode
+from refresh.capacity.answers import AnyGroupAnswer
+from refresh.capacity.operations import GroupOperation, group_operation_name
 from refresh.events import Event
 from refresh.ids import dataset_of
 from refresh.queue.answers import AnyAnswer, NotUnderstood
@@ -70,17 +72,38 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
     A queue that does not know the operation, or gives an answer that this code does not know, is asked again after a
     pause.
     """
-    queue, pause = df.EntityId(names.DATASET_QUEUE, dataset_id), NOT_UNDERSTOOD_SECONDS
+    name = name_of(operation)
+    facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name}
+    event = Event("queue.not_understood", logging.WARNING, **facts)
+    queue = df.EntityId(names.DATASET_QUEUE, dataset_id)
+    answer: A = yield from _asked(context, queue, name, encode(operation), AnyAnswer, event)
+    return answer
+
+
+def ask_group(context: df.DurableOrchestrationContext, group: str, operation: GroupOperation[A]) -> Steps[A]:
+    """The answer of a capacity group to an operation; otherwise as `ask`."""
+    name = group_operation_name(operation)
+    facts = {"instanceId": context.instance_id, "group": group, "operation": name}
+    event = Event("capacity.not_understood", logging.WARNING, **facts)
+    entity = df.EntityId(names.CAPACITY_GROUP, group)
+    answer: A = yield from _asked(context, entity, name, encode(operation), AnyGroupAnswer, event)
+    return answer
+
+
+def _asked(
+    context: df.DurableOrchestrationContext, entity: df.EntityId, name: str, value: object, kind: Any, event: Event
+) -> Steps[Any]:
+    """The answer of an entity, which is asked again until it is understood. The operation says of what type it is."""
+    pause = NOT_UNDERSTOOD_SECONDS
     while True:
-        value = yield context.call_entity(queue, name_of(operation), encode(operation))
+        answer = yield context.call_entity(entity, name, value)
         try:
-            answer: Any = decode(value, AnyAnswer)
+            understood: Any = decode(answer, kind)
         except NotUnderstoodError:
-            answer = NotUnderstood()
-        if not isinstance(answer, NotUnderstood):
-            return cast(A, answer)  # the operation defines the type of the answer
-        facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name_of(operation)}
-        note(context, Event("queue.not_understood", logging.WARNING, **facts))
+            understood = NotUnderstood()
+        if not isinstance(understood, NotUnderstood):
+            return understood
+        note(context, event)
         yield from sleep(context, pause)
         pause = min(pause * 2, LONGEST_NOT_UNDERSTOOD_SECONDS)
 
@@ -115,6 +138,14 @@ def _about(context: df.DurableOrchestrationContext) -> dict[str, object]:
 def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None]:
     """Waits with a durable timer. It may fire a second early or some seconds late; a fired timer counts as due."""
     yield context.create_timer(now(context) + timedelta(seconds=seconds))
+
+
+def wait_for(context: df.DurableOrchestrationContext, event: str, seconds: float) -> Steps[None]:
+    """Lets time pass until an event comes, whose name is used for no other wait, but for some seconds at most."""
+    timer = context.create_timer(now(context) + timedelta(seconds=seconds))
+    yield context.task_any([context.wait_for_external_event(event), timer])
+    if not timer.is_completed:
+        timer.cancel()
 
 
 def now(context: df.DurableOrchestrationContext) -> datetime:

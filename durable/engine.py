@@ -28,6 +28,9 @@ from durable import names, waits
 from durable.codec import decode, encode, unwrapped
 from durable.instance import Instance, instance_of
 from outbound import pools
+from refresh.capacity import stored as stored_group
+from refresh.capacity.operations import GroupOperation, group_operation_name
+from refresh.capacity.state import Group
 from refresh.heartbeat import Heartbeat
 from refresh.queue.operations import Operation, name_of
 from refresh.queue.state import Queue
@@ -214,6 +217,21 @@ class Engine:
         except UnreadableError as error:
             raise EngineUnavailable(_text(error)) from None
 
+    async def tell_group(self, group: str, operation: GroupOperation[Any]) -> None:
+        """Signals an operation to a capacity group. It takes effect some time later. Raises EngineUnavailable."""
+        try:
+            await self._client.signal_entity(_group(group), group_operation_name(operation), encode(operation))
+        except Exception as error:
+            raise EngineUnavailable(_text(error)) from None
+
+    async def read_group(self, group: str) -> Group:
+        """A capacity group as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
+        answer = await _read(lambda: self._client.read_entity_state(_group(group)))
+        try:
+            return stored_group.load(unwrapped(answer.entity_state) if answer.entity_exists else None)
+        except UnreadableError as error:
+            raise EngineUnavailable(_text(error)) from None
+
     async def beat(self, timer: str, at: str) -> None:
         """Records that a timer runs. A failure does not matter, because the next run records it, too."""
         entity = df.EntityId(names.TIMER_HEARTBEAT, timer)
@@ -295,6 +313,10 @@ async def _read(read: Callable[[], Awaitable[T]]) -> T:
 
 def _queue(dataset_id: str) -> df.EntityId:
     return df.EntityId(names.DATASET_QUEUE, dataset_id)
+
+
+def _group(group: str) -> df.EntityId:
+    return df.EntityId(names.CAPACITY_GROUP, group)
 
 
 def _text(error: Exception) -> str:

@@ -7,6 +7,9 @@ DELIVER_CALLBACK = "deliver_callback"
 DATASET_QUEUE = "dataset_queue"
 """The entity; its key is the dataset id (GUID in lower case, with hyphens)."""
 
+CAPACITY_GROUP = "capacity_group"
+"""The entity; its key is the name of the group."""
+
 TIMER_HEARTBEAT = "timer_heartbeat"
 """The entity; its key is the name of a timer function."""
 

@@ -3,7 +3,7 @@
 
 targetScope = 'subscription'
 
-import { callerType, tuningType } from 'types.bicep'
+import { callerType, capacityLimitType, tuningType } from 'types.bicep'
 
 @description('Name of the azd environment. It is part of the name of the resource group and of the tags.')
 @minLength(1)
@@ -42,6 +42,9 @@ param allowedWorkspaces string[] = []
 
 @description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
 param callbackAllowedHosts string[] = []
+
+@description('Groups of workspaces with at most so many refreshes of the app at once. No limit if empty.')
+param capacityLimits capacityLimitType[] = []
 
 @description('Cloud of the Power BI tenant.')
 @allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
@@ -135,6 +138,7 @@ module resources 'resources.bicep' = {
     callers: callers
     allowedWorkspaces: allowedWorkspaces
     callbackAllowedHosts: callbackAllowedHosts
+    capacityLimits: capacityLimits
     powerBiCloud: powerBiCloud
     privateNetwork: privateNetwork
     alwaysReadyInstances: alwaysReadyInstances

@@ -17,6 +17,8 @@ param signInClientId = readEnvironmentVariable('SIGN_IN_CLIENT_ID', '')
 param callers = json('[${join(map(callerPairs, pair => '{"applicationId":"${first(split(pair, ':'))}","objectId":"${last(split(pair, ':'))}"}'), ',')}]')
 param allowedWorkspaces = listOf(readEnvironmentVariable('ALLOWED_WORKSPACES', ''))
 param callbackAllowedHosts = listOf(readEnvironmentVariable('CALLBACK_ALLOWED_HOSTS', ''))
+// for example [{"name": "P1", "workspaces": ["GUID"], "refreshes": 3}]
+param capacityLimits = json(valueOr(readEnvironmentVariable('CAPACITY_LIMITS', ''), '[]'))
 param powerBiCloud = any(valueOr(readEnvironmentVariable('POWER_BI_CLOUD', ''), 'public'))
 param privateNetwork = bool(valueOr(readEnvironmentVariable('PRIVATE_NETWORK', ''), 'false'))
 param alwaysReadyInstances = int(valueOr(readEnvironmentVariable('ALWAYS_READY_INSTANCES', ''), '1'))

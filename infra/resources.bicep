@@ -1,6 +1,6 @@
 // Everything inside the resource group. main.bicep creates the group and calls this file.
 
-import { callerType, tuningType } from 'types.bicep'
+import { callerType, capacityLimitType, tuningType } from 'types.bicep'
 import { ownSettings } from 'settings.bicep'
 
 @description('Makes the names of the resources unique: 5 to 13 lower-case letters and digits.')
@@ -37,6 +37,9 @@ param allowedWorkspaces string[] = []
 
 @description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
 param callbackAllowedHosts string[] = []
+
+@description('Groups of workspaces with at most so many refreshes of the app at once. No limit if empty.')
+param capacityLimits capacityLimitType[] = []
 
 @description('Cloud of the Power BI tenant.')
 @allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
@@ -201,6 +204,7 @@ module app 'modules/functionApp.bicep' = {
       identityClientId: identity.outputs.clientId
       allowedWorkspaces: allowedWorkspaces
       callbackAllowedHosts: callbackAllowedHosts
+      capacityLimits: capacityLimits
       retentionDays: retentionDays
       authMode: authMode
       callers: admittedCallers

@@ -1,7 +1,7 @@
 // The app settings that the code of this project reads, and nothing else. tests/unit/test_infra.py compares the names
 // with refresh/settings.py. The settings of the Functions host are in modules/functionApp.bicep.
 
-import { callerType, tuningType } from 'types.bicep'
+import { callerType, capacityLimitType, tuningType } from 'types.bicep'
 
 @export()
 @description('What the deployment decides about the app.')
@@ -11,6 +11,7 @@ type ownType = {
   identityClientId: string
   allowedWorkspaces: string[]
   callbackAllowedHosts: string[]
+  capacityLimits: capacityLimitType[]
   retentionDays: int
   authMode: string
   callers: callerType[]
@@ -28,6 +29,7 @@ func ownSettings(own ownType) object => toObject(
       { name: 'AZURE_CLIENT_ID', value: own.identityClientId }
       { name: 'ALLOWED_WORKSPACES', value: join(own.allowedWorkspaces, ',') }
       { name: 'CALLBACK_ALLOWED_HOSTS', value: join(own.callbackAllowedHosts, ',') }
+      { name: 'CAPACITY_LIMITS', value: empty(own.capacityLimits) ? '' : string(own.capacityLimits) }
       { name: 'POLL_MIN_SECONDS', value: own.tuning.?POLL_MIN_SECONDS ?? '' }
       { name: 'POLL_MAX_SECONDS', value: own.tuning.?POLL_MAX_SECONDS ?? '' }
       { name: 'OUTAGE_BUDGET_SECONDS', value: own.tuning.?OUTAGE_BUDGET_SECONDS ?? '' }

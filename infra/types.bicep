@@ -16,6 +16,25 @@ type callerType = {
 }
 
 @export()
+@description('Workspaces of one capacity, and how many refreshes of the app it bears at once.')
+@sealed()
+type capacityLimitType = {
+  @description('Name of the group, as statuses and the log show it.')
+  @minLength(1)
+  @maxLength(64)
+  name: string
+
+  @description('Ids of its workspaces; left out in the one group of all workspaces that no other group names.')
+  @minLength(1)
+  workspaces: string[]?
+
+  @description('How many refreshes of the app may run at the same time.')
+  @minValue(1)
+  @maxValue(1000)
+  refreshes: int
+}
+
+@export()
 @description('App settings that most deployments leave at the defaults of the code. README.md describes each.')
 @sealed()
 type tuningType = {

@@ -88,6 +88,7 @@ def _turn(
             share=spec.share,
             wake=state.wake,
             attempt=state.attempt,
+            priority=spec.priority,
         ),
     )
     match answer:
@@ -266,12 +267,13 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
             # the run may sleep until the estimated end; a new incarnation looks now, so that the next run can begin
             yield from _restart(context, state, left.active)
     yield from _start(context, state, left.next)
-    trouble = None
+    trouble = place = None
     if left.reason == "TimedOut" and left.active and not left.refresh_id:
         # the active run is stuck: Power BI may have given a reason
         read = yield from call(context, ReadRun(turn=left.active))
-        trouble = read.last_error if isinstance(read, RunRead) else None
-    return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble)
+        if isinstance(read, RunRead):
+            trouble, place = read.last_error, read.waits_for_place
+    return outcome_after_leaving(state.spec, left, cancelled=cancelled, trouble=trouble, place=place)
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:

@@ -10,14 +10,14 @@ from typing import assert_never
 
 import azure.durable_functions as df
 
-from durable.calls import Steps, ask, call, input_of, note, now, sleep
+from durable.calls import Steps, ask, ask_group, call, input_of, note, now, sleep, wait_for
 from durable.codec import encode
 from refresh.events import Event
 from refresh.run.machine import continued, next_step
 from refresh.run.orders import Broke
 from refresh.run.state import RunState
 from refresh.run.status import status_of
-from refresh.run.step import Ask, Do, End, Moved, Step, Wait
+from refresh.run.step import Ask, AskGroup, Do, End, Moved, Step, Wait, WaitForEvent
 from refresh.run.transitions import with_trouble
 from refresh.text import cut
 from refresh.times import instant
@@ -63,6 +63,12 @@ def _carry_out(context: df.DurableOrchestrationContext, run: RunState, step: Ste
         case Ask():
             reply = yield from ask(context, run.dataset_id, step.operation)
             return _moved(run, lambda time: step.then(reply, time), now(context))
+        case AskGroup():
+            said = yield from ask_group(context, step.group, step.operation)
+            return _moved(run, lambda time: step.then(said, time), now(context))
+        case WaitForEvent():
+            yield from wait_for(context, step.event, step.seconds)
+            return Moved(step.then)
         case End():
             return Moved(run)
         case _:

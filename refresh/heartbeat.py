@@ -8,6 +8,7 @@ from refresh.times import parse_time
 INTERVALS = {
     "deliver_callbacks": timedelta(minutes=5),
     "remind_requests": timedelta(minutes=5),
+    "check_places": timedelta(minutes=5),
     "tidy_queues": timedelta(hours=1),
     "purge_ended": timedelta(days=1),
 }

@@ -13,6 +13,7 @@ from functools import cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from refresh.capacity.limits import CapacityGroup, CapacityLimit, LimitsError, limit_of, parse_limits
 from refresh.polling.limits import Limits
 
 LEAST_PAUSE_SECONDS = 2
@@ -58,6 +59,7 @@ class Settings:
     visibility_grace_seconds: float = 120
     recheck_seconds: float = 21_600
     retention_days: float = 30
+    capacity_limits: tuple[CapacityGroup, ...] = ()
     expose_management_uris: bool = False
     exact_timers: bool = False
     """The engine's timers are exact, as those of the devhost can be: pauses need not be whole seconds."""
@@ -90,6 +92,10 @@ class Settings:
         """True if refreshes in this workspace are allowed: all are, unless ALLOWED_WORKSPACES names some."""
         return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
 
+    def capacity_of(self, workspace_id: UUID) -> CapacityLimit | None:
+        """The bound on simultaneous refreshes that applies to a workspace; None if there is none."""
+        return limit_of(self.capacity_limits, workspace_id)
+
     def allows_caller(self, principal_id: str) -> bool:
         """True for a principal of ALLOWED_CALLERS."""
         return UUID(principal_id) in self.allowed_callers
@@ -114,6 +120,7 @@ class Settings:
             visibility_grace_seconds=_number(values, "VISIBILITY_GRACE_SECONDS", 120),
             recheck_seconds=_number(values, "RECHECK_SECONDS", 21_600),
             retention_days=_number(values, "RETENTION_DAYS", 30),
+            capacity_limits=_capacity_limits(values, "CAPACITY_LIMITS"),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
             exact_timers=_switch(values, "EXACT_TIMERS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
@@ -204,6 +211,13 @@ def _guids(values: Mapping[str, str], name: str) -> frozenset[UUID]:
     if name in values and not guids:
         raise SettingsError(name, "is set, but contains no GUID; leave it empty, or list GUIDs separated by commas")
     return frozenset(guids)
+
+
+def _capacity_limits(values: Mapping[str, str], name: str) -> tuple[CapacityGroup, ...]:
+    try:
+        return parse_limits(values[name]) if name in values else ()
+    except LimitsError as error:
+        raise SettingsError(name, str(error)) from None
 
 
 def _hosts(values: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from triggers.routing import http_function
 
 MAX_SHOWN = 50
 """Requests that are listed with their callers; each one is a read of the storage."""
-OF_THE_RUN = ("waitsFor", "waitsSince", "expectedEnd", "progress", "lastReadError", "nextLookAt")
+OF_THE_RUN = (*("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt"),)
 
 Json = dict[str, Any]
 
@@ -47,6 +47,8 @@ async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
         status = await run_status(engine, run.id, run.incarnation)
         active["status"] = phase_of(0, run.refresh_id, status.waits_for)
         active |= {name: msgspec.to_builtins(status).get(name) for name in OF_THE_RUN}
+        if active["waitsForPlace"] and not run.refresh_id:
+            active["status"] = "WaitingForCapacity"
     waiting = sum(len(run.members) for run in queue.runs)
     ids = {"datasetId": dataset_id, **_names(queue, dataset_id).facts}
     return answer({**ids, "waiting": waiting, "active": active, "queue": runs[1:]}, 200)

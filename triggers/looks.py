@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from durable.engine import Engine
 from durable.requests import run_status_of
+from refresh.capacity.state import Group
 from refresh.ids import run_instance
 from refresh.queue.state import Queue
 from refresh.run.status import RunStatus
@@ -52,11 +53,17 @@ class Looks(Generic[T]):
 
 _QUEUES: Looks[Queue] = Looks()
 _RUNS: Looks[RunStatus] = Looks()
+_GROUPS: Looks[Group] = Looks()
 
 
 async def queue_of(engine: Engine, dataset_id: str) -> Queue:
     """The queue of a dataset, at most a second old. Do not change it, because it is shared."""
     return await _QUEUES.at(dataset_id, lambda: engine.read_queue(dataset_id))
+
+
+async def group_of(engine: Engine, name: str) -> Group:
+    """A capacity group, at most a second old. Do not change it: others have it, too."""
+    return await _GROUPS.at(name, lambda: engine.read_group(name))
 
 
 async def run_status(engine: Engine, run: str, incarnation: int) -> RunStatus:

@@ -29,7 +29,7 @@ from refresh.queue.stored import dump
 from refresh.run.machine import next_step
 from refresh.run.orders import Order
 from refresh.run.state import RunState
-from refresh.run.step import Ask, Do, End, Step, Wait
+from refresh.run.step import Ask, AskGroup, Do, End, Step, Wait, WaitForEvent
 from refresh.scope.scope import RefreshOptions, Scope
 from refresh.times import instant
 from tests.simulation.platform import Installed, at_once, route, run_activity
@@ -125,6 +125,8 @@ class _World:
             case Do():
                 answer = self._run_activity(step.order)
                 return step.then(answer, self.now).run
+            case AskGroup() | WaitForEvent():
+                raise RuntimeError("no capacity limit applies here")
             case End():
                 raise RuntimeError("the run ended without an outcome")
             case _:

@@ -21,6 +21,7 @@ PHASES = {
     "Queued": "queued",
     "WaitingForIdle": "waiting for idle model",
     "Starting": "starting",
+    "WaitingForCapacity": "waiting for capacity",
     "Refreshing": "refreshing",
 }
 

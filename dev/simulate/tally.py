@@ -34,6 +34,8 @@ EVENTS = (
     "key in use",
     "callbacks",
     "calls back",
+    "places granted",
+    "places waited for",
     "steps",
 )
 

@@ -10,6 +10,9 @@ from refresh.scope.scope import Scope
 
 LeaveReason = Literal["Cancelled", "TimedOut"]
 ServedBy = Literal["own", "wider", "merged", "adopted"]
+Priority = Literal["low", "normal", "high"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
+"""From the lowest to the highest."""
 
 
 # ---- names of runs and of the requests that wait for them ------------------------------------------------------------
@@ -117,9 +120,13 @@ class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
 
 
 class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
-    """This incarnation of the run must not go on. `next` is a run that has to be started."""
+    """This incarnation of the run must not go on. `next` is a run that has to be started.
+
+    `over`: the run is not in the queue (any more), so no other incarnation of it goes on either.
+    """
 
     next: Turn | None = None
+    over: bool = False
 
 
 class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
@@ -128,6 +135,7 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     `objects`: digest of the objects of our last refresh with this scope; None if not known.
     `look` is what the history held when the run was closed; None while it is open. `permit_taken_at`: when an execution
     took the permit to POST; None if the permit is not taken.
+    `priority`: the highest of its requests. `capacity_group`: that in which the run had a place when it was closed.
     """
 
     scope: Scope
@@ -141,6 +149,8 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     posted_at: str | None = None
     cancel: bool = False
     names: ModelNames = ModelNames()
+    priority: Priority = "normal"
+    capacity_group: str | None = None
 
 
 class Closed(Answer, frozen=True, kw_only=True, tag="closed"):

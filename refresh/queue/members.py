@@ -152,7 +152,14 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
     if refusal is not None:
         return refusal
     leaving = queue.asked.pop(operation.request, None) is not None
-    member = Member(operation.token, operation.at, operation.wake, attempt=operation.attempt, leaving=leaving)
+    member = Member(
+        operation.token,
+        operation.at,
+        operation.wake,
+        attempt=operation.attempt,
+        leaving=leaving,
+        priority=operation.priority,
+    )
     if run is None:
         name, member = named_run(operation.request, member)
         run = Run(id=name, scope=table.put(extent), share=operation.share)

@@ -21,6 +21,7 @@ from refresh.queue.answers import (
     Holder,
     LeaveAnswer,
     LeaveReason,
+    Priority,
     RecordAnswer,
     ReopenAnswer,
     Restarted,
@@ -46,6 +47,7 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
     share: bool = True
     wake: str = ""
     attempt: int = 1
+    priority: Priority = "normal"
 
 
 class Collect(Operation[Done], frozen=True, kw_only=True, tag="collect"):
@@ -94,13 +96,15 @@ class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_beh
 class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
     """Requests the permit to POST once: no request can join from now on. Repeating the same number changes nothing.
 
-    `names`: of the model and its workspace, for the requests.
+    `names`: of the model and its workspace, for the requests. `capacity_group`: in which the run has a place, for the
+    next incarnation of the run.
     """
 
     holder: Holder
     permit: int
     look: Look
     names: ModelNames = ModelNames()
+    capacity_group: str | None = None
 
 
 class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):

@@ -21,7 +21,6 @@ from refresh.queue.answers import (
     Recorded,
     ReopenAnswer,
     Restarted,
-    Superseded,
     WakeUp,
 )
 from refresh.queue.members import named_run, narrow
@@ -60,7 +59,7 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
         queue.runs[0].token = queue.runs[0].token or holder.token
     run = queue.held(holder)
     if run is None:
-        return Superseded(next=queue.next_turn())
+        return queue.superseded(operation.holder)
     return Claimed(
         scope=queue.scope_of(run),
         objects=queue.objects_of(run),
@@ -73,6 +72,8 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
         posted_at=run.posted_at,
         cancel=run.cancel,
         names=queue.names,
+        priority=run.priority,
+        capacity_group=run.capacity_group if run.closed else None,
     )
 
 
@@ -80,7 +81,7 @@ def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
     """The model is busy with an external refresh; the queue reports it to the requests."""
     run = queue.held(operation.holder)
     if run is None:
-        return Superseded(next=queue.next_turn())
+        return queue.superseded(operation.holder)
     run.waits_for = operation.refresh
     queue.names = operation.names.also(queue.names)
     return Done()
@@ -90,10 +91,11 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
     """Gives the permit to POST once; then no request can join. Permits are numbered, so a repeat gets the same."""
     run = queue.held(operation.holder)
     if run is None:
-        return Superseded(next=queue.next_turn())
+        return queue.superseded(operation.holder)
     if operation.permit > run.permit:
         run.permit, run.look, run.waits_for = operation.permit, operation.look, None
         run.execution, run.permit_taken_at, run.returned = None, None, []
+        run.capacity_group = operation.capacity_group
         queue.names = operation.names.also(queue.names)
     return Closed(scope=queue.scope_of(run), objects=queue.objects_of(run))
 
@@ -136,7 +138,7 @@ def record(queue: Queue, operation: Record) -> RecordAnswer:
     """The refresh of the permit is known. Returns the requests to notify, and whether to cancel the refresh."""
     run = queue.held(operation.holder)
     if run is None:
-        return Superseded(next=queue.next_turn())
+        return queue.superseded(operation.holder)
     if run.permit == operation.permit and run.closed:
         run.refresh_id, run.adopted, run.posted_at = operation.refresh_id, operation.adopted, operation.posted_at
         run.cancel = run.cancel and not run.adopted
@@ -202,7 +204,7 @@ def sweep(queue: Queue, operation: Sweep) -> Done:
 def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> ReopenAnswer:
     run = queue.held(operation.holder)
     if run is None:
-        return Superseded(next=queue.next_turn())
+        return queue.superseded(operation.holder)
     if run.permit == operation.permit and run.closed:
         taken = _taken(run, operation.execution)
         if taken is not None:
@@ -217,7 +219,7 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         # a late duplicate finds the run closed again; its refresh is followed to the end even without members
         return Done()
     queue.runs.remove(run)
-    return Superseded(next=queue.next_turn())
+    return queue.superseded(operation.holder)
 
 
 def _taken(run: Run, execution: str | None) -> PermitTaken | None:

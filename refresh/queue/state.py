@@ -9,7 +9,7 @@ import msgspec
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
-from refresh.queue.answers import Holder, Left, Turn
+from refresh.queue.answers import PRIORITIES, Holder, Left, Priority, Superseded, Turn
 from refresh.queue.scopes import ScopeTable
 from refresh.scope.scope import Scope, fingerprint
 
@@ -30,6 +30,7 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     attempt: int = 1
     runs_made: int = 0
     leaving: bool = False
+    priority: Priority = "normal"
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -40,6 +41,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the executions in
     `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`: a member left
     without requesting it. `start_asked`: the request that has to start the present incarnation, and since when.
+    `capacity_group`: the group in which the run had a place when it was closed.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     cancel: bool = False
     kept: bool = False
     start_asked: tuple[str, str] | None = None
+    capacity_group: str | None = None
 
     @property
     def closed(self) -> bool:
@@ -76,6 +79,12 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     def since(self) -> str:
         """When the first of its members enrolled."""
         return min((member.since for member in self.members.values()), default="")
+
+    @property
+    def priority(self) -> Priority:
+        """The highest of its members."""
+        levels = [PRIORITIES.index(member.priority) for member in self.members.values()]
+        return PRIORITIES[max(levels)] if levels else "normal"
 
     @property
     def turn(self) -> Turn:
@@ -198,6 +207,10 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     def next_turn(self) -> Turn | None:
         """The run to start now: the active one, if no orchestration has claimed it."""
         return self.runs[0].turn if self.runs and self.runs[0].token is None else None
+
+    def superseded(self, holder: Turn) -> Superseded:
+        """The answer to an incarnation of a run that may not go on."""
+        return Superseded(next=self.next_turn(), over=all(run.id != holder.run for run in self.runs))
 
     def held(self, holder: Holder) -> Run | None:
         """The active run, if this orchestration holds it."""

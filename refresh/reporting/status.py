@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
@@ -18,7 +19,7 @@ from refresh.run.status import RunStatus
 from refresh.times import time_of
 
 ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
-STATUSES = ("Queued", "WaitingForIdle", "Starting", "Refreshing", *ENDS)
+STATUSES = ("Queued", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing", *ENDS)
 
 UNNAMED = ModelNames()
 
@@ -44,6 +45,7 @@ class Live(Shown, frozen=True, kw_only=True):
     shared_with: int | None = None
     started_at: str | None = None
     waits_for: ExternalRefresh | None = None
+    waits_for_place: WaitsForPlace | None = None
     expected_end: str | None = None
     progress: Progress | None = None
     last_read_error: str | None = None
@@ -71,12 +73,14 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
     """The same for a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
     waits_for = None if refresh_id else run.waits_for
+    in_line = None if refresh_id else run.waits_for_place
     return msgspec.structs.replace(
         live_by_request(standing),
-        status=phase_of(0, refresh_id, waits_for),
+        status="WaitingForCapacity" if in_line else phase_of(0, refresh_id, waits_for),
         refresh_id=refresh_id,
         started_at=run.posted_at or standing.started_at,
         waits_for=waits_for,
+        waits_for_place=in_line,
         expected_end=run.expected_end,
         progress=run.progress,
         last_read_error=run.last_read_error,

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.queue.answers import Ended, Left
@@ -34,14 +35,19 @@ def outcome_of_run(answer: Ended) -> RequestOutcome:
 
 
 def outcome_after_leaving(
-    spec: RequestSpec, left: Left, *, cancelled: bool | None = None, trouble: str | None = None
+    spec: RequestSpec,
+    left: Left,
+    *,
+    cancelled: bool | None = None,
+    trouble: str | None = None,
+    place: WaitsForPlace | None = None,
 ) -> RequestOutcome:
     """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
 
     `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the last error of
-    Power BI for the active run.
+    Power BI for the active run. `place`: how the active run stands in line, if it waits for a place.
     """
-    detail = _where(left, cancelled)
+    detail = _where(left, cancelled, place)
     if trouble:
         detail += f"; the last error of Power BI: {trouble}"
     code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
@@ -70,17 +76,24 @@ def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> Reque
     return RequestOutcome(status="Failed", error=error)
 
 
-def _where(left: Left, cancelled: bool | None) -> str:
+def _where(left: Left, cancelled: bool | None, place: WaitsForPlace | None) -> str:
     if left.run is None:
         return "it was not in the queue yet"
     phase, behind = phase_of(left.position, left.refresh_id, left.waits_for), _behind(left.waits_for)
     match phase:
         case "Queued":
-            return f"it was in the queue behind {left.position} other run{'s' if left.position > 1 else ''}{behind}"
+            others = f"{left.position} other run{'s' if left.position > 1 else ''}"
+            if place:
+                behind = f"; the first one waits for {place.text}"
+            return f"it was in the queue behind {others}{behind}"
         case "WaitingForIdle":
-            return f"it was waiting for the model to be idle{behind}"
+            return f"it was waiting for {place.text if place else f'the model to be idle{behind}'}"
         case "Starting":
-            return "its turn had come, but its refresh had not started yet"
+            return (
+                f"it was waiting for {place.text}"
+                if place
+                else "its turn had come, but its refresh had not started yet"
+            )
         case "Refreshing":
             return f"refresh {left.refresh_id} was running, {CANCELLED[cancelled]}"
         case _:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from refresh.messages import Message
+from refresh.queue.answers import PRIORITIES, Priority
 from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown_key, whole_number
 from refresh.scope.options import OptionError, check_options
 from refresh.scope.scope import NotifyOption, RefreshOptions, Scope, canonical_objects
@@ -22,7 +23,7 @@ MAX_RETRIES = 10
 MAX_KEY = 256
 KEYS = (
     *("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "retries"),
-    *("idempotencyKey", "waitSeconds", "callBackUri", "caller"),
+    *("priority", "idempotencyKey", "waitSeconds", "callBackUri", "caller"),
 )
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
@@ -34,6 +35,7 @@ class RequestSpec(Message, frozen=True, kw_only=True):
 
     `retries`: how often the request tries again after a passing failure. `idempotency_key`: the caller's own name for
     this request, so that sending it again does not create a second request; empty if there is no name.
+    `priority`: which run goes first where a capacity limit is reached.
     """
 
     dataset_id: str
@@ -44,6 +46,7 @@ class RequestSpec(Message, frozen=True, kw_only=True):
     caller: dict[str, str] = msgspec.field(default_factory=dict)
     retries: int = 0
     idempotency_key: str = ""
+    priority: Priority = "normal"
 
     def differs_from(self, other: "RequestSpec") -> list[str]:
         """The keys in which two requests with one idempotency key differ; empty if they request the same refresh."""
@@ -88,6 +91,7 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
         caller=_caller(value.get("caller", {})),
         retries=whole_number(value, "retries", MAX_RETRIES),
         idempotency_key=_idempotency_key(value.get("idempotencyKey"), key_header),
+        priority=_priority(value),
     )
 
 
@@ -131,6 +135,11 @@ def _notify_option(value: dict[str, Any], options: RefreshOptions | None, settin
             "notifyOption has no effect on an enhanced refresh; leave out notifyOption or refresh.", "notifyOption"
         )
     return next(option for option in NOTIFY_OPTIONS if option == word)
+
+
+def _priority(value: dict[str, Any]) -> Priority:
+    word = choice({"priority": "normal", **value}, "priority", PRIORITIES)
+    return next(priority for priority in PRIORITIES if priority == word)
 
 
 def _idempotency_key(value: object, header: str | None) -> str:

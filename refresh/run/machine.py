@@ -12,6 +12,7 @@ from refresh.run.phases import (
     claiming,
     closing,
     finishing,
+    leaving_place,
     looking,
     polling,
     posting,
@@ -19,6 +20,7 @@ from refresh.run.phases import (
     recording,
     reopening,
     reporting_blocker,
+    taking_place,
 )
 from refresh.run.state import (
     Cancelling,
@@ -26,6 +28,7 @@ from refresh.run.state import (
     Closing,
     Dropping,
     Finishing,
+    LeavingPlace,
     Looking,
     Notifying,
     Over,
@@ -37,6 +40,9 @@ from refresh.run.state import (
     ReportingBlocker,
     RunState,
     StartingNext,
+    TakingPlace,
+    WaitingForPlace,
+    Waking,
 )
 from refresh.run.step import End, Step, Wait
 
@@ -45,6 +51,8 @@ T = TypeVar("T")
 
 def next_step(run: RunState, at: str) -> Step:
     """The next step of the run. `at`: the orchestration's own time."""
+    if leaving_place.is_due(run):
+        return next_step(run.to(LeavingPlace(then=run.phase, wait=run.wait), wait=0), at)
     if run.wait > 0:
         return Wait(run.wait, run.but(wait=0))
     match run.phase:
@@ -54,6 +62,14 @@ def next_step(run: RunState, at: str) -> Step:
             return looking.step(run, phase)
         case ReportingBlocker() as phase:
             return reporting_blocker.step(run, phase, _known(run.blocked), at)
+        case TakingPlace() as phase:
+            return taking_place.ask(run, phase, at)
+        case WaitingForPlace() as phase:
+            return taking_place.wait(run, phase)
+        case LeavingPlace() as phase:
+            return leaving_place.leave(run, phase, at)
+        case Waking() as phase:
+            return leaving_place.wake(run, phase)
         case Closing() as phase:
             return closing.step(run, phase, _known(run.look), at)
         case Posting() as phase:
@@ -82,7 +98,7 @@ def next_step(run: RunState, at: str) -> Step:
 
 def continued(run: RunState) -> RunState:
     """The run as it continues in a new history: it claims the run again, unless it is at its end."""
-    if isinstance(run.phase, Claiming | StartingNext | Notifying | Over):
+    if isinstance(run.phase, Claiming | LeavingPlace | Waking | StartingNext | Notifying | Over):
         return run
     return run.to(Claiming(then=run.phase))
 

@@ -7,6 +7,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from refresh.capacity.answers import WaitsForPlace
+from refresh.capacity.limits import CapacityLimit
 from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh, Look, LostWindow
 from refresh.history.outcome import Outcome
@@ -33,10 +35,14 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
-    """Power BI throttles calls for some seconds; None: it gave no duration."""
+    """Power BI throttles calls for some seconds; None: it gave no duration.
+
+    `capacity`: because the capacity has reached its limits.
+    """
 
     seconds: float | None = None
     error: str = ""
+    capacity: bool = False
 
 
 class Unavailable(Answer, frozen=True, kw_only=True, tag="unavailable"):
@@ -63,7 +69,8 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
     that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
     `sole`: id of the only refresh that may be ours and is not proven to satisfy the scope; `sole_objects`: digest of
-    its objects. `names`: of the model and its workspace, if they could be read.
+    its objects. `names`: of the model and its workspace, if they could be read. `capacity`: the limit for
+    the workspace, by the present settings; None if there is none, and in answers to an order with a `look`.
     """
 
     look: Look
@@ -74,6 +81,7 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     sole: str | None = None
     sole_objects: str | None = None
     names: ModelNames = ModelNames()
+    capacity: CapacityLimit | None = None
 
 
 class Accepted(Answer, frozen=True, kw_only=True, tag="accepted"):
@@ -145,10 +153,14 @@ class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
 
 
 class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
-    """`alive`: the orchestration has not ended. `last_error`: the last error of Power BI; None after a success."""
+    """`alive`: the orchestration has not ended. `last_error`: the last error of Power BI; None after a success.
+
+    `waits_for_place`: how the run stands in the line of its capacity group; None unless it waits for a place.
+    """
 
     alive: bool
     last_error: str | None = None
+    waits_for_place: WaitsForPlace | None = None
 
 
 class Notified(Answer, frozen=True, kw_only=True, tag="notified"):

@@ -6,15 +6,16 @@ A run is in one phase at a time; values that only one phase needs are in that ph
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias
 
+from refresh.capacity.answers import Asker
 from refresh.failure.catalogue import ModelNames
-from refresh.history.look import ExternalRefresh, Look, LostWindow
+from refresh.history.look import Look, LostWindow
 from refresh.history.outcome import Outcome
-from refresh.history.progress import Progress
 from refresh.messages import Message, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import expectation
-from refresh.queue.answers import Ended, Holder, Turn, WakeUp
+from refresh.queue.answers import Ended, Holder, Priority, Turn, WakeUp
 from refresh.run.orders import ModelRef
+from refresh.run.parts import Blocked, Calls, Followed, InGroup, Posts
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
 
@@ -37,6 +38,38 @@ class Looking(PhaseBase, frozen=True, kw_only=True, tag="looking"):
 
 class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_blocker"):
     """Tells the queue which external refresh the run waits for."""
+
+
+class TakingPlace(PhaseBase, frozen=True, kw_only=True, tag="taking_place"):
+    """Asks the capacity group for a place. `looked`: just after a look that found the model idle."""
+
+    looked: bool = False
+
+
+class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_place"):
+    """Waits for the event of the group, or the time to ask again (seconds)."""
+
+    event: str
+    seconds: float
+
+
+class LeavingPlace(PhaseBase, frozen=True, kw_only=True, tag="leaving_place"):
+    """Gives the place back, or leaves the line. `then`: the phase to go on with, `wait` seconds later.
+
+    `busy_until`: how long the external refresh that the run waits for counts in the group.
+    """
+
+    then: "Phase"
+    wait: float = 0
+    busy_until: str | None = None
+
+
+class Waking(PhaseBase, frozen=True, kw_only=True, tag="waking"):
+    """Notifies the runs that can have a place. `then`, `wait`: as in `LeavingPlace`."""
+
+    wake: tuple[WakeUp, ...]
+    then: "Phase"
+    wait: float = 0
 
 
 class Closing(PhaseBase, frozen=True, kw_only=True, tag="closing"):
@@ -123,6 +156,10 @@ Phase: TypeAlias = (
     Claiming
     | Looking
     | ReportingBlocker
+    | TakingPlace
+    | WaitingForPlace
+    | LeavingPlace
+    | Waking
     | Closing
     | Posting
     | Reconciling
@@ -136,68 +173,6 @@ Phase: TypeAlias = (
     | Notifying
     | Over
 )
-
-
-# ---- the parts ------------------------------------------------------------------------------------------------------
-
-
-class Calls(Message, frozen=True, kw_only=True):
-    """The recent calls to Power BI: failures in a row, since when, and the last error.
-
-    `broken`: how many of the last failures in a row were exceptions of this app.
-    """
-
-    failures: int = 0
-    broken: int = 0
-    failing_since: str | None = None
-    last_error: str | None = None
-
-
-class Posts(Message, frozen=True, kw_only=True):
-    """The POSTs of this run so far: the budgets for trying again.
-
-    `failures`: POSTs in a row that were refused as unavailable or throttled, since `failing_since`; the history may be
-    readable at the same time. `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted
-    and never appeared. `unproven`: failed refreshes that were found after a lost answer: probably ours, but not
-    certainly. `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer and is
-    not proven to be ours.
-    """
-
-    failures: int = 0
-    failing_since: str | None = None
-    lost: int = 0
-    lost_since: str | None = None
-    drops: int = 0
-    unproven: int = 0
-    sole_objects: str | None = None
-
-
-class Blocked(Message, frozen=True, kw_only=True):
-    """The refresh that keeps the model busy, and since when the run has waited for it."""
-
-    by: ExternalRefresh
-    since: str
-
-
-class Followed(Message, frozen=True, kw_only=True):
-    """The refresh that the run follows.
-
-    `posted_at`: by our clock. `began_at`: its best known start; an adopted refresh began before it was found.
-    `visible_by`: the end of the grace in which it may be missing from the history; `seen`: it has appeared.
-    `after_loss`: it was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of
-    this kind took. `objects`: digest of its tables and partitions.
-    """
-
-    id: str
-    posted_at: str
-    began_at: str
-    visible_by: str
-    adopted: bool = False
-    after_loss: bool = False
-    seen: bool = False
-    durations: tuple[float, ...] = ()
-    progress: Progress | None = None
-    objects: str | None = None
 
 
 # ---- the whole ------------------------------------------------------------------------------------------------------
@@ -231,6 +206,10 @@ class RunState(Message, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     names: ModelNames = ModelNames()
     """Of the model and its workspace, if known."""
+    priority: Priority = "normal"
+    """The highest of its requests, when the run was last claimed."""
+    capacity: InGroup | None = None
+    """None where no capacity limit applies."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""
@@ -249,6 +228,17 @@ class RunState(Message, frozen=True, kw_only=True):
     def turn(self) -> Turn:
         """The incarnation of the run."""
         return Turn(run=self.run, incarnation=self.incarnation)
+
+    @property
+    def in_group(self) -> InGroup:
+        """The capacity group; the phases that ask it have one."""
+        assert self.capacity is not None  # noqa: S101 - set before those phases
+        return self.capacity
+
+    @property
+    def next_asker(self) -> Asker:
+        """What numbers the next message to the capacity group."""
+        return Asker(run=self.run, incarnation=self.incarnation, number=self.in_group.number + 1)
 
     @property
     def known_scope(self) -> Scope:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
 from refresh.messages import Shown
@@ -10,7 +11,10 @@ from refresh.times import instant
 
 
 class RunStatus(Shown, frozen=True, kw_only=True):
-    """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`."""
+    """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`.
+
+    `waits_for_place`: its position in the line of its capacity group.
+    """
 
     phase: str = ""
     refresh_id: str | None = None
@@ -19,6 +23,7 @@ class RunStatus(Shown, frozen=True, kw_only=True):
     progress: Progress | None = None
     waits_for: ExternalRefresh | None = None
     waits_since: str | None = None
+    waits_for_place: WaitsForPlace | None = None
     expected_end: str | None = None
     last_read_error: str | None = None
     next_look_at: str | None = None
@@ -37,6 +42,7 @@ def status_of(run: RunState, now: datetime) -> RunStatus:
         progress=refresh.progress if refresh else None,
         waits_for=blocked.by if blocked else None,
         waits_since=blocked.since if blocked else None,
+        waits_for_place=run.capacity.waits if run.capacity else None,
         expected_end=run.expected_end,
         last_read_error=run.calls.last_error,
         next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,

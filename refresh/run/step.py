@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from refresh.capacity.operations import GroupOperation
 from refresh.events import Event
 from refresh.queue.operations import Operation
 from refresh.run.orders import Broke, Order
@@ -38,6 +39,24 @@ class Ask(Generic[A]):
 
 
 @dataclass(frozen=True)
+class AskGroup(Generic[A]):
+    """Ask a capacity group; `then` takes its answer and the orchestration's time."""
+
+    group: str
+    operation: GroupOperation[A]
+    then: Callable[[A, datetime], Moved]
+
+
+@dataclass(frozen=True)
+class WaitForEvent:
+    """Wait for an event, whose name is used once, but for some seconds at most; `then` is the run afterwards."""
+
+    event: str
+    seconds: float
+    then: RunState
+
+
+@dataclass(frozen=True)
 class Wait:
     """Wait some seconds; `then` is the run afterwards. A fired timer counts as due, whatever the clock says."""
 
@@ -50,4 +69,4 @@ class End:
     """The orchestration ends."""
 
 
-Step: TypeAlias = Do[Any] | Ask[Any] | Wait | End
+Step: TypeAlias = Do[Any] | Ask[Any] | AskGroup[Any] | WaitForEvent | Wait | End

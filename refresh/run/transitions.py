@@ -13,11 +13,12 @@ from refresh.messages import replace
 from refresh.polling.schedule import backoff
 from refresh.queue.answers import PermitTaken, Superseded
 from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
+from refresh.run.parts import Calls, Followed
 from refresh.run.state import (
-    Calls,
     Finishing,
-    Followed,
+    LeavingPlace,
     Over,
+    Phase,
     Reconciling,
     Recording,
     Reopening,
@@ -112,6 +113,8 @@ def failed(run: RunState, error: Failure) -> Moved:
 
 def ended(run: RunState, outcome: Outcome) -> Moved:
     """The run has its outcome; handing it to the queue comes next."""
+    if outcome.status == "OutcomeUnknown":
+        run = keeping_place(run)
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     event = Event("run.ended", level, status=outcome.status, refreshId=outcome.refresh_id, error=outcome.error)
     return Moved(run.to(Finishing(), wait=0, outcome=outcome), event)
@@ -140,4 +143,17 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
 
 def superseded(run: RunState, answer: Superseded) -> Moved:
     """This orchestration must not go on; if the next run can start now, it starts that run."""
-    return Moved(run.to(StartingNext(next=answer.next) if answer.next else Over(), wait=0))
+    then: Phase = StartingNext(next=answer.next) if answer.next else Over()
+    return Moved(without_place(run, then) if answer.over else run.to(then, wait=0))
+
+
+def keeping_place(run: RunState) -> RunState:
+    """The run, which does not give its place back: its refresh may go on. A timer does once the model is idle."""
+    return run.but(capacity=None)
+
+
+def without_place(run: RunState, then: Phase) -> RunState:
+    """The run on its way to a phase, after it has given its place back or left the line, if it is in a group."""
+    if run.capacity is None or not run.capacity.asked:
+        return run.to(then, wait=0)
+    return run.to(LeavingPlace(then=then), wait=0)

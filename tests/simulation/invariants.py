@@ -9,18 +9,20 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from refresh.queue.reminders import NOTIFIED_WITHIN
 from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
-from tests.simulation import answers
+from tests.simulation import answers, places
 from tests.simulation.power_bi import A_MOMENT, Post
-from tests.simulation.reminders import TIMER_SECONDS
-from tests.simulation.rules import delayed, final, refresh_of, require, time
+from tests.simulation.rules import (
+    REMINDED_WITHIN,
+    delayed,
+    final,
+    known_as_ours,
+    pushed_out,
+    refresh_of,
+    require,
+    time,
+)
 from tests.simulation.world import World
-
-MAX_ROWS = 60
-"""Of a history."""
-REMINDED_WITHIN = TIMER_SECONDS + NOTIFIED_WITHIN.total_seconds()
-"""Seconds until the timer has had a request look at its queue."""
 
 Json = dict[str, Any]
 
@@ -61,21 +63,13 @@ def posts_serve_active_requests(world: World) -> None:
         require(living, f"8: {post.run} posts though all its requests {post.members} have ended")
 
 
-STEPS: tuple[Callable[[World], None], ...] = (no_post_beside_our_own, posts_serve_active_requests)
+STEPS: tuple[Callable[[World], None], ...] = (
+    no_post_beside_our_own,
+    posts_serve_active_requests,
+    places.never_more_than_the_capacity_bears,
+)
 
 # ---- when all is quiet -------------------------------------------------------------------------------------------
-
-
-def known_as_ours(world: World, refresh_id: str) -> bool:
-    """Whether a run followed this refresh, or could know that it is ours although the answer to its POST was lost."""
-    made = next((post for post in world.posts if post.accepted == refresh_id), None)
-    return refresh_id in world.recorded or made is None or made.identified
-
-
-def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
-    """Whether enough refreshes began after this one to push it out of the history."""
-    newer = [e for e in world.truth(dataset_id) if time(refresh["startTime"]) < time(e["startTime"]) <= at]
-    return len(newer) >= MAX_ROWS
 
 
 def one_refresh_a_run(world: World) -> None:
@@ -145,6 +139,8 @@ def no_request_starves(world: World) -> None:
     rates = world.rates
     if any((rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)):
         return  # then the model may be idle because it cannot be reached
+    if world.day.capacity:
+        return  # or because there was no place: see `places.a_free_place_is_taken`
     settings = {name: float(value) for name, value in world.day.settings.items()}
     counts = world.counts
     repairs = 2 + counts["refresh_run terminated"] + counts["crashes"] + counts["starts_refused"]
@@ -221,4 +217,8 @@ QUIET: tuple[Callable[[World], None], ...] = (
     answers.no_caller_is_turned_away,
     answers.only_the_starter_may_cancel,
     answers.statuses_are_fresh,
+    places.every_place_is_given_back,
+    places.places_go_in_order,
+    places.the_capacity_fails_no_caller,
+    places.a_free_place_is_taken,
 )

@@ -229,7 +229,7 @@ class Installed:
             self._set(importlib.import_module(module), "time", monotonic)
         self._set(importlib.import_module("durable.waits"), "sleep", world.sleep)
         looks = importlib.import_module("triggers.looks")
-        for cache in ("_QUEUES", "_RUNS"):
+        for cache in ("_QUEUES", "_RUNS", "_GROUPS"):
             self._set(looks, cache, self._each(lambda: looks.Looks(world.seconds)))
         self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
         self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")
@@ -264,7 +264,7 @@ class Installed:
 
         clients = self._each(client)
         self._set(Pool, "run", run)
-        for module in ("activities.model", "power_bi.service"):
+        for module in ("activities.model", "power_bi.busy", "power_bi.service"):
             self._set(importlib.import_module(module), "configured_client", lambda: clients)
         self._set(importlib.import_module("activities.callback"), "exchange", _transport(world.callback))
 

@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from refresh.queue.reminders import NOTIFIED_WITHIN
 from tests.simulation.callers import Accepted
 from tests.simulation.client import LATE_SIGNAL_SECONDS
+from tests.simulation.reminders import TIMER_SECONDS
 from tests.simulation.world import World
 
 Json = dict[str, Any]
@@ -13,6 +15,10 @@ HIDING = (
     *("work_hidden", "activity_dies_before", "activity_dies_midway", "activity_dies_after"),
     *("crashes", "timers_late"),
 )
+REMINDED_WITHIN = TIMER_SECONDS + NOTIFIED_WITHIN.total_seconds()
+"""Seconds until the timer has had a request look at its queue."""
+MAX_ROWS = 60
+"""Of a history."""
 MESSAGES = 12
 """At most this many late messages in a row belong to one request."""
 
@@ -52,3 +58,15 @@ def final(request: Accepted) -> Json:
 def terminated_and_begun_anew(world: World) -> set[str]:
     """Requests of which another execution has its own outcome, after a caller may have read Terminated."""
     return world.terminated & world.second_lives
+
+
+def known_as_ours(world: World, refresh_id: str) -> bool:
+    """Whether a run followed this refresh, or could know that it is ours although the answer to its POST was lost."""
+    made = next((post for post in world.posts if post.accepted == refresh_id), None)
+    return refresh_id in world.recorded or made is None or made.identified
+
+
+def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
+    """Whether so many refreshes began after this one that the history does not show it any more."""
+    newer = [e for e in world.truth(dataset_id) if time(refresh["startTime"]) < time(e["startTime"]) <= at]
+    return len(newer) >= MAX_ROWS

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from tests.simulation.capacity import limited
 from tests.simulation.quirks import direct_lake, imported_tables, other_words
 
 Level = Literal["none", "light", "heavy"]
@@ -134,6 +135,8 @@ class Scenario:
     """On a day on which one table of a model fails: which."""
     part_after_loss: str | None = None
     """A model of which others refresh one table seconds after the first POST whose answer is lost."""
+    capacity: int = 0
+    """How many refreshes a capacity bears at once; 0 on days without a limit."""
 
 
 def scenario(seed: int, wanted: Level | None = None) -> Scenario:
@@ -338,6 +341,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("Direct Lake", 0.06, direct_lake),
     ("parts", 0.05, _part_after_a_loss),
     ("too late", 0.06, _just_too_late),
+    ("capacity", 0.2, limited),
 )
 """Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
 

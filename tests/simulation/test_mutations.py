@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulation import catches
+from tests.simulation.capacity_mutations import NAMES
 from tests.simulation.mutations import MUTATIONS, mutated
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
     """By the recorded day, or else by one of hundreds, which the summary names."""
     day = catches.recorded().get(name)

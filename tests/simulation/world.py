@@ -25,6 +25,7 @@ from refresh.queue.stored import load
 from refresh.times import instant
 from tests.simulation.callbacks import Receivers
 from tests.simulation.callers import Callers
+from tests.simulation.capacity import GROUP, Places
 from tests.simulation.client import Client
 from tests.simulation.episodes import Episodes
 from tests.simulation.loop import Loop
@@ -92,6 +93,7 @@ class World:
         self.receivers = Receivers(self)
         self.callers = Callers(self)
         self.requests = self.callers.requests
+        self.places = Places(self)
         self.checked_posts = 0
         self.second_lives: set[str] = set()
         self.terminated: set[str] = set()
@@ -227,6 +229,8 @@ class World:
         else:
             self._remember_operations(item, call)
             self._finish(item, run_entity(call))
+            if item.key == f"@capacity_group@{GROUP}":
+                self.places.note(self.places.asked(call.value))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         if self.chance("episode_lost"):
@@ -322,10 +326,12 @@ class World:
                 request.terminated_at = request.terminated_at or self.now
 
     def tidy_up(self) -> None:
-        """The hourly timer runs a day later."""
+        """The timers run a day later."""
         self.now += timedelta(hours=25)
         for dataset_id in self.day.knobs:
             self.spawn(durable_engine().tell_queue(dataset_id, Tidy(at=instant(self.now))))
+        if self.day.capacity:
+            self.spawn(self.places.tidy_up())
 
     def started(self, name: str, instance: str, text: str | None) -> None:
         """The engine accepted a start, which may arrive a second time."""

@@ -37,8 +37,8 @@ QUERIES = ROOT / "infra" / "queries"
 ALERTS = sorted(path.stem for path in (QUERIES / "alerts").glob("*.kql"))
 CHARTS = sorted(path.stem for path in (QUERIES / "workbook").glob("*.kql"))
 
-NOT_RECORDED = {"run.superseded"}
-"""Events of races that do not occur in a recording."""
+NOT_RECORDED = {"run.superseded", "capacity.not_understood"}
+"""Events of races, and of a capacity group, that do not occur in a recording."""
 
 PLACEHOLDERS = {"{throttleThreshold}": "10", "{freshnessHours}": "26", "{expectedDatasets}": f'"{SALES}", "{NEVER}"'}
 """The texts that modules/alerts.bicep puts into the queries."""

@@ -8,6 +8,7 @@ from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE, Failure
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
+from triggers.openapi import health, places
 from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
 
 REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -109,6 +110,7 @@ def schemas() -> Json:
             "A running refresh that the run waits for.",
             optional=("refreshType", "startedAt"),
         ),
+        "WaitsForPlace": places.waits_for_place(),
         "Progress": record(
             {
                 "objects": count("Number of tables and partitions."),
@@ -147,6 +149,7 @@ def schemas() -> Json:
                 "position": count("Number of runs ahead of this one."),
                 **outcome,
                 "waitsFor": ref("RefreshInTheWay"),
+                "waitsForPlace": ref("WaitsForPlace"),
                 "retry": record(
                     {
                         "attempt": {"type": "integer", "minimum": 2, "description": "The number of that attempt."},
@@ -175,7 +178,7 @@ def schemas() -> Json:
             "The status of a request. Keys without a value are left out.",
             optional=(
                 *("error", "caller", *_names(), "repeated", "cancelling", *links, "position", *outcome),
-                *("waitsFor", "retry", "expectedEnd", "progress", "lastReadError"),
+                *("waitsFor", "waitsForPlace", "retry", "expectedEnd", "progress", "lastReadError"),
             ),
         ),
         "Summary": record(
@@ -191,13 +194,14 @@ def schemas() -> Json:
             "A page of requests.",
         ),
         "Finding": _finding(identity),
-        "Health": _health(),
+        "Health": health.health(),
         "Run": record(_run(), "A run in the queue with its requests."),
         "ActiveRun": record(
             {
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
                 "waitsSince": maybe(time("Since when the run waits for it.")),
+                "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
                 "lastReadError": maybe(last_read_error),
@@ -215,6 +219,7 @@ def schemas() -> Json:
             },
             "The requests that wait for a model, what they wait for, and since when.",
         ),
+        "Capacity": places.capacity(),
     }
 
 
@@ -231,28 +236,6 @@ def _failure() -> Json:
     fields = {field.encode_name: field for field in msgspec.structs.fields(Failure)}
     optional = tuple(name for name in properties if fields[name].default is None)
     return record(properties, "Why a request did not complete.", optional=optional)
-
-
-def _health() -> Json:
-    timer = record(
-        {
-            "lastRun": maybe(time("When it last ran; null if it never ran.")),
-            "late": {"type": "boolean", "description": "Whether it has missed runs."},
-        },
-        "A timer of the app.",
-    )
-    step = text("Whether it works.", enum=["passed", "failed", "unknown"])
-    checks = record(
-        {
-            "engine": step,
-            "storage": step,
-            "token": text("passed, or the code of the error."),
-            "timers": {"type": "object", "description": "The timers by name.", "additionalProperties": timer},
-        },
-        "The results of the checks.",
-    )
-    status = text("Whether all checks passed.", enum=["ok", "unhealthy"])
-    return record({"status": status, "checks": checks}, "Whether the app can work.")
 
 
 def _finding(identity: Json) -> Json:

@@ -5,6 +5,7 @@ The schemas describe the strict form. The app also accepts numbers and booleans 
 
 from typing import Any
 
+from refresh.queue.answers import PRIORITIES
 from refresh.request.callback_uri import MAX_URI_CHARACTERS
 from refresh.request.reply import MAX_WAIT_SECONDS
 from refresh.request.spec import (
@@ -188,6 +189,11 @@ def request() -> Json:
                 "default": 0,
                 "description": "How often the request tries again after a failure that may pass.",
             },
+            "priority": _choice(
+                PRIORITIES,
+                "Which refreshes start first where the capacity bears no more at the same time (CAPACITY_LIMITS).",
+                "normal",
+            ),
             "idempotencyKey": {**idempotency_key(), "type": ["string", "null"]},
             "waitSeconds": {
                 "type": "number",

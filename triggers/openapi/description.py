@@ -99,6 +99,7 @@ def _paths() -> Json:
         "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
+        "/capacity": {"get": _capacity()},
         "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
     }
@@ -271,6 +272,16 @@ def _queue() -> Json:
             503: _UNAVAILABLE,
         },
         parameters=[dataset_id],
+    )
+
+
+def _capacity() -> Json:
+    return operation(
+        "GetCapacity",
+        "See which runs hold the places of each capacity",
+        "For each group of CAPACITY_LIMITS: the runs that have places, external refreshes, and the runs that wait.",
+        STARTER,
+        {200: answer("Capacity", "The groups; none without that setting."), 503: _UNAVAILABLE},
     )
 
 

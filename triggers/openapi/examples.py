@@ -25,6 +25,10 @@ REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-
 PRINCIPAL = "0a1b2c3d-0000-4000-8000-000000000005"
 REQUEST = "0a1b2c3d000040008000000000000002-b1946ac92492d234"
 RUN = f"{REQUEST}-r1"
+OTHER_DATASET, OTHER_REQUEST = (
+    "0a1b2c3d-0000-4000-8000-000000000006",
+    "0a1b2c3d000040008000000000000006-5b1946ac92492d23",
+)
 NAMES = ModelNames(model="Sales", workspace="Finance")
 REQUESTED = "2026-03-31T06:00:00.000Z"
 CALLER = {"pipeline": "Load sales", "runId": "5e2a"}
@@ -126,6 +130,13 @@ _LAST: Json = {
     "startedAt": _later(5),
     "endedAt": _later(300),
 }
+_IN_GROUP: Json = {
+    "runId": RUN,
+    "incarnation": 1,
+    "workspaceId": WORKSPACE,
+    "datasetId": DATASET,
+    "modelName": NAMES.model,
+}
 _TIMER: Json = {"lastRun": REQUESTED, "late": False}
 _HEALTH: Json = {"engine": "passed", "storage": "passed", "token": "passed", "timers": {"deliver_callbacks": _TIMER}}
 
@@ -164,6 +175,7 @@ EXAMPLES: dict[str, Json] = {
             **_RUN,
             "waitsFor": msgspec.to_builtins(_EXTERNAL),
             "waitsSince": REQUESTED,
+            "waitsForPlace": None,
             "expectedEnd": None,
             "progress": None,
             "lastReadError": None,
@@ -172,6 +184,30 @@ EXAMPLES: dict[str, Json] = {
         "queue": [],
     },
     "EmptyQueue": {"datasetId": DATASET, **NAMES.facts, "waiting": 0, "active": None, "queue": []},
+    "Capacity": {
+        "groups": [
+            {
+                "name": "P1",
+                "refreshes": 1,
+                "workspaces": [WORKSPACE],
+                "closedUntil": None,
+                "holders": [{**_IN_GROUP, "since": REQUESTED}],
+                "external": [],
+                "waiting": [
+                    {
+                        "position": 0,
+                        **_IN_GROUP,
+                        "runId": f"{OTHER_REQUEST}-r1",
+                        "datasetId": OTHER_DATASET,
+                        "modelName": "Stock",
+                        "since": _later(30),
+                        "priority": "high",
+                    }
+                ],
+                "moreWaiting": 0,
+            }
+        ]
+    },
     "Obstacle": {
         "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),
         "ok": False,

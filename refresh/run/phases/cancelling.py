@@ -15,7 +15,8 @@ from refresh.run.orders import (
     Throttled,
     Unavailable,
 )
-from refresh.run.state import Cancelling, Followed, Polling, RunState
+from refresh.run.parts import Followed
+from refresh.run.state import Cancelling, Polling, RunState
 from refresh.run.step import Do, Moved
 from refresh.run.transitions import MAX_TRIES, with_trouble
 

@@ -10,9 +10,20 @@ from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
 from refresh.queue.answers import ClaimAnswer, Claimed, Superseded
 from refresh.queue.operations import Claim
-from refresh.run.state import Cancelling, Claiming, Followed, Looking, Over, Polling, Reconciling, Reopening, RunState
+from refresh.run.parts import Followed, InGroup
+from refresh.run.state import (
+    Cancelling,
+    Claiming,
+    Looking,
+    Over,
+    Polling,
+    Reconciling,
+    Reopening,
+    RunState,
+    TakingPlace,
+)
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import failed, outcome_unknown
+from refresh.run.transitions import failed, outcome_unknown, without_place
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
@@ -27,11 +38,19 @@ def step(run: RunState, phase: Claiming, at: str) -> Ask[ClaimAnswer]:
 def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return Moved(run.to(Over()), Event("run.superseded"))
+            over = without_place(run, Over()) if answer.over else run.to(Over())
+            return Moved(over, Event("run.superseded"))
         case Claimed():
+            run = run.but(priority=answer.priority)
+            if isinstance(phase.then, TakingPlace):
+                # requests that joined while the run waited may have added to its scope
+                run = run.but(scope=answer.scope, objects=answer.objects)
             if phase.then is not None:
                 return Moved(run.to(phase.then))
             run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
+            if answer.capacity_group:
+                capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
+                run = run.but(capacity=capacity)
             if run.incarnation > MAX_INCARNATIONS:
                 return _abandoned(run, answer, now)
             return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))

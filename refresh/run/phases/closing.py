@@ -16,7 +16,14 @@ from refresh.run.transitions import superseded
 
 def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]:
     """Asks for the next permit."""
-    operation = Close(at=at, holder=run.holder, permit=run.permit + 1, look=look, names=run.names)
+    operation = Close(
+        at=at,
+        holder=run.holder,
+        permit=run.permit + 1,
+        look=look,
+        names=run.names,
+        capacity_group=run.capacity.group if run.capacity else None,
+    )
     return Ask(operation, partial(_closed, run, look))
 
 

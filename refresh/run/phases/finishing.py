@@ -8,9 +8,9 @@ from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
-from refresh.run.state import Finishing, Notifying, Over, RunState, StartingNext
+from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
-from refresh.run.transitions import permit_taken
+from refresh.run.transitions import permit_taken, without_place
 
 
 def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[FinishAnswer]:
@@ -39,9 +39,10 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
         case PermitTaken():
             return permit_taken(run, answer, now)
         case Finished():
+            then: Phase = _notifying(run, answer.wake, answer.ended).phase
             if answer.next is not None:
-                return Moved(run.to(StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)))
-            return Moved(_notifying(run, answer.wake, answer.ended))
+                then = StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)
+            return Moved(without_place(run, then))
         case _:
             assert_never(answer)
 

@@ -3,12 +3,15 @@
 from datetime import datetime
 from functools import partial
 
+from refresh.capacity.limits import CapacityLimit
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
-from refresh.run.state import Blocked, Closing, Looking, ReportingBlocker, RunState
+from refresh.run.parts import Blocked, InGroup
+from refresh.run.phases import leaving_place
+from refresh.run.state import Closing, Looking, ReportingBlocker, RunState, TakingPlace
 from refresh.run.step import Do, Moved
-from refresh.run.transitions import answered, with_trouble
+from refresh.run.transitions import answered, with_trouble, without_place
 from refresh.run.waits import PROBE_AFTER, wait_behind
 from refresh.times import instant, time_of
 
@@ -27,13 +30,38 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
     run, running = answered(run).but(names=answer.names.also(run.names)), answer.running
+    if _left_group(run, answer.capacity):
+        return Moved(without_place(run, Looking()))
+    run = run.but(capacity=_in_group(run, answer.capacity))
     if running is None:
-        return Moved(run.to(Closing(), look=answer.look, blocked=None, wait=SETTLE_SECONDS))
+        return Moved(ready(run.but(look=answer.look, blocked=None)))
     if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
         blocked = Blocked(by=running, since=instant(now))
-        return Moved(run.to(ReportingBlocker(), blocked=blocked), Event("run.waiting", waitsFor=running))
+        reporting = leaving_place.behind(run.to(ReportingBlocker(), blocked=blocked), now)
+        return Moved(reporting, Event("run.waiting", waitsFor=running))
     waited = now - time_of(run.blocked.since)
     if waited >= PROBE_AFTER:
         blocked = replace(run.blocked, since=instant(now))
-        return Moved(run.to(Closing(), look=answer.look, blocked=blocked, wait=SETTLE_SECONDS))
-    return Moved(run.but(wait=wait_behind(run, answer, waited)))
+        return Moved(ready(run.but(look=answer.look, blocked=blocked)))
+    return Moved(leaving_place.behind(run.but(wait=wait_behind(run, answer, waited)), now))
+
+
+def ready(run: RunState) -> RunState:
+    """The run on its way to its POST, as far as the model is concerned: it needs a place where a limit applies."""
+    if run.capacity is None:
+        return run.to(Closing(), wait=SETTLE_SECONDS)
+    return run.to(TakingPlace(looked=True))
+
+
+def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
+    """Whether the settings have moved the workspace to another group since the run asked, or to none."""
+    before = run.capacity
+    return before is not None and before.asked and (limit is None or limit.group != before.group)
+
+
+def _in_group(run: RunState, limit: CapacityLimit | None) -> InGroup | None:
+    if limit is None:
+        return None
+    if run.capacity is None or run.capacity.group != limit.group:
+        return InGroup(group=limit.group, refreshes=limit.refreshes)
+    return replace(run.capacity, refreshes=limit.refreshes)

@@ -1,9 +1,11 @@
 """Reads the refresh until it has ended."""
 
+import logging
 from datetime import datetime
 from functools import partial
 from typing import assert_never
 
+from refresh.events import Event
 from refresh.failure.catalogue import failure
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
@@ -17,7 +19,8 @@ from refresh.run.orders import (
     Throttled,
     Unavailable,
 )
-from refresh.run.state import Followed, Polling, RunState
+from refresh.run.parts import Followed
+from refresh.run.state import Polling, RunState
 from refresh.run.step import Do, Moved
 from refresh.run.transitions import (
     MAX_BROKEN,
@@ -101,6 +104,11 @@ def _unknown(run: RunState, code: str) -> Outcome:
 
 def _ended(run: RunState, outcome: Outcome) -> Moved:
     refresh = run.followed
+    if run.capacity is not None and outcome.error is not None and outcome.error.code == "CapacityLimitReached":
+        # the group is closed for a while, and then the run tries again, for as long as a request waits for it
+        run = run.but(capacity=replace(run.capacity, limit_reached=True))
+        facts = {"group": run.in_group.group, "refreshId": refresh.id, "error": outcome.error}
+        return Moved(reopening(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
     if not refresh.adopted or outcome.status == "Completed":
         return ended(run, replace(outcome, adopted=refresh.adopted))
     # not known to be ours: it can satisfy a request but must not fail it

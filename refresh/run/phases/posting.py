@@ -73,4 +73,8 @@ def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, exec
         return Moved(moved.run.to(Finishing(execution=execution)), moved.event)
     calls = moved.run.calls
     posts = replace(run.posts, failures=calls.failures, failing_since=calls.failing_since)
-    return Moved(reopening(moved.run.but(posts=posts), moved.run.wait, execution).run, moved.event)
+    waiting = moved.run.but(posts=posts)
+    if isinstance(result, Throttled) and result.capacity and waiting.capacity is not None:
+        capacity = replace(waiting.capacity, limit_reached=True, retry_after=result.seconds)
+        waiting = waiting.but(capacity=capacity)
+    return Moved(reopening(waiting, moved.run.wait, execution).run, moved.event)

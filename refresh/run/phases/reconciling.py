@@ -16,6 +16,7 @@ from refresh.run.transitions import (
     answered,
     failed,
     found,
+    keeping_place,
     outcome_unknown,
     reopening,
     with_trouble,
@@ -35,7 +36,7 @@ def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]
 
 def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if isinstance(answer, Refused):
-        return failed(run, answer.failure)
+        return failed(keeping_place(run), answer.failure)
     if not isinstance(answer, HistoryRead):
         if isinstance(answer, Broke) and run.calls.broken + 1 >= MAX_BROKEN:
             return outcome_unknown(run, "InternalError", answer.error)

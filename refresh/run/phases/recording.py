@@ -6,7 +6,8 @@ from typing import assert_never
 
 from refresh.queue.answers import RecordAnswer, Recorded, Superseded
 from refresh.queue.operations import Record
-from refresh.run.state import Cancelling, Followed, Polling, Recording, RunState
+from refresh.run.parts import Followed
+from refresh.run.state import Cancelling, Polling, Recording, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import superseded
 

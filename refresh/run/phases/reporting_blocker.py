@@ -7,7 +7,8 @@ from typing import assert_never
 from refresh.polling.schedule import next_wait
 from refresh.queue.answers import Done, HoldAnswer, Superseded
 from refresh.queue.operations import WaitBehind
-from refresh.run.state import Blocked, Looking, ReportingBlocker, RunState
+from refresh.run.parts import Blocked
+from refresh.run.state import Looking, ReportingBlocker, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import superseded
 

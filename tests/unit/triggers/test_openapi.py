@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
 from dev.integrations import openapi
+from refresh.capacity.answers import OtherRun, WaitsForPlace
 from refresh.failure.catalogue import CATALOGUE, Failure, failure
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
@@ -114,6 +115,7 @@ def test_the_keys_of_a_request() -> None:
         "onTimeout": "cancel" if SPEC.cancel_on_timeout else "leave",
         "share": SPEC.share,
         "retries": SPEC.retries,
+        "priority": SPEC.priority,
         "waitSeconds": Reply().wait_seconds,
     }
     assert request["properties"]["caller"]["propertyNames"]["pattern"] == f"^{CALLER_KEY.pattern}$"
@@ -151,6 +153,13 @@ LIVE = Live(
     shared_with=0,
     started_at=TIME,
     waits_for=ExternalRefresh(refresh_id="y", refresh_type="Scheduled", started_at=TIME),
+    waits_for_place=WaitsForPlace(
+        group="P1",
+        since=TIME,
+        position=1,
+        behind=(OtherRun(run_id="q", dataset_id="e", model_name="n", since=TIME, holds_place=True),),
+        closed_until=TIME,
+    ),
     expected_end=TIME,
     progress=Progress(objects=1, by_status={"Completed": 1}, tables=(), more_tables=0),
     last_read_error="HTTP 503",
@@ -177,6 +186,9 @@ def test_the_keys_of_a_status() -> None:
     assert set(ended["output"]) == keys(status["properties"]["output"])
     assert set(going_on["retry"]) == keys(status["properties"]["retry"])
     assert set(going_on["waitsFor"]) == keys(SCHEMAS["RefreshInTheWay"])
+    assert set(going_on["waitsForPlace"]) == keys(SCHEMAS["WaitsForPlace"])
+    in_front = SCHEMAS["WaitsForPlace"]["properties"]["behind"]["items"]
+    assert set(going_on["waitsForPlace"]["behind"][0]) == keys(in_front)
     bare = [report(stored(), datetime.now(UTC)).body, report(stored(COMPLETED), datetime.now(UTC)).body]
     assert set(status["required"]) == set(bare[0]) & set(bare[1]) - {"retry"}
     assert set(ended["error"]) <= keys(SCHEMAS["Failure"])

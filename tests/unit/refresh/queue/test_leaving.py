@@ -120,7 +120,7 @@ def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> N
     desk.enroll("b", scope=SALES)
     desk.claim("a-r1")
     desk.leave("a")
-    assert desk.reopen("a-r1") == Superseded(next=Turn(run="b-r1", incarnation=1))
+    assert desk.reopen("a-r1") == Superseded(next=Turn(run="b-r1", incarnation=1), over=True)
 
 
 @pytest.mark.parametrize("token", ["t", "second life"])

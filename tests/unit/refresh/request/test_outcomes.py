@@ -2,6 +2,7 @@
 
 import pytest
 
+from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import Outcome
@@ -100,6 +101,14 @@ def test_the_last_error_of_power_bi_is_part_of_the_message() -> None:
     """If no other refresh was running, that is the reason."""
     outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
     assert "the last error of Power BI: HTTP 429 Too Many Requests" in sentence(outcome)
+
+
+def test_a_request_that_waited_for_a_place_says_so() -> None:
+    """In which group, since when, and why it is closed; also if another run of the queue waits."""
+    place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
+    for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
+        told = sentence(outcome_after_leaving(SPEC, where, place=place))
+        assert f"{words} a place in capacity group P1 since 06:00, behind 2 other runs; no refresh" in told
 
 
 def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:

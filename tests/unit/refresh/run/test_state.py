@@ -12,22 +12,19 @@ from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.run import orders
 from refresh.run.machine import continued, next_step
+from refresh.run.parts import Blocked, Calls, Followed, Posts
 from refresh.run.state import (
-    Blocked,
-    Calls,
     Cancelling,
     Claiming,
     Closing,
     Dropping,
     Finishing,
-    Followed,
     Looking,
     Notifying,
     Over,
     Phase,
     Polling,
     Posting,
-    Posts,
     Reconciling,
     Recording,
     Reopening,

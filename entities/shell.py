@@ -1,0 +1,40 @@
+"""How an entity applies a pure state machine: state and input go in as JSON values, state and answer come out."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import azure.durable_functions as df
+
+from refresh import clock
+from refresh.events import Event
+from refresh.queue.stored import Handled
+from refresh.text import cut
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[object, str, object, datetime], Handled]
+"""Applies an operation, by its name and with its input, to a stored state at a time of the host's clock."""
+
+
+def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Event) -> None:
+    """Applies the present operation. `not_understood`: logged if this code cannot read it, or the state.
+
+    State and result are set together at the end: the engine does not roll back what an operation did before it failed.
+    """
+    handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
+    if handled.problem:
+        log.error(not_understood.about(error=cut(handled.problem, 300)).line())
+    context.set_result(handled.answer)
+    if handled.state is None:
+        context.destruct_on_exit()
+    elif handled.state != "keep":
+        context.set_state(handled.state)
+
+
+def _input(context: df.DurableEntityContext) -> object:
+    """The input; None if it is no JSON in a JSON text, as which the SDK sends it: other senders may write anything."""
+    try:
+        return context.get_input()
+    except (TypeError, ValueError):
+        return None

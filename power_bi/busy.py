@@ -1,0 +1,29 @@
+"""Whether a refresh of a model is running, whoever asked for it: for those that follow no refresh themselves."""
+
+from uuid import UUID
+
+from outbound.pools import POWER_BI, PoolBusyError
+from power_bi.errors import PowerBiError, Refused
+from power_bi.service import configured_client
+from refresh import clock
+from refresh.history import adoption
+
+SECONDS = 60.0
+
+
+async def is_busy(workspace_id: str, dataset_id: str) -> bool | None:
+    """Whether the history shows a running refresh; None if it cannot be read for now. Both ids are GUIDs.
+
+    A model that is not there, or that the app may not read (any more), is not busy.
+    """
+
+    def look() -> bool:
+        history = configured_client().history(UUID(workspace_id), UUID(dataset_id))
+        return adoption.blocker(history.rows, history.service_time or clock.now()) is not None
+
+    try:
+        return await POWER_BI.run(look, key=dataset_id, seconds=SECONDS)
+    except Refused:
+        return False
+    except (PowerBiError, PoolBusyError):
+        return None

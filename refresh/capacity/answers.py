@@ -1,0 +1,87 @@
+"""The answers of a capacity group to its operations (`refresh.capacity.operations`)."""
+
+from typing import TypeAlias
+
+from refresh.messages import Message, Shown
+from refresh.queue.answers import NotUnderstood, Turn, WakeUp
+
+
+class Asker(Turn, frozen=True, kw_only=True):
+    """A run, as it speaks to a group. `number` counts its messages, so that a late duplicate is told from news."""
+
+    number: int
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Greater for each later message of the same run, whichever of its incarnations sent it."""
+        return self.incarnation, self.number
+
+
+class OtherRun(Shown, frozen=True, kw_only=True):
+    """A run that is in front. `holds_place`: it refreshes, or is about to; otherwise it waits, too."""
+
+    run_id: str
+    dataset_id: str
+    model_name: str | None = None
+    since: str | None = None
+    holds_place: bool = False
+
+
+class WaitsForPlace(Shown, frozen=True, kw_only=True):
+    """Why a run does not start yet, as statuses show it.
+
+    `position` counts the runs of the group that wait and come before it. `behind`: some of those in front.
+    `closed_until`: Power BI said that the capacity has reached its limits, and none starts before.
+    """
+
+    group: str
+    since: str
+    position: int
+    behind: tuple[OtherRun, ...] = ()
+    closed_until: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The same for the message of a request whose deadline passes."""
+        ahead = f", behind {self.position} other run{'s' if self.position > 1 else ''}" if self.position else ""
+        closed = f"; no refresh starts before {self.closed_until}, because the capacity has reached its limits"
+        return f"a place in capacity group {self.group} since {self.since}{ahead}{closed if self.closed_until else ''}"
+
+
+class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
+    """What a capacity group answers."""
+
+
+class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
+    """The run has a place, since then. `new`: it got it just now. `wake`: runs that can have another one."""
+
+    since: str
+    new: bool = False
+    wake: tuple[WakeUp, ...] = ()
+
+
+class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
+    """The run waits in line, see `WaitsForPlace`. `seconds`: after which it asks again, notified or not."""
+
+    since: str
+    position: int
+    seconds: float
+    behind: tuple[OtherRun, ...] = ()
+    closed_until: str | None = None
+
+
+class Outdated(Answer, frozen=True, kw_only=True, tag="outdated"):
+    """The group has a later message of the run. `number`: that of its last one."""
+
+    number: int
+
+
+class PlacesFree(Answer, frozen=True, kw_only=True, tag="places_free"):
+    """Places were given back. `wake`: runs that can have them. `closed_until`: none before that time."""
+
+    wake: tuple[WakeUp, ...] = ()
+    closed_until: str | None = None
+
+
+TakeAnswer: TypeAlias = Placed | Waits | Outdated
+AnyGroupAnswer: TypeAlias = Placed | Waits | Outdated | PlacesFree | NotUnderstood

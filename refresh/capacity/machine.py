@@ -1,0 +1,204 @@
+"""A capacity group: which runs may refresh at the same time, and which run goes next.
+
+A pure state machine: `apply(group, operation, now) -> (group, answer)`; the entity around it only loads and stores. A
+run gets a place only when it asks, so a dead run in line takes none; it holds the place until it gives it back, or is
+found to be over (`FreePlaces`). The messages of a run are numbered, so what comes twice or late changes nothing.
+"""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
+from refresh.capacity.operations import AnyGroupOperation, FreePlaces, LeavePlace, TakePlace
+from refresh.capacity.state import External, Group, Left, Place, Waiter
+from refresh.ids import run_instance
+from refresh.messages import replace
+from refresh.queue.answers import WakeUp
+from refresh.queue.machine import AHEAD
+from refresh.times import instant, parse_time, time_of
+
+RECHECK_SECONDS = 60.0
+"""After which a run in line asks again, notified or not."""
+LATE = timedelta(seconds=90)
+"""How much later than that it may ask before it is passed over: work can be hidden for so long after a crash."""
+CLOSED_SECONDS, LONGEST_CLOSED_SECONDS = 60.0, 900.0
+"""How long the group is closed after the first refusal of the capacity; it doubles with each further one."""
+LONGEST_RETRY_AFTER = 3600.0
+"""The longest wait that Power BI may ask for."""
+REMEMBERED = timedelta(minutes=30)
+"""How long runs that left are known: longer than the engine can delay a duplicate of a message."""
+DEAD_AFTER = timedelta(hours=1)
+"""A run in line that did not ask for so long is dropped. If it asks after all, it brings along since when it waits."""
+MAX_WAITING = 2_000
+"""Runs that are kept in line; of more, each asks again and is taken in when there is room."""
+MAX_LEFT = 2_000
+SHOWN = 5
+"""Runs in front that an answer names."""
+
+
+def apply(group: Group, operation: AnyGroupOperation, now: datetime) -> tuple[Group | None, TakeAnswer | PlacesFree]:
+    """One operation on a group: the new group, None if nothing is to be kept, and the answer. `group` is not changed.
+
+    The group's time is the latest time of a sender, bounded by `now`, the host's clock, as in `refresh.queue.machine`.
+    Raises ValueError if `at` is no time.
+    """
+    sent = parse_time(operation.at)
+    if sent is None:
+        raise ValueError(f"{operation.at!r} is no time")
+    latest = now + AHEAD
+    group = group.copy()
+    group.at = min(max(group.at, instant(min(sent, latest))), instant(latest))
+    _forget(group)
+    answer = _answer(group, operation)
+    return (None if group.quiet else group), answer
+
+
+def _answer(group: Group, operation: AnyGroupOperation) -> TakeAnswer | PlacesFree:
+    match operation:
+        case TakePlace():
+            return _take(group, operation)
+        case LeavePlace():
+            return _leave(group, operation)
+        case FreePlaces():
+            return _free(group, operation)
+        case _:
+            assert_never(operation)
+
+
+def _take(group: Group, operation: TakePlace) -> TakeAnswer:
+    asker = operation.asker
+    known = group.known_stamp(asker)
+    if known is not None and (asker.stamp < known or _left_at(group, asker) == asker.stamp):
+        return Outdated(number=known[1])
+    group.refreshes = operation.refreshes
+    place = group.places.get(asker.run)
+    if place is not None:
+        group.places[asker.run] = replace(place, incarnation=asker.incarnation, number=asker.number)
+        return Placed(since=place.at)
+    group.left.pop(asker.run, None)
+    # its run has looked at this model: no external refresh is in its way
+    group.external.pop(operation.dataset_id, None)
+    waiter = _waiter(group, operation)
+    if len(group.waiting) < MAX_WAITING or asker.run in group.waiting:
+        group.waiting[asker.run] = waiter
+    line = group.present()
+    position = line.index(asker.run) if asker.run in line else len(line)
+    if position < group.free:
+        group.waiting.pop(asker.run, None)
+        group.places[asker.run] = Place(
+            dataset_id=operation.dataset_id,
+            workspace_id=operation.workspace_id,
+            incarnation=asker.incarnation,
+            number=asker.number,
+            at=group.at,
+            model_name=operation.names.model,
+        )
+        return Placed(since=group.at, new=True, wake=_wake(group))
+    return _waits(group, asker, waiter, position)
+
+
+def _waiter(group: Group, operation: TakePlace) -> Waiter:
+    """The run as it stands in line: since it first asked, whichever incarnation did."""
+    asker, before = operation.asker, group.waiting.get(operation.asker.run)
+    since = min(operation.since, group.at, *([before.since] if before else []))
+    return Waiter(
+        dataset_id=operation.dataset_id,
+        workspace_id=operation.workspace_id,
+        incarnation=asker.incarnation,
+        number=asker.number,
+        since=since,
+        wake=operation.wake,
+        due=instant(time_of(group.at) + timedelta(seconds=_recheck(group)) + LATE),
+        priority=operation.priority,
+        model_name=operation.names.model,
+    )
+
+
+def _waits(group: Group, asker: Asker, waiter: Waiter, position: int) -> Waits:
+    return Waits(
+        since=waiter.since,
+        position=position,
+        seconds=_recheck(group),
+        behind=tuple(group.in_front(asker.run)[:SHOWN]),
+        closed_until=group.closed_until if group.closed else None,
+    )
+
+
+def _recheck(group: Group) -> float:
+    """Seconds after which a run in line asks again: the usual time, or when the group opens if that is sooner."""
+    if not group.closed:
+        return RECHECK_SECONDS
+    opens_in = (time_of(group.closed_until) - time_of(group.at)).total_seconds()
+    return min(max(opens_in, 2.0), RECHECK_SECONDS)
+
+
+def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
+    asker = operation.asker
+    known = group.known_stamp(asker)
+    if known is not None and (asker.stamp < known or _left_at(group, asker) == asker.stamp):
+        # a late duplicate, or a repeat
+        return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+    group.places.pop(asker.run, None)
+    group.waiting.pop(asker.run, None)
+    group.left[asker.run] = Left(group.at, asker.incarnation, asker.number)
+    while len(group.left) > MAX_LEFT:
+        del group.left[next(iter(group.left))]
+    if operation.busy_until is None:
+        group.external.pop(operation.dataset_id, None)
+    elif operation.busy_until > group.at:
+        group.external[operation.dataset_id] = External(until=operation.busy_until, model_name=operation.names.model)
+    if operation.limit_reached:
+        _close(group, operation.retry_after)
+    elif operation.completed and not group.closed:
+        group.closings = 0
+    return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+
+
+def _close(group: Group, retry_after: float | None) -> None:
+    """Closes the group for a growing while. Refusals that come while it is closed are of refreshes from before."""
+    if not group.closed:
+        group.closings += 1
+    pause = min(CLOSED_SECONDS * 2 ** (group.closings - 1), LONGEST_CLOSED_SECONDS)
+    pause = max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    until = instant(time_of(group.at) + timedelta(seconds=pause))
+    if not group.closed or retry_after:
+        group.closed_until = max(until, group.closed_until)
+
+
+def _free(group: Group, operation: FreePlaces) -> PlacesFree:
+    for asker in operation.askers:
+        place, waiter = group.places.get(asker.run), group.waiting.get(asker.run)
+        if place is not None and place.stamp <= asker.stamp:
+            del group.places[asker.run]
+        if waiter is not None and waiter.stamp <= asker.stamp:
+            del group.waiting[asker.run]
+    return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
+
+
+def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
+    left = group.left.get(asker.run)
+    return left.stamp if left else None
+
+
+def _wake(group: Group) -> tuple[WakeUp, ...]:
+    """The runs that can have a place now and were not notified of one yet."""
+    woken = []
+    for run in group.present()[: group.free]:
+        waiter = group.waiting[run]
+        if not waiter.woken:
+            woken.append(WakeUp(request=run_instance(run, waiter.incarnation), event=waiter.wake))
+            group.waiting[run] = replace(waiter, woken=True)
+    return tuple(woken)
+
+
+def _forget(group: Group) -> None:
+    """Drops what need not be remembered any longer, by the time of the operation."""
+    now = time_of(group.at)
+    young, alive = instant(now - REMEMBERED), instant(now - DEAD_AFTER)
+    group.left = {run: left for run, left in group.left.items() if young <= left.at <= group.at}
+    group.external = {dataset: seen for dataset, seen in group.external.items() if seen.until > group.at}
+    group.waiting = {run: waiter for run, waiter in group.waiting.items() if waiter.due >= alive}
+    longest = instant(now + timedelta(seconds=LONGEST_RETRY_AFTER))
+    if not group.closed or group.closed_until > longest:
+        # open again, or closed by a clock that was wrong
+        group.closed_until = ""

@@ -1,0 +1,67 @@
+"""The operations of a capacity group. Their answers are in `refresh.capacity.answers`.
+
+As with a queue, each carries ids of ours and `at`, the sender's clock (ISO 8601 UTC), and may come twice and late.
+"""
+
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from refresh.capacity.answers import Asker, PlacesFree, TakeAnswer
+from refresh.failure.catalogue import ModelNames
+from refresh.messages import Message
+from refresh.queue.answers import Priority
+
+A = TypeVar("A")
+
+
+class GroupOperation(Message, Generic[A], frozen=True, kw_only=True, tag_field="operation"):
+    """An operation with an answer of type A."""
+
+    at: str
+
+
+class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take_place"):
+    """A run whose model is idle asks for a place; one that waits asks again, one that has a place gets it again.
+
+    `refreshes`: how many the group bears. `since`: when the run first asked. `wake`: the event that it waits for if it
+    has to wait.
+    """
+
+    asker: Asker
+    dataset_id: str
+    workspace_id: str
+    refreshes: int
+    wake: str
+    since: str
+    priority: Priority = "normal"
+    names: ModelNames = ModelNames()
+
+
+class LeavePlace(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="leave_place"):
+    """A run gives its place back, or leaves the line.
+
+    `completed`: its refresh did. `limit_reached`: Power BI refused or failed the refresh, because the capacity has
+    reached its limits; `retry_after`: seconds that it asked for. `busy_until`: an external refresh of the model was
+    seen, and counts until then.
+    """
+
+    asker: Asker
+    dataset_id: str
+    completed: bool = False
+    limit_reached: bool = False
+    retry_after: float | None = None
+    busy_until: str | None = None
+    names: ModelNames = ModelNames()
+
+
+class FreePlaces(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="free_places"):
+    """These runs were found to be over without having given their places back."""
+
+    askers: tuple[Asker, ...]
+
+
+AnyGroupOperation: TypeAlias = TakePlace | LeavePlace | FreePlaces
+
+
+def group_operation_name(operation: GroupOperation[Any]) -> str:
+    """The name of the operation, as the entity is asked."""
+    return str(type(operation).__struct_config__.tag)

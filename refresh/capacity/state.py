@@ -1,0 +1,172 @@
+"""What a capacity group holds: the runs that have a place, those in line, and external refreshes that were seen.
+
+Plain data and questions about it. The order of the line is here, too.
+"""
+
+from datetime import timedelta
+
+import msgspec
+
+from refresh.capacity.answers import Asker, OtherRun
+from refresh.queue.answers import Priority
+from refresh.times import instant, time_of
+
+LEVEL = timedelta(minutes=30)
+"""What a level of priority is worth: a run is treated as if it had asked so much earlier or later. So the order ages,
+and no run starves: one of high priority goes before those of low priority that asked up to an hour before it."""
+LEVELS: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place that a run holds. `incarnation` and `number` are those of its last message; `at`: since when."""
+
+    dataset_id: str
+    workspace_id: str
+    incarnation: int
+    number: int
+    at: str
+    model_name: str | None = None
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """See `Asker.stamp`."""
+        return self.incarnation, self.number
+
+
+class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run in line. `wake`: the event that it waits for. `due`: by then it has asked again, unless it is dead.
+
+    `woken`: it was notified that it can have a place.
+    """
+
+    dataset_id: str
+    workspace_id: str
+    incarnation: int
+    number: int
+    since: str
+    wake: str
+    due: str
+    priority: Priority = "normal"
+    model_name: str | None = None
+    woken: bool = False
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """See `Asker.stamp`."""
+        return self.incarnation, self.number
+
+    @property
+    def rank(self) -> str:
+        """By which runs go: when it asked, and its priority, which counts as much as some waiting."""
+        return instant(time_of(self.since) - LEVELS[self.priority] * LEVEL)
+
+
+class Left(msgspec.Struct, frozen=True, array_like=True):
+    """A run that gave its place back, or left the line: remembered so that late duplicates change nothing."""
+
+    at: str
+    incarnation: int
+    number: int
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """See `Asker.stamp`."""
+        return self.incarnation, self.number
+
+
+class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An external refresh that a run saw, and until when it counts."""
+
+    until: str
+    model_name: str | None = None
+
+
+class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All that is known of one capacity. `at` is the time of its last operation (ISO 8601 UTC).
+
+    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how often in a row Power BI said that
+    the capacity has reached its limits; `closed_until`: no run gets a place before.
+    """
+
+    at: str = ""
+    refreshes: int = 1
+    places: dict[str, Place] = msgspec.field(default_factory=dict)
+    waiting: dict[str, Waiter] = msgspec.field(default_factory=dict)
+    external: dict[str, External] = msgspec.field(default_factory=dict)
+    left: dict[str, Left] = msgspec.field(default_factory=dict)
+    closings: int = 0
+    closed_until: str = ""
+
+    def copy(self) -> "Group":
+        """A group that can be changed without changing this one."""
+        return msgspec.structs.replace(
+            self,
+            places={**self.places},
+            waiting={**self.waiting},
+            external={**self.external},
+            left={**self.left},
+        )
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not (self.places or self.waiting or self.external or self.left or self.closed)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no run gets a place for now."""
+        return self.closed_until > self.at
+
+    @property
+    def counted_external(self) -> dict[str, External]:
+        """External refreshes that take a place: of models of which no run has one."""
+        ours = {place.dataset_id for place in self.places.values()}
+        return {dataset: seen for dataset, seen in self.external.items() if dataset not in ours}
+
+    @property
+    def free(self) -> int:
+        """How many places can be had now."""
+        if self.closed:
+            return 0
+        return max(0, self.refreshes - len(self.places) - len(self.counted_external))
+
+    def line(self) -> list[str]:
+        """The runs that wait, first the one that goes first."""
+        return sorted(self.waiting, key=lambda run: (self.waiting[run].rank, run))
+
+    def present(self) -> list[str]:
+        """The same without those that have not asked again in time: they are passed over until they do."""
+        return [run for run in self.line() if self.waiting[run].due >= self.at]
+
+    def in_front(self, run: str) -> list[OtherRun]:
+        """The runs that hold places, then those that wait and come before this one."""
+        line = self.present()
+        before = line[: line.index(run)] if run in line else line
+        holders = sorted(self.places.items(), key=lambda entry: (entry[1].at, entry[0]))
+        return [
+            *(
+                OtherRun(
+                    run_id=name,
+                    dataset_id=place.dataset_id,
+                    model_name=place.model_name,
+                    since=place.at,
+                    holds_place=True,
+                )
+                for name, place in holders
+            ),
+            *(
+                OtherRun(
+                    run_id=name,
+                    dataset_id=self.waiting[name].dataset_id,
+                    model_name=self.waiting[name].model_name,
+                    since=self.waiting[name].since,
+                )
+                for name in before
+            ),
+        ]
+
+    def known_stamp(self, asker: Asker) -> tuple[int, int] | None:
+        """The stamp of the last message of a run; None if none is known."""
+        run = asker.run
+        known = [entries[run].stamp for entries in (self.places, self.waiting, self.left) if run in entries]
+        return max(known, default=None)

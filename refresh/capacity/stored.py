@@ -1,0 +1,67 @@
+"""A capacity group as the entity stores it, and operations as the entity gets them: plain JSON values in and out.
+
+Reading is tolerant, and a large state is compressed, as in `refresh.queue.stored`.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from refresh.capacity.machine import apply
+from refresh.capacity.operations import AnyGroupOperation, group_operation_name
+from refresh.capacity.state import Group
+from refresh.queue.answers import NotUnderstood
+from refresh.queue.stored import PACKED_ABOVE, Handled, UnreadableError
+from refresh.times import parse_time
+
+SCHEMA = 1
+"""Raised by a change that older code would misread."""
+
+Json = dict[str, Any]
+
+
+def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
+    """An operation, as the engine names it and with its input, applied to a stored state. `now`: the host's clock."""
+    try:
+        group, operation = load(stored), _operation(name, value)
+    except UnreadableError as error:
+        return Handled(msgspec.to_builtins(NotUnderstood()), None if stored in (None, "") else "keep", str(error))
+    after, answer = apply(group, operation, now)
+    return Handled(msgspec.to_builtins(answer), None if after is None else dump(after))
+
+
+def load(stored: object) -> Group:
+    """The group that `dump` wrote. A deleted entity reads as an empty text: an empty group. Raises UnreadableError."""
+    if stored in (None, ""):
+        return Group()
+    if not isinstance(stored, dict) or stored.get("schema", SCHEMA) != SCHEMA:
+        raise UnreadableError("the stored group is of another schema")
+    try:
+        if "packed" in stored:
+            return msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=Group)
+        return msgspec.convert(stored, Group)
+    except (msgspec.DecodeError, zlib.error, ValueError, TypeError) as error:
+        raise UnreadableError(f"the stored group: {error}") from None
+
+
+def dump(group: Group) -> Json:
+    """The group as plain JSON values."""
+    text = msgspec.json.encode(group)
+    if len(text) <= PACKED_ABOVE:
+        return {"schema": SCHEMA, **msgspec.to_builtins(group)}
+    return {"schema": SCHEMA, "packed": b64encode(zlib.compress(text, level=1)).decode()}
+
+
+def _operation(name: str, value: object) -> AnyGroupOperation:
+    try:
+        operation: AnyGroupOperation = msgspec.convert(value, AnyGroupOperation)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"operation {name}: {error}") from None
+    if group_operation_name(operation) != name:
+        raise UnreadableError(f"operation {name} came with the input of {group_operation_name(operation)}")
+    if parse_time(operation.at) is None:
+        raise UnreadableError(f"operation {name}: `at` is no time")
+    return operation

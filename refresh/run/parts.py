@@ -1,0 +1,85 @@
+"""The parts of what a run knows: how its calls and POSTs went, what is in its way, its refresh, its capacity group."""
+
+from refresh.capacity.answers import WaitsForPlace
+from refresh.history.look import ExternalRefresh
+from refresh.history.progress import Progress
+from refresh.messages import Message
+
+
+class Calls(Message, frozen=True, kw_only=True):
+    """The recent calls to Power BI: failures in a row, since when, and the last error.
+
+    `broken`: how many of the last failures in a row were exceptions of this app.
+    """
+
+    failures: int = 0
+    broken: int = 0
+    failing_since: str | None = None
+    last_error: str | None = None
+
+
+class Posts(Message, frozen=True, kw_only=True):
+    """The POSTs of this run so far: the budgets for trying again.
+
+    `failures`: POSTs in a row that were refused as unavailable or throttled, since `failing_since`; the history may be
+    readable at the same time. `lost`: answers that were lost, since `lost_since`. `drops`: refreshes that were accepted
+    and never appeared. `unproven`: failed refreshes that were found after a lost answer: probably ours, but not
+    certainly. `sole_objects`: digest of the objects of the only refresh that appeared after the last lost answer and is
+    not proven to be ours.
+    """
+
+    failures: int = 0
+    failing_since: str | None = None
+    lost: int = 0
+    lost_since: str | None = None
+    drops: int = 0
+    unproven: int = 0
+    sole_objects: str | None = None
+
+
+class Blocked(Message, frozen=True, kw_only=True):
+    """The refresh that keeps the model busy, and since when the run has waited for it."""
+
+    by: ExternalRefresh
+    since: str
+
+
+class InGroup(Message, frozen=True, kw_only=True):
+    """How the run stands in its capacity group.
+
+    `refreshes`: how many the group bears at once. `number`: of the last message to the group. `since`: when the run
+    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: how it stands in line.
+    `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits; `retry_after`:
+    seconds that it asked for.
+    """
+
+    group: str
+    refreshes: int
+    number: int = 0
+    since: str | None = None
+    asked: bool = False
+    placed: bool = False
+    waits: WaitsForPlace | None = None
+    limit_reached: bool = False
+    retry_after: float | None = None
+
+
+class Followed(Message, frozen=True, kw_only=True):
+    """The refresh that the run follows.
+
+    `posted_at`: by our clock. `began_at`: its best known start; an adopted refresh began before it was found.
+    `visible_by`: the end of the grace in which it may be missing from the history; `seen`: it has appeared.
+    `after_loss`: it was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of
+    this kind took. `objects`: digest of its tables and partitions.
+    """
+
+    id: str
+    posted_at: str
+    began_at: str
+    visible_by: str
+    adopted: bool = False
+    after_loss: bool = False
+    seen: bool = False
+    durations: tuple[float, ...] = ()
+    progress: Progress | None = None
+    objects: str | None = None

@@ -1,0 +1,84 @@
+"""Gives the place in the capacity group back, and notifies the runs that can have it."""
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+
+from refresh.capacity.answers import PlacesFree
+from refresh.capacity.operations import LeavePlace
+from refresh.events import Event
+from refresh.messages import replace
+from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests
+from refresh.run.state import LeavingPlace, Looking, Phase, RunState, Waking
+from refresh.run.step import AskGroup, Do, Moved
+from refresh.times import instant
+
+LONG_WAIT_SECONDS = 60.0
+"""A run that has to wait for longer before it can post lets another one go first."""
+EXTERNAL_COUNTS = timedelta(minutes=10)
+"""How long an external refresh counts after the time of the next look at it: then its run is dead."""
+
+
+def is_due(run: RunState) -> bool:
+    """Whether the run has a place that it cannot use for now."""
+    if run.capacity is None or not run.capacity.asked or not isinstance(run.phase, Looking):
+        return False
+    return run.capacity.limit_reached or run.wait > LONG_WAIT_SECONDS
+
+
+def behind(run: RunState, now: datetime) -> RunState:
+    """The run as it waits for an external refresh: without a place, and its group counts that refresh."""
+    if run.capacity is None:
+        return run
+    until = instant(now + timedelta(seconds=run.wait) + EXTERNAL_COUNTS)
+    return run.to(LeavingPlace(then=run.phase, wait=run.wait, busy_until=until), wait=0)
+
+
+def leave(run: RunState, phase: LeavingPlace, at: str) -> AskGroup[PlacesFree]:
+    """Gives the place back."""
+    in_group = run.in_group
+    operation = LeavePlace(
+        at=at,
+        asker=run.next_asker,
+        dataset_id=run.dataset_id,
+        completed=run.outcome is not None and run.outcome.status == "Completed",
+        limit_reached=in_group.limit_reached,
+        retry_after=in_group.retry_after,
+        busy_until=phase.busy_until,
+        names=run.names,
+    )
+    return AskGroup(in_group.group, operation, partial(_left, run, phase, operation))
+
+
+def _left(run: RunState, phase: LeavingPlace, asked: LeavePlace, answer: PlacesFree, now: datetime) -> Moved:
+    before = run.in_group
+    capacity = replace(
+        before,
+        number=asked.asker.number,
+        asked=False,
+        placed=False,
+        waits=None,
+        limit_reached=False,
+        retry_after=None,
+    )
+    event = None
+    if before.limit_reached and answer.closed_until:
+        event = Event("capacity.closed", logging.WARNING, group=before.group, closedUntil=answer.closed_until)
+    elif before.placed:
+        event = Event("capacity.place_left", group=before.group)
+    return Moved(_on(run.but(capacity=capacity), answer, phase.then, phase.wait), event)
+
+
+def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState:
+    if answer.wake:
+        return run.to(Waking(wake=answer.wake, then=then, wait=wait))
+    return run.to(then, wait=wait)
+
+
+def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
+    """Notifies the runs. A lost notification costs them the wait until they ask again."""
+    return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
+
+
+def _woken(run: RunState, phase: Waking, answer: NotifyAnswer | Broke, now: datetime) -> Moved:
+    return Moved(run.to(phase.then, wait=phase.wait))

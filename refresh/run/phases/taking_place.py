@@ -1,0 +1,76 @@
+"""Asks the capacity group for a place, and waits for one. The run is open meanwhile: requests may join it."""
+
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from refresh.capacity.answers import Outdated, Placed, TakeAnswer, Waits, WaitsForPlace
+from refresh.capacity.operations import TakePlace
+from refresh.events import Event
+from refresh.messages import replace
+from refresh.run.phases.looking import SETTLE_SECONDS
+from refresh.run.state import Claiming, Closing, Looking, RunState, TakingPlace, WaitingForPlace, Waking
+from refresh.run.step import AskGroup, Moved, WaitForEvent
+from refresh.times import time_of
+
+
+def ask(run: RunState, phase: TakingPlace, at: str) -> AskGroup[TakeAnswer]:
+    """Asks for a place."""
+    asker, in_group = run.next_asker, run.in_group
+    operation = TakePlace(
+        at=at,
+        asker=asker,
+        dataset_id=run.dataset_id,
+        workspace_id=run.known_scope.workspace_id,
+        refreshes=in_group.refreshes,
+        wake=f"place-{asker.number}",
+        since=in_group.since or at,
+        priority=run.priority,
+        names=run.names,
+    )
+    return AskGroup(in_group.group, operation, partial(_asked, run, phase, operation))
+
+
+def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnswer, now: datetime) -> Moved:
+    in_group = replace(run.in_group, number=asked.asker.number, since=asked.since)
+    match answer:
+        case Placed():
+            placed = replace(in_group, asked=True, placed=True, waits=None)
+            return _placed(run.but(capacity=placed), phase, answer, now)
+        case Waits():
+            waits = WaitsForPlace(
+                group=in_group.group,
+                since=answer.since,
+                position=answer.position,
+                behind=answer.behind,
+                closed_until=answer.closed_until,
+            )
+            waiting = run.to(
+                WaitingForPlace(event=asked.wake, seconds=answer.seconds),
+                capacity=replace(in_group, asked=True, placed=False, waits=waits),
+            )
+            facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}
+            first = run.in_group.waits is None
+            return Moved(waiting, Event("capacity.waiting", behind=answer.behind, **facts) if first else None)
+        case Outdated():
+            # an earlier incarnation of the run has said more than this one knows of: the claim tells which one goes on
+            number = max(answer.number, in_group.number)
+            return Moved(run.to(Claiming(then=phase), capacity=replace(in_group, number=number)))
+        case _:
+            assert_never(answer)
+
+
+def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) -> Moved:
+    # after a wait the model may be busy: the run looks again, and asks again for the place that it has
+    closing = phase.looked and run.look is not None
+    then, wait = (Closing(), SETTLE_SECONDS) if closing else (Looking(), 0.0)
+    moved = run.to(Waking(wake=answer.wake, then=then, wait=wait)) if answer.wake else run.to(then, wait=wait)
+    since = run.in_group.since or answer.since
+    waited = round((now - time_of(since)).total_seconds())
+    event = Event("capacity.place_taken", group=run.in_group.group, waitedSeconds=waited)
+    return Moved(moved, event if answer.new else None)
+
+
+def wait(run: RunState, phase: WaitingForPlace) -> WaitForEvent:
+    """Waits. Then the queue is asked whether the run is still wanted, and how urgently, before the group is."""
+    return WaitForEvent(phase.event, phase.seconds, run.to(Claiming(then=TakingPlace())))

@@ -1,0 +1,140 @@
+"""A capacity that bears two refreshes at once, over HTTP: all callers get their outcomes, and no third one runs."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT
+from tests.e2e.test_crashes import Mortal
+from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
+
+Json = dict[str, Any]
+
+pytestmark = pytest.mark.usefixtures("local")
+
+OTHER, THIRD = (f"11111111-aaaa-bbbb-cccc-00000000000{number}" for number in (2, 3))
+LIMITS = (
+    f'[{{"name": "P1", "workspaces": ["{WORKSPACE}"], "refreshes": 2}},'
+    f' {{"name": "one", "workspaces": ["{OTHER}"], "refreshes": 1}}, {{"name": "others", "refreshes": 1}}]'
+)
+CALLERS = 3
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Mortal]]:
+    """An app with limits, which may be killed, and a Power BI service."""
+    with serve(PowerBiService()) as service:
+        victim = Mortal(ROOT, tmp_path_factory.mktemp("state"), service.base_url, CAPACITY_LIMITS=LIMITS)
+        try:
+            yield World(victim.base, service.base_url), victim
+        finally:
+            victim.host.stop()
+
+
+def groups(world: World) -> dict[str, Json]:
+    """GET /api/capacity: the groups by name."""
+    answer = requests.get(f"{world.app}/api/capacity", headers=world.headers, timeout=CALL_SECONDS)
+    assert answer.status_code == 200, answer.text
+    return {group["name"]: group for group in answer.json()["groups"]}
+
+
+def groups_when(world: World, name: str, condition: Any) -> Json:
+    """A group once it fulfils a condition: what is shown may be a second old."""
+    end = time.monotonic() + 60
+    while not condition(groups(world)[name]):
+        assert time.monotonic() < end, groups(world)[name]
+        time.sleep(0.2)
+    return groups(world)[name]
+
+
+def most_at_once(world: World, models: list[str]) -> int:
+    """How many of our refreshes ran at the same time, as the service saw them."""
+    refreshes = [refresh for model in models for refresh in world.own(model)]
+    spans = [(str(refresh["startTime"]), str(refresh["endTime"] or "9")) for refresh in refreshes]
+    return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
+
+
+def play(world: World, models: list[str]) -> list[int]:
+    """Three callers, each of which asks for all models at once; the HTTP statuses of all outcomes."""
+
+    def caller(_: int) -> list[str]:
+        return [world.ask(model)["statusUri"] for model in models]
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        uris = [uri for started in pool.map(caller, range(CALLERS)) for uri in started]
+    return [world.follow(uri, 200).code for uri in uris]
+
+
+def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
+    """Eight models, each asked for by three callers."""
+    world, _ = limited
+    models = [world.model() for _ in range(8)]
+    with ThreadPoolExecutor(1) as pool:
+        outcomes = pool.submit(play, world, models)
+        group = groups_when(world, "P1", lambda group: len(group["holders"]) == 2 and group["waiting"])
+    assert [run["position"] for run in group["waiting"]] == [*range(len(group["waiting"]))]
+    assert set(outcomes.result()) == {200}
+    assert most_at_once(world, models) == 2
+    idle = groups_when(world, "P1", lambda group: not group["holders"])
+    assert idle["waiting"] == []
+
+
+def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
+    """And started again: no refresh is made twice, no place is lost, and no third refresh runs."""
+    world, victim = limited
+    models = [world.model(seconds=3) for _ in range(6)]
+    started = [world.ask(model)["statusUri"] for model in models]
+    groups_when(world, "P1", lambda group: len(group["holders"]) == 2 and len(group["waiting"]) == 4)
+    victim.kill()
+    victim.start_again()
+    assert {world.follow(uri, 300).code for uri in started} == {200}
+    assert most_at_once(world, models) <= 2
+    assert [len(world.own(model)) for model in models] == [1] * len(models)
+    groups_when(world, "P1", lambda group: not group["holders"])
+
+
+def test_a_request_says_what_it_waits_for(limited: tuple[World, Mortal]) -> None:
+    """And goes first if its priority is higher. A run that was terminated keeps its place, and is repaired."""
+    world, victim = limited
+    first, low, high = world.model(seconds=LONG), world.model(seconds=LONG), world.model(seconds=LONG)
+    holder = world.ask(first, workspaceId=OTHER)
+    running = world.until(holder["statusUri"], lambda status: status["status"] == "Refreshing")
+    late = world.ask(low, workspaceId=OTHER, priority="low")
+    world.until(late["statusUri"], lambda status: status["status"] == "WaitingForCapacity")
+    soon = world.ask(high, workspaceId=OTHER, priority="high")
+    waits = world.until(soon["statusUri"], lambda status: status["status"] == "WaitingForCapacity")["waitsForPlace"]
+    assert (waits["group"], waits["position"]) == ("one", 0)
+    assert [other["runId"] for other in waits["behind"]] == [running["runId"]]
+    queue = world.queue_when(low, lambda queue: (queue["active"] or {}).get("waitsForPlace"))
+    assert queue["active"]["status"] == "WaitingForCapacity"
+    route = f"/runtime/webhooks/durabletask/instances/{running['runId']}-g1/terminate?reason=by-hand&code={KEY}"
+    assert victim.host.post(route).status_code == 202
+    assert victim.host.post("/admin/functions/check_places", json={}).status_code == 202
+    world.end(first)
+    assert world.follow(holder["statusUri"]).code == 200
+    world.until(soon["statusUri"], lambda status: status["status"] == "Refreshing")
+    assert world.own(low) == []
+    world.end(high)
+    world.until(late["statusUri"], lambda status: status["status"] == "Refreshing")
+    world.end(low)
+    assert {world.follow(started["statusUri"]).code for started in (late, soon)} == {200}
+    assert most_at_once(world, [first, low, high]) == 1
+
+
+def test_a_capacity_that_refuses_is_left_alone(limited: tuple[World, Mortal]) -> None:
+    """The request goes on, and says until when; a caller who does not wait for that cancels it."""
+    world, _ = limited
+    model = world.model(outcome=[{"outcome": "Failed", "errorCode": "CapacityLimitExceeded"}, "Completed"])
+    started = world.ask(model, workspaceId=THIRD)
+    waits = world.until(started["statusUri"], lambda status: status["status"] == "WaitingForCapacity")
+    assert waits["waitsForPlace"]["closedUntil"] > waits["requestedAt"]
+    assert groups(world)["others"]["closedUntil"] == waits["waitsForPlace"]["closedUntil"]
+    requests.delete(started["cancelUri"], timeout=CALL_SECONDS)
+    assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
+    assert len(world.own(model)) == 1

@@ -1,0 +1,177 @@
+"""Days on which a capacity bears few refreshes: who comes, what the capacity refuses, and who gets the places.
+
+One of the scenario's rare things (`limited`), and what the world notes of the group.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from durable.codec import unwrapped
+from refresh.capacity.state import Group, Waiter
+from refresh.capacity.stored import load
+from tests.simulation.platform import run_timer
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+GROUP = "P1"
+TIMER_SECONDS = 300.0
+TICKS = 24
+"""Visits of the timer when the day is over: some of its looks fail."""
+
+Json = dict[str, Any]
+
+REFUSED: Json = {"outcome": "Failed", "errorCode": "CapacityLimitExceeded", "errorDescription": "Try again later."}
+
+
+class Day(Protocol):
+    """What is needed of a scenario here."""
+
+    knobs: dict[str, Json]
+    callers: list[Any]
+    settings: dict[str, str]
+    capacity: int
+
+
+def limited(day: Day, chance: random.Random) -> None:
+    """A capacity bears one or two refreshes, and more models than that want one, many of them at the same time."""
+    day.capacity = chance.choice([1, 1, 2])
+    day.settings["CAPACITY_LIMITS"] = json.dumps([{"name": GROUP, "refreshes": day.capacity}])
+    first = sorted(day.knobs)[0]
+    for number in range(len(day.knobs) + 1, day.capacity + chance.randint(2, 3) + 1):
+        day.knobs[f"{first[:-12]}{number:012}"] = {**day.knobs[first], "outcome": [*day.knobs[first]["outcome"]]}
+    models = sorted(day.knobs)
+    together = chance.random() < 0.5
+    for caller in day.callers:
+        caller.dataset_id = caller.spec["datasetId"] = chance.choice(models)
+        if chance.random() < 0.5:
+            caller.spec["priority"] = chance.choice(["low", "high", "high"])
+        if together:
+            caller.at = chance.uniform(0, 60)
+    if chance.random() < 0.4:
+        for knobs in day.knobs.values():
+            knobs["outcome"] = [*(chance.choice([REFUSED, outcome]) for outcome in knobs["outcome"]), "Completed"]
+
+
+@dataclass
+class Granted:
+    """A place that a run got: at what time, and how many runs that were due to go first could still get one.
+
+    `overtaken`: runs that asked in time, come before it in the order, and found no place left.
+    """
+
+    at: datetime
+    run: str
+    overtaken: list[str]
+
+
+class Places:
+    """What the world notes of the group, and the timer that looks after it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.granted: list[Granted] = []
+        self._before = Group()
+        if world.day.capacity:
+            world.after(TIMER_SECONDS, self._visit)
+
+    @property
+    def group(self) -> Group:
+        """The group as it is kept."""
+        entity = self._world.engine.entities.get(f"@capacity_group@{GROUP}")
+        state = json.loads(entity.state) if entity and entity.exists and entity.state else None
+        return load(unwrapped(state))
+
+    def note(self, asked: dict[str, Waiter]) -> None:
+        """After operations of the group were applied. `asked`: the runs as they asked in them."""
+        before, after = self._before, self.group
+        self._before = after
+        line = {**before.waiting, **asked}
+        for run in after.places.keys() - before.places.keys():
+            if run not in line or len(asked) != 1:
+                continue  # several operations at once: which came first is not known here
+            rank = (line[run].rank, run)
+            ahead = [name for name in after.present() if (after.waiting[name].rank, name) < rank]
+            overtaken = ahead if len(ahead) > after.free else []
+            self.granted.append(Granted(self._world.now, run, overtaken))
+            self._world.counts["places granted"] += 1
+            self._world.counts["places waited for"] += run in before.waiting
+
+    def asked(self, value: str) -> dict[str, Waiter]:
+        """The runs that ask for a place in the operations of a batch."""
+        return dict(_asked(json.loads(value)["batch"]))
+
+    def _visit(self) -> None:
+        """The timer. It rests when all is over, or the world would never be quiet."""
+        world = self._world
+        world.spawn(world.call(run_timer("check_places")))
+        last = max((caller.at for caller in world.day.callers), default=0) + 3600
+        if world.seconds() < last or any(not instance.terminal for instance in world.engine.instances.values()):
+            world.after(TIMER_SECONDS, self._visit)
+
+    async def tidy_up(self) -> None:
+        """The timer finds what the day has left."""
+        for _ in range(TICKS):
+            await self._world.call(run_timer("check_places"))
+            await self._world.sleep(TIMER_SECONDS)
+            if not (self.group.places or self.group.waiting):
+                return
+
+
+def _asked(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
+    for operation in batch:
+        if operation["name"] == "take_place":
+            value = json.loads(json.loads(operation["input"]))
+            asker = value["asker"]
+            yield (
+                asker["run"],
+                Waiter(
+                    dataset_id=value["dataset_id"],
+                    workspace_id=value["workspace_id"],
+                    incarnation=asker["incarnation"],
+                    number=asker["number"],
+                    since=value["since"],
+                    wake=value["wake"],
+                    due=value["at"],
+                    priority=value.get("priority", "normal"),
+                ),
+            )
+
+
+def running_at(world: World, at: datetime) -> list[tuple[str, Json]]:
+    """All refreshes that ran at a moment, each with its dataset."""
+    return [
+        (model, entry)
+        for model in world.day.knobs
+        for entry in world.truth(model)
+        if datetime.fromisoformat(entry["startTime"]) <= at
+        and (not entry["endTime"] or datetime.fromisoformat(entry["endTime"]) > at)
+    ]
+
+
+def last_full(world: World, until: datetime) -> datetime | None:
+    """When the group had no free place for the last time before a moment, as the service sees it; None if it never was.
+    A failure because of the capacity counts as a while in which it had none."""
+    refreshes = [entry for model in world.day.knobs for entry in world.truth(model)]
+    ends = [datetime.fromisoformat(entry["endTime"]) for entry in refreshes if entry["endTime"]]
+    closed = [
+        datetime.fromisoformat(entry["endTime"]) + timedelta(minutes=15)
+        for entry in refreshes
+        if entry["endTime"] and entry["state"] == "Failed"
+    ]
+    moments = sorted({min(end, until) for end in [*ends, until]}, reverse=True)
+    full = next(
+        (
+            moment
+            for moment in moments
+            if len(running_at(world, moment - timedelta(milliseconds=1))) >= world.day.capacity
+        ),
+        None,
+    )
+    return max([*([full] if full else []), *(min(end, until) for end in closed)], default=None)

@@ -1,0 +1,355 @@
+"""A capacity group: who gets a place, who waits behind whom, what comes twice or late, and when the group is closed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
+from refresh.capacity.machine import LATE, MAX_WAITING, RECHECK_SECONDS, apply
+from refresh.capacity.operations import FreePlaces, LeavePlace, TakePlace
+from refresh.capacity.state import Group
+from refresh.capacity.stored import SCHEMA, dump, handle, load
+from refresh.failure.catalogue import ModelNames
+from refresh.queue.answers import Priority
+from refresh.queue.stored import UnreadableError
+from refresh.times import instant
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+class Desk:
+    """A group, its clock, and what the runs ask of it. Each operation goes through the stored form, and is repeated."""
+
+    def __init__(self, refreshes: int = 1) -> None:
+        self.refreshes = refreshes
+        self.group = Group()
+        self.now = NOON
+        self.numbers: dict[str, int] = {}
+        self.since: dict[str, str] = {}
+
+    def pass_time(self, **amount: float) -> None:
+        """Lets time pass."""
+        self.now += timedelta(**amount)
+
+    def asker(self, run: str, incarnation: int = 1, number: int | None = None) -> Asker:
+        """The next message of a run, or one with a number."""
+        if number is None:
+            number = self.numbers[run] = self.numbers.get(run, 0) + 1
+        return Asker(run=run, incarnation=incarnation, number=number)
+
+    def take(self, run: str, priority: Priority = "normal", **facts: Any) -> TakeAnswer:
+        """A run asks for a place. Its dataset has the name of the run."""
+        number = facts.pop("number", None)
+        asker = self.asker(run, facts.pop("incarnation", 1), number)
+        since = self.since.setdefault(run, instant(self.now))
+        operation = TakePlace(
+            at=instant(self.now),
+            asker=asker,
+            dataset_id=facts.pop("dataset", run),
+            workspace_id="w",
+            refreshes=self.refreshes,
+            wake=f"place-{asker.number}",
+            since=since,
+            priority=priority,
+            names=ModelNames(model=f"model {run}"),
+        )
+        answer = self.apply(operation)
+        assert isinstance(answer, Placed | Waits | Outdated)
+        return answer
+
+    def leave(self, run: str, **facts: Any) -> PlacesFree:
+        """A run gives its place back, or leaves the line."""
+        asker = self.asker(run, facts.pop("incarnation", 1), facts.pop("number", None))
+        answer = self.apply(LeavePlace(at=instant(self.now), asker=asker, dataset_id=run, **facts))
+        assert isinstance(answer, PlacesFree)
+        return answer
+
+    def free(self, *askers: Asker) -> PlacesFree:
+        """Runs that are over are found."""
+        answer = self.apply(FreePlaces(at=instant(self.now), askers=askers))
+        assert isinstance(answer, PlacesFree)
+        return answer
+
+    def apply(self, operation: TakePlace | LeavePlace | FreePlaces) -> object:
+        """The answer; a repeat changes nothing of what the group holds."""
+        before = msgspec.json.encode(self.group)
+        after, answer = apply(self.group, operation, self.now)
+        assert msgspec.json.encode(self.group) == before
+        self.group = load(json.loads(json.dumps(dump(after)))) if after else Group()
+        again, _ = apply(self.group, operation, self.now)
+        repeated = again or Group()
+        assert (repeated.places, [*repeated.waiting]) == (self.group.places, [*self.group.waiting])
+        return answer
+
+    @property
+    def holders(self) -> list[str]:
+        """The runs that have a place."""
+        return list(self.group.places)
+
+
+def test_no_more_runs_than_the_capacity_bears() -> None:
+    """The next one waits, and is told behind whom."""
+    desk = Desk(2)
+    assert desk.take("a") == Placed(since=instant(NOON), new=True)
+    desk.pass_time(seconds=1)
+    assert isinstance(desk.take("b"), Placed)
+    desk.pass_time(seconds=1)
+    waits = desk.take("c")
+    assert isinstance(waits, Waits)
+    assert (waits.position, waits.seconds, waits.since) == (0, RECHECK_SECONDS, instant(desk.now))
+    behind = [(other.run_id, other.model_name, other.holds_place) for other in waits.behind]
+    assert behind == [("a", "model a", True), ("b", "model b", True)]
+    last = desk.take("d")
+    assert isinstance(last, Waits)
+    assert (last.position, last.behind[-1].run_id, last.behind[-1].holds_place) == (1, "c", False)
+
+
+def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
+    """Who is notified; and another one that asks before it came is not let go first."""
+    desk = Desk()
+    for run in "abc":
+        desk.take(run)
+        desk.pass_time(seconds=1)
+    (wake,) = desk.leave("a", completed=True).wake
+    assert (wake.request, wake.event) == ("b-g1", "place-1")
+    assert isinstance(desk.take("c"), Waits)
+    assert isinstance(desk.take("b"), Placed)
+    assert desk.holders == ["b"]
+
+
+def test_a_run_that_holds_a_place_gets_it_again() -> None:
+    """Whichever of its incarnations asks."""
+    desk = Desk()
+    assert desk.take("a") == Placed(since=instant(NOON), new=True)
+    desk.pass_time(hours=1)
+    assert desk.take("a") == Placed(since=instant(NOON))
+    desk.numbers["a"] = 0
+    assert desk.take("a", incarnation=2) == Placed(since=instant(NOON))
+    assert desk.group.places["a"].stamp == (2, 1)
+
+
+def test_several_free_places_are_given_out_at_once() -> None:
+    """Each run that gets one notifies the next."""
+    desk = Desk(2)
+    for run in "abcd":
+        desk.take(run)
+        desk.pass_time(seconds=1)
+    desk.leave("a")
+    assert [wake.request for wake in desk.leave("b").wake] == ["d-g1"], "c was notified when a left"
+    placed = desk.take("d")
+    assert isinstance(placed, Placed)
+    assert isinstance(desk.take("c"), Placed)
+    assert desk.holders == ["d", "c"]
+
+
+def test_priority_counts_as_half_an_hour_of_waiting() -> None:
+    """A later run of high priority goes first, but not before one that has waited so long: no run starves."""
+    desk = Desk()
+    desk.take("holder")
+    desk.take("low", "low")
+    desk.pass_time(minutes=29)
+    desk.take("normal")
+    desk.take("high", "high")
+    assert desk.group.line() == ["high", "normal", "low"]
+    desk.pass_time(minutes=32)
+    desk.take("higher", "high")
+    desk.pass_time(minutes=1)
+    desk.take("highest", "high")
+    assert desk.group.line() == ["high", "normal", "low", "higher", "highest"]
+
+
+def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
+    """A request of high priority has joined."""
+    desk = Desk()
+    for run in ("holder", "first", "second"):
+        desk.take(run)
+        desk.pass_time(seconds=1)
+    assert desk.group.line() == ["first", "second"]
+    desk.take("second", "high")
+    assert desk.group.line() == ["second", "first"]
+
+
+def test_a_run_that_does_not_ask_in_time_is_passed_over() -> None:
+    """It keeps its turn, and is dropped when it has been silent for an hour."""
+    desk = Desk()
+    for run in ("holder", "dead"):
+        desk.take(run)
+    desk.pass_time(seconds=RECHECK_SECONDS)
+    desk.take("alive")
+    desk.leave("holder")
+    assert isinstance(desk.take("alive"), Waits), "the first one may still be on its way"
+    desk.pass_time(seconds=LATE.total_seconds() + 1)
+    assert isinstance(desk.take("alive"), Placed)
+    assert desk.group.line() == ["dead"]
+    desk.pass_time(hours=2)
+    desk.take("other")
+    assert desk.group.line() == ["other"]
+
+
+def test_what_comes_late_changes_nothing() -> None:
+    """Neither does an old question bring a run back into line, nor an old answer take its place away."""
+    desk = Desk()
+    desk.take("a", number=1)
+    desk.leave("a", number=2)
+    assert desk.take("a", number=1) == Outdated(number=2)
+    assert desk.holders == []
+    desk.take("a", number=3)
+    desk.leave("a", number=2)
+    assert desk.take("a", number=1) == Outdated(number=3)
+    assert desk.holders == ["a"]
+    desk.take("a", incarnation=2, number=1)
+    assert desk.leave("a", number=99) == PlacesFree()
+    assert desk.holders == ["a"]
+
+
+def test_a_run_that_left_is_known_for_half_an_hour() -> None:
+    """Longer than the engine can delay a duplicate."""
+    desk = Desk()
+    desk.take("a", number=1)
+    desk.leave("a", number=2)
+    desk.pass_time(minutes=29)
+    assert isinstance(desk.take("a", number=1), Outdated)
+    desk.pass_time(minutes=2)
+    assert isinstance(desk.take("a", number=1), Placed)
+
+
+def test_places_of_runs_that_are_over_are_free() -> None:
+    """But not of one that has asked since it was looked at."""
+    desk = Desk(2)
+    desk.take("a")
+    desk.take("b")
+    desk.take("c")
+    (wake,) = desk.free(Asker(run="a", incarnation=1, number=1)).wake
+    assert wake.request == "c-g1"
+    desk.take("b")
+    desk.free(Asker(run="b", incarnation=1, number=1))
+    assert desk.holders == ["b"]
+
+
+def test_an_external_refresh_counts_while_it_is_seen() -> None:
+    """Not beside a place of the same model, and not against its own model; it is forgotten when its time is over."""
+    desk = Desk()
+    desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
+    assert isinstance(desk.take("b"), Waits)
+    placed = desk.take("a")
+    assert isinstance(placed, Placed), "its run looked at the model and found it idle"
+    desk.leave("a", busy_until=instant(NOON + timedelta(minutes=10)))
+    desk.pass_time(minutes=11)
+    assert isinstance(desk.take("b"), Placed)
+
+
+def test_a_capacity_that_has_reached_its_limits_is_left_alone() -> None:
+    """For a minute, then two, up to fifteen; a refresh that completes ends the growth."""
+    desk = Desk()
+    pauses = []
+    for _ in range(6):
+        desk.take("a")
+        closed_until = desk.leave("a", limit_reached=True).closed_until
+        assert closed_until is not None
+        pauses.append((datetime.fromisoformat(closed_until) - desk.now).total_seconds())
+        waits = desk.take("a")
+        assert isinstance(waits, Waits)
+        assert waits.closed_until == closed_until
+        desk.leave("a")
+        desk.now = datetime.fromisoformat(closed_until)
+    assert pauses == [60, 120, 240, 480, 900, 900]
+    desk.take("a")
+    desk.leave("a", completed=True)
+    desk.take("a")
+    closed_until = desk.leave("a", limit_reached=True).closed_until
+    assert closed_until == instant(desk.now + timedelta(seconds=60))
+
+
+def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
+    """They are no reason to wait longer; and Power BI may say for how long, within a bound."""
+    desk = Desk(3)
+    for run in "abc":
+        desk.take(run)
+    first = desk.leave("a", limit_reached=True).closed_until
+    desk.pass_time(seconds=1)
+    assert desk.leave("b", limit_reached=True).closed_until == first
+    assert desk.leave("c", limit_reached=True, retry_after=1800.0).closed_until == instant(
+        desk.now + timedelta(seconds=1800)
+    )
+    desk.pass_time(hours=2)
+    desk.take("a")
+    longest = desk.leave("a", limit_reached=True, retry_after=1e9).closed_until
+    assert longest == instant(desk.now + timedelta(hours=1))
+
+
+def test_a_smaller_bound_holds_from_the_next_question_on() -> None:
+    """Runs that have places keep them."""
+    desk = Desk(3)
+    for run in "abc":
+        desk.take(run)
+    desk.refreshes = 1
+    desk.take("d")
+    for run in "ab":
+        assert desk.leave(run).wake == ()
+    assert isinstance(desk.take("d"), Waits)
+    desk.leave("c")
+    assert isinstance(desk.take("d"), Placed)
+
+
+def test_a_very_long_line_is_bounded() -> None:
+    """Of more, each asks again; none is refused."""
+    desk = Desk()
+    desk.take("holder")
+    late = Group(at=instant(NOON), places=desk.group.places)
+    waiter = desk.take("w")
+    assert isinstance(waiter, Waits)
+    late.waiting = {f"w{number}": desk.group.waiting["w"] for number in range(MAX_WAITING)}
+    desk.group = late
+    answer = desk.take("more")
+    assert isinstance(answer, Waits)
+    assert (answer.position, len(desk.group.waiting)) == (MAX_WAITING, MAX_WAITING)
+    assert "packed" in dump(desk.group)
+
+
+def test_a_group_with_nothing_to_remember_is_deleted() -> None:
+    """After half an hour in which nothing came."""
+    desk = Desk()
+    desk.take("a")
+    desk.leave("a")
+    desk.pass_time(minutes=31)
+    after, _ = apply(desk.group, FreePlaces(at=instant(desk.now), askers=()), desk.now)
+    assert after is None
+
+
+def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
+    """Neither a sender's nor a stored one."""
+    desk = Desk()
+    far = instant(NOON + timedelta(days=300))
+    group = Group(at=instant(NOON), closed_until=far)
+    operation = FreePlaces(at=far, askers=())
+    after, answer = apply(group, operation, NOON)
+    assert after is None
+    assert answer == PlacesFree()
+    with pytest.raises(ValueError, match="is no time"):
+        apply(desk.group, FreePlaces(at="x", askers=()), NOON)
+
+
+@pytest.mark.parametrize(
+    ("stored", "name", "value"),
+    [
+        ({"schema": SCHEMA + 1}, "free_places", {"operation": "free_places", "at": instant(NOON), "askers": []}),
+        ({"packed": "x"}, "free_places", {"operation": "free_places", "at": instant(NOON), "askers": []}),
+        ({"places": 3}, "free_places", {"operation": "free_places", "at": instant(NOON), "askers": []}),
+        ("", "unheard_of", {"operation": "unheard_of", "at": instant(NOON)}),
+        ("", "take_place", {"operation": "free_places", "at": instant(NOON), "askers": []}),
+        ("", "free_places", {"operation": "free_places", "at": "x", "askers": []}),
+        ("", "free_places", None),
+    ],
+)
+def test_what_newer_code_wrote_is_left_as_it_is(stored: object, name: str, value: object) -> None:
+    """And is answered so that the sender tries again."""
+    handled = handle(stored, name, value, NOON)
+    assert handled.answer == {"answer": "not_understood"}
+    assert handled.state == ("keep" if stored else None)
+    assert handled.problem
+    if stored:
+        with pytest.raises(UnreadableError):
+            load(stored)

@@ -1,0 +1,301 @@
+"""A run where a capacity limit applies: it asks for a place, waits for it, and gives it back whatever happens."""
+
+from datetime import timedelta
+from typing import Any
+
+from refresh.capacity.answers import Outdated, Placed, PlacesFree, Waits
+from refresh.capacity.limits import CapacityLimit
+from refresh.capacity.operations import GroupOperation, LeavePlace, TakePlace
+from refresh.failure.catalogue import failure
+from refresh.history.look import Look
+from refresh.history.outcome import Outcome
+from refresh.queue.answers import Closed, Done, Finished, Superseded, WakeUp
+from refresh.queue.operations import Claim, Close, Finish, WaitBehind
+from refresh.run.orders import (
+    Accepted,
+    AnswerLost,
+    Broke,
+    HistoryRead,
+    Notified,
+    NotifyRequests,
+    ReadHistory,
+    ReadRefresh,
+    RefreshRead,
+    Throttled,
+)
+from refresh.run.state import Closing, Looking, Over, Phase, Polling, TakingPlace
+from refresh.run.step import AskGroup, WaitForEvent
+from refresh.times import instant
+from tests.unit.refresh.run.incarnations import BLOCKER, LOOK, MODEL, NOON, REFUSED, STANDARD, WAKE, Incarnation
+
+LIMIT = CapacityLimit(group="P1", refreshes=2)
+NEXT_IN_LINE = (WakeUp(request="b-r1-g1", event="place-4"),)
+REACHED = Outcome(status="Failed", refresh_id="r", error=failure("CapacityLimitReached", MODEL))
+
+
+class Limited(Incarnation):
+    """An incarnation in a workspace that has a limit."""
+
+    def looks(self, limit: CapacityLimit | None = LIMIT, **facts: Any) -> "Limited":
+        """The history is read: the model is idle, unless the facts say otherwise."""
+        read_at = instant(self.now)
+        read = HistoryRead(look=Look(service_time=read_at, read_at=read_at), capacity=limit, **facts)
+        self.answer(ReadHistory, read)
+        return self
+
+    def group(self, asked: type[GroupOperation[Any]], answer: object, **expected: Any) -> "Limited":
+        """Answers an operation of the group."""
+        step = self.step
+        assert isinstance(step, AskGroup)
+        assert type(step.operation) is asked
+        assert step.group == "P1"
+        assert {key: getattr(step.operation, key) for key in expected} == expected
+        moved = step.then(answer, self.now)
+        self.run = moved.run
+        if moved.event:
+            self.events.append(moved.event)
+        return self
+
+    def placed(self, **more: Any) -> "Limited":
+        """The group gives a place."""
+        return self.group(TakePlace, Placed(since=instant(self.now), new=True, **more))
+
+    def comes(self) -> WaitForEvent:
+        """The event of the group comes."""
+        step = self.step
+        assert isinstance(step, WaitForEvent)
+        self.run = step.then
+        return step
+
+    def refreshing(self) -> "Limited":
+        """As far as the first read of the refresh."""
+        self.claimed()
+        self.looks().placed().wait(2.0)
+        self.answer(Close, Closed(scope=STANDARD), capacity_group="P1").posted(Accepted(refresh_id="r"))
+        self.recorded().wait(5)
+        assert self.is_in(Polling)
+        return self
+
+    def is_in(self, phase: type[Phase]) -> bool:
+        """Whether the run is in this phase."""
+        return self.phase is phase
+
+    @property
+    def names(self) -> list[str]:
+        """The events that were logged."""
+        return [event.name for event in self.events]
+
+
+def finished(run: Limited, answer: Finished | None = None) -> Limited:
+    """The queue has the outcome."""
+    run.answer(Finish, answer or Finished(wake=WAKE))
+    return run
+
+
+def test_without_a_limit_nothing_is_asked() -> None:
+    """From the look straight to the close."""
+    run = Limited()
+    run.claimed()
+    run.looks(None)
+    assert run.is_in(Closing)
+    assert run.run.capacity is None
+
+
+def test_a_place_is_taken_before_the_close_and_given_back_after_the_outcome() -> None:
+    """Before the members are notified; the run that can have it is notified, too."""
+    run = Limited().refreshing()
+    run.reads("Completed")
+    finished(run)
+    run.group(LeavePlace, PlacesFree(wake=NEXT_IN_LINE), completed=True, limit_reached=False, busy_until=None)
+    run.answer(NotifyRequests, Notified(count=1), wake=NEXT_IN_LINE)
+    run.answer(NotifyRequests, Notified(count=1), wake=WAKE)
+    assert run.over
+    assert run.names == [
+        *("run.claimed", "capacity.place_taken", "run.closed", "refresh.started", "run.ended"),
+        "capacity.place_left",
+    ]
+
+
+def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
+    """It may have been cancelled, or have become more urgent; and the model may be busy by now."""
+    run = Limited()
+    run.claimed()
+    run.looks()
+    since = instant(run.now)
+    run.group(TakePlace, Waits(since=since, position=3, seconds=60), priority="normal", wake="place-1", refreshes=2)
+    waits = run.status.waits_for_place
+    assert waits is not None
+    assert (waits.position, waits.group) == (3, "P1")
+    assert waits.text == f"a place in capacity group P1 since {since}, behind 3 other runs"
+    assert run.comes().seconds == 60
+    run.now += timedelta(seconds=60)
+    run.claimed(priority="high")
+    assert run.is_in(TakingPlace)
+    run.group(
+        TakePlace,
+        Placed(since=instant(run.now), new=True, wake=NEXT_IN_LINE),
+        priority="high",
+        wake="place-2",
+        since=since,
+    )
+    run.answer(NotifyRequests, Broke(error="x"), wake=NEXT_IN_LINE)
+    assert run.is_in(Looking)
+    assert run.status.waits_for_place is None
+    run.looks().group(TakePlace, Placed(since=instant(run.now)))
+    assert run.is_in(Closing)
+    assert run.names.count("capacity.place_taken") == 1
+    assert next(event for event in run.events if event.name == "capacity.place_taken").facts["waitedSeconds"] == 60
+
+
+def test_a_run_in_line_that_no_request_wants_leaves_it() -> None:
+    """The queue does not have it any more. If another incarnation of it goes on, the place is left to that one."""
+    for over in (True, False):
+        run = Limited()
+        run.claimed()
+        run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
+        run.comes()
+        run.answer(Claim, Superseded(over=over))
+        if over:
+            run.group(LeavePlace, PlacesFree())
+        assert run.is_in(Over)
+
+
+def test_a_long_line_is_waited_for_in_many_histories() -> None:
+    """The run claims itself in each."""
+    run = Limited()
+    run.claimed()
+    run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
+    run.continued()
+    run.comes()
+
+
+def test_behind_an_external_refresh_the_place_is_given_back() -> None:
+    """And the group is told of it at each look; the run keeps the time since which it has waited."""
+    run = Limited()
+    run.claimed()
+    since = instant(run.now)
+    run.looks().group(TakePlace, Waits(since=since, position=0, seconds=60))
+    run.comes()
+    run.claimed()
+    run.placed()
+    until = instant(run.now + timedelta(minutes=10))
+    run.looks(running=BLOCKER).group(LeavePlace, PlacesFree(), busy_until=until)
+    run.answer(WaitBehind, Done())
+    waited = run.seconds
+    run.wait()
+    run.looks(running=BLOCKER)
+    step = run.step
+    assert isinstance(step, AskGroup)
+    assert isinstance(step.operation, LeavePlace)
+    assert step.operation.busy_until is not None
+    assert step.operation.busy_until > instant(run.now + timedelta(minutes=10))
+    run.group(LeavePlace, PlacesFree())
+    assert run.seconds >= waited
+    run.wait()
+    run.looks()
+    asked = run.step
+    assert isinstance(asked, AskGroup)
+    assert isinstance(asked.operation, TakePlace)
+    assert asked.operation.since == since
+
+
+def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
+    """The run gives its permit and its place back, and asks again; the group is closed for a while."""
+    run = Limited().refreshing()
+    run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
+    run.reopened()
+    run.group(LeavePlace, PlacesFree(closed_until=instant(run.now + timedelta(seconds=60))), limit_reached=True)
+    assert run.is_in(Looking)
+    run.looks()
+    assert run.is_in(TakingPlace)
+    assert {"capacity.limit_reached", "capacity.closed"} <= {*run.names}
+
+
+def test_without_a_limit_the_capacity_fails_the_request() -> None:
+    """As before: whoever wants it tried again says so."""
+    run = Incarnation().polling()
+    run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
+    run.ended("Failed", "CapacityLimitReached")
+
+
+def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
+    """For as long as Power BI says."""
+    run = Limited()
+    run.claimed()
+    run.looks().placed().wait(2.0)
+    run.permitted().posted(Throttled(seconds=20, error="x", capacity=True))
+    run.reopened()
+    run.group(LeavePlace, PlacesFree(), limit_reached=True, retry_after=20)
+    run.wait(20)
+    assert run.is_in(Looking)
+
+
+def test_a_run_that_has_to_wait_for_long_lets_others_go_first() -> None:
+    """For more than a minute; for less it keeps its place."""
+    for seconds, kept in ((60.0, True), (600.0, False)):
+        run = Limited()
+        run.claimed()
+        run.looks().placed().wait(2.0)
+        run.permitted().posted(Throttled(seconds=seconds))
+        run.reopened()
+        if not kept:
+            run.group(LeavePlace, PlacesFree(), limit_reached=False)
+        run.wait(seconds)
+        run.looks()
+        assert run.run.in_group.placed == kept
+
+
+def test_the_next_incarnation_gives_the_place_back() -> None:
+    """The queue says in which group the run had it."""
+    run = Limited(number=2)
+    run.claimed(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
+    assert run.is_in(Polling)
+    run.reads("Completed")
+    finished(run, Finished()).group(LeavePlace, PlacesFree())
+    assert run.over
+
+
+def test_a_place_is_kept_while_the_refresh_may_go_on() -> None:
+    """A timer gives it back when the model is idle."""
+    run = Limited().refreshing()
+    for _ in range(20):
+        run.broke(ReadRefresh)
+        while run.is_in(Polling) and run.run.wait:
+            run.wait()
+    run.ended("OutcomeUnknown", "InternalError")
+    finished(run, Finished())
+    assert run.over
+    lost = Limited()
+    lost.claimed()
+    lost.looks().placed().wait(2.0)
+    lost.permitted().posted(AnswerLost(error="x")).answer(ReadHistory, REFUSED)
+    finished(lost, Finished())
+    assert lost.over
+
+
+def test_settings_that_change_move_the_run() -> None:
+    """Out of the group, or into another one: the place in the old one is given back first."""
+    for limit in (None, CapacityLimit(group="P2", refreshes=1)):
+        run = Limited()
+        run.claimed()
+        run.looks().group(TakePlace, Waits(since=instant(run.now), position=0, seconds=60))
+        run.comes()
+        run.claimed()
+        run.placed()
+        run.looks(limit).group(LeavePlace, PlacesFree())
+        run.looks(limit)
+        assert run.is_in(Closing if limit is None else TakingPlace)
+        if limit is not None:
+            assert run.run.in_group.group == "P2"
+
+
+def test_a_message_that_came_too_late_is_sent_again_with_a_new_number() -> None:
+    """After the queue has said that this incarnation goes on."""
+    run = Limited()
+    run.claimed()
+    run.looks().group(TakePlace, Outdated(number=7))
+    run.claimed()
+    step = run.step
+    assert isinstance(step, AskGroup)
+    assert isinstance(step.operation, TakePlace)
+    assert step.operation.asker.number == 8

@@ -1,0 +1,201 @@
+"""The timer that looks for places which were not given back, and the route that shows who has them."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from durable.engine import EngineUnavailable
+from power_bi import busy
+from power_bi.client import History
+from power_bi.errors import Facts, PowerBiError, Refused, ServiceUnavailable
+from refresh import clock
+from refresh.capacity.answers import Asker
+from refresh.capacity.operations import FreePlaces
+from refresh.capacity.state import External, Group, Place, Waiter
+from refresh.history.rows import RefreshRow
+from refresh.queue.state import Member, Queue, Run
+from refresh.settings import Settings
+from refresh.times import instant
+from tests.simulation.platform import BINDING
+from triggers import http_capacity, timer_capacity
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+DATASET, WORKSPACE = "00000000-0000-0000-0000-00000000000d", "00000000-0000-0000-0000-00000000000e"
+SETTINGS = Settings.from_environment({"CAPACITY_LIMITS": '[{"name": "P1", "refreshes": 2}]'})
+
+
+@dataclass
+class Engine:
+    """One group, one queue, and the orchestrations that are alive."""
+
+    group: Group
+    queue: Queue = field(default_factory=Queue)
+    alive: set[str] = field(default_factory=set)
+    fails: bool = False
+    beats: list[str] = field(default_factory=list)
+    told: list[tuple[str, object]] = field(default_factory=list)
+
+    async def beat(self, timer: str, at: str) -> None:
+        """Notes that the timer runs."""
+        self.beats.append(timer)
+
+    async def read_group(self, name: str) -> Group:
+        """The group."""
+        if self.fails:
+            raise EngineUnavailable("HTTP 500")
+        return self.group
+
+    async def read_queue(self, dataset_id: str) -> Queue:
+        """The queue."""
+        assert dataset_id == DATASET
+        return self.queue
+
+    async def first_alive(self, instances: Iterable[str]) -> str | None:
+        """The first one that is alive."""
+        return next((instance for instance in instances if instance in self.alive), None)
+
+    async def tell_group(self, name: str, operation: object) -> None:
+        """Keeps what the group is told."""
+        self.told.append((name, operation))
+
+
+def held(minutes: float = 60) -> Group:
+    """A group in which a run has had a place for so long."""
+    at = instant(NOW - timedelta(minutes=minutes))
+    place = Place(dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=2, number=5, at=at, model_name="Sales")
+    return Group(at=at, refreshes=2, places={"a-r1": place})
+
+
+def in_line(due_minutes_ago: float) -> Group:
+    """A group in which a run waits that should have asked so long ago."""
+    due, since = instant(NOW - timedelta(minutes=due_minutes_ago)), instant(NOW - timedelta(hours=1))
+    waiter = Waiter(
+        dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=1, number=3, since=since, wake="place-3", due=due
+    )
+    return Group(at=since, waiting={"a-r1": waiter})
+
+
+def enrolled() -> Queue:
+    """A queue that has the run."""
+    member = Member("t", instant(NOW), "wake-1")
+    return Queue(at=instant(NOW), runs=[Run(id="a-r1", scope=0, incarnation=3, members={"a": member})])
+
+
+def check(
+    monkeypatch: pytest.MonkeyPatch, engine: Engine, is_busy: bool | None = False, settings: Settings = SETTINGS
+) -> list[tuple[str, object]]:
+    """What the group is told by one run of the timer."""
+
+    async def busy_or_not(workspace_id: str, dataset_id: str) -> bool | None:
+        assert (workspace_id, dataset_id) == (WORKSPACE, DATASET)
+        return is_busy
+
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(timer_capacity, "current_settings", lambda: settings)
+    monkeypatch.setattr(timer_capacity, "is_busy", busy_or_not)
+    timer: Any = timer_capacity.check_places
+    asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
+    assert engine.beats == ["check_places"]
+    return engine.told
+
+
+def freed(number: int, incarnation: int) -> list[tuple[str, object]]:
+    """The run is taken out, unless it has sent a later message."""
+    asker = Asker(run="a-r1", incarnation=incarnation, number=number)
+    return [("P1", FreePlaces(at=instant(NOW), askers=(asker,)))]
+
+
+def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its model is idle: its refresh may go on without it."""
+    assert check(monkeypatch, Engine(held())) == freed(5, 2)
+    assert check(monkeypatch, Engine(held()), is_busy=True) == []
+    assert check(monkeypatch, Engine(held()), is_busy=None) == [], "it could not be looked at"
+    assert check(monkeypatch, Engine(held(minutes=31 * 60)), is_busy=None) == freed(5, 2), "no refresh runs so long"
+
+
+@pytest.mark.parametrize("alive", ["a", "a-r1-g3"])
+def test_a_run_in_its_queue_keeps_its_place(monkeypatch: pytest.MonkeyPatch, alive: str) -> None:
+    """Also if its orchestration is dead: a request will repair it, and its refresh may be running."""
+    assert check(monkeypatch, Engine(held(), enrolled(), {alive})) == []
+
+
+def test_a_run_that_nothing_looks_after_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The orchestrations of all its requests are dead, too."""
+    assert check(monkeypatch, Engine(held(), enrolled())) == freed(5, 2)
+    assert check(monkeypatch, Engine(held(), enrolled()), is_busy=True) == []
+
+
+def test_what_is_young_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of its queue may be older."""
+    assert check(monkeypatch, Engine(held(minutes=0.5))) == []
+    assert check(monkeypatch, Engine(in_line(-1))) == []
+
+
+def test_a_dead_run_in_line_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its model need not be looked at: it has posted nothing."""
+    assert check(monkeypatch, Engine(in_line(5)), is_busy=True) == freed(3, 1)
+
+
+def test_without_limits_and_without_the_engine_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the timer is seen to run."""
+    assert check(monkeypatch, Engine(held()), settings=Settings()) == []
+    assert check(monkeypatch, Engine(held(), fails=True)) == []
+
+
+@dataclass
+class Client:
+    """A history with a refresh in this status, or an error."""
+
+    status: str = ""
+    error: PowerBiError | None = None
+
+    def history(self, *_: object) -> History:
+        """The history."""
+        if self.error:
+            raise self.error
+        return History((RefreshRow("r", "ViaApi", self.status, start=NOW),), NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        (Client("Unknown"), True),
+        (Client("Completed"), False),
+        (Client(error=Refused(Facts(), "ModelNotFound")), False),
+        (Client(error=ServiceUnavailable(Facts())), None),
+    ],
+)
+def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client, expected: bool | None) -> None:
+    """As its history shows; not known if that cannot be read for now."""
+    monkeypatch.setattr(busy, "configured_client", lambda: client)
+    assert asyncio.run(busy.is_busy(WORKSPACE, DATASET)) is expected
+
+
+def test_the_route_shows_who_has_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And which external refreshes count, who waits, and until when the group is closed."""
+    group = held()
+    group.waiting = in_line(-1).waiting
+    group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}
+    group.closed_until = instant(NOW + timedelta(minutes=2))
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(http_capacity, "current_settings", lambda: SETTINGS)
+
+    async def group_of(*_: object) -> Group:
+        return group
+
+    monkeypatch.setattr(http_capacity, "group_of", group_of)
+    request = func.HttpRequest("GET", "http://localhost/api/capacity", params={}, headers={}, body=b"")
+    route: Any = http_capacity.http_capacity
+    answer = asyncio.run(route._function._func(req=request, engine=BINDING))
+    (shown,) = json.loads(answer.get_body())["groups"]
+    assert (shown["name"], shown["refreshes"], shown["workspaces"]) == ("P1", 2, None)
+    assert shown["closedUntil"] == instant(NOW + timedelta(minutes=2))
+    assert [holder["modelName"] for holder in shown["holders"]] == ["Sales"]
+    assert [external["modelName"] for external in shown["external"]] == ["Stock"]
+    assert [(run["position"], run["runId"], run["priority"]) for run in shown["waiting"]] == [(0, "a-r1", "normal")]

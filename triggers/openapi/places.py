@@ -1,0 +1,94 @@
+"""What we answer of capacity groups, as JSON Schema."""
+
+from refresh.queue.answers import PRIORITIES
+from triggers.openapi.schema import Json, count, maybe, record, text, time
+
+
+def waits_for_place() -> Json:
+    """How a run stands in line."""
+    return record(
+        {
+            "group": text("The capacity group."),
+            "since": time("Since when the run has waited for a place."),
+            "position": count("Runs of the group that wait and go first."),
+            "behind": {
+                "type": "array",
+                "description": "Some of the runs in front: those that have a place, then those that wait.",
+                "items": record(
+                    {
+                        "runId": text("The run."),
+                        "datasetId": text("The semantic model.", format="uuid"),
+                        "modelName": maybe(text("The name of its model, if it is known.")),
+                        "since": time("Since when it has its place, or has waited."),
+                        "holdsPlace": {"type": "boolean", "description": "Whether it has a place; it may wait."},
+                    },
+                    "A run in front.",
+                    optional=("modelName", "since", "holdsPlace"),
+                ),
+            },
+            "closedUntil": maybe(
+                time("Power BI said that the capacity has reached its limits: no refresh starts before.")
+            ),
+        },
+        "Why the run does not start yet although its model is idle: its capacity bears no more refreshes.",
+        optional=("behind", "closedUntil"),
+    )
+
+
+def capacity() -> Json:
+    """All groups."""
+    return record(
+        {"groups": {"type": "array", "items": _group(), "description": "As in CAPACITY_LIMITS."}},
+        "Which runs hold the places of each capacity group, and which wait.",
+    )
+
+
+def _group() -> Json:
+    model = {
+        "datasetId": text("The semantic model.", format="uuid"),
+        "modelName": maybe(text("Its name, if it is known.")),
+    }
+    run = {
+        "runId": text("The run."),
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was begun."},
+        "workspaceId": text("The workspace.", format="uuid"),
+        **model,
+    }
+    external = {**model, "until": time("Until when it counts, unless it is seen again.")}
+    waiting = {
+        "position": count("Runs that go first."),
+        **run,
+        "since": time("Since when it has waited."),
+        "priority": text("The highest of its requests.", enum=list(PRIORITIES)),
+    }
+    return record(
+        {
+            "name": text("The group."),
+            "refreshes": {"type": "integer", "minimum": 1, "description": "How many places it has."},
+            "workspaces": maybe(
+                {
+                    "type": "array",
+                    "items": text("A workspace.", format="uuid"),
+                    "description": "Its workspaces; null: all that no other group names.",
+                }
+            ),
+            "closedUntil": maybe(time("No refresh starts before, because the capacity has reached its limits.")),
+            "holders": {
+                "type": "array",
+                "items": record({**run, "since": time("Since when.")}, "A run that has a place."),
+                "description": "The runs that have places.",
+            },
+            "external": {
+                "type": "array",
+                "items": record(external, "An external refresh."),
+                "description": "External refreshes that were seen and take a place.",
+            },
+            "waiting": {
+                "type": "array",
+                "items": record(waiting, "A run that waits."),
+                "description": "The runs that wait, in their order.",
+            },
+            "moreWaiting": count("How many more there are, not shown."),
+        },
+        "A capacity group.",
+    )
