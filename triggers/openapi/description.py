@@ -312,7 +312,7 @@ def _openapi() -> Json:
 
 
 _REFUSED = ("Refusal", "WorkspaceRefused", "CallbackHostRefused")
-_GOING_ON = ("Queued", "WaitingForIdle", "Starting", "Refreshing", "BackingOff")
+_GOING_ON = ("Queued", "WaitingForIdle", "WaitingForCapacity", "Starting", "Refreshing", "BackingOff")
 _ENDED = ("Failed", "Cancelled", "TimedOut")
 _UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
 _CANCELLED = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from refresh.capacity.answers import OtherRun, WaitsForPlace
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress, TableProgress
@@ -88,6 +89,12 @@ _PROGRESS = Progress(
 )
 _EXTERNAL = ExternalRefresh(refresh_id=EXTERNAL, refresh_type="Scheduled", started_at=REQUESTED)
 _STARTING = Live(status="Starting", position=0, run_id=RUN, shared_with=2)
+_IN_LINE = WaitsForPlace(
+    group="P1",
+    since=_later(5),
+    position=0,
+    behind=(OtherRun(run_id=f"{OTHER_REQUEST}-r1", dataset_id=OTHER_DATASET, model_name="Stock", holds_place=True),),
+)
 _REFRESHING = _status(
     live=replace(
         _STARTING,
@@ -158,6 +165,7 @@ EXAMPLES: dict[str, Json] = {
     "Repeated": {**_STARTED, "status": "Refreshing", "repeated": True},
     "Queued": _status(live=replace(_STARTING, status="Queued", position=1)),
     "WaitingForIdle": _status(live=replace(_STARTING, status="WaitingForIdle", waits_for=_EXTERNAL)),
+    "WaitingForCapacity": _status(live=replace(_STARTING, status="WaitingForCapacity", waits_for_place=_IN_LINE)),
     "Starting": _status(live=_STARTING),
     "Refreshing": _REFRESHING,
     "BackingOff": _status(standing=Standing(retry=Retry(attempt=2, at=_later(360), after="GatewayTimedOut"))),

@@ -124,7 +124,7 @@ def test_no_address_at_all() -> None:
         (
             503,
             {"checks": {"engine": "passed", "storage": "passed", "token": "NewCode"}},
-            "no token for Power BI: NewCode",
+            "cannot get a token for Power BI: NewCode",
         ),
         (
             503,
