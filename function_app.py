@@ -9,7 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import callback, orchestrations, post, read
-from entities import capacity_group, dataset_queue, timer_heartbeat
+from entities import capacity_group, dataset_queue, model_index, model_record, timer_heartbeat
 from orchestrators import deliver_callback, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
@@ -18,6 +18,7 @@ from triggers import (
     http_check,
     http_health,
     http_list,
+    http_models,
     http_openapi,
     http_queue,
     http_start,
@@ -25,6 +26,7 @@ from triggers import (
     timer_callbacks,
     timer_capacity,
     timer_housekeeping,
+    timer_models,
     timer_reminders,
 )
 
@@ -37,6 +39,7 @@ for part in (
     http_status,
     http_cancel_by_key,
     http_list,
+    http_models,
     http_queue,
     http_capacity,
     http_openapi,
@@ -45,12 +48,15 @@ for part in (
     timer_callbacks,
     timer_capacity,
     timer_housekeeping,
+    timer_models,
     timer_reminders,
     refresh_request,
     refresh_run,
     deliver_callback,
     dataset_queue,
     capacity_group,
+    model_index,
+    model_record,
     timer_heartbeat,
     read,
     post,

@@ -13,10 +13,12 @@ import azure.durable_functions as df
 
 from durable import names
 from durable.codec import NotUnderstoodError, decode, encode
+from durable.models import ModelNews, addressed
 from refresh.capacity.answers import AnyGroupAnswer
 from refresh.capacity.operations import GroupOperation, group_operation_name
 from refresh.events import Event
 from refresh.ids import dataset_of
+from refresh.models.operations import name_of as name_of_news
 from refresh.queue.answers import AnyAnswer, NotUnderstood
 from refresh.queue.operations import Operation, name_of
 from refresh.run import orders
@@ -111,6 +113,13 @@ def _asked(
 def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[Any]) -> None:
     """Signals an operation to the dataset's queue: half the messages of `ask`, and no answer."""
     context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), name_of(operation), encode(operation))
+
+
+def tell_model(context: df.DurableOrchestrationContext, news: ModelNews | None) -> None:
+    """Signals the state of a model to its entities. The messages are sent with the episode, or not at all."""
+    if news:
+        for entity, operation in addressed(news):
+            context.signal_entity(entity, name_of_news(operation), encode(operation))
 
 
 def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:

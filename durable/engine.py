@@ -24,24 +24,31 @@ import aiohttp
 import azure.durable_functions as df
 import msgspec
 
-from durable import names, waits
+from durable import models, names, waits
 from durable.codec import decode, encode, unwrapped
 from durable.instance import Instance, instance_of
+from durable.listing import PAGE_SECONDS, fetch_page
+from durable.models import ModelNews, addressed
 from outbound import pools
 from refresh.capacity import stored as stored_group
 from refresh.capacity.operations import GroupOperation, group_operation_name
 from refresh.capacity.state import Group
 from refresh.heartbeat import Heartbeat
+from refresh.messages import replace
+from refresh.models.operations import Forget
+from refresh.models.operations import name_of as name_of_news
+from refresh.models.state import Record, Shard
+from refresh.models.stored import load_record, load_shard
+from refresh.packed import UnreadableError
 from refresh.queue.operations import Operation, name_of
 from refresh.queue.state import Queue
-from refresh.queue.stored import UnreadableError, load
+from refresh.queue.stored import load
 from refresh.times import iso
 
 PAGE_ROWS, PAGE_ROWS_WITHOUT_INPUTS = 100, 500
 """An input can have more than 64 KB, and several copies are in memory while a page is read."""
 NOT_ENDED = "status code 412"
 """Part of the SDK's error text for a 412: the orchestration has not ended."""
-PAGE_SECONDS = 30.0
 PROBED_INSTANCE = "health-probe"
 """An id that is never used for an orchestration."""
 
@@ -204,16 +211,42 @@ class Engine:
 
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
         """Signals an operation to the queue of a dataset. It takes effect some time later. Raises EngineUnavailable."""
+        await self._tell(_queue(dataset_id), name_of(operation), operation)
+
+    async def read_queue(self, dataset_id: str) -> Queue:
+        """The queue of a dataset as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
+        return await self._state(_queue(dataset_id), load)
+
+    async def tell_model(self, news: ModelNews) -> None:
+        """Signals what is to be kept of a model. It takes effect some time later. Raises EngineUnavailable."""
+        for entity, operation in addressed(news):
+            await self._tell(entity, name_of_news(operation), operation)
+
+    async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
+        """Has a shard and the records of some of its models forget what is old. Raises EngineUnavailable."""
+        # the records first: if this ends half-way, the shard still names them the next time
+        for dataset_id in datasets:
+            await self._tell(models.record_of(dataset_id), name_of_news(forget), replace(forget, keep=()))
+        await self._tell(models.shard(shard), name_of_news(forget), forget)
+
+    async def _tell(self, entity: df.EntityId, name: str, operation: msgspec.Struct) -> None:
         try:
-            await self._client.signal_entity(_queue(dataset_id), name_of(operation), encode(operation))
+            await self._client.signal_entity(entity, name, encode(operation))
         except Exception as error:
             raise EngineUnavailable(_text(error)) from None
 
-    async def read_queue(self, dataset_id: str) -> Queue:
-        """The queue of a dataset as last stored, perhaps a moment ago. Raises EngineUnavailable."""
-        answer = await _read(lambda: self._client.read_entity_state(_queue(dataset_id)))
+    async def read_shard(self, key: str) -> Shard:
+        """A shard of the index of models, as it was last stored. Raises EngineUnavailable."""
+        return await self._state(models.shard(key), load_shard)
+
+    async def read_record(self, dataset_id: str) -> Record:
+        """The record of a model, as it was last stored; empty if there is none. Raises EngineUnavailable."""
+        return await self._state(models.record_of(dataset_id), load_record)
+
+    async def _state(self, entity: df.EntityId, read: Callable[[object], T]) -> T:
+        answer = await _read(lambda: self._client.read_entity_state(entity))
         try:
-            return load(unwrapped(answer.entity_state) if answer.entity_exists else None)
+            return read(unwrapped(answer.entity_state) if answer.entity_exists else None)
         except UnreadableError as error:
             raise EngineUnavailable(_text(error)) from None
 
@@ -276,22 +309,6 @@ class Engine:
         """The engine's own URIs of an orchestration, by name. They contain a key to all instances of the app."""
         links: dict[str, str] = self._client.create_http_management_payload(instance_id)
         return links
-
-
-def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:
-    """A page of the engine's list; the SDK's own listing returns only the first page. Raises errors of requests."""
-    import requests  # only where lists are read, so that a cold start does not import it
-
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.get(
-            url,
-            params={key: value for key, value in query.items() if value},
-            headers={"x-ms-continuation-token": continuation} if continuation else {},
-            timeout=PAGE_SECONDS,
-        )
-    answer.raise_for_status()
-    return answer.json(), answer.headers.get("x-ms-continuation-token", "")
 
 
 async def _read(read: Callable[[], Awaitable[T]]) -> T:

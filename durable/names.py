@@ -9,6 +9,10 @@ DATASET_QUEUE = "dataset_queue"
 
 CAPACITY_GROUP = "capacity_group"
 """The entity; its key is the name of the group."""
+MODEL_INDEX = "model_index"
+"""The entity; its key is that of a shard (`refresh.models.index.shard_of`)."""
+MODEL_RECORD = "model_record"
+"""The entity; its key is the dataset id."""
 
 TIMER_HEARTBEAT = "timer_heartbeat"
 """The entity; its key is the name of a timer function."""

@@ -37,6 +37,9 @@ param signInClientId string = ''
 @description('The identities that may call, with authMode entra. Both locks (the platform\'s sign-in and the app\'s own list) are fed from this list.')
 param callers callerType[] = []
 
+@description('The identities that may read only, with authMode entra: people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')
+param readers callerType[] = []
+
 @description('Ids of the workspaces whose semantic models may be refreshed. All workspaces if empty.')
 param allowedWorkspaces string[] = []
 
@@ -102,6 +105,9 @@ param expectedDatasets string[] = []
 @maxValue(48)
 param freshnessHours int = 26
 
+@description('Hours within which each of some models is expected to be refreshed, by dataset id: the app setting EXPECTED_EVERY_HOURS. For example {"01234567-89ab-cdef-0123-456789abcdef": 24}.')
+param expectedEveryHours object = {}
+
 @description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')
 @minValue(1)
 param throttleThreshold int = 10
@@ -136,6 +142,7 @@ module resources 'resources.bicep' = {
     authMode: authMode
     signInClientId: signInClientId
     callers: callers
+    readers: readers
     allowedWorkspaces: allowedWorkspaces
     callbackAllowedHosts: callbackAllowedHosts
     capacityLimits: capacityLimits
@@ -153,6 +160,7 @@ module resources 'resources.bicep' = {
     alertMailAddress: alertMailAddress
     expectedDatasets: expectedDatasets
     freshnessHours: freshnessHours
+    expectedEveryHours: expectedEveryHours
     throttleThreshold: throttleThreshold
     monthlyBudget: monthlyBudget
     budgetStartDate: budgetStartDate

@@ -5,6 +5,7 @@ using 'main.bicep'
 import { listOf, valueOr } from 'types.bicep'
 
 var callerPairs = listOf(readEnvironmentVariable('CALLERS', ''))
+var readerPairs = listOf(readEnvironmentVariable('READERS', ''))
 
 param environmentName = valueOr(readEnvironmentVariable('AZURE_ENV_NAME', ''), 'refresh')
 param location = valueOr(readEnvironmentVariable('AZURE_LOCATION', ''), 'westeurope')
@@ -15,6 +16,7 @@ param authMode = any(valueOr(readEnvironmentVariable('AUTH_MODE', ''), 'entra'))
 param signInClientId = readEnvironmentVariable('SIGN_IN_CLIENT_ID', '')
 // applicationId:objectId of each caller
 param callers = json('[${join(map(callerPairs, pair => '{"applicationId":"${first(split(pair, ':'))}","objectId":"${last(split(pair, ':'))}"}'), ',')}]')
+param readers = json('[${join(map(readerPairs, pair => '{"applicationId":"${first(split(pair, ':'))}","objectId":"${last(split(pair, ':'))}"}'), ',')}]')
 param allowedWorkspaces = listOf(readEnvironmentVariable('ALLOWED_WORKSPACES', ''))
 param callbackAllowedHosts = listOf(readEnvironmentVariable('CALLBACK_ALLOWED_HOSTS', ''))
 // for example [{"name": "P1", "workspaces": ["GUID"], "refreshes": 3}]
@@ -33,6 +35,8 @@ param logDailyCapGb = int(valueOr(readEnvironmentVariable('LOG_DAILY_CAP_GB', ''
 param alertMailAddress = readEnvironmentVariable('ALERT_MAIL_ADDRESS', '')
 param expectedDatasets = listOf(readEnvironmentVariable('EXPECTED_DATASETS', ''))
 param freshnessHours = int(valueOr(readEnvironmentVariable('FRESHNESS_HOURS', ''), '26'))
+// for example {"01234567-89ab-cdef-0123-456789abcdef": 24}
+param expectedEveryHours = json(valueOr(readEnvironmentVariable('EXPECTED_EVERY_HOURS', ''), '{}'))
 param throttleThreshold = int(valueOr(readEnvironmentVariable('THROTTLE_THRESHOLD', ''), '10'))
 param monthlyBudget = int(valueOr(readEnvironmentVariable('MONTHLY_BUDGET', ''), '0'))
 // set once by infra/hooks/before_provision.py, because Azure does not let it change

@@ -32,6 +32,9 @@ param signInClientId string = ''
 @description('The identities that may call, with authMode entra. Both locks (the platform\'s sign-in and the app\'s own list) are fed from this list.')
 param callers callerType[] = []
 
+@description('The identities that may read only, with authMode entra: people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')
+param readers callerType[] = []
+
 @description('Ids of the workspaces whose semantic models may be refreshed. All workspaces if empty.')
 param allowedWorkspaces string[] = []
 
@@ -96,6 +99,9 @@ param expectedDatasets string[] = []
 @minValue(1)
 @maxValue(48)
 param freshnessHours int = 26
+
+@description('Hours within which each of some models is expected to be refreshed, by dataset id: the app setting EXPECTED_EVERY_HOURS. For example {"01234567-89ab-cdef-0123-456789abcdef": 24}.')
+param expectedEveryHours object = {}
 
 @description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')
 @minValue(1)
@@ -198,7 +204,7 @@ module app 'modules/functionApp.bicep' = {
     schedulerEndpoint: scheduler.?outputs.endpoint ?? ''
     authMode: authMode
     signInClientId: signInId
-    callers: admittedCallers
+    callers: concat(admittedCallers, authMode == 'entra' ? readers : [])
     ownSettings: ownSettings({
       powerBiCloud: powerBiCloud
       identityClientId: identity.outputs.clientId
@@ -208,6 +214,8 @@ module app 'modules/functionApp.bicep' = {
       retentionDays: retentionDays
       authMode: authMode
       callers: admittedCallers
+      readers: readers
+      expectedEveryHours: expectedEveryHours
       tuning: tuning
     })
   }

@@ -15,6 +15,8 @@ type ownType = {
   retentionDays: int
   authMode: string
   callers: callerType[]
+  readers: callerType[]
+  expectedEveryHours: object
   tuning: tuningType
 }
 
@@ -38,8 +40,10 @@ func ownSettings(own ownType) object => toObject(
       { name: 'RETENTION_DAYS', value: string(own.retentionDays) }
       { name: 'EXPOSE_MANAGEMENT_URIS', value: own.tuning.?EXPOSE_MANAGEMENT_URIS ?? '' }
       { name: 'AUTH_MODE', value: own.authMode }
-      // the second lock: the platform's sign-in (modules/functionApp.bicep) admits the same callers
+      // the second lock: the platform's sign-in (modules/functionApp.bicep) admits the same callers and readers
       { name: 'ALLOWED_CALLERS', value: own.authMode == 'entra' ? join(map(own.callers, caller => caller.objectId), ',') : '' }
+      { name: 'ALLOWED_READERS', value: own.authMode == 'entra' ? join(map(own.readers, reader => reader.objectId), ',') : '' }
+      { name: 'EXPECTED_EVERY_HOURS', value: empty(own.expectedEveryHours) ? '' : string(own.expectedEveryHours) }
       { name: 'PUBLIC_BASE_URL', value: own.tuning.?PUBLIC_BASE_URL ?? '' }
     ],
     setting => !empty(setting.value)

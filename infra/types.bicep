@@ -1,7 +1,7 @@
 // The shapes that main.bicep and the modules share.
 
 @export()
-@description('One caller of the app: the managed identity of a data factory, a Synapse workspace or a logic app.')
+@description('One caller of the app: the managed identity of a data factory, a Synapse workspace or a logic app, or a person.')
 @sealed()
 type callerType = {
   @description('Application (client) id of the identity. The platform\'s sign-in admits this application.')
@@ -9,7 +9,7 @@ type callerType = {
   @maxLength(36)
   applicationId: string
 
-  @description('Object id of the identity (its enterprise application). The platform\'s sign-in and the app setting ALLOWED_CALLERS admit this principal.')
+  @description('Object id of the identity (its enterprise application). The platform\'s sign-in and the app setting ALLOWED_CALLERS or ALLOWED_READERS admit this principal.')
   @minLength(36)
   @maxLength(36)
   objectId: string

@@ -11,13 +11,14 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import Steps, ask, call, input_of, note, now, sleep, tell
+from durable.calls import Steps, ask, call, input_of, note, now, sleep, tell, tell_model
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
 from refresh.polling.schedule import backoff, pause_before_attempt
 from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull, Taken, Turn, Unknown
 from refresh.queue.operations import Collect, Enroll, Leave, Restart
+from refresh.request.news import request_ended, run_lost
 from refresh.request.outcomes import (
     outcome_after_leaving,
     outcome_of_fault,
@@ -89,6 +90,7 @@ def _turn(
             wake=state.wake,
             attempt=state.attempt,
             priority=spec.priority,
+            expected_every_hours=spec.expected_every_hours,
         ),
     )
     match answer:
@@ -261,6 +263,7 @@ def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason:
 
 def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Left) -> Steps[RequestOutcome]:
     cancelled = None
+    tell_model(context, run_lost(state.spec.dataset_id, left, instant(now(context))))
     if left.cancel_refresh_id:
         cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
         if cancelled and left.active:
@@ -313,6 +316,7 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
     shared = {"sharedWith": outcome.shared_with, "servedBy": outcome.served_by, "error": outcome.error}
     about = {**_about(context, state), "modelName": outcome.model_name}
     note(context, Event("request.ended", level, **about, **facts, **shared))
+    tell_model(context, request_ended(context.instance_id, state.spec.dataset_id, outcome))
     if state.callbacks:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
     if outcome.status != "Completed":

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import azure.durable_functions as df
 
-from durable.calls import Steps, ask, ask_group, call, input_of, note, now, sleep, wait_for
+from durable.calls import Steps, ask, ask_group, call, input_of, note, now, sleep, tell_model, wait_for
 from durable.codec import encode
 from refresh.events import Event
 from refresh.run.machine import continued, next_step
@@ -44,6 +44,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
         moved = yield from _carry_out(context, run, step)
         if moved.event:
             note(context, moved.event.about(**_about(run)))
+        tell_model(context, moved.news)
         run = moved.run
         context.set_custom_status(encode(status_of(run, now(context))))
         if isinstance(step, Wait) and step.seconds > LONG_WAIT_SECONDS:

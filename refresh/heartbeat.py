@@ -10,6 +10,7 @@ INTERVALS = {
     "remind_requests": timedelta(minutes=5),
     "check_places": timedelta(minutes=5),
     "tidy_queues": timedelta(hours=1),
+    "watch_models": timedelta(minutes=15),
     "purge_ended": timedelta(days=1),
 }
 """How often each timer runs, by the name of its function."""

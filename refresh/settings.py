@@ -4,20 +4,24 @@ An invalid value stops the start with the name of the setting, so an app that st
 """
 
 import ipaddress
+import json
 import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from refresh.capacity.limits import CapacityGroup, CapacityLimit, LimitsError, limit_of, parse_limits
+from refresh.ids import parse_guid
 from refresh.polling.limits import Limits
 
 LEAST_PAUSE_SECONDS = 2
 MAX_RETENTION_DAYS = 3650
+MAX_EXPECTED_HOURS = 366 * 24.0
+"""The longest expectation of a model's next success."""
 MAX_RECHECK_SECONDS = 43_200
 """A request must look at its queue while the queue still keeps its outcome, which is a day."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
@@ -65,6 +69,9 @@ class Settings:
     """The engine's timers are exact, as those of the devhost can be: pauses need not be whole seconds."""
     auth_mode: str = "key"
     allowed_callers: frozenset[UUID] = frozenset()
+    allowed_readers: frozenset[UUID] = frozenset()
+    expected_every_hours: Mapping[str, float] = field(default_factory=dict)
+    """By dataset id (GUID in lower case)."""
     public_base_url: str | None = None
     website_hostname: str | None = None
     slot: str | None = None
@@ -100,6 +107,10 @@ class Settings:
         """True for a principal of ALLOWED_CALLERS."""
         return UUID(principal_id) in self.allowed_callers
 
+    def allows_reader(self, principal_id: str) -> bool:
+        """True for a principal that may look: one of ALLOWED_READERS or ALLOWED_CALLERS."""
+        return UUID(principal_id) in self.allowed_readers | self.allowed_callers
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """The settings in `environ`: on Azure Functions, app settings are environment variables.
@@ -125,6 +136,8 @@ class Settings:
             exact_timers=_switch(values, "EXACT_TIMERS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
             allowed_callers=_guids(values, "ALLOWED_CALLERS"),
+            allowed_readers=_guids(values, "ALLOWED_READERS"),
+            expected_every_hours=_hours_by_model(values, "EXPECTED_EVERY_HOURS"),
             public_base_url=_service_url(values, "PUBLIC_BASE_URL"),
             website_hostname=values.get("WEBSITE_HOSTNAME"),
             slot=_slot(values),
@@ -148,6 +161,8 @@ class Settings:
                 raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call")
         elif settings.allowed_callers:
             raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
+        elif settings.allowed_readers:
+            raise SettingsError("ALLOWED_READERS", "has no effect with AUTH_MODE key: every caller with a key may read")
         if settings.slot and not settings.public_base_url:
             # after a swap the platform's name of the app may be that of the other slot
             problem = f"is needed in the deployment slot {settings.slot}, as a slot setting: URIs begin with it"
@@ -218,6 +233,31 @@ def _capacity_limits(values: Mapping[str, str], name: str) -> tuple[CapacityGrou
         return parse_limits(values[name]) if name in values else ()
     except LimitsError as error:
         raise SettingsError(name, str(error)) from None
+
+
+def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
+    """A JSON object of dataset ids and hours, each id once."""
+    form = 'must be a JSON object such as {"01234567-89ab-cdef-0123-456789abcdef": 24}'
+    try:
+        pairs = json.loads(values.get(name, "{}"), object_pairs_hook=list, parse_constant=str)
+    except (ValueError, RecursionError):
+        raise SettingsError(name, form) from None
+    # any other value than an object is no list of pairs
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+        raise SettingsError(name, form)
+    found: dict[str, float] = {}
+    for model, hours in pairs:
+        dataset_id = parse_guid(model)
+        if dataset_id is None:
+            raise SettingsError(name, f"names models by their dataset ids, {model!r} is none")
+        if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MAX_EXPECTED_HOURS:
+            raise SettingsError(name, f"the hours of {model} must be above 0, at most {MAX_EXPECTED_HOURS:.0f}")
+        if dataset_id in found:
+            raise SettingsError(name, f"names the model {dataset_id} twice")
+        found[dataset_id] = float(hours)
+    if name in values and not found:
+        raise SettingsError(name, "is set, but names nothing; leave it empty, or name models")
+    return found
 
 
 def _hosts(values: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:

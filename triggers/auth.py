@@ -1,4 +1,5 @@
 """Access control: callers with a function key, or with AUTH_MODE entra the signed-in principals that the app allows.
+Principals of ALLOWED_CALLERS have access to all routes, those of ALLOWED_READERS to the routes that change nothing.
 
 The platform's sign-in (App Service authentication) checks the token before a call reaches the app, and names the caller
 in headers. It removes those headers from incoming calls, so the app does not start if sign-in is off.
@@ -23,8 +24,8 @@ LEVEL = func.AuthLevel.ANONYMOUS if current_settings().auth_mode == "entra" else
 log = logging.getLogger(__name__)
 
 
-def refusal(req: func.HttpRequest) -> func.HttpResponse | None:
-    """The refusal of a caller without access; None if the caller has access."""
+def refusal(req: func.HttpRequest, *, reads: bool = False) -> func.HttpResponse | None:
+    """The refusal of a caller without access; None if the caller has access. `reads`: the route changes nothing."""
     settings = current_settings()
     if settings.auth_mode != "entra":
         return None
@@ -32,12 +33,15 @@ def refusal(req: func.HttpRequest) -> func.HttpResponse | None:
     if principal is None:
         message = "Sign in: send a Microsoft Entra ID token for this app in the header Authorization."
         return error(401, "SignInRequired", message, headers={"WWW-Authenticate": "Bearer"})
-    if not settings.allows_caller(principal):
-        event = Event("auth.caller_refused", logging.WARNING, principal=principal, method=req.method)
-        log.log(event.level, event.line())
-        message = f"The principal {principal} is not in the app setting ALLOWED_CALLERS."
-        return error(403, "CallerNotAllowed", message)
-    return None
+    if settings.allows_caller(principal) or (reads and settings.allows_reader(principal)):
+        return None
+    event = Event("auth.caller_refused", logging.WARNING, principal=principal, method=req.method)
+    log.log(event.level, event.line())
+    if settings.allows_reader(principal):
+        message = f"The principal {principal} may only read: it is in ALLOWED_READERS, not in ALLOWED_CALLERS."
+        return error(403, "CallerMayOnlyRead", message)
+    message = f"The principal {principal} is not in the app setting ALLOWED_CALLERS."
+    return error(403, "CallerNotAllowed", message)
 
 
 def principal_of(req: func.HttpRequest) -> str | None:

@@ -25,7 +25,7 @@ Json = dict[str, Any]
 bp = df.Blueprint()
 
 
-@http_function(bp, route="capacity", methods=["GET"])
+@http_function(bp, route="capacity", methods=["GET"], reads=True)
 async def http_capacity(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """`groups`, in the order of CAPACITY_LIMITS; empty without that setting."""
     groups = current_settings().capacity_limits

@@ -63,7 +63,7 @@ class Filters:
         return not self.statuses or row["status"].lower() in self.statuses
 
 
-@http_function(bp, route="refreshes", methods=["GET"])
+@http_function(bp, route="refreshes", methods=["GET"], reads=True)
 async def http_list(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """`refreshes`, newest first, and `continuation` if there are more: pass it with the same filters to get them."""
     try:

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 bp = df.Blueprint()
 
 
-@http_function(bp, route="queues/{datasetId}", methods=["GET"])
+@http_function(bp, route="queues/{datasetId}", methods=["GET"], reads=True)
 async def http_queue(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """`active`, the run whose turn it is (or null), and `queue`, the runs behind it, each with its requests.
 

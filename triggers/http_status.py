@@ -30,7 +30,7 @@ async def http_status(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
     return status_answer(req, request, await report_of(engine, request))
 
 
-@http_function(bp, route="refreshes/{id}/status", methods=["GET"])
+@http_function(bp, route="refreshes/{id}/status", methods=["GET"], reads=True)
 async def http_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
     """Like `http_status`, for callers that may start a request: it needs no token and returns none."""
     request = await find_request(engine, req.route_params["id"])

@@ -13,10 +13,14 @@ from durable.engine import Engine
 from durable.requests import run_status_of
 from refresh.capacity.state import Group
 from refresh.ids import run_instance
+from refresh.models.index import shard_keys, shard_of
+from refresh.models.state import Entry, Record, Shard
 from refresh.queue.state import Queue
 from refresh.run.status import RunStatus
 
 KEPT_SECONDS = 1.0
+MODELS_KEPT_SECONDS = 2.0
+"""For pages that people look at."""
 MAX_KEPT = 1_000
 
 T = TypeVar("T")
@@ -54,6 +58,8 @@ class Looks(Generic[T]):
 _QUEUES: Looks[Queue] = Looks()
 _RUNS: Looks[RunStatus] = Looks()
 _GROUPS: Looks[Group] = Looks()
+_SHARDS: Looks[Shard] = Looks(kept_seconds=MODELS_KEPT_SECONDS)
+_RECORDS: Looks[Record] = Looks(kept_seconds=MODELS_KEPT_SECONDS)
 
 
 async def queue_of(engine: Engine, dataset_id: str) -> Queue:
@@ -74,3 +80,23 @@ async def run_status(engine: Engine, run: str, incarnation: int) -> RunStatus:
         return run_status_of(await engine.status(instance_id))
 
     return await _RUNS.at(instance_id, look)
+
+
+async def entries(engine: Engine) -> dict[str, Entry]:
+    """The entries of all models, by dataset id, at most two seconds old."""
+    shards = await asyncio.gather(*(_shard(engine, key) for key in shard_keys()))
+    return {dataset_id: entry for shard in shards for dataset_id, entry in shard.models.items()}
+
+
+async def entry_of(engine: Engine, dataset_id: str) -> Entry | None:
+    """The entry of a model, at most two seconds old; None if there is none."""
+    return (await _shard(engine, shard_of(dataset_id))).models.get(dataset_id)
+
+
+async def record_of(engine: Engine, dataset_id: str) -> Record:
+    """The record of a model, at most two seconds old; an empty one if there is none."""
+    return await _RECORDS.at(dataset_id, lambda: engine.read_record(dataset_id))
+
+
+async def _shard(engine: Engine, key: str) -> Shard:
+    return await _SHARDS.at(key, lambda: engine.read_shard(key))

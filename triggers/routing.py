@@ -21,16 +21,23 @@ Handler = Callable[..., Awaitable[func.HttpResponse]]
 
 
 def http_function(
-    blueprint: Any, *, route: str, methods: list[str], signed_in: bool = True, engine: bool = True
+    blueprint: Any,
+    *,
+    route: str,
+    methods: list[str],
+    signed_in: bool = True,
+    reads: bool = False,
+    engine: bool = True,
 ) -> Callable[[Handler], Handler]:
     """A decorator for an async function `(req, engine)`.
 
     `signed_in`: only callers that may start requests have access; without it the function checks a token of its own,
-    or needs no sign-in. `engine`: whether the function gets the engine.
+    or needs no sign-in. `reads`: callers that may only read have access, too. `engine`: whether the function gets the
+    engine.
     """
 
     def decorate(function: Handler) -> Handler:
-        guarded = _guarded(function, signed_in=signed_in)
+        guarded = _guarded(function, signed_in=signed_in, reads=reads)
         builder = with_engine(guarded) if engine else guarded
         if engine:
             builder = blueprint.generic_input_binding(arg_name=PARAMETER, type=BINDING)(builder)
@@ -40,10 +47,10 @@ def http_function(
     return decorate
 
 
-def _guarded(function: Handler, *, signed_in: bool) -> Handler:
+def _guarded(function: Handler, *, signed_in: bool, reads: bool) -> Handler:
     @functools.wraps(function)
     async def called(req: func.HttpRequest, **arguments: Any) -> func.HttpResponse:
-        refused = refusal(req) if signed_in else None
+        refused = refusal(req, reads=reads) if signed_in else None
         if refused:
             return refused
         try:

@@ -19,6 +19,11 @@ from durable.instance import ENDED, Instance
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import run_instance
+from refresh.messages import replace
+from refresh.models.freshness import in_use
+from refresh.models.index import shard_keys
+from refresh.models.operations import Forget, RequestsEnded
+from refresh.models.record import MAX_REQUESTS
 from refresh.queue.memory import would_forget
 from refresh.queue.operations import Sweep, Tidy
 from refresh.settings import current_settings
@@ -57,6 +62,33 @@ async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
     counts, complete = await work_through(engine.list_all("", until=until, statuses=ENDED, inputs=False), purge)
     facts = {"instances": counts["purged"], "failed": counts["failed"], "complete": complete}
     log.info(Event("housekeeping.purged", **facts, until=instant(until)).line())
+    await _forget_models(engine, until)
+
+
+async def _forget_models(engine: Engine, until: datetime) -> None:
+    """Has the index and the records forget models that were not heard of since, but for those of the setting."""
+    forget, expected = Forget(at=instant(clock.now()), before=instant(until)), current_settings().expected_every_hours
+
+    async def forget_old(key: str) -> Literal["forgotten", "kept", "failed"]:
+        try:
+            known = (await engine.read_shard(key)).models
+            old = [name for name, entry in known.items() if name not in expected and not in_use(entry, forget.before)]
+            if not old:
+                return "kept"
+            keep = tuple(name for name in known if name in expected)
+            await engine.forget_models(key, old, replace(forget, keep=keep))
+        except EngineError:
+            return "failed"
+        return "forgotten"
+
+    async def keys() -> AsyncIterator[str]:
+        for key in shard_keys():
+            yield key
+
+    counts, complete = await work_through(keys(), forget_old)
+    if counts["forgotten"] or counts["failed"] or not complete:
+        facts = {"shards": counts["forgotten"], "failed": counts["failed"], "complete": complete}
+        log.info(Event("housekeeping.models_forgotten", **facts, until=instant(until)).line())
 
 
 @bp.timer_trigger(arg_name="timer", schedule="0 40 * * * *")
@@ -117,4 +149,7 @@ async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", 
     if await engine.first_alive(instances) is not None:
         return "working"
     await engine.tell_queue(dataset_id, Sweep(at=at, requests=tuple(looked_at), dead=active.turn))
+    # the newest: the record of a model keeps no more
+    newest = tuple(looked_at[-MAX_REQUESTS:])
+    await engine.tell_model(RequestsEnded(at=at, dataset_id=dataset_id, request_ids=newest))
     return "swept"

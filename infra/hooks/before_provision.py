@@ -53,15 +53,16 @@ def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
 
 
 def check_callers(environ: Mapping[str, str]) -> None:
-    """Raises HookFailed when CALLERS is missing or malformed."""
+    """Raises HookFailed when CALLERS is missing, or one of CALLERS and READERS malformed."""
     if (environ.get("AUTH_MODE") or "entra") != "entra":
         return
     pairs = [pair.strip() for pair in environ.get("CALLERS", "").split(",") if pair.strip()]
     if not pairs:
         raise HookFailed(NO_CALLERS)
-    for pair in pairs:
-        if not CALLER.fullmatch(pair):
-            raise HookFailed(f"CALLERS: {pair!r} is not applicationId:objectId, two GUIDs.\n{NO_CALLERS}")
+    for name in ("CALLERS", "READERS"):
+        for pair in filter(None, (pair.strip() for pair in environ.get(name, "").split(","))):
+            if not CALLER.fullmatch(pair):
+                raise HookFailed(f"{name}: {pair!r} is not applicationId:objectId, two GUIDs.\n{NO_CALLERS}")
 
 
 def register(environment_name: str, run: Runner) -> str:

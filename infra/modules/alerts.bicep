@@ -110,6 +110,17 @@ var rules ruleType[] = [
     scope: componentId
   }
   {
+    name: 'model-overdue'
+    title: 'A model is overdue'
+    description: 'A model had no success for longer than its requests or EXPECTED_EVERY_HOURS expect. Logged once for each such period.'
+    query: loadTextContent('../queries/alerts/model-overdue.kql')
+    severity: 1
+    window: 'PT1H'
+    every: 'PT15M'
+    dimensions: ['model', 'datasetId', 'cause', 'whatToDo']
+    scope: componentId
+  }
+  {
     name: 'slower-than-usual'
     title: 'A refresh takes longer than usual'
     description: 'A refresh took more than one and a half times the median of the last two days.'

@@ -1,10 +1,8 @@
 """A capacity group as the entity stores it, and operations as the entity gets them: plain JSON values in and out.
 
-Reading is tolerant, and a large state is compressed, as in `refresh.queue.stored`.
+Reading is tolerant, and a large state is compressed (`refresh.packed`).
 """
 
-import zlib
-from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +11,9 @@ import msgspec
 from refresh.capacity.machine import apply
 from refresh.capacity.operations import AnyGroupOperation, group_operation_name
 from refresh.capacity.state import Group
+from refresh.packed import UnreadableError, pack, unpack
 from refresh.queue.answers import NotUnderstood
-from refresh.queue.stored import PACKED_ABOVE, Handled, UnreadableError
+from refresh.queue.stored import Handled
 from refresh.times import parse_time
 
 SCHEMA = 1
@@ -35,24 +34,12 @@ def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
 
 def load(stored: object) -> Group:
     """The group that `dump` wrote. A deleted entity reads as an empty text: an empty group. Raises UnreadableError."""
-    if stored in (None, ""):
-        return Group()
-    if not isinstance(stored, dict) or stored.get("schema", SCHEMA) != SCHEMA:
-        raise UnreadableError("the stored group is of another schema")
-    try:
-        if "packed" in stored:
-            return msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=Group)
-        return msgspec.convert(stored, Group)
-    except (msgspec.DecodeError, zlib.error, ValueError, TypeError) as error:
-        raise UnreadableError(f"the stored group: {error}") from None
+    return unpack(stored, Group, SCHEMA, "group")
 
 
 def dump(group: Group) -> Json:
     """The group as plain JSON values."""
-    text = msgspec.json.encode(group)
-    if len(text) <= PACKED_ABOVE:
-        return {"schema": SCHEMA, **msgspec.to_builtins(group)}
-    return {"schema": SCHEMA, "packed": b64encode(zlib.compress(text, level=1)).decode()}
+    return pack(group, SCHEMA)
 
 
 def _operation(name: str, value: object) -> AnyGroupOperation:

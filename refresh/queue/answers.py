@@ -132,6 +132,8 @@ class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
 class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     """The sender holds the run; this is the state of the run.
 
+    `since`: when the first of its requests enrolled; `requests`: their number. `expected_every_hours`: the expectation
+    of the last request that named one; None if there is none.
     `objects`: digest of the objects of our last refresh with this scope; None if not known.
     `look` is what the history held when the run was closed; None while it is open. `permit_taken_at`: when an execution
     took the permit to POST; None if the permit is not taken.
@@ -151,6 +153,9 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     names: ModelNames = ModelNames()
     priority: Priority = "normal"
     capacity_group: str | None = None
+    since: str = ""
+    requests: int = 0
+    expected_every_hours: float | None = None
 
 
 class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
@@ -176,12 +181,13 @@ class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
     """The outcome is kept for `wake`; `next` is the run to start.
 
-    `ended` is the answer that those requests will get, without `served_by`.
+    `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
     """
 
     next: Turn | None = None
     wake: tuple[WakeUp, ...] = ()
     ended: Ended | None = None
+    expected_every_hours: float | None = None
 
 
 class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):

@@ -151,6 +151,8 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
     refusal = full(queue, new_run=run is None, scope=grown)
     if refusal is not None:
         return refusal
+    if operation.expected_every_hours is not None:
+        queue.expected_every_hours = operation.expected_every_hours
     leaving = queue.asked.pop(operation.request, None) is not None
     member = Member(
         operation.token,

@@ -39,7 +39,10 @@ class Operation(Message, Generic[A], frozen=True, kw_only=True, tag_field="opera
 
 
 class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
-    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one."""
+    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one.
+
+    `expected_every_hours`: how often the caller expects the model to be refreshed; None if it does not say.
+    """
 
     request: str
     token: str
@@ -48,6 +51,7 @@ class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
     wake: str = ""
     attempt: int = 1
     priority: Priority = "normal"
+    expected_every_hours: float | None = None
 
 
 class Collect(Operation[Done], frozen=True, kw_only=True, tag="collect"):

@@ -74,6 +74,9 @@ def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
         names=queue.names,
         priority=run.priority,
         capacity_group=run.capacity_group if run.closed else None,
+        since=run.since,
+        requests=len(run.members),
+        expected_every_hours=queue.expected_every_hours,
     )
 
 
@@ -177,13 +180,15 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
             narrow(queue, new_runs[-1])
         _insert(queue, new_runs)
     ended = ended_run(queue, operation.holder.run)
+    expected = queue.expected_every_hours
     if ended is None or not ended.uncollected:
-        return Finished(next=queue.next_turn())
+        return Finished(next=queue.next_turn(), expected_every_hours=expected)
     wake = tuple(
         WakeUp(request=request, event=waiting.wake, served_by=served_by(ended, waiting.served_by))
         for request, waiting in ended.uncollected.items()
     )
-    return Finished(next=queue.next_turn(), wake=wake, ended=answer_of(queue, ended, None))
+    told = answer_of(queue, ended, None)
+    return Finished(next=queue.next_turn(), wake=wake, ended=told, expected_every_hours=expected)
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:

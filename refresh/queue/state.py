@@ -144,6 +144,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     `known_objects`: by fingerprint of the last scopes of enhanced refreshes, the digest of the objects of our refresh;
     `objects_at`: when the newest of them was stored.
     `names`: of the model and its workspace, as the last run read them.
+    `expected_every_hours`: what the last request that named a number expects of the model.
     """
 
     at: str = ""
@@ -157,6 +158,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     known_objects: dict[str, str] = msgspec.field(default_factory=dict)
     names: ModelNames = ModelNames()
     objects_at: str = ""
+    expected_every_hours: float | None = None
 
     @property
     def quiet(self) -> bool:
@@ -177,6 +179,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
             known_objects={**self.known_objects},
             names=self.names,
             objects_at=self.objects_at,
+            expected_every_hours=self.expected_every_hours,
         )
 
     def run_of(self, request: str) -> Run | None:

@@ -3,18 +3,16 @@
 Reading is tolerant (`refresh.messages`). A state that newer code wrote and this code cannot read stays unchanged: every
 operation is answered with `NotUnderstood` until the newer code is back.
 
-The engine keeps a state of more than about 30,000 characters in a blob, which costs further storage calls and makes
-reads fail while it is rewritten. So a large queue is compressed: its ids share their beginning, and the names of its
-objects resemble each other.
+A large queue is compressed (`refresh.packed`): its ids share their beginning, and the names of its objects resemble
+each other. A queue of about sixty requests stays readable in the storage.
 """
 
-import zlib
-from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from refresh.packed import UnreadableError, pack, unpack
 from refresh.queue.answers import NotUnderstood
 from refresh.queue.machine import apply
 from refresh.queue.operations import AnyOperation, name_of
@@ -23,14 +21,8 @@ from refresh.times import parse_time
 
 SCHEMA = 1
 """To be raised by a change that older code would misread."""
-PACKED_ABOVE = 10_000
-"""Bytes of JSON. A queue of about sixty requests stays readable in the storage."""
 
 Json = dict[str, Any]
-
-
-class UnreadableError(ValueError):
-    """A stored queue, or an operation, that this code cannot read."""
 
 
 class Handled(NamedTuple):
@@ -56,27 +48,14 @@ def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
 
 def load(stored: object) -> Queue:
     """The queue that `dump` wrote. A deleted entity reads as an empty text: an empty queue. Raises UnreadableError."""
-    if stored in (None, ""):
-        return Queue()
-    if not isinstance(stored, dict) or stored.get("schema", SCHEMA) != SCHEMA:
-        raise UnreadableError("the stored queue has another schema")
-    try:
-        if "packed" in stored:
-            queue = msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=Queue)
-        else:
-            queue = msgspec.convert(stored, Queue)
-    except (msgspec.DecodeError, zlib.error, ValueError, TypeError) as error:
-        raise UnreadableError(f"the stored queue: {error}") from None
+    queue = unpack(stored, Queue, SCHEMA, "queue")
     _check(queue)
     return queue
 
 
 def dump(queue: Queue) -> Json:
     """The queue as plain JSON values."""
-    text = msgspec.json.encode(queue)
-    if len(text) <= PACKED_ABOVE:
-        return {"schema": SCHEMA, **msgspec.to_builtins(queue)}
-    return {"schema": SCHEMA, "packed": b64encode(zlib.compress(text, level=1)).decode()}
+    return pack(queue, SCHEMA)
 
 
 def _operation(name: str, value: object) -> AnyOperation:

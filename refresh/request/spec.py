@@ -11,7 +11,7 @@ from refresh.queue.answers import PRIORITIES, Priority
 from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown_key, whole_number
 from refresh.scope.options import OptionError, check_options
 from refresh.scope.scope import NotifyOption, RefreshOptions, Scope, canonical_objects
-from refresh.settings import Settings
+from refresh.settings import MAX_EXPECTED_HOURS, Settings
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_CALLER_BYTES = 1024
@@ -23,7 +23,7 @@ MAX_RETRIES = 10
 MAX_KEY = 256
 KEYS = (
     *("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "retries"),
-    *("priority", "idempotencyKey", "waitSeconds", "callBackUri", "caller"),
+    *("priority", "idempotencyKey", "waitSeconds", "callBackUri", "caller", "expectedEveryHours"),
 )
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.
@@ -36,6 +36,8 @@ class RequestSpec(Message, frozen=True, kw_only=True):
     `retries`: how often the request tries again after a passing failure. `idempotency_key`: the caller's own name for
     this request, so that sending it again does not create a second request; empty if there is no name.
     `priority`: which run goes first where a capacity limit is reached.
+    `expected_every_hours`: how often the caller expects the model to be refreshed, 0 to withdraw that; None if it does
+    not say.
     """
 
     dataset_id: str
@@ -47,6 +49,7 @@ class RequestSpec(Message, frozen=True, kw_only=True):
     retries: int = 0
     idempotency_key: str = ""
     priority: Priority = "normal"
+    expected_every_hours: float | None = None
 
     def differs_from(self, other: "RequestSpec") -> list[str]:
         """The keys in which two requests with one idempotency key differ; empty if they request the same refresh."""
@@ -92,6 +95,7 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
         retries=whole_number(value, "retries", MAX_RETRIES),
         idempotency_key=_idempotency_key(value.get("idempotencyKey"), key_header),
         priority=_priority(value),
+        expected_every_hours=_expected_every_hours(value),
     )
 
 
@@ -160,6 +164,18 @@ def _timeout(value: dict[str, Any]) -> float:
             f"timeoutMinutes must be above 0 and at most {MAX_TIMEOUT_MINUTES:.0f}.", "timeoutMinutes"
         )
     return minutes
+
+
+def _expected_every_hours(value: dict[str, Any]) -> float | None:
+    if value.get("expectedEveryHours") is None:
+        return None
+    hours = number(value, "expectedEveryHours", 0)
+    if not 0 <= hours <= MAX_EXPECTED_HOURS:
+        raise BadRequestError(
+            f"expectedEveryHours must be from 0 (nothing is expected any more) to {MAX_EXPECTED_HOURS:.0f}.",
+            "expectedEveryHours",
+        )
+    return hours
 
 
 def _options(value: object) -> RefreshOptions | None:

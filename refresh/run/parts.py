@@ -38,10 +38,14 @@ class Posts(Message, frozen=True, kw_only=True):
 
 
 class Blocked(Message, frozen=True, kw_only=True):
-    """The refresh that keeps the model busy, and since when the run has waited for it."""
+    """The refresh that keeps the model busy, and since when the run has waited for it.
+
+    `usual_seconds`: how long such refreshes take; None if too few are known.
+    """
 
     by: ExternalRefresh
     since: str
+    usual_seconds: float | None = None
 
 
 class InGroup(Message, frozen=True, kw_only=True):

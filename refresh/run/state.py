@@ -191,6 +191,8 @@ class RunState(Message, frozen=True, kw_only=True):
     """Seconds to wait before the step of the phase."""
     scope: Scope | None = None
     """None until the run is claimed."""
+    since: str = ""
+    """When the first of its requests enrolled, according to the claim."""
     permit: int = 0
     """The number of the last permit that the queue gave."""
     objects: str | None = None

@@ -14,6 +14,7 @@ class RunStatus(Shown, frozen=True, kw_only=True):
     """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`.
 
     `waits_for_place`: its position in the line of its capacity group.
+    `usual_wait_seconds`: how long refreshes like the external one take.
     """
 
     phase: str = ""
@@ -24,6 +25,7 @@ class RunStatus(Shown, frozen=True, kw_only=True):
     waits_for: ExternalRefresh | None = None
     waits_since: str | None = None
     waits_for_place: WaitsForPlace | None = None
+    usual_wait_seconds: float | None = None
     expected_end: str | None = None
     last_read_error: str | None = None
     next_look_at: str | None = None
@@ -43,6 +45,7 @@ def status_of(run: RunState, now: datetime) -> RunStatus:
         waits_for=blocked.by if blocked else None,
         waits_since=blocked.since if blocked else None,
         waits_for_place=run.capacity.waits if run.capacity else None,
+        usual_wait_seconds=blocked.usual_seconds if blocked else None,
         expected_end=run.expected_end,
         last_read_error=run.calls.last_error,
         next_look_at=instant(now + timedelta(seconds=run.wait)) if run.wait else None,

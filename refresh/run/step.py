@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from refresh.capacity.operations import GroupOperation
 from refresh.events import Event
+from refresh.models.operations import RequestsEnded, RunNews
 from refresh.queue.operations import Operation
 from refresh.run.orders import Broke, Order
 from refresh.run.state import RunState
@@ -16,10 +17,11 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Moved:
-    """The run after a step, and an event for the log."""
+    """The run after a step, an event for the log, and the news for the entities of its model."""
 
     run: RunState
     event: Event | None = None
+    news: RunNews | RequestsEnded | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.polling.schedule import backoff
 from refresh.queue.answers import PermitTaken, Superseded
+from refresh.run.news import dropped
 from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
 from refresh.run.parts import Calls, Followed
 from refresh.run.state import (
@@ -141,10 +142,10 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
     return Moved(run.to(phase, wait=0, outcome=None), event)
 
 
-def superseded(run: RunState, answer: Superseded) -> Moved:
+def superseded(run: RunState, answer: Superseded, now: datetime) -> Moved:
     """This orchestration must not go on; if the next run can start now, it starts that run."""
     then: Phase = StartingNext(next=answer.next) if answer.next else Over()
-    return Moved(without_place(run, then) if answer.over else run.to(then, wait=0))
+    return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped(run, now))
 
 
 def keeping_place(run: RunState) -> RunState:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -132,12 +133,19 @@ def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
         assert world.truth(model)["calls"]["start"] <= 2
 
 
+def _known(world: World, model: str) -> dict[str, Any]:
+    """What the app shows of a model."""
+    url = f"{world.app}/api/models/{model}"
+    return dict(requests.get(url, headers=world.headers, timeout=CALL_SECONDS).json())
+
+
 def test_killed_while_it_polls(tmp_path: Path) -> None:
     """The recorded refresh is followed to its end."""
     with killable(tmp_path) as (world, victim):
         model = world.model(seconds=LONG)
         uri = world.ask(model)["statusUri"]
         world.until(uri, lambda status: status["status"] == "Refreshing")
+        until(lambda: _known(world, model)["activity"] == "refreshing", END_SECONDS)
         looked = world.truth(model)["calls"]["history"]
         until(lambda: world.truth(model)["calls"]["history"] > looked + 2, END_SECONDS)
         victim.kill()
@@ -147,6 +155,11 @@ def test_killed_while_it_polls(tmp_path: Path) -> None:
         (refresh,) = world.own(model)
         assert (told.code, told.body["refreshId"]) == (200, refresh["requestId"])
         assert world.truth(model)["calls"]["start"] == 1
+        until(lambda: _known(world, model)["activity"] == "idle", END_SECONDS)
+        known = _known(world, model)
+        assert [(day["completed"], day["failed"]) for day in known["days"]] == [(1, 0)]
+        assert known["lastSuccess"]["refreshId"] == refresh["requestId"]
+        assert [run["status"] for run in known["runs"]] == ["Completed"]
 
 
 def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:

@@ -24,18 +24,29 @@ def instances(app: Devhost) -> dict[str, str]:
     return {row["instanceId"]: row["runtimeStatus"] for row in rows if not row["instanceId"].startswith("@")}
 
 
+def state_of(app: Devhost, entity: str) -> object:
+    """The state of an entity; None if it was deleted."""
+    answer = app.get(f"/runtime/webhooks/durabletask/entities/{entity}?code={KEY}")
+    return answer.json() if answer.content else None
+
+
 def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
     """Instances that ended longer ago than RETENTION_DAYS are deleted; a waiting request stays, however old."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:
             world = World(app.base, service.base_url)
-            done = world.refreshed(world.model()).body["id"]
-            waiting = world.ask(world.model(seconds=60))
+            old, busy = world.model(), world.model(seconds=60)
+            done = world.refreshed(old).body["id"]
+            waiting = world.ask(busy)
             world.until(waiting["statusUri"], lambda status: status["status"] == "Refreshing")
             until(lambda: set(instances(app).values()) == {"Completed", "Running"}, 20)
             run_now(app, "purge_ended")
             app.said('"event": "housekeeping.purged", "instances": 2')
+            app.said('"event": "housekeeping.models_forgotten", "shards": 1')
+            until(lambda: state_of(app, f"model_record/{old}") is None, 20)
+            assert app.get(f"/api/models/{old}").status_code == 404
+            assert app.get(f"/api/models/{busy}").json()["activity"] == "refreshing"
             left = instances(app)
             assert done not in left
             assert left[waiting["id"]] == "Running"

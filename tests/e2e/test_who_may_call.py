@@ -22,7 +22,13 @@ pytestmark = pytest.mark.usefixtures("local")
 
 FACTORY, STRANGER = "0a1b2c3d-0000-4000-8000-00000000000a", "0a1b2c3d-0000-4000-8000-00000000000b"
 OTHER_FACTORY = "0a1b2c3d-0000-4000-8000-00000000000c"
-SIGN_IN = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "True", "ALLOWED_CALLERS": f"{FACTORY},{OTHER_FACTORY}"}
+READER = "0a1b2c3d-0000-4000-8000-00000000000d"
+SIGN_IN = {
+    "AUTH_MODE": "entra",
+    "WEBSITE_AUTH_ENABLED": "True",
+    "ALLOWED_CALLERS": f"{FACTORY},{OTHER_FACTORY}",
+    "ALLOWED_READERS": READER,
+}
 OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
 """The routes without access control, because a token of their own opens them."""
 
@@ -142,6 +148,32 @@ def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
             answer = requests.request(method, url, headers=headers, timeout=CALL_SECONDS)
             wanted = 404 if (method, route) in OWN_TOKEN else 403 if headers else 401
             assert (answer.status_code, next(iter(answer.json()))) == (wanted, "error"), (method, route)
+
+
+def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
+    """Every route with GET that asks for a sign-in is open to it, and no other one."""
+    world, host = app
+    model = world.model(seconds=LONG)
+    started = start(world, model, signed_in(FACTORY)).json()
+    places = {"{id}": started["id"], "{datasetId}": model}
+    asked = [route for route in routes() if route[:2] not in OWN_TOKEN | OPEN]
+    assert len(asked) > 8
+    for method, route, _ in asked:
+        path = route
+        for place, value in places.items():
+            path = path.replace(place, value)
+        answer = requests.request(
+            method, f"{world.app}/api/{path}", headers=signed_in(READER), json={}, timeout=CALL_SECONDS
+        )
+        if method == "GET":
+            # the model may not be known yet
+            assert answer.status_code in (200, 202, 404), (method, route, answer.text)
+        else:
+            assert answer.status_code == 403, (method, route)
+            assert answer.json()["error"]["code"] == "CallerMayOnlyRead"
+    host.said(f'"event": "auth.caller_refused", "principal": "{READER}", "method": "POST"')
+    assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
+    assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 202
 
 
 def test_the_token_of_a_uri_is_enough(app: tuple[World, Devhost]) -> None:

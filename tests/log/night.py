@@ -71,6 +71,7 @@ def recorded() -> tuple[Row, ...]:
     for _ in range(3):
         log.place("refused", {"auth.caller_refused": 4}, instead={stranger: OTHER})
     log.place("not_started", {"request.not_started": 6}, model=PRICES)
+    log.place("overdue", {"model.overdue": 9}, model=STOCK)
     log.place("activity_failed", {"activity.failed": 5}, model=SALES, only=["activity.failed"])
     log.place("engine_unavailable", {"engine.unavailable": 5})
     log.others(4, "Executed 'Functions.http_status' (Succeeded, Id=1, Duration=12ms)")

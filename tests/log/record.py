@@ -236,6 +236,15 @@ def strangers(folder: Path) -> None:
             play.start(play.world.model(), signed_in(FACTORY))
 
 
+def overdue(play: Stage) -> None:
+    """A model that has failed since its last success, of which one was expected sooner."""
+    model = play.world.model(outcome=["Completed", "Failed"])
+    play.refreshed(model, expectedEveryHours=0.0001)
+    play.refreshed(model)
+    with play.story("overdue", "model.overdue"):
+        assert play.app.post("/admin/functions/watch_models", json={}).status_code == 202
+
+
 def faults(folder: Path) -> None:
     """Copies of the app with a fault."""
     for name, fault, last in (
@@ -246,7 +255,7 @@ def faults(folder: Path) -> None:
             play.start(play.world.model())
 
 
-PLAYS: tuple[Callable[[Stage], None], ...] = (refreshes, callbacks, timers, not_understood)
+PLAYS: tuple[Callable[[Stage], None], ...] = (refreshes, callbacks, timers, not_understood, overdue)
 
 
 def main() -> int:

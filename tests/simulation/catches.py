@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from tests.simulation.capacity_mutations import NAMES
 from tests.simulation.mutations import MUTATIONS, mutated
 from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import Level

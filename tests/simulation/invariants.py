@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from refresh.run.waits import PROBE_AFTER, UNKNOWN_AFTER
-from tests.simulation import answers, places
+from tests.simulation import answers, models, places
 from tests.simulation.power_bi import A_MOMENT, Post
 from tests.simulation.rules import (
     REMINDED_WITHIN,
@@ -221,4 +221,5 @@ QUIET: tuple[Callable[[World], None], ...] = (
     places.places_go_in_order,
     places.the_capacity_fails_no_caller,
     places.a_free_place_is_taken,
+    models.models_tell_the_truth,
 )

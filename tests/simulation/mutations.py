@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 from activities import callback, model, orchestrations, post
@@ -18,6 +19,7 @@ from refresh.history.outcome import Outcome, judge
 from refresh.history.rows import RefreshRow
 from refresh.ids import key_prefix
 from refresh.messages import replace as changed
+from refresh.models import index as model_index
 from refresh.queue import answers, memory, sharing
 from refresh.queue import machine as queue_machine
 from refresh.queue import members as queue_members
@@ -26,6 +28,7 @@ from refresh.queue import runs as queue_runs
 from refresh.queue.state import Queue, Run
 from refresh.reporting.status import report
 from refresh.request import decision
+from refresh.run import news as run_news
 from refresh.run import orders
 from refresh.run.phases import finishing, polling, posting
 from refresh.run.state import Over
@@ -103,6 +106,24 @@ def forget_at_once() -> list[Patch]:
 
     original = memory.forget
     return [(queue_machine, "forget", forget)]
+
+
+@mutation
+def count_an_end_again() -> list[Patch]:
+    """A run whose end is told twice counts twice in the index of models."""
+    told = count()
+    return [(model_index, "_digest", lambda run: f"{run} {next(told)}")]
+
+
+@mutation
+def keep_no_end() -> list[Patch]:
+    """Runs that fail do not tell their models."""
+
+    def ended(run: Any, *more: Any) -> Any:
+        return original(run, *more) if run.outcome.status == "Completed" else None
+
+    original = run_news.ended
+    return [(finishing, "model_news", ended)]
 
 
 @mutation

@@ -229,7 +229,7 @@ class Installed:
             self._set(importlib.import_module(module), "time", monotonic)
         self._set(importlib.import_module("durable.waits"), "sleep", world.sleep)
         looks = importlib.import_module("triggers.looks")
-        for cache in ("_QUEUES", "_RUNS", "_GROUPS"):
+        for cache in ("_QUEUES", "_RUNS", "_GROUPS", "_SHARDS", "_RECORDS"):
             self._set(looks, cache, self._each(lambda: looks.Looks(world.seconds)))
         self._set(secrets, "token_hex", lambda size=32: f"{world.random.getrandbits(8 * size):0{2 * size}x}")
         self._set(secrets, "token_urlsafe", lambda size=32: f"{world.random.getrandbits(8 * size):x}")

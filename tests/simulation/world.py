@@ -19,6 +19,9 @@ from dev.power_bi.messages import Request, Response
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.model import Instance
 from durable.codec import unwrapped
+from refresh.models.index import shard_of
+from refresh.models.state import Entry, Record
+from refresh.models.stored import load_record, load_shard
 from refresh.queue.operations import Tidy
 from refresh.queue.state import Queue
 from refresh.queue.stored import load
@@ -37,6 +40,7 @@ from tests.simulation.platform import (
     durable_names,
     run_activity,
     run_entity,
+    run_timer,
 )
 from tests.simulation.power_bi import ASKED_FOR_PERMIT, ORDER, PowerBi
 from tests.simulation.purge import Purge
@@ -332,6 +336,7 @@ class World:
             self.spawn(durable_engine().tell_queue(dataset_id, Tidy(at=instant(self.now))))
         if self.day.capacity:
             self.spawn(self.places.tidy_up())
+        self.spawn(run_timer("watch_models"))
 
     def started(self, name: str, instance: str, text: str | None) -> None:
         """The engine accepted a start, which may arrive a second time."""
@@ -365,6 +370,16 @@ class World:
 
     def queue(self, dataset_id: str) -> Queue:
         """The stored queue of a dataset."""
-        entity = self.engine.entities.get(f"@dataset_queue@{dataset_id}")
-        state = json.loads(entity.state) if entity and entity.exists and entity.state else None
-        return load(unwrapped(state))
+        return load(self._state(f"@dataset_queue@{dataset_id}"))
+
+    def model_entry(self, dataset_id: str) -> Entry | None:
+        """The entry of a model in the index."""
+        return load_shard(self._state(f"@model_index@{shard_of(dataset_id)}")).models.get(dataset_id)
+
+    def model_record(self, dataset_id: str) -> Record:
+        """The stored record of a model."""
+        return load_record(self._state(f"@model_record@{dataset_id}"))
+
+    def _state(self, name: str) -> object:
+        entity = self.engine.entities.get(name)
+        return unwrapped(json.loads(entity.state)) if entity and entity.exists and entity.state else None

@@ -183,6 +183,10 @@ def test_both_access_controls_have_one_parameter() -> None:
     assert "objectId" in policy["allowedPrincipals"]["identities"]
     settings = (INFRA / "settings.bicep").read_text("utf-8")
     assert re.search(r"name: 'ALLOWED_CALLERS'.*own\.callers.*caller\.objectId", settings)
+    assert re.search(r"name: 'ALLOWED_READERS'.*own\.readers.*reader\.objectId", settings)
+    # readers pass the first lock, too
+    source = (INFRA / "resources.bicep").read_text("utf-8")
+    assert "callers: concat(admittedCallers, authMode == 'entra' ? readers : [])" in source
     # statusUri and cancelUri have their own tokens, see the comment in the Bicep
     assert sign_in["properties"]["globalValidation"]["unauthenticatedClientAction"] == "AllowAnonymous"
 
@@ -214,7 +218,7 @@ def test_the_roles_of_the_app_are_the_least_that_it_needs() -> None:
 def test_every_alert_has_its_section_in_the_runbook() -> None:
     source = (INFRA / "modules" / "alerts.bicep").read_text("utf-8")
     names = re.findall(r"^\s+name: '([a-z-]+)'\n\s+title:", source, re.M)
-    assert len(names) == 9
+    assert len(names) == 10
     assert [name for name in names if f"\n### {name}\n" not in OPERATIONS] == []
 
 

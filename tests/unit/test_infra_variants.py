@@ -181,7 +181,7 @@ def test_every_switch_at_once(tmp_path: Path) -> None:
     assert budget["timePeriod"]["startDate"] == "2026-11-01"
     assert {notice["threshold"] for notice in budget["notifications"].values()} == {80, 100}
     rules = [one for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert len(rules) == 9
+    assert len(rules) == 10
     assert all(rule["properties"]["actions"]["actionGroups"] for rule in rules)
     stale = one(resources, "Microsoft.Insights/scheduledQueryRules", "model-stale")
     query = stale["properties"]["criteria"]["allOf"][0]["query"]
@@ -195,7 +195,7 @@ def test_every_rule_looks_back_as_far_as_azure_allows(with_keys: list[Json]) -> 
     resources = with_keys
     minutes = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P1D": 1440, "P2D": 2880}
     rules = [one["properties"] for one in resources if one["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert len(rules) == 8
+    assert len(rules) == 9
     for rule in rules:
         assert minutes[rule["windowSize"]] >= minutes[rule["evaluationFrequency"]], rule["displayName"]
         assert rule["autoMitigate"] is True

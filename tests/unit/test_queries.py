@@ -198,6 +198,19 @@ def test_a_burst_of_refusals_names_the_principal() -> None:
     assert {row["principal"]: row["refusals"] for row in alert("callers-refused")} == {REFUSED: 12}
 
 
+def test_an_overdue_model_says_since_when_and_where_to_look() -> None:
+    """As the index logs it; a model without any success, or without a failure, is told otherwise."""
+    (row,) = alert("model-overdue")
+    assert row["datasetId"] == STOCK
+    assert row["model"].startswith("Model ")
+    assert re.fullmatch(r"expected every 0\.0001 h, last success \S+Z", row["cause"])
+    assert row["whatToDo"] == "Its refreshes fail: GET /api/models/ with this id says why."
+    line = {"event": "model.overdue", "datasetId": NEVER, "expectedEveryHours": 24.0, "overdueSince": "2026-03-31"}
+    (never,) = alert("model-overdue", [(5, json.dumps(line))])
+    assert (never["model"], never["cause"]) == (NEVER, "expected every 24.0 h, no success yet")
+    assert "its pipeline ran" in never["whatToDo"]
+
+
 def test_a_refresh_is_slow_against_the_median_of_its_model() -> None:
     """The run of A that has taken 30 minutes, three times its median. B has too few runs to compare with."""
     rows = alert("slower-than-usual")

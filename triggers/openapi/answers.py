@@ -8,15 +8,16 @@ from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE, Failure
 from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
 from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
-from triggers.openapi import health, places
+from triggers.openapi import health, models, places
 from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
 
 REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "Refusal": (400, ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed")),
     "NotSignedIn": (401, ("SignInRequired",)),
-    "NotAllowed": (403, ("CallerNotAllowed",)),
+    "NotAllowed": (403, ("CallerNotAllowed", "CallerMayOnlyRead")),
     "OnlyReads": (403, ("TokenOnlyReads",)),
     "NotFound": (404, ("RequestNotFound",)),
+    "ModelUnknown": (404, ("ModelUnknown",)),
     "KeyInUse": (409, ("IdempotencyKeyInUse",)),
     "NoRoom": (429, ("QueueFull",)),
     "Unavailable": (503, ("EngineUnavailable",)),
@@ -193,6 +194,7 @@ def schemas() -> Json:
             },
             "A page of requests.",
         ),
+        **models.schemas(),
         "Finding": _finding(identity),
         "Health": health.health(),
         "Run": record(_run(), "A run in the queue with its requests."),
@@ -298,12 +300,7 @@ def _run() -> Json:
 
 RUNTIME_STATUSES = ("Pending", "Running", "ContinuedAsNew", "Suspended", "Completed", "Failed", "Terminated")
 MANAGEMENT = (
-    "sendEventPostUri",
-    "terminatePostUri",
-    "rewindPostUri",
-    "purgeHistoryDeleteUri",
-    "restartPostUri",
-    "suspendPostUri",
-    "resumePostUri",
+    *("sendEventPostUri", "terminatePostUri", "rewindPostUri", "purgeHistoryDeleteUri"),
+    *("restartPostUri", "suspendPostUri", "resumePostUri"),
 )
 """Names of Durable's own URIs, as the SDK gives them."""

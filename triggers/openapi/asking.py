@@ -19,6 +19,7 @@ from refresh.request.spec import (
 )
 from refresh.scope.options import COMMIT_MODES, MAX_NAME, MAX_OBJECTS, MAX_PARALLELISM, TYPES, WITHOUT_POLICY
 from refresh.scope.options import MAX_RETRIES as MAX_RETRY_COUNT
+from refresh.settings import MAX_EXPECTED_HOURS
 
 Json = dict[str, Any]
 
@@ -215,6 +216,14 @@ def request() -> Json:
                 "additionalProperties": {"type": "string"},
                 "description": f"The sender, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
                 "Shown in status, list, queue and the log lines of the request.",
+            },
+            "expectedEveryHours": {
+                "type": ["number", "null"],
+                "minimum": 0,
+                "maximum": MAX_EXPECTED_HOURS,
+                "description": "How often a success of this model is expected: without one for longer it shows as "
+                "overdue. Holds until a later request says otherwise; 0: nothing is expected any more. The app setting "
+                "EXPECTED_EVERY_HOURS goes before it.",
             },
         },
         "allOf": [

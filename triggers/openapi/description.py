@@ -1,7 +1,7 @@
 """Builds the whole document: operations, schemas, security."""
 
 from refresh.reporting.status import STATUSES
-from triggers.openapi import answers, asking
+from triggers.openapi import answers, asking, models
 from triggers.openapi.operations import answer, body, operation, query
 from triggers.openapi.schema import Json
 
@@ -100,6 +100,8 @@ def _paths() -> Json:
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
         "/capacity": {"get": _capacity()},
+        "/models": {"get": models.list_models(STARTER, _UNAVAILABLE)},
+        "/models/{datasetId}": {"get": models.get_model(STARTER, _UNAVAILABLE)},
         "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
     }

@@ -8,8 +8,10 @@ from refresh.events import Event
 from refresh.failure.catalogue import failure
 from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
+from refresh.models.operations import RunRefreshes, RunWaits
 from refresh.queue.answers import ClaimAnswer, Claimed, Superseded
 from refresh.queue.operations import Claim
+from refresh.run.news import dropped, refreshes, waits
 from refresh.run.parts import Followed, InGroup
 from refresh.run.state import (
     Cancelling,
@@ -39,7 +41,9 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
     match answer:
         case Superseded():
             over = without_place(run, Over()) if answer.over else run.to(Over())
-            return Moved(over, Event("run.superseded"))
+            # a duplicate that never held the run has no news of it
+            news = dropped(run, now) if phase.then is not None else None
+            return Moved(over, Event("run.superseded"), news)
         case Claimed():
             run = run.but(priority=answer.priority)
             if isinstance(phase.then, TakingPlace):
@@ -51,11 +55,19 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
             if answer.capacity_group:
                 capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
                 run = run.but(capacity=capacity)
+            run = run.but(since=answer.since)
             if run.incarnation > MAX_INCARNATIONS:
                 return _abandoned(run, answer, now)
-            return Moved(_as_the_queue_says(run, answer, now), Event("run.claimed", refreshId=answer.refresh_id))
+            then = _as_the_queue_says(run, answer, now)
+            return Moved(then, Event("run.claimed", refreshId=answer.refresh_id), _news(then, answer, now))
         case _:
             assert_never(answer)
+
+
+def _news(run: RunState, answer: Claimed, now: datetime) -> RunWaits | RunRefreshes:
+    if run.refresh is not None:
+        return refreshes(run, now, answer.requests)
+    return waits(run, now, answer.requests, answer.expected_every_hours)
 
 
 def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunState:

@@ -30,7 +30,7 @@ def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]
 def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer)
+            return superseded(run, answer, now)
         case Closed():
             if answer.scope != run.scope:
                 # requests that joined since the claim widened the scope; the estimate is for the scope without them

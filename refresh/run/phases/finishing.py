@@ -7,6 +7,7 @@ from typing import assert_never
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, FinishAnswer, Finished, PermitTaken, WakeUp
 from refresh.queue.operations import Finish
+from refresh.run.news import ended as model_news
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
@@ -42,7 +43,8 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
             then: Phase = _notifying(run, answer.wake, answer.ended).phase
             if answer.next is not None:
                 then = StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)
-            return Moved(without_place(run, then))
+            news = model_news(run, now, answer.wake, answer.expected_every_hours)
+            return Moved(without_place(run, then), news=news)
         case _:
             assert_never(answer)
 

@@ -6,6 +6,7 @@ from functools import partial
 from refresh.capacity.limits import CapacityLimit
 from refresh.events import Event
 from refresh.messages import replace
+from refresh.polling.schedule import expectation
 from refresh.run.orders import Broke, HistoryRead, ReadHistory, ReadHistoryAnswer
 from refresh.run.parts import Blocked, InGroup
 from refresh.run.phases import leaving_place
@@ -36,7 +37,8 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
     if running is None:
         return Moved(ready(run.but(look=answer.look, blocked=None)))
     if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
-        blocked = Blocked(by=running, since=instant(now))
+        expected = expectation(answer.durations)
+        blocked = Blocked(by=running, since=instant(now), usual_seconds=expected.usual if expected else None)
         reporting = leaving_place.behind(run.to(ReportingBlocker(), blocked=blocked), now)
         return Moved(reporting, Event("run.waiting", waitsFor=running))
     waited = now - time_of(run.blocked.since)

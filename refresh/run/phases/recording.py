@@ -6,6 +6,7 @@ from typing import assert_never
 
 from refresh.queue.answers import RecordAnswer, Recorded, Superseded
 from refresh.queue.operations import Record
+from refresh.run.news import refreshes
 from refresh.run.parts import Followed
 from refresh.run.state import Cancelling, Polling, Recording, RunState
 from refresh.run.step import Ask, Moved
@@ -28,8 +29,9 @@ def step(run: RunState, phase: Recording, refresh: Followed, at: str) -> Ask[Rec
 def _recorded(run: RunState, answer: RecordAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer)
+            return superseded(run, answer, now)
         case Recorded():
-            return Moved(run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min))
+            then = run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min)
+            return Moved(then, news=refreshes(run, now, len(answer.wake)))
         case _:
             assert_never(answer)

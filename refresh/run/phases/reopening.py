@@ -4,11 +4,14 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never
 
+from refresh.models.operations import RequestsEnded, RunWaits
 from refresh.queue.answers import Done, PermitTaken, ReopenAnswer, Superseded
 from refresh.queue.operations import Drop, Reopen
+from refresh.run.news import MAX_REQUESTS, waits
 from refresh.run.state import Dropping, Looking, Reopening, RunState
 from refresh.run.step import Ask, Moved
 from refresh.run.transitions import permit_taken, superseded
+from refresh.times import instant
 
 
 def step(run: RunState, phase: Reopening | Dropping, at: str) -> Ask[ReopenAnswer]:
@@ -16,21 +19,24 @@ def step(run: RunState, phase: Reopening | Dropping, at: str) -> Ask[ReopenAnswe
     match phase:
         case Reopening():
             reopen = Reopen(at=at, holder=run.holder, permit=run.permit, execution=phase.execution)
-            return Ask(reopen, partial(_reopened, run, phase.pause))
+            return Ask(reopen, partial(_reopened, run, phase.pause, ()))
         case Dropping():
             drop = Drop(at=at, holder=run.holder, permit=run.permit, requests=phase.requests, execution=phase.execution)
-            return Ask(drop, partial(_reopened, run, 0))
+            return Ask(drop, partial(_reopened, run, 0, phase.requests))
         case _:
             assert_never(phase)
 
 
-def _reopened(run: RunState, pause: float, answer: ReopenAnswer, now: datetime) -> Moved:
+def _reopened(run: RunState, pause: float, dropped: tuple[str, ...], answer: ReopenAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer)
+            return superseded(run, answer, now)
         case PermitTaken():
             return permit_taken(run, answer, now)
         case Done():
-            return Moved(run.to(Looking(), refresh=None, look=None, late_after=None, wait=pause))
+            news: RunWaits | RequestsEnded | None = waits(run, now) if run.refresh else None
+            if dropped:
+                news = RequestsEnded(at=instant(now), dataset_id=run.dataset_id, request_ids=dropped[-MAX_REQUESTS:])
+            return Moved(run.to(Looking(), refresh=None, look=None, late_after=None, wait=pause), news=news)
         case _:
             assert_never(answer)

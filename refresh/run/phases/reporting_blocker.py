@@ -21,7 +21,7 @@ def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> A
 def _reported(run: RunState, answer: HoldAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer)
+            return superseded(run, answer, now)
         case Done():
             return Moved(run.to(Looking(), wait=next_wait(0, run.limits)))
         case _:

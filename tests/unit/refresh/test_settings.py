@@ -1,5 +1,6 @@
 """An app that starts has valid settings; an app that does not start names the invalid one."""
 
+import json
 from contextlib import suppress
 from uuid import UUID
 
@@ -98,7 +99,7 @@ def test_exact_timers_are_for_this_machine() -> None:
         assert caught.value.name == "EXACT_TIMERS"
 
 
-@pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "CALLBACK_ALLOWED_HOSTS"])
+@pytest.mark.parametrize("name", ["ALLOWED_WORKSPACES", "ALLOWED_CALLERS", "ALLOWED_READERS", "CALLBACK_ALLOWED_HOSTS"])
 @pytest.mark.parametrize("value", [",", ";", " , ; ,"])
 def test_a_list_without_entries_stops_the_start(name: str, value: str) -> None:
     """Its author wanted to restrict something; as an unset value it would allow everything."""
@@ -202,6 +203,40 @@ def test_callers_may_sign_in() -> None:
     assert not settings.allows_caller("99999999-89ab-cdef-0123-456789abcdef")
 
 
+def test_readers_may_only_read() -> None:
+    """And callers may read, too."""
+    reader, stranger = "99999999-89ab-cdef-0123-456789abcdef", "99999999-89ab-cdef-0123-000000000000"
+    settings = read(**SIGN_IN, ALLOWED_READERS=reader.upper())
+    assert [settings.allows_reader(one) for one in (ONE, reader, stranger)] == [True, True, False]
+    assert [settings.allows_caller(one) for one in (ONE, reader, stranger)] == [True, False, False]
+    assert not read(**SIGN_IN).allows_reader(reader)
+
+
+def test_expectations_of_models() -> None:
+    """By dataset id in lower case, in hours."""
+    assert read().expected_every_hours == {}
+    assert read(EXPECTED_EVERY_HOURS="").expected_every_hours == {}
+    value = json.dumps({ONE.upper(): 24, TWO: 0.5})
+    assert read(EXPECTED_EVERY_HOURS=value).expected_every_hours == {ONE: 24.0, TWO: 0.5}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("24", "[]", "{}", "{", "null", '"24"', f'["{ONE}"]', f'[["{ONE}", 24]]', "[" * 100_000),
+        *(f'{{"{ONE}": {hours}}}' for hours in ("0", "-1", "true", '"24"', "null", "NaN", "Infinity", "8785", "[24]")),
+        f'{{"{ONE}": {{"hours": 24}}}}',
+        '{"Sales": 24}',
+        f'{{"{ONE}": 24, "{ONE.upper()}": 12}}',
+    ],
+)
+def test_a_bad_expectation_stops_the_start(value: str) -> None:
+    """Taken for none it would promise nothing."""
+    with pytest.raises(SettingsError) as caught:
+        read(EXPECTED_EVERY_HOURS=value)
+    assert caught.value.name == "EXPECTED_EVERY_HOURS"
+
+
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
@@ -211,6 +246,8 @@ def test_callers_may_sign_in() -> None:
         ({"ALLOWED_CALLERS": "the-factory"}, "ALLOWED_CALLERS"),
         ({"AUTH_MODE": "key"}, "ALLOWED_CALLERS"),
         ({"AUTH_MODE": ""}, "ALLOWED_CALLERS"),
+        ({"ALLOWED_READERS": "the-people"}, "ALLOWED_READERS"),
+        ({"AUTH_MODE": "key", "ALLOWED_CALLERS": "", "ALLOWED_READERS": ONE}, "ALLOWED_READERS"),
     ],
 )
 def test_ineffective_access_control_stops_the_start(changed: dict[str, str], name: str) -> None:

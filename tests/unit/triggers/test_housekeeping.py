@@ -12,8 +12,11 @@ import pytest
 
 from durable.engine import EngineUnavailable
 from durable.instance import Instance
+from durable.models import ModelNews
 from refresh import clock
 from refresh.history.outcome import Outcome
+from refresh.models.operations import Forget
+from refresh.models.state import Shard
 from refresh.queue.operations import Operation, Sweep, Tidy
 from refresh.queue.state import EndedRun, Member, Queue, Run
 from refresh.times import instant
@@ -56,6 +59,9 @@ class Engine:
     looked_at: list[str] = field(default_factory=list)
     told: list[tuple[str, Operation[Any]]] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
+    shards: dict[str, Shard] = field(default_factory=dict)
+    news: list[ModelNews] = field(default_factory=list)
+    forgotten: list[tuple[str, list[str], Forget]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
 
     async def beat(self, timer: str, at: str) -> None:
@@ -86,6 +92,20 @@ class Engine:
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
         """Takes a signal."""
         self.told.append((dataset_id, operation))
+
+    async def read_shard(self, key: str) -> Shard:
+        """A shard of the index of models."""
+        if key in self.bad:
+            raise EngineUnavailable("busy")
+        return self.shards.get(key, Shard())
+
+    async def tell_model(self, news: ModelNews) -> None:
+        """Takes a signal about a model."""
+        self.news.append(news)
+
+    async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
+        """Takes the signals that make models forgotten."""
+        self.forgotten.append((shard, [*datasets], forget))
 
     async def purge(self, instance: str) -> bool:
         """Purges an ended instance."""

@@ -116,7 +116,7 @@ def test_another_error_is_not_hidden() -> None:
 
 def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Except if the function checks its own token."""
-    monkeypatch.setattr(routing, "refusal", lambda req: error(403, "CallerNotAllowed", "No."))
+    monkeypatch.setattr(routing, "refusal", lambda req, **_: error(403, "CallerNotAllowed", "No."))
 
     async def http_x(req: func.HttpRequest) -> func.HttpResponse:
         return answer({}, 200)

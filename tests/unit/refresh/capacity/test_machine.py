@@ -13,8 +13,8 @@ from refresh.capacity.operations import FreePlaces, LeavePlace, TakePlace
 from refresh.capacity.state import Group
 from refresh.capacity.stored import SCHEMA, dump, handle, load
 from refresh.failure.catalogue import ModelNames
+from refresh.packed import UnreadableError
 from refresh.queue.answers import Priority
-from refresh.queue.stored import UnreadableError
 from refresh.times import instant
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -6,6 +6,7 @@ import pytest
 
 from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import Outcome
+from refresh.messages import replace
 from refresh.queue.answers import Claimed, Closed, Left, Taken, Turn, WakeUp
 from refresh.queue.operations import Close, Finish
 from refresh.queue.state import MAX_KNOWN_OBJECTS
@@ -235,14 +236,16 @@ def test_the_sweep_narrows_the_runs_of_removed_members(desk: Desk) -> None:
 def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
     """All data that the next incarnation needs to continue."""
     desk.enroll("a", scope=SALES)
-    assert desk.claimed("a-r1") == Claimed(scope=SALES)
+    since = desk.queue.runs[0].since
+    assert desk.claimed("a-r1") == Claimed(scope=SALES, since=since, requests=1)
     desk.wait_behind("a-r1", ExternalRefresh(refresh_id="theirs"))
     desk.close("a-r1")
     desk.take("a-r1", "execution")
-    closed = Claimed(scope=SALES, permit=1, closed=True, look=LOOK, permit_taken_at=desk.at)
+    told = Claimed(scope=SALES, permit=1, since=since, requests=1)
+    closed = replace(told, closed=True, look=LOOK, permit_taken_at=desk.at)
     assert desk.claimed("a-r1") == closed
     desk.reopen("a-r1")
-    assert desk.claimed("a-r1") == Claimed(scope=SALES, permit=1)
+    assert desk.claimed("a-r1") == told
 
 
 def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from refresh import packed as packed_states
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
-from refresh.queue import stored as stored_queue
+from refresh.packed import UnreadableError
 from refresh.queue.answers import Done
 from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy, name_of
 from refresh.queue.state import Queue
-from refresh.queue.stored import UnreadableError, dump, handle, load
+from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
 from tests.unit.refresh.queue.queues import BOTH, COMPLETED, DATES, NOON, SALES, WHOLE, Crowd, Desk, enhanced, failed
 
@@ -244,7 +245,7 @@ def test_only_a_large_queue_is_compressed(monkeypatch: pytest.MonkeyPatch) -> No
     """A small one is readable in the storage; both are read in the same way."""
     desk = rich()
     assert desk.stored["departed"]
-    monkeypatch.setattr(stored_queue, "PACKED_ABOVE", 0)
+    monkeypatch.setattr(packed_states, "PACKED_ABOVE", 0)
     packed = dump(desk.queue)
     assert set(packed) == {"schema", "packed"}
     assert load(packed) == load(desk.stored)

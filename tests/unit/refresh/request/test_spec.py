@@ -57,6 +57,7 @@ def test_every_key_is_read() -> None:
         caller={"pipeline": "Nightly", "runId": "7"},
         retries=2.0,
         idempotencyKey="k",
+        expectedEveryHours=24,
     )
     assert spec == RequestSpec(
         dataset_id=DATASET,
@@ -67,6 +68,7 @@ def test_every_key_is_read() -> None:
         caller={"pipeline": "Nightly", "runId": "7"},
         retries=2,
         idempotency_key="k",
+        expected_every_hours=24,
     )
     assert decode(json.loads(json.dumps(encode(spec))), RequestSpec) == spec
     assert parse(notifyOption="mailonfailure").scope.notify_option == "MailOnFailure"
@@ -77,6 +79,8 @@ def test_every_key_is_read() -> None:
     [
         ("timeoutMinutes", 60, ["60", " 60.0 ", "60.000"]),
         ("retries", 2, ["2", "2.0", " 2"]),
+        ("expectedEveryHours", 0.5, ["0.5", " 0.50"]),
+        ("expectedEveryHours", 0, ["0"]),
         ("share", False, ["false", "False", " FALSE "]),
         ("share", True, ["true", "True"]),
     ],
@@ -197,6 +201,12 @@ def test_a_too_large_body_is_refused_unread() -> None:
     ("target", "keys"),
     [
         ("retries", {"retries": -1}),
+        ("expectedEveryHours", {"expectedEveryHours": -1}),
+        ("expectedEveryHours", {"expectedEveryHours": 8785}),
+        ("expectedEveryHours", {"expectedEveryHours": True}),
+        ("expectedEveryHours", {"expectedEveryHours": "NaN"}),
+        ("expectedEveryHours", {"expectedEveryHours": "daily"}),
+        ("expectedEveryHours", {"expectedEveryHours": [24]}),
         ("retries", {"retries": 11}),
         ("retries", {"retries": True}),
         ("retries", {"retries": "1.5"}),

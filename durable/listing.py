@@ -1,0 +1,21 @@
+"""A page of the engine's list of instances, over its HTTP API: the SDK's own listing returns the first page only."""
+
+from typing import Any
+
+PAGE_SECONDS = 30.0
+
+
+def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:
+    """The rows of a page, and what to hand in for the next one. Raises what requests raises."""
+    import requests  # only where lists are read: a cold start does not pay for it
+
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(
+            url,
+            params={key: value for key, value in query.items() if value},
+            headers={"x-ms-continuation-token": continuation} if continuation else {},
+            timeout=PAGE_SECONDS,
+        )
+    answer.raise_for_status()
+    return answer.json(), answer.headers.get("x-ms-continuation-token", "")

@@ -1,0 +1,56 @@
+"""Whether a model is fresh: its age, and whether a promised success is overdue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from refresh.models.state import Entry
+from refresh.polling.schedule import quantile
+from refresh.times import parse_time
+
+Health: TypeAlias = Literal["overdue", "failing", "ok", "unknown"]
+
+
+@dataclass(frozen=True)
+class Durations:
+    """How long the last completed refreshes took, in seconds: the median, and what 95 of 100 stay below."""
+
+    usual: float
+    p95: float
+    count: int
+
+
+def durations(entry: Entry) -> Durations | None:
+    """Of at most the last twenty runs; None if none of them completed."""
+    known = sorted(one.seconds for one in entry.recent if one.seconds is not None)
+    if not known:
+        return None
+    return Durations(round(quantile(known, 0.5), 1), round(quantile(known, 0.95), 1), len(known))
+
+
+def health_of(entry: Entry, *, overdue: bool) -> Health:
+    """How the model is. Overdue wins over failing; unknown: no run has completed or failed yet."""
+    if overdue:
+        return "overdue"
+    if entry.failures:
+        return "failing"
+    return "ok" if entry.success or any(one.status == "Completed" for one in entry.recent) else "unknown"
+
+
+def in_use(entry: Entry, since: str) -> bool:
+    """Whether a run of the model goes on, or it was heard of since a time (ISO 8601 UTC)."""
+    return entry.active is not None or max(entry.at, entry.known_since) >= since
+
+
+def due_at(entry: Entry, expected_every_hours: float | None) -> datetime | None:
+    """When the model becomes, or became, overdue; None if nothing is expected."""
+    fresh = parse_time(entry.fresh_at)
+    if expected_every_hours is None or fresh is None:
+        return None
+    return fresh + timedelta(hours=expected_every_hours)
+
+
+def expected_hours(dataset_id: str, entry: Entry, settings: Mapping[str, float]) -> float | None:
+    """How often a success is expected: what the operator set for the model, else what its last request asked for."""
+    return settings.get(dataset_id, entry.expected_every_hours)

@@ -1,0 +1,108 @@
+"""The operations of the entities `model_index` and `model_record`. All of them are signals, without an answer.
+
+The engine sometimes applies a signal twice, or late. So each operation carries ids and the sender's time `at` (ISO 8601
+UTC), and a repeat changes nothing.
+"""
+
+from typing import TypeAlias
+
+from refresh.failure.catalogue import ModelNames
+from refresh.history.outcome import Outcome
+from refresh.messages import Message
+
+
+class ModelOperation(Message, frozen=True, kw_only=True, tag_field="operation"):
+    """An operation."""
+
+    at: str
+
+
+class AboutModel(ModelOperation, frozen=True, kw_only=True):
+    """An operation about one model."""
+
+    dataset_id: str
+
+
+class AboutRun(AboutModel, frozen=True, kw_only=True):
+    """An operation about one incarnation of a run of the model."""
+
+    run: str
+    incarnation: int
+
+
+class RunWaits(AboutRun, frozen=True, kw_only=True, tag="run_waits"):
+    """The active run waits for the idle model. `since`: when the first of its requests enrolled.
+
+    `requests`: their number; None if it is that of the operation before.
+    """
+
+    workspace_id: str
+    since: str
+    requests: int | None = None
+    names: ModelNames = ModelNames()
+    expected_every_hours: float | None = None
+
+
+class RunRefreshes(AboutRun, frozen=True, kw_only=True, tag="run_refreshes"):
+    """The refresh of the active run is known. `since`: when it was posted or found. `requests`: as in `RunWaits`."""
+
+    workspace_id: str
+    since: str
+    refresh_id: str
+    requests: int | None = None
+    names: ModelNames = ModelNames()
+
+
+class RunDropped(AboutRun, frozen=True, kw_only=True, tag="run_dropped"):
+    """The run ended without an outcome: no request wants it any more, or its orchestration is dead."""
+
+
+class RunEnded(AboutRun, frozen=True, kw_only=True, tag="run_ended"):
+    """The outcome of a run.
+
+    `loads`: its refresh loads data, so that the model is fresh after it. `request_ids`: the newest of its requests, in
+    the record only. `expected_every_hours`: what the last request that named a number expects; None if none did.
+    """
+
+    workspace_id: str
+    outcome: Outcome
+    since: str
+    requests: int
+    loads: bool = True
+    names: ModelNames = ModelNames()
+    request_ids: tuple[str, ...] = ()
+    expected_every_hours: float | None = None
+
+
+class RequestsEnded(AboutModel, frozen=True, kw_only=True, tag="requests_ended"):
+    """Requests that ended without the outcome of a run."""
+
+    request_ids: tuple[str, ...]
+
+
+class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
+    """The operator expects successes of a model, which no request may ever have named."""
+
+
+class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
+    """A model is overdue. `fresh_at`: its last success, or when it became known. Logged once for each `fresh_at`."""
+
+    fresh_at: str
+    expected_every_hours: float
+
+
+class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
+    """Drops what is older than `before` (ISO 8601 UTC), but no model of `keep` or with a run that goes on."""
+
+    before: str
+    keep: tuple[str, ...] = ()
+
+
+IndexOperation: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded | Expect | NoteOverdue | Forget
+RecordOperation: TypeAlias = RunEnded | RequestsEnded | Forget
+RunNews: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded
+
+
+def name_of(operation: ModelOperation) -> str:
+    """The name of the operation, as the entity is signalled."""
+    return str(type(operation).__struct_config__.tag)

@@ -1,0 +1,118 @@
+"""What is kept of models: in a shard of the index an entry of each model, and for each model a record of its runs.
+
+Plain data, all of it bounded. The list of models is made of the index; the record is for the page of one model.
+"""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from refresh.failure.catalogue import ModelNames
+from refresh.history.outcome import Status
+from refresh.messages import Shown
+
+Activity: TypeAlias = Literal["WaitingForIdle", "Refreshing"]
+
+
+class Success(Shown, frozen=True, kw_only=True):
+    """The last refresh that loaded data, as Power BI dates it."""
+
+    started_at: str | None = None
+    ended_at: str = ""
+    refresh_id: str | None = None
+
+
+class LastOutcome(Shown, frozen=True, kw_only=True):
+    """How the last run ended. `message` and `action` are those of the failure."""
+
+    status: Status
+    at: str
+    code: str | None = None
+    message: str | None = None
+    action: str | None = None
+
+
+class Active(Shown, frozen=True, kw_only=True):
+    """The active run, as it was last heard of at `at`. `since`: when it began to wait, or its refresh was posted."""
+
+    run_id: str
+    incarnation: int
+    since: str
+    status: Activity
+    requests: int
+    at: str
+    refresh_id: str | None = None
+
+
+class Recent(NamedTuple):
+    """A run that ended at `at` (seconds since 1970). `run`: digest of its id. `seconds`: of a completed refresh."""
+
+    at: int
+    run: str
+    status: Status
+    seconds: float | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the index holds of a model. Times are ISO 8601 UTC.
+
+    `known_since`: when it was first heard of; `at`: when a request, or a run of one, was last heard of. `recent`: the
+    last runs that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the
+    date of their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`:
+    the `fresh_at` for which the model was noted as overdue.
+    """
+
+    known_since: str
+    at: str = ""
+    workspace_id: str = ""
+    names: ModelNames = ModelNames()
+    success: Success | None = None
+    last: LastOutcome | None = None
+    failures: int = 0
+    recent: tuple[Recent, ...] = ()
+    days: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+    expected_every_hours: float | None = None
+    overdue_noted: str = ""
+    active: Active | None = None
+    active_at: str = ""
+
+    @property
+    def fresh_at(self) -> str:
+        """The moment from which the age of the model counts: its last success, or when it became known."""
+        return self.success.ended_at if self.success else self.known_since
+
+
+class Shard(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A part of the index: models by dataset id."""
+
+    models: dict[str, Entry] = msgspec.field(default_factory=dict)
+
+
+class RecordedRun(Shown, frozen=True, kw_only=True):
+    """A run that ended, as callers see it. `ended_at` is Power BI's time, or else ours; `recorded_at` is ours."""
+
+    run_id: str
+    status: Status
+    ended_at: str
+    recorded_at: str
+    waiting_since: str
+    requests: int
+    refresh_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+    started_at: str | None = None
+    served_by: str | None = None
+
+
+class EndedRequest(NamedTuple):
+    """A request that has ended: its id, and when."""
+
+    id: str
+    at: str
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of one model beside its entry: its last runs and requests, oldest first."""
+
+    runs: tuple[RecordedRun, ...] = ()
+    requests: tuple[EndedRequest, ...] = ()

@@ -1,0 +1,100 @@
+"""The last runs and requests of one model, as its page shows them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from refresh.models.state import Active, Record, RecordedRun
+from refresh.queue.state import Queue
+from refresh.reporting.models import Json
+from refresh.reporting.status import Live, live_by_queue
+from refresh.request.stored import StoredRequest
+from refresh.times import instant, parse_time
+
+MAX_REQUESTS = 50
+
+
+def active_of(queue: Queue, posted_at: str | None, at: str) -> Active | None:
+    """The active run as its queue has it; None if nothing runs or waits.
+
+    `posted_at`: when its refresh began, as the run says; `at`: the time of the look.
+    """
+    if not queue.runs:
+        return None
+    run = queue.runs[0]
+    return Active(
+        run_id=run.id,
+        incarnation=run.incarnation,
+        since=(posted_at or run.posted_at or run.since) if run.refresh_id else run.since,
+        status="Refreshing" if run.refresh_id else "WaitingForIdle",
+        requests=len(run.members),
+        at=at,
+        refresh_id=run.refresh_id,
+    )
+
+
+def runs_json(record: Record, forgotten: datetime) -> list[Json]:
+    """The runs that ended, newest first, but for those that ended before `forgotten`."""
+    return [_run(run) for run in reversed(record.runs) if run.recorded_at >= instant(forgotten)]
+
+
+def request_ids(record: Record, queue: Queue) -> list[str]:
+    """The newest requests of a model: those that wait, and those that have ended; at most 50."""
+    at = {request.id: request.at for request in record.requests}
+    at |= {request: member.since for run in queue.runs for request, member in run.members.items()}
+    return sorted(at, key=lambda request: at[request], reverse=True)[:MAX_REQUESTS]
+
+
+def requests_json(requests: Iterable[StoredRequest], queue: Queue) -> list[Json]:
+    """Requests, newest first; those that go on as the queue has them."""
+    newest = sorted(requests, key=lambda request: (request.state.requested_at, request.id), reverse=True)
+    return [_request(request, live_by_queue(request.id, request.standing, queue)) for request in newest]
+
+
+def _run(run: RecordedRun) -> Json:
+    return _without_nothing(
+        {
+            "runId": run.run_id,
+            "refreshId": run.refresh_id,
+            "status": run.status,
+            "code": run.code,
+            "message": run.message,
+            "waitingSince": run.waiting_since,
+            "startedAt": run.started_at,
+            "endedAt": run.ended_at,
+            "durationSeconds": _seconds(run.started_at, run.ended_at),
+            "waitedSeconds": _seconds(run.waiting_since, run.started_at or run.ended_at),
+            "requests": run.requests,
+            "servedBy": run.served_by,
+        }
+    )
+
+
+def _request(request: StoredRequest, live: Live) -> Json:
+    outcome, spec = request.outcome, request.state.spec
+    known = outcome or live
+    return _without_nothing(
+        {
+            "id": request.id,
+            "status": known.status,
+            "code": outcome.error.code if outcome and outcome.error else None,
+            "caller": spec.caller or None,
+            "requestedAt": request.state.requested_at,
+            "endedAt": outcome.ended_at if outcome else None,
+            "waitedSeconds": _seconds(request.state.requested_at, known.started_at),
+            "runId": known.run_id,
+            "servedBy": outcome.served_by if outcome else None,
+            "shared": bool(known.shared_with),
+        }
+    )
+
+
+def _seconds(begin: str | None, end: str | None) -> float | None:
+    """Between two times; 0 if the clocks of the app and of Power BI make less of it. None if one is not known."""
+    begun, ended = parse_time(begin), parse_time(end)
+    if begun is None or ended is None:
+        return None
+    return max(round((ended - begun).total_seconds(), 1), 0.0)
+
+
+def _without_nothing(value: Json) -> Json:
+    return {key: entry for key, entry in value.items() if entry is not None}

@@ -1,0 +1,141 @@
+"""Why a model is in its state, in one sentence: a pure function of what is kept of it and of its queue."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from refresh.models.freshness import durations
+from refresh.models.state import Active, LastOutcome
+from refresh.queue.state import Queue
+from refresh.reporting.models import KnownModel
+from refresh.run.status import RunStatus
+from refresh.text import cut
+from refresh.times import parse_time
+
+MAX_CAUSE = 300
+KINDS = {
+    "Scheduled": "a scheduled refresh",
+    "OnDemand": "an on-demand refresh",
+    "ViaApi": "a refresh over the API",
+    "ViaEnhancedApi": "an enhanced refresh",
+    "ViaXmlaEndpoint": "a refresh over XMLA",
+}
+"""The words for Power BI's types of refreshes."""
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def summary(model: KnownModel, active: Active | None, queue: Queue, run: RunStatus) -> str:
+    """The sentence. `active` and `run`: the active run, and its status (empty without one)."""
+    parts = [*_doing(model, active, queue, run), *_standing(model, alone=active is None)]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '…')) else '.'}"
+
+
+def span(seconds: float) -> str:
+    """A length of time, as people say it."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * HOUR:
+        return f"{seconds // MINUTE:.0f} min"
+    if seconds < 2 * DAY:
+        return f"{seconds // HOUR:.0f} h"
+    return f"{seconds // DAY:.0f} days"
+
+
+def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatus) -> Iterable[str]:
+    """What the model does now."""
+    if active is None:
+        return
+    if active.status == "Refreshing":
+        yield _refreshing(model, active, run)
+    elif run.waits_for_place is not None:
+        place = run.waits_for_place
+        ahead = f", behind {place.position} other run{'s' if place.position > 1 else ''}" if place.position else ""
+        yield f"has waited {_for(model, place.since)} for a place in the capacity group {place.group}{ahead}"
+    elif run.waits_for is not None:
+        yield _behind(model, run)
+    elif run.last_read_error is None:
+        yield f"has waited {_for(model, active.since)} for its refresh to begin"
+    if run.last_read_error is not None:
+        waits = "" if active.status == "Refreshing" else f"has waited {_for(model, active.since)}; "
+        yield f"{waits}Power BI answers with errors: {cut(run.last_read_error, MAX_CAUSE)}"
+    behind = sum(len(other.members) for other in queue.runs[1:])
+    if behind:
+        yield f"{behind} more request{'s wait' if behind > 1 else ' waits'} for the next refresh"
+
+
+def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
+    text = f"refreshing for {_for(model, active.since)}"
+    end, begun = parse_time(run.expected_end), parse_time(active.since)
+    spent = durations(model.entry)
+    # the run knows how long refreshes like its own take, the index only how long all of the model's took
+    usual = (end - begun).total_seconds() if end and begun else spent.usual if spent else None
+    if usual is None:
+        return text
+    over = (model.seconds_since(active.since) or 0.0) - usual
+    late = f", {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
+    return f"{text}, usually takes {span(max(usual, 0.0))}{late}"
+
+
+def _behind(model: KnownModel, run: RunStatus) -> str:
+    external = run.waits_for
+    assert external is not None  # noqa: S101 - the caller has looked
+    kind = KINDS.get(external.refresh_type or "", "another refresh")
+    began = external.started_at or run.waits_since
+    text = f"waits behind {kind} that began {_ago(model, began)}"
+    if run.usual_wait_seconds is not None:
+        text += f" and usually takes {span(run.usual_wait_seconds)}"
+    return text
+
+
+def _standing(model: KnownModel, *, alone: bool) -> Iterable[str]:
+    """How fresh the model is. `alone`: nothing runs, so something has to be said."""
+    last, failures = model.entry.last, model.entry.failures
+    if model.health == "overdue":
+        yield f"overdue: {_expected(model)}"
+    if last is not None and failures:
+        yield _failing(model, last, failures)
+    elif alone and model.health in ("ok", "unknown"):
+        yield _fresh(model, last)
+
+
+def _expected(model: KnownModel) -> str:
+    every = f"expected every {span((model.expected_every_hours or 0) * HOUR)}"
+    age = model.success_age
+    if age is not None:
+        return f"{every}, last success {span(age)} ago"
+    return f"{every}, no success since it became known {_ago(model, model.entry.known_since)}"
+
+
+def _failing(model: KnownModel, last: LastOutcome, failures: int) -> str:
+    times = "the last refresh failed" if failures == 1 else f"the last refresh failed {failures} times in a row"
+    if last.status == "Cancelled":
+        return f"{times}, and the one after it was cancelled {_ago(model, last.at)}"
+    return f"{times} ({_ago(model, last.at)}): {cut(last.message or last.code or last.status, MAX_CAUSE)}"
+
+
+def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
+    success, spent = model.entry.success, durations(model.entry)
+    if success is None:
+        if last is None:
+            return "no refresh has ended yet"
+        return f"no refresh has loaded data yet; the last one ended {_ago(model, last.at)} as {last.status}"
+    text = f"fresh: the last success was {_ago(model, success.ended_at)}"
+    if last is not None and last.status == "Cancelled":
+        text += f"; a refresh was cancelled {_ago(model, last.at)}"
+    elif spent is not None:
+        text += f", refreshes usually take {span(spent.usual)}"
+    if model.expected_every_hours is not None:
+        age = timedelta(seconds=model.success_age or 0.0)
+        left = timedelta(hours=model.expected_every_hours) - age
+        text += f"; the next one is due in {span(left.total_seconds())}"
+    return text
+
+
+def _for(model: KnownModel, time: str | None) -> str:
+    seconds = model.seconds_since(time)
+    return "an unknown time" if seconds is None else span(seconds)
+
+
+def _ago(model: KnownModel, time: str | None) -> str:
+    seconds = model.seconds_since(time)
+    return "an unknown time ago" if seconds is None else f"{span(seconds)} ago"

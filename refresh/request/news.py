@@ -1,0 +1,25 @@
+"""The news of a request for the entities of its model (`refresh.models`): only of requests that leave their run early.
+
+All other requests are part of the news of their run.
+"""
+
+from refresh.models.operations import RequestsEnded, RunDropped
+from refresh.queue.answers import Left
+from refresh.request.state import RequestOutcome
+
+OWN_ENDS = ("RequestCancelled", "TimedOut")
+"""Codes of requests that did not wait for the outcome of their run."""
+
+
+def run_lost(dataset_id: str, left: Left, at: str) -> RunDropped | None:
+    """The active run has lost its last request before its POST. The run itself may notice that minutes later."""
+    if left.run is None or left.position or left.shared_with or left.refresh_id:
+        return None
+    return RunDropped(at=at, dataset_id=dataset_id, run=left.run, incarnation=left.incarnation)
+
+
+def request_ended(request: str, dataset_id: str, outcome: RequestOutcome) -> RequestsEnded | None:
+    """A request ended without the outcome of a run. `outcome` has the time of its end."""
+    if outcome.run_id is not None and (outcome.error is None or outcome.error.code not in OWN_ENDS):
+        return None
+    return RequestsEnded(at=outcome.ended_at or "", dataset_id=dataset_id, request_ids=(request,))

@@ -1,0 +1,70 @@
+"""The news of a run for the entities of its model (`refresh.models`): it waits, refreshes, or has ended."""
+
+from datetime import datetime
+
+from refresh.messages import replace
+from refresh.models.operations import RunDropped, RunEnded, RunRefreshes, RunWaits
+from refresh.queue.answers import WakeUp
+from refresh.run.state import RunState
+from refresh.times import instant
+
+NOT_LOADING = ("ClearValues", "Calculate", "Defragment")
+"""Types of refreshes after which the data are no newer."""
+MAX_REQUESTS = 50
+"""Requests in the news of an end: the record of a model keeps no more."""
+
+
+def waits(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
+    """The run waits for the idle model."""
+    return RunWaits(
+        at=instant(now),
+        dataset_id=run.dataset_id,
+        run=run.run,
+        incarnation=run.incarnation,
+        workspace_id=run.known_scope.workspace_id,
+        since=run.since or instant(now),
+        requests=requests,
+        names=run.names,
+        expected_every_hours=expected,
+    )
+
+
+def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
+    """The refresh of the run is known."""
+    return RunRefreshes(
+        at=instant(now),
+        dataset_id=run.dataset_id,
+        run=run.run,
+        incarnation=run.incarnation,
+        workspace_id=run.known_scope.workspace_id,
+        since=run.followed.posted_at,
+        refresh_id=run.followed.id,
+        requests=requests,
+        names=run.names,
+    )
+
+
+def dropped(run: RunState, now: datetime) -> RunDropped:
+    """The run ends without an outcome, or its next incarnation goes on."""
+    return RunDropped(at=instant(now), dataset_id=run.dataset_id, run=run.run, incarnation=run.incarnation)
+
+
+def ended(run: RunState, now: datetime, served: tuple[WakeUp, ...], expected: float | None) -> RunEnded | None:
+    """How the run ended, and which requests it served; None for a run that is not known to have ended."""
+    if run.outcome is None:
+        return None
+    scope = run.known_scope
+    return RunEnded(
+        at=instant(now),
+        dataset_id=run.dataset_id,
+        run=run.run,
+        incarnation=run.incarnation,
+        workspace_id=scope.workspace_id,
+        outcome=replace(run.outcome, failed_objects=()),
+        since=run.since or instant(now),
+        requests=len(served),
+        loads=scope.refresh is None or scope.refresh.type not in NOT_LOADING,
+        names=run.names,
+        request_ids=tuple(one.request for one in served[-MAX_REQUESTS:]),
+        expected_every_hours=expected,
+    )

@@ -1,0 +1,240 @@
+"""GET /api/models and GET /api/models/{datasetId}: what they show of models that run, wait, failed and are overdue."""
+
+import functools
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import KEY, ROOT, Devhost, until
+from tests.e2e.described import Described
+from tests.e2e.test_housekeeping import run_now
+from tests.e2e.world import END_SECONDS, FAST, LONG, LOOK_SECONDS, WORKSPACE, World
+
+pytestmark = pytest.mark.usefixtures("local")
+
+NEVER_ASKED = "22222222-aaaa-bbbb-cccc-000000000002"
+"""A model that only the setting names."""
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def power_bi() -> Iterator[str]:
+    """A Power BI service for the apps of this module."""
+    with serve(PowerBiService()) as service:
+        yield service.base_url
+
+
+@pytest.fixture(scope="module")
+def app(power_bi: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devhost]:
+    """An app that expects a success every four seconds of a model that no request names."""
+    expected = json.dumps({NEVER_ASKED: 0.001})
+    env = {**FAST, "POWER_BI_API_URL": power_bi, "EXPECTED_EVERY_HOURS": expected}
+    with Devhost(ROOT, tmp_path_factory.mktemp("state"), "--key", KEY, "--exact-timers", env=env) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def world(app: Devhost, power_bi: str) -> World:
+    """The app as its callers have it."""
+    return World(app.base, power_bi)
+
+
+@functools.cache
+def described(world: World) -> Described:
+    """The description of the app."""
+    return Described(world.app)
+
+
+def models(world: World, status: int = 200, /, **query: str) -> Json:
+    """The list of models, which has to be as the description says."""
+    answer = requests.get(f"{world.app}/api/models", params=query, timeout=30)
+    assert answer.status_code == status, answer.text
+    described(world).check(answer)
+    return dict(answer.json())
+
+
+def model(world: World, dataset_id: str, expected: int = 200) -> Json:
+    """One model, likewise."""
+    answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
+    assert answer.status_code == expected, answer.text
+    described(world).check(answer)
+    return dict(answer.json())
+
+
+def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) -> Json:
+    """One model, once it fulfils a condition: what is shown may be two seconds old."""
+    end = time.monotonic() + END_SECONDS
+    while True:
+        answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
+        shown: Json = answer.json()
+        if answer.status_code == 200 and condition(shown):
+            return model(world, dataset_id)
+        assert time.monotonic() < end, f"not so in time: {shown}"
+        time.sleep(LOOK_SECONDS)
+
+
+def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
+    """One model as the list has it, once it fulfils a condition."""
+    end = time.monotonic() + END_SECONDS
+    while True:
+        found = models(world, search=dataset_id)["models"]
+        if found and condition(found[0]):
+            return dict(found[0])
+        assert time.monotonic() < end, f"not so in time: {found}"
+        time.sleep(LOOK_SECONDS)
+
+
+def test_an_app_that_nobody_has_called(world: World) -> None:
+    """The list has the model of the setting only; another model is unknown, and a bad id refused."""
+    found = models(world)
+    assert [one["datasetId"] for one in found["models"]] == [NEVER_ASKED]
+    assert "workspaceId" not in found["models"][0]
+    assert found["models"][0]["health"] in ("unknown", "overdue")
+    assert model(world, str(uuid.uuid4()), 404)["error"]["code"] == "ModelUnknown"
+    assert model(world, "no-guid", 400)["error"]["target"] == "datasetId"
+
+
+@pytest.mark.parametrize(
+    ("query", "target"),
+    [
+        ({"state": "good"}, "state"),
+        ({"sort": "age"}, "sort"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "501"}, "limit"),
+        ({"limit": "1e2"}, "limit"),
+        ({"workspaceId": "mine"}, "workspaceId"),
+        ({"continuation": "bm90aGluZw"}, "continuation"),
+        ({"search": "x" * 201}, "search"),
+        ({"page": "2"}, "page"),
+    ],
+)
+def test_bad_queries(world: World, query: dict[str, str], target: str) -> None:
+    """Each is refused with the name of the parameter."""
+    assert models(world, 400, **query)["error"]["target"] == target
+
+
+def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
+    """Refreshing, waiting behind a scheduled refresh, completed, failed twice: list and page agree at each step."""
+    dataset_id = world.model(seconds=LONG, outcome=["Completed", "Failed", "Failed"])
+    world.external(dataset_id)
+    first = world.ask(dataset_id, caller={"pipeline": "Nightly load"}, expectedEveryHours=24)
+    second = world.ask(dataset_id, caller={"pipeline": "Other"})
+    shown = model_when(world, dataset_id, lambda one: "scheduled" in one["summary"] and len(one["requests"]) == 2)
+    assert (shown["health"], shown["activity"]) == ("unknown", "waiting")
+    assert shown["active"]["status"] == "WaitingForIdle"
+    assert shown["active"]["requests"] == 2
+    assert shown["summary"].startswith("Waits behind a scheduled refresh that began ")
+    assert shown["expectedEveryHours"] == 24
+    assert listed(world, dataset_id, lambda one: one["activity"] == "waiting")["workspaceId"] == WORKSPACE
+    assert {one["caller"]["pipeline"] for one in shown["requests"]} == {"Nightly load", "Other"}
+    assert all(one["status"] == "WaitingForIdle" and one["shared"] for one in shown["requests"])
+
+    world.end(dataset_id)
+    refreshing = listed(world, dataset_id, lambda one: one["activity"] == "refreshing")
+    assert models(world, state="active", search=dataset_id)["total"] == 1
+    shown = model_when(world, dataset_id, lambda one: one["activity"] == "refreshing")
+    assert shown["active"] == refreshing["active"] | {"requests": 2, "since": shown["active"]["since"]}
+    assert shown["summary"].startswith("Refreshing for ")
+    world.end(dataset_id)
+    ends = [world.follow(one["statusUri"]).body for one in (first, second)]
+    completed = listed(world, dataset_id, lambda one: one["activity"] == "idle" and one["health"] == "ok")
+    assert completed["lastSuccess"]["refreshId"] == ends[0]["refreshId"]
+    assert completed["lastSuccess"]["endedAt"] == ends[0]["endedAt"] or completed["lastSuccessAgeSeconds"] < END_SECONDS
+    assert completed["lastOutcome"]["status"] == "Completed"
+    assert completed["durations"]["count"] == 1
+    assert [(day["completed"], day["failed"]) for day in completed["days"]] == [(1, 0)]
+    assert "active" not in completed
+
+    world.control(dataset_id, "", {"seconds": 1})
+    for _ in range(2):
+        assert world.refreshed(dataset_id).code == 424
+    failing = listed(world, dataset_id, lambda one: one["failuresInARow"] == 2)
+    assert failing["health"] == "failing"
+    assert {"status", "code", "message", "action", "at"} <= failing["lastOutcome"].keys()
+    assert failing["lastSuccess"] == completed["lastSuccess"]
+    assert [(day["completed"], day["failed"]) for day in failing["days"]] == [(1, 2)]
+    shown = model_when(world, dataset_id, lambda one: len(one["runs"]) == 3 and len(one["requests"]) == 4)
+    assert shown["summary"].startswith("The last refresh failed 2 times in a row (")
+    assert [run["status"] for run in shown["runs"]] == ["Failed", "Failed", "Completed"]
+    assert [run["requests"] for run in shown["runs"]] == [1, 1, 2]
+    assert shown["runs"][-1].items() >= {"servedBy": "own", "refreshId": ends[0]["refreshId"]}.items()
+    assert shown["runs"][-1]["waitedSeconds"] > 0
+    assert shown["runs"][0]["message"] == failing["lastOutcome"]["message"]
+    assert [one["status"] for one in shown["requests"]] == ["Failed", "Failed", "Completed", "Completed"]
+    assert [one["shared"] for one in shown["requests"]] == [False, False, True, True]
+    assert shown["requests"][-1]["runId"] == shown["runs"][-1]["runId"]
+
+
+def test_requests_that_leave_are_known(world: World) -> None:
+    """One that was cancelled while it waited: it shows at once that nothing waits any more."""
+    dataset_id = world.model()
+    world.external(dataset_id)
+    started = world.ask(dataset_id)
+    listed(world, dataset_id, lambda one: one["activity"] == "waiting")
+    assert requests.delete(started["cancelUri"], timeout=30).status_code == 202
+    assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
+    assert listed(world, dataset_id, lambda one: one["activity"] == "idle")["health"] == "unknown"
+    shown = model_when(world, dataset_id, lambda one: len(one["requests"]) == 1)
+    assert shown["requests"][0].items() >= {"id": started["id"], "status": "Cancelled", "shared": False}.items()
+    assert shown["summary"] == "No refresh has ended yet."
+
+
+def test_pages_filters_and_order(world: World) -> None:
+    """Pages of one follow each other without gaps in each order; counts are those of all states."""
+    everything = models(world, limit="500")
+    ids, counts = {one["datasetId"] for one in everything["models"]}, everything["counts"]
+    assert everything["total"] == len(ids) == sum(counts.values()) - counts["active"]
+    for sort in ("freshness", "name", "duration", "failures"):
+        page = models(world, limit="1", sort=sort)
+        seen = [one["datasetId"] for one in page["models"]]
+        while "continuation" in page:
+            page = models(world, limit="1", sort=sort, continuation=page["continuation"])
+            seen += [one["datasetId"] for one in page["models"]]
+        assert len(seen) == len(ids) == len(set(seen))
+    failing = models(world, state="failing,overdue")
+    assert {one["health"] for one in failing["models"]} <= {"failing", "overdue"}
+    assert failing["counts"] == counts
+    assert models(world, workspaceId=str(uuid.uuid4()))["total"] == 0
+    assert models(world, workspaceId=WORKSPACE)["total"] == everything["total"] - 1
+
+
+def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhost) -> None:
+    """By the setting and by a request, however often the timer runs. A success begins a new period."""
+
+    def noted(times: int) -> None:
+        """Runs the timer until the log has the event so often, and then once more."""
+        for _ in range(2):
+            run_now(app, "watch_models")
+            until(lambda: len(overdue_lines(app, dataset_id)) == times, 20)
+
+    dataset_id = world.model()
+    assert world.refreshed(dataset_id, expectedEveryHours=0.0001).code == 200
+    overdue = listed(world, dataset_id, lambda one: one["health"] == "overdue")
+    assert overdue["overdueSince"] > overdue["lastSuccess"]["endedAt"]
+    shown = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
+    assert shown["summary"].startswith("Overdue: expected every 0 s, last success ")
+    noted(1)
+    # it is known since a timer ran first, and overdue some seconds later
+    listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
+    run_now(app, "watch_models")
+    until(lambda: len(overdue_lines(app, NEVER_ASKED)) == 1, 20)
+    assert world.refreshed(dataset_id, expectedEveryHours=0).code == 200
+    assert "expectedEveryHours" not in listed(world, dataset_id, lambda one: one["health"] == "ok")
+    run_now(app, "watch_models")
+    assert world.refreshed(dataset_id, expectedEveryHours=0.0001).code == 200
+    listed(world, dataset_id, lambda one: one["health"] == "overdue")
+    noted(2)
+    assert len(overdue_lines(app, NEVER_ASKED)) == 1
+
+
+def overdue_lines(app: Devhost, dataset_id: str) -> list[str]:
+    """The warnings that a model is overdue."""
+    return [line for line in app.lines if '"event": "model.overdue"' in line and dataset_id in line]

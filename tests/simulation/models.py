@@ -1,0 +1,79 @@
+"""The invariants of what is kept of models: when all is quiet it agrees with the runs, the requests and the service."""
+
+from itertools import takewhile
+
+from refresh.history.outcome import Status
+from refresh.models.index import FAILING, MAX_RECENT
+from refresh.models.record import MAX_REQUESTS
+from refresh.models.state import Record
+from refresh.request.news import OWN_ENDS
+from tests.simulation.rules import final, require
+from tests.simulation.world import World
+
+OF_RUNS: tuple[Status, ...] = ("Completed", "Failed", "Cancelled", "OutcomeUnknown")
+
+
+def models_tell_the_truth(world: World) -> None:
+    """12. The index and the records agree with what requests were answered, and with what Power BI did."""
+    for dataset_id in world.day.knobs:
+        record = world.model_record(dataset_id)
+        _runs_are_those_of_requests(world, dataset_id, record)
+        _requests_are_known(world, dataset_id, record)
+        _entry_agrees(world, dataset_id, record)
+
+
+def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -> None:
+    """Each run once, with its true outcome; none is missing that a request ended with."""
+    runs = {run.run_id: run for run in record.runs}
+    require(len(runs) == len(record.runs), f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
+    truth = {entry["requestId"]: entry["state"] for entry in world.truth(dataset_id)}
+    for run in runs.values():
+        if run.status == "Completed":
+            require(truth.get(run.refresh_id or "") == "Completed", f"12: {run.run_id} is kept as Completed")
+    for request in world.requests:
+        body = final(request)
+        code, name = (body.get("error") or {}).get("code"), body.get("runId")
+        if request.caller.dataset_id != dataset_id or name is None or code in OWN_ENDS or _ended_by_hand(world, name):
+            continue
+        if body["status"] in OF_RUNS and request.id not in world.terminated:
+            kept = runs.get(name)
+            require(kept, f"12: {name} is not kept, of which {request.id} has {body['status']}")
+            told = (body["status"], body.get("refreshId"))
+            require(kept and (kept.status, kept.refresh_id) == told, f"12: {name} is kept as {kept}, not as {told}")
+
+
+def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
+    """Of those that were not ended by hand, as many as are kept."""
+    known = {request.id for request in record.requests}
+    all_of_them = {request.id for request in world.requests if request.caller.dataset_id == dataset_id}
+    if len(all_of_them) <= MAX_REQUESTS:
+        by_hand = {request for request in all_of_them if request in world.terminated}
+        by_hand |= {r.id for r in world.requests if _ended_by_hand(world, final(r).get("runId") or "")}
+        missing = all_of_them - by_hand - known
+        require(not missing, f"12: {dataset_id} does not know its requests {missing}")
+
+
+def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
+    """Last success, failures in a row, counts, and nothing that goes on."""
+    entry = world.model_entry(dataset_id)
+    require(entry or not record.runs, f"12: the index does not know {dataset_id}")
+    if entry is None:
+        return
+    ends = [run.status for run in record.runs if run.status != "Cancelled"]
+    completed = sum(status == "Completed" for status in ends)
+    counted = tuple(map(sum, zip(*entry.days.values(), strict=True))) or (0, 0)
+    require(counted == (completed, len(ends) - completed), f"12: {dataset_id} counts {counted} of {ends}")
+    failures = len([*takewhile(lambda status: status in FAILING, reversed(ends))])
+    require(entry.failures == failures, f"12: {dataset_id} has {entry.failures} failures in a row of {ends}")
+    require(len(entry.recent) == min(len(record.runs), MAX_RECENT), f"12: {dataset_id} remembers {entry.recent}")
+    good = {run.refresh_id: run.ended_at for run in record.runs if run.status == "Completed"}
+    newest = max(good.values(), default=None)
+    require((entry.success and entry.success.ended_at) == newest, f"12: {dataset_id} has {entry.success}, not {newest}")
+    require(entry.success is None or entry.success.refresh_id in good, f"12: {dataset_id} has {entry.success}")
+    queued = {run.id for run in world.queue(dataset_id).runs}
+    require(entry.active is None or entry.active.run_id in queued, f"12: {dataset_id} still shows {entry.active}")
+
+
+def _ended_by_hand(world: World, run: str) -> bool:
+    """Whether an orchestration of the run was terminated: what it had not told yet is lost."""
+    return any(instance.startswith(f"{run}-g") for instance in world.terminated)

@@ -1,0 +1,134 @@
+"""The record of one model: its last runs and requests, and the stored form of shards and records."""
+
+import json
+
+import msgspec
+import pytest
+
+from refresh.messages import replace
+from refresh.models import record
+from refresh.models.operations import Forget, RequestsEnded, RunEnded
+from refresh.models.state import Record
+from refresh.models.stored import handle_index, handle_record, load_record, load_shard
+from refresh.packed import UnreadableError, pack
+from tests.unit.refresh.models.news import MODEL, NOW, at, ended, shard_after
+
+BLOB_CHARACTERS = 30_000
+"""Above which the engine keeps a state beside the row."""
+
+
+def after(*news: RunEnded | RequestsEnded | Forget) -> Record:
+    """A record that was told all this."""
+    kept = Record()
+    for one in news:
+        kept = record.apply(kept, one, NOW) or Record()
+    return kept
+
+
+def gone(request: str, minutes: float) -> RequestsEnded:
+    """A request ended without a run."""
+    return RequestsEnded(at=at(minutes), dataset_id=MODEL, request_ids=(request,))
+
+
+def test_runs_and_requests_newest_last() -> None:
+    """Each once, in the order of their ends, however often and late they are told."""
+    kept = after(ended("b", 20, requests=2), gone("c", 30), ended("a", 60, "Failed"), ended("b", 20, requests=2))
+    assert [(run.run_id, run.status, run.requests) for run in kept.runs] == [("a", "Failed", 1), ("b", "Completed", 2)]
+    assert [request.id for request in kept.requests] == ["a-0", "c", "b-0", "b-1"]
+    first = kept.runs[0]
+    assert (first.code, first.started_at, first.waiting_since, first.served_by) == (
+        "RefreshFailed",
+        at(70),
+        at(71),
+        "own",
+    )
+
+
+def test_a_request_that_tries_again_counts_once() -> None:
+    """With its last end."""
+    kept = after(ended("a", 60), replace(ended("b", 20), request_ids=("a-0",)), ended("a", 60))
+    assert kept.requests == ((kept.requests[0]),)
+    assert kept.requests[0] == ("a-0", at(20))
+
+
+def test_fifty_of_each_are_kept() -> None:
+    """The newest."""
+    kept = after(*(ended(f"r{number}", 1000 - number, requests=3) for number in range(80)))
+    assert [run.run_id for run in kept.runs] == [f"r{number}" for number in range(30, 80)]
+    assert (len(kept.requests), kept.requests[-1].id) == (50, "r79-2")
+
+
+def test_what_is_old_is_forgotten() -> None:
+    """And an empty record is deleted."""
+    told = (ended("a", 60), ended("b", 20))
+    kept = record.apply(after(*told), Forget(at=at(0), before=at(30)), NOW)
+    assert kept is not None
+    assert [run.run_id for run in kept.runs] == ["b"]
+    assert [request.id for request in kept.requests] == ["b-0"]
+    assert record.apply(after(*told), Forget(at=at(0), before=at(1)), NOW) is None
+
+
+def test_states_stay_beside_their_rows() -> None:
+    """A full record of failures, and a full shard of the size that 500 models give, are no blobs."""
+    long = "0123456789abcdef" * 2
+    full = after(
+        *(
+            replace(ended(f"{long}-{number:016x}-r1", 1000 - number, "Failed"), request_ids=(f"{long}-{number:016x}",))
+            for number in range(80)
+        )
+    )
+    assert len(json.dumps(pack(full, 1))) < BLOB_CHARACTERS
+    shard = shard_after(
+        *(
+            replace(ended(f"{model:032x}-{run}", (25 - run) * 1441 + model, "Failed"), dataset_id=f"{model:032x}")
+            for model in range(45)
+            for run in range(25)
+        )
+    )
+    assert {len(entry.recent) for entry in shard.models.values()} == {20}
+    assert len(json.dumps(pack(shard, 1))) < BLOB_CHARACTERS
+
+
+def test_entities_apply_operations_to_what_they_store() -> None:
+    """As the engine hands them in; a record that is empty is deleted."""
+    run = ended("a", 60)
+    stored = handle_record(None, "run_ended", msgspec.to_builtins(run), NOW)
+    assert isinstance(stored.state, dict)
+    assert load_record(stored.state) == after(run)
+    forget = msgspec.to_builtins(Forget(at=at(0), before=at(0)))
+    assert handle_record(stored.state, "forget", forget, NOW).state is None
+    shard = handle_index("", "run_ended", msgspec.to_builtins(run), NOW)
+    assert isinstance(shard.state, dict)
+    assert load_shard(shard.state) == shard_after(run)
+    assert handle_index(shard.state, "forget", forget, NOW).state is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("forget", {"operation": "forget", "at": "soon", "before": ""}),
+        ("forget", {"operation": "run_ended", "at": at(0)}),
+        ("forget", None),
+        ("tidy", {"operation": "tidy", "at": at(0)}),
+        ("run_dropped", {"operation": "forget", "at": at(0), "before": at(0)}),
+    ],
+)
+def test_what_is_not_understood_changes_nothing(name: str, value: object) -> None:
+    """And is told to the log."""
+    stored = handle_index(None, "run_ended", msgspec.to_builtins(ended("a", 60)), NOW).state
+    for handle in (handle_index, handle_record):
+        handled = handle(stored, name, value, NOW)
+        assert (handled.state, handled.event) == ("keep", None)
+        assert handled.problem
+        assert handle(None, name, value, NOW).state is None
+
+
+def test_states_of_newer_code_are_left_alone() -> None:
+    """Another schema, or what is no state at all."""
+    run = msgspec.to_builtins(ended("a", 60))
+    for stored in ({"schema": 2}, {"schema": 1, "packed": "?"}, [1], {"schema": 1, "models": 3, "runs": 3}):
+        for load in (load_shard, load_record):
+            with pytest.raises(UnreadableError):
+                load(stored)
+        assert handle_index(stored, "run_ended", run, NOW).state == "keep"
+    assert load_record({"schema": 1, "newer": True}) == Record()

@@ -1,0 +1,147 @@
+"""Why a model is in its state, in one sentence."""
+
+from datetime import timedelta
+
+import pytest
+
+from refresh.capacity.answers import WaitsForPlace
+from refresh.history.look import ExternalRefresh
+from refresh.messages import replace
+from refresh.models.operations import Expect, IndexOperation
+from refresh.models.state import Active
+from refresh.queue.state import Member, Queue, Run
+from refresh.reporting.model_summary import span, summary
+from refresh.reporting.models import KnownModel
+from refresh.run.status import RunStatus
+from refresh.times import instant
+from tests.unit.refresh.models.news import MODEL, NOW, at, ended, entry_after
+
+NOTHING = RunStatus()
+WAITING = Active(run_id="r", incarnation=1, since=at(12), status="WaitingForIdle", requests=1, at=at(0))
+REFRESHING = replace(WAITING, status="Refreshing", refresh_id="ours")
+SCHEDULED = ExternalRefresh(refresh_id="theirs", refresh_type="Scheduled", started_at=at(12))
+
+
+def sentence(
+    *news: IndexOperation,
+    active: Active | None = None,
+    run: RunStatus = NOTHING,
+    expected: float | None = None,
+    behind: int = 0,
+) -> str:
+    """The sentence for a model that was told all this; `behind` requests wait for the run after the active one."""
+    entry = entry_after(*news) if news else entry_after(Expect(at=at(0), dataset_id=MODEL))
+    queue = Queue()
+    if behind:
+        members = {f"m{number}": Member("t", at(1), "w") for number in range(behind)}
+        queue.runs = [Run(id="r", scope=0), Run(id="next", scope=0, members=members)]
+    return summary(KnownModel(MODEL, entry, expected, NOW), active, queue, run)
+
+
+def test_behind_an_external_refresh() -> None:
+    """With its kind, and how long such refreshes take where that is known."""
+    run = RunStatus(waits_for=SCHEDULED, waits_since=at(2), usual_wait_seconds=900)
+    assert sentence(active=WAITING, run=run) == (
+        "Waits behind a scheduled refresh that began 12 min ago and usually takes 15 min."
+    )
+    unknown = ExternalRefresh(refresh_id="theirs", refresh_type="ViaTelepathy")
+    assert sentence(active=WAITING, run=RunStatus(waits_for=unknown, waits_since=at(2))) == (
+        "Waits behind another refresh that began 2 min ago."
+    )
+
+
+def test_waiting_for_other_reasons() -> None:
+    """It has just begun, or Power BI answers with errors."""
+    assert sentence(active=WAITING) == "Has waited 12 min for its refresh to begin."
+    place = WaitsForPlace(group="P1", since=at(5), position=2)
+    assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
+        "Has waited 5 min for a place in the capacity group P1, behind 2 other runs."
+    )
+    trouble = RunStatus(last_read_error="HTTP 503 from Power BI")
+    assert sentence(active=WAITING, run=trouble) == (
+        "Has waited 12 min; Power BI answers with errors: HTTP 503 from Power BI."
+    )
+
+
+def test_refreshing() -> None:
+    """For how long, how long that usually takes, and whether it is late; by the run's own estimate if there is one."""
+    assert sentence(active=REFRESHING) == "Refreshing for 12 min."
+    assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min, usually takes 15 min."
+    estimate = RunStatus(expected_end=at(12 - 5))
+    assert sentence(ended("a", 600, took=15), active=REFRESHING, run=estimate) == (
+        "Refreshing for 12 min, usually takes 5 min, 7 min longer than usual."
+    )
+    assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
+    assert sentence(active=REFRESHING, behind=2).endswith("12 min; 2 more requests wait for the next refresh.")
+    assert sentence(active=REFRESHING, run=RunStatus(last_read_error="HTTP 500")).endswith(
+        "; Power BI answers with errors: HTTP 500."
+    )
+
+
+def test_failing() -> None:
+    """How often in a row, when, and the cause; also while the next refresh is under way."""
+    assert sentence(ended("a", 60, "Failed")) == (
+        "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
+    )
+    failures = [ended(f"f{number}", 400 - number, "Failed") for number in range(3)]
+    assert sentence(*failures).startswith("The last refresh failed 3 times in a row (6 h ago): Semantic model ")
+    assert sentence(*failures, active=REFRESHING).startswith("Refreshing for 12 min; the last refresh failed 3 times")
+    assert sentence(*failures, ended("c", 30, "Cancelled")) == (
+        "The last refresh failed 3 times in a row, and the one after it was cancelled 30 min ago."
+    )
+
+
+def test_overdue() -> None:
+    """With the last success, or without any; also while it refreshes or fails."""
+    old = ended("a", 31 * 60)
+    assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
+    assert sentence(old, active=REFRESHING, expected=24) == (
+        "Refreshing for 12 min, usually takes 10 min; overdue: expected every 24 h, last success 31 h ago."
+    )
+    assert sentence(old, ended("b", 60, "Failed"), expected=24) == (
+        "Overdue: expected every 24 h, last success 31 h ago; "
+        "the last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
+    )
+    assert sentence(Expect(at=at(180), dataset_id=MODEL), expected=1.5) == (
+        "Overdue: expected every 90 min, no success since it became known 3 h ago."
+    )
+
+
+def test_fresh_and_unknown() -> None:
+    """What was last, and when the next success is due."""
+    assert sentence() == "No refresh has ended yet."
+    assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
+    assert sentence(ended("a", 60), expected=24) == (
+        "Fresh: the last success was 60 min ago, refreshes usually take 10 min; the next one is due in 23 h."
+    )
+    assert sentence(ended("a", 60), ended("b", 30, "Cancelled")) == (
+        "Fresh: the last success was 60 min ago; a refresh was cancelled 30 min ago."
+    )
+    assert sentence(ended("b", 30, "Cancelled")) == (
+        "No refresh has loaded data yet; the last one ended 30 min ago as Cancelled."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 days"),
+    ],
+)
+def test_spans(seconds: float, text: str) -> None:
+    """One unit, rounded down beyond seconds."""
+    assert span(seconds) == text
+
+
+def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
+    """Power BI's clock may be ahead of ours."""
+    entry = entry_after(ended("a", 0))
+    model = KnownModel(MODEL, entry, None, NOW - timedelta(seconds=5))
+    assert summary(model, None, Queue(), NOTHING).startswith("Fresh: the last success was 0 s ago")
+    assert instant(NOW) == entry.fresh_at

@@ -1,0 +1,138 @@
+"""The list of models: health, filters, counts, order, pages."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from refresh.failure.catalogue import ModelNames
+from refresh.messages import replace
+from refresh.models.operations import Expect
+from refresh.reporting.models import (
+    HEALTHS,
+    SORTS,
+    ModelFilters,
+    decode_key,
+    encode_key,
+    known_models,
+    list_json,
+    model_json,
+)
+from refresh.times import instant
+from tests.unit.refresh.models.news import MODEL, NOW, WORKSPACE, at, ended, entry_after, refreshes, waits
+
+OTHER = "22222222-aaaa-bbbb-cccc-000000000002"
+ENTRIES = {
+    "00000000-0000-4000-8000-000000000001": entry_after(ended("a", 600, took=5)),
+    "00000000-0000-4000-8000-000000000002": entry_after(ended("a", 50, took=30), waits("b", 5)),
+    "00000000-0000-4000-8000-000000000003": entry_after(ended("a", 90, "Failed"), refreshes("b", 5)),
+    "00000000-0000-4000-8000-000000000004": entry_after(
+        ended("a", 900), ended("b", 80, "Failed"), ended("c", 70, "Failed")
+    ),
+    "00000000-0000-4000-8000-000000000005": entry_after(ended("a", 300), waits("b", 299, expected=1)),
+    "00000000-0000-4000-8000-000000000006": entry_after(waits("b", 20)),
+}
+
+
+def shown(**filters: Any) -> list[str]:
+    """The last digits of the models that are listed."""
+    models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
+    answer = list_json(models, ModelFilters(**filters))
+    return [model["datasetId"][-1] for model in answer["models"]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "models"),
+    [
+        ({}, "534126"),
+        ({"sort": "name"}, "123456"),
+        ({"sort": "duration"}, "245136"),
+        ({"sort": "failures"}, "436152"),
+        ({"states": frozenset(["failing"])}, "34"),
+        ({"states": frozenset(["ok", "overdue"])}, "512"),
+        ({"states": frozenset(["active"])}, "5326"),
+        ({"search": "0004"}, "4"),
+        ({"search": "finance"}, "534126"),
+        ({"workspace_id": OTHER}, ""),
+        ({"workspace_id": WORKSPACE, "limit": 2}, "53"),
+    ],
+)
+def test_filters_and_order(filters: dict[str, object], models: str) -> None:
+    """Overdue first, then failing, then the oldest success first, unless another order is asked for."""
+    assert "".join(shown(**filters)) == models
+
+
+def test_counts_are_those_of_all_states() -> None:
+    """And the total that of the states asked for."""
+    models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
+    answer = list_json(models, ModelFilters(states=frozenset(["failing"]), limit=1))
+    assert answer["counts"] == {"overdue": 1, "failing": 2, "ok": 2, "unknown": 1, "active": 4}
+    assert (answer["total"], len(answer["models"])) == (2, 1)
+    assert "continuation" in answer
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_follow_each_other(sort: str) -> None:
+    """In each order, also if a model appears meanwhile; a continuation is of its order only."""
+    models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
+    seen, filters = [], ModelFilters(sort=sort, limit=2)
+    while True:
+        answer = list_json(models, filters)
+        seen += [model["datasetId"][-1] for model in answer["models"]]
+        if "continuation" not in answer:
+            break
+        after = decode_key(answer["continuation"], sort)
+        assert after is not None
+        assert decode_key(answer["continuation"], SORTS[SORTS.index(sort) - 1]) is None
+        filters = ModelFilters(sort=sort, limit=2, after=after)
+    assert seen == shown(sort=sort)
+
+
+@pytest.mark.parametrize("text", ["", "a", "é", "=", "bm90aGluZw", "W10", encode_key((0.0, "", ""), "name")[:-2]])
+def test_other_continuations_are_none(text: str) -> None:
+    """Whatever it is."""
+    assert decode_key(text, "name") is None
+
+
+def test_what_was_not_heard_of_for_long_is_not_shown() -> None:
+    """Unless the setting names it; that goes before what a request asked for, and shows models that none named."""
+    entries = {MODEL: entry_after(waits("a", 100, expected=1), ended("a", 90))}
+    assert known_models(entries, {}, NOW, NOW - timedelta(minutes=60)) == []
+    (kept,) = known_models(entries, {MODEL: 24.0}, NOW, NOW - timedelta(minutes=60))
+    assert (kept.expected_every_hours, kept.health) == (24, "ok")
+    (unheard,) = known_models({}, {OTHER: 24.0}, NOW, NOW)
+    assert model_json(unheard) == {
+        "datasetId": OTHER,
+        "health": "unknown",
+        "activity": "idle",
+        "failuresInARow": 0,
+        "expectedEveryHours": 24.0,
+        "days": [],
+    }
+    (late,) = known_models({OTHER: entry_after(Expect(at=at(120), dataset_id=MODEL))}, {OTHER: 1.5}, NOW, NOW)
+    assert model_json(late)["overdueSince"] == at(30)
+
+
+def test_a_model_in_full() -> None:
+    """All keys, with names of callers as they are."""
+    entry = replace(ENTRIES["00000000-0000-4000-8000-000000000002"], names=ModelNames(model="<b>", workspace="Ω"))
+    (model,) = known_models({MODEL: entry}, {MODEL: 0.5}, NOW, NOW - timedelta(days=30))
+    body = model_json(model)
+    assert body == {
+        "datasetId": MODEL,
+        "workspaceId": WORKSPACE,
+        "modelName": "<b>",
+        "workspaceName": "Ω",
+        "health": "overdue",
+        "activity": "waiting",
+        "lastSuccess": {"startedAt": at(80), "endedAt": at(50), "refreshId": "refresh of a"},
+        "lastSuccessAgeSeconds": 3000,
+        "lastOutcome": {"status": "Completed", "at": at(50)},
+        "failuresInARow": 0,
+        "durations": {"usualSeconds": 1800, "p95Seconds": 1800, "count": 1},
+        "expectedEveryHours": 0.5,
+        "overdueSince": instant(NOW - timedelta(minutes=20)),
+        "days": [{"date": "2026-03-31", "completed": 1, "failed": 0}],
+        "active": {"runId": "b", "since": at(5), "status": "WaitingForIdle", "requests": 2},
+    }
+    assert body["health"] in HEALTHS

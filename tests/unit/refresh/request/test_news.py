@@ -1,0 +1,48 @@
+"""Which requests tell their model that they ended, and that their run has no request left."""
+
+import pytest
+
+from refresh.failure.catalogue import failure
+from refresh.models.operations import RequestsEnded, RunDropped
+from refresh.queue.answers import Left
+from refresh.request.news import request_ended, run_lost
+from refresh.request.state import Final, RequestOutcome
+
+AT = "2026-03-31T06:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("left", "lost"),
+    [
+        (Left(reason="Cancelled", run="r", incarnation=2), True),
+        (Left(reason="Cancelled"), False),
+        (Left(reason="TimedOut", run="r", position=1), False),
+        (Left(reason="TimedOut", run="r", shared_with=1), False),
+        (Left(reason="TimedOut", run="r", refresh_id="ours"), False),
+    ],
+)
+def test_the_last_request_of_a_run_that_waits(left: Left, lost: bool) -> None:
+    """Only that one: the run goes on with others, or with its refresh."""
+    assert run_lost("d", left, AT) == (RunDropped(at=AT, dataset_id="d", run="r", incarnation=2) if lost else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "run", "tells"),
+    [
+        ("Completed", None, "r", False),
+        ("Failed", "RefreshFailed", "r", False),
+        ("Cancelled", "RefreshCancelled", "r", False),
+        ("Cancelled", "RequestCancelled", "r", True),
+        ("TimedOut", "TimedOut", "r", True),
+        ("Cancelled", "RequestCancelled", None, True),
+        ("Failed", "InternalError", None, True),
+    ],
+)
+def test_a_request_that_does_not_wait_for_its_run(
+    status: Final, code: str | None, run: str | None, tells: bool
+) -> None:
+    """The others are told of by their run."""
+    error = failure(code, "d") if code else None
+    outcome = RequestOutcome(status=status, error=error, run_id=run, ended_at=AT)
+    expected = RequestsEnded(at=AT, dataset_id="d", request_ids=("q",)) if tells else None
+    assert request_ended("q", "d", outcome) == expected

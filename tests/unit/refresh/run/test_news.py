@@ -1,0 +1,104 @@
+"""What a run tells of its model, step by step."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from refresh.failure.catalogue import ModelNames
+from refresh.history.look import Look
+from refresh.history.outcome import Outcome
+from refresh.models.operations import RequestsEnded, RunDropped, RunEnded, RunRefreshes, RunWaits
+from refresh.queue.answers import Claimed, Done, Finished, PermitTaken, Recorded, Superseded, Turn, WakeUp
+from refresh.run.machine import next_step
+from refresh.run.state import Claiming, Closing, Dropping, Finishing, Polling, Recording, Reopening, RunState
+from refresh.run.step import Moved
+from refresh.run.transitions import found
+from refresh.scope.scope import RefreshOptions, RefreshType, Scope
+from refresh.times import instant
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+AT = instant(NOW)
+SINCE = "2026-03-31T11:00:00.000Z"
+LOOK = Look(service_time=AT, read_at=AT)
+RUN = RunState(run="r", dataset_id="d", incarnation=2, token="t", names=ModelNames(model="Sales"))
+CLAIMED = RUN.but(scope=Scope(workspace_id="w"), since=SINCE, look=LOOK)
+ABOUT: dict[str, Any] = {"at": AT, "dataset_id": "d", "run": "r", "incarnation": 2}
+WAKE = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
+
+
+def told(run: RunState, answer: Any) -> Any:
+    """What the run tells after the answer to its next step."""
+    step: Any = next_step(run, AT)
+    moved: Moved = step.then(answer, NOW)
+    return moved.news
+
+
+def following(run: RunState = CLAIMED) -> RunState:
+    """The run with its refresh."""
+    return found(run, "ours", NOW, adopted=False).run.but(wait=0)
+
+
+def test_a_claim_tells_what_the_queue_says() -> None:
+    """That the run waits, with what its requests expect; or that an incarnation before this one has its refresh."""
+    answer = Claimed(scope=Scope(workspace_id="w"), since=SINCE, requests=2, expected_every_hours=6)
+    names = ModelNames()
+    assert told(RUN, answer) == RunWaits(
+        **ABOUT, workspace_id="w", since=SINCE, requests=2, names=names, expected_every_hours=6
+    )
+    refreshes = Claimed(
+        scope=Scope(workspace_id="w"), closed=True, look=LOOK, refresh_id="ours", posted_at=SINCE, requests=2
+    )
+    assert told(RUN, refreshes) == RunRefreshes(
+        **ABOUT, workspace_id="w", since=SINCE, refresh_id="ours", requests=2, names=names
+    )
+
+
+def test_only_a_run_that_was_held_is_dropped() -> None:
+    """A duplicate that never held the run says nothing of it: the other one goes on."""
+    assert told(RUN, Superseded()) is None
+    assert told(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
+    assert told(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
+    for run in (CLAIMED.to(Closing()), following(), CLAIMED.to(Reopening())):
+        assert told(run, Superseded(next=Turn(run="next", incarnation=1))) == RunDropped(**ABOUT)
+
+
+def test_a_refresh_is_told_once_it_is_recorded() -> None:
+    """With the requests that share it; if it comes to nothing the run waits again."""
+    assert isinstance(following().phase, Recording)
+    news = told(following(), Recorded(wake=WAKE))
+    assert isinstance(news, RunRefreshes)
+    assert (news.refresh_id, news.requests, news.since) == ("ours", 2, AT)
+    again = told(following().to(Reopening()), Done())
+    assert isinstance(again, RunWaits)
+    assert (again.since, again.requests) == (SINCE, None)
+    assert told(CLAIMED.to(Reopening()), Done()) is None, "it had waited all the time"
+    dropped = told(CLAIMED.to(Dropping(requests=("a",))), Done())
+    assert dropped == RequestsEnded(at=AT, dataset_id="d", request_ids=("a",))
+
+
+def test_the_end_is_told_with_the_requests_it_served() -> None:
+    """Not before the queue has taken it."""
+    run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
+    news = told(run, Finished(wake=WAKE, expected_every_hours=0))
+    assert isinstance(news, RunEnded)
+    assert (news.since, news.requests, news.request_ids, news.expected_every_hours) == (SINCE, 2, ("a", "b"), 0)
+    assert (news.names.model, news.loads, news.outcome.refresh_id) == ("Sales", True, "ours")
+    assert told(run, PermitTaken(at=AT)) is None
+    many = tuple(WakeUp(request=str(number), event="") for number in range(80))
+    news = told(run, Finished(wake=many))
+    assert (news.requests, len(news.request_ids), news.request_ids[-1]) == (80, 50, "79")
+
+
+def test_types_that_load_no_data() -> None:
+    """After these the data are no newer."""
+    loads: dict[RefreshType, bool] = {
+        "Full": True,
+        "DataOnly": True,
+        "Automatic": True,
+        "ClearValues": False,
+        "Calculate": False,
+        "Defragment": False,
+    }
+    for kind, expected in loads.items():
+        scope = Scope(workspace_id="w", refresh=RefreshOptions(type=kind))
+        run = CLAIMED.but(scope=scope).to(Finishing(), outcome=Outcome(status="Completed"))
+        assert told(run, Finished(wake=WAKE)).loads is expected

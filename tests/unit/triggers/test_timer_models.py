@@ -1,0 +1,101 @@
+"""The timer that looks after models: what it tells the index, and of what the nightly purge makes it forget."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from refresh import clock
+from refresh.models.index import shard_of
+from refresh.models.operations import Expect, Forget, NoteOverdue, RunDropped
+from refresh.models.state import Entry, Shard
+from refresh.queue.state import Member, Queue, Run
+from refresh.settings import current_settings
+from refresh.times import instant
+from tests.unit.refresh.models.news import MODEL, NOW, at, ended, entry_after, waits
+from tests.unit.triggers.test_housekeeping import Engine, purge
+from triggers import timer_models
+
+OTHER, UNHEARD = "44444444-aaaa-bbbb-cccc-000000000004", "55555555-aaaa-bbbb-cccc-000000000005"
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setenv("EXPECTED_EVERY_HOURS", json.dumps({UNHEARD: 24, OTHER: 1}))
+    monkeypatch.setenv("RETENTION_DAYS", "1")
+    current_settings.cache_clear()
+    yield
+    current_settings.cache_clear()
+
+
+def engine_with(**entries: Entry) -> Engine:
+    """An engine whose index has these models."""
+    engine = Engine()
+    for dataset_id, entry in entries.items():
+        key = shard_of(dataset_id)
+        engine.shards[key] = Shard(models={**engine.shards.get(key, Shard()).models, dataset_id: entry})
+    return engine
+
+
+def watch(engine: Engine) -> None:
+    """The timer, as the worker calls it."""
+    timer: Any = timer_models.watch_models._function._func
+    asyncio.run(timer.__wrapped__(timer=None, engine=engine))
+
+
+def test_overdue_models_are_noted() -> None:
+    """By the setting or by a request; one that was noted for this period, or is fresh, is left alone."""
+    late = entry_after(ended("a", 180))
+    engine = engine_with(**{OTHER: late, MODEL: entry_after(waits("a", 200, expected=24), ended("a", 180))})
+    watch(engine)
+    expect = Expect(at=instant(NOW), dataset_id=UNHEARD)
+    note = NoteOverdue(at=instant(NOW), dataset_id=OTHER, fresh_at=at(180), expected_every_hours=1)
+    assert sorted(engine.news, key=str) == sorted([expect, note], key=str)
+
+
+def test_a_dead_run_is_taken_out_and_a_living_one_is_not() -> None:
+    """One that was heard of just now is not even looked for."""
+    young, old = entry_after(waits("young", 5)), entry_after(waits("old", 30))
+    engine = engine_with(**{OTHER: young, MODEL: old})
+    watch(engine)
+    assert engine.read == [MODEL]
+    assert [one for one in engine.news if isinstance(one, RunDropped)] == [
+        RunDropped(at=instant(NOW), dataset_id=MODEL, run="old", incarnation=1)
+    ]
+    members = {"r": Member("t", at(30), "w")}
+    engine = engine_with(**{MODEL: old})
+    engine.queues[MODEL] = Queue(at=at(30), runs=[Run(id="old", scope=0, members=members)])
+    watch(engine)
+    assert not [one for one in engine.news if isinstance(one, RunDropped)]
+
+
+def test_a_queue_that_cannot_be_read_keeps_no_other_model_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told to the log, and the others are looked after."""
+    caplog.set_level(logging.INFO)
+    engine = engine_with(**{MODEL: entry_after(waits("a", 30)), OTHER: entry_after(waits("b", 30), ended("c", 180))})
+    engine.bad.add(MODEL)
+    watch(engine)
+    events = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [event["event"] for event in events] == ["housekeeping.model_unread", "housekeeping.models_watched"]
+    assert events[0]["datasetId"] == MODEL
+    assert RunDropped(at=instant(NOW), dataset_id=OTHER, run="b", incarnation=1) in engine.news
+
+
+def test_the_purge_forgets_old_models(caplog: pytest.LogCaptureFixture) -> None:
+    """But for those of the setting, and those with a run; their records go first, by name."""
+    old = entry_after(ended("a", 3 * 24 * 60))
+    engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
+    purge(engine, caplog)
+    keep = (OTHER,) if shard_of(OTHER) == shard_of(MODEL) else ()
+    before = instant(NOW - timedelta(days=1))
+    assert engine.forgotten == [(shard_of(MODEL), [MODEL], Forget(at=instant(NOW), before=before, keep=keep))]
+    engine = engine_with(**{MODEL: old})
+    engine.bad.add(shard_of(MODEL))
+    event = purge(engine, caplog)
+    assert (event["event"], event["shards"], event["failed"]) == ("housekeeping.models_forgotten", 0, 1)
+    assert engine.forgotten == []

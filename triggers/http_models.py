@@ -1,0 +1,158 @@
+"""GET /api/models and GET /api/models/{datasetId}: the freshness and activity of models, and their last failures.
+
+Both read the index and the records (`refresh.models`), not a list of the engine's instances, so their cost does not
+depend on the number of ended requests.
+"""
+
+import asyncio
+import dataclasses
+import re
+from datetime import datetime, timedelta
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from durable.engine import Engine
+from durable.requests import find_request
+from power_bi.service import known_names
+from refresh import clock
+from refresh.ids import parse_guid
+from refresh.messages import replace
+from refresh.models.state import Entry
+from refresh.queue.state import Queue
+from refresh.reporting.model_history import active_of, request_ids, requests_json, runs_json
+from refresh.reporting.model_summary import summary
+from refresh.reporting.models import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    MAX_SEARCH,
+    SORTS,
+    STATES,
+    KnownModel,
+    ModelFilters,
+    decode_key,
+    known_models,
+    list_json,
+    model_json,
+)
+from refresh.request.stored import StoredRequest
+from refresh.request.values import BadRequestError
+from refresh.run.status import RunStatus
+from refresh.settings import current_settings
+from refresh.times import instant
+from triggers.answers import answer, error
+from triggers.looks import entries, entry_of, queue_of, record_of, run_status
+from triggers.routing import http_function
+
+PARAMETERS = ("search", "state", "workspaceId", "sort", "limit", "continuation")
+READS_AT_ONCE = 10
+"""Requests of a model that are read at the same time."""
+
+bp = df.Blueprint()
+
+
+@http_function(bp, route="models", methods=["GET"], reads=True)
+async def http_models(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """`models`, with `total`, `counts`, `asOf`, and `continuation` if there are more."""
+    try:
+        filters = _filters(req)
+    except BadRequestError as problem:
+        return answer(problem.to_json(), 400)
+    now, settings = clock.now(), current_settings()
+    models = known_models(await entries(engine), settings.expected_every_hours, now, _forgotten(now))
+    return answer({**list_json(models, filters), "asOf": instant(now)}, 200)
+
+
+@http_function(bp, route="models/{datasetId}", methods=["GET"], reads=True)
+async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """The model with `summary`, why it is in its state, and its last `runs` and `requests`."""
+    dataset_id = parse_guid(req.route_params["datasetId"])
+    if dataset_id is None:
+        return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
+    now = clock.now()
+    entry, record, queue = await asyncio.gather(
+        entry_of(engine, dataset_id), record_of(engine, dataset_id), queue_of(engine, dataset_id)
+    )
+    model = _model(dataset_id, entry, queue, now)
+    if model is None:
+        message = "The app knows nothing of this model: no refresh of it was requested within the retention."
+        return error(404, "ModelUnknown", message, "datasetId")
+    run = await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation) if queue.runs else RunStatus()
+    # the queue says what goes on now, also if the index has not heard of it yet, or never will
+    active = active_of(queue, run.posted_at, instant(now))
+    model = dataclasses.replace(model, entry=replace(model.entry, active=active))
+    body = {
+        **model_json(model),
+        "summary": summary(model, active, queue, run),
+        "runs": runs_json(record, _forgotten(now)),
+        "requests": requests_json(await _requests(engine, request_ids(record, queue)), queue),
+        "asOf": instant(now),
+    }
+    return answer(body, 200)
+
+
+def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) -> KnownModel | None:
+    """The model, if there is anything to show of it: with what the queue or this process knows, too."""
+    if queue.runs:
+        workspace = queue.scope_of(queue.runs[0]).workspace_id
+        entry = entry or Entry(known_since=queue.runs[0].since, at=queue.at, workspace_id=workspace)
+    if entry:
+        names = entry.names.also(queue.names).also(known_names(entry.workspace_id, dataset_id))
+        expected = entry.expected_every_hours
+        if queue.expected_every_hours is not None:
+            expected = queue.expected_every_hours or None
+        entry = replace(entry, names=names, expected_every_hours=expected)
+    settings = current_settings().expected_every_hours
+    known = {dataset_id: entry} if entry else {}
+    models = known_models(known, {k: v for k, v in settings.items() if k == dataset_id}, now, _forgotten(now))
+    return models[0] if models else None
+
+
+async def _requests(engine: Engine, ids: list[str]) -> list[StoredRequest]:
+    """Those of the requests that there are: the purge may have taken some."""
+    slots = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def read(request_id: str) -> StoredRequest | None:
+        async with slots:
+            return await find_request(engine, request_id)
+
+    return [request for request in await asyncio.gather(*map(read, ids)) if request is not None]
+
+
+def _forgotten(now: datetime) -> datetime:
+    return now - timedelta(days=current_settings().retention_days)
+
+
+def _filters(req: func.HttpRequest) -> ModelFilters:
+    for name in req.params:
+        if name not in (*PARAMETERS, "code"):
+            raise BadRequestError(f"Unknown parameter; known are {', '.join(PARAMETERS)}.", name[:64])
+    search = req.params.get("search", "").strip().casefold()
+    if len(search) > MAX_SEARCH:
+        raise BadRequestError(f"search must have at most {MAX_SEARCH} characters.", "search")
+    words = (word.strip().lower() for word in req.params.get("state", "").split(","))
+    states = frozenset(word for word in words if word)
+    if states - set(STATES):
+        raise BadRequestError(f"state must be some of {', '.join(STATES)}, separated by commas.", "state")
+    workspace = req.params.get("workspaceId", "")
+    if workspace and parse_guid(workspace) is None:
+        raise BadRequestError("workspaceId must be a GUID.", "workspaceId")
+    sort = req.params.get("sort", "").lower() or SORTS[0]
+    if sort not in SORTS:
+        raise BadRequestError(f"sort must be one of {', '.join(SORTS)}.", "sort")
+    filters = ModelFilters(search, states, parse_guid(workspace), sort, _limit(req.params.get("limit", "")))
+    handed_in = req.params.get("continuation", "")
+    if not handed_in:
+        return filters
+    after = decode_key(handed_in, sort)
+    if after is None:
+        raise BadRequestError("continuation must be that of an earlier answer, with the same sort.", "continuation")
+    return dataclasses.replace(filters, after=after)
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return DEFAULT_LIMIT
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadRequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}.", "limit")
+    return int(text)
