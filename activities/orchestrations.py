@@ -58,8 +58,8 @@ async def start_run(order: Any, engine: Engine) -> Any:
 @engine_input(bp)
 async def notify_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.NotifyRequests`. Answer: `orders.Notified`. A request that has ended does not count."""
-    asked: orders.NotifyRequests = decode(order, orders.NotifyRequests)
-    return encode(orders.Notified(count=await notify_all(engine, asked.wake, asked.ended)))
+    job: orders.NotifyRequests = decode(order, orders.NotifyRequests)
+    return encode(orders.Notified(count=await notify_all(engine, job.wake, job.ended)))
 
 
 async def notify_all(engine: Engine, wake: Iterable[WakeUp], ended: Ended | None = None) -> int:

@@ -3,7 +3,7 @@
 Order: a service principal or user in the environment (AZURE_CLIENT_SECRET and similar settings); the managed identity,
 if the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
 
-The errors of azure.identity do not allow that classification. For a managed identity all of them, a hiccup of the
+The errors of azure.identity do not allow that classification. For a managed identity all of them, a short outage of the
 endpoint as well as a missing identity, are ClientAuthenticationError without a status, or any exception of its parser.
 So the HTTP answers are recorded as they pass through its pipeline.
 

@@ -137,7 +137,7 @@ def _schema(schema: Json) -> Json:
         return _ref(schema["$ref"].rpartition("/")[2])
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     if "type" not in schema:
-        # a reference or null; the extension for null cannot stand beside a reference
+        # a reference or null; the extension for null is not allowed beside a reference
         return _schema(choices[0])
     simple = {key: schema[key] for key in KEPT if key in schema}
     if isinstance(schema["type"], list):

@@ -47,7 +47,7 @@ class Plan:
 
 
 class ProcessDied(Exception):  # noqa: N818
-    """A process that played days has died; the message says so."""
+    """A process that played days has died; for a message in the output."""
 
 
 def in_parallel(plan: Plan) -> Days:

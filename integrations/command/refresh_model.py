@@ -41,7 +41,7 @@ KEY, TOKEN = "REFRESH_KEY", "REFRESH_TOKEN"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 _PROGRESS = [sys.stdout]
 """Where progress is printed: with --json the standard error, because the standard output is the JSON alone."""
-SHOWN = ("id", "status", "refreshId", "requestedAt", "startedAt", "endedAt", "servedBy", "sharedWith", "error")
+SUMMARY_KEYS = ("id", "status", "refreshId", "requestedAt", "startedAt", "endedAt", "servedBy", "sharedWith", "error")
 
 
 class StopError(Exception):
@@ -368,12 +368,12 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = run(options)
-        shown = json.dumps({name: status.get(name) for name in SHOWN}, indent=2)
+        summary = json.dumps({name: status.get(name) for name in SUMMARY_KEYS}, indent=2)
         if options.output:
-            Path(options.output).write_text(f"{shown}\n", encoding="utf-8")
+            Path(options.output).write_text(f"{summary}\n", encoding="utf-8")
         code = report(status)
         if options.json:
-            print(shown, flush=True)
+            print(summary, flush=True)
         return code
     except StopError as stop:
         print(f"refresh_model: {_plain(str(stop))}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """The catalogue of error codes, and the error object that callers get.
 
 All parts that report an error use one entry: the outcome of a refresh, the refusals of the Power BI client, the end of
-a request, and the table in docs/errors.md, which a test holds against this module. To add a code, add an `ErrorCode` to
+a request, and the table in docs/errors.md, which a test compares with this module. To add a code, add an `ErrorCode` to
 `request_codes` or `refresh_codes`, its row to docs/errors.md, and an example to tests/unit/refresh/failure/examples.py.
 """
 

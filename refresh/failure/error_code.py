@@ -9,7 +9,7 @@ ROLE = "Contributor, Member or Admin"
 class ErrorCode:
     """One kind of failure. `meaning` continues "Semantic model X: ..."; `action` is advice for a data engineer.
 
-    `retryable` is True if the same request may succeed later although nobody changes anything.
+    `retryable` is True if the same request may succeed later, without any change.
     """
 
     code: str

@@ -48,7 +48,7 @@ BY_CODE: Mapping[str, str] = {
         r"DM_GWPipeline_\w*(?:Timeout|TimedOut)\w*|Gateway_?(?:Timeout|TimedOut)\w*"
     ),
 }
-"""Code of the catalogue -> Power BI codes that mean it, tried in this order."""
+"""Code of the catalogue -> its Power BI codes, tried in this order."""
 
 BY_FAMILY: Mapping[str, str] = {
     "GatewayFailed": r"DM_GWPipeline_(?:Gateway|Client)_\w+",

@@ -51,7 +51,7 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     objects = objects or Objects()
     errors = ranked(findings, objects)
     if not errors:
-        return _shown(None, None, *objects.failed[0], None) if objects.failed else None
+        return _limited(None, None, *objects.failed[0], None) if objects.failed else None
     best = errors[0].finding
     peers = [one.finding for one in errors[1:] if one.level <= max(errors[0].level, CAUSE)]
     code = best.code or next((one.code for one in peers if one.code), None)
@@ -61,7 +61,7 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
     cause = errors[0].cause
     if cause is None and errors[0].level < NOTE and (code, text) != (best.code, best.text):
         cause = cause_of(code, text, best.signs)
-    return _shown(code, text, *_about(best, peers, objects), cause.code if cause else None)
+    return _limited(code, text, *_about(best, peers, objects), cause.code if cause else None)
 
 
 def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
@@ -87,7 +87,7 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
     return own[0][0], parts[0] if parts else None
 
 
-def _shown(
+def _limited(
     code: str | None, text: str | None, table: str | None, partition: str | None, cause: str | None
 ) -> ServiceError:
     sentence = readable(texts.closing(text).text or text) if text else ""

@@ -40,7 +40,7 @@ class App:
         self._host = self._start("0")
         self.base = self._host.base
         assert self.base, self._host.log
-        self._host.said("devhost keys:")
+        self._host.wait_for_log("devhost keys:")
         found = re.search(r"host key ([^\s,]+)", self._host.log)
         assert found
         self.key = found[1]

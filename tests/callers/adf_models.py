@@ -48,8 +48,8 @@ class Metadata:
             else set()
         )
         known: set[tuple[str, ...]] = set()
-        for attribute, said in model._attribute_map.items():
-            path = tuple(said["key"].split("."))
+        for attribute, attribute_facts in model._attribute_map.items():
+            path = tuple(attribute_facts["key"].split("."))
             known.add(path)
             rules = model._validation.get(attribute, {})
             if rules.get("readonly") or path[0] in ignore:
@@ -60,7 +60,7 @@ class Metadata:
                 if rules.get("required") and path[0] not in constants:
                     yield f"{at}: missing"
                 continue
-            yield from self._typed(inner, said["type"], at)
+            yield from self._typed(inner, attribute_facts["type"], at)
             yield from _bounded(inner, rules, at)
             choices = CHOICES.get(f"{model.__name__}.{path[-1]}")
             if choices and str(inner).lower() not in {choice.lower() for choice in choices}:

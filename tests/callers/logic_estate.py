@@ -62,11 +62,11 @@ def load(name: str, base_url: str, key: str) -> Workflow:
     return Workflow(FILES[name].parent.name, content["definition"], parameters)
 
 
-def changed(workflow: Workflow, **wish: Any) -> Workflow:
+def changed(workflow: Workflow, **options: Any) -> Workflow:
     """The workflow with other values in the body of its start, as a user may change them in the designer."""
     definition = json.loads(json.dumps(workflow.definition))
     inputs = definition["actions"]["For_each_model"]["actions"]["Refresh"]["inputs"]
-    inputs.get("subscribe", inputs)["body"] |= wish
+    inputs.get("subscribe", inputs)["body"] |= options
     return Workflow(workflow.name, definition, workflow.parameters)
 
 
@@ -170,11 +170,11 @@ def host_key(app: Devhost) -> str:
     """A key for functions of the level FUNCTION, from the output of the devhost."""
     found: list[str] = []
 
-    def told() -> bool:
+    def key_is_printed() -> bool:
         found[:] = re.findall(r"host key (\S+?),", app.log)
         return bool(found)
 
-    until(told, 10, lambda: app.log)
+    until(key_is_printed, 10, lambda: app.log)
     return found[0]
 
 

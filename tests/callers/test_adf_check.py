@@ -162,9 +162,9 @@ def test_there_is_a_file_for_synapse_where_it_differs(name: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(name: str) -> None:
     """The error is reported, and was not reported before."""
-    shipped, seed, said = FAULTS[name]
+    shipped, seed, message = FAULTS[name]
     good = pipeline(shipped)
     bad = copy.deepcopy(good)
     seed(bad)
     assert problems(good) == []
-    assert [sentence for sentence in problems(bad) if said in sentence], problems(bad)
+    assert [sentence for sentence in problems(bad) if message in sentence], problems(bad)

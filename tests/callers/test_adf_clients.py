@@ -169,15 +169,15 @@ def test_function_fails_on_errors_and_on_other_bodies() -> None:
 # ---- WebHook ----
 
 
-def hook(script: Callable[[Call], Answer], told: bytes | None, report: bool = True) -> tuple[WebHookActivity, Json]:
-    class Told:
+def hook(script: Callable[[Call], Answer], callback: bytes | None, report: bool = True) -> tuple[WebHookActivity, Json]:
+    class Mail:
         def address(self, name: str) -> str:
             return f"https://service/{name}"
 
         def take(self, name: str, seconds: float) -> bytes | None:
-            return told
+            return callback
 
-    return WebHookActivity(script, token_for, Virtual(), Told()), {**POST, "reportStatusOnCallBack": report}
+    return WebHookActivity(script, token_for, Virtual(), Mail()), {**POST, "reportStatusOnCallBack": report}
 
 
 def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
@@ -192,24 +192,24 @@ def test_webhook_adds_its_address_and_waits_for_the_call() -> None:
 
 def test_webhook_fails_if_the_callback_reports_a_failure() -> None:
     """Only with reportStatusOnCallBack."""
-    told = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
-    activity, properties = hook(Script(json_answer({})), told)
+    callback = b'{"Error": {"ErrorCode": "Bad", "Message": "why"}, "StatusCode": "424", "Output": {}}'
+    activity, properties = hook(Script(json_answer({})), callback)
     failed = red(lambda: activity(properties))
     assert (failed.code, failed.message) == ("Bad", "why")
-    activity, properties = hook(Script(json_answer({})), told, report=False)
+    activity, properties = hook(Script(json_answer({})), callback, report=False)
     assert activity(properties)["StatusCode"] == "424"
 
 
 def test_webhook_fails_without_a_valid_callback() -> None:
     """A refused first call, no callback, and a callback that is not JSON."""
-    for answer, told, said in (
+    for answer, callback, message in (
         (json_answer({}, 503), None, "503"),
         (json_answer({}), None, "no callback in time"),
         (json_answer({}), b"<html>", "not JSON"),
         (json_answer({}), b"[]", "not a JSON object"),
     ):
-        activity, properties = hook(Script(answer), told)
-        assert said in red(partial(activity, properties)).message
+        activity, properties = hook(Script(answer), callback)
+        assert message in red(partial(activity, properties)).message
 
 
 def test_webhook_must_not_get_a_202_with_a_location() -> None:

@@ -116,7 +116,7 @@ def test_a_child_pipeline_with_the_usual_parameters(name: str) -> None:
     properties = pipeline(name)["properties"]
     parameters = properties["parameters"]
     assert set(parameters) == expected
-    assert {key for key, said in parameters.items() if "defaultValue" not in said} == {"WorkspaceId", "DatasetId"}
+    assert {key for key, entry in parameters.items() if "defaultValue" not in entry} == {"WorkspaceId", "DatasetId"}
     assert re.findall(r"^(\w+): .+$", properties["description"], re.M) == list(parameters)
 
 

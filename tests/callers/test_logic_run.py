@@ -162,10 +162,10 @@ def test_a_trigger_without_models_fails(name: str, body: Json, served: Callbacks
 def test_the_history_shows_no_secret(name: str, served: Callbacks) -> None:
     """Neither the key nor the callback address."""
     run = run_of(name, Scripted(Answer(403)), served, model_of(SALES)).to_the_end()
-    shown = json.dumps(run.history)
-    assert "the-key" not in shown
-    assert "sig=" not in shown
-    assert (HIDDEN in shown) == (calls_back(name) or "key" in name)
+    history = json.dumps(run.history)
+    assert "the-key" not in history
+    assert "sig=" not in history
+    assert (HIDDEN in history) == (calls_back(name) or "key" in name)
 
 
 def test_the_status_of_a_group_is_that_of_its_leaves(served: Callbacks) -> None:

@@ -201,24 +201,24 @@ def _soften(body: Json, name: str, *, by_header: bool) -> None:
 
 
 def _read(event: events.ScenarioFinished, findings: Findings) -> None:
-    told = event.recorder
-    for case_id, interaction in told.interactions.items():
+    recorder = event.recorder
+    for case_id, interaction in recorder.interactions.items():
         response = interaction.response
         if response is None:
-            findings.wrong.append(f"{told.label}: no answer to {interaction.request.uri}")
+            findings.wrong.append(f"{recorder.label}: no answer to {interaction.request.uri}")
             continue
-        findings.answers[told.label, response.status_code] += 1
+        findings.answers[recorder.label, response.status_code] += 1
         if interaction.request.method == "POST" and response.status_code < 300:
-            if told.label == "POST /check":
+            if recorder.label == "POST /check":
                 findings.checked.add(response.json()["datasetId"])
             else:
                 findings.accepted.add(response.json()["id"])
-        for check in told.checks.get(case_id, []):
+        for check in recorder.checks.get(case_id, []):
             if check.failure_info is not None:
                 failure = check.failure_info.failure
                 sent = (interaction.request.body or b"")[:500].decode(errors="replace")
                 findings.wrong.append(
-                    f"{told.label}: {check.name}: {failure.title}. {failure.message}\n"
+                    f"{recorder.label}: {check.name}: {failure.title}. {failure.message}\n"
                     f"sent {interaction.request.method} {interaction.request.uri} {sent}\n"
                     f"got {response.status_code} {response.text[:500]}"
                 )

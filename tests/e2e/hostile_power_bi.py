@@ -50,8 +50,8 @@ class HostilePowerBi:
             if request.transport:
                 request.transport.close()
             return web.Response(status=500)
-        asked = Request(request.method, request.raw_path, dict(request.headers), body)
-        answer = self.service.handle(asked, datetime.now(UTC))
+        call = Request(request.method, request.raw_path, dict(request.headers), body)
+        answer = self.service.handle(call, datetime.now(UTC))
         if found and found[1] in self.more_rows and request.method == "GET" and request.path.endswith("/refreshes"):
             self.calls[found[1]] = self.calls.get(found[1], 0) + 1
             rows = json.dumps(json.loads(answer.body)["value"]).encode()[1:-1]

@@ -29,12 +29,12 @@ class Call:
 @dataclass
 class Receiver:
     """`answers` are given in turn, the last one is repeated: a status, or a status and headers. None closes the
-    connection without an answer. `heard` is called before each answer."""
+    connection without an answer. `before_answer` is called before each answer."""
 
     base: str = ""
     answers: list[Any] = field(default_factory=lambda: [200])
     calls: list[Call] = field(default_factory=list)
-    heard: Any = None
+    before_answer: Any = None
 
     @property
     def uri(self) -> str:
@@ -61,13 +61,13 @@ def receiving(*answers: Any) -> Iterator[Receiver]:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.calls.append(Call(self.path, headers, json.loads(self.rfile.read(length))))
-            if receiver.heard:
-                receiver.heard()
-            said = receiver.next_answer()
-            if said is None:
+            if receiver.before_answer:
+                receiver.before_answer()
+            answer = receiver.next_answer()
+            if answer is None:
                 self.close_connection = True
                 return
-            status, more = said if isinstance(said, tuple) else (said, {})
+            status, more = answer if isinstance(answer, tuple) else (answer, {})
             self.send_response(status)
             for name, value in {"Content-Length": "0", **more}.items():
                 self.send_header(name, value)

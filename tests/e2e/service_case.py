@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.world import END_SECONDS, LOOK_SECONDS, Told, World
+from tests.e2e.world import END_SECONDS, LOOK_SECONDS, Result, World
 
 AT_ONCE = 24
 """Cases that run side by side; each of them mostly waits."""
@@ -28,7 +28,7 @@ class Case:
     knobs: Json = field(default_factory=dict)
     faults: Sequence[tuple[str, str, Json]] = ()
     external: Sequence[Json] = ()
-    wish: Json = field(default_factory=dict)
+    options: Json = field(default_factory=dict)
     meanwhile: Meanwhile | None = None
 
     status: str = "Completed"
@@ -56,27 +56,27 @@ def play(world: World, case: Case) -> Json:
         world.fault(model, name, route, **more)
     for external in case.external:
         world.control(model, "/external", {"visibilitySeconds": 0, **external})
-    uri = world.ask(model, **case.wish)["statusUri"]
+    uri = world.ask(model, **case.options)["statusUri"]
     if case.meanwhile:
         case.meanwhile(world, model, uri)
-    told = world.follow(uri, END_SECONDS)
+    result = world.follow(uri, END_SECONDS)
     truth = world.truth(model)
     own = [refresh for refresh in truth["refreshes"] if not refresh["external"]]
-    error = told.body.get("error") or {}
+    error = result.body.get("error") or {}
     return {
-        "http": told.code,
-        "status": told.body["status"],
+        "http": result.code,
+        "status": result.body["status"],
         "code": error.get("code"),
         "service_code": error.get("serviceCode") if case.service_code else None,
         "retryable": error.get("retryable"),
         "table": error.get("table"),
         "made": len(own),
         "starts": truth["calls"]["start"],
-        "served": told.body["servedBy"] if told.code == 200 else None,
+        "served": result.body["servedBy"] if result.code == 200 else None,
         "looks": truth["calls"]["history"] if case.looks is not None else None,
         "enhanced": all(refresh["enhanced"] for refresh in own) if case.enhanced is not None else None,
         "cancels": truth["calls"]["cancel"],
-        "odd": list(_odd(case, told, model, own)),
+        "odd": list(_odd(case, result, model, own)),
     }
 
 
@@ -100,13 +100,13 @@ def expected(case: Case) -> Json:
     }
 
 
-def _odd(case: Case, told: Told, model: str, own: list[Json]) -> Iterable[str]:
+def _odd(case: Case, result: Result, model: str, own: list[Json]) -> Iterable[str]:
     """Contradictions in the answer, and answers that a caller cannot act on."""
-    error = told.body.get("error")
-    if told.body["status"] == "Completed":
+    error = result.body.get("error")
+    if result.body["status"] == "Completed":
         truth = {refresh["requestId"]: refresh["state"] for refresh in own}
-        if truth.get(told.body["refreshId"]) != "Completed":
-            yield f"refresh {told.body['refreshId']} is not one that completed: {truth}"
+        if truth.get(result.body["refreshId"]) != "Completed":
+            yield f"refresh {result.body['refreshId']} is not one that completed: {truth}"
         if error:
             yield f"a success with an error: {error}"
         return
@@ -114,7 +114,7 @@ def _odd(case: Case, told: Told, model: str, own: list[Json]) -> Iterable[str]:
         yield "no error"
         return
     message = error["message"]
-    if next(iter(told.body)) != "error":
+    if next(iter(result.body)) != "error":
         yield "the error is not the first key"
     if not message.startswith("Semantic model ") or not error["action"] or len(message) > 500:
         yield f"the message is not complete: {message}"
@@ -128,10 +128,10 @@ def play_all(world: World, cases: Sequence[Case]) -> str:
 
     def one(case: Case) -> str:
         try:
-            got, wanted = play(world, case), expected(case)
+            got, goal = play(world, case), expected(case)
         except AssertionError as problem:
             return f"{case.row}: {problem}"
-        wrong = [f"{key} is {got[key]!r}, not {wanted[key]!r}" for key in wanted if got[key] != wanted[key]]
+        wrong = [f"{key} is {got[key]!r}, not {goal[key]!r}" for key in goal if got[key] != goal[key]]
         return f"{case.row}: {'; '.join(wrong)}" if wrong else ""
 
     assert len({case.row for case in cases}) == len(cases), "two cases have the same name"

@@ -123,8 +123,8 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
         assert [len(page) for page in pages] == [50, 50, 50, 50, 30]
         # sequentially: at most two are accepted in the same millisecond
         listed = [row["id"] for page in pages for row in page]
-        asked = [row["requestedAt"] for page in pages for row in page]
-        assert asked == sorted(asked, reverse=True)
+        times = [row["requestedAt"] for page in pages for row in page]
+        assert times == sorted(times, reverse=True)
         assert set(listed[:50]) == set(ids[-50:])
         assert sorted(listed) == sorted(ids)
         (first, second) = whole_list(world, datasetId=models[0])
@@ -134,7 +134,7 @@ def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
         continuation = world.listing().json()["continuation"]
         for forged in (continuation[:-1], continuation[:20] + "A" + continuation[21:], "AAAA", "x" * 3000):
             assert world.listing(continuation=forged).status_code == 400
-        for stale in ({"datasetId": models[0]}, {"status": "Completed"}, {"since": asked[-1]}):
+        for stale in ({"datasetId": models[0]}, {"status": "Completed"}, {"since": times[-1]}):
             refused = world.listing(continuation=continuation, **stale)
             assert (refused.status_code, refused.json()["error"]["target"]) == (400, "continuation")
 
@@ -286,8 +286,8 @@ def test_hostile_answers_break_nothing(
     started = []
     for number in range(40):
         refresh = {"refresh": {"type": "Full"}} if number % 2 else {}
-        asked = {"workspaceId": WORKSPACE, "datasetId": models[number % 10], "timeoutMinutes": 1.5, **refresh}
-        answer = world.post({**asked, "retries": number % 3, "callBackUri": uri})
+        body = {"workspaceId": WORKSPACE, "datasetId": models[number % 10], "timeoutMinutes": 1.5, **refresh}
+        answer = world.post({**body, "retries": number % 3, "callBackUri": uri})
         answers[answer.status_code] += 1
         started.append(answer.json())
     left, end = {each["statusUri"] for each in started}, time.monotonic() + 240

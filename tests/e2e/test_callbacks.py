@@ -18,9 +18,9 @@ Json = dict[str, Any]
 App = tuple[World, Client]
 
 
-def ask(world: World, model: str, uri: str, **wish: Any) -> Json:
+def ask(world: World, model: str, uri: str, **options: Any) -> Json:
     """A request with a callback: the body of the 200."""
-    answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri, **wish})
+    answer = world.post({"workspaceId": WORKSPACE, "datasetId": model, "callBackUri": uri, **options})
     assert answer.status_code == 200, answer.text
     assert "Location" not in answer.headers
     return dict(answer.json())
@@ -56,13 +56,13 @@ def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: st
     assert (call.body["StatusCode"], call.body["status"]) == (code, outcome)
     error = status.get("error")
     assert call.body.get("Error") == (error and {"ErrorCode": error["code"], "Message": error["message"]})
-    told = call.body["Output"]
-    assert told == {key: status[key] for key in told}
+    output = call.body["Output"]
+    assert output == {key: status[key] for key in output}
     assert {key: value for key, value in call.body.items() if key in status} == {
-        key: value for key, value in told.items() if key != "error"
+        key: value for key, value in output.items() if key != "error"
     }
-    assert told.get("error") == error
-    assert {"id", "status", "datasetId", "caller", "refreshId", "endedAt"} <= set(told)
+    assert output.get("error") == error
+    assert {"id", "status", "datasetId", "caller", "refreshId", "endedAt"} <= set(output)
     for uri in ("statusUri", "cancelUri"):
         assert started[uri].split("token=")[1] not in str(call.body)
 
@@ -73,9 +73,9 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
     with receiving(500, None, (429, {"Retry-After": "2"}), 408, 200) as receiver:
         started = ask(world, world.model(), receiver.uri)
         receiver.called(3)
-        heard = time.monotonic()
+        call_time = time.monotonic()
         receiver.called(4)
-        assert time.monotonic() - heard > 1.5
+        assert time.monotonic() - call_time > 1.5
         receiver.called(5)
         assert settled(host, started["id"], "delivered")["customStatus"]["failures"] == 4
         assert len({str(call.body) for call in receiver.calls}) == 1
@@ -86,8 +86,8 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
 def test_a_closed_port_is_called_again(calling_back: App) -> None:
     """A refused connection is no answer."""
     world, host = calling_back
-    with receiving() as gone:
-        uri = gone.uri
+    with receiving() as receiver:
+        uri = receiver.uri
     started = ask(world, world.model(), uri)
     world.follow(started["statusUri"])
     until(lambda: (callbacks(host, started["id"])[0]["customStatus"] or {}).get("failures", 0) >= 2, END_SECONDS)
@@ -113,8 +113,8 @@ def test_a_repeat_revives_an_abandoned_callback(calling_back: App) -> None:
         model = world.model()
         started = ask(world, model, receiver.uri, idempotencyKey="k")
         settled(host, started["id"], "abandoned")
-        wish = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
-        assert world.post({**wish, "callBackUri": receiver.uri}).status_code == 200
+        options = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
+        assert world.post({**options, "callBackUri": receiver.uri}).status_code == 200
         settled(host, started["id"], "delivered")
         assert len(receiver.calls) == 2
 
@@ -144,9 +144,9 @@ def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
 def test_a_cancelled_request_calls_back(calling_back: App) -> None:
     """And a request that is past its deadline."""
     world, _ = calling_back
-    for wish, status in (({}, "Cancelled"), ({"timeoutMinutes": 0.03}, "TimedOut")):
+    for options, status in (({}, "Cancelled"), ({"timeoutMinutes": 0.03}, "TimedOut")):
         with receiving() as receiver:
-            started = ask(world, world.model(seconds=LONG), receiver.uri, **wish)
+            started = ask(world, world.model(seconds=LONG), receiver.uri, **options)
             if status == "Cancelled":
                 world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
                 requests.delete(started["cancelUri"], timeout=CALL_SECONDS)
@@ -165,10 +165,10 @@ def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
         assert ask(world, model, first.uri, idempotencyKey="run 1")["id"] == started["id"]
         world.until(started["statusUri"], lambda seen: seen["status"] == "Refreshing")
         world.end(model)
-        told = [receiver.called().body for receiver in (first, second)]
+        bodies = [receiver.called().body for receiver in (first, second)]
         assert ask(world, model, late.uri, idempotencyKey="run 1")["status"] == "Completed"
-        told.append(late.called().body)
-        assert [body["id"] for body in told] == [started["id"]] * 3
+        bodies.append(late.called().body)
+        assert [body["id"] for body in bodies] == [started["id"]] * 3
         assert [len(receiver.calls) for receiver in (first, second, late)] == [1, 1, 1]
 
 
@@ -258,8 +258,8 @@ def test_a_refused_host_starts_nothing(calling_back: App) -> None:
     """400 with host and setting; no request, no callback, and no part of the query in any output."""
     world, _ = calling_back
     model = world.model()
-    wish = {"workspaceId": WORKSPACE, "datasetId": model}
-    answer = world.post({**wish, "callBackUri": f"https://evil.example/{SECRET}?sig={SECRET}"})
+    options = {"workspaceId": WORKSPACE, "datasetId": model}
+    answer = world.post({**options, "callBackUri": f"https://evil.example/{SECRET}?sig={SECRET}"})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["target"]) == (400, "CallbackHostNotAllowed", "callBackUri")
     assert "evil.example" in error["message"]
@@ -274,7 +274,7 @@ def test_killed_between_the_end_and_the_call(tmp_path: Path) -> None:
         hear(receiver, victim)
         started = ask(world, world.model(), receiver.uri)
         assert victim.killed.wait(END_SECONDS)
-        receiver.heard = None
+        receiver.before_answer = None
         victim.start_again()
         body = receiver.called(2).body
         assert (body["id"], body["status"]) == (started["id"], "Completed")
@@ -291,10 +291,10 @@ def test_callback_uris_are_not_shown(calling_back: App) -> None:
         started = ask(world, model, receiver.uri)
         row = settled(host, started["id"], "abandoned")
         assert SECRET in str(row.pop("input"))
-        shown = [log_of(host), str(row), world.listing(datasetId=model).text, world.queue(model).text]
-        shown.append(str(world.follow(started["statusUri"]).body))
+        texts = [log_of(host), str(row), world.listing(datasetId=model).text, world.queue(model).text]
+        texts.append(str(world.follow(started["statusUri"]).body))
         (own,) = [r for r in host.manage("GET", "/instances").json() if r["instanceId"] == started["id"]]
-        for text in (*shown, str(own)):
+        for text in (*texts, str(own)):
             assert SECRET not in text
             assert "/workflows/1/callback" not in text
         logged(host, '"event": "callback.abandoned"', started["id"], '"host": "127.0.0.1"')
@@ -307,7 +307,7 @@ def log_of(host: Client) -> str:
 
 def hear(receiver: Receiver, victim: Mortal | MortalElsewhere) -> None:
     """Kills the app when its call reaches the receiver."""
-    receiver.heard = victim.kill
+    receiver.before_answer = victim.kill
 
 
 def logged(host: Client, event: str, *texts: str) -> None:

@@ -92,7 +92,7 @@ def test_access_to_checks(tmp_path: Path) -> None:
             "ALLOWED_WORKSPACES": "99999999-0000-0000-0000-000000000001",
         }
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
-            app.said("host key")
+            app.wait_for_log("host key")
             key = next(line for line in app.lines if "host key" in line.lower()).split()[-1]
             world = World(app.base, service.base_url, key)
             model = world.model()
@@ -110,6 +110,10 @@ def test_a_closed_port(tmp_path: Path) -> None:
         world, model = World(app.base, ""), "22222222-aaaa-bbbb-cccc-000000000001"
         body = check(world, model).json()
         assert (body["ok"], body["error"]["code"]) == (False, "ServiceUnavailable")
-        told = world.refreshed(model)
-        assert (told.code, told.body["error"]["code"], told.body.get("refreshId")) == (424, "ServiceUnavailable", None)
-        assert told.body["error"]["retryable"] is True
+        result = world.refreshed(model)
+        assert (result.code, result.body["error"]["code"], result.body.get("refreshId")) == (
+            424,
+            "ServiceUnavailable",
+            None,
+        )
+        assert result.body["error"]["retryable"] is True

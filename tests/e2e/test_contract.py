@@ -118,10 +118,10 @@ def test_a_start_is_quick_and_small_whatever_power_bi_does(world: World) -> None
 def test_numbers_and_booleans_may_be_texts(world: World) -> None:
     """Pipelines send parameters as text: the same request in both spellings, so one key works for both."""
     model = world.model(outcome=["Failed", "Completed"])
-    asked = {"timeoutMinutes": 5, "share": False, "retries": 0, "waitSeconds": 0, "idempotencyKey": "k"}
+    keys = {"timeoutMinutes": 5, "share": False, "retries": 0, "waitSeconds": 0, "idempotencyKey": "k"}
     options = {"maxParallelism": 2, "retryCount": 1, "applyRefreshPolicy": False}
-    started = world.ask(model, **asked, refresh=options)
-    texts = {key: str(value) for key, value in asked.items()}
+    started = world.ask(model, **keys, refresh=options)
+    texts = {key: str(value) for key, value in keys.items()}
     answer = world.start(model, **texts, refresh={key: str(value) for key, value in options.items()})
     assert (answer.status_code, answer.json()["id"]) in ((202, started["id"]), (424, started["id"]))
     world.follow(started["statusUri"])
@@ -139,13 +139,13 @@ def test_the_status_has_the_shape_of_durable(world: World) -> None:
     assert int(answer.headers["Retry-After"]) >= 1
     world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
     world.end(model)
-    told = world.follow(started["statusQueryGetUri"])
-    last = told.body
+    result = world.follow(started["statusQueryGetUri"])
+    last = result.body
     assert first["runtimeStatus"] in ("Pending", "Running")
     assert first["output"] is None
     for key in ("instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime"):
-        assert all(key in body for body in told.seen)
-    assert (told.code, last["runtimeStatus"], last["output"]["status"]) == (200, "Completed", "Completed")
+        assert all(key in body for body in result.seen)
+    assert (result.code, last["runtimeStatus"], last["output"]["status"]) == (200, "Completed", "Completed")
     assert last["output"]["refreshId"] == last["refreshId"]
     assert last["instanceId"] == last["id"] == started["id"]
     assert last["caller"] == {"pipeline": "Load sales"}
@@ -154,8 +154,8 @@ def test_the_status_has_the_shape_of_durable(world: World) -> None:
 def test_unknown_values_are_left_out(world: World) -> None:
     """No key of a status is null, except those of Durable's own status, which its pollers read."""
     for outcome in ("Completed", "Failed"):
-        told = world.refreshed(world.model(outcome=outcome))
-        for body in told.seen:
+        result = world.refreshed(world.model(outcome=outcome))
+        for body in result.seen:
             nothing = {key for key, value in body.items() if value is None}
             assert nothing <= {"customStatus", "output", "lastUpdatedTime"}
             assert "caller" not in body
@@ -163,13 +163,13 @@ def test_unknown_values_are_left_out(world: World) -> None:
 
 def test_a_failure_has_the_shape_of_durable(world: World) -> None:
     """424 and Failed; the error appears once, at the beginning."""
-    told = world.refreshed(world.model(outcome="Failed"))
-    body = told.body
-    assert (told.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
+    result = world.refreshed(world.model(outcome="Failed"))
+    body = result.body
+    assert (result.code, body["runtimeStatus"], body["output"]["status"]) == (424, "Failed", "Failed")
     assert next(iter(body)) == "error"
     assert "error" not in body["output"]
-    assert told.final is not None
-    assert told.final.text.count(body["error"]["message"]) == 1
+    assert result.final is not None
+    assert result.final.text.count(body["error"]["message"]) == 1
 
 
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%00%ff"])

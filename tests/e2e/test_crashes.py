@@ -127,9 +127,9 @@ def test_killed_right_after_the_post(tmp_path: Path, visible: float) -> None:
         until(lambda: world.own(model), END_SECONDS)
         victim.kill()
         victim.start_again()
-        told = world.follow(uri)
+        result = world.follow(uri)
         (refresh,) = world.own(model)
-        assert (told.code, told.body["refreshId"]) == (200, refresh["requestId"])
+        assert (result.code, result.body["refreshId"]) == (200, refresh["requestId"])
         assert world.truth(model)["calls"]["start"] <= 2
 
 
@@ -146,14 +146,14 @@ def test_killed_while_it_polls(tmp_path: Path) -> None:
         uri = world.ask(model)["statusUri"]
         world.until(uri, lambda status: status["status"] == "Refreshing")
         until(lambda: _known(world, model)["activity"] == "refreshing", END_SECONDS)
-        looked = world.truth(model)["calls"]["history"]
-        until(lambda: world.truth(model)["calls"]["history"] > looked + 2, END_SECONDS)
+        reads = world.truth(model)["calls"]["history"]
+        until(lambda: world.truth(model)["calls"]["history"] > reads + 2, END_SECONDS)
         victim.kill()
         world.end(model)
         victim.start_again()
-        told = world.follow(uri)
+        result = world.follow(uri)
         (refresh,) = world.own(model)
-        assert (told.code, told.body["refreshId"]) == (200, refresh["requestId"])
+        assert (result.code, result.body["refreshId"]) == (200, refresh["requestId"])
         assert world.truth(model)["calls"]["start"] == 1
         until(lambda: _known(world, model)["activity"] == "idle", END_SECONDS)
         known = _known(world, model)
@@ -186,9 +186,9 @@ def test_the_status_of_a_terminated_request(managed: tuple[World, Client]) -> No
         world.until(started["statusUri"], lambda status: status["status"] == "Refreshing" or "position" in status)
     answer = host.manage("POST", f"/instances/{terminated['id']}/terminate?reason=by+hand")
     assert answer.status_code == 202
-    told = world.follow(terminated["statusUri"])
-    assert (told.code, told.body["status"], told.body["runtimeStatus"]) == (424, "Terminated", "Terminated")
-    assert "by hand" in told.body["error"]["message"]
+    result = world.follow(terminated["statusUri"])
+    assert (result.code, result.body["status"], result.body["runtimeStatus"]) == (424, "Terminated", "Terminated")
+    assert "by hand" in result.body["error"]["message"]
     ends(world, model, other["statusUri"])
 
 

@@ -23,8 +23,8 @@ def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -
     assert queue["active"]["expectedEnd"] == status["expectedEnd"]
     assert "progress" not in status
     world.end(model)
-    told = world.follow(request["statusUri"])
-    assert told.body["status"] == "Completed"
+    result = world.follow(request["statusUri"])
+    assert result.body["status"] == "Completed"
 
 
 def test_an_enhanced_refresh_shows_its_tables(world: World) -> None:
@@ -34,8 +34,8 @@ def test_an_enhanced_refresh_shows_its_tables(world: World) -> None:
     request = world.ask(model, refresh={"type": "full"})
 
     def at_work(body: dict[str, object]) -> object:
-        shown = body.get("progress")
-        return isinstance(shown, dict) and shown["byStatus"].get("Completed")
+        progress = body.get("progress")
+        return isinstance(progress, dict) and progress["byStatus"].get("Completed")
 
     status = world.until(request["statusUri"], at_work)
     progress = status["progress"]

@@ -257,63 +257,63 @@ def test_an_unrequested_start_is_found(one: Fuzzed) -> None:
 
 def test_a_story_is_answered_as_described(one: Fuzzed) -> None:
     """Each answer to real tokens: all phases, success, failure, cancellation, a busy queue, and pages of the list."""
-    world, told = one.world, Described(one.world.app)
+    world, description = one.world, Described(one.world.app)
 
     def follow(uri: str) -> requests.Response:
-        until(lambda: told.check(requests.get(uri, timeout=30)).status_code != 202, END_SECONDS)
-        return told.check(requests.get(uri, timeout=30))
+        until(lambda: description.check(requests.get(uri, timeout=30)).status_code != 202, END_SECONDS)
+        return description.check(requests.get(uri, timeout=30))
 
     model = world.model(seconds=LONG, outcome=["Completed", "Failed", "Completed"])
     world.external(model)
-    wish = {"workspaceId": WORKSPACE, "datasetId": model, "share": False, "caller": {"pipeline": "p"}}
-    started = [told.check(world.post(wish)).json() for _ in range(3)]
-    good, bad, gone = started
+    options = {"workspaceId": WORKSPACE, "datasetId": model, "share": False, "caller": {"pipeline": "p"}}
+    started = [description.check(world.post(options)).json() for _ in range(3)]
+    good, bad, missing = started
     world.until(good["statusUri"], lambda status: status.get("waitsFor"))
-    told.check(requests.get(good["statusUri"], timeout=30))
-    told.check(requests.delete(gone["cancelUri"], timeout=30))
+    description.check(requests.get(good["statusUri"], timeout=30))
+    description.check(requests.delete(missing["cancelUri"], timeout=30))
     world.queue_when(model, lambda queue: (queue["active"] or {}).get("waitsFor"))
-    assert told.check(world.queue(model)).json()["active"]["waitsFor"]
+    assert description.check(world.queue(model)).json()["active"]["waitsFor"]
     world.end(model)
     world.until(good["statusUri"], lambda status: status["status"] == "Refreshing")
     world.queue_when(model, lambda queue: (queue["active"] or {}).get("refreshId"))
-    assert told.check(world.queue(model)).json()["active"]["refreshId"]
+    assert description.check(world.queue(model)).json()["active"]["refreshId"]
     world.end(model)
     assert follow(good["statusUri"]).json()["status"] == "Completed"
-    assert follow(gone["statusUri"]).json()["status"] == "Cancelled"
+    assert follow(missing["statusUri"]).json()["status"] == "Cancelled"
     world.until(bad["statusUri"], lambda status: status["status"] == "Refreshing")
     world.control(model, "/end", {"outcome": "Failed"})
     assert follow(bad["statusUri"]).json()["status"] == "Failed"
-    assert told.check(requests.delete(gone["cancelUri"], timeout=30)).status_code == 200
-    assert told.check(requests.delete(good["statusUri"], timeout=30)).status_code == 403
-    assert told.check(requests.get(f"{world.app}/api/health", timeout=30)).status_code == 200
-    told.check(world.listing(datasetId=model))
+    assert description.check(requests.delete(missing["cancelUri"], timeout=30)).status_code == 200
+    assert description.check(requests.delete(good["statusUri"], timeout=30)).status_code == 403
+    assert description.check(requests.get(f"{world.app}/api/health", timeout=30)).status_code == 200
+    description.check(world.listing(datasetId=model))
     key, mine = {"x-functions-key": world.key or ""}, f"{world.app}/api/refreshes/{good['id']}"
-    told.check(requests.get(f"{mine}/status", headers=key, timeout=30))
-    told.check(requests.post(f"{mine}/cancel", headers=key, timeout=30))
+    description.check(requests.get(f"{mine}/status", headers=key, timeout=30))
+    description.check(requests.post(f"{mine}/cancel", headers=key, timeout=30))
     ids = {"workspaceId": WORKSPACE, "datasetId": model}
-    found = told.check(requests.post(f"{world.app}/api/check", json=ids, headers=key, timeout=30)).json()
+    found = description.check(requests.post(f"{world.app}/api/check", json=ids, headers=key, timeout=30)).json()
     assert found["ok"]
     assert found["lastRefresh"]
-    assert told.check(requests.get(f"{world.app}/api/openapi.json", timeout=30)).json() == one.described()
+    assert description.check(requests.get(f"{world.app}/api/openapi.json", timeout=30)).json() == one.described()
 
 
 def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> None:
     """Outcomes inside the start, repeats with a key, a key in use, a callback, and cancelling by key."""
-    world, told = one.world, Described(one.world.app)
+    world, description = one.world, Described(one.world.app)
     model = world.model(outcome=["Completed", "Failed", "Completed"])
-    wish = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
-    first = told.check(world.post({**wish, "idempotencyKey": "1"}))
-    again = told.check(world.post({**wish, "idempotencyKey": "1"}))
+    options = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
+    first = description.check(world.post({**options, "idempotencyKey": "1"}))
+    again = description.check(world.post({**options, "idempotencyKey": "1"}))
     assert (first.status_code, again.status_code) == (200, 200)
     uris = {name: again.json()[name] for name in ("statusUri", "statusQueryGetUri")}
     assert again.json() == {**first.json(), "repeated": True, **uris}
-    assert told.check(world.post({**wish, "idempotencyKey": "2"})).status_code == 424
-    other = {**wish, "idempotencyKey": "1", "refresh": {"type": "Full"}}
-    assert told.check(world.post(other)).status_code == 409
-    hooked = {**wish, "waitSeconds": 0, "callBackUri": "http://127.0.0.1:9/", "idempotencyKey": "3"}
-    assert told.check(world.post(hooked)).status_code == 200
-    assert told.check(world.post({**hooked, "callBackUri": None})).json()["repeated"]
-    assert told.check(world.post({**hooked, "callBackUri": "https://example.com"})).status_code == 400
-    assert told.check(world.cancel_by_key(model, "3")).status_code == 202
-    assert told.check(world.cancel_by_key(model, "1")).status_code == 200
-    assert told.check(world.cancel_by_key(model, "4")).status_code == 404
+    assert description.check(world.post({**options, "idempotencyKey": "2"})).status_code == 424
+    other = {**options, "idempotencyKey": "1", "refresh": {"type": "Full"}}
+    assert description.check(world.post(other)).status_code == 409
+    hooked = {**options, "waitSeconds": 0, "callBackUri": "http://127.0.0.1:9/", "idempotencyKey": "3"}
+    assert description.check(world.post(hooked)).status_code == 200
+    assert description.check(world.post({**hooked, "callBackUri": None})).json()["repeated"]
+    assert description.check(world.post({**hooked, "callBackUri": "https://example.com"})).status_code == 400
+    assert description.check(world.cancel_by_key(model, "3")).status_code == 202
+    assert description.check(world.cancel_by_key(model, "1")).status_code == 200
+    assert description.check(world.cancel_by_key(model, "4")).status_code == 404

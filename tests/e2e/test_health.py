@@ -47,13 +47,13 @@ def health(app: Devhost) -> tuple[int, Json]:
     return answer.status_code, body["checks"]
 
 
-def becomes(app: Devhost, **wanted: Any) -> Json:
+def becomes(app: Devhost, **expected: Any) -> Json:
     """The checks, after they have these values."""
     seen: Json = {}
 
     def so() -> bool:
         seen.update(health(app)[1])
-        return {name: seen[name] for name in wanted} == wanted
+        return {name: seen[name] for name in expected} == expected
 
     until(so, ENGINE_SECONDS + KEPT_SECONDS + SPARE_SECONDS, lambda: str(seen))
     return seen
@@ -131,8 +131,8 @@ def test_a_dead_engine(app: Devhost, tmp_path: Path) -> None:
     with Devhost(ROOT, tmp_path, "--http-only", env=OFFLINE) as beside:
         assert health(beside)[0] == 200
         engine_stub.lead_to(tmp_path, engine_stub.NOWHERE)
-        gone = {"engine": "failed", "storage": "unknown", "timers": {}}
-        assert becomes(beside, **gone)["token"] == "passed"
+        checks = {"engine": "failed", "storage": "unknown", "timers": {}}
+        assert becomes(beside, **checks)["token"] == "passed"
         assert health(beside)[0] == 503
 
 

@@ -42,8 +42,8 @@ def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
             world.until(waiting["statusUri"], lambda status: status["status"] == "Refreshing")
             until(lambda: set(instances(app).values()) == {"Completed", "Running"}, 20)
             run_now(app, "purge_ended")
-            app.said('"event": "housekeeping.purged", "instances": 2')
-            app.said('"event": "housekeeping.models_forgotten", "shards": 1')
+            app.wait_for_log('"event": "housekeeping.purged", "instances": 2')
+            app.wait_for_log('"event": "housekeeping.models_forgotten", "shards": 1')
             until(lambda: state_of(app, f"model_record/{old}") is None, 20)
             assert app.get(f"/api/models/{old}").status_code == 404
             assert app.get(f"/api/models/{busy}").json()["activity"] == "refreshing"
@@ -64,7 +64,7 @@ def test_queues_without_expired_entries_are_not_signalled(tmp_path: Path) -> Non
             busy = world.ask(world.model(seconds=60))
             world.until(busy["statusUri"], lambda status: status["status"] == "Refreshing")
             run_now(app, "tidy_queues")
-            app.said('queues_tidied", "queues": 0, "swept": 0, "failed": 0, "visited": 2, "complete": true')
+            app.wait_for_log('queues_tidied", "queues": 0, "swept": 0, "failed": 0, "visited": 2, "complete": true')
 
 
 def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_queue_of_terminated_instances_is_cleared(tmp_path: Path) -> None:
                 assert app.post(route).status_code == 202
             assert world.queue(model).json()["waiting"] == 1
             run_now(app, "tidy_queues")
-            app.said('"event": "housekeeping.queues_tidied", "queues": 0, "swept": 1')
+            app.wait_for_log('"event": "housekeeping.queues_tidied", "queues": 0, "swept": 1')
             until(lambda: world.queue(model).json()["active"] is None, 20)
             # the refresh in progress continues, so the next request waits for its end
             assert world.ask(model)["status"] == "Queued"

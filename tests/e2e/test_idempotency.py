@@ -36,10 +36,10 @@ def test_a_repeat_during_the_request_is_the_same_request(world: World) -> None:
 def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
     """200 with the outcome, at once."""
     model = world.model()
-    told = world.refreshed(model, idempotencyKey="k")
+    result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
     assert (again.status_code, again.json()["repeated"]) == (200, True)
-    assert again.json()["refreshId"] == told.body["refreshId"]
+    assert again.json()["refreshId"] == result.body["refreshId"]
     assert len(world.own(model)) == 1
     assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
 
@@ -47,9 +47,9 @@ def test_a_repeat_after_success_starts_no_refresh(world: World) -> None:
 def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None:
     """424 with the same error, and no new refresh."""
     model = world.model(outcome={"outcome": "Failed"})
-    told = world.refreshed(model, idempotencyKey="k")
+    result = world.refreshed(model, idempotencyKey="k")
     again = world.post({"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"})
-    assert (told.code, again.status_code, again.json()["error"]) == (424, 424, told.body["error"])
+    assert (result.code, again.status_code, again.json()["error"]) == (424, 424, result.body["error"])
     assert next(iter(again.json())) == "error"
     assert len(world.own(model)) == 1
 
@@ -78,8 +78,8 @@ def test_different_options_with_the_key_are_a_conflict(world: World, key: str) -
     """409 that names the differences; the request with the key continues."""
     model = world.model(seconds=1)
     first = world.ask(model, idempotencyKey="k")
-    wish: dict[str, object] = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
-    answer = world.post({**wish, key: {"refresh": {"type": "Full"}, "workspaceId": model}[key]})
+    options: dict[str, object] = {"workspaceId": WORKSPACE, "datasetId": model, "idempotencyKey": "k"}
+    answer = world.post({**options, key: {"refresh": {"type": "Full"}, "workspaceId": model}[key]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
     assert key in answer.json()["error"]["message"]
     assert world.follow(first["statusUri"]).code == 200
@@ -131,9 +131,9 @@ def test_racing_starts_with_different_options_get_their_own_outcomes(world: Worl
     assert accepted
     for kind, uris in accepted.items():
         (uri,) = uris
-        told = world.follow(uri)
+        result = world.follow(uri)
         made = {refresh["requestId"]: refresh["body"]["type"] for refresh in world.own(model)}
-        assert (told.code, made[told.body["refreshId"]]) == (200, kind)
+        assert (result.code, made[result.body["refreshId"]]) == (200, kind)
     assert len(world.own(model)) == len(accepted)
     # now the key belongs to one of the requests
     later = {kind: start(kind)() for kind in ("Full", "DataOnly")}
@@ -154,8 +154,8 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
     world.until(first["statusUri"], lambda status: status.get("refreshId"))
     answer = world.cancel_by_key(model, "k")
     assert (answer.status_code, answer.json()["cancelling"]) == (202, True)
-    told = world.follow(first["statusUri"])
-    assert (told.code, told.body["status"]) == (424, "Cancelled")
+    result = world.follow(first["statusUri"])
+    assert (result.code, result.body["status"]) == (424, "Cancelled")
     again = world.cancel_by_key(model, "k")
     assert (again.status_code, again.json()["status"]) == (200, "Cancelled")
     assert [refresh["cancelRequested"] for refresh in world.own(model)] == [True]
@@ -170,20 +170,20 @@ def test_a_temporary_failure_is_retried(world: World) -> None:
     assert backing_off["status"] == "Queued"
     assert backing_off["retry"]["attempt"] in (2, 3)
     assert backing_off["retry"]["after"] == "ModelEvicted"
-    told = world.follow(started["statusUri"])
-    assert (told.code, len(world.own(model))) == (200, 3)
-    assert "retry" not in told.body
+    result = world.follow(started["statusUri"])
+    assert (result.code, len(world.own(model))) == (200, 3)
+    assert "retry" not in result.body
 
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
-    told = world.refreshed(model, retries=1)
-    assert (told.code, told.body["error"]["retryable"], len(world.own(model))) == (424, True, 2)
+    result = world.refreshed(model, retries=1)
+    assert (result.code, result.body["error"]["retryable"], len(world.own(model))) == (424, True, 2)
 
 
 def test_a_permanent_failure_is_not_retried(world: World) -> None:
     """Retrying does not correct wrong credentials."""
     model = world.model(outcome={"outcome": "Failed"})
-    told = world.refreshed(model, retries=3)
-    assert (told.code, len(world.own(model))) == (424, 1)
+    result = world.refreshed(model, retries=3)
+    assert (result.code, len(world.own(model))) == (424, 1)
 
 
 def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
@@ -192,8 +192,8 @@ def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
     started = world.ask(model, retries=10)
     world.until(started["statusUri"], lambda status: status.get("retry", {}).get("attempt") == 4)
     requests.delete(started["cancelUri"], timeout=30)
-    told = world.follow(started["statusUri"])
-    assert (told.body["status"], told.body["error"]["code"]) == ("Cancelled", "RequestCancelled")
+    result = world.follow(started["statusUri"])
+    assert (result.body["status"], result.body["error"]["code"]) == ("Cancelled", "RequestCancelled")
     assert len(world.own(model)) == 3
 
 

@@ -82,8 +82,8 @@ def cloud(app: Cloud) -> Cloud:
 
 def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
     """With the app's own identity and the resource of Power BI."""
-    told = cloud.world.refreshed(cloud.world.model())
-    assert (told.code, told.body["status"]) == (200, "Completed")
+    result = cloud.world.refreshed(cloud.world.model())
+    assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
     assert "client_id" not in cloud.azure.identity.asked
 
@@ -93,8 +93,8 @@ def test_a_short_outage_of_the_identity_endpoint(cloud: Cloud, fault: str) -> No
     """In an earlier version, every request that began during one failed."""
     cloud.fault(fault, HICCUP)
     before = cloud.azure.identity.calls
-    told = cloud.world.refreshed(cloud.world.model())
-    assert (told.code, told.body["status"]) == (200, "Completed")
+    result = cloud.world.refreshed(cloud.world.model())
+    assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.calls > before + HICCUP
 
 
@@ -105,8 +105,8 @@ def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
     cloud.world.until(uri, lambda status: status["status"] == "Refreshing")
     cloud.fault("serverError", 3)
     cloud.revoke()
-    told = cloud.world.follow(uri)
-    assert (told.code, told.body["status"]) == (200, "Completed")
+    result = cloud.world.follow(uri)
+    assert (result.code, result.body["status"]) == (200, "Completed")
     assert len(cloud.world.own(model)) == 1
 
 
@@ -114,19 +114,19 @@ def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
     """Several in one refresh, without a failed call."""
     cloud.live(2)
     before = cloud.azure.identity.calls
-    told = cloud.world.refreshed(cloud.world.model(seconds=4))
-    assert (told.code, told.body["status"]) == (200, "Completed")
+    result = cloud.world.refreshed(cloud.world.model(seconds=4))
+    assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.calls > before + 1
 
 
 def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) -> None:
     """An administrator has to act, and needs that message."""
     cloud.fault("noIdentity")
-    told = cloud.world.refreshed(cloud.world.model())
+    result = cloud.world.refreshed(cloud.world.model())
     status, body = FAULTS["noIdentity"]
     assert isinstance(body, dict)
-    assert told.body["status"] == "Failed"
-    error = told.body["error"]
+    assert result.body["status"] == "Failed"
+    error = result.body["error"]
     assert (error["code"], error["retryable"]) == ("TokenUnavailable", False)
     assert body["message"] in error["message"]
     assert f"HTTP {status}" in error["message"]
@@ -146,9 +146,9 @@ def test_an_outage_longer_than_the_budget(tmp_path: Path) -> None:
     """The error blames the service, not the caller, with a user-assigned identity and with the app's own."""
     with deployed(tmp_path, OUTAGE_BUDGET_SECONDS="2", AZURE_CLIENT_ID=CLIENT_ID) as cloud:
         cloud.fault("serverError")
-        told = cloud.world.refreshed(cloud.world.model())
-        assert told.body["status"] == "Failed"
-        assert told.body["error"]["retryable"] is True
+        result = cloud.world.refreshed(cloud.world.model())
+        assert result.body["status"] == "Failed"
+        assert result.body["error"]["retryable"] is True
         assert cloud.azure.identity.asked["client_id"] == CLIENT_ID
         cloud.well()
         assert cloud.world.refreshed(cloud.world.model()).body["status"] == "Completed"
@@ -158,7 +158,7 @@ def test_a_certificate_of_another_name_gets_no_token(tmp_path: Path) -> None:
     """A server in the place of Power BI gets no request."""
     with deployed(tmp_path, certificate_for="elsewhere.example", OUTAGE_BUDGET_SECONDS="1") as cloud:
         model = cloud.world.model()
-        told = cloud.world.refreshed(model)
-        assert told.body["status"] == "Failed"
+        result = cloud.world.refreshed(model)
+        assert result.body["status"] == "Failed"
         calls = cloud.world.truth(model)["calls"]
     assert not any(calls.values())

@@ -72,6 +72,6 @@ def test_a_late_cancellation_takes_effect(late: World) -> None:
     started = late.ask(model)
     late.until(started["statusUri"], lambda status: status.get("waitsFor"), END_SECONDS)
     assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 202
-    told = late.follow(started["statusUri"], END_SECONDS)
-    assert (told.code, told.body["status"]) == (424, "Cancelled")
+    result = late.follow(started["statusUri"], END_SECONDS)
+    assert (result.code, result.body["status"]) == (424, "Cancelled")
     assert late.own(model) == []

@@ -8,12 +8,12 @@ def test_names_beside_the_ids(world: World) -> None:
     """In status, list, queue and check, during the refresh and at its end."""
     model = world.model(name="Sales \u202e2026", seconds=LONG)
     uri = world.start(model).json()["statusUri"]
-    status = world.until(uri, lambda told: told["status"] == "Refreshing")
+    status = world.until(uri, lambda body: body["status"] == "Refreshing")
     (row,) = world.listing(datasetId=model).json()["refreshes"]
     queue = world.queue(model).json()
-    for shown in (status, row, queue, check(world, model).json()):
-        assert shown["modelName"] == "Sales 2026"
-        assert shown["workspaceName"].startswith("Workspace ")
+    for answer in (status, row, queue, check(world, model).json()):
+        assert answer["modelName"] == "Sales 2026"
+        assert answer["workspaceName"].startswith("Workspace ")
     world.end(model)
     assert world.follow(uri).body["modelName"] == "Sales 2026"
 

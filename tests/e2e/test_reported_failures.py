@@ -8,7 +8,7 @@ import requests
 
 from tests.e2e.service_case import until
 from tests.e2e.test_check import check
-from tests.e2e.world import Told, World
+from tests.e2e.world import Result, World
 from tests.reports import OF_REFRESHES, REPORTS, differences, text_of
 
 AT_ONCE = 8
@@ -32,20 +32,22 @@ def play(world: World, report: Json) -> list[str]:
     callers = report.get("callers") or [report.get("request", {})]
     expected = report["expect"] if isinstance(report["expect"], list) else [report["expect"]]
     model = world.model(outcome=outcomes_of(report))
-    uris = [world.ask(model, **{**enhanced, **wish})["statusUri"] for wish in callers]
-    told = [world.follow(uri, 90) for uri in uris]
+    uris = [world.ask(model, **{**enhanced, **options})["statusUri"] for options in callers]
+    results = [world.follow(uri, 90) for uri in uris]
     return [
-        found for one, wanted in zip(told, expected, strict=True) for found in _differences(world, model, one, wanted)
+        found
+        for one, expectation in zip(results, expected, strict=True)
+        for found in _differences(world, model, one, expectation)
     ]
 
 
-def _differences(world: World, model: str, told: Told, wanted: Json) -> list[str]:
-    found = differences(told.body.get("error") or {}, wanted)
-    if told.code != wanted.get("http", told.code):
-        found.append(f"HTTP {told.code}")
-    if told.body["status"] != wanted.get("status", told.body["status"]):
-        found.append(f"status {told.body['status']}")
-    if "refreshes" in wanted and len(world.own(model)) != wanted["refreshes"]:
+def _differences(world: World, model: str, result: Result, expectation: Json) -> list[str]:
+    found = differences(result.body.get("error") or {}, expectation)
+    if result.code != expectation.get("http", result.code):
+        found.append(f"HTTP {result.code}")
+    if result.body["status"] != expectation.get("status", result.body["status"]):
+        found.append(f"status {result.body['status']}")
+    if "refreshes" in expectation and len(world.own(model)) != expectation["refreshes"]:
         found.append(f"{len(world.own(model))} refreshes")
     return found
 
@@ -68,8 +70,8 @@ def test_an_overloaded_capacity(world: World, route: str) -> None:
     def one(fault: str) -> tuple[int, str, int]:
         model = world.model()
         world.fault(model, fault, route, count=2, seconds=1)
-        told = world.refreshed(model, refresh={"type": "full"})
-        return told.code, told.body["status"], len(world.own(model))
+        result = world.refreshed(model, refresh={"type": "full"})
+        return result.code, result.body["status"], len(world.own(model))
 
     with ThreadPoolExecutor(len(THROTTLES)) as pool:
         assert list(pool.map(one, THROTTLES)) == [(200, "Completed", 1)] * len(THROTTLES)
@@ -82,8 +84,8 @@ def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -
     started = world.ask(model, refresh={"type": "full"})
     world.until(started["statusUri"], lambda status: status["status"] == "Refreshing")
     assert requests.delete(started["cancelUri"], timeout=30).ok
-    told = world.follow(started["statusUri"])
-    assert told.body["status"] == "Cancelled"
+    result = world.follow(started["statusUri"])
+    assert result.body["status"] == "Cancelled"
     until(lambda: [refresh["state"] for refresh in world.own(model)] == ["Cancelled"])
     assert world.truth(model)["calls"]["cancel"] >= 3
 

@@ -101,13 +101,13 @@ TROUBLE = [
         Case(
             f"{fault} instead of the answer of {kind}",
             faults=[once(fault, "start", **EFFECT)],
-            wish=wish,
+            options=options,
             # until a refresh of the whole model has ended, it cannot be told from a partial one
-            **({"made": 2} if wish == FULL else {"served": "adopted"}),
+            **({"made": 2} if options == FULL else {"served": "adopted"}),
         )
         for fault in UNWELL
-        for kind, wish in STARTS.items()
-        if fault in ("drop", "gatewayTimeout") or not wish
+        for kind, options in STARTS.items()
+        if fault in ("drop", "gatewayTimeout") or not options
     ),
     Case("answer that is slow", faults=[once("slow", "start", seconds=3), once("slow", "history", seconds=2)]),
     Case(
@@ -118,7 +118,7 @@ TROUBLE = [
     Case(
         "enhanced, errors while it runs",
         {"seconds": 3},
-        wish=FULL,
+        options=FULL,
         meanwhile=then_fault(*((fault, "any", {"count": 2}) for fault in UNWELL)),
     ),
     Case(
@@ -133,7 +133,7 @@ TROUBLE = [
     Case(
         "throttle of an hour",
         faults=[("throttled", "history", {**ALWAYS, "seconds": 3392})],
-        wish={"timeoutMinutes": 0.15},
+        options={"timeoutMinutes": 0.15},
         status="TimedOut",
         code="TimedOut",
         retryable=True,
@@ -168,7 +168,7 @@ OUT_OF_SIGHT = {"outcome": "Stuck"}
 QUIRKS = [
     Case("row that comes late", {"visibilitySeconds": 2.5}),
     Case("row that comes after the end", {"seconds": 0.2, "visibilitySeconds": 3}),
-    Case("row and details that come late", {"visibilitySeconds": 2.5, "detailsVisibilitySeconds": 3}, wish=FULL),
+    Case("row and details that come late", {"visibilitySeconds": 2.5, "detailsVisibilitySeconds": 3}, options=FULL),
     Case("row that never comes, but can be read by id", {"visibilitySeconds": "never", "detailsOfStandard": True}),
     Case("accepted and dropped, once", faults=dropped(1), starts=2),
     Case(
@@ -182,11 +182,11 @@ QUIRKS = [
         starts=3,
     ),
     *(
-        Case(f"id in {name} only", {"dropHeaders": [header for header in IDS if header != name]}, wish=FULL)
+        Case(f"id in {name} only", {"dropHeaders": [header for header in IDS if header != name]}, options=FULL)
         for name in IDS
     ),
     Case("id in no header", {"dropHeaders": list(IDS)}, served="adopted"),
-    Case("enhanced, id in no header", {"dropHeaders": list(IDS)}, wish=FULL, served="adopted"),
+    Case("enhanced, id in no header", {"dropHeaders": list(IDS)}, options=FULL, served="adopted"),
     *(
         Case(f"{kind} refresh is running", external=[{"refreshType": kind, "seconds": 2, "blocks": True}])
         for kind in ("Scheduled", "OnDemand", "ViaApi", "ViaEnhancedApi", "ViaXmlaEndpoint", FRAMING)
@@ -215,10 +215,14 @@ QUIRKS = [
     Case("newer external failure", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
     Case("failed attempts before a successful one", {"outcome": {"attempts": 3}}),
     Case("unknown status while running", {"runningStatus": "Pondering"}),
-    Case("unknown statuses by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, wish=FULL),
-    Case("InProgress by id", {"detailsRunningStatus": "InProgress"}, wish=FULL),
-    Case("end beside an unknown extended status", {"outcome": {"extendedStatus": "Unknown"}}, wish=FULL),
-    Case("end in lower and upper case", {"outcome": {"status": "completed", "extendedStatus": "COMPLETED"}}, wish=FULL),
+    Case(
+        "unknown statuses by id", {"detailsRunningStatus": "Pondering", "runningExtendedStatus": "Musing"}, options=FULL
+    ),
+    Case("InProgress by id", {"detailsRunningStatus": "InProgress"}, options=FULL),
+    Case("end beside an unknown extended status", {"outcome": {"extendedStatus": "Unknown"}}, options=FULL),
+    Case(
+        "end in lower and upper case", {"outcome": {"status": "completed", "extendedStatus": "COMPLETED"}}, options=FULL
+    ),
     Case("capacity that is paused and comes back", {"outcome": "Stuck"}, meanwhile=then_end),
     Case(
         "cancelled in the portal", {"seconds": 30}, meanwhile=then_cancel, status="Cancelled", code="RefreshCancelled"
@@ -233,14 +237,14 @@ QUIRKS = [
     Case(
         "longer than allowed",
         {"outcome": "TimedOut"},
-        wish=FULL,
+        options=FULL,
         status="Failed",
         code="RefreshTimedOut",
         table=None,
         says=["refresh.timeout"],
     ),
     Case("Direct Lake", {"recordedAs": FRAMING}),
-    Case("Direct Lake, enhanced", {"recordedAs": FRAMING}, wish=FULL),
+    Case("Direct Lake, enhanced", {"recordedAs": FRAMING}, options=FULL),
     Case(
         "Direct Lake, answer lost",
         {"recordedAs": FRAMING},
@@ -276,11 +280,11 @@ QUIRKS = [
     Case(
         "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_external(61, end=True)
     ),
-    Case("enhanced, pushed out", OUT_OF_SIGHT, wish=FULL, meanwhile=then_external(61, end=True)),
-    Case("only a timeout is set", wish={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
+    Case("enhanced, pushed out", OUT_OF_SIGHT, options=FULL, meanwhile=then_external(61, end=True)),
+    Case("only a timeout is set", options={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
     Case(
         "partial batches",
-        wish={"refresh": {"commitMode": "partialBatch", "applyRefreshPolicy": "false", "maxParallelism": "2"}},
+        options={"refresh": {"commitMode": "partialBatch", "applyRefreshPolicy": "false", "maxParallelism": "2"}},
         enhanced=True,
     ),
 ]
@@ -306,9 +310,9 @@ def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
     second = world.ask(model)
     world.until(second["statusUri"], lambda status: status.get("lastReadError"))
     calls = world.truth(model)["calls"]
-    told = world.follow(second["statusUri"])
+    result = world.follow(second["statusUri"])
     assert calls["history"] == 1
-    assert (told.code, world.truth(model)["calls"]["start"]) == (200, 1)
+    assert (result.code, world.truth(model)["calls"]["start"]) == (200, 1)
 
 
 def test_the_status_shows_how_far_an_enhanced_refresh_is(world: World) -> None:

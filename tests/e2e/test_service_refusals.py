@@ -64,7 +64,7 @@ REFUSALS = [
     Case(
         "enhanced options on shared capacity",
         {"capacity": "shared"},
-        wish=FULL,
+        options=FULL,
         status="Failed",
         code="InvalidRefreshRequest",
         says=["Premium, Embedded or Fabric capacity"],
@@ -73,7 +73,7 @@ REFUSALS = [
     ),
     Case(
         "mails for the identity of an app",
-        wish={"notifyOption": "MailOnFailure"},
+        options={"notifyOption": "MailOnFailure"},
         status="Failed",
         code="NotifyOptionRefused",
         says=["Leave out notifyOption"],
@@ -91,7 +91,7 @@ def failed(row: str, outcome: Json, code: str, *says: str, **more: Any) -> Case:
     return Case(row, knobs, status="Failed", code=code, says=says, **more)
 
 
-def told(description: str) -> Json:
+def generic(description: str) -> Json:
     """The generic code, with a text that has the details."""
     return {"errorCode": PROCESSING, "errorDescription": description}
 
@@ -133,17 +133,17 @@ FAILURES = [
     ),
     failed(
         "missing credentials of a data source with a name",
-        told("The credentials of the data source 'warehouse.example.com' are missing."),
+        generic("The credentials of the data source 'warehouse.example.com' are missing."),
         "CredentialsRejected",
         "'warehouse.example.com'",
         "Enter the data source credentials",
         service_code=PROCESSING,
     ),
-    failed("access denied", told("Access was denied."), "CredentialsRejected", "Access was denied"),
-    failed("failed OAuth", told("Failed to get OAuth resource id"), "CredentialsRejected"),
+    failed("access denied", generic("Access was denied."), "CredentialsRejected", "Access was denied"),
+    failed("failed OAuth", generic("Failed to get OAuth resource id"), "CredentialsRejected"),
     failed(
         "operations that were cancelled, then the error",
-        told(f"{CONSEQUENCES}0xC112001A: Invalid column name 'Region'. Table: Stores. Partition: s."),
+        generic(f"{CONSEQUENCES}0xC112001A: Invalid column name 'Region'. Table: Stores. Partition: s."),
         "DefinitionInvalid",
         "Invalid column name 'Region'",
         service_code="0xC112001A",
@@ -176,19 +176,23 @@ FAILURES = [
         {"errorCode": PROCESSING, "messages": [EVICTED]},
         "ModelEvicted",
         "evicted",
-        wish=FULL,
+        options=FULL,
         service_code="0xC11C0020",
         retryable=True,
         table="Sales",
     ),
     failed(
-        "capacity with too many refreshes", told(BUSY_CAPACITY), "CapacityLimitReached", "fewer models", retryable=True
+        "capacity with too many refreshes",
+        generic(BUSY_CAPACITY),
+        "CapacityLimitReached",
+        "fewer models",
+        retryable=True,
     ),
-    failed("limit of the capacity", told("Capacity level limit exceeded."), "CapacityLimitReached", retryable=True),
-    failed("limit of the node", told("Node level limit exceeded."), "CapacityLimitReached", retryable=True),
+    failed("limit of the capacity", generic("Capacity level limit exceeded."), "CapacityLimitReached", retryable=True),
+    failed("limit of the node", generic("Node level limit exceeded."), "CapacityLimitReached", retryable=True),
     failed(
         "engine that crashed",
-        told("Container exited unexpectedly with code 0x0000DEAD"),
+        generic("Container exited unexpectedly with code 0x0000DEAD"),
         "EngineCrashed",
         "Publish the model again",
     ),
@@ -213,14 +217,14 @@ FAILURES = [
         '{"errorCode":"Model',
     ),
     failed("failure without details", {"errorCode": None}, "RefreshFailed", "refresh history"),
-    failed("enhanced failure without details", {"errorCode": None}, "RefreshFailed", wish=FULL, table="Sales"),
+    failed("enhanced failure without details", {"errorCode": None}, "RefreshFailed", options=FULL, table="Sales"),
     failed("cause in the attempts only", ONLY_IN_ATTEMPTS, "GatewayTimedOut", retryable=True),
     failed(
         "cause in the history, not by id",
         {"errorCode": GATEWAY_TIMEOUT, "messages": []},
         "GatewayTimedOut",
         knobs={"detailsException": False},
-        wish=FULL,
+        options=FULL,
         retryable=True,
         table="Sales",
     ),
@@ -230,7 +234,7 @@ FAILURES = [
         "DefinitionInvalid",
         "CommitMode",
         "applyRefreshPolicy to false",
-        wish=FULL,
+        options=FULL,
         table="Sales",
     ),
     failed(
@@ -239,7 +243,7 @@ FAILURES = [
         "DefinitionInvalid",
         "applyRefreshPolicy to false",
         knobs={"refreshPolicies": ["Sales"], "outcome": ["Completed"]},
-        wish={"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}},
+        options={"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}},
         table="Sales",
     ),
     failed(
@@ -248,30 +252,30 @@ FAILURES = [
         "DefinitionInvalid",
         "Leave out refresh.effectiveDate",
         knobs={"outcome": ["Completed"]},
-        wish={"refresh": {"effectiveDate": "2026-03-31"}},
+        options={"refresh": {"effectiveDate": "2026-03-31"}},
         table="Sales",
     ),
     failed(
         "warning beside the error",
-        {**told("x"), "messages": [{"message": "Old driver.", "type": "Warning"}, EVICTED]},
+        {**generic("x"), "messages": [{"message": "Old driver.", "type": "Warning"}, EVICTED]},
         "ModelEvicted",
-        wish=FULL,
+        options=FULL,
         retryable=True,
         table="Sales",
     ),
     failed(
         "table that is named in the text",
-        told("The column 'Price' of table 'Sales' wasn't found."),
+        generic("The column 'Price' of table 'Sales' wasn't found."),
         "DefinitionInvalid",
         "table Sales",
         table="Sales",
     ),
     failed(
         "table that is named by the objects",
-        {**told("x"), "objects": [{"table": "DimDate", "partition": "P", "status": "Failed"}]},
+        {**generic("x"), "objects": [{"table": "DimDate", "partition": "P", "status": "Failed"}]},
         "RefreshFailed",
         "partition P",
-        wish=FULL,
+        options=FULL,
         table="DimDate",
     ),
 ]

@@ -25,15 +25,15 @@ def test_durables_own_uris(tmp_path: Path) -> None:
                 assert {"terminatePostUri", "purgeHistoryDeleteUri"} <= set(started)
                 assert len(json.dumps(started)) < 4096
                 assert "/runtime/webhooks/durabletask/instances/" in started["statusQueryGetUri"]
-                told = world.follow(started["statusQueryGetUri"])
+                result = world.follow(started["statusQueryGetUri"])
                 ours = world.follow(started["statusUri"])
-                assert (told.started.status_code, told.code) == (202, code)
-                assert told.body["runtimeStatus"] == ours.body["runtimeStatus"]
-                assert told.body["input"] is None
+                assert (result.started.status_code, result.code) == (202, code)
+                assert result.body["runtimeStatus"] == ours.body["runtimeStatus"]
+                assert result.body["input"] is None
                 if outcome == "Failed":
-                    assert ours.body["error"]["message"] in told.body["output"]
+                    assert ours.body["error"]["message"] in result.body["output"]
                 else:
-                    assert told.body["output"]["refreshId"] == ours.body["refreshId"]
+                    assert result.body["output"]["refreshId"] == ours.body["refreshId"]
 
 
 def test_keys(tmp_path: Path) -> None:
@@ -44,15 +44,15 @@ def test_keys(tmp_path: Path) -> None:
             key = host_key(app)
             stranger, world = World(app.base, service.base_url), World(app.base, service.base_url, key)
             model = world.model()
-            wish = {"workspaceId": WORKSPACE, "datasetId": model}
-            for refused in (stranger.post(wish), stranger.listing()):
+            options = {"workspaceId": WORKSPACE, "datasetId": model}
+            for refused in (stranger.post(options), stranger.listing()):
                 # the platform's answer, which the app does not see: docs/api.md tells clients to expect no body
                 assert (refused.status_code, refused.content) == (401, b"")
             assert world.truth(model)["calls"]["start"] == 0
             assert world.refreshed(model).code == 200
             assert len(world.listing(datasetId=model).json()["refreshes"]) == 1
             assert key not in app.log.replace(key_line(app), "")
-            other = world.post({**wish, "workspaceId": "99999999-aaaa-bbbb-cccc-000000000001"})
+            other = world.post({**options, "workspaceId": "99999999-aaaa-bbbb-cccc-000000000001"})
             assert (other.status_code, other.json()["error"]["target"]) == (400, "workspaceId")
 
 
@@ -67,7 +67,7 @@ def test_tokens_stay_out_of_the_log(tmp_path: Path) -> None:
             started = world.ask(model)
             assert world.follow(started["statusUri"]).code == 424
             requests.delete(started["cancelUri"], timeout=30)
-            app.said("request.ended")
+            app.wait_for_log("request.ended")
             secrets = {uri.split("token=")[1] for uri in (started["statusUri"], started["cancelUri"])}
             for secret in (*secrets, "development-"):
                 assert secret not in app.log
@@ -78,7 +78,7 @@ def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
     app = Devhost(ROOT, tmp_path, env={"POLL_MIN_SECONDS": "soon"})
     assert app.ready == ""
     assert app.process.wait(15) != 0
-    app.said("App setting POLL_MIN_SECONDS: must be a number")
+    app.wait_for_log("App setting POLL_MIN_SECONDS: must be a number")
     app.stop()
 
 

@@ -2,17 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.world import Told, World
+from tests.e2e.world import Result, World
 
 SALES, DATES = {"table": "Sales", "partition": "Sales-2026"}, {"table": "DimDate", "partition": "DimDate"}
 
 
-def behind_another(world: World, model: str, *wishes: dict[str, object]) -> list[Told]:
+def behind_another(world: World, model: str, *variants: dict[str, object]) -> list[Result]:
     """Requests with these options, in this order, while an external refresh keeps the model busy."""
     world.external(model)
     started = []
-    for wish in wishes:
-        started.append(world.ask(model, **wish))
+    for options in variants:
+        started.append(world.ask(model, **options))
         world.until(started[-1]["statusUri"], lambda status: status.get("runId"))
     world.end(model)
     with ThreadPoolExecutor(len(started)) as pool:
@@ -26,10 +26,10 @@ def test_fifty_callers_within_a_second(world: World) -> None:
         verdicts = list(pool.map(lambda _: world.refreshed(model), range(50)))
     made = {refresh["requestId"]: 0 for refresh in world.own(model)}
     assert len(made) <= 2
-    for told in verdicts:
-        assert told.code == 200
-        made[told.body["refreshId"]] += 1
-    assert all(told.body["sharedWith"] + 1 == made[told.body["refreshId"]] for told in verdicts)
+    for result in verdicts:
+        assert result.code == 200
+        made[result.body["refreshId"]] += 1
+    assert all(result.body["sharedWith"] + 1 == made[result.body["refreshId"]] for result in verdicts)
 
 
 def test_requests_for_parts_become_one_refresh(world: World) -> None:
@@ -40,9 +40,13 @@ def test_requests_for_parts_become_one_refresh(world: World) -> None:
     )
     both, alone = world.own(model)
     assert both["body"]["objects"] == [DATES, SALES]
-    assert [told.code for told in verdicts] == [200, 200, 200]
-    assert [told.body["refreshId"] for told in verdicts] == [both["requestId"], both["requestId"], alone["requestId"]]
-    assert [told.body["servedBy"] for told in verdicts] == ["merged", "merged", "own"]
+    assert [result.code for result in verdicts] == [200, 200, 200]
+    assert [result.body["refreshId"] for result in verdicts] == [
+        both["requestId"],
+        both["requestId"],
+        alone["requestId"],
+    ]
+    assert [result.body["servedBy"] for result in verdicts] == ["merged", "merged", "own"]
 
 
 def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
@@ -54,8 +58,8 @@ def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
     )
     whole, alone = world.own(model)
     assert "objects" not in whole["body"]
-    assert [told.code for told in verdicts] == [200, 200, 200]
-    assert [told.body["servedBy"] for told in verdicts] == ["own", "wider", "own"]
+    assert [result.code for result in verdicts] == [200, 200, 200]
+    assert [result.body["servedBy"] for result in verdicts] == ["own", "wider", "own"]
     assert verdicts[1].body["refreshId"] == whole["requestId"]
     assert verdicts[2].body["refreshId"] == alone["requestId"]
 

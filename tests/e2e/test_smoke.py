@@ -188,11 +188,11 @@ def test_the_wrong_cloud(tmp_path: Path) -> None:
         env = {**FAST, "EXACT_TIMERS": "", **found.settings, "POWER_BI_CLOUD": "gcchigh"}
         app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--keys", env=env))
         result = smoke(app.base, "--key", host_key(app), model=STRANGER_MODEL)
-        shown = requests.get(f"{app.base}/api/health", timeout=30).text
+        text = requests.get(f"{app.base}/api/health", timeout=30).text
     assert (result.code, result.failed) == (1, ["/api/health", "/api/check"])
     assert result.sentences.count("check its managed identity and AZURE_CLIENT_ID, and whether POWER_BI_CLOUD is") == 2
     assert "AADSTS500011" in result.sentences
-    assert "AADSTS" not in shown
+    assert "AADSTS" not in text
 
 
 def test_an_app_behind_the_platforms_sign_in(tmp_path: Path) -> None:

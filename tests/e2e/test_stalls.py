@@ -58,8 +58,8 @@ def measured(world: World) -> dict[str, float]:
     model = world.model(seconds=1)
 
     def refresh() -> None:
-        told = world.refreshed(model)
-        assert told.body["status"] == "Completed", told.body
+        result = world.refreshed(model)
+        assert result.body["status"] == "Completed", result.body
 
     def checked() -> None:
         answer = check(world, model)

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tests.e2e.world import LONG, Told, World
+from tests.e2e.world import LONG, Result, World
 
 SALES = [{"table": "Sales", "partition": "Sales-2026"}]
 DEADLINE = 10 / 60
 """Minutes. Even a host that is ten times slower than a quiet devhost has started the refresh by then."""
 
 
-def together(world: World, dataset_id: str, callers: int) -> list[Told]:
+def together(world: World, dataset_id: str, callers: int) -> list[Result]:
     """Several callers that send at the same moment."""
     with ThreadPoolExecutor(callers) as pool:
         return list(pool.map(lambda _: world.refreshed(dataset_id), range(callers)))
@@ -21,14 +21,14 @@ def together(world: World, dataset_id: str, callers: int) -> list[Told]:
 def test_an_idle_model_is_refreshed(world: World) -> None:
     """200, the id of the single refresh, and its times."""
     model = world.model()
-    told = world.refreshed(model)
+    result = world.refreshed(model)
     (refresh,) = world.own(model)
-    assert told.code == 200
-    assert told.body["status"] == "Completed"
-    assert told.body["refreshId"] == refresh["requestId"]
-    assert told.body["requestedAt"] < told.body["startedAt"] < told.body["endedAt"]
-    assert "error" not in told.body
-    assert "Retry-After" not in told.final.headers  # type: ignore[union-attr]
+    assert result.code == 200
+    assert result.body["status"] == "Completed"
+    assert result.body["refreshId"] == refresh["requestId"]
+    assert result.body["requestedAt"] < result.body["startedAt"] < result.body["endedAt"]
+    assert "error" not in result.body
+    assert "Retry-After" not in result.final.headers  # type: ignore[union-attr]
 
 
 def test_a_model_without_history_is_refreshed(world: World) -> None:
@@ -52,15 +52,15 @@ def test_a_busy_model(world: World) -> None:
     uri = world.ask(model)["statusUri"]
     waiting = world.until(uri, lambda status: status.get("waitsFor"))
     world.end(model)
-    told = world.follow(uri)
+    result = world.follow(uri)
     other, ours = world.truth(model)["refreshes"]
-    assert told.code == 200
-    assert told.body["refreshId"] == ours["requestId"]
+    assert result.code == 200
+    assert result.body["refreshId"] == ours["requestId"]
     assert ours["startTime"] >= other["endTime"]
     assert (waiting["status"], waiting["position"]) == ("WaitingForIdle", 0)
     assert waiting["waitsFor"]["refreshId"] == other["requestId"]
     assert waiting["waitsFor"]["refreshType"] == "Scheduled"
-    assert "waitsFor" not in told.body
+    assert "waitsFor" not in result.body
 
 
 @pytest.mark.parametrize("callers", [2, 10])
@@ -69,10 +69,10 @@ def test_simultaneous_callers_share(world: World, callers: int) -> None:
     model = world.model()
     verdicts = together(world, model, callers)
     made = {refresh["requestId"] for refresh in world.own(model)}
-    assert [told.code for told in verdicts] == [200] * callers
-    assert {told.body["refreshId"] for told in verdicts} == made
+    assert [result.code for result in verdicts] == [200] * callers
+    assert {result.body["refreshId"] for result in verdicts} == made
     assert len(made) <= 2
-    shared = [told.body["sharedWith"] + 1 for told in verdicts]
+    shared = [result.body["sharedWith"] + 1 for result in verdicts]
     assert sum(1 / group for group in shared) == pytest.approx(len(made))
 
 
@@ -88,36 +88,36 @@ def test_a_request_after_the_post_gets_the_next_refresh(world: World) -> None:
     assert world.follow(first).code == 200
     world.until(second, lambda status: status["status"] == "Refreshing")
     world.end(model)
-    told = world.follow(second)
+    result = world.follow(second)
     one, two = world.own(model)
-    assert (told.code, told.body["refreshId"]) == (200, two["requestId"])
+    assert (result.code, result.body["refreshId"]) == (200, two["requestId"])
     assert two["startTime"] >= one["endTime"]
 
 
 def test_a_request_that_does_not_share(world: World) -> None:
     """With `share: false` it gets its own refresh."""
     model = world.model(seconds=0.5)
-    asked = [world.ask(model, share=False)["statusUri"] for _ in range(2)]
-    told = [world.follow(uri) for uri in asked]
-    assert [t.code for t in told] == [200, 200]
-    assert [t.body["sharedWith"] for t in told] == [0, 0]
+    uris = [world.ask(model, share=False)["statusUri"] for _ in range(2)]
+    results = [world.follow(uri) for uri in uris]
+    assert [t.code for t in results] == [200, 200]
+    assert [t.body["sharedWith"] for t in results] == [0, 0]
     assert len(world.own(model)) == 2
 
 
 def test_a_failed_refresh_has_an_error(world: World) -> None:
     """424, and the error in the first key: code, Power BI's own code, model, refresh, and remedy."""
     model = world.model(outcome="Failed")
-    told = world.refreshed(model)
-    assert told.code == 424
-    assert next(iter(told.body)) == "error"
-    assert told.body["status"] == "Failed"
-    error = told.body["error"]
+    result = world.refreshed(model)
+    assert result.code == 424
+    assert next(iter(result.body)) == "error"
+    assert result.body["status"] == "Failed"
+    error = result.body["error"]
     assert (error["code"], error["serviceCode"]) == (
         "CredentialsRejected",
         "ModelRefreshFailed_CredentialsNotSpecified",
     )
     assert error["retryable"] is False
-    for fact in (model, told.body["refreshId"], "credentials"):
+    for fact in (model, result.body["refreshId"], "credentials"):
         assert fact in error["message"]
     assert len(error["message"]) <= 500
 
@@ -128,22 +128,22 @@ def test_a_refresh_cancelled_in_the_portal_is_not_a_success(world: World) -> Non
     uri = world.ask(model, refresh={"type": "full"})["statusUri"]
     world.until(uri, lambda status: status["status"] == "Refreshing")
     world.control(model, "/cancel")
-    told = world.follow(uri)
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Cancelled", "RefreshCancelled")
+    result = world.follow(uri)
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Cancelled", "RefreshCancelled")
 
 
 def test_a_disabled_refresh_is_not_a_success(world: World) -> None:
     """424, and the code names the reason."""
-    told = world.refreshed(world.model(outcome="Disabled"))
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
+    result = world.refreshed(world.model(outcome="Disabled"))
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "RefreshDisabled")
 
 
 def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
     """The options arrive at Power BI, with an explicit type, and the refresh is read by its id."""
     model = world.model()
-    told = world.refreshed(model, refresh={"objects": SALES, "retryCount": 1})
+    result = world.refreshed(model, refresh={"objects": SALES, "retryCount": 1})
     (refresh,) = world.own(model)
-    assert told.code == 200
+    assert result.code == 200
     assert refresh["enhanced"]
     assert refresh["body"] == {"type": "Full", "objects": SALES, "retryCount": 1}
     assert world.truth(model)["calls"]["details"] > 0
@@ -151,17 +151,17 @@ def test_an_enhanced_refresh_is_sent_unchanged(world: World) -> None:
 
 def test_a_model_that_does_not_exist_is_refused_at_once(world: World) -> None:
     """An error that waiting does not correct ends the request, with the facts to check."""
-    told = world.refreshed(world.model(exists=False))
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Failed", "ModelNotFound")
-    assert "workspaceId" in told.body["error"]["action"]
+    result = world.refreshed(world.model(exists=False))
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Failed", "ModelNotFound")
+    assert "workspaceId" in result.body["error"]["action"]
 
 
 def test_the_deadline_ends_the_wait(world: World) -> None:
     """The error of TimedOut names the phase; the refresh itself continues."""
     model = world.model(seconds=LONG)
-    told = world.refreshed(model, timeoutMinutes=DEADLINE)
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
-    assert told.body["refreshId"] in told.body["error"]["message"]
+    result = world.refreshed(model, timeoutMinutes=DEADLINE)
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
+    assert result.body["refreshId"] in result.body["error"]["message"]
     assert [refresh["state"] for refresh in world.own(model)] == ["InProgress"]
 
 
@@ -169,11 +169,12 @@ def test_a_deadline_in_the_idle_wait_names_the_external_refresh(world: World) ->
     """No refresh of ours was started."""
     model = world.model()
     world.external(model, "OnDemand")
-    told = world.refreshed(model, timeoutMinutes=DEADLINE)
+    result = world.refreshed(model, timeoutMinutes=DEADLINE)
     (other,) = world.truth(model)["refreshes"]
-    assert (told.code, told.body["status"]) == (424, "TimedOut")
+    assert (result.code, result.body["status"]) == (424, "TimedOut")
     assert (
-        f"waiting for the model to be idle, with OnDemand refresh {other['requestId']}" in told.body["error"]["message"]
+        f"waiting for the model to be idle, with OnDemand refresh {other['requestId']}"
+        in result.body["error"]["message"]
     )
 
 
@@ -181,16 +182,16 @@ def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
     """No external refresh was running."""
     model = world.model()
     world.fault(model, "throttled", "history", seconds=600)
-    told = world.refreshed(model, timeoutMinutes=DEADLINE)
-    assert (told.code, told.body["status"]) == (424, "TimedOut")
-    assert "the last error of Power BI: Could not read the refresh history" in told.body["error"]["message"]
+    result = world.refreshed(model, timeoutMinutes=DEADLINE)
+    assert (result.code, result.body["status"]) == (424, "TimedOut")
+    assert "the last error of Power BI: Could not read the refresh history" in result.body["error"]["message"]
 
 
 def test_the_deadline_cancels_with_the_option(world: World) -> None:
     """`onTimeout: cancel` of the only caller cancels the enhanced refresh."""
     model = world.model(seconds=LONG)
-    told = world.refreshed(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
-    assert (told.code, told.body["status"]) == (424, "TimedOut")
+    result = world.refreshed(model, timeoutMinutes=DEADLINE, onTimeout="cancel", refresh={"type": "full"})
+    assert (result.code, result.body["status"]) == (424, "TimedOut")
     assert world.own(model)[0]["cancelRequested"]
 
 
@@ -198,9 +199,9 @@ def test_a_lost_answer_causes_no_second_refresh(world: World) -> None:
     """The POST is accepted, its answer lost: the app finds the refresh in the history and follows it."""
     model = world.model(seconds=2)
     world.fault(model, "drop", "start", afterEffect=True)
-    told = world.refreshed(model)
+    result = world.refreshed(model)
     (refresh,) = world.own(model)
-    assert (told.code, told.body["refreshId"], told.body["servedBy"]) == (200, refresh["requestId"], "adopted")
+    assert (result.code, result.body["refreshId"], result.body["servedBy"]) == (200, refresh["requestId"], "adopted")
     assert world.truth(model)["calls"]["start"] == 1
 
 
@@ -214,23 +215,23 @@ def test_an_outage_before_the_post(world: World) -> None:
     assert "HTTP 503" in seen["lastReadError"]
     world.until(uri, lambda status: status.get("waitsFor") and "lastReadError" not in status)
     world.end(model)
-    told = world.follow(uri)
-    assert told.code == 200
-    assert "lastReadError" not in told.body
+    result = world.follow(uri)
+    assert result.code == 200
+    assert "lastReadError" not in result.body
 
 
 @pytest.mark.parametrize("refresh", [None, {"type": "full"}])
 def test_a_cancelled_request_ends(world: World, refresh: dict[str, str] | None) -> None:
     """DELETE with the cancel token: 202 while it takes effect. Only an enhanced refresh can be cancelled, too."""
     model = world.model(seconds=LONG)
-    wish = {"refresh": refresh} if refresh else {}
-    uris = world.ask(model, **wish)
+    options = {"refresh": refresh} if refresh else {}
+    uris = world.ask(model, **options)
     world.until(uris["statusUri"], lambda status: status["status"] == "Refreshing")
     answer = requests.delete(uris["cancelUri"], timeout=30)
-    told = world.follow(uris["statusUri"])
+    result = world.follow(uris["statusUri"])
     assert (answer.status_code, answer.json()["cancelling"], answer.json()["status"]) == (202, True, "Refreshing")
     assert answer.headers["Location"] == uris["statusUri"]
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Cancelled", "RequestCancelled")
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Cancelled", "RequestCancelled")
     assert world.own(model)[0]["cancelRequested"] is bool(refresh)
     again = requests.delete(uris["cancelUri"], timeout=30)
     assert (again.status_code, again.json()["status"]) == (200, "Cancelled")

@@ -122,7 +122,7 @@ def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[s
     assert ("WWW-Authenticate" in answer.headers) == (code == 401)
     if code == 403:
         assert STRANGER in body["error"]["message"]
-        host.said(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
+        host.wait_for_log(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
     url = f"{world.app}/api/refreshes?datasetId={model}"
     rows = requests.get(url, headers=signed_in(FACTORY), timeout=CALL_SECONDS)
     assert rows.json()["refreshes"] == []
@@ -146,8 +146,8 @@ def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
         url = f"{world.app}/api/{re.sub(r'{[^}]*}', 'x', route)}"
         for headers in ({}, signed_in(STRANGER)):
             answer = requests.request(method, url, headers=headers, timeout=CALL_SECONDS)
-            wanted = 404 if (method, route) in OWN_TOKEN else 403 if headers else 401
-            assert (answer.status_code, next(iter(answer.json()))) == (wanted, "error"), (method, route)
+            expected = 404 if (method, route) in OWN_TOKEN else 403 if headers else 401
+            assert (answer.status_code, next(iter(answer.json()))) == (expected, "error"), (method, route)
 
 
 def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
@@ -171,7 +171,7 @@ def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
         else:
             assert answer.status_code == 403, (method, route)
             assert answer.json()["error"]["code"] == "CallerMayOnlyRead"
-    host.said(f'"event": "auth.caller_refused", "principal": "{READER}", "method": "POST"')
+    host.wait_for_log(f'"event": "auth.caller_refused", "principal": "{READER}", "method": "POST"')
     assert requests.get(started["statusUri"], timeout=CALL_SECONDS).status_code == 202
     assert requests.delete(started["cancelUri"], timeout=CALL_SECONDS).status_code == 202
 
@@ -247,5 +247,5 @@ def test_without_the_platforms_sign_in_the_app_does_not_start(
     host = Devhost(ROOT, tmp_path, "--key", KEY, env={**SIGN_IN, **changed})
     assert host.ready == ""
     assert host.process.wait(15) != 0
-    host.said(f"App setting {name}: ")
+    host.wait_for_log(f"App setting {name}: ")
     host.stop()

@@ -12,7 +12,7 @@ durable engine, set
     E2E_END_SECONDS      how long a request may take to end before a test fails (default 90)
 
 Callback tests need a host that can call this machine, so they run where E2E_BASE_URL is on it. Tests that give the app
-settings of its own, or read its log, need the devhost; each says so when it is skipped.
+settings of its own, or read its log, need the devhost; each is skipped with that reason.
 """
 
 import os
@@ -49,7 +49,7 @@ QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "c
 
 
 @dataclass
-class Told:
+class Result:
     """The answers for one caller: that to the start, and each status. `final` is the last answer."""
 
     started: requests.Response
@@ -80,33 +80,33 @@ class World:
         """POST /api/refreshes."""
         return requests.post(f"{self.app}/api/refreshes", json=body, headers=self.headers, timeout=timeout)
 
-    def ask(self, dataset_id: str, **wish: Any) -> Json:
+    def ask(self, dataset_id: str, **options: Any) -> Json:
         """A request that is accepted: the body of the 202."""
-        answer = self.start(dataset_id, **wish)
+        answer = self.start(dataset_id, **options)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
-    def start(self, dataset_id: str, /, **wish: Any) -> requests.Response:
+    def start(self, dataset_id: str, /, **options: Any) -> requests.Response:
         """The answer to a start for a model."""
-        patience = CALL_SECONDS + float(wish.get("waitSeconds") or 0)
-        return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **wish}, patience)
+        patience = CALL_SECONDS + float(options.get("waitSeconds") or 0)
+        return self.post({"workspaceId": WORKSPACE, "datasetId": dataset_id, **options}, patience)
 
-    def follow(self, uri: str, seconds: float = END_SECONDS) -> Told:
+    def follow(self, uri: str, seconds: float = END_SECONDS) -> Result:
         """Polls a status URI to the end."""
         end = time.monotonic() + seconds
         answer = requests.get(uri, timeout=CALL_SECONDS)
-        told = Told(answer, [answer.json()])
+        result = Result(answer, [answer.json()])
         while answer.status_code == 202:
-            assert time.monotonic() < end, f"no end within {seconds} s: {told.body}"
+            assert time.monotonic() < end, f"no end within {seconds} s: {result.body}"
             time.sleep(LOOK_SECONDS)
             answer = requests.get(uri, timeout=CALL_SECONDS)
-            told.seen.append(answer.json())
-        told.final = answer
-        return told
+            result.seen.append(answer.json())
+        result.final = answer
+        return result
 
-    def refreshed(self, dataset_id: str, **wish: Any) -> Told:
+    def refreshed(self, dataset_id: str, **options: Any) -> Result:
         """A request from start to end."""
-        return self.follow(self.ask(dataset_id, **wish)["statusUri"])
+        return self.follow(self.ask(dataset_id, **options)["statusUri"])
 
     def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
         """Polls a status URI until the status fulfils a condition."""

@@ -150,7 +150,7 @@ def refreshes(play: Stage) -> None:
     play.world.external(model)
     with play.story("waited", "request.ended"):
         started = play.start(model)
-        play.app.said('"event": "run.waiting"')
+        play.app.wait_for_log('"event": "run.waiting"')
         play.world.end(model)
         play.world.follow(started["statusUri"])
     model = play.world.model()
@@ -259,7 +259,7 @@ PLAYS: tuple[Callable[[Stage], None], ...] = (refreshes, callbacks, timers, not_
 
 
 def main() -> int:
-    """Records all stories anew."""
+    """Records all stories again."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

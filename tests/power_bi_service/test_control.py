@@ -55,13 +55,13 @@ def test_knobs_are_shown_as_they_were_set() -> None:
         "clockSkewSeconds": -5,
     }
     _, seen = world.control("POST", CONTROL, values)
-    shown = seen["knobs"]
-    assert shown["outcome"][1] == {"outcome": "Cancelled", "seconds": 3, "attempts": 2}
-    assert {key: shown[key] for key in values if key != "outcome"} == {
+    knobs = seen["knobs"]
+    assert knobs["outcome"][1] == {"outcome": "Cancelled", "seconds": 3, "attempts": 2}
+    assert {key: knobs[key] for key in values if key != "outcome"} == {
         k: v for k, v in values.items() if k != "outcome"
     }
-    _, again = world.control("POST", CONTROL, shown)
-    assert again["knobs"] == shown
+    _, again = world.control("POST", CONTROL, knobs)
+    assert again["knobs"] == knobs
 
 
 def test_defaults_are_for_models_without_own_values() -> None:
@@ -154,9 +154,9 @@ def test_invalid_input_is_refused_with_its_key(path: str, body: object, named: s
     """400 with a message, and nothing is changed."""
     world = World()
     before = world.service.seen(DATASET, world.now)
-    status, said = world.control("POST", path, body)
+    status, answer = world.control("POST", path, body)
     assert status == 400
-    assert named in said["error"]
+    assert named in answer["error"]
     assert world.service.seen(DATASET, world.now) == before
 
 
@@ -177,9 +177,9 @@ def test_a_body_that_is_not_json_is_refused() -> None:
 )
 def test_unknown_control_routes(method: str, path: str) -> None:
     """404 with a sentence."""
-    status, said = World().control(method, path)
+    status, answer = World().control(method, path)
     assert status == 404
-    assert "no such control route" in said["error"]
+    assert "no such control route" in answer["error"]
 
 
 def test_every_knob_has_a_field() -> None:

@@ -229,9 +229,9 @@ def test_the_places_of_a_failure_message() -> None:
     world = World(outcome=[failed, "Failed"])
     refresh_id = world.start()
     world.tick(10)
-    for shown in (world.rows()[0], world.details(refresh_id)[1]):
-        assert "serviceExceptionJson" not in shown
-        assert shown["refreshAttempts"][-1]["serviceExceptionJson"] == '{"errorCode":"X"}'
+    for row in (world.rows()[0], world.details(refresh_id)[1]):
+        assert "serviceExceptionJson" not in row
+        assert row["refreshAttempts"][-1]["serviceExceptionJson"] == '{"errorCode":"X"}'
     world.service.set_defaults({"detailsException": False})
     refresh_id = world.start()
     world.tick(10)

@@ -13,7 +13,7 @@ from tests.power_bi_service.world import DATASET, FULL, MODEL, OTHER, REFRESHES,
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "said"),
+    ("name", "status", "message"),
     [
         ("notAuthorized", 401, "PowerBINotAuthorizedException"),
         ("notAccessible", 403, "API is not accessible for application"),
@@ -46,14 +46,14 @@ from tests.power_bi_service.world import DATASET, FULL, MODEL, OTHER, REFRESHES,
         ("gatewayTimeout", 504, "<html>"),
     ],
 )
-def test_faults_that_answer(name: str, status: int, said: str) -> None:
+def test_faults_that_answer(name: str, status: int, message: str) -> None:
     """Once each, in the observed shape; nothing has started."""
     world = World()
     world.service.add_fault({"fault": name, "route": "start"})
     response = world.call("POST", REFRESHES, FULL)
     assert response.status == status
-    assert said in response.body.decode()
-    assert bool(response.body) == bool(said)
+    assert message in response.body.decode()
+    assert bool(response.body) == bool(message)
     assert response.headers["Date"]
     assert world.states() == []
     world.start()

@@ -130,9 +130,9 @@ def test_a_cancelled_refresh_had_as_many_attempts_as_it_began(seconds: float, at
     world.tick(seconds)
     world.service.cancel(DATASET, world.now)
     row = world.rows()[0]
-    shown = row.get("refreshAttempts", [])
-    assert (row["status"], len(shown)) == ("Cancelled", attempts)
-    assert not shown or shown[-1]["endTime"].rstrip("0Z") == row["endTime"].rstrip("0Z")
+    attempts_of_row = row.get("refreshAttempts", [])
+    assert (row["status"], len(attempts_of_row)) == ("Cancelled", attempts)
+    assert not attempts_of_row or attempts_of_row[-1]["endTime"].rstrip("0Z") == row["endTime"].rstrip("0Z")
 
 
 def test_a_disabled_refresh_ends_as_it_starts() -> None:
@@ -204,7 +204,7 @@ def test_the_seed_decides_on_visibility() -> None:
 
 
 def test_a_refresh_may_never_show() -> None:
-    """Not in the list, and not by id if the knob says so."""
+    """Not in the list, and not by id with that value of the knob."""
     world = World(visibilitySeconds="never", detailsVisibilitySeconds="never")
     refresh_id = world.start()
     world.tick(86_400)
@@ -309,10 +309,10 @@ def test_xmla_refreshes_have_no_attempts() -> None:
     assert "refreshAttempts" not in world.rows()[0]
 
 
-@pytest.mark.parametrize(("microseconds", "shown"), [(0, ""), (280_000, ".28"), (999_999, ".999")])
-def test_fractions_vary(microseconds: int, shown: str) -> None:
+@pytest.mark.parametrize(("microseconds", "text"), [(0, ""), (280_000, ".28"), (999_999, ".999")])
+def test_fractions_vary(microseconds: int, text: str) -> None:
     """Trailing zeros are cut, as .NET does."""
     world = World()
     world.now = world.now.replace(microsecond=microseconds)
     world.start()
-    assert world.rows()[0]["startTime"] == f"2026-03-23T13:48:31{shown}Z"
+    assert world.rows()[0]["startTime"] == f"2026-03-23T13:48:31{text}Z"

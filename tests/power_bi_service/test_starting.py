@@ -13,8 +13,8 @@ from tests.power_bi_service.world import BEARER, DATASET, FULL, MODEL, OTHER, RE
 
 def error(body: bytes) -> tuple[str, str]:
     """Code and message of an error of shape A."""
-    said = json.loads(body)["error"]
-    return said["code"], said["message"]
+    error_body = json.loads(body)["error"]
+    return error_body["code"], error_body["message"]
 
 
 def test_a_standard_refresh_is_accepted_with_its_request_id() -> None:
@@ -235,9 +235,9 @@ def test_a_model_can_be_unknown() -> None:
     for method, path in (("GET", MODEL), ("GET", REFRESHES), ("POST", REFRESHES)):
         response = world.call(method, path)
         assert response.status == 404
-        said: Any = json.loads(response.body)["error"]
-        assert (said["code"], said["pbi.error"]["code"]) == ("PowerBIEntityNotFound", "PowerBIEntityNotFound")
-        assert "message" not in said
+        body: Any = json.loads(response.body)["error"]
+        assert (body["code"], body["pbi.error"]["code"]) == ("PowerBIEntityNotFound", "PowerBIEntityNotFound")
+        assert "message" not in body
     world.service.set_knobs(DATASET, {"exists": True})
     assert world.call("GET", REFRESHES).status == 200
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.simulation.callbacks import TIMER_SECONDS
-from tests.simulation.callers import Accepted, Asked, submission
+from tests.simulation.callers import Accepted, Start, submission
 from tests.simulation.rules import (
     delayed,
     final,
@@ -146,7 +146,7 @@ def _covers(refresh: Json, options: Json | None, *, partial: bool, framing: bool
         body = {"objects": [{"table": "DimDate", "partition": "DimDate"}]} if partial else {}
     if not body.get("objects") or "objects" not in options:
         return not body.get("objects")
-    return all(wanted in body["objects"] for wanted in options["objects"])
+    return all(objects in body["objects"] for objects in options["objects"])
 
 
 def called_back_truly(world: World) -> None:
@@ -158,9 +158,9 @@ def called_back_truly(world: World) -> None:
             require(callback.unknown or not callback.calls, f"10: callback {number} was called for a refused request")
             continue
         about = f"10: callback {number} of {callback.request}"
-        heard = [body for _, body, answered in callback.calls if answered]
-        require(heard, f"{about} was never made")
-        require(len(heard) <= 1 + again, f"{about} was made {len(heard)} times")
+        bodies = [body for _, body, answered in callback.calls if answered]
+        require(bodies, f"{about} was never made")
+        require(len(bodies) <= 1 + again, f"{about} was made {len(bodies)} times")
         truths = {
             (str(code), body["status"], body.get("refreshId"), (body.get("error") or {}).get("code"))
             for request in world.requests
@@ -180,41 +180,41 @@ def called_back_truly(world: World) -> None:
 
 def a_key_is_one_request(world: World) -> None:
     """11. A start with a used key is the same request, a new one after a temporary failure, or is refused."""
-    asked_under_keys = [asked for asked in world.callers.asked if asked.key]
+    starts_with_keys = [start for start in world.callers.starts if start.key]
     finals = {request.id: final(request) for request in world.requests}
-    unsure = {(asked.dataset_id, asked.key) for asked in asked_under_keys if asked.code in (0, 503)}
+    unsure = {(start.dataset_id, start.key) for start in starts_with_keys if start.code in (0, 503)}
     unsure |= {(r.caller.dataset_id, r.caller.spec.get("idempotencyKey")) for r in world.requests if r.purged_at}
     two_ends = terminated_and_begun_anew(world)
-    for asked in asked_under_keys:
-        about = f"11: key {asked.key!r} of {asked.dataset_id[-2:]}, answered {asked.code} at {asked.at - START}"
-        others = [other for other in asked_under_keys if (other.dataset_id, other.key) == (asked.dataset_id, asked.key)]
-        same = [other for other in others if other.scope == asked.scope]
-        if asked.code == 409:
+    for start in starts_with_keys:
+        about = f"11: key {start.key!r} of {start.dataset_id[-2:]}, answered {start.code} at {start.at - START}"
+        others = [other for other in starts_with_keys if (other.dataset_id, other.key) == (start.dataset_id, start.key)]
+        same = [other for other in others if other.scope == start.scope]
+        if start.code == 409:
             require(len(same) < len(others), f"{about}, and no caller asked for anything else")
-        elif asked.id is not None:
-            given = [other for other in others if other.id == asked.id]
+        elif start.id is not None:
+            given = [other for other in others if other.id == start.id]
             require(all(other in same for other in given), f"{about}, for another scope: {given}")
-            _newest(world, asked, others, about)
-            twins = {other.id for other in same if other.id and submission(other.id) == submission(asked.id)}
+            _newest(world, start, others, about)
+            twins = {other.id for other in same if other.id and submission(other.id) == submission(start.id)}
             require(len(twins) == 1, f"{about}: {twins} are one submission")
-            before = [other.id for other in others if other.id and submission(other.id) == submission(asked.id) - 1]
-            if submission(asked.id) == 1 or (asked.dataset_id, asked.key) in unsure or two_ends.intersection(before):
+            before = [other.id for other in others if other.id and submission(other.id) == submission(start.id) - 1]
+            if submission(start.id) == 1 or (start.dataset_id, start.key) in unsure or two_ends.intersection(before):
                 continue
-            require(before, f"{about}: {asked.id} was begun, and there was none before it")
+            require(before, f"{about}: {start.id} was begun, and there was none before it")
             ends = [finals[end] for end in before if end in finals]
             passes = [
                 end["status"] in ("TimedOut", "Terminated") or (end.get("error") or {}).get("retryable") for end in ends
             ]
-            require(any(passes) or not ends, f"{about}: {asked.id} was begun, although those before ended {ends}")
+            require(any(passes) or not ends, f"{about}: {start.id} was begun, although those before ended {ends}")
     require(not world.callers.wrong_cancels, f"11: {world.callers.wrong_cancels}")
 
 
-def _newest(world: World, asked: Asked, others: list[Asked], about: str) -> None:
-    assert asked.id is not None
+def _newest(world: World, start: Start, others: list[Start], about: str) -> None:
+    assert start.id is not None
     for other in others:
-        if other.id and other.at <= asked.begun and not world.callers.purged(other.id):
-            recent = submission(other.id) <= submission(asked.id)
-            require(recent, f"{about}: {asked.id}, although {other.id} is newer")
+        if other.id and other.at <= start.begun and not world.callers.purged(other.id):
+            recent = submission(other.id) <= submission(start.id)
+            require(recent, f"{about}: {start.id}, although {other.id} is newer")
 
 
 def tried_as_often_as_allowed(world: World) -> None:
@@ -241,15 +241,15 @@ def no_request_pays_for_others(world: World) -> None:
     """13. A request for a part of the refresh fails with it only if one of its own tables failed."""
     for request in world.requests:
         body = final(request)
-        wanted = (request.caller.spec.get("refresh") or {}).get("objects")
+        objects = (request.caller.spec.get("refresh") or {}).get("objects")
         refresh = refresh_of(world, request, body.get("refreshId"))
         table = world.day.failing.get(request.caller.dataset_id)
-        if body["status"] != "Failed" or not wanted or refresh is None or table is None:
+        if body["status"] != "Failed" or not objects or refresh is None or table is None:
             continue  # on other days Power BI reports every object as failed
         made = (refresh["body"] or {}).get("objects")
-        if made is None or any(entry not in wanted for entry in made):
-            own = any(entry["table"] == table for entry in wanted)
-            require(own, f"13: {request.id} asked for {wanted} and fails by {refresh['requestId']}, which did {made}")
+        if made is None or any(entry not in objects for entry in made):
+            own = any(entry["table"] == table for entry in objects)
+            require(own, f"13: {request.id} asked for {objects} and fails by {refresh['requestId']}, which did {made}")
 
 
 def no_caller_is_turned_away(world: World) -> None:
@@ -257,13 +257,13 @@ def no_caller_is_turned_away(world: World) -> None:
 
     A start is refused only if the engine itself refused it; an accepted request can be read from then on.
     """
-    for asked in world.callers.asked:
-        about = f"9: a start under key {asked.key!r} at {asked.begun - START} is answered {asked.code}"
-        require(asked.code in (0, 200, 202, 409, 424, 503), about)
-        require(asked.code != 503 or asked.refused_starts, f"{about}, and the engine refused nothing")
-    for answered in world.callers.answered:
-        good = answered.code in (200, 202, 424) or (answered.code == 404 and answered.function == "http_cancel_by_key")
-        require(good, f"9: {answered.function} at {answered.at - START} is answered {answered.code}")
+    for start in world.callers.starts:
+        about = f"9: a start under key {start.key!r} at {start.begun - START} is answered {start.code}"
+        require(start.code in (0, 200, 202, 409, 424, 503), about)
+        require(start.code != 503 or start.refused_starts, f"{about}, and the engine refused nothing")
+    for call in world.callers.other_calls:
+        good = call.code in (200, 202, 424) or (call.code == 404 and call.function == "http_cancel_by_key")
+        require(good, f"9: {call.function} at {call.at - START} is answered {call.code}")
 
 
 def statuses_are_fresh(world: World) -> None:
@@ -273,11 +273,11 @@ def statuses_are_fresh(world: World) -> None:
 
 def only_the_starter_may_cancel(world: World) -> None:
     """14. Only the caller that started a request gets the URI that cancels it."""
-    for asked in world.callers.asked:
-        if asked.id is None or asked.code not in (200, 202) or not asked.repeated:
+    for start in world.callers.starts:
+        if start.id is None or start.code not in (200, 202) or not start.repeated:
             continue
-        others = [other for other in world.callers.asked if other.id == asked.id and other is not asked]
+        others = [other for other in world.callers.starts if other.id == start.id and other is not start]
         started = [other.starter for other in others if not other.repeated]
-        if asked.may_cancel:
-            known = asked.starter in started or any(other.code == 0 for other in world.callers.asked)
-            require(known or not started, f"14: {asked} may cancel a request of {started}")
+        if start.may_cancel:
+            known = start.starter in started or any(other.code == 0 for other in world.callers.starts)
+            require(known or not started, f"14: {start} may cancel a request of {started}")

@@ -71,7 +71,7 @@ class Receivers:
     def answer(self, request: Request) -> Response:
         """The answer to a call, perhaps no answer."""
         number, body = int(request.path.split("/")[2]), json.loads(request.body)
-        self._world.told(self._world.now, f"callback {number} is called: {body['status']}")
+        self._world.note(self._world.now, f"callback {number} is called: {body['status']}")
         unwell = self._random.random() < self._unwell
         self.callbacks[number].calls.append((self._world.now, body, not unwell))
         bad = [

@@ -52,7 +52,7 @@ class Accepted:
 
 
 @dataclass
-class Asked:
+class Start:
     """One POST. `id` is None if the answer names no request (409, 503), `code` 0 without an answer.
 
     `begun` and `at`: when it was sent, and when the answer came.
@@ -73,7 +73,7 @@ class Asked:
 
 
 @dataclass
-class Answered:
+class OtherCall:
     """Any other call, with the answer's HTTP status: reading a status, cancelling."""
 
     at: datetime
@@ -93,8 +93,8 @@ class Callers:
     def __init__(self, world: World) -> None:
         self._world = world
         self.requests: list[Accepted] = []
-        self.asked: list[Asked] = []
-        self.answered: list[Answered] = []
+        self.starts: list[Start] = []
+        self.other_calls: list[OtherCall] = []
         self.stale: list[str] = []
         """Statuses that were too old."""
         self.wrong_cancels: list[str] = []
@@ -121,10 +121,10 @@ class Callers:
         request = func.HttpRequest("POST", "http://localhost/api/refreshes", headers=headers, params={}, body=body)
         answer = await world.call(call_http("http_start", request))
         code = answer.status_code if answer else 0
-        told: Json = json.loads(answer.get_body()) if answer else {}
+        content: Json = json.loads(answer.get_body()) if answer else {}
         key = spec.get("idempotencyKey")
-        self.asked.append(
-            Asked(
+        self.starts.append(
+            Start(
                 begun=begun,
                 at=world.now,
                 dataset_id=caller.dataset_id,
@@ -132,40 +132,40 @@ class Callers:
                 scope=scope_of(spec),
                 starter=starter,
                 code=code,
-                id=told.get("id"),
-                repeated=told.get("repeated", False),
-                may_cancel="cancelUri" in told,
+                id=content.get("id"),
+                repeated=content.get("repeated", False),
+                may_cancel="cancelUri" in content,
                 refused_starts=len(world.client.refused_starts) - refused,
             )
         )
         if uri and answer and not (key and code == 503):
             # a URI of a refused start is dropped, one of an ended request is called; one of a start that the
             # engine refused may be called if the start with the key is sent again
-            world.receivers.wait(uri, told.get("id"))
+            world.receivers.wait(uri, content.get("id"))
         if key is not None:
-            world.counts["asked again"] += len([a for a in self.asked if a.key == key]) > 1
+            world.counts["asked again"] += len([a for a in self.starts if a.key == key]) > 1
             world.counts["key in use"] += code == 409
-        if code not in (200, 202) or told["status"] == "Completed":
-            world.told(world.now, f"a start under key {key!r} is answered {code or 'not at all'}")
+        if code not in (200, 202) or content["status"] == "Completed":
+            world.note(world.now, f"a start under key {key!r} is answered {code or 'not at all'}")
             if code in (0, 503) and tries < MAX_TRIES and key is not None:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, starter, tries + 1)))
             return
-        if any(known.id == told["id"] and not known.purged_at for known in self.requests):
+        if any(known.id == content["id"] and not known.purged_at for known in self.requests):
             # another start with the key was faster; this one got the same URIs, which work
-            await self._call("GET", told["id"], told["statusUri"].split("token=")[1], "http_status")
+            await self._call("GET", content["id"], content["statusUri"].split("token=")[1], "http_status")
             return
-        self._accept(replace(caller, spec=spec), told, begun)
+        self._accept(replace(caller, spec=spec), content, begun)
 
-    def _accept(self, caller: Caller, told: Json, begun: datetime) -> None:
+    def _accept(self, caller: Caller, body: Json, begun: datetime) -> None:
         world = self._world
-        token, cancel = (told.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
-        accepted = Accepted(caller, told["id"], begun, token, cancel or None)
+        token, cancel = (body.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
+        accepted = Accepted(caller, body["id"], begun, token, cancel or None)
         self.requests.append(accepted)
         if caller.another_after is not None:
             world.after(caller.another_after, lambda: world.spawn(world.receivers.another(accepted.id)))
         options = {key: value for key, value in caller.spec.items() if key not in ("workspaceId", "datasetId")}
         more = f" with {json.dumps(options)}" if options else ""
-        world.told(world.now, f"{told['id']} asks for a refresh of {caller.dataset_id}{more}")
+        world.note(world.now, f"{body['id']} asks for a refresh of {caller.dataset_id}{more}")
         if caller.cancel_after is not None:
             world.after(caller.cancel_after, lambda: world.spawn(self._cancel(accepted)))
         within = world.random.choice(LOOKED_WITHIN)
@@ -178,7 +178,7 @@ class Callers:
             return
         accepted.cancelled_at = world.now
         world.counts["cancels asked"] += 1
-        world.told(world.now, f"{accepted.id} is cancelled by its caller")
+        world.note(world.now, f"{accepted.id} is cancelled by its caller")
         way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")
         if way < 0.2:
@@ -193,19 +193,19 @@ class Callers:
     async def _cancel_by_key(self, dataset_id: str, key: str) -> None:
         """Cancels the newest request of the key, which may be another one than the caller means."""
         world = self._world
-        known = [asked for asked in self.asked if (asked.dataset_id, asked.key) == (dataset_id, key) and asked.id]
+        known = [start for start in self.starts if (start.dataset_id, start.key) == (dataset_id, key) and start.id]
         body = json.dumps({"datasetId": dataset_id, "idempotencyKey": key}).encode()
         request = func.HttpRequest("POST", "http://localhost/api/refreshes/cancel", headers={}, params={}, body=body)
         for accepted in self.requests:
-            if any(accepted.id == asked.id for asked in known):
+            if any(accepted.id == start.id for start in known):
                 # whichever request it is, from now on this may be its outcome
                 accepted.cancelled_at = accepted.cancelled_at or world.now
         answer = await world.call(call_http("http_cancel_by_key", request))
         if answer is None:
             return
-        self.answered.append(Answered(world.now, "http_cancel_by_key", answer.status_code))
+        self.other_calls.append(OtherCall(world.now, "http_cancel_by_key", answer.status_code))
         hit = json.loads(answer.get_body()).get("id")
-        living = [asked.id for asked in known if asked.id and not self.purged(asked.id)]
+        living = [start.id for start in known if start.id and not self.purged(start.id)]
         newest = max(living, key=submission, default=None)
         if newest is not None and (hit is None or submission(hit) < submission(newest)):
             self.wrong_cancels.append(f"a cancellation of key {key!r} hit {hit}, and the newest was {newest}")
@@ -255,7 +255,7 @@ class Callers:
         if answer is None:
             return 0, {}
         if not self.purged(request_id):
-            self.answered.append(Answered(self._world.now, f"{function} of {request_id}", answer.status_code))
+            self.other_calls.append(OtherCall(self._world.now, f"{function} of {request_id}", answer.status_code))
         return answer.status_code, json.loads(answer.get_body())
 
 

@@ -95,7 +95,7 @@ class Client:
             try:
                 send()
             except Refused:
-                world.told(world.now, "a message came too late")
+                world.note(world.now, "a message came too late")
 
         if world.chance("signals_late"):
             world.after(world.random.uniform(0, LATE_SIGNAL_SECONDS), arrive)

@@ -127,10 +127,11 @@ def first_come_first_served(world: World) -> None:
             by_model[owner.split("-")[0]].append((at, accepted[owner], run))
     for runs in by_model.values():
         runs.sort()
-        for (_, came, run), (_, came_next, run_next) in pairwise(runs):
+        for (_, came_at, run), (_, came_next, run_next) in pairwise(runs):
             delay = timedelta(seconds=120) + delayed(world)  # the maximum latency of an enrolment
             require(
-                came <= came_next + delay, f"5: {run} went before {run_next}, which had come {came - came_next} sooner"
+                came_at <= came_next + delay,
+                f"5: {run} went before {run_next}, which had come {came_at - came_next} sooner",
             )
 
 
@@ -195,8 +196,8 @@ def no_unrequested_cancellation(world: World) -> None:
             if final(request).get("refreshId") != cancel.accepted:
                 continue
             spec = request.caller.spec
-            asked = (request.cancelled_at and "refresh" in spec) or spec.get("onTimeout") == "cancel"
-            require(asked, f"7: {cancel.accepted} was cancelled, and {request.id} never asked for it")
+            requested = (request.cancelled_at and "refresh" in spec) or spec.get("onTimeout") == "cancel"
+            require(requested, f"7: {cancel.accepted} was cancelled, and {request.id} never asked for it")
 
 
 QUIET: tuple[Callable[[World], None], ...] = (

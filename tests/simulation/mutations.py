@@ -232,8 +232,8 @@ def lost_is_refused() -> list[Patch]:
 def post_twice() -> list[Patch]:
     """Every execution of the activity acts as the holder of the permit, and does not look at the history."""
 
-    async def take(engine: Engine, asked: orders.PostRefresh, execution: str) -> Run | None:
-        run = (await engine.read_queue(asked.model.dataset_id)).permitted(asked.holder, asked.permit)
+    async def take(engine: Engine, order: orders.PostRefresh, execution: str) -> Run | None:
+        run = (await engine.read_queue(order.model.dataset_id)).permitted(order.holder, order.permit)
         return changed(run, execution=execution) if run else None
 
     return [(post, "_take_permit", take), (model.Model, "adoptable", lambda *_, **__: (None, []))]
@@ -243,9 +243,9 @@ def post_twice() -> list[Patch]:
 def look_after_the_permit() -> list[Patch]:
     """An activity takes the permit before its last look, which may forbid the POST."""
 
-    async def result(engine: Engine, asked: orders.PostRefresh, execution: str) -> orders.PostAnswer:
-        await take(engine, asked, execution)
-        return await original(engine, asked, execution)
+    async def result(engine: Engine, order: orders.PostRefresh, execution: str) -> orders.PostAnswer:
+        await take(engine, order, execution)
+        return await original(engine, order, execution)
 
     take, original = post._take_permit, post._result
     return [(post, "_result", result)]
@@ -261,9 +261,9 @@ def forget_to_wake() -> list[Patch]:
 def trust_position() -> list[Patch]:
     """The newest row of the history is treated as ours."""
 
-    def refresh(found: model.Model, asked: orders.ReadRefresh, read_at: datetime) -> Any:
+    def refresh(found: model.Model, order: orders.ReadRefresh, read_at: datetime) -> Any:
         rows = found.history().rows
-        return read._read(rows[0], asked, found.known_names) if rows else original(found, asked, read_at)
+        return read._read(rows[0], order, found.known_names) if rows else original(found, order, read_at)
 
     original = read._refresh
     return [(read, "_refresh", refresh)]

@@ -124,7 +124,7 @@ class PowerBi:
         effect = f"and starts {note.accepted}" if note.accepted else "and starts nothing"
         if not posted:
             effect = f"of {made}"
-        world.told(world.now, f"Power BI {result} the {request.method} of {note.run or 'an unknown run'} {effect}")
+        world.note(world.now, f"Power BI {result} the {request.method} of {note.run or 'an unknown run'} {effect}")
         return response
 
     def _part_after_loss(self, dataset_id: str) -> None:
@@ -148,8 +148,8 @@ class PowerBi:
 
 def _identified(body: bytes) -> bool:
     """Whether the history identifies the refresh of this body: a standard one by type, partitions by name."""
-    asked = json.loads(body or b"{}")
-    if "notifyOption" in asked:
+    options = json.loads(body or b"{}")
+    if "notifyOption" in options:
         return True
-    objects = asked.get("objects") or []
+    objects = options.get("objects") or []
     return bool(objects) and all("partition" in entry for entry in objects)

@@ -41,7 +41,7 @@ class Purge:
                 world.hub.purge(request.id)
                 request.purged_at = world.now
                 world.counts["purges"] += 1
-                world.told(world.now, f"{request.id} is purged")
+                world.note(world.now, f"{request.id} is purged")
 
     def _may_go(self, request: Accepted) -> bool:
         world = self._world

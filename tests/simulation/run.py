@@ -55,15 +55,15 @@ def run_day(day: Scenario) -> Result:
     """A day from start to quiet."""
     result = Result(day.seed, day.level)
 
-    def told(now: datetime, line: str) -> None:
+    def note(now: datetime, line: str) -> None:
         minutes, seconds = divmod((now - START).total_seconds(), 60)
         result.timeline.append(f"{minutes // 60:3.0f}:{minutes % 60:02.0f}:{seconds:05.2f}  {line}")
 
-    world = World(day, told)
+    world = World(day, note)
     began = time.process_time()
     try:
         with (
-            _logged(lambda line: told(world.now, line)),
+            _logged(lambda line: note(world.now, line)),
             Installed(world, day.settings) as installed,
             running(world.loop),
         ):

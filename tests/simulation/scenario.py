@@ -139,10 +139,10 @@ class Scenario:
     """How many refreshes a capacity bears at once; 0 on days without a limit."""
 
 
-def scenario(seed: int, wanted: Level | None = None) -> Scenario:
+def scenario(seed: int, forced: Level | None = None) -> Scenario:
     """The day of a seed; without a level the seed chooses that, too."""
-    chance = random.Random(f"{seed}/{wanted}")  # noqa: S311
-    level: Level = wanted if wanted else chance.choice(LEVELS)
+    chance = random.Random(f"{seed}/{forced}")  # noqa: S311
+    level: Level = forced if forced else chance.choice(LEVELS)
     rates = _rates(chance, level)
     span = chance.choice([5.0, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR])
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(1, chance.choice([1, 1, 1, 2, 3]) + 1)]
@@ -156,7 +156,7 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
         _caller(chance, chance.choice(models), span) for _ in range(chance.choice([1, 2, 2, 3, 3, 4, 5, 7, 9, 12]))
     ]
     callers.sort(key=lambda caller: caller.at)
-    _callbacks(random.Random(f"callbacks {seed}/{wanted}"), callers)  # noqa: S311
+    _callbacks(random.Random(f"callbacks {seed}/{forced}"), callers)  # noqa: S311
     day = Scenario(
         seed=seed,
         level=level,
@@ -177,11 +177,11 @@ def scenario(seed: int, wanted: Level | None = None) -> Scenario:
             "RECHECK_SECONDS": str(min(chance.choice([2 * poll_max, 5 * poll_max]), 1200.0)),
         },
     )
-    if random.Random(f"rechecks {seed}/{wanted}").random() < 0.5:  # noqa: S311
+    if random.Random(f"rechecks {seed}/{forced}").random() < 0.5:  # noqa: S311
         day.settings["RECHECK_SECONDS"] = "21600.0"  # as most apps have it: the timer reminds requests much sooner
     day.crash_times = [chance.uniform(0, span + HOUR) for _ in range(chance.randint(0, rates.crashes))]
     for rare, how_often, happen in RARE_THINGS:
-        own = random.Random(f"{rare} {seed}/{wanted}")  # noqa: S311
+        own = random.Random(f"{rare} {seed}/{forced}")  # noqa: S311
         if own.random() < how_often:
             happen(day, own)
     imported_tables(day)
@@ -235,18 +235,18 @@ def _tells_more(day: Scenario, chance: random.Random) -> None:
 
 
 def _failure(chance: random.Random) -> Json:
-    shown: Json = {"outcome": "Failed", "attempts": chance.randint(1, 3)}
+    outcome: Json = {"outcome": "Failed", "attempts": chance.randint(1, 3)}
     if chance.random() < 0.5:
         code = chance.choice(
             ["ModelRefreshFailed_CredentialsNotSpecified", "0xC11C0020", "DM_GWPipeline_Client_Timeout"]
         )
-        shown |= {"errorCode": code, "errorDescription": "It did not work."}
+        outcome |= {"errorCode": code, "errorDescription": "It did not work."}
     if chance.random() < 0.7:
-        shown["messages"] = [{"code": "0xC11C0020", "message": "Table 'Sales' could not be read.", "type": "Error"}]
+        outcome["messages"] = [{"code": "0xC11C0020", "message": "Table 'Sales' could not be read.", "type": "Error"}]
     if chance.random() < 0.5:
         states = [("Sales", "Sales-2026", "Failed"), ("DimDate", "DimDate", "Completed")]
-        shown["objects"] = [{"table": table, "partition": part, "status": state} for table, part, state in states]
-    return shown
+        outcome["objects"] = [{"table": table, "partition": part, "status": state} for table, part, state in states]
+    return outcome
 
 
 def _id_in_few_headers(day: Scenario, chance: random.Random) -> None:

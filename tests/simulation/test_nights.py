@@ -59,8 +59,8 @@ def why(log: list[Json], dataset_id: str) -> str:
     """The answer of the log about a model: which caller, which outcome, and what delayed it."""
     about = [line for line in log if line.get("datasetId") == dataset_id]
     ended = next(line for line in reversed(about) if line["event"] == "request.ended")
-    asked = next(line for line in about if line["event"] == "request.accepted")
-    who = f"{asked['caller']['pipeline']} (run {asked['caller']['runId']})"
+    request = next(line for line in about if line["event"] == "request.accepted")
+    who = f"{request['caller']['pipeline']} (run {request['caller']['runId']})"
     error = ended.get("error") or {}
     head = f"{who} was told {ended['status']}, {error.get('code')}"
     cause = _in_the_way(about) if error.get("code") == "TimedOut" else error.get("message", "")
@@ -138,10 +138,10 @@ def test_the_log_tells_why(name: str) -> None:
     """With the caller's pipeline and run, and without a word about the other model."""
     play, expected = NIGHTS[name]
     log = play()
-    told = why(log, MODEL)
-    assert told.startswith("Load sales (run 4711) was told ")
-    assert [part for part in expected if part not in told] == [], told
-    assert OTHER not in told
+    text = why(log, MODEL)
+    assert text.startswith("Load sales (run 4711) was told ")
+    assert [part for part in expected if part not in text] == [], text
+    assert OTHER not in text
 
 
 def test_a_good_night_has_no_cause() -> None:

@@ -66,10 +66,10 @@ Json = dict[str, Any]
 
 
 class World:
-    """Runs a scenario. `told` gets a line for each event."""
+    """Runs a scenario. `note` gets a line for each event."""
 
-    def __init__(self, day: Scenario, told: Callable[[datetime, str], None] = lambda now, line: None) -> None:
-        self.day, self.rates, self.told = day, day.rates, told
+    def __init__(self, day: Scenario, note: Callable[[datetime, str], None] = lambda now, line: None) -> None:
+        self.day, self.rates, self.note = day, day.rates, note
         self.random = random.Random(f"world {day.seed}")  # noqa: S311
         self.now = START
         self.counts: Counter[str] = Counter()
@@ -302,7 +302,7 @@ class World:
     def _crash(self) -> None:
         """The host dies: its work in flight becomes visible again only after a while."""
         self.counts["crashes"] += 1
-        self.told(self.now, "the host dies")
+        self.note(self.now, "the host dies")
         for task in self._activities.values():
             task.cancel()
         self._activities.clear()
@@ -322,7 +322,7 @@ class World:
         if victim not in self.engine.instances or self.engine.instances[victim].terminal:
             return
         self.counts[f"{kind} terminated"] += 1
-        self.told(self.now, f"{victim} is terminated by hand")
+        self.note(self.now, f"{victim} is terminated by hand")
         self.terminated.add(victim)
         self.hub.terminate(victim, "by hand", self.now)
         for request in self.requests:
@@ -348,7 +348,7 @@ class World:
                     self.hub.start(name, instance, text, self.now)
                     self.second_lives.add(instance)
                     self.reminders.needed()
-                    self.told(self.now, f"{instance} is started a second time")
+                    self.note(self.now, f"{instance} is started a second time")
                 except Refused:
                     pass
 

@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tool(code: str, version: str = "tool==1") -> Tool:
     """A tool whose installation runs this Python code in its folder, which is the argument."""
-    return Tool("tool", version, lambda place, wanted: [[sys.executable, "-c", code, str(place)]])
+    return Tool("tool", version, lambda place, _version: [[sys.executable, "-c", code, str(place)]])
 
 
 COUNT = "import sys; open(sys.argv[1] + '/../runs', 'a').write('x')"
@@ -32,7 +32,7 @@ def test_a_tool_is_installed_once(folder: Path) -> None:
     assert tool(COUNT).installed() == folder / "tool"
 
 
-def test_another_version_is_installed_anew(folder: Path) -> None:
+def test_another_version_is_installed_again(folder: Path) -> None:
     tool(COUNT).install()
     (folder / "tool" / "of the old version").touch()
     newer = tool(COUNT, "tool==2")

@@ -180,7 +180,7 @@ def test_a_package_holds_the_app_and_nothing_else(working_folder: Path, tmp_path
     assert not any(path.read_text("utf-8") == "secret" for path in target.rglob("*") if path.is_file())
 
 
-def test_a_package_is_written_anew(working_folder: Path, tmp_path: Path) -> None:
+def test_a_package_is_written_again(working_folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "package"
     target.mkdir()
     (target / "left.py").write_text("of the last build", "utf-8")
@@ -255,11 +255,11 @@ def test_the_lock_is_what_uv_makes_of_the_requirements() -> None:
 def test_the_lock_fits_the_requirements() -> None:
     """Every direct requirement is locked to a version that it allows, for every Python."""
     lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines())
-    for wanted in (Requirement(line) for line in lines if line):
-        pins = locked()[wanted.name]
+    for requirement in (Requirement(line) for line in lines if line):
+        pins = locked()[requirement.name]
         for pin in pins:
             (version,) = (specifier.version for specifier in pin.specifier)
-            assert wanted.specifier.contains(version), (wanted, pin)
+            assert requirement.specifier.contains(version), (requirement, pin)
 
 
 def test_the_lock_is_complete_and_hashed() -> None:

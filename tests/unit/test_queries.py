@@ -104,11 +104,11 @@ def chart(name: str) -> list[Row]:
 def test_the_deployed_queries_are_those_of_the_files() -> None:
     """The tests run exactly the deployed queries."""
     deployed = texts_of(json.loads((ROOT / "infra" / "main.json").read_text("utf-8")))
-    shown = texts_of(json.loads((ROOT / "infra" / "workbook.json").read_text("utf-8")))
+    texts = texts_of(json.loads((ROOT / "infra" / "workbook.json").read_text("utf-8")))
     assert {name for name in ALERTS if (QUERIES / "alerts" / f"{name}.kql").read_text("utf-8") in deployed} == set(
         ALERTS
     )
-    assert {name for name in CHARTS if (QUERIES / "workbook" / f"{name}.kql").read_text("utf-8") in shown} == set(
+    assert {name for name in CHARTS if (QUERIES / "workbook" / f"{name}.kql").read_text("utf-8") in texts} == set(
         CHARTS
     )
     assert sorted(rules()) == ALERTS

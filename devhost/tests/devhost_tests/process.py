@@ -79,7 +79,7 @@ class Client:
         """Waits until an instance has a status."""
         until(lambda: (self.status(instance) or {}).get("runtimeStatus") == status, seconds)
 
-    def said(self, text: str, seconds: float = 20) -> None:
+    def wait_for_log(self, text: str, seconds: float = 20) -> None:
         """Waits for a text in the host's log."""
         pytest.skip("the log of that host cannot be read")
 
@@ -157,21 +157,21 @@ class Devhost(Client):
     def log(self) -> str:
         return "\n".join(self.lines)
 
-    def said(self, text: str, seconds: float = 20) -> None:
+    def wait_for_log(self, text: str, seconds: float = 20) -> None:
         until(lambda: text in self.log, seconds, lambda: self.log)
 
     def kill(self) -> None:
         """kill -9."""
         self.process.kill()
-        self._gone()
+        self._wait_for_exit()
 
     def stop(self) -> int:
         """SIGTERM (on Windows, which has none, the process is killed); returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self._gone()
+        return self._wait_for_exit()
 
-    def _gone(self) -> int:
+    def _wait_for_exit(self) -> int:
         code = self.process.wait(END_SECONDS)
         self._reader.join(END_SECONDS)
         for stream in (self.process.stdout, self.process.stderr):
@@ -191,7 +191,7 @@ class Devhost(Client):
         if self.process.poll() is None:
             self.stop()
         elif self.process.stderr is not None and not self.process.stderr.closed:
-            self._gone()
+            self._wait_for_exit()
 
 
 def _free_port() -> int:

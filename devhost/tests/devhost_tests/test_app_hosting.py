@@ -114,13 +114,13 @@ def test_hub_name_comes_from_an_app_setting(host: Client) -> None:
 
 def test_timer_function_runs_on_its_schedule(start: Start) -> None:
     """A timer trigger fires by the clock."""
-    start(TICK_SCHEDULE="* * * * * *").said("ticked, past due False")
+    start(TICK_SCHEDULE="* * * * * *").wait_for_log("ticked, past due False")
 
 
 def test_timer_function_can_be_run_by_hand(host: Client) -> None:
     """POST /admin/functions/NAME runs a timer function at once; other names are not found."""
     assert host.post("/admin/functions/tick", json={"input": ""}).status_code == 202
-    host.said("ticked")
+    host.wait_for_log("ticked")
     assert host.post("/admin/functions/echo", json={"input": ""}).status_code == 404
 
 
@@ -190,5 +190,5 @@ def test_call_http(host: Client, neighbour: str) -> None:
 def test_a_crashing_entity_is_reported(host: Client) -> None:
     """A state that cannot be stored is an endless loop on Azure; here it is logged and the host continues."""
     host.manage("POST", "/entities/total/bad?op=crash")
-    host.said("entity @total@bad crashed")
+    host.wait_for_log("entity @total@bad crashed")
     assert host.get("/api/v1/text").status_code == 200

@@ -64,9 +64,9 @@ def test_get_status(client: Caller) -> None:
     plain = client("get_status", i)["returned"]
     assert (plain["runtimeStatus"], plain["output"], plain["historyEvents"]) == ("Completed", 5, None)
     assert json.loads(plain["input"]) == {"name": "echo_later", "value": 5}
-    told = client("get_status", i, show_history=True)["returned"]["historyEvents"]
-    assert [e["EventType"] for e in told] == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
-    assert "Result" not in told[1]
+    events = client("get_status", i, show_history=True)["returned"]["historyEvents"]
+    assert [e["EventType"] for e in events] == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
+    assert "Result" not in events[1]
     more = client("get_status", i, show_history=True, show_history_output=True)["returned"]["historyEvents"]
     assert (more[1]["Result"], more[1]["FunctionName"], more[2]["Result"]) == (5, "echo_later", 5)
     assert client("get_status", client.id("nobody")) == {"returned": None}

@@ -92,7 +92,7 @@ def test_keys_open_what_they_open_on_azure(start: Start) -> None:
     """Host key: FUNCTION level. Master key: everything. System key: only the management API."""
     host = start("--keys")
     assert host.base, host.log
-    host.said("devhost keys")
+    host.wait_for_log("devhost keys")
     found = re.search(r"host key (\S+), master key (\S+)", host.log)
     assert found
     key, master = found.groups()
@@ -134,7 +134,7 @@ def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
     )
     host = start(app=app)
     assert host.get("/api/x").text == "hello, from file"
-    host.said("/api/x fits function a_last_resort and function x; it goes to a_last_resort")
+    host.wait_for_log("/api/x fits function a_last_resort and function x; it goes to a_last_resort")
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def slow(client: float = 10.0, internal: float = 0.0, seed: int = 0, **more: Any
 
 
 def status(world: Simulation, instance: str) -> str:
-    shown = world.hub.status(instance)
-    assert shown is not None
-    return str(shown["runtimeStatus"])
+    status_row = world.hub.status(instance)
+    assert status_row is not None
+    return str(status_row["runtimeStatus"])
 
 
 # ---- latency ------------------------------------------------------------------------------------------------------

@@ -272,8 +272,8 @@ def test_messages_can_be_cut_anywhere(world: Simulation) -> None:
 
 def test_an_entity_batch_that_was_not_stored_is_applied_again(world: Simulation) -> None:
     """Its answers were sent, its state was not stored: the caller continues, and the operation is applied again."""
-    told = iter(["sent"])
-    world.fault = lambda chance, item: next(told, "") if item.kind == "entity" else ""
+    faults = iter(["sent"])
+    world.fault = lambda chance, item: next(faults, "") if item.kind == "entity" else ""
     world.hub.signal("log", "k", "add", text(1), world.now)
     world.engine.commit()
     world.run()

@@ -106,10 +106,10 @@ def test_messages_sent_twice_change_no_orchestration(seed: int) -> None:
 
 def test_entity_operations_are_applied_twice_when_sent_twice() -> None:
     """The second request has a different id, so the engine cannot recognise it, as measured on the real engine."""
-    told = iter(["sent"])
+    faults = iter(["sent"])
 
     def fault(chance: random.Random, item: Item) -> str:
-        return next(told, "") if item.kind == "episode" else ""
+        return next(faults, "") if item.kind == "episode" else ""
 
     world = Simulation(APP, 1, fault)
     world.start("Adder", "a", text({"key": "k", "n": 1}))

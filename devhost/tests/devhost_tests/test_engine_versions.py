@@ -33,9 +33,9 @@ def moves_to(world: Simulation, version: str | None, *rule: Any) -> None:
 
 
 def status(world: Simulation, instance: str) -> Any:
-    shown = world.hub.status(instance)
-    assert shown is not None
-    return shown["runtimeStatus"]
+    row = world.hub.status(instance)
+    assert row is not None
+    return row["runtimeStatus"]
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_fail_fails_at_once() -> None:
     world.hub.raise_event("i", "one", "1", world.now)
     world.engine.commit()
     world.run()
-    shown = world.hub.status("i")
-    assert shown is not None
-    assert shown["runtimeStatus"] == "Failed"
-    assert shown["output"] == "VersionMismatch: Orchestration version did not comply with Worker Versioning"
+    row = world.hub.status("i")
+    assert row is not None
+    assert row["runtimeStatus"] == "Failed"
+    assert row["output"] == "VersionMismatch: Orchestration version did not comply with Worker Versioning"
 
 
 def test_entities_have_no_version() -> None:

@@ -54,7 +54,7 @@ def test_it_outlives_the_engine(start: Start) -> None:
 def test_keys_are_those_of_the_engine(start: Start) -> None:
     """Both processes are one app."""
     engine = start("--keys")
-    engine.said("devhost keys")
+    engine.wait_for_log("devhost keys")
     key = engine.log.partition("host key ")[2].partition(",")[0]
     http = start("--http-only")
     assert http.get("/api/v1/text").status_code == 401

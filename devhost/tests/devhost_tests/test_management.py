@@ -43,8 +43,8 @@ def test_ids_in_urls(host: Client, instance: str) -> None:
 def test_the_input_is_stored_unchanged(host: Client) -> None:
     """Numbers keep their format, keys their order; the history has the text itself."""
     start(host, "raw", value=' {"b": 1.50, "a": 1e2} ')
-    shown = host.status("raw", "?showHistory=true")["historyEvents"][0]["Input"]
-    assert shown == ' {"b": 1.50, "a": 1e2} '
+    text = host.status("raw", "?showHistory=true")["historyEvents"][0]["Input"]
+    assert text == ' {"b": 1.50, "a": 1e2} '
     assert host.status("raw")["input"] == {"b": 1.5, "a": 100.0}
 
 

@@ -194,7 +194,7 @@ def test_a_thread_of_the_loops_pool_does_not_keep_the_host_from_ending(start: St
     """SIGTERM ends the host although a function's asyncio.to_thread never returns."""
     host = start()
     host.manage("POST", "/orchestrators/calls/stuck", json='{"name": "never_comes_back"}')
-    host.said("it hangs")
+    host.wait_for_log("it hangs")
     host.stop()
     assert host.process.returncode is not None
 
@@ -222,7 +222,7 @@ def test_lines_of_an_invocation_are_kept(host: Client, logged: Callable[[str], A
     """From its task, the tasks that it creates, its thread, and a thread that got the invocation's id."""
     assert logged(path) == []
     assert isinstance(host, Devhost)
-    host.said(f"WARNING app: {path.rpartition('/')[2].removesuffix('-logs')}")
+    host.wait_for_log(f"WARNING app: {path.rpartition('/')[2].removesuffix('-logs')}")
 
 
 @pytest.mark.parametrize("kind", ["to-thread", "own-thread"])

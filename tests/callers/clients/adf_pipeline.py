@@ -49,10 +49,14 @@ class PipelineRun:
         properties = self.file["properties"]
         declared = properties.get("parameters", {})
         assert set(self.parameters) <= set(declared), self.parameters
-        given = {name: self.parameters.get(name, said.get("defaultValue")) for name, said in declared.items()}
+        given = {
+            name: self.parameters.get(name, declaration.get("defaultValue")) for name, declaration in declared.items()
+        }
         missing = [name for name, value in given.items() if value is None]
         assert not missing, f"parameters without a value: {missing}"
-        variables = {name: said.get("defaultValue") for name, said in properties.get("variables", {}).items()}
+        variables = {
+            name: declaration.get("defaultValue") for name, declaration in properties.get("variables", {}).items()
+        }
         system = {"TriggeredByPipelineName": None, "TriggeredByPipelineRunId": None, **self.system}
         self.status = self._scope(properties["activities"], State(given, system, variables))
         return self

@@ -50,9 +50,9 @@ class WebActivity:
         return json_object(answer, "2001", "The response is not a JSON object.")
 
     def _limit(self, properties: Json) -> float:
-        asked = seconds_of(properties.get("httpRequestTimeout", DEFAULT_ANSWER))
-        assert asked <= MOST_ANSWER, asked
-        return self.pace.limit(min(asked, CUT_SECONDS))
+        limit = seconds_of(properties.get("httpRequestTimeout", DEFAULT_ANSWER))
+        assert limit <= MOST_ANSWER, limit
+        return self.pace.limit(min(limit, CUT_SECONDS))
 
     def _ask(self, call: Call) -> Answer:
         answer = self.send(call)

@@ -54,17 +54,17 @@ class WebHookActivity:
         called = self.mailbox.take(name, self.wait_seconds)
         if called is None:
             raise ActivityFailed("TimedOut", "The webhook got no callback in time.")
-        return self._told(called, report=bool(properties.get("reportStatusOnCallBack")))
+        return self._output(called, report=bool(properties.get("reportStatusOnCallBack")))
 
-    def _told(self, called: bytes, *, report: bool) -> Json:
+    def _output(self, called: bytes, *, report: bool) -> Json:
         try:
-            told = json.loads(called)
+            body = json.loads(called)
         except ValueError:
             raise ActivityFailed("2001", "The body of the callback is not JSON.") from None
-        if not isinstance(told, dict):
+        if not isinstance(body, dict):
             raise ActivityFailed("2001", "The body of the callback is not a JSON object.")
-        if report and int(told.get("StatusCode", 200)) >= 400:
-            error = told.get("Error") or {}
+        if report and int(body.get("StatusCode", 200)) >= 400:
+            error = body.get("Error") or {}
             raise ActivityFailed(str(error.get("ErrorCode", "")), str(error.get("Message", "")))
-        output = told.get("Output") if report else told
+        output = body.get("Output") if report else body
         return output if isinstance(output, dict) else {}

@@ -17,9 +17,9 @@ def test_all_steps_run_after_a_failure(capsys: pytest.CaptureFixture[str]) -> No
     todo = [Step("lint", ["/x/ruff", "check"]), Step("tests", ["/x/pytest"])]
     results = run_steps(todo, lambda command: 1 if command[0] == "/x/ruff" else 0, lambda: float(clock()))
     assert results == [Result("lint", 1, 2), Result("tests", 0, 2)]
-    shown = capsys.readouterr().out
-    assert "=== lint: ruff check\n--- lint: FAILED in 2.0 s\n" in shown
-    assert "=== tests: pytest\n--- tests: passed in 2.0 s\n" in shown
+    text = capsys.readouterr().out
+    assert "=== lint: ruff check\n--- lint: FAILED in 2.0 s\n" in text
+    assert "=== tests: pytest\n--- tests: passed in 2.0 s\n" in text
 
 
 def test_optional_tools_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,13 +24,13 @@ class EngineServer:
     """`answers` by the beginning of `METHOD path` (below the base), used in turn; the last one is repeated."""
 
     answers: dict[str, list[Answer]]
-    asked: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
     """Method and path, query, and body of each call."""
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers a call."""
         call = f"{request.method} {request.path.removeprefix('/engine')}"
-        self.asked.append((call, dict(request.query), await request.text()))
+        self.requests.append((call, dict(request.query), await request.text()))
         for beginning, answers in self.answers.items():
             if call.startswith(beginning):
                 status, body, *more = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -41,7 +41,7 @@ class EngineServer:
 
     def calls(self, beginning: str) -> int:
         """The number of calls whose path begins so."""
-        return sum(call.startswith(beginning) for call, _, _ in self.asked)
+        return sum(call.startswith(beginning) for call, _, _ in self.requests)
 
 
 def with_server(answers: dict[str, list[Answer]], use: Callable[[Engine, EngineServer], Awaitable[T]]) -> T:
@@ -83,5 +83,5 @@ def binding(base: str, key: str = KEY) -> str:
 def row(instance_id: str = "a", status: str = "Running", **more: Any) -> Json:
     """A status in the format of the engine."""
     times = {"createdTime": "2026-03-31T12:00:00Z", "lastUpdatedTime": "2026-03-31T12:34:56Z"}
-    shown = {"name": "refresh_request", "instanceId": instance_id, "runtimeStatus": status, **times}
-    return {**shown, "input": None, "customStatus": None, "output": None, **more}
+    status_row = {"name": "refresh_request", "instanceId": instance_id, "runtimeStatus": status, **times}
+    return {**status_row, "input": None, "customStatus": None, "output": None, **more}

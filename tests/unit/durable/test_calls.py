@@ -37,17 +37,17 @@ class Context:
     def __init__(self, given: object = None) -> None:
         self.current_utc_datetime = NOON
         self.given, self.next_input = given, None
-        self.asked: list[tuple[str, object]] = []
+        self.calls_made: list[tuple[str, object]] = []
         self.pauses: list[float] = []
 
     def call_activity(self, name: str, order: object) -> object:
         """A task."""
-        self.asked.append((name, order))
+        self.calls_made.append((name, order))
         return name
 
     def call_entity(self, entity: Any, operation: str, message: object) -> object:
         """A task."""
-        self.asked.append((f"{entity.name}/{entity.key}/{operation}", message))
+        self.calls_made.append((f"{entity.name}/{entity.key}/{operation}", message))
         return operation
 
     def create_timer(self, due: datetime) -> object:
@@ -86,8 +86,8 @@ def test_an_order_returns_its_typed_answer() -> None:
     context: Any = Context()
     answer = played(call(context, ORDER), {"answer": "run_read", "alive": True, **encode(orders.RunRead(alive=True))})
     assert answer == orders.RunRead(alive=True)
-    assert context.asked == [("read_run", encode(ORDER))]
-    json.dumps(context.asked)
+    assert context.calls_made == [("read_run", encode(ORDER))]
+    json.dumps(context.calls_made)
 
 
 @pytest.mark.parametrize("answer", [RuntimeError("x" * 1000), {"answer": "invented"}, None, "text"])
@@ -110,7 +110,7 @@ def test_an_operation_returns_its_typed_answer() -> None:
     """From the queue of the dataset."""
     context: Any = Context()
     assert played(ask(context, "d", LEAVE), encode(Done())) == Done()
-    assert context.asked == [("dataset_queue/d/ask_to_leave", encode(LEAVE))]
+    assert context.calls_made == [("dataset_queue/d/ask_to_leave", encode(LEAVE))]
 
 
 @pytest.mark.parametrize("nonsense", [encode(NotUnderstood()), {"answer": "invented"}, None, {}])
@@ -120,7 +120,7 @@ def test_an_unreadable_answer_of_the_queue_is_retried(nonsense: object, caplog: 
     caplog.set_level(logging.WARNING)
     assert played(ask(context, "d", LEAVE), *[nonsense] * 7, encode(Done())) == Done()
     assert context.pauses == [NOT_UNDERSTOOD_SECONDS * 2**n for n in range(5)] + [LONGEST_NOT_UNDERSTOOD_SECONDS] * 2
-    assert context.asked == [("dataset_queue/d/ask_to_leave", encode(LEAVE))] * 8
+    assert context.calls_made == [("dataset_queue/d/ask_to_leave", encode(LEAVE))] * 8
     assert caplog.text.count('"event": "queue.not_understood"') == 7
 
 

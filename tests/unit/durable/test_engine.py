@@ -39,7 +39,7 @@ def test_an_accepted_start() -> None:
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.start("refresh_request", "a", Order(text="x")) == Started()
-        ((call, _, body),) = server.asked
+        ((call, _, body),) = server.requests
         assert call == "POST /orchestrators/refresh_request/a"
         given = json.loads(body)
         assert (json.loads(given) if isinstance(given, str) else given) == {"text": "x"}
@@ -83,11 +83,11 @@ def test_a_status_with_its_input() -> None:
             created="2026-03-31T12:00:00.000Z",
             updated="2026-03-31T12:34:56.000Z",
         )
-        assert {key.lower(): value.lower() for key, value in server.asked[0][1].items()}["showinput"] == "true"
+        assert {key.lower(): value.lower() for key, value in server.requests[0][1].items()}["showinput"] == "true"
         assert await engine.status("b") is None
 
-    shown = row(input=json.dumps({"text": "x"}), customStatus={"status": "Queued"})
-    with_server({"GET /instances/a": [(202, shown)]}, use)
+    status_row = row(input=json.dumps({"text": "x"}), customStatus={"status": "Queued"})
+    with_server({"GET /instances/a": [(202, status_row)]}, use)
 
 
 @pytest.mark.parametrize("read", ["status", "list", "queue"])
@@ -176,7 +176,7 @@ def test_a_list_has_pages() -> None:
     async def use(engine: Engine, server: EngineServer) -> None:
         found = [instance.id async for instance in engine.list_all("a", since=NOON, statuses=("Running", "Failed"))]
         assert found == ["a1", "a2", "a3"]
-        for _, query, _ in server.asked:
+        for _, query, _ in server.requests:
             assert query == {
                 "top": str(PAGE_ROWS),
                 "showInput": "true",
@@ -184,7 +184,7 @@ def test_a_list_has_pages() -> None:
                 "createdTimeFrom": "2026-03-31T12:00:00.000Z",
                 "runtimeStatus": "Running,Failed",
             }
-        assert len(server.asked) == 2
+        assert len(server.requests) == 2
 
     pages: list[tuple[int, object, dict[str, str]]] = [
         (200, [row("a1"), row("a2")], {"x-ms-continuation-token": "more"}),
@@ -212,7 +212,7 @@ def test_only_ended_instances_are_purged(answer: tuple[int, dict[str, int]], pur
 
     async def use(engine: Engine, server: EngineServer) -> None:
         assert await engine.purge("a") is purged
-        assert [call for call, _, _ in server.asked] == ["DELETE /instances/a"]
+        assert [call for call, _, _ in server.requests] == ["DELETE /instances/a"]
 
     with_server({"DELETE /instances/a": [answer]}, use)
 
@@ -222,7 +222,7 @@ def test_an_operation_is_signalled() -> None:
 
     async def use(engine: Engine, server: EngineServer) -> None:
         await engine.tell_queue("d", AskToLeave(at="now", request="a"))
-        ((call, query, body),) = server.asked
+        ((call, query, body),) = server.requests
         assert (call, query["op"]) == ("POST /entities/dataset_queue/d", "ask_to_leave")
         assert "now" in body
 

@@ -44,10 +44,10 @@ class Peer:
 
     def drip(self, part: bytes, pause: float) -> None:
         """Sends the same bytes at intervals, until the client disconnects."""
-        while not self.gone(pause):
+        while not self.is_closed(pause):
             self.connection.sendall(part)
 
-    def gone(self, seconds: float = 30.0) -> bool:
+    def is_closed(self, seconds: float = 30.0) -> bool:
         """True as soon as the client has closed the connection; False if it has not within the time.
 
         Bytes from the client are read and dropped.
@@ -156,4 +156,4 @@ def flooding(head: bytes, part: bytes) -> Script:
 
 def silent(peer: Peer) -> None:
     """A server that reads the request and never answers."""
-    peer.gone()
+    peer.is_closed()

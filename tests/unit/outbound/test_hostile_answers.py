@@ -213,7 +213,7 @@ def test_an_answer_may_come_before_the_request_was_read() -> None:
 
     def script(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        peer.gone()
+        peer.is_closed()
 
     with serving(script) as server:
         received = exchange(Outgoing("POST", server.url, {}, b"x" * 8_000_000), PATIENT)

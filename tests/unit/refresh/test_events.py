@@ -201,17 +201,17 @@ CASES: list[tuple[str, int, Callable[[], Incarnation], Any, Any, dict[str, Any]]
 
 
 @pytest.mark.parametrize(
-    ("name", "level", "run", "asked", "answer", "facts"),
+    ("name", "level", "run", "kind", "answer", "facts"),
     CASES,
     ids=[f"{name} {type(answer).__name__}" for name, _, _, _, answer, _ in CASES],
 )
 def test_each_transition_has_an_event(
-    name: str, level: int, run: Callable[[], Incarnation], asked: Any, answer: Any, facts: dict[str, Any]
+    name: str, level: int, run: Callable[[], Incarnation], kind: Any, answer: Any, facts: dict[str, Any]
 ) -> None:
     """With its level, and with the facts that explain why a model was not refreshed."""
     before = run()
     logged = len(before.events)
-    event = (before.posted(answer) if asked is PostRefresh else before.answer(asked, answer)).events[logged]
+    event = (before.posted(answer) if kind is PostRefresh else before.answer(kind, answer)).events[logged]
     assert (event.name, event.level) == (name, level)
     line = json.loads(event.line())
     error = line.get("error")
@@ -223,7 +223,7 @@ def test_each_transition_has_an_event(
 
 
 @pytest.mark.parametrize(
-    ("run", "asked", "answer"),
+    ("run", "kind", "answer"),
     [
         (lambda: Incarnation().claimed().history(BLOCKER).wait(), ReadHistory, BUSY),
         (lambda: Incarnation().claimed(), ReadHistory, HistoryRead(look=LOOK)),
@@ -235,11 +235,11 @@ def test_each_transition_has_an_event(
     ],
     ids=["still busy", "idle", "searching", "still running", "not visible yet", "recorded", "finished"],
 )
-def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation], asked: Any, answer: Any) -> None:
+def test_an_answer_without_a_change_has_no_event(run: Callable[[], Incarnation], kind: Any, answer: Any) -> None:
     """A refresh of hours would fill the log."""
     before = run()
     logged = len(before.events)
-    assert len(before.answer(asked, answer).events) == logged
+    assert len(before.answer(kind, answer).events) == logged
 
 
 def test_a_claim_after_continuing_has_no_event() -> None:
@@ -333,5 +333,5 @@ def test_any_value_makes_one_line_of_printable_ascii(value: object) -> None:
     line = Event("x.y", value=value).line()
     assert line.isascii()
     assert line.isprintable()
-    shown = json.loads(line).get("value")
-    assert shown == value or value in (None, "", [])
+    read_back = json.loads(line).get("value")
+    assert read_back == value or value in (None, "", [])

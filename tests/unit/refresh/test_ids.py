@@ -50,7 +50,7 @@ def test_a_guid_is_read_in_lower_case(text: str) -> None:
         f"urn:uuid:{MODEL}",
     ],
 )
-def test_an_invalid_guid_is_none(value: object) -> None:
+def test_an_invalid_guid_gives_none(value: object) -> None:
     """It would become part of a URL."""
     assert parse_guid(value) is None
 
@@ -82,7 +82,7 @@ def test_an_id_shows_nothing_of_its_key() -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "x-f", "-1-f", "1234567890-f", "1.5-f"])
-def test_an_invalid_submission_is_none(rest: str) -> None:
+def test_an_invalid_submission_gives_none(rest: str) -> None:
     """Also a number that no caller reaches."""
     prefix = key_prefix(MODEL, "key")
     assert submission_of(prefix + rest, prefix) == 0

@@ -26,9 +26,9 @@ def test_a_word_is_not_split() -> None:
 @given(st.text(), st.integers(2, 50))
 def test_any_text_can_be_shown(text: str, limit: int) -> None:
     """It becomes one line, within the limit, and cleaning it again changes nothing."""
-    shown = cut(text, limit)
-    assert len(shown) <= limit
-    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in shown)
-    assert not set(shown) & set(UNFIT)
-    assert clean(shown) == shown
-    shown.encode()
+    result = cut(text, limit)
+    assert len(result) <= limit
+    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in result)
+    assert not set(result) & set(UNFIT)
+    assert clean(result) == result
+    result.encode()

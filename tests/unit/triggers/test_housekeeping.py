@@ -57,7 +57,7 @@ class Engine:
     hangs: bool = False
     read: list[str] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
-    told: list[tuple[str, Operation[Any]]] = field(default_factory=list)
+    operations: list[tuple[str, Operation[Any]]] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     shards: dict[str, Shard] = field(default_factory=dict)
     news: list[ModelNews] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Engine:
 
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
         """Takes a signal."""
-        self.told.append((dataset_id, operation))
+        self.operations.append((dataset_id, operation))
 
     async def read_shard(self, key: str) -> Shard:
         """A shard of the index of models."""
@@ -158,14 +158,14 @@ def test_a_queue_with_expired_entries_is_signalled() -> None:
     )
     for row in engine.rows:
         asyncio.run(timer_housekeeping._visit(engine, row.id.removeprefix(QUEUES)))  # type: ignore[arg-type]
-    assert engine.told == [("old", Tidy(at=instant(NOW)))]
+    assert engine.operations == [("old", Tidy(at=instant(NOW)))]
 
 
 def test_an_active_queue_costs_one_look(caplog: pytest.LogCaptureFixture) -> None:
     """However many requests wait in it."""
     engine = Engine([entity("a")], {"a": waiting(*map(str, range(5000)))}, alive={"run-g1"})
     tidy(engine, caplog)
-    assert (engine.looked_at, engine.told) == (["run-g1"], [])
+    assert (engine.looked_at, engine.operations) == (["run-g1"], [])
 
 
 def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -> None:
@@ -173,7 +173,7 @@ def test_dead_requests_are_swept_in_portions(caplog: pytest.LogCaptureFixture) -
     names = [str(number) for number in range(MAX_LOOKS + 50)]
     engine = Engine([entity("a")], {"a": waiting(*names)})
     event = tidy(engine, caplog)
-    ((_, operation),) = engine.told
+    ((_, operation),) = engine.operations
     assert isinstance(operation, Sweep)
     assert list(operation.requests) == names[:MAX_LOOKS]
     assert len(engine.looked_at) == MAX_LOOKS + 1

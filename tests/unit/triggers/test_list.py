@@ -32,13 +32,13 @@ class Engine:
 
     instances: list[Instance]
     read: int = 0
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
 
     async def list_all(self, prefix: str, **query: Any) -> Any:
         """Instances created in a period, in no order."""
-        self.asked.append(query)
+        self.queries.append(query)
         since, until = query["since"], query["until"]
-        for instance in random.Random(len(self.asked)).sample(self.instances, len(self.instances)):  # noqa: S311
+        for instance in random.Random(len(self.queries)).sample(self.instances, len(self.instances)):  # noqa: S311
             created = parse_time(instance.created)
             assert created is not None
             fits = instance.id.startswith(prefix) and since <= created and (until is None or created <= until)
@@ -47,12 +47,12 @@ class Engine:
                 yield instance
 
 
-def request(number: int, asked: datetime, created: datetime | None = None, **more: Any) -> Instance:
+def request(number: int, accepted: datetime, created: datetime | None = None, **more: Any) -> Instance:
     """A request in the engine's list; created when it was accepted, or later."""
     spec = RequestSpec(dataset_id=MODEL, scope=Scope(workspace_id=MODEL))
-    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(asked))
+    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=instant(accepted))
     # the engine shows whole seconds
-    born = instant((created or asked).replace(microsecond=0))
+    born = instant((created or accepted).replace(microsecond=0))
     more = {"status": "Running", **more}
     return Instance(
         id=f"{MODEL.replace('-', '')}-{number:05}", name="refresh_request", input=encode(state), created=born, **more
@@ -79,9 +79,9 @@ def estate(count: int, seed: int, over: timedelta) -> list[Instance]:
     chance = random.Random(seed)  # noqa: S311 - the same requests each time
     found = []
     for number in range(count):
-        asked = NOW - over * chance.random()
-        lived = min(timedelta(minutes=chance.expovariate(1 / 60)), LIFETIME, NOW - asked)
-        found.append(request(number, asked, asked + lived * chance.random()))
+        accepted = NOW - over * chance.random()
+        lived = min(timedelta(minutes=chance.expovariate(1 / 60)), LIFETIME, NOW - accepted)
+        found.append(request(number, accepted, accepted + lived * chance.random()))
     return found
 
 
@@ -126,7 +126,7 @@ def test_since_is_the_time_of_acceptance() -> None:
     engine = Engine(instances)
     (page,) = pages(engine, Filters(None, since, frozenset()))
     assert page == newest_first(instances)[:6]
-    assert min(query["since"] for query in engine.asked) == since - timedelta(minutes=1)
+    assert min(query["since"] for query in engine.queries) == since - timedelta(minutes=1)
 
 
 def test_the_engine_filters_by_status() -> None:

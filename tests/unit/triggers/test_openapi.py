@@ -317,21 +317,25 @@ def test_the_connector_is_swagger() -> None:
 def test_the_connector_has_every_operation() -> None:
     """All but the description itself; and the token as a parameter where the app requires one."""
     described = {(path, method) for path, method, _ in operations()}
-    offered = {(path, method.upper()): told for path, item in SWAGGER["paths"].items() for method, told in item.items()}
+    offered = {
+        (path, method.upper()): operation
+        for path, item in SWAGGER["paths"].items()
+        for method, operation in item.items()
+    }
     assert described - set(offered) == {("/openapi.json", "GET")}
-    for (path, _), told in offered.items():
-        names = [parameter["name"] for parameter in told.get("parameters", [])]
+    for (path, _), operation in offered.items():
+        names = [parameter["name"] for parameter in operation.get("parameters", [])]
         assert ("token" in names) == (path == "/refreshes/{id}")
 
 
 def test_the_connector_follows_the_rules_of_the_platform() -> None:
     """Names in Pascal case, a summary and a sentence for each operation, a label for each field, no anyOf."""
     for item in SWAGGER["paths"].values():
-        for told in item.values():
-            assert re.fullmatch(r"([A-Z][a-z]+)+", told["operationId"])
-            assert told["summary"]
-            assert told["description"].endswith(".")
-            for parameter in told.get("parameters", []):
+        for operation in item.values():
+            assert re.fullmatch(r"([A-Z][a-z]+)+", operation["operationId"])
+            assert operation["summary"]
+            assert operation["description"].endswith(".")
+            for parameter in operation.get("parameters", []):
                 assert parameter["description"].endswith(".")
                 assert parameter["in"] == "body" or parameter["x-ms-summary"]
     text = json.dumps(SWAGGER)

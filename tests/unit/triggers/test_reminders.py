@@ -1,4 +1,4 @@
-"""The timer that reminds requests: of what was lost, and of a run that nobody follows."""
+"""The timer that reminds requests: of lost messages, and of a run without an orchestration."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ ACTIVE = "r1-g1"
 
 
 def row(key: str, age: timedelta = timedelta(), **status: object) -> Instance:
-    """The row of a queue that changed so long ago."""
-    shown = {"entityExists": True, **status}
-    return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=shown, updated=instant(NOW - age))
+    """The row of a queue that changed this long ago."""
+    entity = {"entityExists": True, **status}
+    return Instance(id=f"{QUEUES}{key}", name="", status="Running", custom_status=entity, updated=instant(NOW - age))
 
 
-def waiting(*requests: str, claimed: bool = True, asked: timedelta | None = None) -> Queue:
-    """A queue with one run; `asked`: how long ago a request was asked to start it."""
+def waiting(*requests: str, claimed: bool = True, age: timedelta | None = None) -> Queue:
+    """A queue with one run; `age`: how long ago a request was told to start it."""
     members = {request: Member("t", instant(NOW), "wake-1") for request in requests}
-    start_asked = None if asked is None else (requests[0], instant(NOW - asked))
+    start_asked = None if age is None else (requests[0], instant(NOW - age))
     run = Run(id="r1", scope=0, members=members, token="t" if claimed else None, start_asked=start_asked)
     return Queue(at=instant(NOW), runs=[run])
 
@@ -50,7 +50,7 @@ def uncollected(*requests: str) -> Queue:
 
 @dataclass
 class Engine:
-    """States of queues by dataset id, and the orchestrations that are alive."""
+    """States of queues by dataset id, and the active orchestrations."""
 
     queues: dict[str, Queue | None]
     alive: set[str] = field(default_factory=lambda: {ACTIVE})
@@ -60,7 +60,7 @@ class Engine:
     beats: list[str] = field(default_factory=list)
 
     async def beat(self, timer: str, at: str) -> None:
-        """Notes that the timer ran."""
+        """Stores that the timer ran."""
         self.beats.append(timer)
 
     async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
@@ -78,20 +78,20 @@ class Engine:
         return queue
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first one that is alive."""
+        """The first active one."""
         return next((instance for instance in instances if instance in self.alive), None)
 
     async def raise_event(self, instance: str, event: str) -> bool:
-        """Takes an event for an orchestration that is alive."""
+        """Accepts an event for an active orchestration."""
         self.raised.append((instance, event))
         return instance in self.alive
 
 
 def remind(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """Runs the timer; its last event, an empty one if it logged none."""
+    """Runs the timer; returns its last event, an empty one if it logged none."""
     caplog.set_level(logging.INFO)
     timer: Any = remind_requests
-    # as the worker calls it, but for the text of the binding
+    # as the worker calls it, except for the text of the binding
     asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
     assert engine.beats == ["remind_requests"]
     return json.loads(caplog.records[-1].getMessage()) if caplog.records else {}
@@ -103,14 +103,14 @@ def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_queue_in_order_costs_two_reads_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
-    """Its run is alive and its members wait: nothing is sent and nothing is logged."""
+    """Its run is active and its members wait: nothing is sent and nothing is logged."""
     engine = Engine({"a": waiting("x", "y"), "b": Queue()})
     assert remind(engine, caplog) == {}
     assert engine.raised == []
 
 
 def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixture) -> None:
-    """Of all others the engine keeps rows for ever."""
+    """The engine never deletes the rows of all others."""
     rows = [row("a"), row("deleted", entityExists=False), row("old", LATELY)]
     engine = Engine({"a": Queue()}, rows=rows)
     remind(engine, caplog)
@@ -118,7 +118,7 @@ def test_only_queues_that_changed_lately_are_read(caplog: pytest.LogCaptureFixtu
 
 
 def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> None:
-    """Each request that has not heard of it is reminded."""
+    """Each request that has not collected it is reminded."""
     engine = Engine({"a": uncollected("x", "y")}, alive={"x"})
     event = remind(engine, caplog)
     assert engine.raised == [("x", names.RECHECK_EVENT), ("y", names.RECHECK_EVENT)]
@@ -126,25 +126,25 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize(
-    ("claimed", "asked", "repaired"),
+    ("claimed", "age", "repaired"),
     [
         (True, None, True),  # it was claimed, and its orchestration has ended
-        (False, timedelta(seconds=31), True),  # the request that was asked to start it did not, or its start failed
+        (False, timedelta(seconds=31), True),  # the request that was told to start it did not, or its start failed
         (False, timedelta(seconds=29), False),
         (False, None, True),
     ],
 )
 def test_a_dead_run_is_repaired_by_one_request(
-    claimed: bool, asked: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
+    claimed: bool, age: timedelta | None, repaired: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first that is alive: it repairs the run for all."""
-    engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, asked=asked)}, alive={"x", "y"})
+    """The first active one, which repairs the run for all."""
+    engine = Engine({"a": waiting("dead", "x", "y", claimed=claimed, age=age)}, alive={"x", "y"})
     remind(engine, caplog)
     assert engine.raised == ([("x", names.RECHECK_EVENT)] if repaired else [])
 
 
-def test_a_dead_run_without_a_living_request_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    """The hourly timer takes it out."""
+def test_a_dead_run_without_an_active_request_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """The hourly timer removes it."""
     engine = Engine({"a": waiting("dead")}, alive=set())
     assert remind(engine, caplog) == {}
     assert engine.raised == []

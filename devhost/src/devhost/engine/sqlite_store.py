@@ -49,7 +49,7 @@ class StateTooNew(Exception):  # noqa: N818
 
     def __init__(self, directory: Path, version: str) -> None:
         super().__init__(
-            f"the state in {directory} has layout {version}, this devhost reads {_VERSION}; delete it to start anew"
+            f"the state in {directory} has layout {version}, this devhost reads {_VERSION}; delete it to start again"
         )
 
 

@@ -49,11 +49,11 @@ def written(value: Any) -> Any:
 @blueprint.durable_client_input(client_name="client")
 async def call_client(req: func.HttpRequest, client: Any, context: func.Context) -> func.HttpResponse:
     """Calls a method of the client with the arguments of the body; `request` stands for the request itself."""
-    asked = req.get_json()
-    arguments = [req if a == "request" else read(a) for a in asked.get("args", [])]
+    call = req.get_json()
+    arguments = [req if a == "request" else read(a) for a in call.get("args", [])]
     method = getattr(client, req.route_params["method"])
     try:
-        result = method(*arguments, **{k: read(v) for k, v in asked.get("named", {}).items()})
+        result = method(*arguments, **{k: read(v) for k, v in call.get("named", {}).items()})
         answer = {"returned": written(await result if asyncio.iscoroutine(result) else result)}
     except Exception as problem:
         answer = {"raised": str(problem)}
@@ -108,10 +108,10 @@ async def echo_later(x: Any) -> Any:
 @blueprint.orchestration_trigger(context_name="context")
 def calls(context: Any) -> Generator[Any, Any, Any]:
     """Calls the activity that its input names."""
-    asked = context.get_input()
-    if asked["name"] == "exit":
+    call = context.get_input()
+    if call["name"] == "exit":
         raise SystemExit(3)
-    result = yield context.call_activity(asked["name"], asked.get("value"))
+    result = yield context.call_activity(call["name"], call.get("value"))
     return result
 
 

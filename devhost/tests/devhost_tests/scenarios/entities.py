@@ -41,10 +41,10 @@ def terminated_while_calling_entity(w: World) -> None:
     w.end(j, timeout=20, label="the entity still serves others")
 
 
-def _state(w: World, entity: str, wanted: Any) -> None:
+def _state(w: World, entity: str, expected: Any) -> None:
     """Waits for a state; all operations sent before have then been applied, too."""
     end = time.time() + 20
-    while w.call("GET", entity, keep=False)[1] != wanted and time.time() < end:
+    while w.call("GET", entity, keep=False)[1] != expected and time.time() < end:
         time.sleep(0.05)
 
 

@@ -118,13 +118,13 @@ def new_generation_with_open_timer(w: World) -> None:
 
 @scenario
 def sub_orchestrations(w: World) -> None:
-    asked: tuple[dict[str, Any], ...] = (
+    jobs: tuple[dict[str, Any], ...] = (
         {"name": "Chain"},
         {"name": "Chain", "id": w.id("child")},
         {"name": "Fails"},
         {"name": "EchoInput", "input": {"t": "2026-11-24T10:00:00.1230000Z"}},
     )
-    for n, a in enumerate(asked):
+    for n, a in enumerate(jobs):
         i = w.start("Sub", a, id=f"p{n}")
         w.end(i, timeout=20, label=f"parent of {a['name']} {n}", history=True)
     w.end(w.id("child"), label="the child with a chosen id")

@@ -96,11 +96,11 @@ def test_live_table_fits_a_narrow_terminal() -> None:
     callers = [caller(ask, "WaitingForIdle") for ask in story.FIRST_ORDERS]
     with view.live(where, callers) as update:
         update("Sales: scheduled refresh running; Stock: our refresh running")
-    shown = out.getvalue()
-    assert "Load warehouses" in shown
-    assert "waiting for idle model" in shown
-    assert "elapsed" in shown
-    assert "…" not in shown
+    text = out.getvalue()
+    assert "Load warehouses" in text
+    assert "waiting for idle model" in text
+    assert "elapsed" in text
+    assert "…" not in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

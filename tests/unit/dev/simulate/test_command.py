@@ -34,7 +34,7 @@ def plan(*arguments: str) -> Plan:
     return Plan.of(commands.parse(["simulate", *arguments]))
 
 
-def shown(act: Callable[[Console], int], width: int = 80, terminal: bool = False) -> tuple[int, str]:
+def output_of(act: Callable[[Console], int], width: int = 80, terminal: bool = False) -> tuple[int, str]:
     """The exit code, and the visible output."""
     where = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False, record=True)
     code = act(where)
@@ -87,7 +87,7 @@ def test_days_without_a_violation_end_with_0() -> None:
     second = result(11, counts={"wake_lost": 1, "told Completed": 2})
     ended = [first, None, second]
     clock = iter(range(100)).__next__
-    code, text = shown(lambda where: many(where, PLAN, ended, lambda: float(clock())))
+    code, text = output_of(lambda where: many(where, PLAN, ended, lambda: float(clock())))
     assert code == 0
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert any(line.startswith("wake lost 4 2 ") for line in lines)
@@ -104,7 +104,7 @@ def test_days_without_a_violation_end_with_0() -> None:
 def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
     """Its timeline, and the command that replays it; a level determined by the seed is not part of the command."""
     ended = [result(12, "6: late"), result(11, "3: two at once", "heavy"), result(10)]
-    code, text = shown(lambda where: many(where, Plan(range(10, 14), level, 2), ended))
+    code, text = output_of(lambda where: many(where, Plan(range(10, 14), level, 2), ended))
     assert code == 1
     assert "seed 11 (heavy): 3: two at once\n    0:00:01  a request [for] a refresh\n" in text
     assert "6: late" not in text
@@ -114,11 +114,11 @@ def test_the_smallest_failing_seed_is_shown(level: Level | None) -> None:
 
 def test_ctrl_c_shows_what_was_done_so_far() -> None:
     """The exit code is that of an interrupted program."""
-    code, text = shown(lambda where: many(where, PLAN, interrupted()))
+    code, text = output_of(lambda where: many(where, PLAN, interrupted()))
     assert code == 130
     assert "episode lost" in text
     assert text.splitlines()[-1] == "Interrupted. None of the 1 days so far failed."
-    _, text = shown(lambda where: many(where, PLAN, islice(interrupted(), 1, None)))
+    _, text = output_of(lambda where: many(where, PLAN, islice(interrupted(), 1, None)))
     assert "None of the 0 days" in text
 
 
@@ -129,7 +129,7 @@ def test_a_dead_process_is_a_failure() -> None:
         yield result(10)
         raise ProcessDied("it died")
 
-    code, text = shown(lambda where: many(where, PLAN, dying()))
+    code, text = output_of(lambda where: many(where, PLAN, dying()))
     assert code == 1
     assert "it died" in text
     assert "No invariant was violated" not in text
@@ -139,7 +139,7 @@ def test_a_log_gets_a_line_every_ten_seconds() -> None:
     """Even while no day ends."""
     clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 21.0, 25.0, 25.0]).__next__
     ended = [result(10), result(11), None, None, result(12)]
-    _, text = shown(lambda where: many(where, PLAN, ended, clock))
+    _, text = output_of(lambda where: many(where, PLAN, ended, clock))
     assert [line for line in text.splitlines() if line.endswith(" left")] == [
         "2 of 4 days, 0.2 per second, about 10 s left",
         "2 of 4 days, 0.1 per second, about 21 s left",
@@ -151,7 +151,7 @@ def test_everything_fits_on_a_terminal(width: int) -> None:
     """No line is too long and no cell is cut, even with large counts."""
     counts = dict.fromkeys([*FAULTS, "told Completed", "requests"], 20_000)
     ended = [result(seed, counts=counts) for seed in PLAN.seeds]
-    _, text = shown(lambda where: many(where, PLAN, ended), width, terminal=True)
+    _, text = output_of(lambda where: many(where, PLAN, ended), width, terminal=True)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     assert "4/4 days" in text
@@ -159,7 +159,7 @@ def test_everything_fits_on_a_terminal(width: int) -> None:
 
 def test_days_without_faults_show_no_faults() -> None:
     """Events that cannot occur are not reported as missing."""
-    _, text = shown(
+    _, text = output_of(
         lambda where: many(where, Plan(range(1), "none", 1), [result(0, level="none", counts={"posts": 1})])
     )
     assert "wake lost" not in text
@@ -173,7 +173,7 @@ def test_one_seed_shows_its_whole_timeline() -> None:
     def good(seed: int, level: Level | None) -> Result:
         return result(seed, counts={"posts": 2, "wake_lost": 0})
 
-    code, text = shown(lambda where: one(where, PLAN, good))
+    code, text = output_of(lambda where: one(where, PLAN, good))
     assert code == 0
     assert text.splitlines() == [
         "    0:00:01  a request [for] a refresh",
@@ -181,7 +181,7 @@ def test_one_seed_shows_its_whole_timeline() -> None:
         "Counts: posts 2.",
         "seed 10 (light): no invariant was violated",
     ]
-    code, text = shown(lambda where: one(where, PLAN, lambda seed, level: result(seed, "4: twice")))
+    code, text = output_of(lambda where: one(where, PLAN, lambda seed, level: result(seed, "4: twice")))
     assert code == 1
     assert text.splitlines()[-1] == "seed 10 (light): 4: twice"
 

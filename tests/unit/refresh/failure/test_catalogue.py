@@ -8,7 +8,7 @@ import pytest
 
 from refresh.failure.catalogue import CATALOGUE
 from tests.unit.refresh.failure.examples import EXAMPLES
-from tests.unit.refresh.failure.wording import described, nested, told
+from tests.unit.refresh.failure.wording import described, failure_of, nested
 
 ROOT = Path(__file__).parents[4]
 APP = ("refresh", "power_bi", "activities", "orchestrators", "entities", "triggers")
@@ -61,7 +61,7 @@ def test_causes_are_recognised_as_documented(cause: str, kind: str, sign: str) -
     else:
         sentence = f"This is usually a {sign}" if sign == "transient issue" else f"The engine says: {sign}"
         row = described(f"{sentence}. Table: Sales.")
-    assert told(row).code == cause
+    assert failure_of(row).code == cause
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

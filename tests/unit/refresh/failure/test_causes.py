@@ -7,7 +7,7 @@ import pytest
 from refresh.failure.catalogue import CATALOGUE
 from refresh.failure.families import BY_CODE, BY_FAMILY
 from refresh.failure.signs import LASTING, PASSING
-from tests.unit.refresh.failure.wording import GENERIC, RAISED, TRANSIENT, described, nested, told, underlying
+from tests.unit.refresh.failure.wording import GENERIC, RAISED, TRANSIENT, described, failure_of, nested, underlying
 
 Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ CODES: dict[str, str] = {
 def test_a_code_alone(code: str) -> None:
     """Flat or nested, in any case; Power BI's own code is kept beside ours."""
     for row in (described("", code), nested(code), nested(code.lower()), nested(code.upper())):
-        error = told(row)
+        error = failure_of(row)
         assert error.code == CODES[code]
         assert error.retryable == CATALOGUE[CODES[code]].retryable
         assert error.service_code is not None
@@ -128,16 +128,16 @@ WORDS: dict[str, str] = {
 @pytest.mark.parametrize("text", WORDS)
 def test_words_of_a_cause(text: str) -> None:
     """In any case, before a suffix, after the service's excuse, in marks, and with a code that only wraps them."""
-    wanted = WORDS[text]
-    for said in (
+    expected = WORDS[text]
+    for variant in (
         text,
         text.upper(),
         f"{text} {RAISED} Table: Sales.",
         f"{TRANSIENT} <ccon>{text}</ccon>. Table: Sales.",
     ):
-        assert told(described(said)).code == wanted, said
-    assert told(nested("DM_GWPipeline_UnknownError", underlying(text))).code == wanted
-    assert told({"messages": [{"message": text, "type": "Error"}]}).code == wanted
+        assert failure_of(described(variant)).code == expected, variant
+    assert failure_of(nested("DM_GWPipeline_UnknownError", underlying(text))).code == expected
+    assert failure_of({"messages": [{"message": text, "type": "Error"}]}).code == expected
 
 
 NAMES = ["PasswordHash", "App Credentials", "Login Failed", "Bad Gateway", "Access denied", "Out of memory", "(503)"]
@@ -159,7 +159,7 @@ NAMES = ["PasswordHash", "App Credentials", "Login Failed", "Bad Gateway", "Acce
 )
 def test_a_name_is_not_a_sign(name: str, text: str) -> None:
     """For any name of a table, a column or a partition."""
-    assert told(described(text.format(name))).code == "RefreshFailed"
+    assert failure_of(described(text.format(name))).code == "RefreshFailed"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_name_is_not_a_sign(name: str, text: str) -> None:
 )
 def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
     """Only if it is the status of an answer."""
-    assert told(described(f"Something is odd: {number}.")).code == "RefreshFailed"
+    assert failure_of(described(f"Something is odd: {number}.")).code == "RefreshFailed"
 
 
 @pytest.mark.parametrize(
@@ -183,32 +183,32 @@ def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
 )
 def test_a_transient_issue_is_temporary(excuse: str) -> None:
     """If the service reports nothing else; any other text outranks it."""
-    assert (told(described(excuse)).code, told(described(excuse)).retryable) == ("SourceUnavailable", True)
-    lasting = told(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))
+    assert (failure_of(described(excuse)).code, failure_of(described(excuse)).retryable) == ("SourceUnavailable", True)
+    lasting = failure_of(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))
     assert (lasting.code, lasting.retryable) == ("RefreshFailed", False)
     assert "flux" in lasting.message
     assert "transient" not in lasting.message
-    beside = told({**described(excuse), "messages": [{"message": "The flux is out of phase.", "type": "Error"}]})
+    beside = failure_of({**described(excuse), "messages": [{"message": "The flux is out of phase.", "type": "Error"}]})
     assert (beside.code, beside.retryable) == ("RefreshFailed", False)
 
 
 def test_permanent_causes_have_priority() -> None:
     """An error with signs of both kinds is not retried; nor is a refresh with errors of both kinds."""
-    assert told(described("Login failed, and the gateway timed out.")).code == "CredentialsRejected"
+    assert failure_of(described("Login failed, and the gateway timed out.")).code == "CredentialsRejected"
     messages = [{"code": "0xC11C0020", "message": "x has been evicted"}, {"message": "Login failed."}]
-    assert told({"messages": messages}).code == "CredentialsRejected"
+    assert failure_of({"messages": messages}).code == "CredentialsRejected"
 
 
 def test_advice_of_the_service_is_not_a_sign() -> None:
     """It mentions possible causes; it counts only without any other text."""
     text = "The gateway is offline. Please check that the credentials are correct."
-    assert told(described(text)).code == "GatewayTimedOut"
-    assert told(described("Please check the credentials.")).code == "CredentialsRejected"
+    assert failure_of(described(text)).code == "GatewayTimedOut"
+    assert failure_of(described("Please check the credentials.")).code == "CredentialsRejected"
 
 
 def test_a_number_of_azure_sql_in_the_details_is_a_sign() -> None:
     """It is not shown."""
-    error = told(
+    error = failure_of(
         nested(
             "DM_GWPipeline_Gateway_MashupDataAccessError",
             underlying("Microsoft SQL: something."),
@@ -231,7 +231,7 @@ def test_memory_sizes_are_reported() -> None:
         "consumed memory 905 MB, memory limit 134 MB, database size before command execution 2937 MB. See "
         "https://go.microsoft.com/fwlink/?linkid=2159753 to learn more."
     )
-    error = told({**described(f"{text} Table: {'T' * 200}. Partition: {'P' * 200}.")})
+    error = failure_of({**described(f"{text} Table: {'T' * 200}. Partition: {'P' * 200}.")})
     for figure in ("905 MB", "134 MB", "2937 MB"):
         assert figure in error.message
     assert "https" not in error.message

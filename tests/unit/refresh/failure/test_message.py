@@ -59,18 +59,18 @@ def test_the_id_replaces_a_missing_name() -> None:
 def test_ids_are_cut_first_then_the_advice_then_the_sentence() -> None:
     """The service's text about the cause is more useful than ours."""
     advice = CATALOGUE["CredentialsRejected"].action
-    shown = {length: with_sentence(length) for length in range(20, 700, 10)}
-    assert REFRESH in shown[20].message
-    for length, error in shown.items():
+    failures = {length: with_sentence(length) for length in range(20, 700, 10)}
+    assert REFRESH in failures[20].message
+    for length, error in failures.items():
         assert len(error.message) <= 500
         assert error.action == advice
         if REFRESH in error.message:
             assert advice in error.message
         if advice in error.message:
             assert "…" not in error.message, length
-    assert any(advice in one.message and REFRESH not in one.message for one in shown.values())
-    assert any(advice not in one.message and "…" not in one.message for one in shown.values())
-    assert "…" in shown[690].message
+    assert any(advice in one.message and REFRESH not in one.message for one in failures.values())
+    assert any(advice not in one.message and "…" not in one.message for one in failures.values())
+    assert "…" in failures[690].message
 
 
 def test_a_sentence_that_is_too_long_keeps_its_beginning_and_its_end() -> None:

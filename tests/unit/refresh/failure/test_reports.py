@@ -14,7 +14,7 @@ from refresh.history.rows import parse_details
 from refresh.scope.scope import TableRef
 from tests.reports import OF_CALLS, OF_REFRESHES, REPORTS, differences, first_expectation, text_of
 from tests.unit.power_bi.fake import DATASET, REFRESH, WORKSPACE, client, reply
-from tests.unit.refresh.failure.wording import MODEL, told
+from tests.unit.refresh.failure.wording import MODEL, failure_of
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def test_a_failed_refresh(name: str) -> None:
     if expected.get("http") == 200:
         # a retry succeeds: the first failure must count as a temporary one
         expected = {"retryable": True}
-    error = msgspec.to_builtins(told(row_of(REPORTS[name])))
+    error = msgspec.to_builtins(failure_of(row_of(REPORTS[name])))
     assert not differences(error, expected)
     assert len(error["message"]) <= 500
 
@@ -64,9 +64,9 @@ def test_only_the_request_for_the_failed_table_fails() -> None:
     assert details is not None
     outcome = judge(details, MODEL)
     assert outcome is not None
-    wanted = [[TableRef(entry["table"]) for entry in caller["refresh"]["objects"]] for caller in report["callers"]]
+    scopes = [[TableRef(entry["table"]) for entry in caller["refresh"]["objects"]] for caller in report["callers"]]
     concerned = concerns(outcome)
-    assert [any(map(concerned, objects)) for objects in wanted] == [want["http"] != 200 for want in report["expect"]]
+    assert [any(map(concerned, objects)) for objects in scopes] == [want["http"] != 200 for want in report["expect"]]
 
 
 def test_all_kinds_are_present() -> None:

@@ -11,9 +11,9 @@ from tests.unit.refresh.failure.wording import (
     GENERIC,
     RETRY_LIMIT,
     described,
+    failure_of,
     nested,
     power_bi_error,
-    told,
     underlying,
 )
 
@@ -61,7 +61,7 @@ PLACES: dict[str, Json] = {
 @pytest.mark.parametrize("place", PLACES)
 def test_json_is_opened_at_any_place(place: str) -> None:
     """The message has the text in it, without its wrapping."""
-    error = told(PLACES[place])
+    error = failure_of(PLACES[place])
     assert error.code == "CredentialsRejected"
     assert error.service_code == SOURCE
     assert REJECTED.rstrip(".") in error.message
@@ -88,21 +88,21 @@ def test_json_is_opened_at_any_place(place: str) -> None:
 def test_broken_json_is_a_text(text: str) -> None:
     """It has few details, and breaks nothing."""
     for row in ({"serviceExceptionJson": text}, described(text), {"messages": [{"message": text}]}):
-        error = told(row)
+        error = failure_of(row)
         assert error.code in ("RefreshFailed", "GatewayFailed")
         assert len(error.message) <= 500
 
 
 def test_json_of_the_data_stays() -> None:
     """A value that Power Query quotes is not an error of Power BI."""
-    error = told(described('We cannot convert the value {"colour": "red"} to type Text. Table: Colours.'))
+    error = failure_of(described('We cannot convert the value {"colour": "red"} to type Text. Table: Colours.'))
     assert (error.code, error.table) == ("DefinitionInvalid", "Colours")
     assert '{"colour": "red"}' in error.message
 
 
 def test_details_are_labelled_or_left_out() -> None:
     """The name of a server needs a label; ids, numbers and times do not help users."""
-    error = told(
+    error = failure_of(
         nested(
             "DMTS_DatasourceHasNoCredentialError",
             ("Server", "sql.example.com"),
@@ -128,7 +128,7 @@ def test_details_are_labelled_or_left_out() -> None:
 
 def test_labels_follow_the_sentence() -> None:
     """The place after the cause."""
-    message = told(
+    message = failure_of(
         nested(SOURCE, underlying("Login failed."), ("DM_ErrorDetailNameCode_DataSourceName", "sql01"))
     ).message
     assert "Login failed. Data source name: sql01" in message
@@ -148,14 +148,14 @@ def test_labels_follow_the_sentence() -> None:
 )
 def test_parameters_name_the_table(parameters: object, text: str) -> None:
     """And outrank the suffix of the text."""
-    error = told(nested("DM_GWPipeline_UnknownError", underlying(text), parameters=parameters))
+    error = failure_of(nested("DM_GWPipeline_UnknownError", underlying(text), parameters=parameters))
     assert (error.table, error.partition) == ("Program Summary", "p.1")
     assert "All is" in error.message
 
 
 def test_details_may_name_the_table() -> None:
     """Like parameters."""
-    assert told(nested("X", ("TableName", "Sales"), underlying("It is all broken."))).table == "Sales"
+    assert failure_of(nested("X", ("TableName", "Sales"), underlying("It is all broken."))).table == "Sales"
 
 
 def test_odata_details_are_read() -> None:
@@ -167,6 +167,6 @@ def test_odata_details_are_read() -> None:
             "details": [{"code": "X", "message": "The password has expired.", "target": "source"}],
         }
     }
-    error = told({"serviceExceptionJson": json.dumps(value)})
+    error = failure_of({"serviceExceptionJson": json.dumps(value)})
     assert error.code == "CredentialsRejected"
     assert "The password has expired." in error.message

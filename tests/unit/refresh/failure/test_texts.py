@@ -14,7 +14,7 @@ from tests.unit.refresh.failure.wording import (
     RETRY_LIMIT,
     SIBLING,
     described,
-    told,
+    failure_of,
 )
 
 Json = dict[str, Any]
@@ -51,7 +51,7 @@ LISTS: dict[str, str] = {
 @pytest.mark.parametrize("form", LISTS)
 def test_the_cause_is_found_at_any_place(form: str) -> None:
     """Consequences, retry limits and ids are never the cause, and are not shown."""
-    error = told(described(LISTS[form]))
+    error = failure_of(described(LISTS[form]))
     assert (error.code, error.table, error.partition) == ("DefinitionInvalid", "Customer", "Customer-0a1b")
     assert "duplicate value '7'" in error.message
     for noise in ("cancel", "Retry attempts", "RootActivityId", ACTIVITY, "<"):
@@ -62,7 +62,7 @@ def test_every_line_is_read_before_the_text_is_cut() -> None:
     """Thousands of partitions were cancelled, and the cause comes last; the time for that is not noticeable."""
     lines = [f"0xC112001C: {CANCELLED} Table: T{number}. Partition: T{number}-0a1b." for number in range(4000)]
     began = time.process_time()
-    error = told(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
+    error = failure_of(described("\n".join([*lines, f"0xC136003E: {DUPLICATE}"])))
     assert (error.code, error.table) == ("DefinitionInvalid", "Customer")
     assert time.process_time() - began < 2
 
@@ -77,28 +77,28 @@ def test_the_same_messages_one_by_one() -> None:
         {"message": DUPLICATE},
     ]
     for order in (messages, messages[::-1]):
-        error = told({"messages": order, **described("", GENERIC)})
+        error = failure_of({"messages": order, **described("", GENERIC)})
         assert (error.code, error.table, error.service_code) == ("DefinitionInvalid", "Customer", GENERIC)
 
 
 def test_a_cancellation_with_its_own_reason_is_a_cause() -> None:
     """Its reason is missing memory, or a user, and not another operation."""
     memory = "Resource Governing: This operation was canceled because there wasn't enough memory to finish running it."
-    assert told(described(f"{SIBLING}\n{memory}")).code == "OutOfMemory"
+    assert failure_of(described(f"{SIBLING}\n{memory}")).code == "OutOfMemory"
     by_user = "The operation was cancelled by the user."
-    assert by_user in told(described(f"0xC112001C: {LEDGER}\n0xC1000007: {by_user}")).message
+    assert by_user in failure_of(described(f"0xC112001C: {LEDGER}\n0xC1000007: {by_user}")).message
 
 
 def test_a_cause_may_have_the_code_of_cancelled_operations() -> None:
     """The engine gives 0xC112001C to every exception of its IDbCommand interface."""
     text = f"0xC112001C: {LEDGER}\n0xC112001C: Login failed for user 'loader'. {RAISED} Table: Rates. Partition: r."
-    error = told(described(text))
+    error = failure_of(described(text))
     assert (error.code, error.table) == ("CredentialsRejected", "Rates")
 
 
 def test_a_cancellation_is_reported_without_another_cause() -> None:
     """It is the only text of the service."""
-    error = told(described(f"0xC112001C: {LEDGER}"))
+    error = failure_of(described(f"0xC112001C: {LEDGER}"))
     assert (error.code, error.table, error.retryable) == ("RefreshFailed", "Ledger", False)
     assert "operation was canceled" in error.message
 
@@ -129,10 +129,10 @@ NAMES = [
 @pytest.mark.parametrize("marked", [False, True])
 def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
     """Read from the end, and complete: names may contain dots, apostrophes and brackets."""
-    shown = f"<oii>{name}</oii>" if marked else name
-    error = told(described(f"Something broke. {RAISED} Table: {shown}. Partition: {shown}-0.1."))
+    marked_name = f"<oii>{name}</oii>" if marked else name
+    error = failure_of(described(f"Something broke. {RAISED} Table: {marked_name}. Partition: {marked_name}-0.1."))
     assert (error.table, error.partition) == (name, f"{name}-0.1")
-    assert told(described(f"Something broke. {RAISED} Table: {shown}.")).table == name
+    assert failure_of(described(f"Something broke. {RAISED} Table: {marked_name}.")).table == name
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_suffix_names_table_and_partition(name: str, marked: bool) -> None:
 )
 def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
     """Ids, links and consequences sometimes follow it."""
-    error = told(described(f"Something broke. Table: dbo.Sales. Partition: p.1.{tail}"))
+    error = failure_of(described(f"Something broke. Table: dbo.Sales. Partition: p.1.{tail}"))
     assert (error.table, error.partition) == ("dbo.Sales", "p.1")
     assert ACTIVITY not in error.message
 
@@ -166,8 +166,8 @@ def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
 )
 def test_an_m_expression_does_not_name_the_table(text: str) -> None:
     """Its tables are those of the source, or values; only the engine's own suffix counts."""
-    assert told(described(text)).table is None
-    assert told(described(f"{text} {RAISED} Table: Stores.")).table == "Stores"
+    assert failure_of(described(text)).table is None
+    assert failure_of(described(f"{text} {RAISED} Table: Stores.")).table == "Stores"
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_an_m_expression_does_not_name_the_table(text: str) -> None:
 )
 def test_the_table_in_a_sentence_is_the_last_choice(text: str, table: str) -> None:
     """Only if neither the structure nor a suffix names one."""
-    assert told(described(text)).table == table
-    assert told(described(f"{text} Table: Other.")).table == "Other"
+    assert failure_of(described(text)).table == table
+    assert failure_of(described(f"{text} Table: Other.")).table == "Other"
 
 
 OBJECTS = [
@@ -210,7 +210,7 @@ OBJECTS = [
 )
 def test_the_objects_outrank_the_texts(messages: list[Json]) -> None:
     """Failed objects outrank cancelled ones, and the suffix of a text."""
-    error = told({"messages": messages, "objects": OBJECTS})
+    error = failure_of({"messages": messages, "objects": OBJECTS})
     assert (error.table, error.partition) == ("Actuals", "a")
     assert "Worse" not in error.message
     assert "Odd" in error.message or not messages
@@ -220,7 +220,7 @@ def test_of_several_failed_partitions_the_one_in_the_text_is_reported() -> None:
     """If it is one of them."""
     objects = [{"table": "Sales", "partition": part, "status": "Failed"} for part in ("2024", "2025")]
     for named, expected in (("2025", "2025"), ("2023", "2024")):
-        error = told({"messages": [{"message": f"Odd. Table: Sales. Partition: {named}."}], "objects": objects})
+        error = failure_of({"messages": [{"message": f"Odd. Table: Sales. Partition: {named}."}], "objects": objects})
         assert (error.table, error.partition) == ("Sales", expected)
 
 

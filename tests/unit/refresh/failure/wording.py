@@ -23,7 +23,7 @@ TRANSIENT = (
 Json = dict[str, Any]
 
 
-def told(row: Json) -> Failure:
+def failure_of(row: Json) -> Failure:
     """The error object for a failed refresh with this row of Power BI."""
     details = parse_details({"status": "Failed", "extendedStatus": "Failed", **row}, REFRESH)
     assert details is not None

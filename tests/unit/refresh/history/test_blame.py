@@ -26,7 +26,7 @@ SALES, SALES_26, SALES_25, DATE = TableRef("Sales"), TableRef("Sales", "26"), Ta
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ended", "expected"),
+    ("objects", "ended", "expected"),
     [
         ([SALES], outcome(SALES_26), True),
         ([TableRef("sales")], outcome(SALES_26), True),
@@ -52,9 +52,9 @@ SALES, SALES_26, SALES_25, DATE = TableRef("Sales"), TableRef("Sales", "26"), Ta
         ([DATE], outcome(ran=False, code="DefinitionInvalid"), False),
     ],
 )
-def test_the_members_that_fail(wanted: list[TableRef], ended: Outcome, expected: bool) -> None:
+def test_the_members_that_fail(objects: list[TableRef], ended: Outcome, expected: bool) -> None:
     """No request fails because of the object of another one."""
-    assert (not may_spare(ended) or any(map(concerns(ended), wanted))) == expected
+    assert (not may_spare(ended) or any(map(concerns(ended), objects))) == expected
 
 
 def test_the_failed_objects_are_those_of_the_structure() -> None:

@@ -13,7 +13,7 @@ from refresh.failure.service_error import ServiceError, explained, service_error
 from refresh.history.outcome import MAX_FAILED_OBJECTS, Outcome, judge
 from refresh.history.rows import RefreshObject, RefreshRow, parse_details, parse_row
 from refresh.scope.scope import TableRef
-from tests.unit.refresh.failure.wording import described, nested, told, underlying
+from tests.unit.refresh.failure.wording import described, failure_of, nested, underlying
 
 ID = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
 MODEL = "00000000-1111-2222-3333-444444444444"
@@ -71,7 +71,7 @@ def test_the_places_of_the_cause(parts: Json, code: str) -> None:
 
 def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
     """The generic code, with the text of the messages."""
-    error = told(
+    error = failure_of(
         {**described("", "SomethingNew"), "messages": [{"message": "The password has expired.", "type": "Error"}]}
     )
     assert error.code == "CredentialsRejected"
@@ -81,7 +81,7 @@ def test_a_code_in_one_place_and_a_text_in_another_are_one_error() -> None:
 
 def test_the_failed_object_is_named_without_an_error() -> None:
     """If the service only shows which table failed, the error names it."""
-    error = told({"objects": [{"table": "Sales", "partition": "2026", "status": "Failed"}]})
+    error = failure_of({"objects": [{"table": "Sales", "partition": "2026", "status": "Failed"}]})
     assert (error.code, error.table, error.partition) == ("RefreshFailed", "Sales", "2026")
 
 

@@ -15,7 +15,7 @@ def objects(*entries: tuple[str, str]) -> list[RefreshObject]:
     return [RefreshObject(table, f"p{number}", status) for number, (table, status) in enumerate(entries)]
 
 
-def shown(found: Progress | None) -> str:
+def json_of(found: Progress | None) -> str:
     """The progress in the format of a status, with escapes, after a round trip."""
     assert found is not None
     text = json.dumps(encode(found))
@@ -53,7 +53,7 @@ def test_running_and_failed_tables_are_named() -> None:
         ),
         more_tables=0,
     )
-    assert list(json.loads(shown(found))) == ["objects", "byStatus", "tables", "moreTables"]
+    assert list(json.loads(json_of(found))) == ["objects", "byStatus", "tables", "moreTables"]
 
 
 def test_undocumented_statuses_count_as_unknown() -> None:
@@ -73,7 +73,7 @@ def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
     """Under 4 KB as JSON with escapes, with the counts of all."""
     found = progress(objects(*entries))
     assert found is not None
-    assert len(shown(found)) < 3_500
+    assert len(json_of(found)) < 3_500
     assert found.objects == len(entries) == sum(found.by_status.values())
     assert len(found.tables) <= MOST_TABLES
     named = len(found.tables) + found.more_tables
@@ -89,4 +89,4 @@ def test_thousands_of_partitions_result_in_a_short_list() -> None:
     found = progress(many)
     assert found is not None
     assert (found.objects, found.more_tables) == (5_000, 500 - MOST_TABLES)
-    assert len(shown(found)) < 3_500
+    assert len(json_of(found)) < 3_500

@@ -162,9 +162,9 @@ def polled(seed: int, usual: float, earlier: int) -> tuple[int, float]:
     ends, visible = duration(chance, usual), chance.uniform(0, HIDDEN_SECONDS)
     now, calls, wait = chance.uniform(*ONE_WAY_SECONDS), 1, LIMITS.poll_min
     while True:
-        asked = now + wait + chance.uniform(*ONE_WAY_SECONDS)
-        now, calls = asked + chance.uniform(*ONE_WAY_SECONDS), calls + 1
-        if asked >= max(ends, visible):
+        read_at = now + wait + chance.uniform(*ONE_WAY_SECONDS)
+        now, calls = read_at + chance.uniform(*ONE_WAY_SECONDS), calls + 1
+        if read_at >= max(ends, visible):
             return calls, now - ends
         wait = planned_wait(now, durations, LIMITS)
 

@@ -142,8 +142,8 @@ class Desk:
 
     def enroll(self, request: str, *, scope: Scope = WHOLE, share: bool = True, **more: Any) -> EnrollAnswer:
         """A request enrolls, or asks for its state."""
-        told = {"at": self.at, "token": "t", "wake": "wake-1", **more}
-        return self.do(Enroll(request=request, scope=scope, share=share, **told))
+        fields = {"at": self.at, "token": "t", "wake": "wake-1", **more}
+        return self.do(Enroll(request=request, scope=scope, share=share, **fields))
 
     def enrolled(self, request: str, **more: Any) -> Enrolled:
         """The state of an enrolled request."""
@@ -165,8 +165,8 @@ class Desk:
         self, request: str, *, cancel: bool = False, reason: LeaveReason = "TimedOut", **more: Any
     ) -> LeaveAnswer:
         """A request leaves."""
-        told = {"at": self.at, "token": "t", **more}
-        return self.do(Leave(request=request, cancel=cancel, reason=reason, **told))
+        fields = {"at": self.at, "token": "t", **more}
+        return self.do(Leave(request=request, cancel=cancel, reason=reason, **fields))
 
     def left(self, request: str, **more: Any) -> Left:
         """The answer to a request that has left."""

@@ -38,13 +38,13 @@ def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None
         else (name_of(operation), json.dumps(json.dumps(msgspec.to_builtins(operation))))
         for operation in operations
     ]
-    asked = {
+    request = {
         "self": {"name": "dataset_queue", "key": DATASET},
         "exists": state is not None,
         "state": state,
         "batch": [{"name": name, "input": value, "isSignal": False} for name, value in sent],
     }
-    answered = json.loads(FUNCTION.get_user_function()(json.dumps(asked)))
+    answered = json.loads(FUNCTION.get_user_function()(json.dumps(request)))
     assert not any(result["isError"] for result in answered["results"]), answered
     kept = answered["entityState"] if answered["entityExists"] else None
     return kept, [json.loads(result["result"]) for result in answered["results"]]

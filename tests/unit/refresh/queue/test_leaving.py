@@ -288,7 +288,7 @@ def test_a_late_duplicate_enrolls_no_request_again(desk: Desk, end: str) -> None
     assert desk.members == [["other"]]
 
 
-def test_an_idle_queue_is_none_after_its_entries_have_expired(desk: Desk) -> None:
+def test_an_idle_queue_becomes_none_after_its_entries_have_expired(desk: Desk) -> None:
     """So the entity can delete itself."""
     desk.finish(desk.posted("a"))
     desk.enroll("a")

@@ -51,12 +51,12 @@ A = TypeVar("A")
 SCOPES: dict[str, Scope] = {"whole": WHOLE, "sales": SALES, "dates": DATES, "model": MODEL}
 
 
-def does(refresh: Scope, asked: Scope) -> bool:
+def does(refresh: Scope, request: Scope) -> bool:
     """Whether a refresh has all objects of a request."""
-    if refresh.refresh is None or asked.refresh is None:
-        return refresh == asked
+    if refresh.refresh is None or request.refresh is None:
+        return refresh == request
     return refresh.refresh.whole_model or (
-        not asked.refresh.whole_model and set(asked.refresh.objects) <= set(refresh.refresh.objects)
+        not request.refresh.whole_model and set(request.refresh.objects) <= set(refresh.refresh.objects)
     )
 
 
@@ -159,12 +159,12 @@ class Queue(RuleBasedStateMachine):
         life, late_after = self.outcomes[answer.run]
         assert answer.run == caller.run == life.run
         assert caller.name in life.shared
-        asked = SCOPES[caller.scope]
-        assert does(life.scope, asked), "a refresh of less than the request's scope"
+        scope = SCOPES[caller.scope]
+        assert does(life.scope, scope), "a refresh of less than the request's scope"
         table = answer.outcome.error and answer.outcome.error.table
-        if table and not does(asked, life.scope):
-            assert asked.refresh is not None
-            assert asked.refresh.objects == (TableRef(table),), "a failure of another request's table"
+        if table and not does(scope, life.scope):
+            assert scope.refresh is not None
+            assert scope.refresh.objects == (TableRef(table),), "a failure of another request's table"
         assert late_after is None or caller.since <= late_after
         assert answer.outcome.refresh_id == life.refresh
 
@@ -386,12 +386,12 @@ class Queue(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["x1", "x2", "x3"]))
         unique = f"{life.run}/{life.permit}/{name}"
         before = self.desk.runs[0].execution if self.desk.runs else None
-        told: dict[str, Any] = {"at": self.desk.at, "holder": life.holder, "permit": life.permit, "execution": name}
+        fields: dict[str, Any] = {"at": self.desk.at, "holder": life.holder, "permit": life.permit, "execution": name}
         if returns:
-            self.send(ReturnPermit(**told))
+            self.send(ReturnPermit(**fields))
             self.returned.add(unique)
         else:
-            self.send(TakePermit(**told))
+            self.send(TakePermit(**fields))
         if not self.desk.runs:
             return
         run = self.desk.runs[0]

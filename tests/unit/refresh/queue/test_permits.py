@@ -93,8 +93,8 @@ def test_any_order_of_takes_and_returns_has_the_same_end(returning: set[str]) ->
             desk.claim(RUN)
             desk.close(RUN)
             for kind, name in (*order, *(order if twice else ())):
-                told: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
-                operation: Operation[Any] = TakePermit(**told) if kind == "take" else ReturnPermit(**told)
+                fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "permit": 1, "execution": name}
+                operation: Operation[Any] = TakePermit(**fields) if kind == "take" else ReturnPermit(**fields)
                 desk.do(operation)
             has_it = desk.runs[0].execution
             assert has_it not in returning
@@ -124,14 +124,14 @@ def test_a_permit_that_another_execution_took_is_not_given_up(desk: Desk, operat
     """That one posts, or has posted: the run has to search for its refresh, and no member leaves meanwhile."""
 
     def tell(execution: str | None) -> Any:
-        told: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
+        fields: Any = {"at": desk.at, "holder": desk.holder(RUN), "execution": execution}
         match operation:
             case "reopen":
-                return desk.do(Reopen(**told, permit=1))
+                return desk.do(Reopen(**fields, permit=1))
             case "drop":
-                return desk.do(Drop(**told, permit=1, requests=("a",)))
+                return desk.do(Drop(**fields, permit=1, requests=("a",)))
             case _:
-                return desk.do(Finish(**told, permit=1, outcome=failed(refresh_id=None)))
+                return desk.do(Finish(**fields, permit=1, outcome=failed(refresh_id=None)))
 
     taken_at = desk.at
     desk.take(RUN, "second")

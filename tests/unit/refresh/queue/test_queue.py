@@ -83,8 +83,8 @@ def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
     assert desk.leave("b") == ended
 
 
-def test_a_request_whose_notification_brought_the_outcome_has_collected_it(desk: Desk) -> None:
-    """It says so once; a second life of it gets the same outcome, and it is not notified again."""
+def test_a_request_that_got_the_outcome_by_notification_has_collected_it(desk: Desk) -> None:
+    """It reports that once; a second incarnation of it gets the same outcome, and it is not notified again."""
     run = desk.posted("a", "b")
     desk.finish(run)
     desk.collected("a")
@@ -155,14 +155,14 @@ def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
     assert desk.claim(run, token="one")
     assert not desk.claim(run, token="two")
     assert desk.claim(run, token="one")
-    told: Any = {"at": desk.at, "holder": desk.holder(run, token="two")}
+    fields: Any = {"at": desk.at, "holder": desk.holder(run, token="two")}
     refresh = ExternalRefresh(refresh_id="x")
     operations: list[Operation[Any]] = [
-        Close(**told, permit=1, look=LOOK),
-        WaitBehind(**told, refresh=refresh),
-        Reopen(**told, permit=1),
-        Record(**told, permit=1, refresh_id="x", posted_at="x"),
-        Drop(**told, permit=1, requests=("a",)),
+        Close(**fields, permit=1, look=LOOK),
+        WaitBehind(**fields, refresh=refresh),
+        Reopen(**fields, permit=1),
+        Record(**fields, permit=1, refresh_id="x", posted_at="x"),
+        Drop(**fields, permit=1, requests=("a",)),
     ]
     for operation in operations:
         assert isinstance(desk.do(operation), Superseded)

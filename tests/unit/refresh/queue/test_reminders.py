@@ -1,4 +1,4 @@
-"""Which requests are reminded: those to which a message seems to be lost, and no others."""
+"""The requests that are reminded: those that seem to have lost a message, and no others."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ def desk() -> Desk:
 
 
 def reminded(desk: Desk, **later: Any) -> list[str]:
-    """Whom the timer reminds, some time later."""
+    """The requests that the timer reminds, some time later."""
     desk.later(**later)
     return to_remind(desk.queue, desk.now)
 
 
-def test_who_waits_for_a_refresh_is_left_alone(desk: Desk) -> None:
-    """However long it takes: that is what makes a caller cost little."""
+def test_a_request_that_waits_for_a_refresh_is_not_reminded(desk: Desk) -> None:
+    """However long it takes, so that a waiting caller costs little."""
     desk.posted("a", "b")
     desk.enroll("c")
     assert reminded(desk, hours=9) == []
 
 
 def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
-    """Until then the notification may be on its way."""
+    """Until then the notification may be in transit."""
     desk.finish(desk.posted("a", "b"))
     desk.collected("a")
     assert reminded(desk, seconds=60) == []
@@ -37,7 +37,7 @@ def test_an_outcome_that_is_not_collected_a_minute_later(desk: Desk) -> None:
     assert reminded(desk, minutes=5) == []
 
 
-def test_a_cancellation_that_the_request_has_not_heard_of(desk: Desk) -> None:
+def test_a_cancellation_that_the_request_has_not_received(desk: Desk) -> None:
     """The event may be lost; the queue has it."""
     desk.enroll("a")
     desk.enroll("b")
@@ -47,8 +47,8 @@ def test_a_cancellation_that_the_request_has_not_heard_of(desk: Desk) -> None:
     assert reminded(desk) == []
 
 
-def test_a_request_that_was_thought_to_have_ended(desk: Desk) -> None:
-    """If it is alive it enrolls again; if not, the event is not taken."""
+def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
+    """If it is active it enrolls again; otherwise the event has no effect."""
     desk.enroll("a")
     desk.sweep("a")
     assert reminded(desk, seconds=1) == ["a"]
@@ -56,14 +56,14 @@ def test_a_request_that_was_thought_to_have_ended(desk: Desk) -> None:
     assert reminded(desk) == []
 
 
-def test_no_visit_takes_for_ever(desk: Desk) -> None:
-    """The others are reminded when these have heard."""
+def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
+    """The others are reminded after these have collected."""
     desk.finish(desk.posted(*(f"request-{number}" for number in range(MOST + 1))))
     assert len(reminded(desk, minutes=2)) == MOST
 
 
 def test_a_run_that_no_orchestration_claims(desk: Desk) -> None:
-    """Its start failed, unless a request was asked for it just now."""
+    """Its start failed, unless a request was told to start it just now."""
     desk.enroll("a")
     assert not is_unclaimed(desk.runs[0], desk.later(seconds=30).now)
     assert is_unclaimed(desk.runs[0], desk.later(seconds=1).now)

@@ -36,23 +36,23 @@ def stored(standing: Standing = Standing(), outcome: RequestOutcome | None = Non
 )
 def test_the_names_of_a_request_are_beside_the_ids(request_: StoredRequest) -> None:
     """During the request and at its end, whatever this process knows."""
-    for shown in (report(request_, NOON, names=KNOWN).body, summary(request_, names=KNOWN)):
-        keys = list(shown)
-        assert (shown["workspaceName"], shown["modelName"]) == ("Finance", "Sales")
+    for body in (report(request_, NOON, names=KNOWN).body, summary(request_, names=KNOWN)):
+        keys = list(body)
+        assert (body["workspaceName"], body["modelName"]) == ("Finance", "Sales")
         assert keys.index("workspaceName") == keys.index("workspaceId") + 1
         assert keys.index("modelName") == keys.index("datasetId") + 1
 
 
 def test_a_request_without_names_is_shown_with_those_of_the_process() -> None:
     """Its queue does not have them yet."""
-    for shown in (report(stored(), NOON, names=KNOWN).body, summary(stored(), names=KNOWN)):
-        assert (shown["workspaceName"], shown["modelName"]) == (KNOWN.workspace, KNOWN.model)
+    for body in (report(stored(), NOON, names=KNOWN).body, summary(stored(), names=KNOWN)):
+        assert (body["workspaceName"], body["modelName"]) == (KNOWN.workspace, KNOWN.model)
 
 
 def test_unknown_names_are_left_out() -> None:
     """As are other keys without a value."""
-    for shown in (report(stored(), NOON).body, summary(stored())):
-        assert not {"workspaceName", "modelName"} & set(shown)
+    for body in (report(stored(), NOON).body, summary(stored())):
+        assert not {"workspaceName", "modelName"} & set(body)
 
 
 def test_the_run_and_the_queue_have_them_first() -> None:

@@ -49,7 +49,7 @@ def request(outcome: RequestOutcome | None = None, engine: str = "Running", **mo
     )
 
 
-def shown(stored: StoredRequest, live: Live | None = None, now: datetime = NOON) -> StatusReport:
+def checked_report(stored: StoredRequest, live: Live | None = None, now: datetime = NOON) -> StatusReport:
     """The report on a request, with checks for every report."""
     answer = report(stored, now, live)
     body = answer.body
@@ -72,7 +72,7 @@ def shown(stored: StoredRequest, live: Live | None = None, now: datetime = NOON)
 @pytest.mark.parametrize("engine", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
 def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
     """Unknown values are left out."""
-    body = shown(request(engine=engine)).body
+    body = checked_report(request(engine=engine)).body
     assert (body["status"], body["runtimeStatus"], body["customStatus"]) == ("Queued", engine, {"status": "Queued"})
     assert body["output"] is None
     known = {"id", "status", "workspaceId", "datasetId", "caller", "requestedAt"}
@@ -82,7 +82,7 @@ def test_a_request_before_its_first_turn_is_queued(engine: str) -> None:
 def test_the_last_standing_is_shown_without_a_newer_one() -> None:
     """Between the end of the run and the request's own end."""
     standing = Standing(status="Refreshing", refresh_id="r", position=0, waits_for=BLOCKER, last_read_error="HTTP 503")
-    body = shown(request(standing=standing)).body
+    body = checked_report(request(standing=standing)).body
     assert (body["status"], body["refreshId"], body["position"]) == ("Refreshing", "r", 0)
     assert (body["waitsFor"], body["lastReadError"]) == (encode(BLOCKER), "HTTP 503")
 
@@ -92,7 +92,7 @@ def test_the_status_of_an_active_request_comes_from_its_run() -> None:
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1", shared_with=2, waits_for=BLOCKER)
     progress = Progress(objects=3, by_status={"Completed": 3}, tables=(), more_tables=0)
     run = RunStatus(refresh_id="r", posted_at="p", waits_for=BLOCKER, expected_end="e", progress=progress)
-    body = shown(request(standing=standing), live_by_run(standing, run)).body
+    body = checked_report(request(standing=standing), live_by_run(standing, run)).body
     assert (body["status"], body["refreshId"], body["startedAt"]) == ("Refreshing", "r", "p")
     assert (body["expectedEnd"], body["progress"]) == ("e", encode(progress))
     assert body["sharedWith"] == 2
@@ -103,7 +103,7 @@ def test_a_waiting_run_names_the_external_refresh() -> None:
     """And the last error of Power BI."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
     run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
-    body = shown(request(standing=standing), live_by_run(standing, run)).body
+    body = checked_report(request(standing=standing), live_by_run(standing, run)).body
     assert (body["status"], body["waitsFor"]["refreshId"]) == ("WaitingForIdle", "theirs")
     assert body["lastReadError"] == "HTTP 503"
 
@@ -114,7 +114,7 @@ def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
     desk.posted("other", "another")
     desk.enroll("a")
     standing = Standing(status="Queued", position=5, run_id="a-r1")
-    body = shown(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
+    body = checked_report(request(standing=standing), live_by_queue("a", standing, desk.queue)).body
     assert (body["status"], body["position"], body["runId"], body["sharedWith"]) == ("Queued", 1, "a-r1", 0)
     assert body["waitsFor"]["refreshId"] == "r"
     assert live_by_queue("a", standing, Queue()).position == 5, "a queue without it adds nothing"
@@ -123,7 +123,7 @@ def test_the_status_of_a_waiting_request_comes_from_the_queue() -> None:
 def test_a_request_that_backs_off_has_the_time_of_its_next_attempt() -> None:
     """With the number of its next attempt."""
     retry = Retry(attempt=2, at="2026-03-31T12:01:00.000Z", after="ModelEvicted")
-    body = shown(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
+    body = checked_report(request(standing=Standing(retry=retry, last_read_error="Evicted."))).body
     assert body["retry"] == {"attempt": 2, "at": "2026-03-31T12:01:00.000Z", "after": "ModelEvicted"}
 
 
@@ -133,7 +133,7 @@ def test_only_a_success_is_200(engine: str) -> None:
     outcome = RequestOutcome(
         status="Completed", refresh_id="r", run_id="a-r1", served_by="own", shared_with=0, ended_at="e"
     )
-    answer = shown(request(outcome, engine, standing=Standing(position=0, last_read_error="HTTP 503")))
+    answer = checked_report(request(outcome, engine, standing=Standing(position=0, last_read_error="HTTP 503")))
     assert answer.http_status == 200
     body = answer.body
     assert (body["runtimeStatus"], body["customStatus"], body["servedBy"]) == ("Completed", None, "own")
@@ -147,7 +147,7 @@ def test_only_a_success_is_200(engine: str) -> None:
 def test_every_other_outcome_is_424(status: Final, engine: str) -> None:
     """For pollers of our status and of Durable's alike; the error appears once."""
     error = failure("RefreshFailed", MODEL)
-    answer = shown(request(RequestOutcome(status=status, error=error), engine))
+    answer = checked_report(request(RequestOutcome(status=status, error=error), engine))
     assert answer.http_status == 424
     assert answer.body["error"] == encode(error)
     assert answer.body["runtimeStatus"] == ("Terminated" if status == "Terminated" else "Failed")
@@ -164,7 +164,7 @@ def test_only_an_end_is_final() -> None:
 @pytest.mark.parametrize(("age", "seconds"), [(0, 5), (300, 30), (86_400, 60), (-30, 5)])
 def test_retry_after_grows_with_the_age_of_the_request(age: float, seconds: int) -> None:
     """In whole seconds, as the header requires."""
-    assert shown(request(), now=NOON + timedelta(seconds=age)).retry_after == seconds
+    assert checked_report(request(), now=NOON + timedelta(seconds=age)).retry_after == seconds
 
 
 def listed(stored: StoredRequest, run: RunStatus | None = None) -> Json:

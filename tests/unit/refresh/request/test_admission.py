@@ -38,10 +38,10 @@ def test_a_start_gets_the_answer_of_its_request(
     """At each limit, for each scope; the queue is not changed."""
     monkeypatch.setattr(room, bound, most)
     before = desk.queue
-    told = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
+    answer = admit(New(3), spec(scope, share=share), desk.queue, NOON + timedelta(seconds=1))
     assert desk.queue == before
     enrolled = desk.later(seconds=1).enroll("c", scope=scope, share=share)
-    assert told == (Full(enrolled.retry_after) if isinstance(enrolled, QueueFull) else New(3))
+    assert answer == (Full(enrolled.retry_after) if isinstance(enrolled, QueueFull) else New(3))
 
 
 def test_a_queue_with_room_costs_only_a_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,14 +98,14 @@ class Incarnation:
         """Whether the orchestration ends."""
         return isinstance(self.step, End)
 
-    def answer(self, asked: type[Order[Any] | Operation[Any]], answer: object, **expected: Any) -> "Incarnation":
+    def answer(self, kind: type[Order[Any] | Operation[Any]], answer: object, **expected: Any) -> "Incarnation":
         """Answers an order or operation of this class whose fields have these values."""
         step = self.step
         assert isinstance(step, Do | Ask)
         message = step.order if isinstance(step, Do) else step.operation
-        assert type(message) is asked
+        assert type(message) is kind
         assert {key: getattr(message, key) for key in expected} == expected
-        assert decode(encode(message), asked) == message
+        assert decode(encode(message), kind) == message
         moved: Moved = step.then(answer, self.now)
         self.run = moved.run
         if moved.event:
@@ -137,9 +137,9 @@ class Incarnation:
         """The queue gives the run to this orchestration."""
         return self.answer(Claim, Claimed(scope=scope, **facts), holder=self.run.holder)
 
-    def superseded(self, asked: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
+    def superseded(self, kind: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
         """The queue answers that this orchestration may not continue."""
-        return self.answer(asked, Superseded(next=next_run))
+        return self.answer(kind, Superseded(next=next_run))
 
     def history(
         self,
@@ -216,14 +216,14 @@ class Incarnation:
         answer = RefreshAbsent(read_at=instant(read_at or self.now), rolled_over=rolled_over)
         return self.answer(ReadRefresh, answer, **expected)
 
-    def unavailable(self, asked: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
+    def unavailable(self, kind: type[Order[Any]], error: str = "HTTP 503") -> "Incarnation":
         """Power BI could not be reached."""
         answer = Unavailable(error=error)
-        return self.posted(answer) if asked is PostRefresh else self.answer(asked, answer)
+        return self.posted(answer) if kind is PostRefresh else self.answer(kind, answer)
 
-    def broke(self, asked: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
+    def broke(self, kind: type[Order[Any]], error: str = "KeyError: 'x'") -> "Incarnation":
         """The activity raised an exception of ours."""
-        return self.answer(asked, Broke(error=error))
+        return self.answer(kind, Broke(error=error))
 
     def ended(self, status: str, code: str | None = None) -> Outcome:
         """The outcome for the queue, with a check of its status and the code of its error."""

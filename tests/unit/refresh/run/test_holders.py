@@ -49,16 +49,16 @@ def test_a_stale_permit_is_checked_and_used_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "answer"),
+    ("kind", "answer"),
     [
         (Record, Accepted(refresh_id="r")),
         (Reopen, Blocked()),
         (Drop, Unwanted(requests=("a",))),
     ],
 )
-def test_an_incarnation_that_lost_the_run_ends(asked: type[Operation[object]], answer: PostAnswer) -> None:
+def test_an_incarnation_that_lost_the_run_ends(kind: type[Operation[object]], answer: PostAnswer) -> None:
     """Another one has taken over; the old one must not finish the run."""
-    run = Incarnation().closed().posted(answer).superseded(asked, NEXT).answer(StartRun, Notified(), turn=NEXT)
+    run = Incarnation().closed().posted(answer).superseded(kind, NEXT).answer(StartRun, Notified(), turn=NEXT)
     assert run.over
 
 
@@ -79,12 +79,12 @@ NOTHING_STARTED: list[tuple[PostAnswer, type[Operation[Any]]]] = [
 """Results of an execution that started nothing, and the run's next operation."""
 
 
-@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
-def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer, asked: type[Operation[Any]]) -> None:
+@pytest.mark.parametrize(("result", "kind"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer, kind: type[Operation[Any]]) -> None:
     """The engine ran the activity twice. The other execution posts or has posted: the run searches for its refresh."""
     run = Incarnation().closed()
     look = run.run.look
-    run.posted(result).answer(asked, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
+    run.posted(result).answer(kind, PermitTaken(at=instant(NOON + timedelta(seconds=3))), execution=EXECUTION)
     assert run.phase is Reconciling
     assert run.run.outcome is None
     # the look has the same clock as the run
@@ -92,12 +92,12 @@ def test_a_permit_that_another_execution_took_is_not_returned(result: PostAnswer
     run.history(adoptable="r").recorded().wait().reads("Completed").ended("Completed")
 
 
-@pytest.mark.parametrize(("result", "asked"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(("result", "kind"), NOTHING_STARTED, ids=lambda value: type(value).__name__)
 def test_a_permit_that_another_execution_took_is_returned_after_the_search(
-    result: PostAnswer, asked: type[Operation[Any]]
+    result: PostAnswer, kind: type[Operation[Any]]
 ) -> None:
     """No refresh appeared within the grace, so that execution started none."""
-    run = Incarnation().closed().posted(result).answer(asked, PermitTaken(at=instant(NOON)))
+    run = Incarnation().closed().posted(result).answer(kind, PermitTaken(at=instant(NOON)))
     while run.history().phase is Reconciling:
         run.wait()
     run.reopened(permit=1, execution=None)

@@ -45,15 +45,15 @@ def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
     assert Incarnation().claimed().answer(ReadHistory, Throttled(seconds=0)).seconds == 5
 
 
-@pytest.mark.parametrize("asked", [ReadHistory, PostRefresh])
-def test_a_permanent_refusal_fails_the_run_at_once(asked: type[Order[object]]) -> None:
+@pytest.mark.parametrize("kind", [ReadHistory, PostRefresh])
+def test_a_permanent_refusal_fails_the_run_at_once(kind: type[Order[object]]) -> None:
     """With a message for users."""
-    run = Incarnation().closed() if asked is PostRefresh else Incarnation().claimed()
-    run = run.posted(REFUSED) if asked is PostRefresh else run.answer(asked, REFUSED)
+    run = Incarnation().closed() if kind is PostRefresh else Incarnation().claimed()
+    run = run.posted(REFUSED) if kind is PostRefresh else run.answer(kind, REFUSED)
     outcome = run.ended("Failed", "NotAuthorized")
     assert outcome.refresh_id is None
     assert outcome.error == REFUSED.failure
-    execution = EXECUTION if asked is PostRefresh else None
+    execution = EXECUTION if kind is PostRefresh else None
     assert run.asks == Finish(
         at=instant(run.now), holder=run.run.holder, outcome=outcome, permit=run.run.permit, execution=execution
     )

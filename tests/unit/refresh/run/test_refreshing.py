@@ -145,20 +145,20 @@ def test_the_progress_of_a_refresh_is_shown_while_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "shown"),
+    ("answer", "error"),
     [
         (Unavailable(error="the reason"), "the reason"),
         (Throttled(seconds=30, error="the reason"), "the reason"),
         (REFUSED, REFUSED.failure.message),
     ],
 )
-def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, shown: str) -> None:
+def test_no_answer_about_a_running_refresh_ends_the_run(answer: ReadRefreshAnswer, error: str) -> None:
     """It continues without us, so its outcome is still needed; the status shows the error."""
     run = Incarnation().polling()
     for _ in range(60):
         run.answer(ReadRefresh, answer).wait()
     assert run.now - NOON > timedelta(minutes=20)
-    assert run.status.last_read_error == shown
+    assert run.status.last_read_error == error
     run.reads("Completed").ended("Completed")
 
 

@@ -70,13 +70,13 @@ def test_an_idle_model_is_refreshed_after_a_pause() -> None:
 def test_no_request_is_notified_before_the_end() -> None:
     """Members read the refresh from the queue; a notification would cost each of them a turn."""
     run = Incarnation().closed().posted(Accepted(refresh_id="r")).recorded()
-    asked: list[type] = []
+    kinds: list[type] = []
     for _ in range(20):
         if isinstance(run.step, Wait):
             run.wait()
-        asked.append(type(run.asks))
+        kinds.append(type(run.asks))
         run.reads("Unknown")
-    assert set(asked) == {ReadRefresh}
+    assert set(kinds) == {ReadRefresh}
     run.wait().reads("Completed").answer(Finish, Finished(wake=WAKE)).answer(NotifyRequests, Notified(count=1))
     assert run.over
 
@@ -223,11 +223,11 @@ def test_a_refused_probe_does_not_wait_for_the_grace() -> None:
     run.reopened().wait(5)
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_run_whose_members_have_all_ended_is_dropped(wanted: bool) -> None:
+@pytest.mark.parametrize("more", [True, False])
+def test_a_run_whose_members_have_all_ended_is_dropped(more: bool) -> None:
     """Unless the queue has others: then it looks again."""
     run = Incarnation().closed().posted(Unwanted(requests=("a",)))
-    if wanted:
+    if more:
         run.answer(Drop, Done(), permit=1, requests=("a",), execution=EXECUTION).history().wait().permitted(permit=2)
     else:
         run.superseded(Drop, NEXT).answer(StartRun, Notified(), turn=NEXT)

@@ -167,10 +167,10 @@ def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) 
     """It may just have been accepted; nor is there an estimate if the service's clock is not known."""
     blocker = BLOCKER if service_time == "no time" else ExternalRefresh(refresh_id="theirs")
     run = Incarnation().claimed()
-    for asked in range(2):
+    for number in range(2):
         look = Look(service_time=service_time, read_at=instant(run.now))
         run.answer(ReadHistory, HistoryRead(look=look, running=blocker, durations=HOURS))
-        if asked == 0:
+        if number == 0:
             run.answer(WaitBehind, Done())
         assert run.seconds == 5
         run.wait()
@@ -178,11 +178,11 @@ def test_without_a_start_an_external_refresh_has_no_estimate(service_time: str) 
 
 def test_progress_is_shown_until_the_refresh_is_over_or_given_up() -> None:
     """According to the last read."""
-    shown = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
-    run = posted(HOURS, ENHANCED).reads("Unknown", shown)
-    assert run.status.progress == shown
+    progress = Progress(objects=2, by_status={"InProgress": 2}, tables=(), more_tables=0)
+    run = posted(HOURS, ENHANCED).reads("Unknown", progress)
+    assert run.status.progress == progress
     run.continued().unavailable(ReadRefresh)
-    assert run.status.progress == shown
+    assert run.status.progress == progress
     assert run.wait().reads("Unknown").status.progress is None
 
 

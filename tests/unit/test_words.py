@@ -1,0 +1,188 @@
+"""Plain words: texts and names avoid a list of unclear ones, for each of which the test shows a better word.
+
+Checked are documents, docstrings, comments, names of tests, messages of the code that is not a test, and names of
+variables. Tests quote messages of other services, so their strings are not checked.
+"""
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.test_repository import ROOT
+
+TEXTS = (
+    # a part of each match, the pattern, better words
+    ("for ever", r"for ever", "permanently, endlessly"),
+    ("ever", r"who(so)?ever", "the caller, every caller that"),
+    ("nobody", r"nobody", "no caller, no request"),
+    ("some", r"some(body|one)", "a user, a caller"),
+    ("anybody", r"anybody", "any caller"),
+    (" none", r"(?<!there )(is|are|was|were) (?-i:none)(?! of)", "is invalid, is not a ..., does not exist"),
+    ("wish", r"wish(es|ed)?", "options, requests, needs"),
+    ("sp", r"spoken?|speaks?", "signals, reports, describes"),
+    ("lives", r"lives", "exists, is valid, incarnations"),
+    ("hiccup", r"hiccups?", "a short outage"),
+    ("unwell", r"unwell", "failing, unhealthy"),
+    ("mend", r"mends?|mended", "corrects, repairs"),
+    ("anew", r"anew", "again"),
+    (" gone", r"(is|are|was|were) gone", "no longer exists, has ended"),
+    ("to nothing", r"(come|comes|came) to nothing", "has no effect, is not used"),
+    (" ever ", r"ever (longer|shorter|rarer|more|less)", "longer and longer, less and less often"),
+    ("turn", r"(turn|turns|turned) (red|green)", "fails, succeeds"),
+    (" against", r"(hold|holds|held) [^.]{0,40}\bagainst", "compares with, checks against"),
+    ("the ", r"the (living|dead)(?=[ .,;:]*(and|are|is|$))", "active requests, ended instances"),
+    (" it", r"means? it(?= |\.|,|$)(?! (has|is|was|can|must|would))", "intends that"),
+    ("says", r"says (so|no)", "reports it, refuses"),
+    ("stand", r"stands? (in the way|beside|alone)", "is running, is beside, is complete"),
+)
+"""Unclear words and phrases, in any case."""
+
+NAMES = {
+    "told": "report, message, result",
+    "said": "message, answer",
+    "gone": "ended, missing, is_closed",
+    "asked": "request, options, query",
+    "shown": "text, row, body",
+    "wanted": "expected, options",
+    "wish": "options",
+    "wishes": "requests",
+    "spoken": "signalled",
+    "heard": "body, answer",
+    "looked": "looks, reads",
+}
+"""Names of variables, parameters, functions and classes, with better ones."""
+
+ALLOWED_NAMES = {
+    ("dev/identity_endpoint.py", "asked"): "a key of its control API",
+    ("refresh/messages.py", "Shown"): "a base class of stored messages",
+    ("refresh/queue/state.py", "asked"): "a key of the stored queue",
+    ("refresh/reporting/callback.py", "looked"): "the state after a look",
+    ("refresh/run/phases/looking.py", "_looked"): "the transition after a look",
+}
+"""Exceptions, each with its reason."""
+
+_PATTERNS = [(part, re.compile(rf"\b{pattern}\b", re.IGNORECASE), better) for part, pattern, better in TEXTS]
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Path and text of every document and module of the repository."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py", "*.md"]
+    for path in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / path).is_file() and path != "tests/unit/test_words.py":
+            yield path, (ROOT / path).read_text(encoding="utf-8")
+
+
+def unclear(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line within the text, phrase, and better words."""
+    lowered = text.lower()
+    for part, pattern, better in _PATTERNS:
+        if part in lowered:
+            for match in pattern.finditer(text):
+                yield text.count("\n", 0, match.start()), match[0], better
+
+
+def texts(path: str, source: str) -> Iterator[tuple[int, str]]:
+    """Line and text of all comments and docstrings of a module, of names of tests, and of messages outside of tests."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    nodes = list(ast.walk(ast.parse(source)))
+    documented = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    test = "tests/" in path
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (id(node) in documented or not test):
+            yield node.lineno, node.value
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.replace("_", " ")
+
+
+def names(source: str) -> Iterator[tuple[int, str]]:
+    """Line and name of each assignment, parameter, function and class."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+def unclear_texts(path: str, content: str) -> list[str]:
+    """The unclear words in a file."""
+    parts = iter([(1, content)])
+    if path.endswith(".py"):
+        if not any(unclear(content.replace("_", " "))):  # parsing takes far longer
+            return []
+        parts = texts(path, content)
+    return [
+        f"{path}:{start + line}: {phrase!r}: better {better}"
+        for start, text in parts
+        for line, phrase, better in unclear(text)
+    ]
+
+
+def unclear_names(path: str, content: str) -> list[str]:
+    """The unclear names in a module."""
+    lowered = content.lower()
+    words = [word for word in NAMES if word in lowered]
+    definition = rf"\b_*({'|'.join(words)})\b *([:=,)(\]]|in\b)"
+    if not path.endswith(".py") or not words or not re.search(definition, content, re.IGNORECASE):
+        return []
+    return [
+        f"{path}:{line}: {name!r}: better {NAMES[word]}"
+        for line, name in names(content)
+        if (word := name.strip("_").lower()) in NAMES and (path, name) not in ALLOWED_NAMES
+    ]
+
+
+def test_texts_are_plain() -> None:
+    """Docs, docstrings, comments, names of tests, and messages."""
+    found = [problem for path, content in files() for problem in unclear_texts(path, content)]
+    assert not found, "\n".join(["", *found])
+
+
+def test_names_are_nouns() -> None:
+    """Names of variables, parameters, attributes, functions and classes."""
+    found = [problem for path, content in files() for problem in unclear_names(path, content)]
+    assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "expected"),
+    [
+        ("app.py", '"""Whoever asks."""\n', ["app.py:1: 'Whoever'"]),
+        ("app.py", "x = 1\ny = 2  # kept for ever\n", ["app.py:2: 'for ever'"]),
+        ("app.py", 'raise ValueError("nobody knows")\n', ["app.py:1: 'nobody'"]),
+        ("tests/test_app.py", 'assert "nobody"\n', []),
+        ("tests/test_app.py", "def test_nobody_asks(): ...\n", ["tests/test_app.py:1: 'nobody'"]),
+        ("docs/app.md", "first\nA time that is none.\n", ["docs/app.md:2: 'is none'"]),
+        ("docs/app.md", "A request is none of these. None if there is none.\n", []),
+    ],
+)
+def test_an_unclear_word_is_found(path: str, source: str, expected: list[str]) -> None:
+    """The check can fail, and names the line."""
+    assert [problem.rsplit(": better", 1)[0] for problem in unclear_texts(path, source)] == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("told = 1", "told"),
+        ("def told(): ...", "told"),
+        ("def f(x, told): ...", "told"),
+        ("class Told: ...", "Told"),
+        ("self._told = 1", "_told"),
+        ("x, told = y", "told"),
+        ("[told for told in x]", "told"),
+    ],
+)
+def test_an_unclear_name_is_found(source: str, name: str) -> None:
+    """In each kind of definition."""
+    assert unclear_names("app.py", source) == [f"app.py:1: {name!r}: better {NAMES['told']}"]
