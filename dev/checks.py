@@ -20,7 +20,7 @@ SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
 IGNORED = ("POWER_BI_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
 """Prefixes of the variables that the checks do not get. Settings of the app in this shell must not change the tests.
-Without bytecode each process of pytest compiles all tests again: 13 of the 20 s before its first test."""
+Without bytecode each process of pytest compiles all tests again: 11 of the 20 s before its first test."""
 
 Runner = Callable[[list[str]], int]
 """Runs a command with its output shown; returns its exit code."""

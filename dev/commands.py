@@ -22,10 +22,10 @@ EXAMPLES = """\
 examples:
   python3 dev.py run                         a demo: five callers, two models, one failing refresh
   python3 dev.py test                        all checks that must pass before a commit
-  python3 dev.py test --fast                 the same checks, but only the unit tests
+  python3 dev.py test --fast                 the same checks, but of the tests only those in tests/unit
   python3 dev.py test -- -k queue -x         arguments after -- are passed to pytest
   python3 dev.py simulate --seeds 5000       simulated days with faults, each determined by its seed
-  python3 dev.py simulate --seed 46          one simulated day with its whole timeline
+  python3 dev.py simulate --seed 19          one simulated day and what happened in it
   python3 dev.py integrations                write the files in integrations/ again, after a change of their sources
   python3 dev.py bench callers               the cost of 1, 10, 50 and 200 simultaneous callers of one model
   python3 dev.py smoke --url https://APP.azurewebsites.net   is a deployed app what it has to be?

@@ -1,7 +1,7 @@
 """Which day finds which deliberate mistake. Recorded, so that a test plays one day for each instead of hundreds.
 
-A recorded day that no longer finds its mistake is not an error: the world or the app has changed, and the test searches
-for another one and names it. Record them again, all or some, with
+A recorded day that no longer finds its mistake is not an error: the world or the app has changed. The test searches for
+another one, and the summary of the test run names the line to write into catches.txt. Or record them, all or some, with
 
     PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches [NAME ...]
 """
@@ -20,7 +20,6 @@ FILE = Path(__file__).with_name("catches.txt")
 HEAD = "# The day that finds each mistake of mutations.py: its name, seed, and level or auto. Written by catches.py."
 MAX_SEEDS = 400
 """So many days are searched for one that finds a mistake."""
-RECORD = "PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ SENTENCES = {
     "run.reopened": "{runId} waits again until the model is idle",
     "run.read_failed": "{runId} cannot read Power BI and waits {waitSeconds:.0f} s",
     "run.found_dead": "{requestId} finds {runId} dead and starts it again",
+    "run.not_started": "{runId} could not be started",
     "run.ended": "{runId} ends: {outcome}",
     "refresh.started": "{runId} follows {refreshId}",
     "refresh.adopted": "{runId} adopts {refreshId}",
@@ -38,8 +39,8 @@ SENTENCES = {
     "callback.failed": "the receiver of {requestId} could not be called",
 }
 """By event. Other events are shown by their names."""
-LEFT_OUT = frozenset({"request.accepted", "refresh.accepted", "power_bi.error"})
-"""Events of which other lines tell: those of the callers and of Power BI, and `run.read_failed`."""
+LEFT_OUT = frozenset({"request.accepted", "request.reminded", "refresh.accepted", "power_bi.error"})
+"""Events that add nothing to other lines, such as those of the callers and of Power BI."""
 
 
 def story(timeline: Iterable[str]) -> list[str]:

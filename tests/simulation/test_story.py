@@ -50,8 +50,8 @@ def test_what_is_repeated_is_one_line() -> None:
 
 def test_an_event_without_a_sentence_is_shown_all_the_same() -> None:
     """By its name, with what it says."""
-    shown = story([line("run.not_started", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
-    assert shown == ["  1:00:02.10  run.not_started: runId run A1, error no"]
+    shown = story([line("activity.failed", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
+    assert shown == ["  1:00:02.10  activity.failed: runId run A1, error no"]
 
 
 def test_sentences_are_of_events_that_exist() -> None:
