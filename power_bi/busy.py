@@ -1,4 +1,4 @@
-"""Whether a refresh of a model is running, whoever asked for it: for those that follow no refresh themselves."""
+"""Whether a refresh of a model is running, started by any caller: for code that follows no refresh itself."""
 
 from uuid import UUID
 

@@ -32,7 +32,7 @@ DEAD_AFTER = timedelta(hours=1)
 MAX_WAITING = 2_000
 """Runs that are kept in line; of more, each asks again and is taken in when there is room."""
 MAX_LEFT = 2_000
-SHOWN = 5
+NAMED_RUNS = 5
 """Runs in front that an answer names."""
 
 
@@ -119,7 +119,7 @@ def _waits(group: Group, asker: Asker, waiter: Waiter, position: int) -> Waits:
         since=waiter.since,
         position=position,
         seconds=_recheck(group),
-        behind=tuple(group.in_front(asker.run)[:SHOWN]),
+        behind=tuple(group.in_front(asker.run)[:NAMED_RUNS]),
         closed_until=group.closed_until if group.closed else None,
     )
 

@@ -86,7 +86,7 @@ def masked(text: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME", text)
 
 
-def shown(heading: str) -> str:
+def code_block(heading: str) -> str:
     """The first code block under a heading of the guide."""
     section = GUIDE.split(f"\n### {heading}\n", 1)[1].split("\n## ", 1)[0]
     found = re.search(r"```(?:json|text)\n(.*?)```", section, re.S)
@@ -104,7 +104,7 @@ def test_green(estate: Estate) -> None:
     assert estate.copied == [{"from": {**folder, "Folder": "landing"}, "to": {**folder, "Folder": "curated"}}]
     [child] = estate.children.values()
     [line] = child.history
-    assert json.loads(masked(shown("Green"))) == json.loads(masked(json.dumps(line.output)))
+    assert json.loads(masked(code_block("Green"))) == json.loads(masked(json.dumps(line.output)))
     [request] = estate.caller.requests(model)
     assert request["caller"] == {"factory": "contoso", "pipeline": EXAMPLE, "runId": RUN}
 
@@ -114,7 +114,7 @@ def test_red(estate: Estate) -> None:
     run = estate.run(estate.caller.world.model(outcome="Failed"))
     assert run.status == FAILED
     [_, line] = run.history
-    beginning = masked(shown("Red").removesuffix("...\n"))
+    beginning = masked(code_block("Red").removesuffix("...\n"))
     assert len(beginning) > 500
     assert masked(line.message)[: len(beginning)] == beginning
 
@@ -173,7 +173,7 @@ def test_the_template_deploys_the_files() -> None:
     }
     assert deployed(EXAMPLE) == files
     parameters = read(f"arm/{EXAMPLE}.json")["parameters"]
-    assert all(said["metadata"]["description"] for said in parameters.values())
+    assert all(entry["metadata"]["description"] for entry in parameters.values())
 
 
 def test_the_parent_uses_what_the_child_has() -> None:
@@ -200,4 +200,4 @@ def test_the_guide_names_what_exists() -> None:
         declared = json.loads((integrations / path).read_text("utf-8"))["parameters"]
         names = {part.split("=")[0] for part in given.split()}
         assert names <= set(declared), path
-        assert {name for name, said in declared.items() if "defaultValue" not in said} <= names, path
+        assert {name for name, entry in declared.items() if "defaultValue" not in entry} <= names, path

@@ -83,18 +83,18 @@ class Places:
 
     @property
     def group(self) -> Group:
-        """The group as it is kept."""
+        """The stored group."""
         entity = self._world.engine.entities.get(f"@capacity_group@{GROUP}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
         return load(unwrapped(state))
 
-    def note(self, asked: dict[str, Waiter]) -> None:
-        """After operations of the group were applied. `asked`: the runs as they asked in them."""
+    def note(self, waiters: dict[str, Waiter]) -> None:
+        """After operations of the group were applied. `waiters`: the runs that asked for a place in them."""
         before, after = self._before, self.group
         self._before = after
-        line = {**before.waiting, **asked}
+        line = {**before.waiting, **waiters}
         for run in after.places.keys() - before.places.keys():
-            if run not in line or len(asked) != 1:
+            if run not in line or len(waiters) != 1:
                 continue  # several operations at once: which came first is not known here
             rank = (line[run].rank, run)
             ahead = [name for name in after.present() if (after.waiting[name].rank, name) < rank]
@@ -103,12 +103,12 @@ class Places:
             self._world.counts["places granted"] += 1
             self._world.counts["places waited for"] += run in before.waiting
 
-    def asked(self, value: str) -> dict[str, Waiter]:
+    def takers(self, value: str) -> dict[str, Waiter]:
         """The runs that ask for a place in the operations of a batch."""
-        return dict(_asked(json.loads(value)["batch"]))
+        return dict(_takers(json.loads(value)["batch"]))
 
     def _visit(self) -> None:
-        """The timer. It rests when all is over, or the world would never be quiet."""
+        """The timer. It stops when all instances have ended, because otherwise the world would never be quiet."""
         world = self._world
         world.spawn(world.call(run_timer("check_places")))
         last = max((caller.at for caller in world.day.callers), default=0) + 3600
@@ -116,7 +116,7 @@ class Places:
             world.after(TIMER_SECONDS, self._visit)
 
     async def tidy_up(self) -> None:
-        """The timer finds what the day has left."""
+        """The timer visits what is left at the end of the day."""
         for _ in range(TICKS):
             await self._world.call(run_timer("check_places"))
             await self._world.sleep(TIMER_SECONDS)
@@ -124,7 +124,7 @@ class Places:
                 return
 
 
-def _asked(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
+def _takers(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
     for operation in batch:
         if operation["name"] == "take_place":
             value = json.loads(json.loads(operation["input"]))

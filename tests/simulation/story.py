@@ -45,13 +45,13 @@ LEFT_OUT = frozenset({"request.accepted", "refresh.accepted", "power_bi.error"})
 def story(timeline: Iterable[str]) -> list[str]:
     """The lines of a timeline as sentences. The same sentence several times in a row is one line."""
     lines = []
-    for sentence, group in groupby(_told(timeline, _Names()), key=lambda line: line[1]):
+    for sentence, group in groupby(_sentences(timeline, _Names()), key=lambda line: line[1]):
         times = [time for time, _ in group]
         lines.append(f"{times[0]}{sentence}" + (f" ({len(times)} times)" if len(times) > 1 else ""))
     return lines
 
 
-def _told(timeline: Iterable[str], names: "_Names") -> Iterator[tuple[str, str]]:
+def _sentences(timeline: Iterable[str], names: "_Names") -> Iterator[tuple[str, str]]:
     for line in timeline:
         found = _LINE.fullmatch(line)
         time, text = found.groups() if found else ("", line)

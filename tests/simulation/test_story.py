@@ -50,8 +50,8 @@ def test_what_is_repeated_is_one_line() -> None:
 
 def test_an_event_without_a_sentence_is_shown_all_the_same() -> None:
     """By its name, with what it says."""
-    shown = story([line("run.not_started", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
-    assert shown == ["  1:00:02.10  run.not_started: runId run A1, error no"]
+    text = story([line("run.not_started", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
+    assert text == ["  1:00:02.10  run.not_started: runId run A1, error no"]
 
 
 def test_sentences_are_of_events_that_exist() -> None:
@@ -63,8 +63,8 @@ def test_sentences_are_of_events_that_exist() -> None:
 def test_the_story_of_a_day_names_no_id() -> None:
     """Of a whole day of several requests."""
     result = run_seed(5, "heavy")
-    told = Result(5, "heavy", "1: broken", result.timeline).story
-    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", told), told
-    assert "(runId)" not in told
-    assert told.startswith("seed 5 (heavy): 1: broken\n")
-    assert told.endswith("seed 5 (heavy): 1: broken")
+    text = Result(5, "heavy", "1: broken", result.timeline).story
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", text), text
+    assert "(runId)" not in text
+    assert text.startswith("seed 5 (heavy): 1: broken\n")
+    assert text.endswith("seed 5 (heavy): 1: broken")

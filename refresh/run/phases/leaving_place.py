@@ -50,11 +50,11 @@ def leave(run: RunState, phase: LeavingPlace, at: str) -> AskGroup[PlacesFree]:
     return AskGroup(in_group.group, operation, partial(_left, run, phase, operation))
 
 
-def _left(run: RunState, phase: LeavingPlace, asked: LeavePlace, answer: PlacesFree, now: datetime) -> Moved:
+def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesFree, now: datetime) -> Moved:
     before = run.in_group
     capacity = replace(
         before,
-        number=asked.asker.number,
+        number=order.asker.number,
         asked=False,
         placed=False,
         waits=None,

@@ -28,11 +28,11 @@ def ask(run: RunState, phase: TakingPlace, at: str) -> AskGroup[TakeAnswer]:
         priority=run.priority,
         names=run.names,
     )
-    return AskGroup(in_group.group, operation, partial(_asked, run, phase, operation))
+    return AskGroup(in_group.group, operation, partial(_taken, run, phase, operation))
 
 
-def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnswer, now: datetime) -> Moved:
-    in_group = replace(run.in_group, number=asked.asker.number, since=asked.since)
+def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnswer, now: datetime) -> Moved:
+    in_group = replace(run.in_group, number=order.asker.number, since=order.since)
     match answer:
         case Placed():
             placed = replace(in_group, asked=True, placed=True, waits=None)
@@ -46,7 +46,7 @@ def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnsw
                 closed_until=answer.closed_until,
             )
             waiting = run.to(
-                WaitingForPlace(event=asked.wake, seconds=answer.seconds),
+                WaitingForPlace(event=order.wake, seconds=answer.seconds),
                 capacity=replace(in_group, asked=True, placed=False, waits=waits),
             )
             facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}

@@ -39,7 +39,7 @@ class Engine:
     alive: set[str] = field(default_factory=set)
     fails: bool = False
     beats: list[str] = field(default_factory=list)
-    told: list[tuple[str, object]] = field(default_factory=list)
+    operations: list[tuple[str, object]] = field(default_factory=list)
 
     async def beat(self, timer: str, at: str) -> None:
         """Notes that the timer runs."""
@@ -61,8 +61,8 @@ class Engine:
         return next((instance for instance in instances if instance in self.alive), None)
 
     async def tell_group(self, name: str, operation: object) -> None:
-        """Keeps what the group is told."""
-        self.told.append((name, operation))
+        """Records the operations for the group."""
+        self.operations.append((name, operation))
 
 
 def held(minutes: float = 60) -> Group:
@@ -90,7 +90,7 @@ def enrolled() -> Queue:
 def check(
     monkeypatch: pytest.MonkeyPatch, engine: Engine, is_busy: bool | None = False, settings: Settings = SETTINGS
 ) -> list[tuple[str, object]]:
-    """What the group is told by one run of the timer."""
+    """The operations for the group from one run of the timer."""
 
     async def busy_or_not(workspace_id: str, dataset_id: str) -> bool | None:
         assert (workspace_id, dataset_id) == (WORKSPACE, DATASET)
@@ -102,7 +102,7 @@ def check(
     timer: Any = timer_capacity.check_places
     asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
     assert engine.beats == ["check_places"]
-    return engine.told
+    return engine.operations
 
 
 def freed(number: int, incarnation: int) -> list[tuple[str, object]]:
@@ -193,9 +193,9 @@ def test_the_route_shows_who_has_the_places(monkeypatch: pytest.MonkeyPatch) -> 
     request = func.HttpRequest("GET", "http://localhost/api/capacity", params={}, headers={}, body=b"")
     route: Any = http_capacity.http_capacity
     answer = asyncio.run(route._function._func(req=request, engine=BINDING))
-    (shown,) = json.loads(answer.get_body())["groups"]
-    assert (shown["name"], shown["refreshes"], shown["workspaces"]) == ("P1", 2, None)
-    assert shown["closedUntil"] == instant(NOW + timedelta(minutes=2))
-    assert [holder["modelName"] for holder in shown["holders"]] == ["Sales"]
-    assert [external["modelName"] for external in shown["external"]] == ["Stock"]
-    assert [(run["position"], run["runId"], run["priority"]) for run in shown["waiting"]] == [(0, "a-r1", "normal")]
+    (entry,) = json.loads(answer.get_body())["groups"]
+    assert (entry["name"], entry["refreshes"], entry["workspaces"]) == ("P1", 2, None)
+    assert entry["closedUntil"] == instant(NOW + timedelta(minutes=2))
+    assert [holder["modelName"] for holder in entry["holders"]] == ["Sales"]
+    assert [external["modelName"] for external in entry["external"]] == ["Stock"]
+    assert [(run["position"], run["runId"], run["priority"]) for run in entry["waiting"]] == [(0, "a-r1", "normal")]

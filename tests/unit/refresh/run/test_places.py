@@ -43,11 +43,11 @@ class Limited(Incarnation):
         self.answer(ReadHistory, read)
         return self
 
-    def group(self, asked: type[GroupOperation[Any]], answer: object, **expected: Any) -> "Limited":
+    def group(self, kind: type[GroupOperation[Any]], answer: object, **expected: Any) -> "Limited":
         """Answers an operation of the group."""
         step = self.step
         assert isinstance(step, AskGroup)
-        assert type(step.operation) is asked
+        assert type(step.operation) is kind
         assert step.group == "P1"
         assert {key: getattr(step.operation, key) for key in expected} == expected
         moved = step.then(answer, self.now)
@@ -193,10 +193,10 @@ def test_behind_an_external_refresh_the_place_is_given_back() -> None:
     assert run.seconds >= waited
     run.wait()
     run.looks()
-    asked = run.step
-    assert isinstance(asked, AskGroup)
-    assert isinstance(asked.operation, TakePlace)
-    assert asked.operation.since == since
+    current = run.step
+    assert isinstance(current, AskGroup)
+    assert isinstance(current.operation, TakePlace)
+    assert current.operation.since == since
 
 
 def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
@@ -212,7 +212,7 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
 
 
 def test_without_a_limit_the_capacity_fails_the_request() -> None:
-    """As before: whoever wants it tried again says so."""
+    """As before: a caller that wants retries has to set them."""
     run = Incarnation().polling()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.ended("Failed", "CapacityLimitReached")
