@@ -1,4 +1,4 @@
-"""GET /api/capacity: which runs hold the places of each capacity group, and which wait for one."""
+"""GET /api/capacity: the runs that hold the places of each capacity group, and the waiting runs."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from triggers.looks import group_of
 from triggers.routing import http_function
 
 MAX_SHOWN = 100
-"""Runs that are shown of those that wait in a group."""
+"""The maximum number of waiting runs of a group in the answer."""
 
 Json = dict[str, Any]
 

@@ -53,7 +53,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
             first = run.in_group.waits is None
             return Moved(waiting, Event("capacity.waiting", behind=answer.behind, **facts) if first else None)
         case Outdated():
-            # an earlier incarnation of the run has said more than this one knows of: the claim tells which one goes on
+            # an earlier incarnation of the run has sent later messages: the claim decides which one continues
             number = max(answer.number, in_group.number)
             return Moved(run.to(Claiming(then=phase), capacity=replace(in_group, number=number)))
         case _:
@@ -61,7 +61,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
 
 
 def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) -> Moved:
-    # after a wait the model may be busy: the run looks again, and asks again for the place that it has
+    # after a wait the model may be busy: the run looks again, and then asks for its place again
     closing = phase.looked and run.look is not None
     then, wait = (Closing(), SETTLE_SECONDS) if closing else (Looking(), 0.0)
     moved = run.to(Waking(wake=answer.wake, then=then, wait=wait)) if answer.wake else run.to(then, wait=wait)
@@ -72,5 +72,5 @@ def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) ->
 
 
 def wait(run: RunState, phase: WaitingForPlace) -> WaitForEvent:
-    """Waits. Then the queue is asked whether the run is still wanted, and how urgently, before the group is."""
+    """Waits. Then the run asks the queue whether it still has requests, and their priority, and then the group."""
     return WaitForEvent(phase.event, phase.seconds, run.to(Claiming(then=TakingPlace())))
