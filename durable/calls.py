@@ -78,7 +78,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
     facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name}
     event = Event("queue.not_understood", logging.WARNING, **facts)
     queue = df.EntityId(names.DATASET_QUEUE, dataset_id)
-    answer: A = yield from _asked(context, queue, name, encode(operation), AnyAnswer, event)
+    answer: A = yield from _answered(context, queue, name, encode(operation), AnyAnswer, event)
     return answer
 
 
@@ -88,11 +88,11 @@ def ask_group(context: df.DurableOrchestrationContext, group: str, operation: Gr
     facts = {"instanceId": context.instance_id, "group": group, "operation": name}
     event = Event("capacity.not_understood", logging.WARNING, **facts)
     entity = df.EntityId(names.CAPACITY_GROUP, group)
-    answer: A = yield from _asked(context, entity, name, encode(operation), AnyGroupAnswer, event)
+    answer: A = yield from _answered(context, entity, name, encode(operation), AnyGroupAnswer, event)
     return answer
 
 
-def _asked(
+def _answered(
     context: df.DurableOrchestrationContext, entity: df.EntityId, name: str, value: object, kind: Any, event: Event
 ) -> Steps[Any]:
     """The answer of an entity, which is asked again until it is understood. The operation says of what type it is."""

@@ -1,8 +1,8 @@
-"""Places in capacity groups that no run will give back: an entity cannot see orchestrations, so this looks for it.
+"""Finds places in capacity groups that no run will give back. An entity cannot see orchestrations, so this module does.
 
-The queue is the truth. A run that is in its queue goes on, or is repaired by one of its requests, and its refresh may
-be running although its orchestration is dead. Only a run that left its queue, or that no living request or
-orchestration looks after, has lost its place; and while the model is busy, its refresh may be what keeps it busy.
+The queue decides. A run that is in its queue continues, or one of its requests repairs it, and its refresh may
+be running although its orchestration is dead. Only a run that has left its queue, or whose requests and
+orchestration are all dead, has lost its place; and while the model is busy, its refresh may be the running one.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,15 +18,15 @@ from refresh.run.waits import UNKNOWN_AFTER
 from refresh.times import time_of
 
 IsBusy = Callable[[str, str], Awaitable[bool | None]]
-"""Whether a refresh of a model runs, by workspace and dataset; None if that cannot be known for now."""
+"""Whether a refresh of a model is running, by workspace and dataset; None if that is not known for now."""
 YOUNG = timedelta(minutes=1)
-"""A place that was taken so lately is not looked at: what is read of the queue may be older than that."""
+"""A newer place is not checked: the queue that was read may be older than the place."""
 MAX_LOOKS = 200
-"""Requests of a run that are looked at."""
+"""The maximum number of requests of a run that are checked."""
 
 
 def to_check(group: Group, now: datetime) -> Iterator[tuple[Asker, Place | Waiter]]:
-    """The runs that hold places, and those in line that did not ask again in time."""
+    """The runs that hold places, and waiting runs that have not asked again in time."""
     for run, place in group.places.items():
         if now - time_of(place.at) >= YOUNG:
             yield Asker(run=run, incarnation=place.incarnation, number=place.number), place
@@ -36,7 +36,7 @@ def to_check(group: Group, now: datetime) -> Iterator[tuple[Asker, Place | Waite
 
 
 async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime, is_busy: IsBusy) -> bool:
-    """Whether the place will never be given back, and no refresh may be running in it. Raises EngineUnavailable."""
+    """Whether the run will never give the place back, and its refresh cannot be running. Raises EngineUnavailable."""
     queue = await engine.read_queue(entry.dataset_id)
     enrolled = next((found for found in queue.runs if found.id == run), None)
     if enrolled is not None and await _looked_after(engine, enrolled):

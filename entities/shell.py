@@ -1,4 +1,4 @@
-"""How an entity applies a pure state machine: state and input go in as JSON values, state and answer come out."""
+"""Applies a pure state machine as an entity: state and input are JSON values, and so are new state and answer."""
 
 import logging
 from collections.abc import Callable
@@ -18,9 +18,9 @@ Handle = Callable[[object, str, object, datetime], Handled]
 
 
 def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Event) -> None:
-    """Applies the present operation. `not_understood`: logged if this code cannot read it, or the state.
+    """Applies the current operation. `not_understood`: logged if this code cannot read it, or the state.
 
-    State and result are set together at the end: the engine does not roll back what an operation did before it failed.
+    State and result are set together at the end: the engine does not undo the effects of a failed operation.
     """
     handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
     if handled.problem:
@@ -33,7 +33,7 @@ def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Even
 
 
 def _input(context: df.DurableEntityContext) -> object:
-    """The input; None if it is no JSON in a JSON text, as which the SDK sends it: other senders may write anything."""
+    """The input; None if it is not JSON in a JSON text, the format of the SDK. Other senders may write anything."""
     try:
         return context.get_input()
     except (TypeError, ValueError):

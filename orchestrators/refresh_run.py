@@ -65,8 +65,8 @@ def _carry_out(context: df.DurableOrchestrationContext, run: RunState, step: Ste
             reply = yield from ask(context, run.dataset_id, step.operation)
             return _moved(run, lambda time: step.then(reply, time), now(context))
         case AskGroup():
-            said = yield from ask_group(context, step.group, step.operation)
-            return _moved(run, lambda time: step.then(said, time), now(context))
+            reply = yield from ask_group(context, step.group, step.operation)
+            return _moved(run, lambda time: step.then(reply, time), now(context))
         case WaitForEvent():
             yield from wait_for(context, step.event, step.seconds)
             return Moved(step.then)

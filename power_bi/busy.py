@@ -1,4 +1,4 @@
-"""Whether a refresh of a model is running, whoever asked for it: for those that follow no refresh themselves."""
+"""Whether a refresh of a model is running, started by any caller: for code that follows no refresh itself."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ SECONDS = 60.0
 async def is_busy(workspace_id: str, dataset_id: str) -> bool | None:
     """Whether the history shows a running refresh; None if it cannot be read for now. Both ids are GUIDs.
 
-    A model that is not there, or that the app may not read (any more), is not busy.
+    A model that does not exist, or that the app may not read (any more), is not busy.
     """
 
     def look() -> bool:

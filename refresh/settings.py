@@ -249,7 +249,7 @@ def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
     for model, hours in pairs:
         dataset_id = parse_guid(model)
         if dataset_id is None:
-            raise SettingsError(name, f"names models by their dataset ids, {model!r} is none")
+            raise SettingsError(name, f"names models by their dataset ids, {model!r} is not a GUID")
         if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MAX_EXPECTED_HOURS:
             raise SettingsError(name, f"the hours of {model} must be above 0, at most {MAX_EXPECTED_HOURS:.0f}")
         if dataset_id in found:

@@ -1,4 +1,4 @@
-"""GET /api/capacity: which runs hold the places of each capacity group, and which wait for one."""
+"""GET /api/capacity: the runs that hold the places of each capacity group, and the waiting runs."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from triggers.looks import group_of
 from triggers.routing import http_function
 
 MAX_SHOWN = 100
-"""Runs that are shown of those that wait in a group."""
+"""The maximum number of waiting runs of a group in the answer."""
 
 Json = dict[str, Any]
 
@@ -31,10 +31,10 @@ async def http_capacity(req: func.HttpRequest, engine: Engine) -> func.HttpRespo
     groups = current_settings().capacity_limits
     states = await asyncio.gather(*(group_of(engine, group.name) for group in groups))
     now = instant(clock.now())
-    return answer({"groups": [_shown(group, state, now) for group, state in zip(groups, states, strict=True)]}, 200)
+    return answer({"groups": [_group(group, state, now) for group, state in zip(groups, states, strict=True)]}, 200)
 
 
-def _shown(group: CapacityGroup, state: Group, now: str) -> Json:
+def _group(group: CapacityGroup, state: Group, now: str) -> Json:
     waiting = state.line()
     closed = state.closed_until > now
     external = {dataset: seen for dataset, seen in state.counted_external.items() if seen.until > now}

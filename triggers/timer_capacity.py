@@ -1,4 +1,4 @@
-"""The timer that looks for places in capacity groups which their runs did not give back."""
+"""The timer that finds places in capacity groups that their runs did not give back."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -29,9 +29,9 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="30 */5 * * * *")
 @engine_input(bp)
 async def check_places(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every five minutes: frees places of runs that are over and did not give them back.
+    """Every five minutes: frees places of ended runs that did not give them back.
 
-    Does nothing without CAPACITY_LIMITS. The runs that wait learn of a free place when they ask again.
+    Does nothing without CAPACITY_LIMITS. The waiting runs learn of a free place when they ask again.
     """
     await engine.beat("check_places", instant(clock.now()))
     names = [group.name for group in current_settings().capacity_limits]

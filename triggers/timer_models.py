@@ -91,8 +91,8 @@ def overdue(dataset_id: str, entry: Entry, settings: Mapping[str, float], now: d
 
 async def _is_dead(engine: Engine, dataset_id: str, active: Active, now: datetime) -> bool:
     """Whether the queue has the run no more. One that it has is looked after by its requests, and by `tidy_queues`."""
-    heard = parse_time(active.at)
-    if heard is not None and now - heard < SILENT:
+    last_message = parse_time(active.at)
+    if last_message is not None and now - last_message < SILENT:
         return False
     queue = await engine.read_queue(dataset_id)
     return all(run.id != active.run_id for run in queue.runs)

@@ -7,18 +7,18 @@ from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
 class Asker(Turn, frozen=True, kw_only=True):
-    """A run, as it speaks to a group. `number` counts its messages, so that a late duplicate is told from news."""
+    """The sender of a message to a group. `number` counts its messages, so that a late duplicate is recognised."""
 
     number: int
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Greater for each later message of the same run, whichever of its incarnations sent it."""
+        """Greater for each later message of the same run, whichever incarnation sent it."""
         return self.incarnation, self.number
 
 
 class OtherRun(Shown, frozen=True, kw_only=True):
-    """A run that is in front. `holds_place`: it refreshes, or is about to; otherwise it waits, too."""
+    """A run in front. `holds_place`: it has a place; otherwise it waits, too."""
 
     run_id: str
     dataset_id: str
@@ -28,10 +28,10 @@ class OtherRun(Shown, frozen=True, kw_only=True):
 
 
 class WaitsForPlace(Shown, frozen=True, kw_only=True):
-    """Why a run does not start yet, as statuses show it.
+    """The reason why a run does not start yet, for statuses.
 
-    `position` counts the runs of the group that wait and come before it. `behind`: some of those in front.
-    `closed_until`: Power BI said that the capacity has reached its limits, and none starts before.
+    `position`: how many waiting runs of the group come first. `behind`: some of the runs in front.
+    `closed_until`: Power BI reported that the capacity has reached its limits, and no run starts before.
     """
 
     group: str
@@ -49,11 +49,11 @@ class WaitsForPlace(Shown, frozen=True, kw_only=True):
 
 
 class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
-    """What a capacity group answers."""
+    """An answer of a capacity group."""
 
 
 class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
-    """The run has a place, since then. `new`: it got it just now. `wake`: runs that can have another one."""
+    """The run has a place, since `since`. `new`: it got it just now. `wake`: runs that can have another one."""
 
     since: str
     new: bool = False
@@ -61,7 +61,7 @@ class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
 
 
 class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
-    """The run waits in line, see `WaitsForPlace`. `seconds`: after which it asks again, notified or not."""
+    """The run waits, see `WaitsForPlace`. `seconds`: after which it asks again, notified or not."""
 
     since: str
     position: int

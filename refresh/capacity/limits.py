@@ -1,4 +1,4 @@
-"""What an operator says about capacities: groups of workspaces, and how many refreshes of ours each bears at once.
+"""The setting for capacities: groups of workspaces, and how many refreshes of the app each may run at once.
 
 The setting is a JSON array of `{"name": "P1", "workspaces": ["<GUID>", ...], "refreshes": 3}`. The group without
 `workspaces` has all workspaces that no other group names.
@@ -20,23 +20,23 @@ MAX_WORKSPACES = 1_000
 MAX_REFRESHES = 1_000
 KEYS = ("name", "workspaces", "refreshes")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
-"""The name is the key of the group's entity, and stands in logs and statuses."""
+"""The name is the key of the group's entity, and appears in logs and statuses."""
 
 
 class CapacityLimit(Message, frozen=True, kw_only=True):
-    """The group that a run belongs to, and how many refreshes of ours it bears at once."""
+    """The group of a run, and how many refreshes of the app it may run at once."""
 
     group: str
     refreshes: int
 
 
 class LimitsError(ValueError):
-    """The setting cannot be used; the text says what is wrong, and where."""
+    """The setting is invalid; the text has the reason and the place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityGroup:
-    """Workspaces that share a bound. `workspaces` is empty for the group of all others."""
+    """Workspaces with a common limit. `workspaces` is empty for the group of all others."""
 
     name: str
     refreshes: int
@@ -44,12 +44,12 @@ class CapacityGroup:
 
     @property
     def limit(self) -> CapacityLimit:
-        """The group as runs are told of it."""
+        """The limit in the form that runs store."""
         return CapacityLimit(group=self.name, refreshes=self.refreshes)
 
 
 def limit_of(groups: Iterable[CapacityGroup], workspace_id: UUID) -> CapacityLimit | None:
-    """The bound for a workspace; None if there is none. A group that names it goes before the one of all others."""
+    """The limit for a workspace; None without one. A group that names it has priority over the one of all others."""
     others = None
     for group in groups:
         if workspace_id in group.workspaces:
@@ -99,7 +99,7 @@ def _workspaces(value: dict[str, Any], name: str) -> frozenset[UUID]:
     found = [parse_guid(entry) for entry in entries]
     for entry, guid in zip(entries, found, strict=True):
         if guid is None:
-            raise LimitsError(f"group {name}: {str(entry)[:64]!r} is no GUID")
+            raise LimitsError(f"group {name}: {str(entry)[:64]!r} is not a GUID")
     twice = [guid for guid, count in Counter(found).items() if count > 1]
     if twice:
         raise LimitsError(f"group {name} names workspace {twice[0]} twice")
@@ -109,7 +109,7 @@ def _workspaces(value: dict[str, Any], name: str) -> frozenset[UUID]:
 def _check_names(groups: tuple[CapacityGroup, ...]) -> None:
     twice = [name for name, count in Counter(group.name.lower() for group in groups).items() if count > 1]
     if twice:
-        raise LimitsError(f"two groups are named {twice[0]!r} (capital and small letters count alike)")
+        raise LimitsError(f"two groups are named {twice[0]!r} (in any case)")
 
 
 def _check_workspaces(groups: tuple[CapacityGroup, ...]) -> None:

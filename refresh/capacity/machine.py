@@ -1,8 +1,8 @@
-"""A capacity group: which runs may refresh at the same time, and which run goes next.
+"""A capacity group: which runs may refresh at the same time, and which run is next.
 
 A pure state machine: `apply(group, operation, now) -> (group, answer)`; the entity around it only loads and stores. A
-run gets a place only when it asks, so a dead run in line takes none; it holds the place until it gives it back, or is
-found to be over (`FreePlaces`). The messages of a run are numbered, so what comes twice or late changes nothing.
+run gets a place only when it asks, so a dead waiting run takes none; it keeps the place until it gives it back, or a
+timer frees it (`FreePlaces`). The messages of a run are numbered, so duplicates and late ones change nothing.
 """
 
 from datetime import datetime, timedelta
@@ -18,33 +18,33 @@ from refresh.queue.machine import AHEAD
 from refresh.times import instant, parse_time, time_of
 
 RECHECK_SECONDS = 60.0
-"""After which a run in line asks again, notified or not."""
+"""After this time a waiting run asks again, notified or not."""
 LATE = timedelta(seconds=90)
-"""How much later than that it may ask before it is passed over: work can be hidden for so long after a crash."""
+"""How much later it may ask before others overtake it: a crash can hide work for this long."""
 CLOSED_SECONDS, LONGEST_CLOSED_SECONDS = 60.0, 900.0
-"""How long the group is closed after the first refusal of the capacity; it doubles with each further one."""
+"""How long the group is closed after the first refusal of the capacity; the time doubles with each further one."""
 LONGEST_RETRY_AFTER = 3600.0
-"""The longest wait that Power BI may ask for."""
+"""The longest pause that the group accepts from Power BI."""
 REMEMBERED = timedelta(minutes=30)
-"""How long runs that left are known: longer than the engine can delay a duplicate of a message."""
+"""How long the group stores runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A run in line that did not ask for so long is dropped. If it asks after all, it brings along since when it waits."""
+"""A waiting run that has not asked for this long is dropped. If it asks again, its message has its first time."""
 MAX_WAITING = 2_000
-"""Runs that are kept in line; of more, each asks again and is taken in when there is room."""
+"""The maximum of stored waiting runs; further ones ask again and are stored when there is room."""
 MAX_LEFT = 2_000
-SHOWN = 5
-"""Runs in front that an answer names."""
+NAMED_RUNS = 5
+"""The number of runs in front that an answer names."""
 
 
 def apply(group: Group, operation: AnyGroupOperation, now: datetime) -> tuple[Group | None, TakeAnswer | PlacesFree]:
-    """One operation on a group: the new group, None if nothing is to be kept, and the answer. `group` is not changed.
+    """Applies one operation: the new group, None if it is empty, and the answer. `group` is not changed.
 
-    The group's time is the latest time of a sender, bounded by `now`, the host's clock, as in `refresh.queue.machine`.
-    Raises ValueError if `at` is no time.
+    The group's time is the latest time of a sender, limited by `now`, the host's clock, as in `refresh.queue.machine`.
+    Raises ValueError if `at` is not a time.
     """
     sent = parse_time(operation.at)
     if sent is None:
-        raise ValueError(f"{operation.at!r} is no time")
+        raise ValueError(f"{operation.at!r} is not a time")
     latest = now + AHEAD
     group = group.copy()
     group.at = min(max(group.at, instant(min(sent, latest))), instant(latest))
@@ -76,7 +76,7 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
         group.places[asker.run] = replace(place, incarnation=asker.incarnation, number=asker.number)
         return Placed(since=place.at)
     group.left.pop(asker.run, None)
-    # its run has looked at this model: no external refresh is in its way
+    # the run has looked at this model: no external refresh is running
     group.external.pop(operation.dataset_id, None)
     waiter = _waiter(group, operation)
     if len(group.waiting) < MAX_WAITING or asker.run in group.waiting:
@@ -98,7 +98,7 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
 
 
 def _waiter(group: Group, operation: TakePlace) -> Waiter:
-    """The run as it stands in line: since it first asked, whichever incarnation did."""
+    """The run as a waiting one: since its first message, from any incarnation."""
     asker, before = operation.asker, group.waiting.get(operation.asker.run)
     since = min(operation.since, group.at, *([before.since] if before else []))
     return Waiter(
@@ -119,13 +119,13 @@ def _waits(group: Group, asker: Asker, waiter: Waiter, position: int) -> Waits:
         since=waiter.since,
         position=position,
         seconds=_recheck(group),
-        behind=tuple(group.in_front(asker.run)[:SHOWN]),
+        behind=tuple(group.in_front(asker.run)[:NAMED_RUNS]),
         closed_until=group.closed_until if group.closed else None,
     )
 
 
 def _recheck(group: Group) -> float:
-    """Seconds after which a run in line asks again: the usual time, or when the group opens if that is sooner."""
+    """Seconds after which a waiting run asks again: the usual time, or when the group opens if that is sooner."""
     if not group.closed:
         return RECHECK_SECONDS
     opens_in = (time_of(group.closed_until) - time_of(group.at)).total_seconds()
@@ -155,7 +155,7 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
 
 
 def _close(group: Group, retry_after: float | None) -> None:
-    """Closes the group for a growing while. Refusals that come while it is closed are of refreshes from before."""
+    """Closes the group for a growing time. Refusals while it is closed belong to earlier refreshes."""
     if not group.closed:
         group.closings += 1
     pause = min(CLOSED_SECONDS * 2 ** (group.closings - 1), LONGEST_CLOSED_SECONDS)
@@ -181,7 +181,7 @@ def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
 
 
 def _wake(group: Group) -> tuple[WakeUp, ...]:
-    """The runs that can have a place now and were not notified of one yet."""
+    """The runs that can have a place now and have not been notified yet."""
     woken = []
     for run in group.present()[: group.free]:
         waiter = group.waiting[run]
@@ -192,7 +192,7 @@ def _wake(group: Group) -> tuple[WakeUp, ...]:
 
 
 def _forget(group: Group) -> None:
-    """Drops what need not be remembered any longer, by the time of the operation."""
+    """Removes expired entries, by the time of the operation."""
     now = time_of(group.at)
     young, alive = instant(now - REMEMBERED), instant(now - DEAD_AFTER)
     group.left = {run: left for run, left in group.left.items() if young <= left.at <= group.at}
@@ -200,5 +200,5 @@ def _forget(group: Group) -> None:
     group.waiting = {run: waiter for run, waiter in group.waiting.items() if waiter.due >= alive}
     longest = instant(now + timedelta(seconds=LONGEST_RETRY_AFTER))
     if not group.closed or group.closed_until > longest:
-        # open again, or closed by a clock that was wrong
+        # open again, or closed by a wrong clock
         group.closed_until = ""

@@ -1,6 +1,6 @@
 """The operations of a capacity group. Their answers are in `refresh.capacity.answers`.
 
-As with a queue, each carries ids of ours and `at`, the sender's clock (ISO 8601 UTC), and may come twice and late.
+As with a queue, each has ids of ours and `at`, the sender's clock (ISO 8601 UTC), and may arrive twice and late.
 """
 
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -20,9 +20,9 @@ class GroupOperation(Message, Generic[A], frozen=True, kw_only=True, tag_field="
 
 
 class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take_place"):
-    """A run whose model is idle asks for a place; one that waits asks again, one that has a place gets it again.
+    """A run with an idle model asks for a place; a waiting run asks again, and a run with a place gets it again.
 
-    `refreshes`: how many the group bears. `since`: when the run first asked. `wake`: the event that it waits for if it
+    `refreshes`: the limit of the group. `since`: when the run first asked. `wake`: the event for which it waits if it
     has to wait.
     """
 
@@ -37,11 +37,11 @@ class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take
 
 
 class LeavePlace(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="leave_place"):
-    """A run gives its place back, or leaves the line.
+    """A run gives its place back, or stops waiting.
 
-    `completed`: its refresh did. `limit_reached`: Power BI refused or failed the refresh, because the capacity has
-    reached its limits; `retry_after`: seconds that it asked for. `busy_until`: an external refresh of the model was
-    seen, and counts until then.
+    `completed`: its refresh completed. `limit_reached`: Power BI refused or failed the refresh, because the capacity
+    has reached its limits; `retry_after`: the pause in seconds. `busy_until`: the run has seen an external refresh of
+    the model, which counts until then.
     """
 
     asker: Asker
@@ -54,7 +54,7 @@ class LeavePlace(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="lea
 
 
 class FreePlaces(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="free_places"):
-    """These runs were found to be over without having given their places back."""
+    """The timer found that these runs have ended without giving their places back."""
 
     askers: tuple[Asker, ...]
 
@@ -63,5 +63,5 @@ AnyGroupOperation: TypeAlias = TakePlace | LeavePlace | FreePlaces
 
 
 def group_operation_name(operation: GroupOperation[Any]) -> str:
-    """The name of the operation, as the entity is asked."""
+    """The name of the operation in the engine."""
     return str(type(operation).__struct_config__.tag)

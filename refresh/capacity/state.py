@@ -1,6 +1,6 @@
-"""What a capacity group holds: the runs that have a place, those in line, and external refreshes that were seen.
+"""The state of a capacity group: runs with a place, waiting runs, and external refreshes.
 
-Plain data and questions about it. The order of the line is here, too.
+Plain data and questions about it, and the order of waiting runs.
 """
 
 from datetime import timedelta
@@ -12,13 +12,13 @@ from refresh.queue.answers import Priority
 from refresh.times import instant, time_of
 
 LEVEL = timedelta(minutes=30)
-"""What a level of priority is worth: a run is treated as if it had asked so much earlier or later. So the order ages,
-and no run starves: one of high priority goes before those of low priority that asked up to an hour before it."""
+"""The effect of a priority: a run is treated as if it had asked this much earlier or later. So the order depends on
+age, and no run starves: one of high priority overtakes those of low priority that asked up to an hour before it."""
 LEVELS: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A place that a run holds. `incarnation` and `number` are those of its last message; `at`: since when."""
+    """A place of a run. `incarnation` and `number` are those of its last message; `at`: since when."""
 
     dataset_id: str
     workspace_id: str
@@ -34,7 +34,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A run in line. `wake`: the event that it waits for. `due`: by then it has asked again, unless it is dead.
+    """A waiting run. `wake`: the event for which it waits. `due`: the latest time of its next message, unless it is
+    dead.
 
     `woken`: it was notified that it can have a place.
     """
@@ -57,12 +58,12 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def rank(self) -> str:
-        """By which runs go: when it asked, and its priority, which counts as much as some waiting."""
+        """The order of runs: the time of the first message, corrected by the priority."""
         return instant(time_of(self.since) - LEVELS[self.priority] * LEVEL)
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True):
-    """A run that gave its place back, or left the line: remembered so that late duplicates change nothing."""
+    """A run that gave its place back, or stopped waiting: stored so that late duplicates change nothing."""
 
     at: str
     incarnation: int
@@ -82,10 +83,10 @@ class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """All that is known of one capacity. `at` is the time of its last operation (ISO 8601 UTC).
+    """The state of one group. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how often in a row Power BI said that
-    the capacity has reached its limits; `closed_until`: no run gets a place before.
+    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how often in a row Power BI reported
+    that the capacity has reached its limits; `closed_until`: no run gets a place before.
     """
 
     at: str = ""
@@ -98,7 +99,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     closed_until: str = ""
 
     def copy(self) -> "Group":
-        """A group that can be changed without changing this one."""
+        """A copy that can be changed."""
         return msgspec.structs.replace(
             self,
             places={**self.places},
@@ -109,7 +110,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing to remember."""
+        """Whether the group has nothing to store."""
         return not (self.places or self.waiting or self.external or self.left or self.closed)
 
     @property
@@ -125,21 +126,21 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def free(self) -> int:
-        """How many places can be had now."""
+        """The number of free places."""
         if self.closed:
             return 0
         return max(0, self.refreshes - len(self.places) - len(self.counted_external))
 
     def line(self) -> list[str]:
-        """The runs that wait, first the one that goes first."""
+        """The waiting runs in their order."""
         return sorted(self.waiting, key=lambda run: (self.waiting[run].rank, run))
 
     def present(self) -> list[str]:
-        """The same without those that have not asked again in time: they are passed over until they do."""
+        """The same without runs that have not asked again in time; others overtake them until they do."""
         return [run for run in self.line() if self.waiting[run].due >= self.at]
 
     def in_front(self, run: str) -> list[OtherRun]:
-        """The runs that hold places, then those that wait and come before this one."""
+        """The runs that hold places, then the waiting runs before this one."""
         line = self.present()
         before = line[: line.index(run)] if run in line else line
         holders = sorted(self.places.items(), key=lambda entry: (entry[1].at, entry[0]))
@@ -166,7 +167,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
         ]
 
     def known_stamp(self, asker: Asker) -> tuple[int, int] | None:
-        """The stamp of the last message of a run; None if none is known."""
+        """The stamp of the last message of a run; None if it is not known."""
         run = asker.run
         known = [entries[run].stamp for entries in (self.places, self.waiting, self.left) if run in entries]
         return max(known, default=None)

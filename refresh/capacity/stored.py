@@ -1,4 +1,4 @@
-"""A capacity group as the entity stores it, and operations as the entity gets them: plain JSON values in and out.
+"""The stored form of a capacity group and of its operations: plain JSON values in and out.
 
 Reading is tolerant, and a large state is compressed (`refresh.packed`).
 """
@@ -17,13 +17,13 @@ from refresh.queue.stored import Handled
 from refresh.times import parse_time
 
 SCHEMA = 1
-"""Raised by a change that older code would misread."""
+"""Increase it with a change that older code would misread."""
 
 Json = dict[str, Any]
 
 
 def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """An operation, as the engine names it and with its input, applied to a stored state. `now`: the host's clock."""
+    """Applies an operation, with the engine's name and its input, to a stored state. `now`: the host's clock."""
     try:
         group, operation = load(stored), _operation(name, value)
     except UnreadableError as error:
@@ -33,7 +33,7 @@ def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
 
 
 def load(stored: object) -> Group:
-    """The group that `dump` wrote. A deleted entity reads as an empty text: an empty group. Raises UnreadableError."""
+    """The group from the result of `dump`; an empty one for a deleted entity. Raises UnreadableError."""
     return unpack(stored, Group, SCHEMA, "group")
 
 
@@ -50,5 +50,5 @@ def _operation(name: str, value: object) -> AnyGroupOperation:
     if group_operation_name(operation) != name:
         raise UnreadableError(f"operation {name} came with the input of {group_operation_name(operation)}")
     if parse_time(operation.at) is None:
-        raise UnreadableError(f"operation {name}: `at` is no time")
+        raise UnreadableError(f"operation {name}: `at` is not a time")
     return operation

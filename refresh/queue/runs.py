@@ -187,8 +187,8 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
         WakeUp(request=request, event=waiting.wake, served_by=served_by(ended, waiting.served_by))
         for request, waiting in ended.uncollected.items()
     )
-    told = answer_of(queue, ended, None)
-    return Finished(next=queue.next_turn(), wake=wake, ended=told, expected_every_hours=expected)
+    answer = answer_of(queue, ended, None)
+    return Finished(next=queue.next_turn(), wake=wake, ended=answer, expected_every_hours=expected)
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:

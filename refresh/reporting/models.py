@@ -76,11 +76,11 @@ def known_models(
     A model that was not heard of since `forgotten` is not shown: the next purge takes it out.
     """
     unheard = {dataset_id: Entry(known_since=instant(now)) for dataset_id in settings if dataset_id not in entries}
-    shown = []
+    listed = []
     for dataset_id, entry in {**entries, **unheard}.items():
         if dataset_id in settings or in_use(entry, instant(forgotten)):
-            shown.append(KnownModel(dataset_id, entry, expected_hours(dataset_id, entry, settings), now))
-    return shown
+            listed.append(KnownModel(dataset_id, entry, expected_hours(dataset_id, entry, settings), now))
+    return listed
 
 
 def model_json(model: KnownModel) -> Json:

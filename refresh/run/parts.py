@@ -1,4 +1,4 @@
-"""The parts of what a run knows: how its calls and POSTs went, what is in its way, its refresh, its capacity group."""
+"""The parts of a run's state: its calls and POSTs, the external refresh, its refresh, its capacity group."""
 
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
@@ -49,12 +49,12 @@ class Blocked(Message, frozen=True, kw_only=True):
 
 
 class InGroup(Message, frozen=True, kw_only=True):
-    """How the run stands in its capacity group.
+    """The run's state in its capacity group.
 
-    `refreshes`: how many the group bears at once. `number`: of the last message to the group. `since`: when the run
-    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: how it stands in line.
+    `refreshes`: the limit of the group. `number`: of the last message to the group. `since`: when the run
+    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: the reason why it waits.
     `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits; `retry_after`:
-    seconds that it asked for.
+    the pause in seconds.
     """
 
     group: str

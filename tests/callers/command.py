@@ -1,4 +1,4 @@
-"""integrations/command/refresh_model.py as a process: its command line, its environment, and how it ended."""
+"""integrations/command/refresh_model.py as a process: command line, environment, and end."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def arguments(url: str, dataset: str, *more: str) -> list[str]:
-    """The command line; python warns of nothing and reads no settings of the user."""
+    """The command line; python prints no warnings and reads no settings of the user."""
     command = [sys.executable, "-I", "-W", "error", str(COMMAND)]
     return [*command, "--url", url, "--workspace", WORKSPACE, "--dataset", dataset, *more]
 

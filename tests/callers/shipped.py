@@ -31,7 +31,7 @@ def read(path: str, folder: Path = ADF) -> Json:
 def deployed(name: str, values: Json | None = None) -> dict[str, Json]:
     """What a template for Data Factory makes, by type and name, with these values of its parameters."""
     template, made = read(f"arm/{name}.json"), dict[str, Json]()
-    given = {name: said.get("defaultValue", name) for name, said in template["parameters"].items()}
+    given = {name: entry.get("defaultValue", name) for name, entry in template["parameters"].items()}
     assert set(values or {}) <= set(given)
     given |= values or {}
     for resource in template["resources"]:

@@ -1,6 +1,6 @@
 """The example: a parent pipeline that copies data and then refreshes, as its template deploys it, against the app.
 
-docs/getting-started.md shows what its runs look like; that is compared with runs made here.
+docs/getting-started.md shows its runs; they are compared with runs of this test.
 """
 
 import json
@@ -66,7 +66,7 @@ class Estate:
         return PipelineRun(made[f"pipelines/{EXAMPLE}"], values, runners, pace, system).run()
 
     def _copy(self, given: Json, policy: Json, timeout: float) -> Json:
-        """Stands for the copy, which the tests cannot make: keeps what would be copied."""
+        """Replaces the copy, which the tests cannot run: records its arguments."""
         [source], [target] = given["inputs"], given["outputs"]
         self.copied.append({"from": source["parameters"], "to": target["parameters"]})
         return {"filesRead": 1, "filesWritten": 1}
@@ -79,14 +79,14 @@ def estate(factory: Form) -> Estate:
 
 
 def masked(text: str) -> str:
-    """The text without what differs from run to run."""
+    """The text without parts that differ from run to run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "GUID", text)
     text = re.sub(r"[0-9a-f]{32}-k?[0-9a-f]{16,}(-\d+-[0-9a-f]+)?(-r\d+)?", "ID", text)
     text = re.sub(r"Model \w{8}", "Sales", re.sub(r"Workspace \w{8}", "Finance", text))
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME", text)
 
 
-def shown(heading: str) -> str:
+def code_block(heading: str) -> str:
     """The first code block under a heading of the guide."""
     section = GUIDE.split(f"\n### {heading}\n", 1)[1].split("\n## ", 1)[0]
     found = re.search(r"```(?:json|text)\n(.*?)```", section, re.S)
@@ -95,7 +95,7 @@ def shown(heading: str) -> str:
 
 
 def test_green(estate: Estate) -> None:
-    """The copy comes first; the Output of the Web activity is the one of the guide."""
+    """The copy comes first; the Output of the Web activity is that of the guide."""
     model = estate.caller.world.model(seconds=1)
     run = estate.run(model)
     assert run.status == SUCCEEDED, run.history
@@ -104,17 +104,17 @@ def test_green(estate: Estate) -> None:
     assert estate.copied == [{"from": {**folder, "Folder": "landing"}, "to": {**folder, "Folder": "curated"}}]
     [child] = estate.children.values()
     [line] = child.history
-    assert json.loads(masked(shown("Green"))) == json.loads(masked(json.dumps(line.output)))
+    assert json.loads(masked(code_block("Green"))) == json.loads(masked(json.dumps(line.output)))
     [request] = estate.caller.requests(model)
     assert request["caller"] == {"factory": "contoso", "pipeline": EXAMPLE, "runId": RUN}
 
 
 def test_red(estate: Estate) -> None:
-    """The Error of the parent is the one of the guide: the cause, and what to do."""
+    """The Error of the parent is that of the guide: the cause and the remedy."""
     run = estate.run(estate.caller.world.model(outcome="Failed"))
     assert run.status == FAILED
     [_, line] = run.history
-    beginning = masked(shown("Red").removesuffix("...\n"))
+    beginning = masked(code_block("Red").removesuffix("...\n"))
     assert len(beginning) > 500
     assert masked(line.message)[: len(beginning)] == beginning
 
@@ -133,7 +133,7 @@ def test_the_data_is_copied_before_the_refresh_starts(estate: Estate) -> None:
 
 
 def test_a_cancelled_pipeline_run(factory: Form) -> None:
-    """The request goes on; the call of the guide cancels it, with nothing but the run id of the child pipeline."""
+    """The request continues; the call of the guide cancels it, with only the run id of the child pipeline."""
     caller = factory("identity")
     model = caller.world.model(seconds=60)
     going = caller.begin(CHILD, model, {"refresh": {"type": "full"}})
@@ -150,7 +150,7 @@ def test_a_cancelled_pipeline_run(factory: Form) -> None:
 
 @pytest.mark.parametrize(("folder", "metadata"), [(ADF, DATA_FACTORY), (OF_SYNAPSE, SYNAPSE)], ids=["ADF", "Synapse"])
 def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
-    """By the models of both services, and a fault in each is found."""
+    """By the models of both services, and an error in each is found."""
     file = pipeline(EXAMPLE, folder)
     assert problems(file, metadata) == []
     dataset, service = read("dataset/ExampleFiles.json"), read("linkedService/ExampleStorage.json")
@@ -164,7 +164,7 @@ def test_the_files_are_valid(folder: Path, metadata: Any) -> None:
 
 
 def test_the_template_deploys_the_files() -> None:
-    """With its defaults it makes what the files contain."""
+    """With its defaults it creates what the files contain."""
     files = {
         f"pipelines/{CHILD}": pipeline(CHILD),
         f"pipelines/{EXAMPLE}": pipeline(EXAMPLE),
@@ -173,11 +173,11 @@ def test_the_template_deploys_the_files() -> None:
     }
     assert deployed(EXAMPLE) == files
     parameters = read(f"arm/{EXAMPLE}.json")["parameters"]
-    assert all(said["metadata"]["description"] for said in parameters.values())
+    assert all(entry["metadata"]["description"] for entry in parameters.values())
 
 
-def test_the_parent_uses_what_the_child_has() -> None:
-    """It sets parameters that the child declares; those that it leaves out have defaults."""
+def test_the_parent_sets_declared_parameters() -> None:
+    """It sets parameters that the child declares; the others have defaults."""
     child, parent = pipeline(CHILD)["properties"]["parameters"], pipeline(EXAMPLE)
     [_, refresh] = parent["properties"]["activities"]
     given = set(refresh["typeProperties"]["parameters"])
@@ -185,7 +185,7 @@ def test_the_parent_uses_what_the_child_has() -> None:
     assert all("defaultValue" in child[name] for name in set(child) - given)
 
 
-def test_the_guide_names_what_exists() -> None:
+def test_references_of_the_guide_exist() -> None:
     """Files, also relative to the folder that a command is run in, and parameters of the templates."""
     integrations = ROOT / "integrations"
     named = set(re.findall(r"[@ `](?:integrations/)?((?:adf|synapse|logic_apps)/[\w./-]+\.json)", GUIDE))
@@ -200,4 +200,4 @@ def test_the_guide_names_what_exists() -> None:
         declared = json.loads((integrations / path).read_text("utf-8"))["parameters"]
         names = {part.split("=")[0] for part in given.split()}
         assert names <= set(declared), path
-        assert {name for name, said in declared.items() if "defaultValue" not in said} <= names, path
+        assert {name for name, entry in declared.items() if "defaultValue" not in entry} <= names, path

@@ -65,7 +65,7 @@ def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
     assert (service is not None) == ("function" in name)
     of_the_deployment = {"baseUrl", "audience" if name.endswith("identity") else "keySecretUri"}
     assert set(template["parameters"]) == {"factoryName"} | ({service} if service else of_the_deployment)
-    assert all(said["metadata"]["description"] for said in template["parameters"].values())
+    assert all(entry["metadata"]["description"] for entry in template["parameters"].values())
 
 
 @pytest.mark.parametrize("name", [name for name in PIPELINES if "function" not in name])

@@ -1,4 +1,4 @@
-"""Where integrations/command/refresh_model.py runs: an old Python, the step templates, the examples of its README."""
+"""integrations/command/refresh_model.py with an old Python, in step templates, and in the examples of its README."""
 
 import ast
 import json
@@ -53,7 +53,7 @@ BASH = shutil.which("bash")
 
 
 def scripts() -> dict[str, tuple[str, dict[str, str]]]:
-    """The scripts of the step templates, each with its environment as it is written there."""
+    """The scripts of the step templates, each with its environment from the template."""
     action = yaml.safe_load((FOLDER / "action.yml").read_text("utf-8"))
     [github] = action["runs"]["steps"]
     template = yaml.safe_load((FOLDER / "azure-pipelines-step.yml").read_text("utf-8"))
@@ -108,7 +108,7 @@ def test_every_input_of_a_step_is_used() -> None:
 
 
 def test_another_text_cannot_start_a_logging_command(keyed: Factory) -> None:
-    """A message of Power BI that looks like one stays a message."""
+    """A message of Power BI that looks like a command is printed as a message."""
     failure = {
         "outcome": "Failed",
         "errorCode": "X",
@@ -143,7 +143,7 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
     web = WebActivity(Line(), token_for, pace)
 
     def connected(given: Json, policy: Json, timeout: float) -> Json:
-        """What the connection adds: the address and the sign-in."""
+        """The parts that the connection adds: the address and the sign-in."""
         url = caller.base + given.pop("relativeUrl")
         access = {"authentication": {"type": "MSI", "resource": AUDIENCE}, "turnOffAsync": not polls}
         return web({**given, "url": url, **access}, timeout)
@@ -155,7 +155,7 @@ def test_the_activities_for_fabric(factory: Form, outcome: str, status: str, pol
 
 
 def test_the_airflow_task(keyed: Factory) -> None:
-    """Its command runs with the values that Airflow puts in; a retried task is the same request."""
+    """Its command runs with the values from Airflow; a retried task is the same request."""
     tree = ast.parse((FOLDER / "README.md").read_text("utf-8").split("```python\n")[2].split("```")[0])
     [task] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     given = {one.arg: one.value for one in task.keywords}
@@ -178,7 +178,7 @@ def test_the_airflow_task(keyed: Factory) -> None:
 
 
 def test_the_readme_is_complete() -> None:
-    """Exit codes, files and links; the Databricks example calls the command with arguments that it takes."""
+    """Exit codes, files and links; the Databricks example calls the command with valid arguments."""
     text = (FOLDER / "README.md").read_text("utf-8")
     codes = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()}
     assert codes == {"0", "1", "2", "3", "4", "5", "6", "7", "130"}

@@ -54,9 +54,9 @@ def test_parameters_are_described(name: str) -> None:
     """Those of the template and of its workflow, and what the trigger takes."""
     content, _ = read(name)
     declared = {**content.get("parameters", {}), **definition(content).get("parameters", {})}
-    assert [key for key, said in declared.items() if not said["metadata"]["description"]] == []
+    assert [key for key, entry in declared.items() if not entry["metadata"]["description"]] == []
     model = definition(content)["triggers"]["manual"]["inputs"]["schema"]["properties"]["models"]["items"]
-    assert [key for key, said in model["properties"].items() if not said["description"]] == []
+    assert [key for key, entry in model["properties"].items() if not entry["description"]] == []
 
 
 FAULTS: dict[str, tuple[Callable[[Json], Any], str]] = {

@@ -1,4 +1,4 @@
-"""A capacity that bears two refreshes at once, over HTTP: all callers get their outcomes, and no third one runs."""
+"""A capacity with a limit of two refreshes, over HTTP: all callers get their outcomes, and no third refresh runs."""
 
 import time
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def groups(world: World) -> dict[str, Json]:
 
 
 def groups_when(world: World, name: str, condition: Any) -> Json:
-    """A group once it fulfils a condition: what is shown may be a second old."""
+    """A group when it meets a condition: the answer may be a second old."""
     end = time.monotonic() + 60
     while not condition(groups(world)[name]):
         assert time.monotonic() < end, groups(world)[name]
@@ -54,14 +54,14 @@ def groups_when(world: World, name: str, condition: Any) -> Json:
 
 
 def most_at_once(world: World, models: list[str]) -> int:
-    """How many of our refreshes ran at the same time, as the service saw them."""
+    """The maximum number of our simultaneous refreshes, according to the service."""
     refreshes = [refresh for model in models for refresh in world.own(model)]
     spans = [(str(refresh["startTime"]), str(refresh["endTime"] or "9")) for refresh in refreshes]
     return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
 
 
 def play(world: World, models: list[str]) -> list[int]:
-    """Three callers, each of which asks for all models at once; the HTTP statuses of all outcomes."""
+    """Three callers, each with requests for all models at once; the HTTP statuses of all outcomes."""
 
     def caller(_: int) -> list[str]:
         return [world.ask(model)["statusUri"] for model in models]
@@ -72,7 +72,7 @@ def play(world: World, models: list[str]) -> list[int]:
 
 
 def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
-    """Eight models, each asked for by three callers."""
+    """Eight models, three callers each."""
     world, _ = limited
     models = [world.model() for _ in range(8)]
     with ThreadPoolExecutor(1) as pool:
@@ -86,7 +86,7 @@ def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
 
 
 def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
-    """And started again: no refresh is made twice, no place is lost, and no third refresh runs."""
+    """And restarted: no refresh runs twice, no place is lost, and no third refresh runs."""
     world, victim = limited
     models = [world.model(seconds=3) for _ in range(6)]
     started = [world.ask(model)["statusUri"] for model in models]
@@ -99,8 +99,8 @@ def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
     groups_when(world, "P1", lambda group: not group["holders"])
 
 
-def test_a_request_says_what_it_waits_for(limited: tuple[World, Mortal]) -> None:
-    """And goes first if its priority is higher. A run that was terminated keeps its place, and is repaired."""
+def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
+    """And goes first with a higher priority. A terminated run keeps its place, and is repaired."""
     world, victim = limited
     first, low, high = world.model(seconds=LONG), world.model(seconds=LONG), world.model(seconds=LONG)
     holder = world.ask(first, workspaceId=OTHER)
@@ -127,8 +127,8 @@ def test_a_request_says_what_it_waits_for(limited: tuple[World, Mortal]) -> None
     assert most_at_once(world, [first, low, high]) == 1
 
 
-def test_a_capacity_that_refuses_is_left_alone(limited: tuple[World, Mortal]) -> None:
-    """The request goes on, and says until when; a caller who does not wait for that cancels it."""
+def test_a_refusing_capacity_gets_no_calls(limited: tuple[World, Mortal]) -> None:
+    """The request continues, and shows until when it waits; a caller that does not wait cancels it."""
     world, _ = limited
     model = world.model(outcome=[{"outcome": "Failed", "errorCode": "CapacityLimitExceeded"}, "Completed"])
     started = world.ask(model, workspaceId=THIRD)

@@ -74,10 +74,10 @@ def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) 
     end = time.monotonic() + END_SECONDS
     while True:
         answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
-        shown: Json = answer.json()
-        if answer.status_code == 200 and condition(shown):
+        row: Json = answer.json()
+        if answer.status_code == 200 and condition(row):
             return model(world, dataset_id)
-        assert time.monotonic() < end, f"not so in time: {shown}"
+        assert time.monotonic() < end, f"not so in time: {row}"
         time.sleep(LOOK_SECONDS)
 
 
@@ -92,7 +92,7 @@ def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = boo
         time.sleep(LOOK_SECONDS)
 
 
-def test_an_app_that_nobody_has_called(world: World) -> None:
+def test_an_app_that_no_caller_has_used(world: World) -> None:
     """The list has the model of the setting only; another model is unknown, and a bad id refused."""
     found = models(world)
     assert [one["datasetId"] for one in found["models"]] == [NEVER_ASKED]
@@ -127,22 +127,22 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     world.external(dataset_id)
     first = world.ask(dataset_id, caller={"pipeline": "Nightly load"}, expectedEveryHours=24)
     second = world.ask(dataset_id, caller={"pipeline": "Other"})
-    shown = model_when(world, dataset_id, lambda one: "scheduled" in one["summary"] and len(one["requests"]) == 2)
-    assert (shown["health"], shown["activity"]) == ("unknown", "waiting")
-    assert shown["active"]["status"] == "WaitingForIdle"
-    assert shown["active"]["requests"] == 2
-    assert shown["summary"].startswith("Waits behind a scheduled refresh that began ")
-    assert shown["expectedEveryHours"] == 24
+    row = model_when(world, dataset_id, lambda one: "scheduled" in one["summary"] and len(one["requests"]) == 2)
+    assert (row["health"], row["activity"]) == ("unknown", "waiting")
+    assert row["active"]["status"] == "WaitingForIdle"
+    assert row["active"]["requests"] == 2
+    assert row["summary"].startswith("Waits behind a scheduled refresh that began ")
+    assert row["expectedEveryHours"] == 24
     assert listed(world, dataset_id, lambda one: one["activity"] == "waiting")["workspaceId"] == WORKSPACE
-    assert {one["caller"]["pipeline"] for one in shown["requests"]} == {"Nightly load", "Other"}
-    assert all(one["status"] == "WaitingForIdle" and one["shared"] for one in shown["requests"])
+    assert {one["caller"]["pipeline"] for one in row["requests"]} == {"Nightly load", "Other"}
+    assert all(one["status"] == "WaitingForIdle" and one["shared"] for one in row["requests"])
 
     world.end(dataset_id)
     refreshing = listed(world, dataset_id, lambda one: one["activity"] == "refreshing")
     assert models(world, state="active", search=dataset_id)["total"] == 1
-    shown = model_when(world, dataset_id, lambda one: one["activity"] == "refreshing")
-    assert shown["active"] == refreshing["active"] | {"requests": 2, "since": shown["active"]["since"]}
-    assert shown["summary"].startswith("Refreshing for ")
+    row = model_when(world, dataset_id, lambda one: one["activity"] == "refreshing")
+    assert row["active"] == refreshing["active"] | {"requests": 2, "since": row["active"]["since"]}
+    assert row["summary"].startswith("Refreshing for ")
     world.end(dataset_id)
     ends = [world.follow(one["statusUri"]).body for one in (first, second)]
     completed = listed(world, dataset_id, lambda one: one["activity"] == "idle" and one["health"] == "ok")
@@ -161,16 +161,16 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     assert {"status", "code", "message", "action", "at"} <= failing["lastOutcome"].keys()
     assert failing["lastSuccess"] == completed["lastSuccess"]
     assert [(day["completed"], day["failed"]) for day in failing["days"]] == [(1, 2)]
-    shown = model_when(world, dataset_id, lambda one: len(one["runs"]) == 3 and len(one["requests"]) == 4)
-    assert shown["summary"].startswith("The last refresh failed 2 times in a row (")
-    assert [run["status"] for run in shown["runs"]] == ["Failed", "Failed", "Completed"]
-    assert [run["requests"] for run in shown["runs"]] == [1, 1, 2]
-    assert shown["runs"][-1].items() >= {"servedBy": "own", "refreshId": ends[0]["refreshId"]}.items()
-    assert shown["runs"][-1]["waitedSeconds"] > 0
-    assert shown["runs"][0]["message"] == failing["lastOutcome"]["message"]
-    assert [one["status"] for one in shown["requests"]] == ["Failed", "Failed", "Completed", "Completed"]
-    assert [one["shared"] for one in shown["requests"]] == [False, False, True, True]
-    assert shown["requests"][-1]["runId"] == shown["runs"][-1]["runId"]
+    row = model_when(world, dataset_id, lambda one: len(one["runs"]) == 3 and len(one["requests"]) == 4)
+    assert row["summary"].startswith("The last refresh failed 2 times in a row (")
+    assert [run["status"] for run in row["runs"]] == ["Failed", "Failed", "Completed"]
+    assert [run["requests"] for run in row["runs"]] == [1, 1, 2]
+    assert row["runs"][-1].items() >= {"servedBy": "own", "refreshId": ends[0]["refreshId"]}.items()
+    assert row["runs"][-1]["waitedSeconds"] > 0
+    assert row["runs"][0]["message"] == failing["lastOutcome"]["message"]
+    assert [one["status"] for one in row["requests"]] == ["Failed", "Failed", "Completed", "Completed"]
+    assert [one["shared"] for one in row["requests"]] == [False, False, True, True]
+    assert row["requests"][-1]["runId"] == row["runs"][-1]["runId"]
 
 
 def test_requests_that_leave_are_known(world: World) -> None:
@@ -182,9 +182,9 @@ def test_requests_that_leave_are_known(world: World) -> None:
     assert requests.delete(started["cancelUri"], timeout=30).status_code == 202
     assert world.follow(started["statusUri"]).body["status"] == "Cancelled"
     assert listed(world, dataset_id, lambda one: one["activity"] == "idle")["health"] == "unknown"
-    shown = model_when(world, dataset_id, lambda one: len(one["requests"]) == 1)
-    assert shown["requests"][0].items() >= {"id": started["id"], "status": "Cancelled", "shared": False}.items()
-    assert shown["summary"] == "No refresh has ended yet."
+    row = model_when(world, dataset_id, lambda one: len(one["requests"]) == 1)
+    assert row["requests"][0].items() >= {"id": started["id"], "status": "Cancelled", "shared": False}.items()
+    assert row["summary"] == "No refresh has ended yet."
 
 
 def test_pages_filters_and_order(world: World) -> None:
@@ -219,8 +219,8 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     assert world.refreshed(dataset_id, expectedEveryHours=0.0001).code == 200
     overdue = listed(world, dataset_id, lambda one: one["health"] == "overdue")
     assert overdue["overdueSince"] > overdue["lastSuccess"]["endedAt"]
-    shown = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
-    assert shown["summary"].startswith("Overdue: expected every 0 s, last success ")
+    row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
+    assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
     noted(1)
     # it is known since a timer ran first, and overdue some seconds later
     listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")

@@ -38,9 +38,9 @@ def test_a_model_without_history_is_refreshed(world: World) -> None:
     """
     model = world.model()
     assert world.truth(model)["refreshes"] == []
-    told = world.refreshed(model)
-    assert told.code == 200
-    statuses = {status["status"] for status in told.seen}
+    result = world.refreshed(model)
+    assert result.code == 200
+    statuses = {status["status"] for status in result.seen}
     assert "Starting" in statuses
     assert statuses <= {"Queued", "Starting", "Refreshing", "Completed"}
 

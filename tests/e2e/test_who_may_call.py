@@ -156,9 +156,9 @@ def test_a_reader_may_look_and_nothing_else(app: tuple[World, Devhost]) -> None:
     model = world.model(seconds=LONG)
     started = start(world, model, signed_in(FACTORY)).json()
     places = {"{id}": started["id"], "{datasetId}": model}
-    asked = [route for route in routes() if route[:2] not in OWN_TOKEN | OPEN]
-    assert len(asked) > 8
-    for method, route, _ in asked:
+    protected = [route for route in routes() if route[:2] not in OWN_TOKEN | OPEN]
+    assert len(protected) > 8
+    for method, route, _ in protected:
         path = route
         for place, value in places.items():
             path = path.replace(place, value)

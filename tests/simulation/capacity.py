@@ -1,6 +1,6 @@
-"""Days on which a capacity bears few refreshes: who comes, what the capacity refuses, and who gets the places.
+"""Days with a capacity limit: the callers, the refusals of the capacity, and which runs get the places.
 
-One of the scenario's rare things (`limited`), and what the world notes of the group.
+One of the scenario's rare events (`limited`), and the world's records of the group.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GROUP = "P1"
 TIMER_SECONDS = 300.0
 TICKS = 24
-"""Visits of the timer when the day is over: some of its looks fail."""
+"""Visits of the timer at the end of the day: some of its reads fail."""
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ REFUSED: Json = {"outcome": "Failed", "errorCode": "CapacityLimitExceeded", "err
 
 
 class Day(Protocol):
-    """What is needed of a scenario here."""
+    """The required part of a scenario."""
 
     knobs: dict[str, Json]
     callers: list[Any]
@@ -40,7 +40,7 @@ class Day(Protocol):
 
 
 def limited(day: Day, chance: random.Random) -> None:
-    """A capacity bears one or two refreshes, and more models than that want one, many of them at the same time."""
+    """A capacity has a limit of one or two refreshes, and more models than that get requests, many at the same time."""
     day.capacity = chance.choice([1, 1, 2])
     day.settings["CAPACITY_LIMITS"] = json.dumps([{"name": GROUP, "refreshes": day.capacity}])
     first = sorted(day.knobs)[0]
@@ -61,9 +61,9 @@ def limited(day: Day, chance: random.Random) -> None:
 
 @dataclass
 class Granted:
-    """A place that a run got: at what time, and how many runs that were due to go first could still get one.
+    """A place that a run got: at what time, and which runs should have got it first.
 
-    `overtaken`: runs that asked in time, come before it in the order, and found no place left.
+    `overtaken`: runs that asked in time, come before it in the order, and found no place.
     """
 
     at: datetime
@@ -72,7 +72,7 @@ class Granted:
 
 
 class Places:
-    """What the world notes of the group, and the timer that looks after it."""
+    """The world's records of the group, and the timer for it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -83,19 +83,19 @@ class Places:
 
     @property
     def group(self) -> Group:
-        """The group as it is kept."""
+        """The stored group."""
         entity = self._world.engine.entities.get(f"@capacity_group@{GROUP}")
         state = json.loads(entity.state) if entity and entity.exists and entity.state else None
         return load(unwrapped(state))
 
-    def note(self, asked: dict[str, Waiter]) -> None:
-        """After operations of the group were applied. `asked`: the runs as they asked in them."""
+    def note(self, waiters: dict[str, Waiter]) -> None:
+        """After operations of the group were applied. `waiters`: the runs that asked for a place in them."""
         before, after = self._before, self.group
         self._before = after
-        line = {**before.waiting, **asked}
+        line = {**before.waiting, **waiters}
         for run in after.places.keys() - before.places.keys():
-            if run not in line or len(asked) != 1:
-                continue  # several operations at once: which came first is not known here
+            if run not in line or len(waiters) != 1:
+                continue  # several operations at once: their order is not known here
             rank = (line[run].rank, run)
             ahead = [name for name in after.present() if (after.waiting[name].rank, name) < rank]
             overtaken = ahead if len(ahead) > after.free else []
@@ -103,12 +103,12 @@ class Places:
             self._world.counts["places granted"] += 1
             self._world.counts["places waited for"] += run in before.waiting
 
-    def asked(self, value: str) -> dict[str, Waiter]:
+    def takers(self, value: str) -> dict[str, Waiter]:
         """The runs that ask for a place in the operations of a batch."""
-        return dict(_asked(json.loads(value)["batch"]))
+        return dict(_takers(json.loads(value)["batch"]))
 
     def _visit(self) -> None:
-        """The timer. It rests when all is over, or the world would never be quiet."""
+        """The timer. It stops when all instances have ended, because otherwise the world would never be quiet."""
         world = self._world
         world.spawn(world.call(run_timer("check_places")))
         last = max((caller.at for caller in world.day.callers), default=0) + 3600
@@ -116,7 +116,7 @@ class Places:
             world.after(TIMER_SECONDS, self._visit)
 
     async def tidy_up(self) -> None:
-        """The timer finds what the day has left."""
+        """The timer visits what is left at the end of the day."""
         for _ in range(TICKS):
             await self._world.call(run_timer("check_places"))
             await self._world.sleep(TIMER_SECONDS)
@@ -124,7 +124,7 @@ class Places:
                 return
 
 
-def _asked(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
+def _takers(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:
     for operation in batch:
         if operation["name"] == "take_place":
             value = json.loads(json.loads(operation["input"]))
@@ -156,8 +156,8 @@ def running_at(world: World, at: datetime) -> list[tuple[str, Json]]:
 
 
 def last_full(world: World, until: datetime) -> datetime | None:
-    """When the group had no free place for the last time before a moment, as the service sees it; None if it never was.
-    A failure because of the capacity counts as a while in which it had none."""
+    """The last time before a moment at which the group had no free place, according to the service; None if there is
+    none. A failure because of the capacity counts as a time without a free place."""
     refreshes = [entry for model in world.day.knobs for entry in world.truth(model)]
     ends = [datetime.fromisoformat(entry["endTime"]) for entry in refreshes if entry["endTime"]]
     closed = [

@@ -17,7 +17,7 @@ from triggers import timer_capacity
 
 @mutation
 def give_the_place_back_at_the_post() -> list[Patch]:
-    """A run gives its place back once its refresh has started, not when it has ended."""
+    """A run gives its place back when its refresh has started, not when it has ended."""
 
     def recorded(run: RunState, answer: answers.RecordAnswer, now: datetime) -> Moved:
         moved = original(run, answer, now)
@@ -31,7 +31,7 @@ def give_the_place_back_at_the_post() -> list[Patch]:
 
 @mutation
 def a_dead_run_loses_its_place() -> list[Patch]:
-    """A place is free once the orchestration of its run is dead, although the refresh goes on and is repaired."""
+    """A place is free when the orchestration of its run is dead, although the refresh continues and is repaired."""
 
     async def is_lost(engine: Engine, run: str, entry: Any, *_: Any) -> bool:
         return await engine.first_alive([run_instance(run, entry.incarnation)]) is None
@@ -41,7 +41,7 @@ def a_dead_run_loses_its_place() -> list[Patch]:
 
 @mutation
 def no_place_comes_back() -> list[Patch]:
-    """A run that ends keeps its place, and nothing looks for it."""
+    """A run that ends keeps its place, and no timer frees it."""
 
     async def kept(*_: Any) -> bool:
         return False
@@ -54,7 +54,7 @@ def no_place_comes_back() -> list[Patch]:
 
 @mutation
 def the_last_to_ask_goes_first() -> list[Patch]:
-    """A place goes to the run that asks for it, however many wait."""
+    """A place goes to the run that asks, however many wait."""
 
     def present(self: Group) -> list[str]:
         return sorted(self.line(), key=lambda run: self.waiting[run].since, reverse=True)

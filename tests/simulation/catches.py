@@ -19,7 +19,7 @@ from tests.simulation.scenario import Level
 FILE = Path(__file__).with_name("catches.txt")
 HEAD = "# The day that finds each mistake of mutations.py: its name, seed, and level or auto. Written by catches.py."
 MAX_SEEDS = 400
-"""So many days are searched for one that finds a mistake."""
+"""The number of days that a search plays for a mistake."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Day:
         return f"{self.seed} {self.level or 'auto'}"
 
     def play(self) -> Result:
-        """What comes of it."""
+        """The result of the day."""
         return run_seed(self.seed, self.level)
 
 

@@ -38,8 +38,10 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
         if body["status"] in OF_RUNS and request.id not in world.terminated:
             kept = runs.get(name)
             require(kept, f"12: {name} is not kept, of which {request.id} has {body['status']}")
-            told = (body["status"], body.get("refreshId"))
-            require(kept and (kept.status, kept.refresh_id) == told, f"12: {name} is kept as {kept}, not as {told}")
+            outcome = (body["status"], body.get("refreshId"))
+            require(
+                kept and (kept.status, kept.refresh_id) == outcome, f"12: {name} is kept as {kept}, not as {outcome}"
+            )
 
 
 def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:

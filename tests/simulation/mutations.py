@@ -110,9 +110,9 @@ def forget_at_once() -> list[Patch]:
 
 @mutation
 def count_an_end_again() -> list[Patch]:
-    """A run whose end is told twice counts twice in the index of models."""
-    told = count()
-    return [(model_index, "_digest", lambda run: f"{run} {next(told)}")]
+    """A run whose end is reported twice counts twice in the index of models."""
+    numbers = count()
+    return [(model_index, "_digest", lambda run: f"{run} {next(numbers)}")]
 
 
 @mutation

@@ -1,4 +1,4 @@
-"""The invariants of capacity groups: the bound, the order, and that no place is lost."""
+"""The invariants of capacity groups: the limit, the order, and that no place is lost."""
 
 from datetime import timedelta
 
@@ -8,13 +8,13 @@ from tests.simulation.rules import REMINDED_WITHIN, delayed, final, known_as_our
 from tests.simulation.world import World
 
 PER_REQUEST = timedelta(minutes=15)
-"""How long each request may keep a place free: by a dead run that waits for repair, or a late one in line."""
+"""How long each request may keep a place free: by a dead run that waits for repair, or a late waiting one."""
 
 
 def never_more_than_the_capacity_bears(world: World) -> None:
-    """16. A capacity group never has more refreshes of ours at once than its bound, from POST to end.
+    """16. A capacity group never has more refreshes of ours at once than its limit, from POST to end.
 
-    Without those that the app cannot know to be ours, or whose end is given up as unknown (see invariant 3).
+    Refreshes that the app cannot know to be ours, or with the outcome OutcomeUnknown, do not count (see invariant 3).
     """
     if not world.day.capacity:
         return
@@ -34,20 +34,20 @@ def never_more_than_the_capacity_bears(world: World) -> None:
 
 
 def every_place_is_given_back(world: World) -> None:
-    """16. When all is quiet no run has a place, and none waits for one."""
+    """16. When the world is quiet no run has a place, and none waits for one."""
     group = world.places.group
     require(not group.places, f"16: places that were not given back: {list(group.places)}")
-    require(not group.waiting, f"16: still in line: {list(group.waiting)}")
+    require(not group.waiting, f"16: still waiting: {list(group.waiting)}")
 
 
 def places_go_in_order(world: World) -> None:
-    """16. A place goes to the run that asked first, priority counting as half an hour: none starves."""
+    """16. A place goes to the run that asked first, with half an hour for a level of priority: none starves."""
     for granted in world.places.granted:
         require(not granted.overtaken, f"16: {granted.run} got a place before {granted.overtaken}")
 
 
 def the_capacity_fails_no_caller(world: World) -> None:
-    """16. A refresh that the capacity refused is made again: no caller fails because of it."""
+    """16. A refresh that the capacity refused is retried: no request fails because of it."""
     if not world.day.capacity:
         return
     for request in world.requests:
@@ -56,7 +56,7 @@ def the_capacity_fails_no_caller(world: World) -> None:
 
 
 def a_free_place_is_taken(world: World) -> None:
-    """16. No deadline passes while a place is free and the model idle for long, and the service is well."""
+    """16. No deadline passes while a place is free, the model idle and the service healthy for long."""
     rates = world.rates
     unwell = (rates.throttled, rates.read_unavailable, rates.read_drop, rates.start_unavailable, rates.token_expired)
     if not world.day.capacity or any(unwell):

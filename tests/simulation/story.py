@@ -1,4 +1,4 @@
-"""The timeline of a simulated day as sentences: short names for ids, and what each event of the app's log means."""
+"""The timeline of a simulated day as sentences: short names for ids, and the meaning of each event of the app's log."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _ID = re.compile(
     rf"(?P<run>(?P<of>{_REQUEST})-r(?P<number>\d+)\b)|(?P<request>{_REQUEST})|(?P<guid>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
 )
 _LINE = re.compile(r"(\s*\d+:\d\d:\d\d\S*  )(.*)")
-"""When, and what. A traceback has lines of other kinds, which stay as they are."""
+"""Time and text. The lines of a traceback have another form, and are not changed."""
 
 SENTENCES = {
     "request.enrolled": "{requestId} is in {runId}{company}",
@@ -32,13 +32,13 @@ SENTENCES = {
     "refresh.started": "{runId} follows {refreshId}",
     "refresh.adopted": "{runId} adopts {refreshId}",
     "refresh.answer_lost": "{runId} does not know whether its POST was accepted, and searches the history",
-    "refresh.refused_busy": "{runId} is told that a refresh is running, and searches the history",
+    "refresh.refused_busy": "{runId} gets the answer that a refresh is running, and searches the history",
     "refresh.cancel_requested": "{runId} asks Power BI to cancel {refreshId}",
     "callback.added": "{requestId} is to call a receiver back",
     "callback.delivered": "the receiver of {requestId} has the outcome",
     "callback.failed": "the receiver of {requestId} could not be called",
 }
-"""By event. Other events are shown by their names."""
+"""By event. Other events appear with their names."""
 LEFT_OUT = frozenset({"request.accepted", "request.reminded", "refresh.accepted", "power_bi.error"})
 """Events that add nothing to other lines, such as those of the callers and of Power BI."""
 
@@ -46,13 +46,13 @@ LEFT_OUT = frozenset({"request.accepted", "request.reminded", "refresh.accepted"
 def story(timeline: Iterable[str]) -> list[str]:
     """The lines of a timeline as sentences. The same sentence several times in a row is one line."""
     lines = []
-    for sentence, group in groupby(_told(timeline, _Names()), key=lambda line: line[1]):
+    for sentence, group in groupby(_sentences(timeline, _Names()), key=lambda line: line[1]):
         times = [time for time, _ in group]
         lines.append(f"{times[0]}{sentence}" + (f" ({len(times)} times)" if len(times) > 1 else ""))
     return lines
 
 
-def _told(timeline: Iterable[str], names: "_Names") -> Iterator[tuple[str, str]]:
+def _sentences(timeline: Iterable[str], names: "_Names") -> Iterator[tuple[str, str]]:
     for line in timeline:
         found = _LINE.fullmatch(line)
         time, text = found.groups() if found else ("", line)
@@ -85,7 +85,7 @@ def _sentence(facts: Json) -> str:
 
 
 class _Known(dict[str, Any]):
-    """Facts, of which those that are missing are shown by their names."""
+    """Facts; a missing one is replaced by its name."""
 
     def __missing__(self, key: str) -> str:
         return f"({key})"

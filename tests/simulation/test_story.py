@@ -1,4 +1,4 @@
-"""A timeline as sentences: what a person reads when a day fails, and in `dev.py simulate --seed`."""
+"""A timeline as sentences: the output for a failed day, and of `dev.py simulate --seed`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def line(event: str, **facts: object) -> str:
 
 
 def test_ids_are_names() -> None:
-    """The same id has the same name all day long, in log lines and elsewhere."""
+    """The same id has the same name all day, in log lines and elsewhere."""
     assert story(
         [
             f"  0:00:00.00  {REQUEST} asks for a refresh of 22222222-aaaa-bbbb-cccc-000000000002",
@@ -34,7 +34,7 @@ def test_ids_are_names() -> None:
     ]
 
 
-def test_an_outcome_is_told_with_its_code() -> None:
+def test_an_outcome_is_shown_with_its_code() -> None:
     """The code of the error is enough."""
     error = {"code": "ModelEvicted", "message": "long"}
     assert story([line("request.ended", requestId=REQUEST, status="Failed", error=error)]) == [
@@ -42,16 +42,16 @@ def test_an_outcome_is_told_with_its_code() -> None:
     ]
 
 
-def test_what_is_repeated_is_one_line() -> None:
+def test_repeated_lines_are_one_line() -> None:
     """With the time of the first."""
     again = [line("run.closed", runId=f"{REQUEST}-r2")] * 3
     assert story(again) == ["  1:00:02.10  run A2 finds the model idle and closes (3 times)"]
 
 
-def test_an_event_without_a_sentence_is_shown_all_the_same() -> None:
-    """By its name, with what it says."""
-    shown = story([line("activity.failed", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
-    assert shown == ["  1:00:02.10  activity.failed: runId run A1, error no"]
+def test_an_event_without_a_sentence_is_shown_with_its_name() -> None:
+    """With its facts."""
+    text = story([line("activity.failed", runId=f"{REQUEST}-r1", workspaceId="w", error="no")])
+    assert text == ["  1:00:02.10  activity.failed: runId run A1, error no"]
 
 
 def test_sentences_are_of_events_that_exist() -> None:
@@ -63,8 +63,8 @@ def test_sentences_are_of_events_that_exist() -> None:
 def test_the_story_of_a_day_names_no_id() -> None:
     """Of a whole day of several requests."""
     result = run_seed(5, "heavy")
-    told = Result(5, "heavy", "1: broken", result.timeline).story
-    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", told), told
-    assert "(runId)" not in told
-    assert told.startswith("seed 5 (heavy): 1: broken\n")
-    assert told.endswith("seed 5 (heavy): 1: broken")
+    text = Result(5, "heavy", "1: broken", result.timeline).story
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", text), text
+    assert "(runId)" not in text
+    assert text.startswith("seed 5 (heavy): 1: broken\n")
+    assert text.endswith("seed 5 (heavy): 1: broken")

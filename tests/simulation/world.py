@@ -234,7 +234,7 @@ class World:
             self._remember_operations(item, call)
             self._finish(item, run_entity(call))
             if item.key == f"@capacity_group@{GROUP}":
-                self.places.note(self.places.asked(call.value))
+                self.places.note(self.places.takers(call.value))
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         if self.chance("episode_lost"):

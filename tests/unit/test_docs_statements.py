@@ -1,4 +1,4 @@
-"""Statements of the documentation that have been false before: numbers, what a log line has, what may import what."""
+"""Statements of the documentation that were wrong before: numbers, keys of log lines, allowed imports."""
 
 import json
 import re
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 
 def document(name: str) -> str:
-    """A document in one line: where it is wrapped does not matter."""
+    """A document in one line, without its line breaks."""
     return " ".join((ROOT / name).read_text("utf-8").split())
 
 
@@ -55,12 +55,12 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("text", "statement"), NUMBERS, ids=[statement[:30] for _, statement in NUMBERS])
 def test_numbers_are_those_of_the_code(text: str, statement: str) -> None:
-    """Limits that a caller meets."""
+    """Limits that affect callers."""
     assert statement in text
 
 
 def test_every_status_is_explained() -> None:
-    """Those of a request that goes on, each with what it waits for."""
+    """Those of a request in progress, each with the event for which it waits."""
     table = (ROOT / "docs/api.md").read_text("utf-8").split("| `status` while it goes on |")[1].split("\n\n")[0]
     assert re.findall(r"^\| (\w+) \|", table, re.M) == [status for status in STATUSES if status not in ENDS]
     assert f"`status` ({', '.join(STATUSES)})" in API
@@ -94,7 +94,7 @@ def test_the_lines_of_a_request_have_its_caller() -> None:
     assert callers["run"] == callers["refresh"] == {False}
 
 
-def test_what_an_accepted_request_logs() -> None:
+def test_the_log_line_of_an_accepted_request() -> None:
     """The keys that the table of events names."""
     [row] = re.findall(r"\| `request\.accepted` \| INFO \| (.*?) \|", OPERATIONS)
     ids = {"event", "requestId", "datasetId", "workspaceId"}
@@ -102,14 +102,14 @@ def test_what_an_accepted_request_logs() -> None:
     assert set(re.findall(r"`(\w+)`", row)) == logged - ids
 
 
-def test_fast_runs_what_the_document_says() -> None:
+def test_fast_runs_the_documented_checks() -> None:
     """All steps but the tools of the infrastructure, and the unit tests."""
     *others, tests = [step.name for step in steps(fast=True)]
     assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
 
 
 def arrows() -> dict[str, set[str]]:
-    """Which package may import which, by the table of docs/architecture.md."""
+    """The allowed imports of each package, by the table of docs/architecture.md."""
     table = (
         (ROOT / "docs/architecture.md").read_text("utf-8").split("| package | holds | imports |")[1].split("\n\n")[0]
     )
@@ -119,7 +119,7 @@ def arrows() -> dict[str, set[str]]:
 
 
 def test_the_table_of_arrows_is_true() -> None:
-    """Each package imports just those that it names."""
+    """Each package imports exactly those that it names."""
     graph = grimp.build_graph(*PACKAGES)
     imported = {
         name: {
@@ -134,7 +134,7 @@ def test_the_table_of_arrows_is_true() -> None:
 
 
 def test_lint_imports_refuses_every_other_arrow() -> None:
-    """By a layer that is above, or by a contract that forbids it."""
+    """By a layer above it, or by a contract that forbids it."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     forbidden = {
         (source, target)

@@ -1,4 +1,4 @@
-"""In which order tests run: long ones first in each process."""
+"""The order of tests: long ones first in each process."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ ITEMS = [
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
 def test_each_process_begins_with_long_tests(processes: int) -> None:
-    """And none is lost or doubled. The parts are cut as xdist cuts them."""
+    """And none is lost or duplicated. The parts are cut like those of xdist."""
     ordered = dealt(ITEMS, processes)
     assert sorted(item.nodeid for item in ordered) == sorted(item.nodeid for item in ITEMS)
     left = list(ordered)

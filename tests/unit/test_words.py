@@ -62,11 +62,13 @@ ALLOWED_NAMES = {
     ("refresh/messages.py", "Shown"): "a base class of stored messages",
     ("refresh/queue/state.py", "asked"): "a key of the stored queue",
     ("refresh/reporting/callback.py", "looked"): "the state after a look",
+    ("refresh/run/parts.py", "asked"): "a key of a stored state",
     ("refresh/run/phases/looking.py", "_looked"): "the transition after a look",
+    ("refresh/run/state.py", "looked"): "a key of a stored state",
 }
 """Exceptions, each with its reason."""
 
-_PATTERNS = [(part, re.compile(rf"\b{pattern}\b", re.IGNORECASE), better) for part, pattern, better in TEXTS]
+_PATTERNS = [(part, re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), better) for part, pattern, better in TEXTS]
 
 
 def files() -> Iterator[tuple[str, str]]:

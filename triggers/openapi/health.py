@@ -1,4 +1,4 @@
-"""What GET /api/health answers, as JSON Schema."""
+"""The answers of GET /api/health, as JSON Schema."""
 
 from triggers.openapi.schema import Json, maybe, record, text, time
 

@@ -50,8 +50,10 @@ def answer(
     """
     first = schema if isinstance(schema, str) else schema[0]
     choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}
-    shown: Json = {"example": EXAMPLES[example or first]} if isinstance(example, str) else {"examples": _named(example)}
-    content = {"schema": choice, **shown}
+    example_keys: Json = (
+        {"example": EXAMPLES[example or first]} if isinstance(example, str) else {"examples": _named(example)}
+    )
+    content = {"schema": choice, **example_keys}
     response: Json = {"description": description, "content": {"application/json": content}}
     headers = {}
     if following:

@@ -1,11 +1,11 @@
-"""What we answer of capacity groups, as JSON Schema."""
+"""The answers about capacity groups, as JSON Schema."""
 
 from refresh.queue.answers import PRIORITIES
 from triggers.openapi.schema import Json, count, maybe, record, text, time
 
 
 def waits_for_place() -> Json:
-    """How a run stands in line."""
+    """The reason why a run waits for a place."""
     return record(
         {
             "group": text("The capacity group."),

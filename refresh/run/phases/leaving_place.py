@@ -14,9 +14,9 @@ from refresh.run.step import AskGroup, Do, Moved
 from refresh.times import instant
 
 LONG_WAIT_SECONDS = 60.0
-"""A run that has to wait for longer before it can post lets another one go first."""
+"""A run that has to wait longer before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
-"""How long an external refresh counts after the time of the next look at it: then its run is dead."""
+"""How long an external refresh counts after the time of the next look at it, in case the run dies."""
 
 
 def is_due(run: RunState) -> bool:
@@ -27,7 +27,7 @@ def is_due(run: RunState) -> bool:
 
 
 def behind(run: RunState, now: datetime) -> RunState:
-    """The run as it waits for an external refresh: without a place, and its group counts that refresh."""
+    """The run while it waits for an external refresh: without a place; the group counts that refresh."""
     if run.capacity is None:
         return run
     until = instant(now + timedelta(seconds=run.wait) + EXTERNAL_COUNTS)
@@ -50,11 +50,11 @@ def leave(run: RunState, phase: LeavingPlace, at: str) -> AskGroup[PlacesFree]:
     return AskGroup(in_group.group, operation, partial(_left, run, phase, operation))
 
 
-def _left(run: RunState, phase: LeavingPlace, asked: LeavePlace, answer: PlacesFree, now: datetime) -> Moved:
+def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesFree, now: datetime) -> Moved:
     before = run.in_group
     capacity = replace(
         before,
-        number=asked.asker.number,
+        number=order.asker.number,
         asked=False,
         placed=False,
         waits=None,
@@ -76,7 +76,7 @@ def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState
 
 
 def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
-    """Notifies the runs. A lost notification costs them the wait until they ask again."""
+    """Notifies the runs. After a lost notification they wait until they ask again."""
     return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
 
 

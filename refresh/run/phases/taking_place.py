@@ -28,11 +28,11 @@ def ask(run: RunState, phase: TakingPlace, at: str) -> AskGroup[TakeAnswer]:
         priority=run.priority,
         names=run.names,
     )
-    return AskGroup(in_group.group, operation, partial(_asked, run, phase, operation))
+    return AskGroup(in_group.group, operation, partial(_taken, run, phase, operation))
 
 
-def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnswer, now: datetime) -> Moved:
-    in_group = replace(run.in_group, number=asked.asker.number, since=asked.since)
+def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnswer, now: datetime) -> Moved:
+    in_group = replace(run.in_group, number=order.asker.number, since=order.since)
     match answer:
         case Placed():
             placed = replace(in_group, asked=True, placed=True, waits=None)
@@ -46,14 +46,14 @@ def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnsw
                 closed_until=answer.closed_until,
             )
             waiting = run.to(
-                WaitingForPlace(event=asked.wake, seconds=answer.seconds),
+                WaitingForPlace(event=order.wake, seconds=answer.seconds),
                 capacity=replace(in_group, asked=True, placed=False, waits=waits),
             )
             facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}
             first = run.in_group.waits is None
             return Moved(waiting, Event("capacity.waiting", behind=answer.behind, **facts) if first else None)
         case Outdated():
-            # an earlier incarnation of the run has said more than this one knows of: the claim tells which one goes on
+            # an earlier incarnation of the run has sent later messages: the claim decides which one continues
             number = max(answer.number, in_group.number)
             return Moved(run.to(Claiming(then=phase), capacity=replace(in_group, number=number)))
         case _:
@@ -61,7 +61,7 @@ def _asked(run: RunState, phase: TakingPlace, asked: TakePlace, answer: TakeAnsw
 
 
 def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) -> Moved:
-    # after a wait the model may be busy: the run looks again, and asks again for the place that it has
+    # after a wait the model may be busy: the run looks again, and then asks for its place again
     closing = phase.looked and run.look is not None
     then, wait = (Closing(), SETTLE_SECONDS) if closing else (Looking(), 0.0)
     moved = run.to(Waking(wake=answer.wake, then=then, wait=wait)) if answer.wake else run.to(then, wait=wait)
@@ -72,5 +72,5 @@ def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) ->
 
 
 def wait(run: RunState, phase: WaitingForPlace) -> WaitForEvent:
-    """Waits. Then the queue is asked whether the run is still wanted, and how urgently, before the group is."""
+    """Waits. Then the run asks the queue whether it still has requests, and their priority, and then the group."""
     return WaitForEvent(phase.event, phase.seconds, run.to(Claiming(then=TakingPlace())))

@@ -1,4 +1,4 @@
-"""The timer that looks for places which were not given back, and the route that shows who has them."""
+"""The timer that finds places which were not given back, and the route that shows the holders."""
 
 import asyncio
 import json
@@ -32,17 +32,17 @@ SETTINGS = Settings.from_environment({"CAPACITY_LIMITS": '[{"name": "P1", "refre
 
 @dataclass
 class Engine:
-    """One group, one queue, and the orchestrations that are alive."""
+    """One group, one queue, and the active orchestrations."""
 
     group: Group
     queue: Queue = field(default_factory=Queue)
     alive: set[str] = field(default_factory=set)
     fails: bool = False
     beats: list[str] = field(default_factory=list)
-    told: list[tuple[str, object]] = field(default_factory=list)
+    operations: list[tuple[str, object]] = field(default_factory=list)
 
     async def beat(self, timer: str, at: str) -> None:
-        """Notes that the timer runs."""
+        """Stores that the timer runs."""
         self.beats.append(timer)
 
     async def read_group(self, name: str) -> Group:
@@ -57,23 +57,23 @@ class Engine:
         return self.queue
 
     async def first_alive(self, instances: Iterable[str]) -> str | None:
-        """The first one that is alive."""
+        """The first active one."""
         return next((instance for instance in instances if instance in self.alive), None)
 
     async def tell_group(self, name: str, operation: object) -> None:
-        """Keeps what the group is told."""
-        self.told.append((name, operation))
+        """Records the operations for the group."""
+        self.operations.append((name, operation))
 
 
 def held(minutes: float = 60) -> Group:
-    """A group in which a run has had a place for so long."""
+    """A group in which a run has had a place for this long."""
     at = instant(NOW - timedelta(minutes=minutes))
     place = Place(dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=2, number=5, at=at, model_name="Sales")
     return Group(at=at, refreshes=2, places={"a-r1": place})
 
 
 def in_line(due_minutes_ago: float) -> Group:
-    """A group in which a run waits that should have asked so long ago."""
+    """A group with a waiting run that should have asked this long ago."""
     due, since = instant(NOW - timedelta(minutes=due_minutes_ago)), instant(NOW - timedelta(hours=1))
     waiter = Waiter(
         dataset_id=DATASET, workspace_id=WORKSPACE, incarnation=1, number=3, since=since, wake="place-3", due=due
@@ -90,7 +90,7 @@ def enrolled() -> Queue:
 def check(
     monkeypatch: pytest.MonkeyPatch, engine: Engine, is_busy: bool | None = False, settings: Settings = SETTINGS
 ) -> list[tuple[str, object]]:
-    """What the group is told by one run of the timer."""
+    """The operations for the group from one run of the timer."""
 
     async def busy_or_not(workspace_id: str, dataset_id: str) -> bool | None:
         assert (workspace_id, dataset_id) == (WORKSPACE, DATASET)
@@ -102,17 +102,17 @@ def check(
     timer: Any = timer_capacity.check_places
     asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
     assert engine.beats == ["check_places"]
-    return engine.told
+    return engine.operations
 
 
 def freed(number: int, incarnation: int) -> list[tuple[str, object]]:
-    """The run is taken out, unless it has sent a later message."""
+    """The run is removed, unless it has sent a later message."""
     asker = Asker(run="a-r1", incarnation=incarnation, number=number)
     return [("P1", FreePlaces(at=instant(NOW), askers=(asker,)))]
 
 
 def test_a_place_of_a_run_that_left_its_queue_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once its model is idle: its refresh may go on without it."""
+    """After its model is idle: its refresh may continue without it."""
     assert check(monkeypatch, Engine(held())) == freed(5, 2)
     assert check(monkeypatch, Engine(held()), is_busy=True) == []
     assert check(monkeypatch, Engine(held()), is_busy=None) == [], "it could not be looked at"
@@ -125,25 +125,25 @@ def test_a_run_in_its_queue_keeps_its_place(monkeypatch: pytest.MonkeyPatch, ali
     assert check(monkeypatch, Engine(held(), enrolled(), {alive})) == []
 
 
-def test_a_run_that_nothing_looks_after_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_run_with_dead_requests_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The orchestrations of all its requests are dead, too."""
     assert check(monkeypatch, Engine(held(), enrolled())) == freed(5, 2)
     assert check(monkeypatch, Engine(held(), enrolled()), is_busy=True) == []
 
 
-def test_what_is_young_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read of its queue may be older."""
+def test_new_places_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue that was read may be older."""
     assert check(monkeypatch, Engine(held(minutes=0.5))) == []
     assert check(monkeypatch, Engine(in_line(-1))) == []
 
 
-def test_a_dead_run_in_line_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its model need not be looked at: it has posted nothing."""
+def test_a_dead_waiting_run_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its model need not be checked, because it has posted nothing."""
     assert check(monkeypatch, Engine(in_line(5)), is_busy=True) == freed(3, 1)
 
 
 def test_without_limits_and_without_the_engine_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But the timer is seen to run."""
+    """But the run of the timer is stored."""
     assert check(monkeypatch, Engine(held()), settings=Settings()) == []
     assert check(monkeypatch, Engine(held(), fails=True)) == []
 
@@ -172,13 +172,13 @@ class Client:
     ],
 )
 def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client, expected: bool | None) -> None:
-    """As its history shows; not known if that cannot be read for now."""
+    """According to its history; unknown if that cannot be read for now."""
     monkeypatch.setattr(busy, "configured_client", lambda: client)
     assert asyncio.run(busy.is_busy(WORKSPACE, DATASET)) is expected
 
 
-def test_the_route_shows_who_has_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And which external refreshes count, who waits, and until when the group is closed."""
+def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the external refreshes that count, the waiting runs, and until when the group is closed."""
     group = held()
     group.waiting = in_line(-1).waiting
     group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}
@@ -193,9 +193,9 @@ def test_the_route_shows_who_has_the_places(monkeypatch: pytest.MonkeyPatch) -> 
     request = func.HttpRequest("GET", "http://localhost/api/capacity", params={}, headers={}, body=b"")
     route: Any = http_capacity.http_capacity
     answer = asyncio.run(route._function._func(req=request, engine=BINDING))
-    (shown,) = json.loads(answer.get_body())["groups"]
-    assert (shown["name"], shown["refreshes"], shown["workspaces"]) == ("P1", 2, None)
-    assert shown["closedUntil"] == instant(NOW + timedelta(minutes=2))
-    assert [holder["modelName"] for holder in shown["holders"]] == ["Sales"]
-    assert [external["modelName"] for external in shown["external"]] == ["Stock"]
-    assert [(run["position"], run["runId"], run["priority"]) for run in shown["waiting"]] == [(0, "a-r1", "normal")]
+    (entry,) = json.loads(answer.get_body())["groups"]
+    assert (entry["name"], entry["refreshes"], entry["workspaces"]) == ("P1", 2, None)
+    assert entry["closedUntil"] == instant(NOW + timedelta(minutes=2))
+    assert [holder["modelName"] for holder in entry["holders"]] == ["Sales"]
+    assert [external["modelName"] for external in entry["external"]] == ["Stock"]
+    assert [(run["position"], run["runId"], run["priority"]) for run in entry["waiting"]] == [(0, "a-r1", "normal")]

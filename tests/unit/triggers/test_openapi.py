@@ -226,9 +226,9 @@ def test_every_body_has_an_example_that_fits(where: str, body: Json) -> None:
     """Also its formats; and with no key beyond the description."""
     schema = {**body["schema"], "components": strict(DOCUMENT)["components"]}
     validator = Draft202012Validator(schema, format_checker=FormatChecker())
-    shown = examples(body)
-    assert shown
-    assert [problem for one in shown for problem in validator.iter_errors(one)] == [], where
+    found = examples(body)
+    assert found
+    assert [problem for one in found for problem in validator.iter_errors(one)] == [], where
 
 
 def test_an_example_has_the_status_of_its_answer() -> None:
@@ -244,9 +244,9 @@ def test_an_example_has_the_status_of_its_answer() -> None:
 
 def test_examples_show_every_form_of_an_answer() -> None:
     """Each status of a request that goes on, and each code of a refusal."""
-    shown = [one for _, body in bodies() for one in examples(body)]
-    assert {one["status"] for one in shown if one.get("runtimeStatus") == "Running"} == set(STATUSES) - set(ENDS)
-    assert {one["error"]["code"] for one in shown if "target" in one.get("error", {})} == {
+    found = [one for _, body in bodies() for one in examples(body)]
+    assert {one["status"] for one in found if one.get("runtimeStatus") == "Running"} == set(STATUSES) - set(ENDS)
+    assert {one["error"]["code"] for one in found if "target" in one.get("error", {})} == {
         code for _, codes in REFUSALS.values() for code in codes
     }
 

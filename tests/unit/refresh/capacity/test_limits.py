@@ -1,4 +1,4 @@
-"""The setting CAPACITY_LIMITS: which group a workspace is in, and what is refused with a clear sentence."""
+"""The setting CAPACITY_LIMITS: the group of a workspace, and the messages for invalid values."""
 
 import json
 from typing import Any
@@ -14,8 +14,8 @@ P1: dict[str, Any] = {"name": "P1", "workspaces": [str(A), str(B).upper()], "ref
 OTHERS: dict[str, Any] = {"name": "others", "refreshes": 1}
 
 
-def test_a_group_that_names_a_workspace_goes_before_the_one_of_all_others() -> None:
-    """In whichever order they stand."""
+def test_a_group_that_names_a_workspace_has_priority_over_the_one_of_all_others() -> None:
+    """In any order."""
     for groups in ([P1, OTHERS], [OTHERS, P1]):
         limits = parse_limits(json.dumps(groups))
         assert limit_of(limits, A) == limit_of(limits, B) == CapacityLimit(group="P1", refreshes=3)
@@ -47,15 +47,15 @@ def test_a_workspace_that_no_group_names_has_no_limit() -> None:
         ([{**OTHERS, "refreshes": "3"}], "group others: refreshes must be a whole number"),
         ([{**P1, "workspaces": []}], "group P1: workspaces must be an array of 1 to 1000 GUIDs; leave it out"),
         ([{**P1, "workspaces": None}], "group P1: workspaces must be an array"),
-        ([{**P1, "workspaces": ["x"]}], "group P1: 'x' is no GUID"),
+        ([{**P1, "workspaces": ["x"]}], "group P1: 'x' is not a GUID"),
         ([{**P1, "workspaces": [str(A), str(A).upper()]}], f"group P1 names workspace {A} twice"),
         ([P1, {**OTHERS, "name": "p1"}], "two groups are named 'p1'"),
         ([OTHERS, {**OTHERS, "name": "more"}], "two groups are without workspaces"),
         ([P1, {"name": "P2", "workspaces": [str(B)], "refreshes": 1}], f"workspace {B} is in the groups P1 and P2"),
     ],
 )
-def test_what_makes_no_sense_stops_the_start(value: object, problem: str) -> None:
-    """With the name of the setting, and what is wrong with it."""
+def test_an_invalid_value_stops_the_start(value: object, problem: str) -> None:
+    """With the name of the setting, and the reason."""
     text = value if isinstance(value, str) else json.dumps(value)
     with pytest.raises(LimitsError) as refused:
         parse_limits(text)

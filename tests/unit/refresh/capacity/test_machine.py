@@ -1,4 +1,4 @@
-"""A capacity group: who gets a place, who waits behind whom, what comes twice or late, and when the group is closed."""
+"""A capacity group: which run gets a place, which waits, duplicates and late messages, and when the group is closed."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class Desk:
-    """A group, its clock, and what the runs ask of it. Each operation goes through the stored form, and is repeated."""
+    """A group, its clock, and messages of runs. Each operation goes through the stored form, and is repeated."""
 
     def __init__(self, refreshes: int = 1) -> None:
         self.refreshes = refreshes
@@ -68,13 +68,13 @@ class Desk:
         return answer
 
     def free(self, *askers: Asker) -> PlacesFree:
-        """Runs that are over are found."""
+        """The timer found runs that have ended."""
         answer = self.apply(FreePlaces(at=instant(self.now), askers=askers))
         assert isinstance(answer, PlacesFree)
         return answer
 
     def apply(self, operation: TakePlace | LeavePlace | FreePlaces) -> object:
-        """The answer; a repeat changes nothing of what the group holds."""
+        """The answer; a repeat does not change the group."""
         before = msgspec.json.encode(self.group)
         after, answer = apply(self.group, operation, self.now)
         assert msgspec.json.encode(self.group) == before
@@ -90,8 +90,8 @@ class Desk:
         return list(self.group.places)
 
 
-def test_no_more_runs_than_the_capacity_bears() -> None:
-    """The next one waits, and is told behind whom."""
+def test_no_more_runs_than_the_limit() -> None:
+    """The next one waits, and gets the runs in front."""
     desk = Desk(2)
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(seconds=1)
@@ -108,7 +108,7 @@ def test_no_more_runs_than_the_capacity_bears() -> None:
 
 
 def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
-    """Who is notified; and another one that asks before it came is not let go first."""
+    """It is notified; another one that asks before it does not overtake it."""
     desk = Desk()
     for run in "abc":
         desk.take(run)
@@ -121,7 +121,7 @@ def test_a_place_that_is_given_back_goes_to_the_first_in_line() -> None:
 
 
 def test_a_run_that_holds_a_place_gets_it_again() -> None:
-    """Whichever of its incarnations asks."""
+    """In any incarnation."""
     desk = Desk()
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(hours=1)
@@ -146,7 +146,7 @@ def test_several_free_places_are_given_out_at_once() -> None:
 
 
 def test_priority_counts_as_half_an_hour_of_waiting() -> None:
-    """A later run of high priority goes first, but not before one that has waited so long: no run starves."""
+    """A later run of high priority goes first, but not before one that has waited long enough: no run starves."""
     desk = Desk()
     desk.take("holder")
     desk.take("low", "low")
@@ -172,8 +172,8 @@ def test_a_run_whose_requests_become_more_urgent_moves_up() -> None:
     assert desk.group.line() == ["second", "first"]
 
 
-def test_a_run_that_does_not_ask_in_time_is_passed_over() -> None:
-    """It keeps its turn, and is dropped when it has been silent for an hour."""
+def test_a_run_that_does_not_ask_in_time_is_overtaken() -> None:
+    """It keeps its position, and is dropped after an hour without a message."""
     desk = Desk()
     for run in ("holder", "dead"):
         desk.take(run)
@@ -189,7 +189,7 @@ def test_a_run_that_does_not_ask_in_time_is_passed_over() -> None:
     assert desk.group.line() == ["other"]
 
 
-def test_what_comes_late_changes_nothing() -> None:
+def test_late_messages_change_nothing() -> None:
     """Neither does an old question bring a run back into line, nor an old answer take its place away."""
     desk = Desk()
     desk.take("a", number=1)

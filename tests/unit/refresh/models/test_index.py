@@ -69,10 +69,10 @@ def test_a_day_of_a_model() -> None:
 def test_what_comes_again_or_late_changes_nothing(seed: int) -> None:
     """Operations of a day, each up to three times, the repeats at any later moment."""
     dice = random.Random(seed)  # noqa: S311
-    told: list[tuple[float, IndexOperation]] = [(float(place), one) for place, one in enumerate(DAY)]
+    operations: list[tuple[float, IndexOperation]] = [(float(place), one) for place, one in enumerate(DAY)]
     for place, one in enumerate(DAY):
-        told += [(dice.uniform(place, len(DAY) + 1), one) for _ in range(dice.randrange(3))]
-    again = entry_after(*(one for _, one in sorted(told, key=lambda each: each[0])))
+        operations += [(dice.uniform(place, len(DAY) + 1), one) for _ in range(dice.randrange(3))]
+    again = entry_after(*(one for _, one in sorted(operations, key=lambda each: each[0])))
     assert again == entry_after(*DAY)
 
 

@@ -25,14 +25,16 @@ def after(*news: RunEnded | RequestsEnded | Forget) -> Record:
     return kept
 
 
-def gone(request: str, minutes: float) -> RequestsEnded:
+def request_ended(request: str, minutes: float) -> RequestsEnded:
     """A request ended without a run."""
     return RequestsEnded(at=at(minutes), dataset_id=MODEL, request_ids=(request,))
 
 
 def test_runs_and_requests_newest_last() -> None:
     """Each once, in the order of their ends, however often and late they are told."""
-    kept = after(ended("b", 20, requests=2), gone("c", 30), ended("a", 60, "Failed"), ended("b", 20, requests=2))
+    kept = after(
+        ended("b", 20, requests=2), request_ended("c", 30), ended("a", 60, "Failed"), ended("b", 20, requests=2)
+    )
     assert [(run.run_id, run.status, run.requests) for run in kept.runs] == [("a", "Failed", 1), ("b", "Completed", 2)]
     assert [request.id for request in kept.requests] == ["a-0", "c", "b-0", "b-1"]
     first = kept.runs[0]
@@ -60,12 +62,12 @@ def test_fifty_of_each_are_kept() -> None:
 
 def test_what_is_old_is_forgotten() -> None:
     """And an empty record is deleted."""
-    told = (ended("a", 60), ended("b", 20))
-    kept = record.apply(after(*told), Forget(at=at(0), before=at(30)), NOW)
+    operations = (ended("a", 60), ended("b", 20))
+    kept = record.apply(after(*operations), Forget(at=at(0), before=at(30)), NOW)
     assert kept is not None
     assert [run.run_id for run in kept.runs] == ["b"]
     assert [request.id for request in kept.requests] == ["b-0"]
-    assert record.apply(after(*told), Forget(at=at(0), before=at(1)), NOW) is None
+    assert record.apply(after(*operations), Forget(at=at(0), before=at(1)), NOW) is None
 
 
 def test_states_stay_beside_their_rows() -> None:

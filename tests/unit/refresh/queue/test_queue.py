@@ -255,8 +255,8 @@ def test_members_that_have_ended_are_dropped_before_the_post(desk: Desk) -> None
     desk.claim(run)
     desk.close(run)
     turn = Turn(run="next-r1", incarnation=1)
-    assert desk.drop(run, "a") == Superseded(next=turn)
-    assert desk.drop(run, "a") == Superseded(next=turn)
+    assert desk.drop(run, "a") == Superseded(next=turn, over=True)
+    assert desk.drop(run, "a") == Superseded(next=turn, over=True)
     assert [run.id for run in desk.runs] == ["next-r1"]
 
 

@@ -241,11 +241,11 @@ def test_a_claim_gets_the_state_of_the_run(desk: Desk) -> None:
     desk.wait_behind("a-r1", ExternalRefresh(refresh_id="theirs"))
     desk.close("a-r1")
     desk.take("a-r1", "execution")
-    told = Claimed(scope=SALES, permit=1, since=since, requests=1)
-    closed = replace(told, closed=True, look=LOOK, permit_taken_at=desk.at)
+    claimed = Claimed(scope=SALES, permit=1, since=since, requests=1)
+    closed = replace(claimed, closed=True, look=LOOK, permit_taken_at=desk.at)
     assert desk.claimed("a-r1") == closed
     desk.reopen("a-r1")
-    assert desk.claimed("a-r1") == told
+    assert desk.claimed("a-r1") == claimed
 
 
 def test_the_next_run_gets_the_objects_of_our_last_refresh(desk: Desk) -> None:

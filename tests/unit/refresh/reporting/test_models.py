@@ -34,7 +34,7 @@ ENTRIES = {
 }
 
 
-def shown(**filters: Any) -> list[str]:
+def listed(**filters: Any) -> list[str]:
     """The last digits of the models that are listed."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     answer = list_json(models, ModelFilters(**filters))
@@ -59,7 +59,7 @@ def shown(**filters: Any) -> list[str]:
 )
 def test_filters_and_order(filters: dict[str, object], models: str) -> None:
     """Overdue first, then failing, then the oldest success first, unless another order is asked for."""
-    assert "".join(shown(**filters)) == models
+    assert "".join(listed(**filters)) == models
 
 
 def test_counts_are_those_of_all_states() -> None:
@@ -85,12 +85,12 @@ def test_pages_follow_each_other(sort: str) -> None:
         assert after is not None
         assert decode_key(answer["continuation"], SORTS[SORTS.index(sort) - 1]) is None
         filters = ModelFilters(sort=sort, limit=2, after=after)
-    assert seen == shown(sort=sort)
+    assert seen == listed(sort=sort)
 
 
 @pytest.mark.parametrize("text", ["", "a", "é", "=", "bm90aGluZw", "W10", encode_key((0.0, "", ""), "name")[:-2]])
-def test_other_continuations_are_none(text: str) -> None:
-    """Whatever it is."""
+def test_other_continuations_give_none(text: str) -> None:
+    """With any text."""
     assert decode_key(text, "name") is None
 
 

@@ -103,12 +103,12 @@ def test_the_last_error_of_power_bi_is_part_of_the_message() -> None:
     assert "the last error of Power BI: HTTP 429 Too Many Requests" in sentence(outcome)
 
 
-def test_a_request_that_waited_for_a_place_says_so() -> None:
+def test_the_message_of_a_request_that_waited_for_a_place() -> None:
     """In which group, since when, and why it is closed; also if another run of the queue waits."""
     place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
     for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
-        told = sentence(outcome_after_leaving(SPEC, where, place=place))
-        assert f"{words} a place in capacity group P1 since 06:00, behind 2 other runs; no refresh" in told
+        error = sentence(outcome_after_leaving(SPEC, where, place=place))
+        assert f"{words} a place in capacity group P1 since 06:00, behind 2 other runs; no refresh" in error
 
 
 def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:

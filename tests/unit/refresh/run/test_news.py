@@ -25,8 +25,8 @@ ABOUT: dict[str, Any] = {"at": AT, "dataset_id": "d", "run": "r", "incarnation":
 WAKE = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
 
 
-def told(run: RunState, answer: Any) -> Any:
-    """What the run tells after the answer to its next step."""
+def news_after(run: RunState, answer: Any) -> Any:
+    """The news of the run after the answer to its next step."""
     step: Any = next_step(run, AT)
     moved: Moved = step.then(answer, NOW)
     return moved.news
@@ -41,50 +41,50 @@ def test_a_claim_tells_what_the_queue_says() -> None:
     """That the run waits, with what its requests expect; or that an incarnation before this one has its refresh."""
     answer = Claimed(scope=Scope(workspace_id="w"), since=SINCE, requests=2, expected_every_hours=6)
     names = ModelNames()
-    assert told(RUN, answer) == RunWaits(
+    assert news_after(RUN, answer) == RunWaits(
         **ABOUT, workspace_id="w", since=SINCE, requests=2, names=names, expected_every_hours=6
     )
     refreshes = Claimed(
         scope=Scope(workspace_id="w"), closed=True, look=LOOK, refresh_id="ours", posted_at=SINCE, requests=2
     )
-    assert told(RUN, refreshes) == RunRefreshes(
+    assert news_after(RUN, refreshes) == RunRefreshes(
         **ABOUT, workspace_id="w", since=SINCE, refresh_id="ours", requests=2, names=names
     )
 
 
 def test_only_a_run_that_was_held_is_dropped() -> None:
     """A duplicate that never held the run says nothing of it: the other one goes on."""
-    assert told(RUN, Superseded()) is None
-    assert told(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
-    assert told(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
+    assert news_after(RUN, Superseded()) is None
+    assert news_after(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
+    assert news_after(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
     for run in (CLAIMED.to(Closing()), following(), CLAIMED.to(Reopening())):
-        assert told(run, Superseded(next=Turn(run="next", incarnation=1))) == RunDropped(**ABOUT)
+        assert news_after(run, Superseded(next=Turn(run="next", incarnation=1))) == RunDropped(**ABOUT)
 
 
-def test_a_refresh_is_told_once_it_is_recorded() -> None:
-    """With the requests that share it; if it comes to nothing the run waits again."""
+def test_a_recorded_refresh_is_reported() -> None:
+    """With the requests that share it; after a drop the run waits again."""
     assert isinstance(following().phase, Recording)
-    news = told(following(), Recorded(wake=WAKE))
+    news = news_after(following(), Recorded(wake=WAKE))
     assert isinstance(news, RunRefreshes)
     assert (news.refresh_id, news.requests, news.since) == ("ours", 2, AT)
-    again = told(following().to(Reopening()), Done())
+    again = news_after(following().to(Reopening()), Done())
     assert isinstance(again, RunWaits)
     assert (again.since, again.requests) == (SINCE, None)
-    assert told(CLAIMED.to(Reopening()), Done()) is None, "it had waited all the time"
-    dropped = told(CLAIMED.to(Dropping(requests=("a",))), Done())
+    assert news_after(CLAIMED.to(Reopening()), Done()) is None, "it had waited all the time"
+    dropped = news_after(CLAIMED.to(Dropping(requests=("a",))), Done())
     assert dropped == RequestsEnded(at=AT, dataset_id="d", request_ids=("a",))
 
 
 def test_the_end_is_told_with_the_requests_it_served() -> None:
     """Not before the queue has taken it."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
-    news = told(run, Finished(wake=WAKE, expected_every_hours=0))
+    news = news_after(run, Finished(wake=WAKE, expected_every_hours=0))
     assert isinstance(news, RunEnded)
     assert (news.since, news.requests, news.request_ids, news.expected_every_hours) == (SINCE, 2, ("a", "b"), 0)
     assert (news.names.model, news.loads, news.outcome.refresh_id) == ("Sales", True, "ours")
-    assert told(run, PermitTaken(at=AT)) is None
+    assert news_after(run, PermitTaken(at=AT)) is None
     many = tuple(WakeUp(request=str(number), event="") for number in range(80))
-    news = told(run, Finished(wake=many))
+    news = news_after(run, Finished(wake=many))
     assert (news.requests, len(news.request_ids), news.request_ids[-1]) == (80, 50, "79")
 
 
@@ -101,4 +101,4 @@ def test_types_that_load_no_data() -> None:
     for kind, expected in loads.items():
         scope = Scope(workspace_id="w", refresh=RefreshOptions(type=kind))
         run = CLAIMED.but(scope=scope).to(Finishing(), outcome=Outcome(status="Completed"))
-        assert told(run, Finished(wake=WAKE)).loads is expected
+        assert news_after(run, Finished(wake=WAKE)).loads is expected

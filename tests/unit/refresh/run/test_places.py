@@ -37,17 +37,17 @@ class Limited(Incarnation):
     """An incarnation in a workspace that has a limit."""
 
     def looks(self, limit: CapacityLimit | None = LIMIT, **facts: Any) -> "Limited":
-        """The history is read: the model is idle, unless the facts say otherwise."""
+        """The history is read: the model is idle by default."""
         read_at = instant(self.now)
         read = HistoryRead(look=Look(service_time=read_at, read_at=read_at), capacity=limit, **facts)
         self.answer(ReadHistory, read)
         return self
 
-    def group(self, asked: type[GroupOperation[Any]], answer: object, **expected: Any) -> "Limited":
+    def group(self, kind: type[GroupOperation[Any]], answer: object, **expected: Any) -> "Limited":
         """Answers an operation of the group."""
         step = self.step
         assert isinstance(step, AskGroup)
-        assert type(step.operation) is asked
+        assert type(step.operation) is kind
         assert step.group == "P1"
         assert {key: getattr(step.operation, key) for key in expected} == expected
         moved = step.then(answer, self.now)
@@ -61,14 +61,14 @@ class Limited(Incarnation):
         return self.group(TakePlace, Placed(since=instant(self.now), new=True, **more))
 
     def comes(self) -> WaitForEvent:
-        """The event of the group comes."""
+        """The event of the group arrives."""
         step = self.step
         assert isinstance(step, WaitForEvent)
         self.run = step.then
         return step
 
     def refreshing(self) -> "Limited":
-        """As far as the first read of the refresh."""
+        """Up to the first read of the refresh."""
         self.claimed()
         self.looks().placed().wait(2.0)
         self.answer(Close, Closed(scope=STANDARD), capacity_group="P1").posted(Accepted(refresh_id="r"))
@@ -82,7 +82,7 @@ class Limited(Incarnation):
 
     @property
     def names(self) -> list[str]:
-        """The events that were logged."""
+        """The names of the logged events."""
         return [event.name for event in self.events]
 
 
@@ -92,7 +92,7 @@ def finished(run: Limited, answer: Finished | None = None) -> Limited:
     return run
 
 
-def test_without_a_limit_nothing_is_asked() -> None:
+def test_without_a_limit_the_run_asks_no_group() -> None:
     """From the look straight to the close."""
     run = Limited()
     run.claimed()
@@ -101,7 +101,7 @@ def test_without_a_limit_nothing_is_asked() -> None:
     assert run.run.capacity is None
 
 
-def test_a_place_is_taken_before_the_close_and_given_back_after_the_outcome() -> None:
+def test_a_place_is_taken_before_the_close_and_returned_after_the_outcome() -> None:
     """Before the members are notified; the run that can have it is notified, too."""
     run = Limited().refreshing()
     run.reads("Completed")
@@ -117,7 +117,7 @@ def test_a_place_is_taken_before_the_close_and_given_back_after_the_outcome() ->
 
 
 def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
-    """It may have been cancelled, or have become more urgent; and the model may be busy by now."""
+    """It may have been cancelled, or have a higher priority now; and the model may be busy."""
     run = Limited()
     run.claimed()
     run.looks()
@@ -147,8 +147,8 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     assert next(event for event in run.events if event.name == "capacity.place_taken").facts["waitedSeconds"] == 60
 
 
-def test_a_run_in_line_that_no_request_wants_leaves_it() -> None:
-    """The queue does not have it any more. If another incarnation of it goes on, the place is left to that one."""
+def test_a_waiting_run_without_requests_stops_waiting() -> None:
+    """The queue does not have it any more. If another incarnation of it continues, that one keeps the place."""
     for over in (True, False):
         run = Limited()
         run.claimed()
@@ -160,7 +160,7 @@ def test_a_run_in_line_that_no_request_wants_leaves_it() -> None:
         assert run.is_in(Over)
 
 
-def test_a_long_line_is_waited_for_in_many_histories() -> None:
+def test_a_run_waits_for_a_place_over_many_histories() -> None:
     """The run claims itself in each."""
     run = Limited()
     run.claimed()
@@ -169,8 +169,8 @@ def test_a_long_line_is_waited_for_in_many_histories() -> None:
     run.comes()
 
 
-def test_behind_an_external_refresh_the_place_is_given_back() -> None:
-    """And the group is told of it at each look; the run keeps the time since which it has waited."""
+def test_behind_an_external_refresh_the_place_is_returned() -> None:
+    """Each look reports it to the group; the run keeps the time since which it has waited."""
     run = Limited()
     run.claimed()
     since = instant(run.now)
@@ -193,14 +193,14 @@ def test_behind_an_external_refresh_the_place_is_given_back() -> None:
     assert run.seconds >= waited
     run.wait()
     run.looks()
-    asked = run.step
-    assert isinstance(asked, AskGroup)
-    assert isinstance(asked.operation, TakePlace)
-    assert asked.operation.since == since
+    current = run.step
+    assert isinstance(current, AskGroup)
+    assert isinstance(current.operation, TakePlace)
+    assert current.operation.since == since
 
 
 def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
-    """The run gives its permit and its place back, and asks again; the group is closed for a while."""
+    """The run returns its permit and its place, and asks again; the group is closed for a while."""
     run = Limited().refreshing()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.reopened()
@@ -212,14 +212,14 @@ def test_a_capacity_that_fails_the_refresh_fails_no_request() -> None:
 
 
 def test_without_a_limit_the_capacity_fails_the_request() -> None:
-    """As before: whoever wants it tried again says so."""
+    """As before: a caller that wants retries has to set them."""
     run = Incarnation().polling()
     run.answer(ReadRefresh, RefreshRead(outcome=REACHED))
     run.ended("Failed", "CapacityLimitReached")
 
 
 def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
-    """For as long as Power BI says."""
+    """For the pause that Power BI gave."""
     run = Limited()
     run.claimed()
     run.looks().placed().wait(2.0)
@@ -230,8 +230,8 @@ def test_a_post_that_the_capacity_refuses_closes_the_group() -> None:
     assert run.is_in(Looking)
 
 
-def test_a_run_that_has_to_wait_for_long_lets_others_go_first() -> None:
-    """For more than a minute; for less it keeps its place."""
+def test_a_run_that_has_to_wait_for_long_gives_its_place_back() -> None:
+    """If it has to wait for more than a minute; otherwise it keeps its place."""
     for seconds, kept in ((60.0, True), (600.0, False)):
         run = Limited()
         run.claimed()
@@ -246,7 +246,7 @@ def test_a_run_that_has_to_wait_for_long_lets_others_go_first() -> None:
 
 
 def test_the_next_incarnation_gives_the_place_back() -> None:
-    """The queue says in which group the run had it."""
+    """The queue has the group in which the run had it."""
     run = Limited(number=2)
     run.claimed(closed=True, look=LOOK, permit=1, refresh_id="r", posted_at=instant(NOON), capacity_group="P1")
     assert run.is_in(Polling)
@@ -255,8 +255,8 @@ def test_the_next_incarnation_gives_the_place_back() -> None:
     assert run.over
 
 
-def test_a_place_is_kept_while_the_refresh_may_go_on() -> None:
-    """A timer gives it back when the model is idle."""
+def test_a_place_is_kept_while_the_refresh_may_be_running() -> None:
+    """A timer frees it when the model is idle."""
     run = Limited().refreshing()
     for _ in range(20):
         run.broke(ReadRefresh)
@@ -290,7 +290,7 @@ def test_settings_that_change_move_the_run() -> None:
 
 
 def test_a_message_that_came_too_late_is_sent_again_with_a_new_number() -> None:
-    """After the queue has said that this incarnation goes on."""
+    """After the queue has confirmed that this incarnation continues."""
     run = Limited()
     run.claimed()
     run.looks().group(TakePlace, Outdated(number=7))
