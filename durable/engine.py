@@ -27,7 +27,7 @@ import msgspec
 from durable import models, names, waits
 from durable.codec import decode, encode, unwrapped
 from durable.instance import Instance, instance_of
-from durable.listing import PAGE_SECONDS, fetch_page
+from durable.listing import PAGE_SECONDS, Page, fetch_page
 from durable.models import ModelNews, addressed
 from outbound import pools
 from refresh.capacity import stored as stored_group
@@ -77,14 +77,6 @@ class Started:
 @dataclass(frozen=True)
 class Exists:
     """An orchestration with this id is alive."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """Instances, and the continuation token for the next page; empty on the last page."""
-
-    instances: list[Instance]
-    continuation: str
 
 
 class Engine:
@@ -252,18 +244,11 @@ class Engine:
 
     async def tell_group(self, group: str, operation: GroupOperation[Any]) -> None:
         """Signals an operation to a capacity group. It takes effect some time later. Raises EngineUnavailable."""
-        try:
-            await self._client.signal_entity(_group(group), group_operation_name(operation), encode(operation))
-        except Exception as error:
-            raise EngineUnavailable(_text(error)) from None
+        await self._tell(_group(group), group_operation_name(operation), operation)
 
     async def read_group(self, group: str) -> Group:
         """A capacity group as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
-        answer = await _read(lambda: self._client.read_entity_state(_group(group)))
-        try:
-            return stored_group.load(unwrapped(answer.entity_state) if answer.entity_exists else None)
-        except UnreadableError as error:
-            raise EngineUnavailable(_text(error)) from None
+        return await self._state(_group(group), stored_group.load)
 
     async def beat(self, timer: str, at: str) -> None:
         """Records that a timer runs. A failure does not matter, because the next run records it, too."""

@@ -1,8 +1,19 @@
 """A page of the engine's list of instances, over its HTTP API: the SDK's own listing returns the first page only."""
 
+from dataclasses import dataclass
 from typing import Any
 
+from durable.instance import Instance
+
 PAGE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """Instances, and the continuation token for the next page; empty on the last page."""
+
+    instances: list[Instance]
+    continuation: str
 
 
 def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:

@@ -9,26 +9,19 @@ import msgspec
 from refresh.capacity.answers import OtherRun, WaitsForPlace
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
-from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.messages import replace
-from refresh.models import index, record
-from refresh.models.operations import RunEnded
-from refresh.models.state import Record, Shard
 from refresh.polling.limits import Limits
 from refresh.queue.answers import Left
-from refresh.queue.state import Queue
-from refresh.reporting.model_history import requests_json, runs_json
-from refresh.reporting.model_summary import summary as model_summary
-from refresh.reporting.models import STATES, KnownModel, ModelFilters, list_json, model_json
+from refresh.reporting.models import STATES
 from refresh.reporting.status import Live, report, summary
 from refresh.request.outcomes import outcome_after_leaving
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, RequestState, Retry, Standing
 from refresh.request.stored import StoredRequest
-from refresh.run.status import RunStatus
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
+from triggers.openapi.model_examples import model_examples
 
 WORKSPACE, DATASET = "0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-000000000002"
 REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-8000-000000000004"
@@ -128,35 +121,6 @@ _CANCELLED = replace(
     ),
     ended_at=_later(90),
 )
-_ENDED = RunEnded(
-    at=_later(44),
-    dataset_id=DATASET,
-    run=RUN,
-    incarnation=1,
-    workspace_id=WORKSPACE,
-    outcome=Outcome(
-        status="Failed", refresh_id=REFRESH, started_at=_later(5), ended_at=_later(42), error=_FAILED.error
-    ),
-    since=REQUESTED,
-    requests=3,
-    names=NAMES,
-    expected_every_hours=24.0,
-)
-_BEFORE = replace(
-    _ENDED,
-    at=_later(-86_000),
-    run=f"{REQUEST}-r0",
-    since=_later(-86_400),
-    outcome=Outcome(status="Completed", refresh_id=EXTERNAL, started_at=_later(-86_300), ended_at=_later(-86_000)),
-)
-_SHARD = index.apply(index.apply(Shard(), _BEFORE, time_of(REQUESTED)).shard, _ENDED, time_of(_later(60))).shard
-_MODEL = KnownModel(
-    dataset_id=DATASET,
-    entry=_SHARD.models[DATASET],
-    expected_every_hours=24.0,
-    now=time_of(_later(600)),
-)
-_RECORD = record.apply(Record(), _ENDED, time_of(_later(600))) or Record()
 _RUN: Json = {
     "runId": RUN,
     "incarnation": 1,
@@ -254,17 +218,7 @@ EXAMPLES: dict[str, Json] = {
             }
         ]
     },
-    "Models": {
-        **list_json([_MODEL], ModelFilters()),
-        "asOf": instant(_MODEL.now),
-    },
-    "ModelDetails": {
-        **model_json(_MODEL),
-        "summary": model_summary(_MODEL, None, Queue(), RunStatus()),
-        "runs": runs_json(_RECORD, time_of(REQUESTED)),
-        "requests": requests_json([_request(_FAILED)], Queue()),
-        "asOf": instant(_MODEL.now),
-    },
+    **model_examples(_request(_FAILED), NAMES, EXTERNAL),
     "Obstacle": {
         "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),
         "ok": False,
@@ -301,6 +255,10 @@ EXAMPLES: dict[str, Json] = {
     "GuidRefused": _refusal("InvalidRequest", "datasetId must be a GUID.", "datasetId"),
     "NotSignedIn": _refusal(
         "SignInRequired", "Sign in: send a Microsoft Entra ID token for this app in the header Authorization."
+    ),
+    "OnlyReader": _refusal(
+        "CallerMayOnlyRead",
+        f"The principal {PRINCIPAL} may only read: it is in ALLOWED_READERS, not in ALLOWED_CALLERS.",
     ),
     "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(
