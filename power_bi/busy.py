@@ -1,4 +1,4 @@
-"""Whether a refresh of a model is running, whoever asked for it: for those that follow no refresh themselves."""
+"""Whether any refresh of a model is running, for code that does not follow a refresh of its own."""
 
 from uuid import UUID
 

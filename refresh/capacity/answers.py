@@ -7,7 +7,7 @@ from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
 class Asker(Turn, frozen=True, kw_only=True):
-    """A run, as it speaks to a group. `number` counts its messages, so that a late duplicate is told from news."""
+    """A run that sends a message to a group. `number` counts its messages, so that late duplicates are recognized."""
 
     number: int
 

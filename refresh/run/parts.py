@@ -51,7 +51,7 @@ class Blocked(Message, frozen=True, kw_only=True):
 class InGroup(Message, frozen=True, kw_only=True):
     """How the run stands in its capacity group.
 
-    `refreshes`: how many the group bears at once. `number`: of the last message to the group. `since`: when the run
+    `refreshes`: how many the group allows at once. `number`: of the last message to the group. `since`: when the run
     first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: how it stands in line.
     `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits; `retry_after`:
     seconds that it asked for.

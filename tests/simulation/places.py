@@ -11,7 +11,7 @@ PER_REQUEST = timedelta(minutes=15)
 """How long each request may keep a place free: by a dead run that waits for repair, or a late one in line."""
 
 
-def never_more_than_the_capacity_bears(world: World) -> None:
+def never_more_than_the_capacity_allows(world: World) -> None:
     """16. A capacity group never has more refreshes of ours at once than its bound, from POST to end.
 
     Without those that the app cannot know to be ours, or whose end is given up as unknown (see invariant 3).
