@@ -1,4 +1,4 @@
-"""Days on which a capacity allows few refreshes: the callers, the refusals of the capacity, and the places that runs get.
+"""Days on which a capacity allows few refreshes: the callers, the refusals, and the places that runs get.
 
 One of the scenario's rare things (`limited`), and what the world notes of the group.
 """
