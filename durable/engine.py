@@ -244,11 +244,11 @@ class Engine:
 
     async def tell_group(self, group: str, operation: GroupOperation[Any]) -> None:
         """Signals an operation to a capacity group. It takes effect some time later. Raises EngineUnavailable."""
-        await self._tell(_group(group), group_operation_name(operation), operation)
+        await self._tell(df.EntityId(names.CAPACITY_GROUP, group), group_operation_name(operation), operation)
 
     async def read_group(self, group: str) -> Group:
         """A capacity group as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
-        return await self._state(_group(group), stored_group.load)
+        return await self._state(df.EntityId(names.CAPACITY_GROUP, group), stored_group.load)
 
     async def beat(self, timer: str, at: str) -> None:
         """Records that a timer runs. A failure does not matter, because the next run records it, too."""
@@ -315,10 +315,6 @@ async def _read(read: Callable[[], Awaitable[T]]) -> T:
 
 def _queue(dataset_id: str) -> df.EntityId:
     return df.EntityId(names.DATASET_QUEUE, dataset_id)
-
-
-def _group(group: str) -> df.EntityId:
-    return df.EntityId(names.CAPACITY_GROUP, group)
 
 
 def _text(error: Exception) -> str:

@@ -16,7 +16,7 @@ type callerType = {
 }
 
 @export()
-@description('Workspaces of one capacity, and how many refreshes of the app it bears at once.')
+@description('Workspaces of one capacity, and how many refreshes of the app it allows at once.')
 @sealed()
 type capacityLimitType = {
   @description('Name of the group, as statuses and the log show it.')

@@ -1,4 +1,4 @@
-"""Whether a refresh of a model is running, started by any caller: for code that follows no refresh itself."""
+"""Whether any refresh of a model is running, for code that does not follow a refresh of its own."""
 
 from uuid import UUID
 

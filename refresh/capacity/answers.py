@@ -7,7 +7,7 @@ from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
 class Asker(Turn, frozen=True, kw_only=True):
-    """The sender of a message to a group. `number` counts its messages, so that a late duplicate is recognised."""
+    """A run that sends a message to a group. `number` counts its messages, so that late duplicates are recognized."""
 
     number: int
 

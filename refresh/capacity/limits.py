@@ -1,4 +1,4 @@
-"""The setting for capacities: groups of workspaces, and how many refreshes of the app each may run at once.
+"""The limits of capacities: groups of workspaces, and how many refreshes of ours each group allows at once.
 
 The setting is a JSON array of `{"name": "P1", "workspaces": ["<GUID>", ...], "refreshes": 3}`. The group without
 `workspaces` has all workspaces that no other group names.
@@ -24,7 +24,7 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
 
 
 class CapacityLimit(Message, frozen=True, kw_only=True):
-    """The group of a run, and how many refreshes of the app it may run at once."""
+    """The group that a run belongs to, and how many refreshes of ours it allows at once."""
 
     group: str
     refreshes: int
@@ -44,7 +44,7 @@ class CapacityGroup:
 
     @property
     def limit(self) -> CapacityLimit:
-        """The limit in the form that runs store."""
+        """The limit of the group, for its runs."""
         return CapacityLimit(group=self.name, refreshes=self.refreshes)
 
 

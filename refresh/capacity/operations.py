@@ -20,10 +20,10 @@ class GroupOperation(Message, Generic[A], frozen=True, kw_only=True, tag_field="
 
 
 class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take_place"):
-    """A run with an idle model asks for a place; a waiting run asks again, and a run with a place gets it again.
+    """A run whose model is idle asks for a place. A waiting run asks again; a run that has a place gets it again.
 
-    `refreshes`: the limit of the group. `since`: when the run first asked. `wake`: the event for which it waits if it
-    has to wait.
+    `refreshes`: how many the group allows at once. `since`: when the run first asked. `wake`: the name of the event for
+    a run that has to wait.
     """
 
     asker: Asker

@@ -1,4 +1,4 @@
-"""A capacity with a limit of two refreshes, over HTTP: all callers get their outcomes, and no third refresh runs."""
+"""A capacity that allows two refreshes at once, over HTTP: all callers get their outcomes, and no third one runs."""
 
 import time
 from collections.abc import Iterator

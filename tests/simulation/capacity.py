@@ -1,4 +1,4 @@
-"""Days with a capacity limit: the callers, the refusals of the capacity, and which runs get the places.
+"""Days on which a capacity allows few refreshes: the callers, the refusals, and the places that runs get.
 
 One of the scenario's rare events (`limited`), and the world's records of the group.
 """
@@ -40,7 +40,7 @@ class Day(Protocol):
 
 
 def limited(day: Day, chance: random.Random) -> None:
-    """A capacity has a limit of one or two refreshes, and more models than that get requests, many at the same time."""
+    """A capacity allows one or two refreshes, and more models need one, many of them at the same time."""
     day.capacity = chance.choice([1, 1, 2])
     day.settings["CAPACITY_LIMITS"] = json.dumps([{"name": GROUP, "refreshes": day.capacity}])
     first = sorted(day.knobs)[0]

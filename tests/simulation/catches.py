@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from tests.simulation.mutations import MUTATIONS, mutated
+from tests.simulation.capacity_mutations import NAMES
+from tests.simulation.mutations import mutated
 from tests.simulation.run import Result, run_seed
 from tests.simulation.scenario import Level
 
@@ -68,9 +69,9 @@ def record(names: list[str]) -> None:
             raise LookupError(f"{name}: not found in {MAX_SEEDS} days")
         days[name] = found[0]
         print(name, days[name], flush=True)
-        lines = [f"{each} {days[each]}" for each in MUTATIONS if each in days]
+        lines = [f"{each} {days[each]}" for each in NAMES if each in days]
         FILE.write_text("\n".join([HEAD, *lines, ""]), "utf-8")
 
 
 if __name__ == "__main__":
-    record(sys.argv[1:] or list(MUTATIONS))
+    record(sys.argv[1:] or list(NAMES))

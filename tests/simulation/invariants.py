@@ -66,7 +66,7 @@ def posts_serve_active_requests(world: World) -> None:
 STEPS: tuple[Callable[[World], None], ...] = (
     no_post_beside_our_own,
     posts_serve_active_requests,
-    places.never_more_than_the_capacity_bears,
+    places.never_more_than_the_capacity_allows,
 )
 
 # ---- when all is quiet -------------------------------------------------------------------------------------------

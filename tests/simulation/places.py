@@ -11,8 +11,8 @@ PER_REQUEST = timedelta(minutes=15)
 """How long each request may keep a place free: by a dead run that waits for repair, or a late waiting one."""
 
 
-def never_more_than_the_capacity_bears(world: World) -> None:
-    """16. A capacity group never has more refreshes of ours at once than its limit, from POST to end.
+def never_more_than_the_capacity_allows(world: World) -> None:
+    """16. A capacity group never has more refreshes of ours at once than its bound, from POST to end.
 
     Refreshes that the app cannot know to be ours, or with the outcome OutcomeUnknown, do not count (see invariant 3).
     """

@@ -136,7 +136,7 @@ class Scenario:
     part_after_loss: str | None = None
     """A model of which others refresh one table seconds after the first POST whose answer is lost."""
     capacity: int = 0
-    """How many refreshes a capacity bears at once; 0 on days without a limit."""
+    """How many refreshes a capacity allows at once; 0 on days without a limit."""
 
 
 def scenario(seed: int, forced: Level | None = None) -> Scenario:

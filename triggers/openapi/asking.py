@@ -192,7 +192,7 @@ def request() -> Json:
             },
             "priority": _choice(
                 PRIORITIES,
-                "Which refreshes start first where the capacity bears no more at the same time (CAPACITY_LIMITS).",
+                "Which refreshes start first when a capacity limit is reached (CAPACITY_LIMITS).",
                 "normal",
             ),
             "idempotencyKey": {**idempotency_key(), "type": ["string", "null"]},

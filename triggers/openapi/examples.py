@@ -22,6 +22,7 @@ from refresh.request.stored import StoredRequest
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
 from triggers.openapi.model_examples import model_examples
+from triggers.openapi.place_examples import capacity
 
 WORKSPACE, DATASET = "0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-000000000002"
 REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-8000-000000000004"
@@ -139,13 +140,7 @@ _LAST: Json = {
     "startedAt": _later(5),
     "endedAt": _later(300),
 }
-_IN_GROUP: Json = {
-    "runId": RUN,
-    "incarnation": 1,
-    "workspaceId": WORKSPACE,
-    "datasetId": DATASET,
-    "modelName": NAMES.model,
-}
+_IN_GROUP: Json = {"runId": RUN, "workspaceId": WORKSPACE, "datasetId": DATASET, "modelName": NAMES.model}
 _TIMER: Json = {"lastRun": REQUESTED, "late": False}
 _HEALTH: Json = {"engine": "passed", "storage": "passed", "token": "passed", "timers": {"deliver_callbacks": _TIMER}}
 
@@ -194,30 +189,7 @@ EXAMPLES: dict[str, Json] = {
         "queue": [],
     },
     "EmptyQueue": {"datasetId": DATASET, **NAMES.facts, "waiting": 0, "active": None, "queue": []},
-    "Capacity": {
-        "groups": [
-            {
-                "name": "P1",
-                "refreshes": 1,
-                "workspaces": [WORKSPACE],
-                "closedUntil": None,
-                "holders": [{**_IN_GROUP, "since": REQUESTED}],
-                "external": [],
-                "waiting": [
-                    {
-                        "position": 0,
-                        **_IN_GROUP,
-                        "runId": f"{OTHER_REQUEST}-r1",
-                        "datasetId": OTHER_DATASET,
-                        "modelName": "Stock",
-                        "since": _later(30),
-                        "priority": "high",
-                    }
-                ],
-                "moreWaiting": 0,
-            }
-        ]
-    },
+    "Capacity": capacity(_IN_GROUP, {"runId": f"{OTHER_REQUEST}-r1", "datasetId": OTHER_DATASET, "modelName": "Stock"}),
     **model_examples(_request(_FAILED), NAMES, EXTERNAL),
     "Obstacle": {
         "error": msgspec.to_builtins(failure("NotAuthorized", DATASET, names=NAMES)),

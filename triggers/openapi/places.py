@@ -30,7 +30,7 @@ def waits_for_place() -> Json:
                 time("Power BI said that the capacity has reached its limits: no refresh starts before.")
             ),
         },
-        "Why the run does not start yet although its model is idle: its capacity bears no more refreshes.",
+        "Why the run does not start yet although its model is idle: the limit of its capacity group is reached.",
         optional=("behind", "closedUntil"),
     )
 
