@@ -24,6 +24,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 SET_BY_THE_PLATFORM = {
     "WEBSITE_HOSTNAME",
     "WEBSITE_AUTH_ENABLED",
+    "WEBSITE_SLOT_NAME",
     "IDENTITY_ENDPOINT",
     "MSI_ENDPOINT",
     "AZURE_CLIENT_SECRET",

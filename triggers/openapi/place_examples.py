@@ -2,7 +2,7 @@
 
 from triggers.openapi.schema import Json
 
-SINCE, ASKED = "2026-03-31T06:00:05.000Z", "2026-03-31T06:00:30.000Z"
+SINCE, WAITING_SINCE = "2026-03-31T06:00:05.000Z", "2026-03-31T06:00:30.000Z"
 
 
 def capacity(holder: Json, waiting: Json) -> Json:
@@ -17,7 +17,7 @@ def capacity(holder: Json, waiting: Json) -> Json:
                 "closedUntil": None,
                 "holders": [{**run, "since": SINCE}],
                 "external": [],
-                "waiting": [{"position": 0, **run, **waiting, "since": ASKED, "priority": "high"}],
+                "waiting": [{"position": 0, **run, **waiting, "since": WAITING_SINCE, "priority": "high"}],
                 "moreWaiting": 0,
             }
         ]

@@ -12,13 +12,14 @@ from refresh.history.outcome import Outcome
 from refresh.history.progress import Progress, TableProgress
 from refresh.run import orders
 from refresh.run.machine import continued, next_step
-from refresh.run.parts import Blocked, Calls, Followed, Posts
+from refresh.run.parts import Blocked, Calls, Followed, InGroup, Posts
 from refresh.run.state import (
     Cancelling,
     Claiming,
     Closing,
     Dropping,
     Finishing,
+    LeavingPlace,
     Looking,
     Notifying,
     Over,
@@ -31,9 +32,12 @@ from refresh.run.state import (
     ReportingBlocker,
     RunState,
     StartingNext,
+    TakingPlace,
+    WaitingForPlace,
+    Waking,
 )
 from refresh.run.status import status_of
-from refresh.run.step import Ask, Do, End
+from refresh.run.step import Ask, AskGroup, Do, End, WaitForEvent
 from refresh.scope.scope import RefreshOptions, Scope, TableRef
 from refresh.times import instant
 from tests.unit.refresh.run.incarnations import BLOCKER, LIMITS, LOOK, MODEL, NEXT, NOON, WAKE
@@ -44,6 +48,10 @@ PHASES: tuple[Phase, ...] = (
     Claiming(then=Reconciling(reason="busy", since=AT, until=AT)),
     Looking(),
     ReportingBlocker(),
+    TakingPlace(),
+    WaitingForPlace(event="wake-1", seconds=60),
+    LeavingPlace(then=Closing(), wait=2.5, busy_until=AT),
+    Waking(wake=WAKE, then=Notifying(wake=WAKE), wait=2.5),
     Closing(),
     Posting(),
     Reconciling(reason="lost", since=AT, until=AT, window=LostWindow(since=AT, until=AT), error="reset"),
@@ -98,6 +106,8 @@ FULL = RunState(
         objects="digest",
     ),
     outcome=Outcome(status="Failed", refresh_id="r", error=failure("RefreshFailed", MODEL)),
+    priority="high",
+    capacity=InGroup(group="P1", refreshes=2, number=3, since=AT, asked=True, limit_reached=True, retry_after=60),
 )
 """A run with all fields set."""
 
@@ -127,6 +137,7 @@ def test_the_names_of_the_phases_are_stored() -> None:
     assert names == {
         "claiming", "looking", "reporting_blocker", "closing", "posting", "reconciling", "reopening", "dropping",
         "recording", "cancelling", "polling", "finishing", "starting_next", "notifying", "over",
+        "taking_place", "waiting_for_place", "leaving_place", "waking",
     }  # fmt: skip
 
 
@@ -161,8 +172,12 @@ def test_each_phase_has_a_step_and_a_status(phase: Phase) -> None:
     """And the orders and operations are unchanged after reading them back."""
     run = FULL.to(phase, wait=0)
     step = next_step(run, AT)
-    assert isinstance(step, Do | Ask) or (isinstance(step, End) and isinstance(phase, Over))
-    if isinstance(step, Do | Ask):
+    if isinstance(phase, Over):
+        assert isinstance(step, End)
+    elif isinstance(phase, WaitingForPlace):
+        assert isinstance(step, WaitForEvent)
+    else:
+        assert isinstance(step, Do | Ask | AskGroup)
         message = step.order if isinstance(step, Do) else step.operation
         assert decode(json.loads(json.dumps(encode(message))), type(message)) == message
     status = status_of(run, NOON)
