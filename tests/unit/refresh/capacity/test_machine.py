@@ -328,7 +328,7 @@ def test_a_clock_that_is_wrong_closes_nothing_for_long() -> None:
     after, answer = apply(group, operation, NOON)
     assert after is None
     assert answer == PlacesFree()
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         apply(desk.group, FreePlaces(at="x", askers=()), NOON)
 
 
