@@ -95,7 +95,7 @@ def ask_group(context: df.DurableOrchestrationContext, group: str, operation: Gr
 def _answered(
     context: df.DurableOrchestrationContext, entity: df.EntityId, name: str, value: object, kind: Any, event: Event
 ) -> Steps[Any]:
-    """The answer of an entity, which is asked again until it is understood. The operation says of what type it is."""
+    """The answer of an entity. The operation is repeated until this code can read the answer."""
     pause = NOT_UNDERSTOOD_SECONDS
     while True:
         answer = yield context.call_entity(entity, name, value)
@@ -140,7 +140,7 @@ def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T 
 
 
 def _about(context: df.DurableOrchestrationContext) -> dict[str, object]:
-    """What a log line says of an orchestration: also which model, so that a search by its id finds the line."""
+    """The facts of an orchestration for a log line, with the model, so that a search by its id finds the line."""
     return {"instanceId": context.instance_id, "datasetId": dataset_of(context.instance_id)}
 
 
@@ -150,7 +150,7 @@ def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None
 
 
 def wait_for(context: df.DurableOrchestrationContext, event: str, seconds: float) -> Steps[None]:
-    """Lets time pass until an event comes, whose name is used for no other wait, but for some seconds at most."""
+    """Waits for an event, whose name is used for no other wait, for some seconds at most."""
     timer = context.create_timer(now(context) + timedelta(seconds=seconds))
     yield context.task_any([context.wait_for_external_event(event), timer])
     if not timer.is_completed:

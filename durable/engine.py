@@ -210,12 +210,12 @@ class Engine:
         return await self._state(_queue(dataset_id), load)
 
     async def tell_model(self, news: ModelNews) -> None:
-        """Signals what is to be kept of a model. It takes effect some time later. Raises EngineUnavailable."""
+        """Signals news about a model. It takes effect some time later. Raises EngineUnavailable."""
         for entity, operation in addressed(news):
             await self._tell(entity, name_of_news(operation), operation)
 
     async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
-        """Has a shard and the records of some of its models forget what is old. Raises EngineUnavailable."""
+        """Signals a shard and the records of some of its models to remove old data. Raises EngineUnavailable."""
         # the records first: if this ends half-way, the shard still names them the next time
         for dataset_id in datasets:
             await self._tell(models.record_of(dataset_id), name_of_news(forget), replace(forget, keep=()))

@@ -17,8 +17,8 @@ class Page:
 
 
 def fetch_page(url: str, query: dict[str, str | None], continuation: str) -> tuple[list[dict[str, Any]], str]:
-    """The rows of a page, and what to hand in for the next one. Raises what requests raises."""
-    import requests  # only where lists are read: a cold start does not pay for it
+    """The rows of a page, and the continuation for the next one. Raises the exceptions of requests."""
+    import requests  # imported here, because a cold start does not need it
 
     with requests.Session() as session:
         session.trust_env = False

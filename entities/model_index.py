@@ -1,4 +1,4 @@
-"""The entity `model_index`, one per shard (key: `refresh.models.index.shard_of`): a shell around the pure index."""
+"""The entity `model_index`, one for each shard (`refresh.models.index.shard_of`): a shell around the pure index."""
 
 import logging
 
@@ -13,5 +13,5 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def model_index(context: df.DurableEntityContext) -> None:
-    """One operation of `refresh.models.operations.IndexOperation`. It answers nothing."""
+    """Applies one operation of `refresh.models.operations.IndexOperation`, without an answer."""
     handled(context, handle_index, log)

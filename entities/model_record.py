@@ -1,4 +1,4 @@
-"""The entity `model_record`, one per dataset (key: dataset id): a shell around the pure `refresh.models.record`."""
+"""The entity `model_record`, one for each dataset (key: dataset id): a shell around `refresh.models.record`."""
 
 import logging
 
@@ -13,5 +13,5 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def model_record(context: df.DurableEntityContext) -> None:
-    """One operation of `refresh.models.operations.RecordOperation`. It answers nothing."""
+    """Applies one operation of `refresh.models.operations.RecordOperation`, without an answer."""
     handled(context, handle_record, log)

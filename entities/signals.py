@@ -1,4 +1,4 @@
-"""How an entity that is only signalled applies an operation."""
+"""Applies an operation of an entity that only gets signals."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def handled(
 ) -> None:
     """Applies the operation, stores the state, and logs the event of the operation.
 
-    State and result are set together at the end: the engine does not roll back what an operation did before it failed.
+    State and result are set together at the end: the engine does not undo the effects of a failed operation.
     """
     try:
         value = context.get_input()

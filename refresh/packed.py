@@ -1,7 +1,7 @@
 """The stored form of an entity's state: plain JSON values, compressed above a size.
 
-The engine keeps a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
-reads fail while it is rewritten. So a large state is compressed: its ids and texts have much in common.
+The engine stores a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
+reads fail while it is rewritten. So a large state is compressed, which works well for its similar ids and texts.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 PACKED_ABOVE = 10_000
-"""Bytes of JSON. What is smaller stays readable in the storage."""
+"""Bytes of JSON. A smaller state stays readable in the storage."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -23,7 +23,7 @@ class UnreadableError(ValueError):
 
 
 def pack(state: msgspec.Struct, schema: int) -> Json:
-    """The state as plain JSON values. `schema` is raised by a change that older code would misread."""
+    """The state as plain JSON values. `schema` increases with a change that older code would misread."""
     text = msgspec.json.encode(state)
     if len(text) <= PACKED_ABOVE:
         return {"schema": schema, **msgspec.to_builtins(state)}
@@ -31,9 +31,9 @@ def pack(state: msgspec.Struct, schema: int) -> Json:
 
 
 def unpack(stored: object, kind: type[T], schema: int, what: str) -> T:
-    """The state that `pack` wrote. A deleted entity reads as an empty text: an empty state.
+    """The state from the result of `pack`; an empty one for a deleted entity, which reads as an empty text.
 
-    `what` names the state in the text of an error. Raises UnreadableError.
+    `what` names the state in the message of an error. Raises UnreadableError.
     """
     if stored in (None, ""):
         return kind()

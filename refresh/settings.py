@@ -100,7 +100,7 @@ class Settings:
         return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
 
     def capacity_of(self, workspace_id: UUID) -> CapacityLimit | None:
-        """The bound on simultaneous refreshes that applies to a workspace; None if there is none."""
+        """The limit of simultaneous refreshes for a workspace; None without one."""
         return limit_of(self.capacity_limits, workspace_id)
 
     def allows_caller(self, principal_id: str) -> bool:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:
-    """Has `uri` called when the request ends, or at once if it has ended. `check_uri` has checked the URI.
+    """Registers `uri` for a call when the request ends, or at once if it has ended. `check_uri` has checked the URI.
 
     Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again.
     It works before the request is stored, if that follows within five minutes. `to_running`: the request was started

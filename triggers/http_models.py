@@ -46,7 +46,7 @@ from triggers.routing import http_function
 
 PARAMETERS = ("search", "state", "workspaceId", "sort", "limit", "continuation")
 READS_AT_ONCE = 10
-"""Requests of a model that are read at the same time."""
+"""The number of requests of a model that are read at the same time."""
 
 bp = df.Blueprint()
 
@@ -65,7 +65,7 @@ async def http_models(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
 
 @http_function(bp, route="models/{datasetId}", methods=["GET"], reads=True)
 async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """The model with `summary`, why it is in its state, and its last `runs` and `requests`."""
+    """The model with `summary`, the reason for its state, and its last `runs` and `requests`."""
     dataset_id = parse_guid(req.route_params["datasetId"])
     if dataset_id is None:
         return error(400, "InvalidRequest", "datasetId must be a GUID.", "datasetId")
@@ -75,10 +75,10 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
     )
     model = _model(dataset_id, entry, queue, now)
     if model is None:
-        message = "The app knows nothing of this model: no refresh of it was requested within the retention."
+        message = "The model is unknown: no refresh of it was requested within the retention."
         return error(404, "ModelUnknown", message, "datasetId")
     run = await run_status(engine, queue.runs[0].id, queue.runs[0].incarnation) if queue.runs else RunStatus()
-    # the queue says what goes on now, also if the index has not heard of it yet, or never will
+    # the queue has the current state, even if the index does not have the news yet, or never will
     active = active_of(queue, run.posted_at, instant(now))
     model = dataclasses.replace(model, entry=replace(model.entry, active=active))
     body = {
@@ -92,7 +92,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
 
 
 def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) -> KnownModel | None:
-    """The model, if there is anything to show of it: with what the queue or this process knows, too."""
+    """The model, if it is known: also with the data of the queue and of this process."""
     if queue.runs:
         workspace = queue.scope_of(queue.runs[0]).workspace_id
         entry = entry or Entry(known_since=queue.runs[0].since, at=queue.at, workspace_id=workspace)
@@ -109,7 +109,7 @@ def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) ->
 
 
 async def _requests(engine: Engine, ids: list[str]) -> list[StoredRequest]:
-    """Those of the requests that there are: the purge may have taken some."""
+    """Those of the requests that still exist: the purge may have deleted some."""
     slots = asyncio.Semaphore(READS_AT_ONCE)
 
     async def read(request_id: str) -> StoredRequest | None:

@@ -68,7 +68,7 @@ async def queue_of(engine: Engine, dataset_id: str) -> Queue:
 
 
 async def group_of(engine: Engine, name: str) -> Group:
-    """A capacity group, at most a second old. Do not change it: others have it, too."""
+    """A capacity group, at most a second old. Do not change it: it is shared."""
     return await _GROUPS.at(name, lambda: engine.read_group(name))
 
 

@@ -1,7 +1,7 @@
-"""`dev.py bench models`: what the list of models and the page of one model cost, with few and with many ended requests.
+"""`dev.py bench models`: the cost of the list of models and of the page of one model, with few and many ended requests.
 
-The app on the devhost runs in this process and is asked over HTTP. The state that it starts with is made by the app's
-own code: the index and the records by the operations that runs send, the requests as the engine keeps them.
+The app on the devhost runs in this process, and the calls go over HTTP. The app's own code creates the initial
+state: the index and the records by the operations that runs send, the requests like the engine stores them.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ from triggers.looks import MODELS_KEPT_SECONDS
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 MODELS, FEW, MANY = 500, 500, 10_000
 LOOKS = 8
-"""Calls of each kind that are measured; before each the app forgets what it has looked up."""
+"""Measured calls of each kind; before each the app's caches are cleared."""
 MOST_SECONDS = 0.3
-"""In which the list has to be answered."""
+"""The time limit for the answer of the list."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """Seconds of each call: the list with all models, its first page, and the page of one model.
 
-    `processor`: seconds that app, host and this client computed for all models. `kilobytes`: the size of that list.
+    `processor`: CPU seconds of app, host and this client for all models. `kilobytes`: the size of that list.
     """
 
     ended: int
@@ -72,7 +72,7 @@ class Measured:
 
 
 def fill(state: Path, models: int, ended: int, now: datetime) -> list[str]:
-    """Makes the state of an app in which so many requests have ended, spread over the models; their dataset ids."""
+    """Creates the state of an app with this many ended requests, spread over the models; returns their dataset ids."""
     ids = [str(uuid.UUID(int=number + 1)) for number in range(models)]
     shards: dict[str, Shard] = {key: Shard() for key in index.shard_keys()}
     records: dict[str, Record] = dict.fromkeys(ids, Record())
@@ -120,7 +120,7 @@ def _ended(dataset_id: str, number: int, at: datetime) -> RunEnded:
 
 
 def _keep_request(changes: Changes, run: RunEnded) -> None:
-    """The request of a run as the engine keeps it after its end."""
+    """The request of a run, as the engine stores it after its end."""
     state = RequestState(
         spec=RequestSpec(
             dataset_id=run.dataset_id,
@@ -174,7 +174,7 @@ def hosted(state: Path) -> Iterator[str]:
 
 
 def measure(base: str, ids: list[str], ended: int, looks: int = LOOKS) -> Measured:
-    """Calls each route several times. Raises ValueError for an answer that does not hold all of them."""
+    """Calls each route several times. Raises ValueError for an incomplete answer."""
     whole, processor, first, one, size = [], [], [], [], 0
     timed(base, "/api/models?limit=1")  # the first call of a process imports what it needs
     with requests.Session() as session:
@@ -218,7 +218,7 @@ def played(models: int, ended: int, looks: int = LOOKS) -> Measured:
 
 
 def table(rounds: list[Measured], models: int) -> Table:
-    """One row for each round, with the median and the longest of each call."""
+    """One row for each round, with the median and the maximum of each call."""
     found = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
     headings = ("ended requests", f"all {models} models", "computing", "first page", "one model", "size of the list")
     for heading in headings:
@@ -234,7 +234,7 @@ def _kinds(entry: Measured) -> tuple[list[float], ...]:
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 if the list is answered in time, however many requests have ended."""
+    """The exit code: 0 if the list is answered in time, even with many ended requests."""
     parser = argparse.ArgumentParser(prog="dev.py bench models", description=__doc__)
     parser.add_argument("--models", type=int, default=MODELS, help=f"number of models (default {MODELS})")
     parser.add_argument("--ended", type=int, nargs="+", default=[FEW, MANY], help="ended requests of each round")
@@ -245,7 +245,7 @@ def main(arguments: list[str]) -> int:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             rounds.append(process.submit(played, options.models, ended).result())
     where.print(table(rounds, options.models))
-    where.print("Median and longest of the calls; before each the app has forgotten what it read for the last one.")
+    where.print("Median and longest of the calls; before each the caches of the app are cleared.")
     where.print("Computing: processor time of the call with all models, the better measure on a busy machine.")
     good = all(statistics.median(entry.whole) <= MOST_SECONDS for entry in rounds)
     verdict = "is answered" if good else "is NOT answered"

@@ -1,4 +1,4 @@
-"""Whether a model is fresh: its age, and whether a promised success is overdue."""
+"""Whether a model is fresh: its age, and whether an expected success is overdue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Health: TypeAlias = Literal["overdue", "failing", "ok", "unknown"]
 
 @dataclass(frozen=True)
 class Durations:
-    """How long the last completed refreshes took, in seconds: the median, and what 95 of 100 stay below."""
+    """Durations of the last completed refreshes, in seconds: the median and the 95th percentile."""
 
     usual: float
     p95: float
@@ -30,7 +30,7 @@ def durations(entry: Entry) -> Durations | None:
 
 
 def health_of(entry: Entry, *, overdue: bool) -> Health:
-    """How the model is. Overdue wins over failing; unknown: no run has completed or failed yet."""
+    """The health of the model. Overdue has priority over failing; unknown: no run has completed or failed yet."""
     if overdue:
         return "overdue"
     if entry.failures:
@@ -39,12 +39,12 @@ def health_of(entry: Entry, *, overdue: bool) -> Health:
 
 
 def in_use(entry: Entry, since: str) -> bool:
-    """Whether a run of the model goes on, or it was heard of since a time (ISO 8601 UTC)."""
+    """Whether the model has an active run, or news since a time (ISO 8601 UTC)."""
     return entry.active is not None or max(entry.at, entry.known_since) >= since
 
 
 def due_at(entry: Entry, expected_every_hours: float | None) -> datetime | None:
-    """When the model becomes, or became, overdue; None if nothing is expected."""
+    """When the model becomes, or became, overdue; None if no success is expected."""
     fresh = parse_time(entry.fresh_at)
     if expected_every_hours is None or fresh is None:
         return None
@@ -52,5 +52,5 @@ def due_at(entry: Entry, expected_every_hours: float | None) -> datetime | None:
 
 
 def expected_hours(dataset_id: str, entry: Entry, settings: Mapping[str, float]) -> float | None:
-    """How often a success is expected: what the operator set for the model, else what its last request asked for."""
+    """How often a success is expected: the value of the setting, else that of the last request."""
     return settings.get(dataset_id, entry.expected_every_hours)

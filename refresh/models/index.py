@@ -1,7 +1,7 @@
 """The index of models, in shards: the data of the list of models. Its size does not depend on the number of requests.
 
 A pure state machine: `apply(shard, operation, now) -> (shard, event)`. A repeated or late operation changes nothing:
-ended runs are remembered by a digest of their ids, and for the active run the operation with the latest time counts.
+ended runs are recognised by a digest of their ids, and for the active run the operation with the latest time counts.
 """
 
 import logging
@@ -30,9 +30,9 @@ from refresh.times import instant, parse_time, time_of
 
 SHARDS = 16
 """With 500 models a shard has about thirty, and its stored form fits into a row of the engine's table. With thousands
-of models the engine keeps it in a blob: that works, but each operation and each list costs more."""
+of models the engine stores it in a blob, which works, but makes each operation and each list more expensive."""
 MAX_RECENT = 20
-"""The last runs: their durations give the usual duration, and a repeated operation about one of them is recognised."""
+"""The number of stored runs: they give the usual duration, and a repeated operation about one of them is recognised."""
 MAX_DAYS = 14
 AHEAD = timedelta(minutes=5)
 """How far a sender's clock may be ahead of the host's own."""
@@ -54,14 +54,14 @@ def shard_keys() -> list[str]:
 
 @dataclass(frozen=True)
 class Applied:
-    """The shard after an operation, and the event that the log gets."""
+    """The shard after an operation, and the event for the log."""
 
     shard: Shard
     event: Event | None = None
 
 
 def apply(shard: Shard, operation: IndexOperation, now: datetime) -> Applied:
-    """One operation on a shard, which is not changed. `now`: the host's clock; it bounds that of the sender."""
+    """Applies one operation to a shard, which is not changed. `now`: the host's clock; it limits that of the sender."""
     operation = replace(operation, at=min(operation.at, instant(now + AHEAD)))
     match operation:
         case Forget():
@@ -93,14 +93,14 @@ def _updated(entry: Entry, operation: Expect | RunWaits | RunRefreshes | RunDrop
 
 
 def _named(entry: Entry, operation: RunWaits | RunRefreshes | RunEnded) -> Entry:
-    """With the names and the expectation that the newest operation brings."""
+    """With the names and the expectation of the newest operation."""
     if operation.at < entry.at:
         return entry
     names = operation.names.also(entry.names)
     entry = replace(entry, at=operation.at, workspace_id=operation.workspace_id, names=names)
     if isinstance(operation, RunRefreshes) or operation.expected_every_hours is None:
         return entry
-    # 0 withdraws it
+    # 0 removes it
     return replace(entry, expected_every_hours=operation.expected_every_hours or None)
 
 
@@ -122,7 +122,7 @@ def _active(entry: Entry, operation: RunWaits | RunRefreshes) -> Entry:
 
 
 def _without_run(entry: Entry, operation: RunDropped | RunEnded) -> Entry:
-    """Another incarnation of the run that was heard of since goes on."""
+    """Whether another incarnation of the run has sent news since."""
     active = entry.active
     if active is None or active.run_id != operation.run:
         return entry
@@ -143,7 +143,7 @@ def _ended(entry: Entry, operation: RunEnded) -> Entry:
         return entry
     recent = tuple(sorted([*entry.recent, ended], key=lambda one: one.at))
     if len(recent) > MAX_RECENT and recent[0] is ended:
-        # older than all remembered runs, so it is a repeat
+        # older than all stored runs, so it is a repeat
         return entry
     newest = recent[-1] is ended
     return replace(
@@ -169,7 +169,7 @@ def _last(operation: RunEnded) -> LastOutcome:
 
 
 def _in_a_row(before: int, recent: tuple[Recent, ...], ended: Recent) -> int:
-    """The failures since the last success. With none among the runs that are known, one more than before."""
+    """The failures since the last success. If no stored run is a success, one more than before."""
     failures = 0
     for one in reversed(recent):
         if one.status == "Completed":
@@ -200,7 +200,7 @@ def _days(before: dict[str, tuple[int, int]], operation: RunEnded) -> dict[str, 
 
 
 def seconds_of(outcome: Outcome) -> float | None:
-    """How long the refresh took, by Power BI's clock; None if that is not known."""
+    """The duration of the refresh, by Power BI's clock; None if it is not known."""
     begun, ended = parse_time(outcome.started_at), parse_time(outcome.ended_at)
     if begun is None or ended is None:
         return None
@@ -208,7 +208,7 @@ def seconds_of(outcome: Outcome) -> float | None:
 
 
 def _note_overdue(shard: Shard, operation: NoteOverdue, now: datetime) -> Applied:
-    """Once for each period: a success that came meanwhile, or the same note again, leaves the log as it is."""
+    """One event for each period: a success in between, or the same note again, causes none."""
     entry = shard.models.get(operation.dataset_id)
     if entry is None or entry.fresh_at != operation.fresh_at or entry.overdue_noted == entry.fresh_at:
         return Applied(shard)

@@ -31,9 +31,9 @@ class AboutRun(AboutModel, frozen=True, kw_only=True):
 
 
 class RunWaits(AboutRun, frozen=True, kw_only=True, tag="run_waits"):
-    """The active run waits for the idle model. `since`: when the first of its requests enrolled.
+    """The active run waits for the idle model. `since`: when its first request enrolled.
 
-    `requests`: their number; None if it is that of the operation before.
+    `requests`: their number; None for the number of the previous operation.
     """
 
     workspace_id: str
@@ -54,14 +54,14 @@ class RunRefreshes(AboutRun, frozen=True, kw_only=True, tag="run_refreshes"):
 
 
 class RunDropped(AboutRun, frozen=True, kw_only=True, tag="run_dropped"):
-    """The run ended without an outcome: no request wants it any more, or its orchestration is dead."""
+    """The run ended without an outcome: it has no requests any more, or its orchestration is dead."""
 
 
 class RunEnded(AboutRun, frozen=True, kw_only=True, tag="run_ended"):
     """The outcome of a run.
 
-    `loads`: its refresh loads data, so that the model is fresh after it. `request_ids`: the newest of its requests, in
-    the record only. `expected_every_hours`: what the last request that named a number expects; None if none did.
+    `loads`: its refresh loads data, so the model is fresh after it. `request_ids`: its newest requests, in
+    the record only. `expected_every_hours`: of the last request with that key; None without any.
     """
 
     workspace_id: str
@@ -81,7 +81,7 @@ class RequestsEnded(AboutModel, frozen=True, kw_only=True, tag="requests_ended")
 
 
 class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
-    """The operator expects successes of a model, which no request may ever have named."""
+    """The setting expects successes of a model, which may have no request."""
 
 
 class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
@@ -92,7 +92,7 @@ class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
 
 
 class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
-    """Drops what is older than `before` (ISO 8601 UTC), but no model of `keep` or with a run that goes on."""
+    """Removes data from before `before` (ISO 8601 UTC), except for models of `keep` or with an active run."""
 
     before: str
     keep: tuple[str, ...] = ()
@@ -104,5 +104,5 @@ RunNews: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded
 
 
 def name_of(operation: ModelOperation) -> str:
-    """The name of the operation, as the entity is signalled."""
+    """The name of the operation in the engine."""
     return str(type(operation).__struct_config__.tag)

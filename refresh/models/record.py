@@ -15,7 +15,7 @@ MAX_REQUESTS = 50
 
 
 def apply(record: Record, operation: RecordOperation, now: datetime) -> Record | None:
-    """One operation on a record, which is not changed; None if nothing is to be kept. `now`: the host's clock."""
+    """Applies one operation to a record, which is not changed; None if it becomes empty. `now`: the host's clock."""
     match operation:
         case RunEnded():
             return Record(runs=_with_run(record, operation, now), requests=_with_requests(record, operation))

@@ -1,6 +1,6 @@
-"""What is kept of models: in a shard of the index an entry of each model, and for each model a record of its runs.
+"""The stored data of models: an entry for each in a shard of the index, and a record of the runs for each.
 
-Plain data, all of it bounded. The list of models is made of the index; the record is for the page of one model.
+Plain data of limited size. The index is the source of the list, the record that of the page of one model.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,7 +15,7 @@ Activity: TypeAlias = Literal["WaitingForIdle", "Refreshing"]
 
 
 class Success(Shown, frozen=True, kw_only=True):
-    """The last refresh that loaded data, as Power BI dates it."""
+    """The last refresh that loaded data, with Power BI's times."""
 
     started_at: str | None = None
     ended_at: str = ""
@@ -23,7 +23,7 @@ class Success(Shown, frozen=True, kw_only=True):
 
 
 class LastOutcome(Shown, frozen=True, kw_only=True):
-    """How the last run ended. `message` and `action` are those of the failure."""
+    """The end of the last run. `message` and `action` are those of the failure."""
 
     status: Status
     at: str
@@ -33,7 +33,7 @@ class LastOutcome(Shown, frozen=True, kw_only=True):
 
 
 class Active(Shown, frozen=True, kw_only=True):
-    """The active run, as it was last heard of at `at`. `since`: when it began to wait, or its refresh was posted."""
+    """The active run, according to its last news at `at`. `since`: when it began to wait, or its refresh was posted."""
 
     run_id: str
     incarnation: int
@@ -54,9 +54,9 @@ class Recent(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the index holds of a model. Times are ISO 8601 UTC.
+    """The index entry of a model. Times are ISO 8601 UTC.
 
-    `known_since`: when it was first heard of; `at`: when a request, or a run of one, was last heard of. `recent`: the
+    `known_since`: the time of its first news; `at`: that of the last news of a request or its run. `recent`: the
     last runs that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the
     date of their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`:
     the `fresh_at` for which the model was noted as overdue.
@@ -89,7 +89,7 @@ class Shard(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class RecordedRun(Shown, frozen=True, kw_only=True):
-    """A run that ended, as callers see it. `ended_at` is Power BI's time, or else ours; `recorded_at` is ours."""
+    """An ended run, as callers see it. `ended_at` is Power BI's time, or else ours; `recorded_at` is ours."""
 
     run_id: str
     status: Status
@@ -105,14 +105,14 @@ class RecordedRun(Shown, frozen=True, kw_only=True):
 
 
 class EndedRequest(NamedTuple):
-    """A request that has ended: its id, and when."""
+    """An ended request: its id, and when."""
 
     id: str
     at: str
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is kept of one model beside its entry: its last runs and requests, oldest first."""
+    """The stored data of one model beside its entry: its last runs and requests, oldest first."""
 
     runs: tuple[RecordedRun, ...] = ()
     requests: tuple[EndedRequest, ...] = ()

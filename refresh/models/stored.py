@@ -1,7 +1,7 @@
-"""Shards and records as their entities store them, and operations as the entities get them.
+"""The stored form of shards and records, and of their operations.
 
-Reading is tolerant (`refresh.messages`). A state that this code cannot read stays unchanged, and the operation is lost
-and logged. Later operations are applied again once the newer code is back.
+Reading is tolerant (`refresh.messages`). A state that this code cannot read stays unchanged; the operation is logged
+and lost. Later operations are applied after newer code is back.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Handled(NamedTuple):
-    """The state to store; None deletes it, and with `keep` it stays as it is. `event` and `problem` are for the log."""
+    """The state to store; None deletes it, and with `keep` it is not changed. `event` and `problem` are for the log."""
 
     state: Json | None | Literal["keep"]
     event: Event | None = None
@@ -30,7 +30,7 @@ class Handled(NamedTuple):
 
 
 def handle_index(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """An operation on a shard, as the engine names it and with its input. `now`: the host's clock."""
+    """Applies an operation to a shard, with the engine's name and its input. `now`: the host's clock."""
     try:
         shard, operation = load_shard(stored), _operation(name, value, IndexOperation)
     except UnreadableError as error:
@@ -40,7 +40,7 @@ def handle_index(stored: object, name: str, value: object, now: datetime) -> Han
 
 
 def handle_record(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """An operation on the record of a model, likewise."""
+    """The same for the record of a model."""
     try:
         known, operation = load_record(stored), _operation(name, value, RecordOperation)
     except UnreadableError as error:
@@ -50,12 +50,12 @@ def handle_record(stored: object, name: str, value: object, now: datetime) -> Ha
 
 
 def load_shard(stored: object) -> Shard:
-    """A shard as it is stored; an empty one for None. Raises UnreadableError."""
+    """A stored shard; an empty one for None. Raises UnreadableError."""
     return unpack(stored, Shard, SCHEMA, "shard of the index of models")
 
 
 def load_record(stored: object) -> Record:
-    """A record as it is stored; an empty one for None. Raises UnreadableError."""
+    """A stored record; an empty one for None. Raises UnreadableError."""
     return unpack(stored, Record, SCHEMA, "record of a model")
 
 
@@ -67,5 +67,5 @@ def _operation(name: str, value: object, kind: Any) -> Any:
     if name_of(operation) != name:
         raise UnreadableError(f"operation {name} came with the input of {name_of(operation)}")
     if parse_time(operation.at) is None:
-        raise UnreadableError(f"operation {name}: `at` is no time")
+        raise UnreadableError(f"operation {name}: `at` is not a time")
     return operation

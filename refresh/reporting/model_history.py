@@ -1,4 +1,4 @@
-"""The last runs and requests of one model, as its page shows them."""
+"""The last runs and requests of one model, for its page."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,9 +14,9 @@ MAX_REQUESTS = 50
 
 
 def active_of(queue: Queue, posted_at: str | None, at: str) -> Active | None:
-    """The active run as its queue has it; None if nothing runs or waits.
+    """The active run, according to its queue; None if nothing runs or waits.
 
-    `posted_at`: when its refresh began, as the run says; `at`: the time of the look.
+    `posted_at`: when its refresh began, according to the run; `at`: the time of the look.
     """
     if not queue.runs:
         return None
@@ -33,19 +33,19 @@ def active_of(queue: Queue, posted_at: str | None, at: str) -> Active | None:
 
 
 def runs_json(record: Record, forgotten: datetime) -> list[Json]:
-    """The runs that ended, newest first, but for those that ended before `forgotten`."""
+    """The ended runs, newest first, except for those that ended before `forgotten`."""
     return [_run(run) for run in reversed(record.runs) if run.recorded_at >= instant(forgotten)]
 
 
 def request_ids(record: Record, queue: Queue) -> list[str]:
-    """The newest requests of a model: those that wait, and those that have ended; at most 50."""
+    """The newest requests of a model, waiting and ended ones; at most 50."""
     at = {request.id: request.at for request in record.requests}
     at |= {request: member.since for run in queue.runs for request, member in run.members.items()}
     return sorted(at, key=lambda request: at[request], reverse=True)[:MAX_REQUESTS]
 
 
 def requests_json(requests: Iterable[StoredRequest], queue: Queue) -> list[Json]:
-    """Requests, newest first; those that go on as the queue has them."""
+    """Requests, newest first; those in progress according to the queue."""
     newest = sorted(requests, key=lambda request: (request.state.requested_at, request.id), reverse=True)
     return [_request(request, live_by_queue(request.id, request.standing, queue)) for request in newest]
 
@@ -89,7 +89,7 @@ def _request(request: StoredRequest, live: Live) -> Json:
 
 
 def _seconds(begin: str | None, end: str | None) -> float | None:
-    """Between two times; 0 if the clocks of the app and of Power BI make less of it. None if one is not known."""
+    """Seconds between two times; 0 if different clocks make them negative. None if one is missing."""
     begun, ended = parse_time(begin), parse_time(end)
     if begun is None or ended is None:
         return None

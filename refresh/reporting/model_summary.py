@@ -1,4 +1,4 @@
-"""Why a model is in its state, in one sentence: a pure function of what is kept of it and of its queue."""
+"""The reason for a model's state, in one sentence: a pure function of its stored data and its queue."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -19,7 +19,7 @@ KINDS = {
     "ViaEnhancedApi": "an enhanced refresh",
     "ViaXmlaEndpoint": "a refresh over XMLA",
 }
-"""The words for Power BI's types of refreshes."""
+"""The names of Power BI's types of refreshes in sentences."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -31,7 +31,7 @@ def summary(model: KnownModel, active: Active | None, queue: Queue, run: RunStat
 
 
 def span(seconds: float) -> str:
-    """A length of time, as people say it."""
+    """A duration in words."""
     if seconds < MINUTE:
         return f"{seconds:.0f} s"
     if seconds < 2 * HOUR:
@@ -42,7 +42,7 @@ def span(seconds: float) -> str:
 
 
 def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatus) -> Iterable[str]:
-    """What the model does now."""
+    """The current activity of the model."""
     if active is None:
         return
     if active.status == "Refreshing":
@@ -67,7 +67,7 @@ def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
     text = f"refreshing for {_for(model, active.since)}"
     end, begun = parse_time(run.expected_end), parse_time(active.since)
     spent = durations(model.entry)
-    # the run knows how long refreshes like its own take, the index only how long all of the model's took
+    # the run knows the durations of refreshes like its own, the index only those of all refreshes of the model
     usual = (end - begun).total_seconds() if end and begun else spent.usual if spent else None
     if usual is None:
         return text
@@ -78,7 +78,7 @@ def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
 
 def _behind(model: KnownModel, run: RunStatus) -> str:
     external = run.waits_for
-    assert external is not None  # noqa: S101 - the caller has looked
+    assert external is not None  # noqa: S101 - the caller has checked
     kind = KINDS.get(external.refresh_type or "", "another refresh")
     began = external.started_at or run.waits_since
     text = f"waits behind {kind} that began {_ago(model, began)}"
@@ -88,7 +88,7 @@ def _behind(model: KnownModel, run: RunStatus) -> str:
 
 
 def _standing(model: KnownModel, *, alone: bool) -> Iterable[str]:
-    """How fresh the model is. `alone`: nothing runs, so something has to be said."""
+    """The freshness of the model. `alone`: nothing runs, so the sentence needs this part."""
     last, failures = model.entry.last, model.entry.failures
     if model.health == "overdue":
         yield f"overdue: {_expected(model)}"

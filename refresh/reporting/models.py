@@ -1,4 +1,4 @@
-"""Models as the HTTP API shows them: one, and the list with its filters, counts, order and pages."""
+"""Models in the HTTP API: one, and the list with its filters, counts, order and pages."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -27,7 +27,7 @@ SortKey: TypeAlias = tuple[float, str, str]
 
 @dataclass(frozen=True)
 class ModelFilters:
-    """What the caller wants to see. `search` in lower case, empty for all; so are `states`. `after`: the last key."""
+    """The filters of a call. `search` in lower case, empty for all; so is `states`. `after`: the last key."""
 
     search: str = ""
     states: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ class ModelFilters:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model as of a moment. `expected_every_hours`: how often a success is expected; None: never."""
+    """A model at a moment. `expected_every_hours`: how often a success is expected; None: never."""
 
     dataset_id: str
     entry: Entry
@@ -48,22 +48,22 @@ class KnownModel:
 
     @cached_property
     def health(self) -> Health:
-        """How the model is."""
+        """The health of the model."""
         return health_of(self.entry, overdue=self.overdue_since is not None)
 
     @cached_property
     def overdue_since(self) -> datetime | None:
-        """Since when a success is overdue; None if none is."""
+        """Since when a success is overdue; None if it is not."""
         due = due_at(self.entry, self.expected_every_hours)
         return due if due is not None and due <= self.now else None
 
     @property
     def success_age(self) -> float | None:
-        """Seconds since the last success; None if there was none."""
+        """Seconds since the last success; None without one."""
         return self.seconds_since(self.entry.success.ended_at if self.entry.success else None)
 
     def seconds_since(self, time: str | None) -> float | None:
-        """Seconds since a time, at least 0; None for what is no time."""
+        """Seconds since a time, at least 0; None for an invalid time."""
         at = parse_time(time)
         return max((self.now - at).total_seconds(), 0.0) if at else None
 
@@ -71,9 +71,9 @@ class KnownModel:
 def known_models(
     entries: Mapping[str, Entry], settings: Mapping[str, float], now: datetime, forgotten: datetime
 ) -> list[KnownModel]:
-    """All models to show. `settings`: expected hours by dataset id; such a model is shown though no request named it.
+    """All listed models. `settings`: expected hours by dataset id; such a model is listed even without a request.
 
-    A model that was not heard of since `forgotten` is not shown: the next purge takes it out.
+    A model without news since `forgotten` is not listed: the next purge removes it.
     """
     unheard = {dataset_id: Entry(known_since=instant(now)) for dataset_id in settings if dataset_id not in entries}
     listed = []
@@ -84,7 +84,7 @@ def known_models(
 
 
 def model_json(model: KnownModel) -> Json:
-    """A model. Keys that would say nothing are left out."""
+    """A model, without keys that have no value."""
     entry, due, spent = model.entry, model.overdue_since, durations(model.entry)
     age = model.success_age
     return _without_nothing(
@@ -116,7 +116,7 @@ def _durations(spent: Durations) -> Json:
 
 
 def activity(active: Active | None) -> str:
-    """What the model does now: `idle`, `waiting` or `refreshing`."""
+    """The activity of the model: `idle`, `waiting` or `refreshing`."""
     if active is None:
         return "idle"
     return "refreshing" if active.status == "Refreshing" else "waiting"
@@ -136,7 +136,7 @@ def active_json(active: Active) -> Json:
 
 
 def list_json(models: list[KnownModel], filters: ModelFilters) -> Json:
-    """The answer to GET /api/models. `counts` are those of all states, `total` that of the states asked for."""
+    """The answer to GET /api/models. `counts` are those of all states, `total` that of the requested ones."""
     found = [model for model in models if _found(model, filters)]
     counts = Counter(model.health for model in found)
     listed = [model for model in found if _in_states(model, filters.states)]
@@ -153,16 +153,16 @@ def list_json(models: list[KnownModel], filters: ModelFilters) -> Json:
 
 
 def encode_key(key: SortKey, sort: str) -> str:
-    """The place of the last model of a page, as callers get it."""
+    """The continuation for the last model of a page."""
     return urlsafe_b64encode(json.dumps([sort, *key], separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode_key(continuation: str, sort: str) -> SortKey | None:
-    """The place in what a caller hands in; None for what `encode_key` did not make with this order."""
+    """The key in a continuation; None if `encode_key` did not create it with this order."""
     try:
         text = urlsafe_b64decode(continuation + "=" * (-len(continuation) % 4))
         named, first, second, dataset_id = msgspec.json.decode(text, type=tuple[str, float, str, str])
-    except ValueError:  # binascii.Error, UnicodeError and msgspec's errors are such
+    except ValueError:  # binascii.Error, UnicodeError and msgspec's errors are subclasses
         return None
     return (first, second, dataset_id) if named == sort else None
 
@@ -180,7 +180,7 @@ def _in_states(model: KnownModel, states: frozenset[str]) -> bool:
 
 
 def _sort_key(model: KnownModel, sort: str) -> SortKey:
-    """What comes first has the smallest key. No two models have the same one."""
+    """The sort key. No two models have the same one."""
     entry, dataset_id = model.entry, model.dataset_id
     success = entry.success.ended_at if entry.success else ""
     match sort:

@@ -1,6 +1,6 @@
-"""The news of a request for the entities of its model (`refresh.models`): only of requests that leave their run early.
+"""The news of a request for the entities of its model (`refresh.models`), if it leaves its run early.
 
-All other requests are part of the news of their run.
+The news of a run include all other requests.
 """
 
 from refresh.models.operations import RequestsEnded, RunDropped
@@ -12,7 +12,7 @@ OWN_ENDS = ("RequestCancelled", "TimedOut")
 
 
 def run_lost(dataset_id: str, left: Left, at: str) -> RunDropped | None:
-    """The active run has lost its last request before its POST. The run itself may notice that minutes later."""
+    """The active run has lost its last request before its POST, which the run itself may notice minutes later."""
     if left.run is None or left.position or left.shared_with or left.refresh_id:
         return None
     return RunDropped(at=at, dataset_id=dataset_id, run=left.run, incarnation=left.incarnation)

@@ -9,9 +9,9 @@ from refresh.run.state import RunState
 from refresh.times import instant
 
 NOT_LOADING = ("ClearValues", "Calculate", "Defragment")
-"""Types of refreshes after which the data are no newer."""
+"""Types of refreshes that load no new data."""
 MAX_REQUESTS = 50
-"""Requests in the news of an end: the record of a model keeps no more."""
+"""The number of requests in the news of an end, as many as the record of a model stores."""
 
 
 def waits(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
@@ -45,12 +45,12 @@ def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
 
 
 def dropped(run: RunState, now: datetime) -> RunDropped:
-    """The run ends without an outcome, or its next incarnation goes on."""
+    """The run ends without an outcome, unless its next incarnation continues."""
     return RunDropped(at=instant(now), dataset_id=run.dataset_id, run=run.run, incarnation=run.incarnation)
 
 
 def ended(run: RunState, now: datetime, served: tuple[WakeUp, ...], expected: float | None) -> RunEnded | None:
-    """How the run ended, and which requests it served; None for a run that is not known to have ended."""
+    """The outcome of the run, and the requests that it served; None if it is not known to have ended."""
     if run.outcome is None:
         return None
     scope = run.known_scope

@@ -54,7 +54,7 @@ class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_pla
 
 
 class LeavingPlace(PhaseBase, frozen=True, kw_only=True, tag="leaving_place"):
-    """Gives the place back, or leaves the line. `then`: the phase to go on with, `wait` seconds later.
+    """Gives the place back, or stops waiting. `then`: the next phase, after `wait` seconds.
 
     `busy_until`: how long the external refresh that the run waits for counts in the group.
     """
@@ -239,7 +239,7 @@ class RunState(Message, frozen=True, kw_only=True):
 
     @property
     def next_asker(self) -> Asker:
-        """What numbers the next message to the capacity group."""
+        """The numbered sender of the next message to the capacity group."""
         return Asker(run=self.run, incarnation=self.incarnation, number=self.in_group.number + 1)
 
     @property

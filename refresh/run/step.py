@@ -51,7 +51,7 @@ class AskGroup(Generic[A]):
 
 @dataclass(frozen=True)
 class WaitForEvent:
-    """Wait for an event, whose name is used once, but for some seconds at most; `then` is the run afterwards."""
+    """Wait for an event, whose name is used once, for some seconds at most; `then` is the run afterwards."""
 
     event: str
     seconds: float

@@ -149,12 +149,12 @@ def superseded(run: RunState, answer: Superseded, now: datetime) -> Moved:
 
 
 def keeping_place(run: RunState) -> RunState:
-    """The run, which does not give its place back: its refresh may go on. A timer does once the model is idle."""
+    """The run with its place: its refresh may be running. A timer frees the place when the model is idle."""
     return run.but(capacity=None)
 
 
 def without_place(run: RunState, then: Phase) -> RunState:
-    """The run on its way to a phase, after it has given its place back or left the line, if it is in a group."""
+    """The run in a phase, after it has given its place back or stopped waiting, if it is in a group."""
     if run.capacity is None or not run.capacity.asked:
         return run.to(then, wait=0)
     return run.to(LeavingPlace(then=then), wait=0)

@@ -1,4 +1,4 @@
-"""GET /api/models and GET /api/models/{datasetId}: what they show of models that run, wait, failed and are overdue."""
+"""GET /api/models and GET /api/models/{datasetId}: models that run, wait, failed and are overdue."""
 
 import functools
 import json
@@ -43,7 +43,7 @@ def app(power_bi: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev
 
 @pytest.fixture(scope="module")
 def world(app: Devhost, power_bi: str) -> World:
-    """The app as its callers have it."""
+    """The app as its callers see it."""
     return World(app.base, power_bi)
 
 
@@ -54,7 +54,7 @@ def described(world: World) -> Described:
 
 
 def models(world: World, status: int = 200, /, **query: str) -> Json:
-    """The list of models, which has to be as the description says."""
+    """The list of models, compared with the description."""
     answer = requests.get(f"{world.app}/api/models", params=query, timeout=30)
     assert answer.status_code == status, answer.text
     described(world).check(answer)
@@ -62,7 +62,7 @@ def models(world: World, status: int = 200, /, **query: str) -> Json:
 
 
 def model(world: World, dataset_id: str, expected: int = 200) -> Json:
-    """One model, likewise."""
+    """One model, compared with the description."""
     answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
     assert answer.status_code == expected, answer.text
     described(world).check(answer)
@@ -70,30 +70,30 @@ def model(world: World, dataset_id: str, expected: int = 200) -> Json:
 
 
 def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) -> Json:
-    """One model, once it fulfils a condition: what is shown may be two seconds old."""
+    """One model when it meets a condition: the answer may be two seconds old."""
     end = time.monotonic() + END_SECONDS
     while True:
         answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
         row: Json = answer.json()
         if answer.status_code == 200 and condition(row):
             return model(world, dataset_id)
-        assert time.monotonic() < end, f"not so in time: {row}"
+        assert time.monotonic() < end, f"condition not met in time: {row}"
         time.sleep(LOOK_SECONDS)
 
 
 def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
-    """One model as the list has it, once it fulfils a condition."""
+    """One model of the list when it meets a condition."""
     end = time.monotonic() + END_SECONDS
     while True:
         found = models(world, search=dataset_id)["models"]
         if found and condition(found[0]):
             return dict(found[0])
-        assert time.monotonic() < end, f"not so in time: {found}"
+        assert time.monotonic() < end, f"condition not met in time: {found}"
         time.sleep(LOOK_SECONDS)
 
 
 def test_an_app_that_no_caller_has_used(world: World) -> None:
-    """The list has the model of the setting only; another model is unknown, and a bad id refused."""
+    """The list has only the model of the setting; another model is unknown, and an invalid id is refused."""
     found = models(world)
     assert [one["datasetId"] for one in found["models"]] == [NEVER_ASKED]
     assert "workspaceId" not in found["models"][0]
@@ -173,8 +173,8 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     assert row["requests"][-1]["runId"] == row["runs"][-1]["runId"]
 
 
-def test_requests_that_leave_are_known(world: World) -> None:
-    """One that was cancelled while it waited: it shows at once that nothing waits any more."""
+def test_requests_that_leave_are_shown(world: World) -> None:
+    """After the cancellation of a waiting one, the model is idle at once."""
     dataset_id = world.model()
     world.external(dataset_id)
     started = world.ask(dataset_id)
@@ -188,7 +188,7 @@ def test_requests_that_leave_are_known(world: World) -> None:
 
 
 def test_pages_filters_and_order(world: World) -> None:
-    """Pages of one follow each other without gaps in each order; counts are those of all states."""
+    """Pages follow each other without gaps in each order; counts are those of all states."""
     everything = models(world, limit="500")
     ids, counts = {one["datasetId"] for one in everything["models"]}, everything["counts"]
     assert everything["total"] == len(ids) == sum(counts.values()) - counts["active"]
@@ -207,10 +207,10 @@ def test_pages_filters_and_order(world: World) -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhost) -> None:
-    """By the setting and by a request, however often the timer runs. A success begins a new period."""
+    """By the setting and by a request, however often the timer runs. A success starts a new period."""
 
     def noted(times: int) -> None:
-        """Runs the timer until the log has the event so often, and then once more."""
+        """Runs the timer until the log has the event this many times, and then once more."""
         for _ in range(2):
             run_now(app, "watch_models")
             until(lambda: len(overdue_lines(app, dataset_id)) == times, 20)
@@ -222,7 +222,7 @@ def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhos
     row = model_when(world, dataset_id, lambda one: one["health"] == "overdue")
     assert row["summary"].startswith("Overdue: expected every 0 s, last success ")
     noted(1)
-    # it is known since a timer ran first, and overdue some seconds later
+    # it is known since the first run of a timer, and overdue some seconds later
     listed(world, NEVER_ASKED, lambda one: one["health"] == "overdue")
     run_now(app, "watch_models")
     until(lambda: len(overdue_lines(app, NEVER_ASKED)) == 1, 20)

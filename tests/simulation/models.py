@@ -1,4 +1,4 @@
-"""The invariants of what is kept of models: when all is quiet it agrees with the runs, the requests and the service."""
+"""The invariants of models: when the world is quiet, their data match the runs, the requests and the service."""
 
 from itertools import takewhile
 
@@ -14,7 +14,7 @@ OF_RUNS: tuple[Status, ...] = ("Completed", "Failed", "Cancelled", "OutcomeUnkno
 
 
 def models_tell_the_truth(world: World) -> None:
-    """12. The index and the records agree with what requests were answered, and with what Power BI did."""
+    """12. The index and the records match the answers to requests, and the refreshes of Power BI."""
     for dataset_id in world.day.knobs:
         record = world.model_record(dataset_id)
         _runs_are_those_of_requests(world, dataset_id, record)
@@ -23,13 +23,13 @@ def models_tell_the_truth(world: World) -> None:
 
 
 def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -> None:
-    """Each run once, with its true outcome; none is missing that a request ended with."""
+    """Each run once, with its true outcome; no run of an ended request is missing."""
     runs = {run.run_id: run for run in record.runs}
     require(len(runs) == len(record.runs), f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
     truth = {entry["requestId"]: entry["state"] for entry in world.truth(dataset_id)}
     for run in runs.values():
         if run.status == "Completed":
-            require(truth.get(run.refresh_id or "") == "Completed", f"12: {run.run_id} is kept as Completed")
+            require(truth.get(run.refresh_id or "") == "Completed", f"12: {run.run_id} is stored as Completed")
     for request in world.requests:
         body = final(request)
         code, name = (body.get("error") or {}).get("code"), body.get("runId")
@@ -37,7 +37,7 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
             continue
         if body["status"] in OF_RUNS and request.id not in world.terminated:
             kept = runs.get(name)
-            require(kept, f"12: {name} is not kept, of which {request.id} has {body['status']}")
+            require(kept, f"12: {name} is not stored, of which {request.id} has {body['status']}")
             outcome = (body["status"], body.get("refreshId"))
             require(
                 kept and (kept.status, kept.refresh_id) == outcome, f"12: {name} is kept as {kept}, not as {outcome}"
@@ -45,7 +45,7 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
 
 
 def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
-    """Of those that were not ended by hand, as many as are kept."""
+    """Of those that were not terminated, as many as are stored."""
     known = {request.id for request in record.requests}
     all_of_them = {request.id for request in world.requests if request.caller.dataset_id == dataset_id}
     if len(all_of_them) <= MAX_REQUESTS:
@@ -56,7 +56,7 @@ def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:
 
 
 def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
-    """Last success, failures in a row, counts, and nothing that goes on."""
+    """Last success, failures in a row, counts, and no active run."""
     entry = world.model_entry(dataset_id)
     require(entry or not record.runs, f"12: the index does not know {dataset_id}")
     if entry is None:
@@ -77,5 +77,5 @@ def _entry_agrees(world: World, dataset_id: str, record: Record) -> None:
 
 
 def _ended_by_hand(world: World, run: str) -> bool:
-    """Whether an orchestration of the run was terminated: what it had not told yet is lost."""
+    """Whether an orchestration of the run was terminated: the rest of its news is lost."""
     return any(instance.startswith(f"{run}-g") for instance in world.terminated)

@@ -61,7 +61,7 @@ def test_numbers_are_those_of_the_code(text: str, statement: str) -> None:
 
 def test_every_status_is_explained() -> None:
     """Those of a request in progress, each with the event for which it waits."""
-    table = (ROOT / "docs/api.md").read_text("utf-8").split("| `status` while it goes on |")[1].split("\n\n")[0]
+    table = (ROOT / "docs/api.md").read_text("utf-8").split("| `status` in progress |")[1].split("\n\n")[0]
     assert re.findall(r"^\| (\w+) \|", table, re.M) == [status for status in STATUSES if status not in ENDS]
     assert f"`status` ({', '.join(STATUSES)})" in API
 

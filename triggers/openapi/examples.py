@@ -252,7 +252,7 @@ EXAMPLES: dict[str, Json] = {
     ),
     "ModelUnknown": _refusal(
         "ModelUnknown",
-        "The app knows nothing of this model: no refresh of it was requested within the retention.",
+        "The model is unknown: no refresh of it was requested within the retention.",
         "datasetId",
     ),
     "StateRefused": _refusal(

@@ -1,4 +1,4 @@
-"""How the routes of models are described: their operations, and the schemas of their answers."""
+"""The description of the routes of models: their operations, and the schemas of their answers."""
 
 from typing import get_args
 
@@ -23,17 +23,17 @@ def list_models(opener: str, unavailable: Json) -> Json:
         opener,
         {
             200: answer("Models", "A page of models."),
-            400: answer("Refusal", "A parameter cannot be used.", example="StateRefused"),
+            400: answer("Refusal", "A parameter is invalid.", example="StateRefused"),
             503: unavailable,
         },
         parameters=[
             query(
                 "search",
-                "Only those with this text in the name or id of the model or its workspace, in any letter case.",
+                "Only models with this text in the name or id of the model or its workspace, in any letter case.",
                 {"type": "string", "maxLength": MAX_SEARCH},
             ),
-            query("state", "Only those in one of these states.", states, style="form", explode=False),
-            query("workspaceId", "Only those of this workspace.", asking.guid("A workspace.")),
+            query("state", "Only models in one of these states.", states, style="form", explode=False),
+            query("workspaceId", "Only models of this workspace.", asking.guid("A workspace.")),
             query(
                 "sort",
                 "freshness: overdue ones first, then failing ones, then the oldest success first. name: by name. "
@@ -43,7 +43,7 @@ def list_models(opener: str, unavailable: Json) -> Json:
             query("limit", "Models on a page.", limit),
             query(
                 "continuation",
-                "Where to go on: what the page before gave, with the same sort.",
+                "The continuation of the previous page, with the same sort.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],
@@ -61,12 +61,12 @@ def get_model(opener: str, unavailable: Json) -> Json:
     }
     return operation(
         "GetModel",
-        "See why a model is in its state",
-        "One model with a sentence why it is in its state, and its last runs and requests.",
+        "Get the state of a model and its reason",
+        "One model with the reason for its state in a sentence, and its last runs and requests.",
         opener,
         {
             200: answer("ModelDetails", "The model."),
-            400: answer("Refusal", "That is no GUID.", example="GuidRefused"),
+            400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
             404: answer("ModelUnknown", "No refresh of this model was requested within the retention."),
             503: unavailable,
         },
@@ -78,7 +78,7 @@ def schemas() -> Json:
     """The named schemas of answers about models."""
     as_of = {"asOf": time("When the app looked.")}
     details = {
-        "summary": text("Why the model is in its state: one sentence."),
+        "summary": text("The reason for the model's state, in one sentence."),
         "runs": _list(_run(), "The last runs that ended, newest first; at most 50."),
         "requests": _list(_request(), "The last requests, newest first; at most 50."),
         **as_of,
@@ -87,15 +87,15 @@ def schemas() -> Json:
     counts: Json = {name: count(f"Models that are {name}.") for name in HEALTHS}
     counts["active"] = count("Models with a run that waits or refreshes.")
     return {
-        "Model": record(model, "A semantic model. A key that would say nothing is left out.", optional=optional),
+        "Model": record(model, "A semantic model. A key without a value is left out.", optional=optional),
         "ModelDetails": record({**model, **details}, "A semantic model with its history.", optional=optional),
         "Models": record(
             {
                 "models": _list(ref("Model"), "The models."),
-                "total": count("Models that fit all filters, on all pages."),
-                "counts": record(counts, "Models that fit search and workspaceId, by state."),
+                "total": count("Models that match all filters, on all pages."),
+                "counts": record(counts, "Models that match search and workspaceId, by state."),
                 **as_of,
-                "continuation": text("Hand it in with the same sort for more; missing: that was all."),
+                "continuation": text("Pass it with the same sort to get more; missing: no more."),
             },
             "A page of models.",
             optional=("continuation",),
@@ -121,7 +121,7 @@ def _model() -> Json:
             "completed. unknown: none has ended yet.",
             enum=list(HEALTHS),
         ),
-        "activity": text("What it does now.", enum=["idle", "waiting", "refreshing"]),
+        "activity": text("The current activity.", enum=["idle", "waiting", "refreshing"]),
         "lastSuccess": record(
             {
                 "startedAt": time("When it started."),
@@ -131,26 +131,26 @@ def _model() -> Json:
             "The last refresh that completed and loaded data.",
             optional=("startedAt", "refreshId"),
         ),
-        "lastSuccessAgeSeconds": count("How long ago that ended."),
+        "lastSuccessAgeSeconds": count("Seconds since its end."),
         "lastOutcome": record(
             {
-                "status": text("How it ended.", enum=list(get_args(Status))),
-                "at": time("When the app learnt it."),
+                "status": text("The outcome.", enum=list(get_args(Status))),
+                "at": time("When the app recorded it."),
                 "code": text("The kind of failure."),
-                "message": text("The sentence of the failure."),
-                "action": text("What a person can do."),
+                "message": text("The message of the failure."),
+                "action": text("The remedy."),
             },
-            "How the last run ended.",
+            "The outcome of the last run.",
             optional=("code", "message", "action"),
         ),
         "failuresInARow": count("Runs that failed since the last success."),
         "durations": record(
             {
                 "usualSeconds": {**seconds, "description": "The median."},
-                "p95Seconds": {**seconds, "description": "95 of 100 take no longer."},
-                "count": count("How many were looked at: completed ones of the last 20 runs."),
+                "p95Seconds": {**seconds, "description": "The 95th percentile."},
+                "count": count("The number of completed refreshes among the last 20 runs."),
             },
-            "How long its refreshes take.",
+            "The durations of its refreshes.",
         ),
         "expectedEveryHours": {
             "type": "number",
@@ -175,7 +175,7 @@ def _model() -> Json:
             {
                 "runId": text("The run."),
                 "since": time("When it began to wait; once it refreshes, when its refresh began."),
-                "status": text("Where it is.", enum=[status for status in STATUSES if status not in ENDS]),
+                "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
                 "requests": count("Requests that share it, as it was last heard of."),
                 "refreshId": text("Power BI's id of the refresh."),
             },

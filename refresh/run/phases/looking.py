@@ -49,7 +49,7 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
 
 
 def ready(run: RunState) -> RunState:
-    """The run on its way to its POST, as far as the model is concerned: it needs a place where a limit applies."""
+    """The run after a look at an idle model: with a limit it needs a place before its POST."""
     if run.capacity is None:
         return run.to(Closing(), wait=SETTLE_SECONDS)
     return run.to(TakingPlace(looked=True))

@@ -1,4 +1,4 @@
-"""The timer that looks after models: what it tells the index, and of what the nightly purge makes it forget."""
+"""The timer for models: its operations for the index, and the entries that the nightly purge removes."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def watch(engine: Engine) -> None:
 
 
 def test_overdue_models_are_noted() -> None:
-    """By the setting or by a request; one that was noted for this period, or is fresh, is left alone."""
+    """By the setting or by a request; one that was noted for this period, or is fresh, is skipped."""
     late = entry_after(ended("a", 180))
     engine = engine_with(**{OTHER: late, MODEL: entry_after(waits("a", 200, expected=24), ended("a", 180))})
     watch(engine)
@@ -58,8 +58,8 @@ def test_overdue_models_are_noted() -> None:
     assert sorted(engine.news, key=str) == sorted([expect, note], key=str)
 
 
-def test_a_dead_run_is_taken_out_and_a_living_one_is_not() -> None:
-    """One that was heard of just now is not even looked for."""
+def test_a_dead_run_is_removed_and_an_active_one_is_not() -> None:
+    """One with recent news is not even checked."""
     young, old = entry_after(waits("young", 5)), entry_after(waits("old", 30))
     engine = engine_with(**{OTHER: young, MODEL: old})
     watch(engine)
@@ -74,8 +74,8 @@ def test_a_dead_run_is_taken_out_and_a_living_one_is_not() -> None:
     assert not [one for one in engine.news if isinstance(one, RunDropped)]
 
 
-def test_a_queue_that_cannot_be_read_keeps_no_other_model_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    """It is told to the log, and the others are looked after."""
+def test_a_queue_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the others are processed."""
     caplog.set_level(logging.INFO)
     engine = engine_with(**{MODEL: entry_after(waits("a", 30)), OTHER: entry_after(waits("b", 30), ended("c", 180))})
     engine.bad.add(MODEL)
@@ -86,8 +86,8 @@ def test_a_queue_that_cannot_be_read_keeps_no_other_model_waiting(caplog: pytest
     assert RunDropped(at=instant(NOW), dataset_id=OTHER, run="b", incarnation=1) in engine.news
 
 
-def test_the_purge_forgets_old_models(caplog: pytest.LogCaptureFixture) -> None:
-    """But for those of the setting, and those with a run; their records go first, by name."""
+def test_the_purge_removes_old_models(caplog: pytest.LogCaptureFixture) -> None:
+    """Except for those of the setting, and those with a run; their records are deleted first, by name."""
     old = entry_after(ended("a", 3 * 24 * 60))
     engine = engine_with(**{MODEL: old, OTHER: old, "x": entry_after(waits("b", 3 * 24 * 60))})
     purge(engine, caplog)

@@ -1,4 +1,4 @@
-"""The state that `dev.py bench models` starts with: the index is no larger after many requests than after few."""
+"""The initial state of `dev.py bench models`: the index is no larger after many requests than after few."""
 
 import json
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 def loaded(state: Path, models: int, ended: int) -> Loaded:
-    """What the devhost starts with."""
+    """The initial state of the devhost."""
     fill(state, models, ended, NOW)
     store = SqliteStore(state)
     try:
@@ -28,7 +28,7 @@ def states(found: Loaded, name: str) -> list[str]:
 
 
 def test_the_index_does_not_grow_with_ended_requests(tmp_path: Path) -> None:
-    """Forty models whose runs are remembered in full: twice the requests, the same state."""
+    """Forty models with the maximum of stored runs: twice the requests, the same state."""
     few, many = loaded(tmp_path / "few", 40, 2_000), loaded(tmp_path / "many", 40, 4_000)
     assert (len(few.instances), len(many.instances)) == (2_000, 4_000)
     for found in (few, many):

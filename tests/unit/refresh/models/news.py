@@ -1,4 +1,4 @@
-"""What runs tell of models, for tests: a model whose runs follow each other."""
+"""News of runs about models, for tests: a model with one run after the other."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ ERROR = Failure(code="RefreshFailed", message="Semantic model Sales: the refresh
 
 
 def at(minutes: float) -> str:
-    """A time so many minutes before now."""
+    """A time this many minutes before now."""
     return instant(NOW - timedelta(minutes=minutes))
 
 
@@ -53,7 +53,7 @@ def refreshes(run: str, minutes: float) -> RunRefreshes:
 def ended(
     run: str, minutes: float, status: Status = "Completed", *, took: float = 10, loads: bool = True, requests: int = 1
 ) -> RunEnded:
-    """A run ended; its refresh took so many minutes."""
+    """A run ended; its refresh took this many minutes."""
     outcome = Outcome(
         status=status,
         refresh_id=f"refresh of {run}",
@@ -77,7 +77,7 @@ def ended(
 
 
 def shard_after(*news: IndexOperation) -> Shard:
-    """A shard that was told all this."""
+    """A shard after these operations."""
     shard = Shard()
     for one in news:
         shard = index.apply(shard, one, NOW).shard
@@ -85,5 +85,5 @@ def shard_after(*news: IndexOperation) -> Shard:
 
 
 def entry_after(*news: IndexOperation) -> Entry:
-    """The entry of the model that was told all this."""
+    """The entry of the model after these operations."""
     return shard_after(*news).models[MODEL]

@@ -1,4 +1,4 @@
-"""The index of models: bounded, and the same however often and however late it is told."""
+"""The index of models: limited in size, and the same for repeated and late operations."""
 
 import logging
 import random
@@ -40,7 +40,7 @@ DAY: list[IndexOperation] = [
     waits("e", 30),
     refreshes("e", 20),
 ]
-"""A success, two failures, one that was cancelled, and a refresh that goes on."""
+"""A success, two failures, a cancelled run, and a running refresh."""
 
 
 def dropped(run: str, minutes: float, incarnation: int = 1) -> RunDropped:
@@ -49,7 +49,7 @@ def dropped(run: str, minutes: float, incarnation: int = 1) -> RunDropped:
 
 
 def test_a_day_of_a_model() -> None:
-    """Success, failures in a row, days, durations, and what goes on."""
+    """Success, failures in a row, days, durations, and activity."""
     entry = entry_after(*DAY)
     assert (entry.workspace_id, entry.names, entry.expected_every_hours) == (WORKSPACE, NAMES, 24)
     assert (entry.known_since, entry.at) == (at(300), at(20))
@@ -66,7 +66,7 @@ def test_a_day_of_a_model() -> None:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_what_comes_again_or_late_changes_nothing(seed: int) -> None:
+def test_repeated_and_late_operations_change_nothing(seed: int) -> None:
     """Operations of a day, each up to three times, the repeats at any later moment."""
     dice = random.Random(seed)  # noqa: S311
     operations: list[tuple[float, IndexOperation]] = [(float(place), one) for place, one in enumerate(DAY)]
@@ -78,7 +78,7 @@ def test_what_comes_again_or_late_changes_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_ends_may_come_in_any_order(seed: int) -> None:
-    """Runs end one after the other, but what they tell may overtake each other: counts and streak are the same."""
+    """Runs end one after the other, but their news may overtake each other: counts and streak are the same."""
     dice = random.Random(seed)  # noqa: S311
     ends: list[IndexOperation] = [one for one in DAY if one in (DAY[2], DAY[5], DAY[8], DAY[10])]
     right = entry_after(*ends)
@@ -88,32 +88,32 @@ def test_ends_may_come_in_any_order(seed: int) -> None:
     assert (other.recent, other.days) == (right.recent, right.days)
 
 
-def test_the_streak_goes_beyond_what_is_remembered() -> None:
-    """Thirty failures in a row, of which twenty are known; a success ends it, a cancelled run does not."""
+def test_the_streak_is_longer_than_the_stored_runs() -> None:
+    """Thirty failures in a row, of which twenty are stored; a success ends the streak, a cancelled run does not."""
     failures = [ended(f"f{number}", 500 - number, "Failed") for number in range(30)]
     entry = entry_after(ended("good", 600), *failures)
     assert (entry.failures, len(entry.recent), entry.days["2026-03-31"]) == (30, index.MAX_RECENT, (1, 30))
     assert entry_after(ended("good", 600), *failures, ended("no", 10, "Cancelled")).failures == 30
     assert entry_after(*failures, ended("good", 10)).failures == 0
-    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), "older than what is known: a repeat"
+    assert entry_after(*failures, failures[0]).days["2026-03-31"] == (0, 30), "older than the stored ones: a repeat"
 
 
 def test_days_are_bounded() -> None:
-    """The newest fourteen on which something completed or failed."""
+    """The newest fourteen with a completed or failed run."""
     daily = [ended(f"d{number}", (40 - number) * 24 * 60) for number in range(40)]
     entry = entry_after(*daily, ended("x", 1, "Cancelled"))
     assert sorted(entry.days) == [f"2026-03-{day}" for day in range(17, 31)]
 
 
-def test_a_run_that_loads_no_data_is_no_success() -> None:
-    """It completed all the same: the model does not fail."""
+def test_a_run_that_loads_no_data_is_not_a_success() -> None:
+    """It completed nevertheless: the model does not fail."""
     entry = entry_after(ended("a", 60), ended("calculation", 30, loads=False))
     assert entry.success is not None
     assert (entry.success.ended_at, entry.last and entry.last.at) == (at(60), at(30))
 
 
 def test_a_run_that_is_dropped_waits_no_more() -> None:
-    """Unless its next incarnation has been heard of, or it is another run."""
+    """Unless its next incarnation has sent news, or it is another run."""
     assert entry_after(waits("a", 10), dropped("a", 5)).active is None
     assert entry_after(waits("a", 10), dropped("b", 5)).active is not None
     second = waits("a", 4, incarnation=2)
@@ -123,15 +123,15 @@ def test_a_run_that_is_dropped_waits_no_more() -> None:
 
 
 def test_a_reopened_run_keeps_its_number_of_requests() -> None:
-    """It waits again and does not know how many it has now."""
+    """It waits again without knowing its current number."""
     again = replace(waits("a", 5), requests=None)
     entry = entry_after(waits("a", 10), refreshes("a", 8), again)
     assert entry.active is not None
     assert (entry.active.status, entry.active.requests, entry.active.refresh_id) == ("WaitingForIdle", 3, None)
 
 
-def test_expectations_are_set_changed_and_withdrawn() -> None:
-    """By the newest operation that names a number; 0 withdraws it."""
+def test_expectations_are_set_changed_and_removed() -> None:
+    """By the newest operation with a number; 0 removes it."""
     assert entry_after(waits("a", 9, expected=24), ended("a", 5)).expected_every_hours == 24
     assert entry_after(waits("a", 9, expected=24), waits("b", 5, expected=6)).expected_every_hours == 6
     assert entry_after(waits("b", 5, expected=6), waits("a", 9, expected=24)).expected_every_hours == 6
@@ -139,7 +139,7 @@ def test_expectations_are_set_changed_and_withdrawn() -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period() -> None:
-    """The index decides, so a timer may run twice; a success that came meanwhile is no matter for the log."""
+    """The index decides, so a timer may run twice; after a success in between nothing is logged."""
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     shard = shard_after(ended("a", 180), ended("b", 100, "Failed"))
     noted = index.apply(shard, note, NOW)
@@ -157,7 +157,7 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     }
     assert index.apply(noted.shard, note, NOW).event is None
     fresh = index.apply(noted.shard, ended("c", 1), NOW).shard
-    assert index.apply(fresh, note, NOW).event is None, "it is of the period before"
+    assert index.apply(fresh, note, NOW).event is None, "it belongs to the previous period"
     later = NOW + timedelta(hours=3)
     again = NoteOverdue(at=instant(later), dataset_id=MODEL, fresh_at=at(1), expected_every_hours=2)
     assert index.apply(fresh, again, NOW).event is None, "not yet"
@@ -165,24 +165,24 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
     assert index.apply(Shard(), note, NOW).event is None
 
 
-def test_a_model_that_no_request_named_can_be_overdue() -> None:
-    """From the time that it became known; being told again does not begin a new period."""
+def test_a_model_without_requests_can_be_overdue() -> None:
+    """From the time that it became known; a repeat does not start a new period."""
     shard = shard_after(Expect(at=at(180), dataset_id=MODEL), Expect(at=at(10), dataset_id=MODEL))
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     assert index.apply(shard, note, NOW).event is not None
 
 
-def test_old_models_are_forgotten() -> None:
-    """But for those that are to be kept."""
+def test_old_models_are_removed() -> None:
+    """Except for those that are to be kept."""
     shard = shard_after(ended("a", 600))
     forget = Forget(at=at(0), before=at(60))
     assert index.apply(shard, forget, NOW).shard.models == {}
     assert MODEL in index.apply(shard, replace(forget, keep=(MODEL,)), NOW).shard.models
     assert MODEL in index.apply(shard, replace(forget, before=at(601)), NOW).shard.models
-    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, "its run goes on"
+    assert MODEL in index.apply(shard_after(waits("a", 600)), forget, NOW).shard.models, "its run is active"
 
 
-def test_a_clock_that_is_wrong_does_not_silence_the_others() -> None:
+def test_a_wrong_clock_does_not_block_the_others() -> None:
     """A time far ahead counts as a few minutes ahead."""
     entry = entry_after(waits("a", -10_000), waits("b", -index.AHEAD.total_seconds() / 60 - 1))
     assert entry.active is not None
@@ -190,7 +190,7 @@ def test_a_clock_that_is_wrong_does_not_silence_the_others() -> None:
 
 
 def test_models_are_spread_over_all_shards() -> None:
-    """Five hundred of them evenly enough, and the keys are those that are listed."""
+    """Five hundred of them evenly enough, and the keys are the listed ones."""
     dice = random.Random(1)  # noqa: S311
     keys = [index.shard_of(f"{dice.getrandbits(128):032x}") for _ in range(500)]
     assert set(keys) == set(index.shard_keys())
@@ -198,7 +198,7 @@ def test_models_are_spread_over_all_shards() -> None:
 
 
 def test_operations_change_no_shard() -> None:
-    """The state that an operation is applied to stays as it was."""
+    """The argument is not changed."""
     shard = shard_after(*DAY)
     before = msgspec.json.encode(shard)
     for one in (*DAY, dropped("e", 1), ended("e", 1), Forget(at=at(0), before=at(0))):

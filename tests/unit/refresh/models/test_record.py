@@ -14,11 +14,11 @@ from refresh.packed import UnreadableError, pack
 from tests.unit.refresh.models.news import MODEL, NOW, at, ended, shard_after
 
 BLOB_CHARACTERS = 30_000
-"""Above which the engine keeps a state beside the row."""
+"""Above this size the engine stores a state in a blob."""
 
 
 def after(*news: RunEnded | RequestsEnded | Forget) -> Record:
-    """A record that was told all this."""
+    """A record after these operations."""
     kept = Record()
     for one in news:
         kept = record.apply(kept, one, NOW) or Record()
@@ -31,7 +31,7 @@ def request_ended(request: str, minutes: float) -> RequestsEnded:
 
 
 def test_runs_and_requests_newest_last() -> None:
-    """Each once, in the order of their ends, however often and late they are told."""
+    """Each once, in the order of their ends, with repeated and late operations."""
     kept = after(
         ended("b", 20, requests=2), request_ended("c", 30), ended("a", 60, "Failed"), ended("b", 20, requests=2)
     )
@@ -60,7 +60,7 @@ def test_fifty_of_each_are_kept() -> None:
     assert (len(kept.requests), kept.requests[-1].id) == (50, "r79-2")
 
 
-def test_what_is_old_is_forgotten() -> None:
+def test_old_entries_are_removed() -> None:
     """And an empty record is deleted."""
     operations = (ended("a", 60), ended("b", 20))
     kept = record.apply(after(*operations), Forget(at=at(0), before=at(30)), NOW)
@@ -70,8 +70,8 @@ def test_what_is_old_is_forgotten() -> None:
     assert record.apply(after(*operations), Forget(at=at(0), before=at(1)), NOW) is None
 
 
-def test_states_stay_beside_their_rows() -> None:
-    """A full record of failures, and a full shard of the size that 500 models give, are no blobs."""
+def test_states_fit_in_their_rows() -> None:
+    """A full record of failures, and a full shard for 500 models, need no blobs."""
     long = "0123456789abcdef" * 2
     full = after(
         *(
@@ -91,8 +91,8 @@ def test_states_stay_beside_their_rows() -> None:
     assert len(json.dumps(pack(shard, 1))) < BLOB_CHARACTERS
 
 
-def test_entities_apply_operations_to_what_they_store() -> None:
-    """As the engine hands them in; a record that is empty is deleted."""
+def test_entities_apply_operations_to_their_stored_state() -> None:
+    """With inputs like those of the engine; an empty record is deleted."""
     run = ended("a", 60)
     stored = handle_record(None, "run_ended", msgspec.to_builtins(run), NOW)
     assert isinstance(stored.state, dict)
@@ -115,8 +115,8 @@ def test_entities_apply_operations_to_what_they_store() -> None:
         ("run_dropped", {"operation": "forget", "at": at(0), "before": at(0)}),
     ],
 )
-def test_what_is_not_understood_changes_nothing(name: str, value: object) -> None:
-    """And is told to the log."""
+def test_an_unknown_operation_changes_nothing(name: str, value: object) -> None:
+    """And is logged."""
     stored = handle_index(None, "run_ended", msgspec.to_builtins(ended("a", 60)), NOW).state
     for handle in (handle_index, handle_record):
         handled = handle(stored, name, value, NOW)
@@ -125,8 +125,8 @@ def test_what_is_not_understood_changes_nothing(name: str, value: object) -> Non
         assert handle(None, name, value, NOW).state is None
 
 
-def test_states_of_newer_code_are_left_alone() -> None:
-    """Another schema, or what is no state at all."""
+def test_states_of_newer_code_are_not_changed() -> None:
+    """Another schema, or an invalid state."""
     run = msgspec.to_builtins(ended("a", 60))
     for stored in ({"schema": 2}, {"schema": 1, "packed": "?"}, [1], {"schema": 1, "models": 3, "runs": 3}):
         for load in (load_shard, load_record):

@@ -1,4 +1,4 @@
-"""Why a model is in its state, in one sentence."""
+"""The reason for a model's state, in one sentence."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def sentence(
     expected: float | None = None,
     behind: int = 0,
 ) -> str:
-    """The sentence for a model that was told all this; `behind` requests wait for the run after the active one."""
+    """The sentence for a model after these operations; `behind` requests wait for the run after the active one."""
     entry = entry_after(*news) if news else entry_after(Expect(at=at(0), dataset_id=MODEL))
     queue = Queue()
     if behind:
@@ -39,7 +39,7 @@ def sentence(
 
 
 def test_behind_an_external_refresh() -> None:
-    """With its kind, and how long such refreshes take where that is known."""
+    """With its kind, and the usual duration of such refreshes if known."""
     run = RunStatus(waits_for=SCHEDULED, waits_since=at(2), usual_wait_seconds=900)
     assert sentence(active=WAITING, run=run) == (
         "Waits behind a scheduled refresh that began 12 min ago and usually takes 15 min."
@@ -51,7 +51,7 @@ def test_behind_an_external_refresh() -> None:
 
 
 def test_waiting_for_other_reasons() -> None:
-    """It has just begun, or Power BI answers with errors."""
+    """It has just started, or Power BI answers with errors."""
     assert sentence(active=WAITING) == "Has waited 12 min for its refresh to begin."
     place = WaitsForPlace(group="P1", since=at(5), position=2)
     assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
@@ -64,7 +64,7 @@ def test_waiting_for_other_reasons() -> None:
 
 
 def test_refreshing() -> None:
-    """For how long, how long that usually takes, and whether it is late; by the run's own estimate if there is one."""
+    """Its duration, the usual one, and whether it is late; with the run's own estimate if there is one."""
     assert sentence(active=REFRESHING) == "Refreshing for 12 min."
     assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min, usually takes 15 min."
     estimate = RunStatus(expected_end=at(12 - 5))
@@ -79,7 +79,7 @@ def test_refreshing() -> None:
 
 
 def test_failing() -> None:
-    """How often in a row, when, and the cause; also while the next refresh is under way."""
+    """How often in a row, when, and the cause; also while the next refresh is running."""
     assert sentence(ended("a", 60, "Failed")) == (
         "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
@@ -108,7 +108,7 @@ def test_overdue() -> None:
 
 
 def test_fresh_and_unknown() -> None:
-    """What was last, and when the next success is due."""
+    """The last event, and when the next success is due."""
     assert sentence() == "No refresh has ended yet."
     assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
     assert sentence(ended("a", 60), expected=24) == (
@@ -139,7 +139,7 @@ def test_spans(seconds: float, text: str) -> None:
     assert span(seconds) == text
 
 
-def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
+def test_a_clock_that_is_behind_causes_no_negative_age() -> None:
     """Power BI's clock may be ahead of ours."""
     entry = entry_after(ended("a", 0))
     model = KnownModel(MODEL, entry, None, NOW - timedelta(seconds=5))

@@ -35,7 +35,7 @@ ENTRIES = {
 
 
 def listed(**filters: Any) -> list[str]:
-    """The last digits of the models that are listed."""
+    """The last digits of the listed models."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     answer = list_json(models, ModelFilters(**filters))
     return [model["datasetId"][-1] for model in answer["models"]]
@@ -58,12 +58,12 @@ def listed(**filters: Any) -> list[str]:
     ],
 )
 def test_filters_and_order(filters: dict[str, object], models: str) -> None:
-    """Overdue first, then failing, then the oldest success first, unless another order is asked for."""
+    """Overdue first, then failing, then the oldest success first, by default."""
     assert "".join(listed(**filters)) == models
 
 
 def test_counts_are_those_of_all_states() -> None:
-    """And the total that of the states asked for."""
+    """And the total is that of the requested states."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     answer = list_json(models, ModelFilters(states=frozenset(["failing"]), limit=1))
     assert answer["counts"] == {"overdue": 1, "failing": 2, "ok": 2, "unknown": 1, "active": 4}
@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_states() -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_follow_each_other(sort: str) -> None:
-    """In each order, also if a model appears meanwhile; a continuation is of its order only."""
+    """In each order, also if a model appears meanwhile; a continuation is only valid for its order."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     seen, filters = [], ModelFilters(sort=sort, limit=2)
     while True:
@@ -94,8 +94,8 @@ def test_other_continuations_give_none(text: str) -> None:
     assert decode_key(text, "name") is None
 
 
-def test_what_was_not_heard_of_for_long_is_not_shown() -> None:
-    """Unless the setting names it; that goes before what a request asked for, and shows models that none named."""
+def test_models_without_news_are_not_listed() -> None:
+    """Except for those of the setting, which has priority over requests and also lists models without any."""
     entries = {MODEL: entry_after(waits("a", 100, expected=1), ended("a", 90))}
     assert known_models(entries, {}, NOW, NOW - timedelta(minutes=60)) == []
     (kept,) = known_models(entries, {MODEL: 24.0}, NOW, NOW - timedelta(minutes=60))
@@ -114,7 +114,7 @@ def test_what_was_not_heard_of_for_long_is_not_shown() -> None:
 
 
 def test_a_model_in_full() -> None:
-    """All keys, with names of callers as they are."""
+    """All keys, with unchanged names of callers."""
     entry = replace(ENTRIES["00000000-0000-4000-8000-000000000002"], names=ModelNames(model="<b>", workspace="Ω"))
     (model,) = known_models({MODEL: entry}, {MODEL: 0.5}, NOW, NOW - timedelta(days=30))
     body = model_json(model)

@@ -1,4 +1,4 @@
-"""What a run tells of its model, step by step."""
+"""The news of a run for its model, step by step."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -37,8 +37,8 @@ def following(run: RunState = CLAIMED) -> RunState:
     return found(run, "ours", NOW, adopted=False).run.but(wait=0)
 
 
-def test_a_claim_tells_what_the_queue_says() -> None:
-    """That the run waits, with what its requests expect; or that an incarnation before this one has its refresh."""
+def test_a_claim_reports_the_state_of_the_queue() -> None:
+    """That the run waits, with the expectation of its requests; or that an earlier incarnation has its refresh."""
     answer = Claimed(scope=Scope(workspace_id="w"), since=SINCE, requests=2, expected_every_hours=6)
     names = ModelNames()
     assert news_after(RUN, answer) == RunWaits(
@@ -53,7 +53,7 @@ def test_a_claim_tells_what_the_queue_says() -> None:
 
 
 def test_only_a_run_that_was_held_is_dropped() -> None:
-    """A duplicate that never held the run says nothing of it: the other one goes on."""
+    """A duplicate that never held the run reports nothing: the other one continues."""
     assert news_after(RUN, Superseded()) is None
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Superseded()) == RunDropped(**ABOUT)
     assert news_after(CLAIMED.to(Claiming(then=Polling())), Claimed(scope=Scope(workspace_id="w"))) is None
@@ -75,8 +75,8 @@ def test_a_recorded_refresh_is_reported() -> None:
     assert dropped == RequestsEnded(at=AT, dataset_id="d", request_ids=("a",))
 
 
-def test_the_end_is_told_with_the_requests_it_served() -> None:
-    """Not before the queue has taken it."""
+def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
+    """Not before the queue has accepted it."""
     run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
     news = news_after(run, Finished(wake=WAKE, expected_every_hours=0))
     assert isinstance(news, RunEnded)
@@ -89,7 +89,7 @@ def test_the_end_is_told_with_the_requests_it_served() -> None:
 
 
 def test_types_that_load_no_data() -> None:
-    """After these the data are no newer."""
+    """They load no new data."""
     loads: dict[RefreshType, bool] = {
         "Full": True,
         "DataOnly": True,
