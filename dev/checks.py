@@ -60,6 +60,11 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
         Step("types", [sys.executable, "-m", "mypy"]),
         # mostly downloads: the checks before it use one core only
         *([] if fast else [Step("tools", [sys.executable, "infra/tools.py"], needed=False, beside=True)]),
+        *(
+            []
+            if fast
+            else [Step("browser", [sys.executable, "-m", "tests.browser.install"], needed=False, beside=True)]
+        ),
         Step("tests", pytest),
     ]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 from dev import servers
+from dev.environment import ROOT
 
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 FAULT_LEVELS = ("none", "light", "heavy")
@@ -21,11 +24,13 @@ PASSES_ARGUMENTS_ON = ("power-bi", "bench")
 EXAMPLES = """\
 examples:
   python3 dev.py run                         a demo: five callers, two models, one failing refresh
+  python3 dev.py run --stay                  the same, and then models in every state for the page, until Ctrl-C
   python3 dev.py test                        all checks that must pass before a commit
   python3 dev.py test --fast                 the same checks, but of the tests only those in tests/unit
   python3 dev.py test -- -k queue -x         arguments after -- are passed to pytest
   python3 dev.py simulate --seeds 5000       simulated days with faults, each determined by its seed
   python3 dev.py simulate --seed 19          one simulated day and what happened in it
+  python3 dev.py screenshots                 take the pictures of the page in docs/pictures again; needs Chromium
   python3 dev.py integrations                write the files in integrations/ again, after a change of their sources
   python3 dev.py bench callers               the cost of 1, 10, 50 and 200 simultaneous callers of one model
   python3 dev.py smoke --url https://APP.azurewebsites.net   is a deployed app what it has to be?
@@ -50,6 +55,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options.more = [*others, *after]
     if options.command == "run" and bool(options.workspace) != bool(options.dataset):
         parser.error("run takes --workspace and --dataset together, or neither")
+    if options.command == "run" and options.stay and options.workspace:
+        parser.error("run takes --stay for the demo only")
     if options.command == "simulate":
         if options.seed is not None and (options.seeds, options.first, options.jobs) != (None, None, None):
             parser.error("simulate takes either --seed (one day) or --seeds, --from and --jobs (many days)")
@@ -88,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
             from dev import smoke
 
             return smoke.run(options)
+        case "screenshots":
+            return _module("tests.browser.screenshots")
         case "host":
             return servers.host(servers.HostOptions.of(options))
         case "power-bi":
@@ -95,7 +104,12 @@ def run(options: argparse.Namespace) -> int:
         case _:
             from dev.demo import story
 
-            return story.run(options.workspace, options.dataset, options.cloud)
+            return story.run(options.workspace, options.dataset, options.cloud, stays=options.stay)
+
+
+def _module(name: str) -> int:
+    """Runs a module of the tests, which the development tools do not import."""
+    return subprocess.run([sys.executable, "-m", name], cwd=ROOT, check=False).returncode
 
 
 def _bench(what: str, arguments: list[str]) -> int:
@@ -146,6 +160,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         description="Starts a Power BI service and the app on this machine, sends callers and shows the outcome that "
         "each receives. With --workspace and --dataset: one caller, and the real Power BI with your own Azure login "
         "(az login).",
+    )
+    run_command.add_argument(
+        "--stay", action="store_true", help="keep the demo running, with more models for the page, until Ctrl-C"
     )
     run_command.add_argument("--workspace", metavar="GUID", help="workspace of a real model")
     run_command.add_argument("--dataset", metavar="GUID", help="the real model")
@@ -228,6 +245,12 @@ def _add_others(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     integrations_command.add_argument(
         "--check", action="store_true", help="write nothing; exit code 1 if a file is out of date"
+    )
+    commands.add_parser(
+        "screenshots",
+        allow_abbrev=False,
+        help="take the pictures of the page in docs/pictures again",
+        description="Writes docs/pictures: the page of the app in a headless Chromium, with recorded answers.",
     )
     bench_command = commands.add_parser(
         "bench", allow_abbrev=False, help="measurements; further arguments are passed to the measurement"

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +30,9 @@ LOCK = "requirements.lock"
 
 FILES = ("function_app.py", "host.json", "requirements.txt")
 FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
-SUFFIXES = (".py", ".html")
-"""The admitted files, and the folders with the endings of their admitted files."""
+PAGE = "triggers/ui"
+SUFFIXES = {".py": FOLDERS, ".html": (PAGE,), ".css": (PAGE,), ".js": (PAGE,), ".svg": (PAGE,)}
+"""The admitted files, and the endings of admitted files with their folders. The status page is static files."""
 
 HUB = "%TASKHUB_NAME%"
 BACKENDS: dict[str, dict[str, Any] | None] = {
@@ -55,10 +56,10 @@ class PackageFailed(Exception):  # noqa: N818
 
 def admitted(name: str) -> bool:
     """True if a file is deployed. `name` is its path in the project, with slashes."""
-    folder, _, inner = name.partition("/")
-    if not inner:
+    if "/" not in name:
         return name in FILES
-    return folder in FOLDERS and name.endswith(SUFFIXES)
+    folders = SUFFIXES.get(PurePosixPath(name).suffix, ())
+    return any(name.startswith(f"{folder}/") for folder in folders)
 
 
 def files(root: Path = ROOT) -> Iterator[str]:

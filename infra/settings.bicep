@@ -39,6 +39,7 @@ func ownSettings(own ownType) object => toObject(
       { name: 'RECHECK_SECONDS', value: own.tuning.?RECHECK_SECONDS ?? '' }
       { name: 'RETENTION_DAYS', value: string(own.retentionDays) }
       { name: 'EXPOSE_MANAGEMENT_URIS', value: own.tuning.?EXPOSE_MANAGEMENT_URIS ?? '' }
+      { name: 'UI_ENABLED', value: own.tuning.?UI_ENABLED ?? '' }
       { name: 'AUTH_MODE', value: own.authMode }
       // the second lock: the platform's sign-in (modules/functionApp.bicep) admits the same callers and readers
       { name: 'ALLOWED_CALLERS', value: own.authMode == 'entra' ? join(map(own.callers, caller => caller.objectId), ',') : '' }

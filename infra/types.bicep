@@ -62,6 +62,9 @@ type tuningType = {
   @description('Answer with the management URIs of Durable Functions. They carry a key to every instance of the app.')
   EXPOSE_MANAGEMENT_URIS: ('true' | 'false')?
 
+  @description('Serve the status page at /api/ui.')
+  UI_ENABLED: ('true' | 'false')?
+
   @description('Beginning of the URIs in answers when it is not the host name of the app, for example a gateway.')
   PUBLIC_BASE_URL: string?
 }

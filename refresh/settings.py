@@ -65,6 +65,7 @@ class Settings:
     retention_days: float = 30
     capacity_limits: tuple[CapacityGroup, ...] = ()
     expose_management_uris: bool = False
+    ui_enabled: bool = True
     exact_timers: bool = False
     """The engine's timers are exact, as those of the devhost can be: pauses need not be whole seconds."""
     auth_mode: str = "key"
@@ -133,6 +134,7 @@ class Settings:
             retention_days=_number(values, "RETENTION_DAYS", 30),
             capacity_limits=_capacity_limits(values, "CAPACITY_LIMITS"),
             expose_management_uris=_switch(values, "EXPOSE_MANAGEMENT_URIS"),
+            ui_enabled=_switch(values, "UI_ENABLED", default=True),
             exact_timers=_switch(values, "EXACT_TIMERS"),
             auth_mode=_one_of(values, "AUTH_MODE", ("key", "entra"), "key"),
             allowed_callers=_guids(values, "ALLOWED_CALLERS"),
@@ -203,8 +205,8 @@ def _slot(values: Mapping[str, str]) -> str | None:
     return name if name.lower() not in ("", "production") else None
 
 
-def _switch(values: Mapping[str, str], name: str) -> bool:
-    return _one_of(values, name, ("true", "false", "1", "0"), "false") in ("true", "1")
+def _switch(values: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    return _one_of(values, name, ("true", "false", "1", "0"), str(default).lower()) in ("true", "1")
 
 
 def _number(values: Mapping[str, str], name: str, default: float) -> float:

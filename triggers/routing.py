@@ -12,6 +12,7 @@ from durable.functions import BINDING, PARAMETER, with_engine
 from refresh.events import Event
 from triggers.answers import error
 from triggers.auth import LEVEL, refusal
+from triggers.cross_site import cross_site_refusal
 
 RETRY_SECONDS = 5
 
@@ -31,9 +32,9 @@ def http_function(
 ) -> Callable[[Handler], Handler]:
     """A decorator for an async function `(req, engine)`.
 
-    `signed_in`: only callers that may start requests have access; without it the function checks a token of its own,
-    or needs no sign-in. `reads`: callers that may only read have access, too. `engine`: whether the function gets the
-    engine.
+    `signed_in`: only callers that may start requests have access, and no pages of other sites; without it the function
+    checks a token of its own, or needs no sign-in. `reads`: callers that may only read have access, too. `engine`:
+    whether the function gets the engine.
     """
 
     def decorate(function: Handler) -> Handler:
@@ -50,7 +51,7 @@ def http_function(
 def _guarded(function: Handler, *, signed_in: bool, reads: bool) -> Handler:
     @functools.wraps(function)
     async def called(req: func.HttpRequest, **arguments: Any) -> func.HttpResponse:
-        refused = refusal(req, reads=reads) if signed_in else None
+        refused = (refusal(req, reads=reads) or cross_site_refusal(req)) if signed_in else None
         if refused:
             return refused
         try:

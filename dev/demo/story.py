@@ -16,7 +16,7 @@ import requests
 from rich.console import Console
 
 from dev import terminal
-from dev.demo import real_power_bi, view
+from dev.demo import real_power_bi, stay, view
 from dev.demo.assessment import CLOCK_SLACK, Assessment, Refresh, assess, exit_code, parse_time
 from dev.demo.callers import Caller, Order
 from dev.environment import ROOT
@@ -49,8 +49,8 @@ FAILURE = {
     "errorDescription": "The credentials of the data source 'warehouse.example.com' are missing.",
 }
 KNOBS: Mapping[str, Mapping[str, Any]] = {
-    SALES: {"seconds": 6, "notStartedSeconds": 0.5, "visibilitySeconds": [0, 2]},
-    STOCK: {"seconds": 5, "notStartedSeconds": 0.5, "visibilitySeconds": [0, 2], "outcome": FAILURE},
+    SALES: {"name": "Sales", "seconds": 6, "notStartedSeconds": 0.5, "visibilitySeconds": [0, 2]},
+    STOCK: {"name": "Stock", "seconds": 5, "notStartedSeconds": 0.5, "visibilitySeconds": [0, 2], "outcome": FAILURE},
 }
 EXTERNAL = {"refreshType": "Scheduled", "seconds": 9, "startsIn": -3, "visibilitySeconds": 0}
 
@@ -72,14 +72,20 @@ early. The first three share one refresh. The fifth gets a refresh of its own.
 """
 
 
-def run(workspace: str | None, dataset: str | None, cloud: str) -> int:
-    """The exit code: 0 only if every caller received an outcome and each outcome is correct."""
+def run(workspace: str | None, dataset: str | None, cloud: str, *, stays: bool = False) -> int:
+    """The exit code: 0 only if every caller received an outcome and each outcome is correct.
+
+    `stays`: the demo goes on after that, with more models, until Ctrl-C.
+    """
     where = terminal.console()
     DEV.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=DEV))
     try:
         with ended_by_signals():
-            code = _real(where, folder, workspace, dataset, cloud) if workspace and dataset else _demo(where, folder)
+            if workspace and dataset:
+                code = _real(where, folder, workspace, dataset, cloud)
+            else:
+                code = _demo(where, folder, stays=stays)
     except (ServerFailed, requests.RequestException) as problem:
         terminal.print_line(where, f"{problem}", "red")
         return 1
@@ -94,7 +100,7 @@ def run(workspace: str | None, dataset: str | None, cloud: str) -> int:
     return code
 
 
-def _demo(where: Console, folder: Path) -> int:
+def _demo(where: Console, folder: Path, *, stays: bool) -> int:
     with ExitStack() as servers:
         where.print("Starting a Power BI service for development and the app ...")
         power_bi = servers.enter_context(
@@ -103,7 +109,8 @@ def _demo(where: Console, folder: Path) -> int:
         service = power_bi.wait_until_ready()
         app = servers.enter_context(_host(folder, {**FAST, "POWER_BI_API_URL": service}))
         base = app.wait_until_ready()
-        where.print(f"  Power BI  {service}\n  app       {base}\n\n{INTRODUCTION}", markup=False)
+        addresses = f"  Power BI  {service}\n  app       {base}\n  page      {base}/api/ui"
+        where.print(f"{addresses}\n\n{INTRODUCTION}", markup=False)
         for model, knobs in KNOBS.items():
             _control(service, f"datasets/{model}", knobs)
         _control(service, f"datasets/{SALES}/external", EXTERNAL)
@@ -115,7 +122,10 @@ def _demo(where: Console, folder: Path) -> int:
             caller.stop()
         recorded = refreshes(service)
         assessments = [assess(c.order, c.report, recorded[c.order.dataset_id]) for c in callers]
-    return _close(where, assessments, count(recorded))
+        code = _close(where, assessments, count(recorded))
+        if stays:
+            stay.keep(where, base, service, [power_bi, app])
+    return code
 
 
 def _real(where: Console, folder: Path, workspace: str, dataset: str, cloud: str) -> int:

@@ -33,7 +33,19 @@ To do by hand, once
   2. Tenant setting. A Fabric administrator (Admin portal, Tenant settings, Developer settings) turns on
      "{TENANT_SETTING}" for a security group that {name} is in:
        az ad group member add --group GROUP --member-id {values["IDENTITY_PRINCIPAL_ID"]}
-     It takes effect within about 30 minutes."""
+     It takes effect within about 30 minutes.{people_steps(values)}"""
+
+
+def people_steps(values: Mapping[str, str]) -> str:
+    """What people need to sign in to the status page, with entra. Not done here: the registration may be shared."""
+    if values["AUTH_MODE"] != "entra":
+        return ""
+    client_id = values.get("SIGN_IN_CLIENT_ID") or "CLIENT_ID"
+    return f"""
+  3. Status page, {values["APP_URL"]}/api/ui. For people to sign in to it:
+       az ad app update --id {client_id} --enable-id-token-issuance true \\
+         --web-redirect-uris {values["APP_URL"]}/.auth/login/aad/callback
+     and name them in READERS or CALLERS as {client_id}:OBJECT_ID."""
 
 
 def pipeline_parameters(values: Mapping[str, str]) -> str:

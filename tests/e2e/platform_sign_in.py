@@ -1,6 +1,8 @@
 """The platform's sign-in (App Service authentication) in front of an app, as callers see it.
 
 It removes its own headers from calls, checks the bearer token, and adds headers that name the caller.
+A browser has a session instead of a token: `/.auth/login/aad` creates one, without asking, for the first principal,
+and `/.auth/logout` ends it.
 Calls without a token pass (`unauthenticatedClientAction` `AllowAnonymous`) or are refused (`Return401`); an invalid
 token is refused in both cases. Tokens are texts of the test; the validation of real ones is not simulated.
 """
@@ -15,6 +17,8 @@ from dev.loops import running
 
 OWN_HEADERS = "x-ms-client-principal"
 NOT_HANDED_ON = ("host", "content-length", "transfer-encoding", "authorization")
+NOT_HANDED_BACK = ("content-length", "content-encoding", "transfer-encoding", "connection", "server")
+SESSION = "AppServiceAuthSession"
 
 
 @contextmanager
@@ -22,12 +26,14 @@ def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -
     """The address to call instead of `app`. `tokens`: the object id of the principal for each token."""
 
     async def respond(request: web.Request) -> web.Response:
+        if request.path.startswith("/.auth/"):
+            return session_of(request, next(iter(tokens)))
         headers = {
             name: value
             for name, value in request.headers.items()
             if name.lower() not in NOT_HANDED_ON and not name.lower().startswith(OWN_HEADERS)
         }
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.cookies.get(SESSION, "")
         if bearer not in tokens and (bearer or not anonymous):
             return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         if bearer:
@@ -38,7 +44,7 @@ def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -
                 request.method, f"{app}{request.path_qs}", headers=headers, data=await request.read()
             ) as answer,
         ):
-            kept = {name: answer.headers[name] for name in ("Content-Type",) if name in answer.headers}
+            kept = {name: text for name, text in answer.headers.items() if name.lower() not in NOT_HANDED_BACK}
             return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
     server = web.Application()
@@ -55,3 +61,16 @@ def signing_in(app: str, tokens: Mapping[str, str], *, anonymous: bool = True) -
             yield f"http://127.0.0.1:{call(listen())}"
         finally:
             call(runner.cleanup())
+
+
+def session_of(request: web.Request, token: str) -> web.Response:
+    """The answer of the platform to a browser that wants a session, or no longer."""
+    login = request.path != "/.auth/logout"
+    target = request.query["post_login_redirect_uri" if login else "post_logout_redirect_uri"]
+    # whether the real one hands on the part behind # is not documented
+    answer = web.Response(status=302, headers={"Location": target.partition("#")[0]})
+    if login:
+        answer.set_cookie(SESSION, token, httponly=True)
+    else:
+        answer.del_cookie(SESSION)
+    return answer

@@ -32,7 +32,7 @@ SIGN_IN = {
 OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
 """The routes without access control, because a token of their own opens them."""
 
-OPEN = {("GET", "openapi.json"), ("GET", "health")}
+OPEN = {("GET", "openapi.json"), ("GET", "health"), ("GET", "ui"), ("GET", "ui/{name}")}
 """Routes with public answers."""
 
 Json = dict[str, Any]

@@ -104,6 +104,8 @@ def test_the_manual_steps_have_the_exact_names_and_ids() -> None:
     assert "Service principals can call Fabric public APIs" in text
     assert "add id-refresh-abc\n     as Contributor" in text
     assert f"--member-id {OBJECT}" in text
+    assert f"--web-redirect-uris {VALUES['APP_URL']}/.auth/login/aad/callback" in text
+    assert "Status page" not in after_deployment.manual_steps({**VALUES, "AUTH_MODE": "key"})
 
 
 def test_the_tenant_setting_is_spelled_as_in_the_errors() -> None:

@@ -14,7 +14,7 @@ from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
 REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "Refusal": (400, ("InvalidRequest", "WorkspaceNotAllowed", "CallbackHostNotAllowed")),
     "NotSignedIn": (401, ("SignInRequired",)),
-    "NotAllowed": (403, ("CallerNotAllowed", "CallerMayOnlyRead")),
+    "NotAllowed": (403, ("CallerNotAllowed", "CallerMayOnlyRead", "CrossSiteCall")),
     "OnlyReads": (403, ("TokenOnlyReads",)),
     "NotFound": (404, ("RequestNotFound",)),
     "ModelUnknown": (404, ("ModelUnknown",)),

@@ -78,7 +78,7 @@ def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
-        responses["403"] = answer("NotAllowed", "The principal has no access.", example=("NotAllowed", "OnlyReader"))
+        responses["403"] = answer("NotAllowed", "No access.", example=("NotAllowed", "OnlyReader", "ForeignPage"))
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 

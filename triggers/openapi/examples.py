@@ -232,6 +232,10 @@ EXAMPLES: dict[str, Json] = {
         "CallerMayOnlyRead",
         f"The principal {PRINCIPAL} may only read: it is in ALLOWED_READERS, not in ALLOWED_CALLERS.",
     ),
+    "ForeignPage": _refusal(
+        "CrossSiteCall",
+        "A browser made this call for a page of another site. Only the app's own page may use its session.",
+    ),
     "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(
         "TokenOnlyReads",

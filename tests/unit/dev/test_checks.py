@@ -39,6 +39,14 @@ def test_the_tools_of_the_deployment_are_installed_before_all_tests() -> None:
     assert "tools" not in [step.name for step in steps(fast=True)]
 
 
+def test_the_browser_is_installed_before_all_tests() -> None:
+    """If that fails, the tests of the status page skip."""
+    names = [step.name for step in steps(fast=False)]
+    assert names.index("browser") < names.index("tests")
+    assert not any(step.needed for step in steps(fast=False) if step.name == "browser")
+    assert "browser" not in [step.name for step in steps(fast=True)]
+
+
 def test_a_check_beside_others_begins_before_them() -> None:
     """And its result is waited for where it stands: the tests come after it."""
     begun, order = threading.Event(), []

@@ -47,7 +47,7 @@ def test_help_shows_examples_of_every_command(capsys: pytest.CaptureFixture[str]
         commands.parse(["--help"])
     assert ended.value.code == 0
     examples = [line.split("dev.py ")[1].split("   ")[0].split() for line in commands.EXAMPLES.splitlines()[1:]]
-    names = {"run", "test", "smoke", "simulate", "integrations", "bench", "power-bi", "host"}
+    names = {"run", "test", "smoke", "simulate", "integrations", "bench", "power-bi", "host", "screenshots"}
     assert {commands.parse(example).command for example in examples} == names
     assert "bench" in capsys.readouterr().out
 

@@ -48,6 +48,7 @@ def test_every_setting_can_be_set() -> None:
         VISIBILITY_GRACE_SECONDS="2.5",
         RECHECK_SECONDS="1",
         EXPOSE_MANAGEMENT_URIS="True",
+        UI_ENABLED="0",
         CALLBACK_ALLOWED_HOSTS="Example.test, my-app.azurewebsites.net;",
         AUTH_MODE="KEY",
         PUBLIC_BASE_URL="https://refresh.example.test/app",
@@ -67,6 +68,7 @@ def test_every_setting_can_be_set() -> None:
         visibility_grace_seconds=2.5,
         recheck_seconds=1,
         expose_management_uris=True,
+        ui_enabled=False,
         auth_mode="key",
         public_base_url="https://refresh.example.test/app",
         website_hostname="x.azurewebsites.net",
@@ -161,6 +163,7 @@ BAD: list[tuple[str, str]] = [
     ("AUTH_MODE", "none"),
     ("AUTH_MODE", "entra"),
     ("EXPOSE_MANAGEMENT_URIS", "maybe"),
+    ("UI_ENABLED", "off"),
     ("ALLOWED_WORKSPACES", "Finance"),
     ("ALLOWED_WORKSPACES", f"{ONE},{ONE[:-1]}"),
     *(

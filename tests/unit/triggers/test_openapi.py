@@ -44,6 +44,8 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 HTTP = [function for (kind, _), function in app_functions().items() if kind == "http"]
 
 OPEN = {"/openapi.json", "/health"}
+PAGE = {("/ui", "GET"), ("/ui/{name}", "GET")}
+"""The status page and its files: what they answer is for browsers, and open to all."""
 
 
 def operations() -> Iterator[tuple[str, str, Json]]:
@@ -84,7 +86,8 @@ def test_it_is_openapi(ways: tuple[str, ...]) -> None:
 def test_every_route_is_described_and_nothing_else() -> None:
     """With its method, and an access control that matches its auth level."""
     described = {(path, method): operation["security"] for path, method, operation in operations()}
-    registered = routes()
+    registered = {route: level for route, level in routes().items() if route not in PAGE}
+    assert len(registered) == len(routes()) - len(PAGE)
     assert set(described) == set(registered)
     for route, level in registered.items():
         for_starters = described[route] == [{FUNCTION_KEY: []}, {SIGN_IN: []}]
@@ -271,6 +274,7 @@ def test_codes_of_refusals() -> None:
                     if call.func.id in ("BadRequestError", "UriError"):
                         at = 2 if call.func.id == "BadRequestError" else 1
                         named[400].add(str(words[at] or "InvalidRequest") if len(words) > at else "InvalidRequest")
+    named[404].remove("PageNotFound")  # of the status page, which is not part of the description
     described: dict[int, set[str]] = defaultdict(set)
     for status, codes in REFUSALS.values():
         described[status].update(codes)

@@ -125,3 +125,16 @@ def test_a_caller_without_access_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     own_token = http_function(Blueprint(), route="x", methods=["GET"], engine=False, signed_in=False)(http_x)
     assert called(guarded, req=request()).status_code == 403
     assert called(own_token, req=request()).status_code == 200
+
+
+def test_a_call_of_a_foreign_page_gets_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Except where the function checks a token of its own, which no browser sends by itself."""
+    monkeypatch.setattr(routing, "cross_site_refusal", lambda req: error(403, "CrossSiteCall", "No."))
+
+    async def http_x(req: func.HttpRequest) -> func.HttpResponse:
+        return answer({}, 200)
+
+    guarded = http_function(Blueprint(), route="x", methods=["POST"], engine=False)(http_x)
+    own_token = http_function(Blueprint(), route="x", methods=["DELETE"], engine=False, signed_in=False)(http_x)
+    assert called(guarded, req=request()).status_code == 403
+    assert called(own_token, req=request()).status_code == 200

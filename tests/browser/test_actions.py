@@ -1,0 +1,88 @@
+"""What people can do: each action asks first, calls the app once, and shows what it answered."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.recorded import CREDENTIALS, HOSTILE, WORKSPACES, model_id
+from tests.browser.stand_in import World
+
+SALES = model_id("Sales")
+FULL = {"error": {"code": "QueueFull", "message": f"Too many requests wait: {HOSTILE[0]}", "target": None}}
+
+
+def test_ask_for_a_refresh(world: World, visit: Visit) -> None:
+    """Nothing is sent before the answer to the question, and one request after it, whatever is pressed."""
+    visitor = visit(world.base)
+    page = visitor.open(f"#/models/{SALES}")
+    button = page.get_by_role("button", name="Request a refresh")
+    button.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_accessible_name("Request a refresh?")
+    assert visitor.barriers() == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_focused()
+    assert world.sent() == []
+
+    button.click()
+    world.refusal = (429, FULL)
+    dialog.get_by_role("button", name="Send the request").click()
+    expect(dialog.locator(".problem")).to_contain_text(f"Too many requests wait: {HOSTILE[0]}")
+    expect(dialog.locator(".problem")).to_contain_text("What to do: Try again in a minute.")
+    assert visitor.barriers() == []
+    world.refusal = None
+    dialog.get_by_label("Enhanced").check()
+    dialog.get_by_role("button", name="Send the request").dblclick()
+    expect(dialog.get_by_text("The app accepted the request")).to_be_visible()
+    expect(dialog.locator(".result")).to_be_focused()
+    assert "secret.example" not in page.content()
+    first, second = (body for path, body in world.sent() if path == "/api/refreshes")
+    assert first is not None
+    assert second == {**first, "refresh": {"type": "full"}}
+    assert (first["datasetId"], first["workspaceId"]) == (SALES, WORKSPACES["Finance"])
+    assert len(first["idempotencyKey"]) > 30
+    dialog.get_by_role("link", name="Follow the request").click()
+    visitor.heading("Request of Load orders")
+    expect(dialog).to_have_count(0)
+
+
+def test_cancel(world: World, visit: Visit) -> None:
+    """Of a caller in the queue, and of a request; what it does to others is said before."""
+    visitor = visit(world.base)
+    page = visitor.open(f"#/models/{SALES}")
+    page.get_by_role("row", name="Load prices").get_by_role("button", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_accessible_name("Cancel this request?")
+    assert "The request of Load prices ends as cancelled" in dialog.inner_text()
+    assert "goes on if other requests share it" in dialog.inner_text()
+    dialog.get_by_role("button", name="Leave it").click()
+    assert world.sent() == []
+    visitor.go("#/requests/live-0", "Request of Load orders")
+    page.get_by_role("button", name="Cancel").click()
+    with page.expect_response("**/refreshes/live-0/cancel"), page.expect_response("**/refreshes/live-0/status"):
+        # after the answer the view is read again at once
+        dialog.get_by_role("button", name="Cancel the request").click()
+    expect(dialog.get_by_text("The app cancels the request")).to_be_visible()
+    assert world.sent() == [("/api/refreshes/live-0/cancel", None)]
+    dialog.get_by_role("button", name="Close").click()
+
+
+def test_check(world: World, visit: Visit) -> None:
+    """Well, and with what is wrong and what to do."""
+    visitor = visit(world.base)
+    page = visitor.open(f"#/models/{SALES}")
+    page.get_by_role("button", name="Check access").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_accessible_name("Check access?")
+    dialog.get_by_role("button", name="Check", exact=True).click()
+    expect(dialog.get_by_text("The app can reach the model")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    world.check = {"ok": False, "error": {**CREDENTIALS, "message": HOSTILE[0]}}
+    page.get_by_role("button", name="Check access").click()
+    dialog.get_by_role("button", name="Check", exact=True).click()
+    expect(dialog.locator(".problem")).to_contain_text("A refresh would fail")
+    expect(dialog.locator(".problem")).to_contain_text(HOSTILE[0])
+    expect(dialog.locator(".problem")).to_contain_text(CREDENTIALS["action"])
+    assert [path for path, _ in world.sent()] == ["/api/check", "/api/check"]

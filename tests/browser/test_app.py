@@ -1,0 +1,128 @@
+"""The page on the app itself, with a Power BI service behind it: once with keys, once with the platform's sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from dev.power_bi.server import serve
+from dev.power_bi.service import PowerBiService
+from devhost_tests.process import ROOT, Devhost
+from tests.browser.conftest import Visit
+from tests.browser.recorded import HOSTILE
+from tests.e2e.platform_sign_in import signing_in
+from tests.e2e.test_settings import host_key
+from tests.e2e.test_who_may_call import FACTORY, OTHER_FACTORY, SIGN_IN
+from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
+
+READER = "0a1b2c3d-0000-4000-8000-00000000000e"
+FAILURE = {
+    "outcome": "Failed",
+    "errorCode": "ModelRefreshFailed_CredentialsNotSpecified",
+    "errorDescription": "The credentials of the data source 'warehouse.example.com' are missing.",
+}
+
+
+@pytest.fixture(scope="module")
+def power_bi() -> Iterator[str]:
+    """The address of a Power BI service."""
+    with serve(PowerBiService()) as service:
+        yield service.base_url
+
+
+def ask_in_dialog(page: Page, kind: str) -> None:
+    """Answers the question for a refresh."""
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label(kind).check()
+    dialog.get_by_role("button", name="Send the request").click()
+    expect(dialog.get_by_text("The app accepted the request")).to_be_visible()
+
+
+def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
+    """From the empty app to a request that waits, refreshes and is cancelled, and to a model that fails."""
+    env = {**FAST, "POWER_BI_API_URL": power_bi}
+    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
+        world = World(host.base, power_bi, host_key(host))
+        sales = world.model(seconds=LONG, name=f"Sales {HOSTILE[0]}")
+        world.external(sales)
+        visitor = visit(world.app)
+        page = visitor.open("#/")
+        page.get_by_label("Function key").fill(str(world.key))
+        page.keyboard.press("Enter")
+        visitor.heading("No model has been refreshed yet")
+
+        page.get_by_role("button", name="Make the first request here").click()
+        page.get_by_label("Workspace id").fill(WORKSPACE)
+        page.get_by_label("Model id").fill(sales)
+        ask_in_dialog(page, "Enhanced")
+        page.get_by_role("link", name="Follow the request").click()
+        visitor.heading("Request of Status page")
+        expect(page.locator(".lead")).to_contain_text("Behind a refresh of others (Scheduled)")
+        world.end(sales)
+        expect(page.locator(".lead .badge")).to_have_text("Refreshing")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Cancel the request").click()
+        expect(page.get_by_text("The app cancels the request.")).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator(".lead .badge")).to_have_text("Cancelled")
+
+        stock = world.model(seconds=0.2, outcome=FAILURE, name="Stock")
+        assert world.refreshed(stock, caller={"pipeline": "Load stock"}).code == 424
+        visitor.go(f"#/models/{stock}", "Stock")
+        expect(page.locator(".problem")).to_contain_text("warehouse.example.com")
+        expect(page.locator(".problem")).to_contain_text("What to do:")
+        expect(page.get_by_role("region", name="Requests")).to_contain_text("Load stock")
+        page.get_by_role("button", name="Check access").click()
+        page.get_by_role("dialog").get_by_role("button", name="Check", exact=True).click()
+        expect(page.get_by_text("The app can reach the model")).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+
+        visitor.go("#/", "Of 2 models, 1 is failing")
+        assert page.locator("tbody th a").first.inner_text() == "Stock"
+        expect(page.locator("tbody")).to_contain_text(HOSTILE[0])
+        visitor.go("#/requests", "Requests")
+        expect(page.locator("tbody tr")).to_have_count(2)
+        page.get_by_label("Status").select_option("Failed")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        assert visitor.overflow() <= 0
+
+
+def test_with_sign_in(power_bi: str, visit: Visit, tmp_path: Path) -> None:
+    """A caller looks and acts; a reader only looks, and is told so; a foreign page starts nothing with a session."""
+    env = {**FAST, **SIGN_IN, "ALLOWED_READERS": READER, "POWER_BI_API_URL": power_bi}
+    with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
+        with signing_in(host.base, {"of-a-caller": FACTORY, "of-another": OTHER_FACTORY}) as front:
+            model = World(host.base, power_bi).model(name="Sales")
+            body = {"workspaceId": WORKSPACE, "datasetId": model, "waitSeconds": 60}
+            headers = {"Authorization": "Bearer of-another"}
+            started = requests.post(f"{front}/api/refreshes", json=body, headers=headers, timeout=CALL_SECONDS + 60)
+            assert started.status_code == 200
+            visitor = visit(front)
+            page = visitor.open(f"#/models/{model}")
+            expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to see the models")
+            page.get_by_role("link", name="Sign in").click()
+            visitor.heading("Sales")
+            page.get_by_role("button", name="Request a refresh").click()
+            ask_in_dialog(page, "Standard")
+            page.get_by_role("button", name="Close").click()
+            expect(page.get_by_role("region", name="Requests")).to_contain_text("Status page")
+
+            session = "; ".join(f"{one['name']}={one['value']}" for one in visitor.context.cookies())
+            for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+                answer = requests.post(
+                    f"{front}/api/refreshes", json=body, headers={"Cookie": session, **foreign}, timeout=CALL_SECONDS
+                )
+                assert (answer.status_code, answer.json()["error"]["code"]) == (403, "CrossSiteCall")
+        with signing_in(host.base, {"of-a-reader": READER}) as front:
+            visitor = visit(front)
+            page = visitor.open(f"#/models/{model}")
+            page.get_by_role("link", name="Sign in").click()
+            visitor.heading("Sales")
+            page.get_by_role("button", name="Request a refresh").click()
+            page.get_by_role("dialog").get_by_role("button", name="Send the request").click()
+            expect(page.get_by_role("dialog")).to_contain_text("may only read")
+            expect(page.get_by_role("dialog")).to_contain_text("Ask the operators of the app to list you")

@@ -1,0 +1,37 @@
+"""The recorded answers are answers that the app could give: each fits the description of the API."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+
+from tests.browser.stand_in import World, serving
+from tests.e2e.fuzzing import strict
+from triggers.openapi.description import FUNCTION_KEY, describe
+
+DOCUMENT = strict(describe({"url": "https://example.net/api"}, (FUNCTION_KEY,)))
+ANSWERS = {
+    "models": "Models",
+    "models?search=sales&sort=name": "Models",
+    "models/{model}": "ModelDetails",
+    "queues/{model}": "Queue",
+    "refreshes": "Requests",
+    "refreshes/request-run-90/status": "Status",
+    "refreshes/live-1/status": "Status",
+}
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_recorded_answers_fit_the_description(path: str) -> None:
+    """With no key beyond it, for every model."""
+    with serving(World()) as world:
+        ids = [row["datasetId"] for row in world.models] if "{model}" in path else [""]
+        for dataset in ids:
+            body = requests.get(f"{world.base}/api/{path.replace('{model}', dataset)}", timeout=30).json()
+            schema = {"$ref": f"#/components/schemas/{ANSWERS[path]}", "components": DOCUMENT["components"]}
+            problems = [
+                f"{list(one.absolute_path)}: {one.message[:300]}"
+                for one in Draft202012Validator(schema).iter_errors(body)
+            ]
+            assert problems == [], dataset

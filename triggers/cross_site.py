@@ -1,0 +1,55 @@
+"""Calls that a browser makes for a page of another site.
+
+With the platform's sign-in a browser sends the session of its user along with every call to the app, whichever page
+makes it. So a foreign page could start, cancel or check with the rights of its visitor, although it could not read the
+answers. Browsers say where a call comes from; pipelines and other programs send no such header and no session.
+"""
+
+import logging
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from refresh.events import Event
+from refresh.settings import current_settings
+from triggers.answers import error
+from triggers.uris import base_url
+
+READING = ("GET", "HEAD", "OPTIONS")
+SESSION = "AppServiceAuthSession"
+"""The cookie of the platform's sign-in."""
+
+log = logging.getLogger(__name__)
+
+
+def cross_site_refusal(req: func.HttpRequest) -> func.HttpResponse | None:
+    """The answer to a call that changes something for a page of another site; None for all others.
+
+    With keys there is nothing to refuse: a foreign page has no key.
+    """
+    if current_settings().auth_mode != "entra" or req.method.upper() in READING or _of_own_page(req):
+        return None
+    event = Event("auth.cross_site_refused", logging.WARNING, method=req.method)
+    log.log(event.level, event.line())
+    message = "A browser made this call for a page of another site. Only the app's own page may use its session."
+    return error(403, "CrossSiteCall", message)
+
+
+def _of_own_page(req: func.HttpRequest) -> bool:
+    site = req.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        # none: the user's own doing, such as a tool in the browser
+        return site in ("same-origin", "none")
+    origin = req.headers.get("Origin")
+    if origin is not None:
+        return _host(origin) in {_host(req.url), _host(base_url(current_settings(), req.url))} - {""}
+    # every browser sends one of the two with a call that changes something
+    return SESSION not in req.headers.get("Cookie", "")
+
+
+def _host(url: str) -> str:
+    """Host and port; empty for what is no URL, such as `null`."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""

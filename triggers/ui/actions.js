@@ -1,0 +1,222 @@
+// What a person can do. Each action asks first, in a dialog, and then shows there what the app answered.
+
+import { send } from "./api.js";
+import { foreign, h } from "./dom.js";
+import { problem, requestLink, statusBadge } from "./parts.js";
+import { duration, secondsSince, time } from "./words.js";
+
+const GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
+
+/** Opens the dialog of an action. `data`: the data of its button; `done` is called when the app has answered. */
+export function begin(action, data, done) {
+  const question = QUESTIONS[action];
+  if (question) {
+    ask(question(data), done);
+  }
+}
+
+/** Of each action: what it asks, how its button is called, and `act`, which calls the app and says what it answered. */
+const QUESTIONS = {
+  cancel: ({ request, name }) => ({
+    title: "Cancel this request?",
+    body: [
+      h("p", {}, "The request of ", foreign(name), " ends as cancelled, and its caller is told so."),
+      h(
+        "p",
+        {},
+        "A refresh that has started goes on if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
+      ),
+    ],
+    confirm: "Cancel the request",
+    refuse: "Leave it",
+    act: async () => cancelled(await send(`refreshes/${encodeURIComponent(request)}/cancel`)),
+  }),
+  ask: ({ dataset, workspace, name }) => ({
+    title: "Request a refresh?",
+    body: [
+      h(
+        "p",
+        {},
+        "The app waits until ",
+        foreign(name),
+        " is idle, refreshes the whole model, and follows that to its end.",
+      ),
+      kindOfRefresh(),
+    ],
+    confirm: "Send the request",
+    act: (form) => started({ workspaceId: workspace, datasetId: dataset }, form),
+  }),
+  first: () => ({
+    title: "Request a refresh",
+    body: [
+      h("p", {}, "Both ids stand in the address of the model in Power BI: ", h("code", {}, "groups/…/datasets/…")),
+      field("workspaceId", "Workspace id"),
+      field("datasetId", "Model id"),
+      kindOfRefresh(),
+    ],
+    confirm: "Send the request",
+    act: (form) =>
+      started({ workspaceId: form.get("workspaceId").trim(), datasetId: form.get("datasetId").trim() }, form),
+  }),
+  check: ({ dataset, workspace, name }) => ({
+    title: "Check access?",
+    body: [
+      h(
+        "p",
+        {},
+        "The app asks Power BI for a token and for the history of ",
+        foreign(name),
+        ". That starts nothing and takes up to 20 seconds.",
+      ),
+    ],
+    confirm: "Check",
+    act: async () => checked((await send("check", { workspaceId: workspace, datasetId: dataset })).body),
+  }),
+};
+
+function field(name, label) {
+  return h(
+    "p",
+    { class: "field" },
+    h("label", { for: `field-${name}` }, label),
+    h("input", {
+      id: `field-${name}`,
+      name,
+      required: true,
+      pattern: GUID,
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: "00000000-0000-0000-0000-000000000000",
+    }),
+  );
+}
+
+function kindOfRefresh() {
+  const choice = (value, label, note, checked) =>
+    h(
+      "label",
+      { class: "choice" },
+      h("input", { type: "radio", name: "kind", value, checked }),
+      h("span", {}, label, h("span", { class: "sub" }, note)),
+    );
+  return h(
+    "fieldset",
+    {},
+    h("legend", {}, "Kind of refresh"),
+    choice("standard", "Standard", "works on every capacity", true),
+    choice("enhanced", "Enhanced", "shows its progress and can be cancelled; needs Premium, Embedded or Fabric", false),
+  );
+}
+
+async function started(model, form) {
+  const refresh = form.get("kind") === "enhanced" ? { refresh: { type: "full" } } : {};
+  // the answer to a repeated call is that of the first one
+  const { body } = await send("refreshes", {
+    ...model,
+    ...refresh,
+    idempotencyKey: `page-${form.get("once")}`,
+    caller: { name: "Status page" },
+  });
+  return [
+    h("p", {}, "The app accepted the request. ", statusBadge(body.status)),
+    h("p", {}, requestLink(body.id, "Follow the request")),
+  ];
+}
+
+function cancelled({ status, body }) {
+  if (status === 200) {
+    return [h("p", {}, "The request had already ended. ", statusBadge(body.status))];
+  }
+  return [h("p", {}, "The app cancels the request. That takes effect within seconds.")];
+}
+
+function checked(body) {
+  const { lastRefresh, running } = body;
+  return [
+    body.ok
+      ? h("p", { class: "badge good" }, "The app can reach the model: token and history are in order.")
+      : problem("A refresh would fail", body.error ?? {}),
+    running
+      ? h(
+          "p",
+          {},
+          "A refresh is running",
+          running.startTime ? [" since ", duration(secondsSince(running.startTime))] : "",
+          ".",
+        )
+      : null,
+    lastRefresh?.status
+      ? h(
+          "p",
+          {},
+          "The newest refresh in Power BI: ",
+          foreign(lastRefresh.status),
+          lastRefresh.endTime ? [", ended ", time(lastRefresh.endTime)] : null,
+          ".",
+        )
+      : null,
+    body.ok
+      ? h(
+          "p",
+          { class: "muted" },
+          "Only a refresh shows whether one may be started and whether its data sources can be read.",
+        )
+      : null,
+  ];
+}
+
+function ask({ title, body, confirm, refuse = "Back", act }, done) {
+  const once = [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+  const go = h("button", { class: "strong" }, confirm);
+  const back = h("button", { type: "button", class: "quiet" }, refuse);
+  const result = h("div", { class: "result", role: "status", tabindex: "-1" });
+  const form = h(
+    "form",
+    {},
+    h("input", { type: "hidden", name: "once", value: once }),
+    body,
+    h("p", { class: "actions" }, go, back),
+  );
+  const heading = h("h2", { id: "question" }, title);
+  const dialog = h("dialog", { "aria-labelledby": "question" }, heading, form, result);
+  let answered = false;
+  back.addEventListener("click", () => dialog.close());
+  form.addEventListener("submit", async (event) => {
+    // never sent by the browser itself
+    event.preventDefault();
+    if (go.disabled) {
+      return;
+    }
+    go.disabled = true;
+    result.replaceChildren(h("p", { class: "muted" }, "Waiting for the answer …"));
+    let content;
+    try {
+      content = await act(new FormData(form));
+      answered = true;
+      form.hidden = true;
+      heading.textContent = "The answer of the app";
+    } catch (error) {
+      content = [problem("The app refused", error)];
+      go.disabled = false;
+    }
+    const close = h("button", { type: "button" }, "Close");
+    close.addEventListener("click", () => dialog.close());
+    result.replaceChildren(
+      ...[content, answered ? h("p", { class: "actions" }, close) : null].flat(Infinity).filter(Boolean),
+    );
+    result.focus();
+    if (answered) {
+      done();
+    }
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target.closest("a")) {
+      dialog.close();
+    }
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,200 @@
+// The page: which view is shown, and how it is kept up to date. The view and its filters are in the address, after #.
+
+import { door, exit, resume } from "./access.js";
+import { begin } from "./actions.js";
+import { h, patch } from "./dom.js";
+import * as fleet from "./fleet.js";
+import { Live } from "./live.js";
+import * as model from "./model.js";
+import { problem } from "./parts.js";
+import * as request from "./request.js";
+import * as requests from "./requests.js";
+import { clock } from "./words.js";
+
+const VIEWS = { fleet, model, request, requests };
+const NAME = "Model refreshes";
+const TYPING = 250;
+
+const main = document.getElementById("main");
+const trouble = document.getElementById("trouble");
+const updated = document.getElementById("updated");
+const spoken = document.getElementById("news");
+const leave = document.getElementById("leave");
+
+/** What the page shows: the place, the live reading of it, its data when they have come. */
+let current = { place: null, live: null, data: null };
+let typing;
+
+/** The place that an address names: view, id, query, and the continuations of the pages before this one. */
+function placeOf(hash) {
+  const [path, search = ""] = hash.replace(/^#/, "").split("?");
+  const [, room, id] = path.split("/");
+  const query = Object.fromEntries(new URLSearchParams(search));
+  const of = { models: id ? "model" : "fleet", requests: id ? "request" : "requests" };
+  let name = "";
+  try {
+    name = decodeURIComponent(id ?? "");
+  } catch {
+    // no id of ours: the app will say that it knows none
+    name = id;
+  }
+  return { view: of[room] ?? "fleet", id: name, query, places: [] };
+}
+
+function route() {
+  if (location.hash && !location.hash.startsWith("#/")) {
+    return;
+  }
+  go(placeOf(location.hash));
+}
+
+/** Shows a place. Filters of the same view change under the reader's hands; another view gets the focus. */
+function go(place) {
+  const before = current.place;
+  const moved = !before || before.view !== place.view || before.id !== place.id;
+  current.live?.stop();
+  trouble.replaceChildren();
+  current = { place, live: null, data: moved ? null : current.data, focus: moved && before !== null };
+  main.setAttribute("aria-busy", "true");
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    const room = place.view === "model" ? "fleet" : place.view === "request" ? "requests" : place.view;
+    if (link.dataset.view === room) {
+      link.setAttribute("aria-current", room === place.view ? "page" : "true");
+    } else {
+      link.removeAttribute("aria-current");
+    }
+  }
+  const view = VIEWS[place.view];
+  current.live = new Live((signal) => view.load(place, signal), show, fail);
+}
+
+function show(data) {
+  const { place, data: before } = current;
+  const view = VIEWS[place.view];
+  const news = before ? view.news(before, data) : "";
+  current.data = data;
+  draw();
+  document.title = `${view.title(data)} · ${NAME}`;
+  trouble.replaceChildren();
+  updated.textContent = `Updated ${clock()}`;
+  if (news) {
+    spoken.textContent = news;
+  }
+  settle();
+  return view.seconds(data);
+}
+
+function draw() {
+  const view = VIEWS[current.place.view];
+  const fresh = h(
+    "div",
+    { id: "content" },
+    view.render(current.data, { ...current.place, width: Math.max(280, main.clientWidth) }),
+  );
+  const old = document.getElementById("content");
+  if (old) {
+    patch(old, fresh);
+  } else {
+    main.replaceChildren(fresh);
+  }
+  for (const field of main.querySelectorAll("[data-param]")) {
+    // typed text is not overwritten while it is being typed
+    if (field !== document.activeElement) {
+      field.value =
+        current.place.query[field.dataset.param] ?? (field.tagName === "SELECT" ? field.options[0].value : "");
+    }
+  }
+}
+
+/** After a view has come: the focus, if the reader moved, and the way out. */
+function settle() {
+  main.removeAttribute("aria-busy");
+  if (current.focus) {
+    current.focus = false;
+    scrollTo(0, 0);
+    main.querySelector("h1")?.focus({ preventScroll: true });
+  }
+  const way = exit();
+  leave.hidden = !way;
+  leave.textContent = way?.label ?? "";
+}
+
+function fail(error, seconds) {
+  if (error.status === undefined) {
+    // a mistake of this page, not of the app
+    console.error(error);
+  }
+  const again = () => current.live.again();
+  if (error.status === 401) {
+    current.data = null;
+    document.title = NAME;
+    main.replaceChildren(h("div", { id: "content" }, door(error, again)));
+    settle();
+    return;
+  }
+  const retry = h("button", { type: "button", "data-action": "again" }, "Try now");
+  const plan = seconds === null ? null : h("p", { class: "muted" }, `The page tries again in ${seconds} s.`);
+  if (current.data) {
+    trouble.replaceChildren(problem("Not up to date", error, plan, h("p", { class: "actions" }, retry)));
+    main.removeAttribute("aria-busy");
+    return;
+  }
+  document.title = NAME;
+  const heading = error.status === 404 ? "The app does not know this" : "The app cannot show this now";
+  main.replaceChildren(
+    h(
+      "div",
+      { id: "content" },
+      h(
+        "div",
+        { class: "view" },
+        h("h1", { tabindex: "-1" }, heading),
+        problem("The answer of the app", error, plan),
+        h("p", { class: "actions" }, retry, h("a", { class: "button", href: "#/" }, "All models")),
+      ),
+    ),
+  );
+  settle();
+}
+
+function changeQuery(name, value) {
+  const query = { ...current.place.query, [name]: value };
+  const text = new URLSearchParams(Object.entries(query).filter(([, given]) => given)).toString();
+  const path = location.hash.replace(/^#/, "").split("?")[0] || "/";
+  history.replaceState(null, "", `#${path}${text ? `?${text}` : ""}`);
+  route();
+}
+
+const PAGING = {
+  older: ({ place }) => go({ ...current.place, places: [...current.place.places, place] }),
+  newer: () => go({ ...current.place, places: current.place.places.slice(0, -1) }),
+  again: () => current.live.again(),
+};
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-action]");
+  if (target) {
+    const { action, ...data } = target.dataset;
+    (PAGING[action] ?? (() => begin(action, data, () => current.live.again())))(data);
+  }
+});
+main.addEventListener("input", (event) => {
+  const { param } = event.target.dataset;
+  if (param) {
+    clearTimeout(typing);
+    typing = setTimeout(() => changeQuery(param, event.target.value), event.target.tagName === "SELECT" ? 0 : TYPING);
+  }
+});
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+leave.addEventListener("click", () => exit()?.leave());
+addEventListener("hashchange", route);
+addEventListener("resize", () => {
+  if (current.data) {
+    draw();
+  }
+});
+resume();
+route();

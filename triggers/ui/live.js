@@ -1,0 +1,61 @@
+// Reads the data of a view again and again: only while the page is visible, and ever more rarely while it fails.
+
+const MOST_SECONDS = 120;
+
+export class Live {
+  /**
+   * `load(signal)` reads the data, `show(data)` shows them and returns the seconds until the next read,
+   * `fail(error, seconds)` says that it did not work; `seconds` is when it is tried again, null: not by itself.
+   */
+  constructor(load, show, fail) {
+    Object.assign(this, { load, show, fail });
+    this.failures = 0;
+    this.turned = () => this.visible();
+    document.addEventListener("visibilitychange", this.turned);
+    this.again();
+  }
+
+  /** Reads at once, whatever was planned. The promise ends when it is shown. */
+  async again() {
+    clearTimeout(this.timer);
+    this.reading?.abort();
+    const reading = new AbortController();
+    this.reading = reading;
+    let seconds;
+    try {
+      const data = await this.load(reading.signal);
+      if (reading.signal.aborted) {
+        return;
+      }
+      this.failures = 0;
+      seconds = this.show(data);
+    } catch (problem) {
+      if (reading.signal.aborted) {
+        return;
+      }
+      const final = [400, 401, 403, 404].includes(problem.status);
+      seconds = final ? null : Math.min(MOST_SECONDS, 5 * 2 ** this.failures++);
+      this.fail(problem, seconds);
+    }
+    this.due = seconds === null ? null : Date.now() + seconds * 1000;
+    this.plan();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.reading?.abort();
+    this.due = null;
+    document.removeEventListener("visibilitychange", this.turned);
+  }
+
+  visible() {
+    clearTimeout(this.timer);
+    this.plan();
+  }
+
+  plan() {
+    if (this.due !== null && this.due !== undefined && document.visibilityState === "visible") {
+      this.timer = setTimeout(() => this.again(), Math.max(0, this.due - Date.now()));
+    }
+  }
+}

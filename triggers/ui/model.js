@@ -1,0 +1,233 @@
+// One model: why it is in its state, what waits and runs now, what its runs were, what failed last.
+
+import { read } from "./api.js";
+import { durationBar, timeline } from "./chart.js";
+import { foreign, h } from "./dom.js";
+import {
+  badge,
+  button,
+  callerName,
+  facts,
+  healthBadge,
+  longTable,
+  modelName,
+  problem,
+  requestLink,
+  section,
+  statusBadge,
+  successAge,
+} from "./parts.js";
+import { atWork } from "./queue.js";
+import { HEALTH, SERVED, STATUS, duration, ended, secondsSince, time } from "./words.js";
+
+export const title = (data) => data.model.modelName ?? data.model.datasetId;
+
+export async function load({ id }, signal) {
+  const path = encodeURIComponent(id);
+  const [model, queue] = await Promise.all([read(`models/${path}`, {}, signal), read(`queues/${path}`, {}, signal)]);
+  return { model, queue };
+}
+
+export function news(before, data) {
+  const key = ({ model }) => [model.health, model.activity, model.active?.status, model.lastOutcome?.at].join();
+  return key(before) === key(data) ? "" : `${title(data)}: ${data.model.summary}`;
+}
+
+export function seconds({ model }) {
+  return model.activity === "idle" ? 10 : 3;
+}
+
+export function render({ model, queue }, { width }) {
+  return h(
+    "div",
+    { class: "view model" },
+    h(
+      "p",
+      { class: "path" },
+      h("a", { href: "#/" }, "Models"),
+      model.workspaceName ? [" / ", foreign(model.workspaceName)] : null,
+    ),
+    h("h1", { tabindex: "-1" }, modelName(model)),
+    h(
+      "p",
+      { class: `lead ${HEALTH[model.health]?.[1] ?? ""}` },
+      healthBadge(model.health),
+      " ",
+      foreign(model.summary),
+    ),
+    actions(model),
+    numbers(model),
+    model.lastOutcome && model.lastOutcome.status !== "Completed" ? lastFailure(model) : null,
+    atWork(queue),
+    runs(model, queue, width),
+    requests(model),
+    h(
+      "p",
+      { class: "ids" },
+      "Model ",
+      h("code", {}, model.datasetId),
+      model.workspaceId
+        ? [
+            " in workspace ",
+            h(
+              "a",
+              { href: `#/?workspaceId=${encodeURIComponent(model.workspaceId)}` },
+              h("code", {}, model.workspaceId),
+            ),
+          ]
+        : null,
+    ),
+  );
+}
+
+/** Without a workspace the model is known by a setting only, and nothing can be asked for it from here. */
+function actions(model) {
+  if (!model.workspaceId) {
+    return null;
+  }
+  const data = { dataset: model.datasetId, workspace: model.workspaceId, name: model.modelName ?? model.datasetId };
+  return h(
+    "p",
+    { class: "actions" },
+    button("ask", "Request a refresh", data, "strong"),
+    button("check", "Check access", data),
+  );
+}
+
+function numbers(model) {
+  const { durations } = model;
+  return facts([
+    ["Last success", successAge(model)],
+    [
+      "Usually takes",
+      durations
+        ? [
+            duration(durations.usualSeconds),
+            h("span", { class: "sub" }, `19 of 20 within ${duration(durations.p95Seconds)}`),
+          ]
+        : null,
+    ],
+    [
+      "Expected every",
+      model.expectedEveryHours
+        ? [
+            `${model.expectedEveryHours} h`,
+            model.overdueSince ? h("span", { class: "sub" }, "overdue since ", time(model.overdueSince)) : null,
+          ]
+        : null,
+    ],
+    ["Failures in a row", model.failuresInARow ? String(model.failuresInARow) : null],
+  ]);
+}
+
+function lastFailure(model) {
+  const { status, code, message, action, at } = model.lastOutcome;
+  return section(
+    "What went wrong last",
+    problem([(STATUS[status] ?? ["", "", status])[2], ", ", time(at)], { code, message, action }),
+  );
+}
+
+const RUNS = [
+  ["Ended", "wide"],
+  ["Outcome", ""],
+  ["Against the usual", "full"],
+  ["Waited", "number"],
+  ["Took", "number"],
+  ["Requests", "number"],
+];
+
+function runs(model, queue, width) {
+  const { active } = queue;
+  const live = active && {
+    runId: active.runId,
+    status: active.status,
+    waitingSince: active.requests.map((one) => one.since).sort()[0] ?? active.startedAt ?? model.active?.since,
+    startedAt: active.startedAt ?? undefined,
+  };
+  if (live) {
+    live.waitedSeconds = live.startedAt
+      ? secondsSince(live.waitingSince) - secondsSince(live.startedAt)
+      : secondsSince(live.waitingSince);
+  }
+  const all = model.runs ?? [];
+  const shown = live?.waitingSince ? live : null;
+  if (!all.length && !shown) {
+    return null;
+  }
+  const usual = model.durations?.usualSeconds;
+  const most = Math.max(usual ?? 0, ...all.map((run) => (run.waitedSeconds ?? 0) + (run.durationSeconds ?? 0)));
+  return section(
+    "Runs",
+    timeline(all, shown, width, usual),
+    all.length
+      ? longTable(
+          "Runs of this model, the newest first",
+          RUNS,
+          all.map((run) => ({ key: run.runId, cells: runCells(run, usual, most) })),
+        )
+      : null,
+  );
+}
+
+function runCells(run, usual, most) {
+  return [
+    time(run.endedAt),
+    [
+      statusBadge(run.status),
+      run.code ? h("code", { class: "sub" }, run.code) : null,
+      run.message ? h("details", {}, h("summary", {}, "Message"), foreign(run.message)) : null,
+    ],
+    durationBar(run, usual, most),
+    duration(run.waitedSeconds ?? 0),
+    [
+      run.durationSeconds === undefined ? h("span", { class: "muted" }, "not started") : duration(run.durationSeconds),
+      against(run, usual),
+    ],
+    String(run.requests),
+  ];
+}
+
+/** Said only where it is worth saying. */
+function against(run, usual) {
+  if (!usual || run.durationSeconds === undefined || run.status !== "Completed" || run.durationSeconds < 1.5 * usual) {
+    return null;
+  }
+  return h("span", { class: "sub" }, `${(run.durationSeconds / usual).toFixed(1)} × usual`);
+}
+
+const REQUESTS = [
+  ["Requested", "wide"],
+  ["Caller", ""],
+  ["Status", ""],
+  ["Waited", "number"],
+  ["Served", ""],
+];
+
+function requests(model) {
+  const all = model.requests ?? [];
+  const more = h(
+    "p",
+    {},
+    h("a", { href: `#/requests?datasetId=${encodeURIComponent(model.datasetId)}` }, "All requests for this model"),
+  );
+  if (!all.length) {
+    return null;
+  }
+  const rows = all.map((one) => ({
+    key: one.id,
+    cells: [
+      requestLink(one.id, time(one.requestedAt)),
+      callerName(one.caller),
+      [statusBadge(one.status), one.code ? h("code", { class: "sub" }, one.code) : null],
+      one.waitedSeconds === undefined ? "" : duration(one.waitedSeconds),
+      [
+        one.shared ? badge(["check", "calm", "shared"]) : null,
+        ended(one.status) && one.servedBy && one.servedBy !== "own"
+          ? h("span", { class: "sub" }, SERVED[one.servedBy] ?? one.servedBy)
+          : null,
+      ],
+    ],
+  }));
+  return section("Requests", longTable("Requests for this model, the newest first", REQUESTS, rows), more);
+}

@@ -1,0 +1,265 @@
+// What several views show alike.
+
+import { foreign, h, icon, iconPath, s } from "./dom.js";
+import { HEALTH, STATUS, advice, age, count, duration, listed, secondsSince, time, weekday } from "./words.js";
+
+const DAYS = 14;
+const CELL = 18;
+
+/** A state as icon, colour and word. */
+export function badge([picture, tone, word], detail = "") {
+  return h("span", { class: `badge ${tone}` }, icon(picture), h("span", {}, word, detail));
+}
+
+export function statusBadge(status) {
+  return badge(STATUS[status] ?? ["unknown", "calm", status]);
+}
+
+export function healthBadge(health) {
+  return badge(HEALTH[health] ?? ["unknown", "calm", health]);
+}
+
+/** The name of a model, or its id while the app has not read it. */
+export function modelName(model) {
+  return model.modelName ? foreign(model.modelName, "clamp") : h("span", { class: "id" }, model.datasetId);
+}
+
+export function modelLink(model) {
+  return h("a", { href: `#/models/${encodeURIComponent(model.datasetId)}`, class: "primary" }, modelName(model));
+}
+
+export function requestLink(id, ...children) {
+  return h("a", { href: `#/requests/${encodeURIComponent(id)}` }, ...children);
+}
+
+/** The text by which people know a caller, and the rest of what it said of itself. */
+export function callerParts(caller) {
+  const entries = Object.entries(caller ?? {});
+  const first = entries.find(([key]) => /^(pipeline|name|job|workflow)/i.test(key)) ?? entries[0];
+  return { name: first?.[1] || null, rest: entries.filter((entry) => entry !== first) };
+}
+
+/** The rest of what a caller said of itself, in one line. */
+export function callerRest(caller) {
+  const { rest } = callerParts(caller);
+  return rest.length
+    ? h(
+        "span",
+        { class: "sub" },
+        rest.map(([key, value], at) => [at ? " · " : "", foreign(key), ": ", foreign(value)]),
+      )
+    : null;
+}
+
+export function callerName(caller) {
+  const { name } = callerParts(caller);
+  return name === null ? h("span", { class: "muted" }, "unnamed caller") : foreign(name, "clamp");
+}
+
+/** An action, handled by app.js: `data` becomes data attributes. */
+export function button(action, label, data = {}, kind = "") {
+  const attributes = Object.fromEntries(Object.entries(data).map(([name, value]) => [`data-${name}`, value]));
+  return h("button", { type: "button", class: kind || null, "data-action": action, ...attributes }, label);
+}
+
+export function section(title, ...children) {
+  const id = `section-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
+  return h("section", { "aria-labelledby": id, "data-key": id }, h("h2", { id }, title), ...children);
+}
+
+/**
+ * A table that becomes cards on a phone. `columns`: [label, class]; `rows`: {key, cells, tone}. The roles are said
+ * aloud because browsers drop those of a table that is not laid out as one.
+ */
+export function table(caption, columns, rows) {
+  const head = columns.map(([label, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, label));
+  return h(
+    "table",
+    { role: "table" },
+    h("caption", { class: "hidden" }, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+    h(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map(({ key, cells }) => row(columns, key, cells)),
+    ),
+  );
+}
+
+/** The newest rows of a table; those after them show on demand. */
+export function longTable(caption, columns, rows, most = 12) {
+  const more = rows.length - most;
+  const rest =
+    more > 0
+      ? h(
+          "details",
+          { class: "rest", "data-key": `rest-${caption}` },
+          h("summary", {}, `${more} more`),
+          table(`${caption}, continued`, columns, rows.slice(most)),
+        )
+      : null;
+  return [table(caption, columns, rows.slice(0, most)), rest];
+}
+
+function row(columns, key, cells) {
+  const shown = cells.map((cell, at) => {
+    const [label, kind] = columns[at];
+    const attributes = { "data-label": label, class: kind };
+    return at === 0
+      ? h("th", { role: "rowheader", scope: "row", ...attributes }, cell)
+      : h("td", { role: "cell", ...attributes }, cell);
+  });
+  return h("tr", { role: "row", "data-key": key }, shown);
+}
+
+/** The last fourteen days (UTC), the newest at the right, each a cell with symbol and colour. */
+export function dayStrip(days, asOf) {
+  const known = new Map(days.map((day) => [day.date, day]));
+  const today = Date.parse(`${asOf.slice(0, 10)}T00:00:00Z`);
+  const shown = Array.from({ length: DAYS }, (_, at) => {
+    const date = new Date(today - (DAYS - 1 - at) * 86400000).toISOString().slice(0, 10);
+    return known.get(date) ?? { date, completed: 0, failed: 0 };
+  });
+  return h(
+    "span",
+    { class: "days" },
+    s(
+      "svg",
+      {
+        viewBox: `0 0 ${DAYS * CELL} ${CELL}`,
+        width: DAYS * CELL,
+        height: CELL,
+        role: "img",
+        "aria-label": daysInWords(shown),
+      },
+      shown.map((day, at) => cell(day, at * CELL)),
+    ),
+  );
+}
+
+function cell(day, x) {
+  const [tone, picture] = !day.completed && !day.failed ? ["empty", "none"] : kindOfDay(day);
+  const words = day.completed + day.failed === 0 ? "no run" : `${day.completed} completed, ${day.failed} not`;
+  return s(
+    "g",
+    { class: `day ${tone}`, transform: `translate(${x} 0)` },
+    s("title", {}, `${weekday(day.date)}: ${words}`),
+    s("rect", { x: 1, y: 1, width: CELL - 2, height: CELL - 2, rx: 3 }),
+    s("path", { d: iconPath(picture), transform: "translate(3 3) scale(.75)" }),
+  );
+}
+
+function kindOfDay(day) {
+  if (!day.failed) {
+    return ["good", "check"];
+  }
+  return day.completed ? ["mixed", "late"] : ["bad", "cross"];
+}
+
+function daysInWords(days) {
+  const bad = days.filter((day) => day.failed);
+  const good = days.filter((day) => day.completed && !day.failed).length;
+  const none = days.filter((day) => !day.completed && !day.failed).length;
+  const failures = bad.length ? `; with failures on ${listed(bad.map((day) => weekday(day.date)))}` : "";
+  return `Last 14 days: ${count(good, "day")} without failure${failures}; ${count(none, "day")} without a run`;
+}
+
+/** How long ago the last success was. */
+export function successAge(model) {
+  const kind = model.health === "overdue" ? "is-late" : null;
+  if (!model.lastSuccess) {
+    return h("span", { class: kind ?? "muted" }, "never");
+  }
+  const seconds = model.lastSuccessAgeSeconds ?? secondsSince(model.lastSuccess.endedAt);
+  return h(
+    "time",
+    { class: kind, datetime: model.lastSuccess.endedAt, title: `${model.lastSuccess.endedAt} (UTC)` },
+    age(seconds),
+    " ago",
+  );
+}
+
+/** A bar with its text. `done` and `all` are numbers of the same thing. */
+export function bar(label, done, all, note, tone = "") {
+  return h(
+    "div",
+    { class: `meter ${tone}`, "data-key": `bar-${label}` },
+    h("span", {}, foreign(label, "clamp")),
+    h("progress", { max: Math.max(1, all), value: done, "aria-label": label }),
+    h("span", { class: "meter-note" }, note),
+  );
+}
+
+/** How far an enhanced refresh is: altogether, and its tables at work. */
+export function progressOf(progress) {
+  if (!progress) {
+    return null;
+  }
+  const done = progress.byStatus?.Completed ?? 0;
+  return h(
+    "div",
+    { class: "meters" },
+    bar("All objects", done, progress.objects, `${done} of ${progress.objects}`),
+    (progress.tables ?? []).map((one) =>
+      bar(
+        one.table,
+        one.completed,
+        one.objects,
+        `${one.completed} of ${one.objects}${one.status === "Failed" ? ", failed" : ""}`,
+        one.status === "Failed" ? "bad" : "",
+      ),
+    ),
+    progress.moreTables ? h("p", { class: "muted" }, `and ${count(progress.moreTables, "more table")} at work`) : null,
+  );
+}
+
+/** What a run waits for whose model is idle, but whose capacity bears no more refreshes at once. */
+export function placeInWords({ group, position, closedUntil }) {
+  return [
+    "The model is idle. Its capacity group ",
+    foreign(group),
+    " allows no more refreshes at once; ",
+    position ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead` : "this run is the next",
+    closedUntil
+      ? [". Power BI reports that the capacity is at its limits; the next try is at ", time(closedUntil)]
+      : null,
+    ".",
+  ];
+}
+
+/** When a refresh usually ends, seen from now. */
+export function expectation(expectedEnd) {
+  const left = -secondsSince(expectedEnd);
+  return left >= 0 ? `usually done in ${duration(left)}` : `${duration(-left)} longer than usual`;
+}
+
+/** An error with what to do about it. */
+export function problem(title, error, ...more) {
+  const hint = advice(error);
+  // the message of an outcome stands alone, so it ends with the advice
+  const message = hint ? (error.message ?? "").replace(hint, "").replace(/\s+/g, " ").trim() : error.message;
+  return h(
+    "div",
+    { class: "problem" },
+    h(
+      "p",
+      { class: "problem-title" },
+      icon("cross"),
+      h("strong", {}, title),
+      error.code ? h("code", {}, error.code) : null,
+    ),
+    message ? h("p", {}, foreign(message)) : null,
+    hint ? h("p", { class: "advice" }, h("strong", {}, "What to do: "), foreign(hint)) : null,
+    ...more,
+  );
+}
+
+/** Names and values. Entries without a value are left out. */
+export function facts(entries) {
+  const shown = entries.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h(
+    "dl",
+    { class: "facts" },
+    shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
+}

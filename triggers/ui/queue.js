@@ -1,0 +1,98 @@
+// What waits and runs now: the queue of a model, with its callers.
+
+import { foreign, h } from "./dom.js";
+import {
+  button,
+  callerName,
+  callerParts,
+  callerRest,
+  expectation,
+  placeInWords,
+  progressOf,
+  requestLink,
+  section,
+  statusBadge,
+  table,
+} from "./parts.js";
+import { count, duration, secondsSince, time } from "./words.js";
+
+/** What waits and runs now. `queue`: as the app answers it. */
+export function atWork(queue) {
+  const { active } = queue;
+  if (!active) {
+    return section("Now", h("p", { class: "nothing" }, "Nothing waits and nothing runs."));
+  }
+  return section(
+    "Now",
+    h(
+      "div",
+      { class: "card" },
+      h("p", { class: "now" }, statusBadge(active.status), " ", nowInWords(active)),
+      active.lastReadError
+        ? h("p", { class: "muted" }, "Power BI answered last: ", foreign(active.lastReadError))
+        : null,
+      progressOf(active.progress),
+      callers(active, "Callers that wait for it"),
+    ),
+    queue.queue.length ? h("h3", {}, `Behind it: ${count(queue.queue.length, "run")}`) : null,
+    h(
+      "ol",
+      { class: "queue" },
+      queue.queue.map((run, at) =>
+        h("li", { class: "card", "data-key": run.runId }, callers(run, `Run ${at + 2} of the queue`)),
+      ),
+    ),
+  );
+}
+
+function nowInWords(active) {
+  const { waitsFor, waitsForPlace } = active;
+  if (waitsForPlace && !active.refreshId) {
+    return placeInWords(waitsForPlace);
+  }
+  if (waitsFor) {
+    const since = waitsFor.startedAt ? [" that began ", duration(secondsSince(waitsFor.startedAt)), " ago"] : "";
+    return [
+      "Waits behind a refresh of others",
+      waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : null,
+      since,
+      ".",
+    ];
+  }
+  if (active.refreshId) {
+    const begun = active.startedAt ? `since ${duration(secondsSince(active.startedAt))}` : "";
+    return [
+      begun,
+      active.expectedEnd ? `, ${expectation(active.expectedEnd)}` : "",
+      active.adopted ? ", found under way" : "",
+    ];
+  }
+  return "The app looks whether the model is idle, then starts the refresh.";
+}
+
+const CALLERS = [
+  ["Caller", "wide"],
+  ["Waits since", "number"],
+  ["Action", "end"],
+];
+
+function callers(run, caption) {
+  const rows = run.requests.map((one) => ({
+    key: one.id,
+    cells: [
+      [requestLink(one.id, callerName(one.caller)), callerRest(one.caller)],
+      time(one.since),
+      button(
+        "cancel",
+        "Cancel …",
+        { request: one.id, name: callerParts(one.caller).name ?? "an unnamed caller" },
+        "small",
+      ),
+    ],
+  }));
+  return [
+    h("h3", {}, caption),
+    rows.length ? table(caption, CALLERS, rows) : h("p", { class: "muted" }, "No caller waits for it any more."),
+    run.moreRequests ? h("p", { class: "muted" }, `and ${count(run.moreRequests, "more request")}`) : null,
+  ];
+}

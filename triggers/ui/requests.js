@@ -1,0 +1,87 @@
+// The requests of all models or of one, page by page, the newest first.
+
+import { read } from "./api.js";
+import { foreign, h } from "./dom.js";
+import { callerName, modelName, requestLink, statusBadge, table } from "./parts.js";
+import { STATUS, count, duration, secondsBetween, time } from "./words.js";
+
+const COLUMNS = [
+  ["Requested", "wide"],
+  ["Model", ""],
+  ["Caller", ""],
+  ["Status", ""],
+  ["Took altogether", "number"],
+];
+
+export const title = () => "Requests";
+
+export async function load({ query, places }, signal) {
+  const { datasetId, status } = query;
+  const page = await read("refreshes", { datasetId, status, continuation: places.at(-1) }, signal);
+  return { ...page, pageNumber: places.length };
+}
+
+export function news() {
+  return "";
+}
+
+/** Only the first page changes by itself. */
+export function seconds({ pageNumber }) {
+  return pageNumber ? 60 : 20;
+}
+
+export function render(data, { query, places }) {
+  const one = query.datasetId ? data.refreshes[0] : null;
+  return h(
+    "div",
+    { class: "view requests" },
+    h(
+      "h1",
+      { tabindex: "-1" },
+      query.datasetId ? ["Requests for ", one ? modelName(one) : foreign(query.datasetId)] : "Requests",
+    ),
+    h(
+      "div",
+      { class: "filters", role: "search", "aria-label": "Filter the requests" },
+      h("label", { for: "status" }, "Status "),
+      h(
+        "select",
+        { id: "status", "data-param": "status" },
+        [["", "all"], ...Object.entries(STATUS).map(([status, [, , word]]) => [status, word])].map(([value, label]) =>
+          h("option", { value, selected: (query.status ?? "") === value }, label),
+        ),
+      ),
+      query.datasetId
+        ? h("a", { class: "chip", href: `#/models/${encodeURIComponent(query.datasetId)}` }, "To the model")
+        : null,
+      query.datasetId ? h("a", { class: "chip", href: "#/requests" }, "All models") : null,
+    ),
+    data.refreshes.length
+      ? table("Requests, the newest first", COLUMNS, data.refreshes.map(row))
+      : h("p", { class: "nothing" }, "No request fits."),
+    h(
+      "p",
+      { class: "more" },
+      h("button", { type: "button", "data-action": "newer", disabled: places.length === 0 }, "Newer"),
+      ` ${count(data.refreshes.length, "request")} on page ${places.length + 1} `,
+      h(
+        "button",
+        { type: "button", "data-action": "older", "data-place": data.continuation, disabled: !data.continuation },
+        "Older",
+      ),
+    ),
+  );
+}
+
+function row(one) {
+  return {
+    key: one.id,
+    cells: [
+      requestLink(one.id, time(one.requestedAt)),
+      h("a", { href: `#/models/${encodeURIComponent(one.datasetId)}` }, modelName(one)),
+      callerName(one.caller),
+      [statusBadge(one.status), one.error?.code ? h("code", { class: "sub" }, one.error.code) : null],
+      one.endedAt ? duration(secondsBetween(one.requestedAt, one.endedAt)) : h("span", { class: "muted" }, "goes on"),
+    ],
+  };
+}
