@@ -29,6 +29,7 @@ from refresh.request.stored import StoredRequest
 from refresh.run.status import RunStatus
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
+from triggers.openapi.batch_examples import BATCH_EXAMPLES
 
 WORKSPACE, DATASET = "0a1b2c3d-0000-4000-8000-000000000001", "0a1b2c3d-0000-4000-8000-000000000002"
 REFRESH, EXTERNAL = "0a1b2c3d-0000-4000-8000-000000000003", "0a1b2c3d-0000-4000-8000-000000000004"
@@ -332,6 +333,7 @@ EXAMPLES: dict[str, Json] = {
     "Unavailable": _refusal(
         "EngineUnavailable", "The durable engine of the app does not answer at the moment. Send the call again."
     ),
+    **BATCH_EXAMPLES,
 }
 """Bodies of answers, by name."""
 
