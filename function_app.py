@@ -8,11 +8,13 @@ os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import callback, orchestrations, post, read
+from activities import batch, callback, orchestrations, post, read
 from entities import capacity_group, dataset_queue, model_index, model_record, timer_heartbeat
-from orchestrators import deliver_callback, refresh_request, refresh_run
+from orchestrators import batch_note, deliver_callback, refresh_batch, refresh_request, refresh_run
 from refresh.settings import current_settings
 from triggers import (
+    http_batch_start,
+    http_batch_status,
     http_cancel_by_key,
     http_capacity,
     http_check,
@@ -40,6 +42,8 @@ for part in (
     http_status,
     http_cancel_by_key,
     http_list,
+    http_batch_start,
+    http_batch_status,
     http_models,
     http_queue,
     http_capacity,
@@ -55,6 +59,8 @@ for part in (
     refresh_request,
     refresh_run,
     deliver_callback,
+    refresh_batch,
+    batch_note,
     dataset_queue,
     capacity_group,
     model_index,
@@ -64,5 +70,6 @@ for part in (
     post,
     orchestrations,
     callback,
+    batch,
 ):
     app.register_functions(part.bp)

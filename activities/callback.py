@@ -9,14 +9,13 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from durable.batches import NotThere, end_of
 from durable.codec import decode, encode
 from durable.engine import Engine
 from durable.functions import engine_input
-from durable.requests import find_request
 from outbound.exchange import ExchangeError, Limits, Outgoing, exchange
 from outbound.pools import CALLBACKS, PoolBusyError
 from refresh.reporting.callback import body_of, kind_of
-from refresh.reporting.status import final_report
 from refresh.request.callback_uri import UriError, check_uri, host_of
 from refresh.run import orders
 from refresh.settings import current_settings
@@ -33,14 +32,12 @@ bp = df.Blueprint()
 async def call_back(order: Any, engine: Engine) -> Any:
     """Order: `orders.CallBack`. Answer: `orders.CallBackAnswer`."""
     job: orders.CallBack = decode(order, orders.CallBack)
-    request = await find_request(engine, job.request)
-    if request is None:
+    try:
+        report, about = await end_of(engine, job.request)
+    except NotThere:
         return encode(orders.NoRequest())
-    report = final_report(request)
     if report is None:
         return encode(orders.NotEnded())
-    spec = request.state.spec
-    about: dict[str, Any] = {"dataset_id": spec.dataset_id, "caller": spec.caller}
     try:
         # check again: the setting may have changed since the callback was added
         check_uri(job.uri, current_settings())

@@ -13,11 +13,12 @@ from dev.environment import ROOT
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 FAULT_LEVELS = ("none", "light", "heavy")
 SEEDS = 1000
-BENCHES = ("devhost", "queue", "callers", "polling", "models")
+BENCHES = ("devhost", "queue", "callers", "polling", "models", "batch")
 BENCH_HELP = (
     "devhost: orchestrations per second; queue: each operation of a queue; callers: many simultaneous callers of one "
     "model; "
-    "polling: calls to Power BI and delay of the outcome; models: the list of models with many ended requests"
+    "polling: calls to Power BI and delay of the outcome; models: the list of models with many ended requests; "
+    "batch: cost and wall time of many models"
 )
 PASSES_ARGUMENTS_ON = ("power-bi", "bench")
 
@@ -122,6 +123,10 @@ def _bench(what: str, arguments: list[str]) -> int:
             from dev.bench import callers
 
             return callers.main(arguments)
+        case "batch":
+            from dev.bench import batch
+
+            return batch.main(arguments)
         case "models":
             from dev.bench import models
 

@@ -14,6 +14,7 @@ import azure.durable_functions as df
 from durable import names
 from durable.codec import NotUnderstoodError, decode, encode
 from durable.models import ModelNews, addressed
+from refresh.batch import orders as batch
 from refresh.capacity.answers import AnyGroupAnswer
 from refresh.capacity.operations import GroupOperation, group_operation_name
 from refresh.events import Event
@@ -44,6 +45,13 @@ ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadRun: (names.READ_RUN, orders.ReadRunAnswer),
     orders.NotifyCallbacks: (names.NOTIFY_CALLBACKS, orders.NotifyAnswer),
     orders.CallBack: (names.CALL_BACK, orders.CallBackAnswer),
+    orders.NotifyBatch: (names.NOTIFY_BATCH, orders.NotifyAnswer),
+    batch.ReadRequests: (names.READ_REQUESTS, batch.ReadRequestsAnswer),
+    batch.StartRequests: (names.START_REQUESTS, orders.NotifyAnswer),
+    batch.Settle: (names.SETTLE_REQUESTS, batch.SettleAnswer),
+    batch.ReadNotes: (names.READ_NOTES, batch.ReadNotesAnswer),
+    batch.KeepEnd: (names.KEEP_END, orders.NotifyAnswer),
+    batch.ListModels: (names.LIST_MODELS, batch.ListModelsAnswer),
 }
 """For each order, the name of its activity and the type of its answer."""
 

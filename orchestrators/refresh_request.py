@@ -32,6 +32,7 @@ from refresh.run.orders import (
     CancelAccepted,
     CancelRefresh,
     ModelRef,
+    NotifyBatch,
     NotifyCallbacks,
     ReadRun,
     Refused,
@@ -302,13 +303,8 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
 
 
 def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: RequestOutcome) -> Steps[object]:
-    names_known = outcome.names.also(state.standing.names)
-    outcome = replace(
-        outcome,
-        ended_at=outcome.ended_at or instant(now(context)),
-        model_name=names_known.model,
-        workspace_name=names_known.workspace,
-    )
+    known, ended_at = outcome.names.also(state.standing.names), outcome.ended_at or instant(now(context))
+    outcome = replace(outcome, ended_at=ended_at, model_name=known.model, workspace_name=known.workspace)
     # the engine stores it with the episode that sends the messages; a failed orchestration shows the last stored one
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
@@ -319,6 +315,8 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
     tell_model(context, request_ended(context.instance_id, state.spec.dataset_id, outcome))
     if state.callbacks:
         yield from call(context, NotifyCallbacks(request=context.instance_id))
+    if state.batch:
+        yield from call(context, NotifyBatch(batch=state.batch, request=context.instance_id))
     if outcome.status != "Completed":
         raise NotCompletedError(outcome.error.message if outcome.error else outcome.status)
     return encode(outcome)
@@ -327,4 +325,4 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
 def _about(context: df.DurableOrchestrationContext, state: RequestState) -> dict[str, object]:
     spec = state.spec
     ids = {"requestId": context.instance_id, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
-    return {**ids, "modelName": state.standing.model_name, "caller": spec.caller}
+    return {**ids, "modelName": state.standing.model_name, "caller": spec.caller, "batchId": state.batch}

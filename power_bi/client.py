@@ -5,6 +5,7 @@ service every method raises the errors of `power_bi.errors` and no others. Sourc
 refresh-dataset-in-group, get-refresh-history-in-group, get-refresh-execution-details-in-group, cancel-refresh-in-group.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from outbound.exchange import Limits, Transport
 from power_bi import answers
 from power_bi.credentials import TokenSource
 from power_bi.errors import AnswerLost, Refused, Throttled
+from power_bi.models import ListedModel, Models
 from power_bi.names import Names
 from power_bi.throttle import Throttle
 from power_bi.wire import LIMITS, Answer, Wire
@@ -57,6 +59,7 @@ class PowerBiClient:
         self._wire = Wire(api_url, credential, transport)
         self._throttle = Throttle()
         self._names = Names(self._wire, self._throttle)
+        self._models = Models(self._wire, self._throttle)
 
     def names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
         """The names of the model and its workspace, if they can be read. Never raises for Power BI or the network.
@@ -68,6 +71,10 @@ class PowerBiClient:
     def known_names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
         """The same without a call: empty until `names` has read them."""
         return self._names.known(workspace_id, dataset_id)
+
+    def models(self, workspace_id: UUID) -> Iterator[ListedModel]:
+        """The models of a workspace that the app's identity may see, in no particular order."""
+        return self._models.of(workspace_id)
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
         """The newest `top` refreshes of the model, whatever started them. A new one may be missing for a while."""

@@ -1,7 +1,9 @@
 """Ids: GUIDs of Power BI, and the instance ids of our orchestrations.
 
 A request is `<dataset>-<random>`, or with an idempotency key `<dataset>-k<hash of the key>-<submission>-<hash of the
-options>`; a run is named after the request that it was created for, and each incarnation of it has its own instance.
+options>`, or in a batch `<dataset>-b<hash of the batch and the name of the model>`. A batch is `batch-<random>`, or
+`batch-k<hash of the key>-<submission>-<hash of the models>`, and its notes are named after it. A run is named after the
+request that it was created for, and each incarnation of it has its own instance.
 """
 
 import re
@@ -11,6 +13,8 @@ from uuid import UUID
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{32}")
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,100}", re.ASCII)
+BATCH_PREFIX = "batch-"
+"""What the ids of batches begin with."""
 CALLBACK_PREFIX = "callback-"
 """The prefix of the instance ids of callbacks, so that they can be listed."""
 
@@ -34,6 +38,26 @@ def key_prefix(dataset_id: str, key: str) -> str:
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
     """The id of the request that is the `submission`-th (from 1) under a key, with these options."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
+
+
+def batch_key_prefix(key: str) -> str:
+    """What the ids of all batches with an idempotency key begin with."""
+    return f"{BATCH_PREFIX}k{sha256(key.encode()).hexdigest()[:32]}-"
+
+
+def request_in_batch(batch_id: str, dataset_id: str, name: str) -> str:
+    """The id of the request of a model in a batch: starting it twice starts it once."""
+    return f"{request_prefix(dataset_id)}b{sha256(f'{batch_id} {name}'.encode()).hexdigest()[:24]}"
+
+
+def cancel_note(batch_id: str) -> str:
+    """The instance id of the note that a batch was cancelled."""
+    return f"{batch_id}-cancel"
+
+
+def end_note(batch_id: str) -> str:
+    """The instance id of the note of how a batch ended."""
+    return f"{batch_id}-end"
 
 
 def submission_of(request_id: str, prefix: str) -> int:

@@ -1,5 +1,7 @@
 """Answers a start whose request has not ended, and waits for its end inside the call if the caller wants that."""
 
+from collections.abc import Awaitable, Callable
+
 import azure.functions as func
 
 from durable import waits
@@ -29,7 +31,12 @@ async def accepted(
 ) -> func.HttpResponse:
     """The answer for a request in progress; its final status if it ends within waitSeconds."""
     again = {"repeated": True} if repeated else {}
-    ended = await _end_within(engine, request.id, reply.wait_seconds)
+
+    async def look() -> StatusReport | None:
+        found = await find_request(engine, request.id)
+        return final_report(found) if found else None
+
+    ended = await end_within(look, reply.wait_seconds)
     if ended:
         return status_answer(req, request, ended, again)
     uris = uris_of(req, engine, request)
@@ -55,17 +62,16 @@ def uris_of(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> di
     return uris
 
 
-async def _end_within(engine: Engine, request_id: str, seconds: float) -> StatusReport | None:
-    """The report of a request that ends within `seconds`; None if it does not, or if it cannot be read.
+async def end_within(look: Callable[[], Awaitable[StatusReport | None]], seconds: float) -> StatusReport | None:
+    """The report that `look` returns within `seconds`; None if it does not, or if it cannot be read.
 
     In the latter case the request is accepted and in progress: the caller gets its URIs and polls.
     """
     async for _ in waits.pauses(seconds, longest=LONGEST_PAUSE, first=FIRST_PAUSE):
         try:
-            request = await find_request(engine, request_id)
+            ended = await look()
         except EngineError:
             return None
-        ended = final_report(request) if request else None
         if ended:
             return ended
     return None

@@ -15,6 +15,7 @@ import azure.functions as func
 from durable import names
 from durable.engine import Engine, EngineUnavailable, Exists, Started
 from durable.requests import find_request, request_of
+from durable.tokens import token
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import key_prefix, keyed_request, request_prefix, submission_of
@@ -34,7 +35,6 @@ from triggers.callbacks import add_callback
 from triggers.looks import queue_of
 from triggers.reports import report_of, status_answer
 from triggers.routing import RETRY_SECONDS, http_function
-from triggers.tokens import token
 
 LOOK_SECONDS = 1.0
 """For reading the queue. A start does not depend on it."""

@@ -7,11 +7,11 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from durable import names
+from durable.batches import NotThere, end_of
 from durable.codec import NotUnderstoodError, decode
 from durable.engine import Engine, EngineError, Exists
 from durable.functions import engine_input
 from durable.instance import Instance
-from durable.requests import find_request
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import CALLBACK_PREFIX
@@ -51,8 +51,7 @@ async def _look_after(engine: Engine, callback: Instance) -> bool:
         status: CallbackStatus = decode(callback.custom_status, CallbackStatus)
         if status.state != "waiting":
             return False
-        request = await find_request(engine, state.request)
-        if request is None or request.outcome:
+        if await _over(engine, state.request):
             return await engine.raise_event(callback.id, names.ENDED_EVENT)
     except NotUnderstoodError:
         return False
@@ -60,3 +59,12 @@ async def _look_after(engine: Engine, callback: Instance) -> bool:
         event = Event("callback.not_reminded", logging.WARNING, instanceId=callback.id, error=str(problem))
         log.log(event.level, event.line())
     return False
+
+
+async def _over(engine: Engine, request_id: str) -> bool:
+    """Whether a request or batch has ended, or never came."""
+    try:
+        report, _ = await end_of(engine, request_id)
+    except NotThere:
+        return True
+    return report is not None

@@ -34,6 +34,16 @@ def status_uri(base: str, request_id: str, token: str) -> str:
     return f"{request_uri(base, request_id)}?token={token}"
 
 
+def batch_uri(base: str, batch_id: str) -> str:
+    """The URI of a batch, which opens nothing by itself."""
+    return f"{base}/{route_prefix()}batches/{batch_id}"
+
+
+def batch_status_uri(base: str, batch_id: str, token: str) -> str:
+    """The URI of the status of a batch (GET) or, with the other token, of its cancellation (DELETE)."""
+    return f"{batch_uri(base, batch_id)}?token={token}"
+
+
 def id_status_uri(base: str, request_id: str, _token: str) -> str:
     """The URI of a request's status for callers that may start requests: it contains no token."""
     return f"{request_uri(base, request_id)}/status"

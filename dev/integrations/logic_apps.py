@@ -1,23 +1,22 @@
-"""The Logic Apps workflow in integrations/logic_apps, in eight variants.
+"""The Logic Apps workflows in integrations/logic_apps.
 
-A variant uses the HTTP action or the HTTP webhook action, authenticates with a managed identity or a function key, and
-is for a Consumption or a Standard app.
+`refresh-with-http` and `refresh-with-webhook` make a request for each model, with the HTTP action or the HTTP webhook
+action; `refresh-batch` makes one batch. Each authenticates with a managed identity or a function key, and is for a
+Consumption or a Standard app.
 """
 
 import json
 from typing import Any
 
-WAYS = ("http", "webhook")
+from dev.integrations import logic_batch
+from dev.integrations.logic_actions import ENDED, LIMIT, RETRIES, TIMEOUT_MINUTES, call, failing, http, response
+
+BATCH = "refresh-batch"
+WAYS = ("http", "webhook", BATCH)
 SIGN_INS = ("identity", "key")
 
 SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
 TEMPLATE = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
-TIMEOUT_MINUTES = 660
-LIMIT = "PT12H"
-"""An hour above the deadline of the request, so that the service reports the outcome before the action times out."""
-RETRIES = {"type": "fixed", "count": 10, "interval": "PT30S"}
-"""Covers an outage of five minutes. Retries are safe: the idempotency key makes them the same request."""
-
 Json = dict[str, Any]
 
 _MODEL = "items('For_each_model')"
@@ -30,16 +29,17 @@ _NO_OUTCOME = (
     "concat('the refresh service answered with status ', string(outputs('Refresh')?['statusCode']), "
     "' and no outcome.')))"
 )
-_ENDED = ["Succeeded", "Failed", "TimedOut"]
 
 
 def definition(way: str, sign_in: str) -> Json:
-    """The workflow definition of a way (http, webhook) and a sign-in (identity, key), without its parameters."""
-    return {
-        "$schema": SCHEMA,
-        "contentVersion": "1.0.0.0",
-        "triggers": {"manual": _trigger()},
-        "actions": {
+    """The workflow definition of a way (one of WAYS) and a sign-in (identity, key), without its parameters."""
+    if way == BATCH:
+        return _definition(
+            logic_batch.trigger(), {"Refresh": logic_batch.batch(sign_in), "Check_outcome": logic_batch.check_outcome()}
+        )
+    return _definition(
+        _trigger(),
+        {
             "Initialize_failures": {
                 "type": "InitializeVariable",
                 "inputs": {"variables": [{"name": "failures", "type": "array", "value": []}]},
@@ -50,7 +50,7 @@ def definition(way: str, sign_in: str) -> Json:
                 "foreach": "@triggerBody()?['models']",
                 "runtimeConfiguration": {"concurrency": {"repetitions": 50}},
                 "actions": {
-                    "Refresh": _http(sign_in) if way == "http" else _webhook(sign_in),
+                    "Refresh": http(sign_in, "refreshes", _request()) if way == "http" else _webhook(sign_in),
                     "Check_outcome": _check_outcome(),
                     "Add_missing_outcome": _add_missing_outcome(),
                 },
@@ -58,13 +58,27 @@ def definition(way: str, sign_in: str) -> Json:
             },
             "Check_all_outcomes": _check_all_outcomes(),
         },
+    )
+
+
+def _definition(trigger: Json, actions: Json) -> Json:
+    return {
+        "$schema": SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "triggers": {"manual": trigger},
+        "actions": actions,
         "outputs": {},
     }
 
 
+def name_of(way: str) -> str:
+    """The name of the workflow of a way."""
+    return way if way == BATCH else f"refresh-with-{way}"
+
+
 def consumption(way: str, sign_in: str) -> Json:
     """The ARM template of a Consumption logic app."""
-    name = f"refresh-with-{way}"
+    name = name_of(way)
     secret = sign_in == "key"
     template_name, workflow_name = ("functionKey", "FunctionKey") if secret else ("audience", "Audience")
     kind = "securestring" if secret else "string"
@@ -130,7 +144,7 @@ def standard(way: str, sign_in: str) -> Json:
 
 
 def standard_parameters(sign_in: str) -> Json:
-    """The parameters.json of both workflows of a sign-in. Standard has no secure types: the key is an app setting."""
+    """The parameters.json of the workflows of a sign-in. Standard has no secure types: the key is an app setting."""
     name, setting = ("FunctionKey", "REFRESHER_KEY") if sign_in == "key" else ("Audience", "REFRESHER_AUDIENCE")
     return {
         "BaseUrl": {"type": "String", "value": "@appsetting('REFRESHER_URL')"},
@@ -144,8 +158,8 @@ def texts() -> dict[str, str]:
     for sign_in in SIGN_INS:
         files[f"standard/{sign_in}/parameters.json"] = standard_parameters(sign_in)
         for way in WAYS:
-            files[f"consumption/refresh-with-{way}.{sign_in}.json"] = consumption(way, sign_in)
-            files[f"standard/{sign_in}/refresh-with-{way}/workflow.json"] = standard(way, sign_in)
+            files[f"consumption/{name_of(way)}.{sign_in}.json"] = consumption(way, sign_in)
+            files[f"standard/{sign_in}/{name_of(way)}/workflow.json"] = standard(way, sign_in)
     return {path: json.dumps(content, indent=2) + "\n" for path, content in files.items()}
 
 
@@ -177,41 +191,15 @@ def _request() -> Json:
     }
 
 
-def _call(sign_in: str, route: str, body: Json) -> Json:
-    call: Json = {
-        "method": "POST",
-        "uri": f"@{{parameters('BaseUrl')}}/api/{route}",
-        "headers": {"Content-Type": "application/json"},
-        "body": body,
-    }
-    if sign_in == "key":
-        call["headers"]["x-functions-key"] = "@parameters('FunctionKey')"
-    else:
-        call["authentication"] = {"type": "ManagedServiceIdentity", "audience": "@parameters('Audience')"}
-    return call
-
-
-def _http(sign_in: str) -> Json:
-    action: Json = {
-        "type": "Http",
-        "inputs": {**_call(sign_in, "refreshes", _request()), "retryPolicy": RETRIES},
-        "limit": {"timeout": LIMIT},
-        "runAfter": {},
-    }
-    if sign_in == "key":
-        action["runtimeConfiguration"] = {"secureData": {"properties": ["inputs"]}}
-    return action
-
-
 def _webhook(sign_in: str) -> Json:
     request = {**_request(), "callBackUri": "@{listCallbackUrl()}"}
     cancel = {"datasetId": _DATASET, "idempotencyKey": _KEY}
     return {
         "type": "HttpWebhook",
         "inputs": {
-            "subscribe": {**_call(sign_in, "refreshes", request), "retryPolicy": RETRIES},
+            "subscribe": {**call(sign_in, "refreshes", request), "retryPolicy": RETRIES},
             # the reference documents no retry policy here
-            "unsubscribe": _call(sign_in, "refreshes/cancel", cancel),
+            "unsubscribe": call(sign_in, "refreshes/cancel", cancel),
         },
         # the callback's address is a secret: it lets its owner complete the action
         "runtimeConfiguration": {"secureData": {"properties": ["inputs"]}},
@@ -239,7 +227,7 @@ def _check_outcome() -> Json:
         },
         "actions": {},
         "else": {"actions": {"Add_failure": {**_add_failure(message), "runAfter": {}}}},
-        "runAfter": {"Refresh": _ENDED},
+        "runAfter": {"Refresh": ENDED},
     }
 
 
@@ -266,28 +254,7 @@ def _check_all_outcomes() -> Json:
                 {"equals": ["@empty(variables('failures'))", True]},
             ]
         },
-        "actions": {"Respond_completed": _response(200, {"status": "Completed"}, {})},
-        "else": {
-            "actions": {
-                "Respond_failed": _response(424, {"status": "Failed", "error": error}, {}),
-                "Terminate_as_failed": {
-                    "type": "Terminate",
-                    "inputs": {"runStatus": "Failed", "runError": error},
-                    # also if the caller has stopped waiting for the answer
-                    "runAfter": {"Respond_failed": [*_ENDED, "Skipped"]},
-                },
-            }
-        },
-        "runAfter": {"For_each_model": [*_ENDED, "Skipped"]},
-    }
-
-
-def _response(code: int, body: Json, after: Json) -> Json:
-    """Asynchronous: a caller over HTTP gets 202 at once and polls until this answer is available."""
-    return {
-        "type": "Response",
-        "kind": "Http",
-        "operationOptions": "Asynchronous",
-        "inputs": {"statusCode": code, "headers": {"Content-Type": "application/json"}, "body": body},
-        "runAfter": after,
+        "actions": {"Respond_completed": response(200, {"status": "Completed"}, {})},
+        "else": {"actions": failing({"status": "Failed", "error": error})},
+        "runAfter": {"For_each_model": [*ENDED, "Skipped"]},
     }

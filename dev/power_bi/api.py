@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,7 @@ CLUSTER = "https://wabi-north-europe-d-primary-redirect.analysis.windows.net"
 
 _ID = GUID.pattern
 _PATH = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/datasets/({_ID})(/refreshes)?(?:/({_ID}))?/?")
+_MODELS = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/datasets/?")
 _WORKSPACE = re.compile(rf"(?i)/v1\.0/myorg/groups/({_ID})/?")
 _OF_MY_WORKSPACE = re.compile(r"(?i)/v1\.0/myorg/datasets(/.*)?")
 _ROUTES = {
@@ -61,9 +63,29 @@ def other_path(request: Request, path: str) -> Response:
     return refusals.not_accessible() if _OF_MY_WORKSPACE.fullmatch(path) else refusals.not_found()
 
 
+def listed_workspace(request: Request, path: str) -> str | None:
+    """The workspace whose models a request lists; None if it is another request."""
+    match = _MODELS.fullmatch(path)
+    return match[1].lower() if match and request.method == "GET" else None
+
+
+def models(request: Request, workspace_id: str, found: Mapping[str, Knobs]) -> Response:
+    """The models of a workspace: those with the knob `workspaceId`. Without pages, as the original's reference says."""
+    if not _signed_in(request):
+        return refusals.no_token()
+    context = f"{CLUSTER}/v1.0/myorg/groups/{workspace_id}/$metadata#datasets"
+    rows = [_model(dataset_id, knobs) for dataset_id, knobs in found.items()]
+    body = {"@odata.context": context, "value": rows}
+    return json_response(200, body, "application/json; odata.metadata=minimal")
+
+
+def _signed_in(request: Request) -> bool:
+    return re.match(r"(?i)bearer\s+\S", request.header("Authorization")) is not None
+
+
 def answer(call: Call, dataset: Dataset, knobs: Knobs, now: datetime, forget: bool = False) -> Response:
     """Carries out a call. `forget`: a refresh is accepted and then dropped."""
-    if not re.match(r"(?i)bearer\s+\S", call.request.header("Authorization")):
+    if not _signed_in(call.request):
         return refusals.no_token()
     if not knobs.exists:
         return refusals.not_found()
@@ -135,20 +157,23 @@ def _cancel(call: Call, dataset: Dataset, knobs: Knobs, now: datetime) -> Respon
 
 
 def _dataset(call: Call, knobs: Knobs) -> Response:
-    body: Json = {
-        "@odata.context": f"{_context(call)}#datasets/$entity",
-        "id": call.dataset_id,
-        "name": knobs.name or f"Model {call.dataset_id[:8]}",
+    body: Json = {"@odata.context": f"{_context(call)}#datasets/$entity", **_model(call.dataset_id, knobs)}
+    return json_response(200, body, "application/json; odata.metadata=minimal")
+
+
+def _model(dataset_id: str, knobs: Knobs) -> Json:
+    return {
+        "id": dataset_id,
+        "name": knobs.name or f"Model {dataset_id[:8]}",
         "addRowsAPIEnabled": False,
         "configuredBy": "developer@contoso.com",
-        "isRefreshable": True,
+        "isRefreshable": knobs.is_refreshable,
         "isEffectiveIdentityRequired": False,
         "isEffectiveIdentityRolesRequired": False,
         "isOnPremGatewayRequired": False,
         "targetStorageMode": "PremiumFiles" if knobs.capacity == "premium" else "Abf",
         "createdDate": "2024-11-19T08:00:00.000Z",
     }
-    return json_response(200, body, "application/json; odata.metadata=minimal")
 
 
 def _context(call: Call) -> str:

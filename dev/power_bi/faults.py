@@ -14,7 +14,7 @@ from dev.power_bi.messages import Response
 
 Json = dict[str, Any]
 
-ROUTES = ("start", "history", "details", "cancel", "dataset")
+ROUTES = ("start", "history", "details", "cancel", "dataset", "models")
 
 ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "notAuthorized": lambda seconds: refusals.not_authorized(),

@@ -88,6 +88,8 @@ class Knobs:
     )
     refresh_policies: tuple[str, ...] = ()
     name: str | None = None
+    workspace_id: str | None = None
+    is_refreshable: bool = True
 
 
 _OUTCOME_KEYS: Mapping[str, Check] = {
@@ -155,6 +157,8 @@ KNOBS: Mapping[str, Check] = {
     "objects": checks.list_of(checks.fields(table=checks.text, partition=checks.text)),
     "refreshPolicies": checks.list_of(checks.text),
     "name": checks.text,
+    "workspaceId": checks.text,
+    "isRefreshable": checks.flag,
 }
 
 

@@ -51,6 +51,9 @@ class PowerBiService:
         with self._lock:
             if path == "/control" or path.startswith("/control/"):
                 return control.answer(self, request, path, now)
+            workspace_id = api.listed_workspace(request, path)
+            if workspace_id:
+                return self._complete(self._models(request, workspace_id), None, self._defaults.over(Knobs()), now)
             call = api.routed(request, path)
             knobs = self.knobs(call.dataset_id) if call else self._defaults.over(Knobs())
             response = self._answer(call, knobs, now) if call else api.other_path(request, path)
@@ -127,6 +130,14 @@ class PowerBiService:
                 "planned": len(dataset.planned),
                 "knobs": to_json(self.knobs(dataset_id)),
             }
+
+    def _models(self, request: Request, workspace_id: str) -> Response:
+        found = {key: self.knobs(key) for key in self._knobs}
+        listed = {key: knobs for key, knobs in found.items() if knobs.exists and knobs.workspace_id == workspace_id}
+        rule: Fault | None = self._faults.hit("models", workspace_id, self._chance)
+        if rule is None:
+            return api.models(request, workspace_id, listed)
+        return rule.around(lambda forget: api.models(request, workspace_id, listed))
 
     def _answer(self, call: api.Call, knobs: Knobs, now: datetime) -> Response:
         dataset = self._advanced(call.dataset_id, now)

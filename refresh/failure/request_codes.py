@@ -30,6 +30,22 @@ REQUEST_CODES = (
         "Try again; if it happens again, report the request id to the operator of the service.",
         retryable=True,
     ),
+    # How a batch ends.
+    ErrorCode(
+        "ModelsNotRefreshed",
+        "not all models of the batch were refreshed",
+        "Correct the causes, then send the batch again with retryOf: only what did not complete is refreshed.",
+    ),
+    ErrorCode(
+        "TooManyModels",
+        "the workspace has more refreshable models than a batch may have",
+        "Leave some out with except, or list them in several batches.",
+    ),
+    ErrorCode(
+        "NoRefreshableModels",
+        "the workspace has no refreshable model, apart from those that are left out",
+        "Check workspaceId and except, and that the app's identity may see the models of the workspace.",
+    ),
     # What can happen to a refresh that was started.
     ErrorCode(
         "AnswerLost",

@@ -35,6 +35,8 @@ GIVEN_KEYS = (
     "requestedAt",
     "startedAt",
     "endedAt",
+    "counts",
+    "models",
 )
 """The keys of a status that a callback contains; the others are for polling, or carry nothing at the end."""
 

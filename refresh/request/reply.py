@@ -1,6 +1,7 @@
 """The keys of POST /api/refreshes that tell how a caller gets the outcome, not what to refresh."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from refresh.request.callback_uri import UriError, check_uri
 from refresh.request.spec import json_object
@@ -25,7 +26,11 @@ class Reply:
 
 def parse_reply(body: bytes, settings: Settings) -> Reply:
     """The reply options in the body of a POST. Raises BadRequestError naming the key that cannot be used."""
-    value = json_object(body)
+    return reply_of(json_object(body), settings)
+
+
+def reply_of(value: dict[str, Any], settings: Settings) -> Reply:
+    """The reply options in the JSON object of a body. Raises BadRequestError likewise."""
     wait, uri = number(value, "waitSeconds", 0), _call_back(value.get("callBackUri"), settings)
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         raise BadRequestError(f"waitSeconds must be from 0 to {MAX_WAIT_SECONDS}.", "waitSeconds")

@@ -67,8 +67,12 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
 
     `key_header` is the header Idempotency-Key, an alternative to the key `idempotencyKey`.
     """
-    value = json_object(body)
-    _only_known(value, KEYS)
+    return spec_of(json_object(body), settings, key_header)
+
+
+def spec_of(value: dict[str, Any], settings: Settings, key_header: str | None = None) -> RequestSpec:
+    """The same for a JSON object that has been read."""
+    only_known(value, KEYS)
     workspace_id = guid(value, "workspaceId")
     if not settings.allows_workspace(workspace_id):
         raise BadRequestError(
@@ -88,12 +92,12 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
         scope=Scope(
             workspace_id=str(workspace_id), refresh=options, notify_option=_notify_option(value, options, settings)
         ),
-        timeout_minutes=_timeout(value),
+        timeout_minutes=timeout_of(value),
         cancel_on_timeout=cancel_on_timeout,
         share=boolean(value, "share", default=True),
-        caller=_caller(value.get("caller", {})),
+        caller=caller_of(value.get("caller", {})),
         retries=whole_number(value, "retries", MAX_RETRIES),
-        idempotency_key=_idempotency_key(value.get("idempotencyKey"), key_header),
+        idempotency_key=idempotency_key_of(value.get("idempotencyKey"), key_header),
         priority=_priority(value),
         expected_every_hours=_expected_every_hours(value),
     )
@@ -102,16 +106,16 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
 def parse_cancellation(body: bytes) -> tuple[str, str]:
     """Dataset id and idempotency key of a request to cancel. Raises BadRequestError."""
     value = json_object(body)
-    _only_known(value, ("datasetId", "idempotencyKey"))
+    only_known(value, ("datasetId", "idempotencyKey"))
     if value.get("idempotencyKey") is None:
         raise BadRequestError("idempotencyKey is required.", "idempotencyKey")
-    return str(guid(value, "datasetId")), _idempotency_key(value["idempotencyKey"], None)
+    return str(guid(value, "datasetId")), idempotency_key_of(value["idempotencyKey"], None)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """The body of a POST. Raises BadRequestError if it is not a JSON object or is too large."""
-    if len(body) > MAX_BODY_BYTES:
-        raise BadRequestError(f"The body has {len(body)} bytes; the maximum is {MAX_BODY_BYTES}.", "body")
+def json_object(body: bytes, most: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """The body of a POST. Raises BadRequestError if it is not a JSON object or has more than `most` bytes."""
+    if len(body) > most:
+        raise BadRequestError(f"The body has {len(body)} bytes; the maximum is {most}.", "body")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -121,7 +125,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _only_known(value: dict[str, Any], keys: tuple[str, ...]) -> None:
+def only_known(value: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Raises BadRequestError for a key that is not one of these."""
     for key in value:
         if key not in keys:
             name = shown_key(key)
@@ -146,7 +151,8 @@ def _priority(value: dict[str, Any]) -> Priority:
     return next(priority for priority in PRIORITIES if priority == word)
 
 
-def _idempotency_key(value: object, header: str | None) -> str:
+def idempotency_key_of(value: object, header: str | None) -> str:
+    """The key of the body or of the header Idempotency-Key; empty without one. Raises BadRequestError."""
     for target, text in (("idempotencyKey", value), ("Idempotency-Key", header)):
         if text is not None and not (isinstance(text, str) and 1 <= len(text) <= MAX_KEY and text.isprintable()):
             raise BadRequestError(f"{target} must be a text of 1 to {MAX_KEY} printable characters.", target)
@@ -157,7 +163,8 @@ def _idempotency_key(value: object, header: str | None) -> str:
     return str(value if value is not None else header or "")
 
 
-def _timeout(value: dict[str, Any]) -> float:
+def timeout_of(value: dict[str, Any]) -> float:
+    """The minutes until the deadline. Raises BadRequestError."""
     minutes = number(value, "timeoutMinutes", DEFAULT_TIMEOUT_MINUTES)
     if not 0 < minutes <= MAX_TIMEOUT_MINUTES:
         raise BadRequestError(
@@ -191,7 +198,8 @@ def _options(value: object) -> RefreshOptions | None:
     return msgspec.structs.replace(typed, objects=canonical_objects(typed.objects))
 
 
-def _caller(value: object) -> dict[str, str]:
+def caller_of(value: object) -> dict[str, str]:
+    """What the caller says of itself. Raises BadRequestError."""
     if not isinstance(value, dict):
         raise BadRequestError("caller must be an object of strings.", "caller")
     for key, text in value.items():

@@ -83,6 +83,8 @@ class RequestState(Message, frozen=True, kw_only=True):
     recheck_seconds: float = 21_600
     limits: Limits = Limits()
     callbacks: bool = False
+    batch: str = ""
+    """The batch that the request is part of; it is told of the end."""
     turn: int = 0
     recheck: bool = False
     """The last wait ended without a notification: check whether the active run is alive."""

@@ -291,6 +291,13 @@ class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notif
     request: str
 
 
+class NotifyBatch(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_batch"):
+    """Tell a batch that the request of one of its models has ended."""
+
+    batch: str
+    request: str
+
+
 class CallBack(Order[CallBackAnswer], frozen=True, kw_only=True, tag="call_back"):
     """POSTs the outcome of a request to a URI. The URI is a capability."""
 

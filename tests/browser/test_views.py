@@ -127,8 +127,8 @@ def test_a_model(world: World, visit: Visit) -> None:
     visitor.go(f"#/models/{ORDERS}", "Orders of the day")
     assert "Waits behind a refresh of others (Scheduled) that began 12 min ago." in page.inner_text("main")
     visitor.go(f"#/models/{model_id('Open invoices')}", "Open invoices")
-    now = page.get_by_role("region", name="Now").inner_text()
-    assert "capacity group Finance capacity allows no more refreshes at once; 2 runs are ahead." in now
+    waiting = page.get_by_role("region", name="Now").inner_text()
+    assert "capacity group Finance capacity allows no more refreshes at once; 2 runs are ahead." in waiting
 
 
 def test_a_request(world: World, visit: Visit) -> None:

@@ -154,8 +154,12 @@ class Factory:
         *,
         waits: float = BRISK,
         lost: int = 0,
+        **parameters: Any,
     ) -> StartedRun:
-        """Starts a pipeline run. `waits` are real seconds per second that the factory waits."""
+        """Starts a pipeline run. `waits` are real seconds per second that the factory waits.
+
+        `parameters`: further ones of the pipeline, or other values.
+        """
         line, run_id = Line(lost), str(uuid.uuid4())
         file = pipeline(name, self.folder)
         values = {
@@ -165,6 +169,7 @@ class Factory:
             "Options": options or {},
             "Audience": AUDIENCE,
             "KeySecretUri": f"{self.vault}/secrets/{SECRET_NAME}",
+            **parameters,
         }
         given = {key: value for key, value in values.items() if key in file["properties"]["parameters"]}
         system = {"RunId": run_id, "Pipeline": name, "DataFactory": "contoso", "TriggeredByPipelineName": "Load sales"}

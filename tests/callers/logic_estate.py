@@ -22,10 +22,14 @@ from tests.e2e.world import CALL_SECONDS, END_SECONDS, FAST, WORKSPACE, World
 Json = dict[str, Any]
 
 FOLDER = ROOT / "integrations" / "logic_apps"
-FILES = {
+ALL_FILES = {
     path.relative_to(FOLDER).as_posix(): path
     for path in sorted([*FOLDER.glob("consumption/*.json"), *FOLDER.glob("standard/*/*/workflow.json")])
 }
+FILES = {name: path for name, path in ALL_FILES.items() if "refresh-batch" not in name}
+"""Those that make a request for each model."""
+BATCH_FILES = {name: path for name, path in ALL_FILES.items() if name not in FILES}
+"""Those that make one batch."""
 AUDIENCE = "api://00000000-0000-4000-8000-0000000000aa"
 PRINCIPAL = "00000000-0000-4000-8000-0000000000bb"
 STRANGER = "00000000-0000-4000-8000-0000000000cc"
@@ -47,8 +51,8 @@ def calls_back(name: str) -> bool:
 
 def load(name: str, base_url: str, key: str) -> Workflow:
     """A shipped file with values for its parameters."""
-    content = json.loads(FILES[name].read_text("utf-8"))
-    if FILES[name].name != "workflow.json":
+    content = json.loads(ALL_FILES[name].read_text("utf-8"))
+    if ALL_FILES[name].name != "workflow.json":
         resource = content["resources"][0]
         given = {"baseUrl": base_url, "functionKey": key, "audience": AUDIENCE}
         values = resource["properties"]["parameters"]
@@ -56,10 +60,10 @@ def load(name: str, base_url: str, key: str) -> Workflow:
             own: _filled(value["value"], r"\[parameters\('(\w+)'\)\]", given) for own, value in values.items()
         }
         return Workflow(content["parameters"]["logicAppName"]["defaultValue"], _definition(resource), parameters)
-    beside = json.loads((FILES[name].parent.parent / "parameters.json").read_text("utf-8"))
+    beside = json.loads((ALL_FILES[name].parent.parent / "parameters.json").read_text("utf-8"))
     settings = {"REFRESHER_URL": base_url, "REFRESHER_KEY": key, "REFRESHER_AUDIENCE": AUDIENCE}
     parameters = {own: _filled(value["value"], r"@appsetting\('(\w+)'\)", settings) for own, value in beside.items()}
-    return Workflow(FILES[name].parent.name, content["definition"], parameters)
+    return Workflow(ALL_FILES[name].parent.name, content["definition"], parameters)
 
 
 def changed(workflow: Workflow, **options: Any) -> Workflow:
@@ -98,12 +102,13 @@ class Place:
 
         return Network(sign_in)
 
-    def run(self, workflow: Workflow, *models: Json, scale: float = SCALE, **more: Any) -> Run:
-        """A run, not yet started."""
+    def run(
+        self, workflow: Workflow, *models: Json, scale: float = SCALE, body: Json | None = None, **more: Any
+    ) -> Run:
+        """A run, not yet started, for these models; or with this body of its trigger."""
         name = f"0858{secrets.token_hex(13)}CU{secrets.randbelow(90) + 10}"
         more.setdefault("network", self.network())
-        body = {"models": list(models)}
-        return Run(workflow, body, callbacks=self.callbacks, scale=scale, name=name, **more)
+        return Run(workflow, body or {"models": list(models)}, callbacks=self.callbacks, scale=scale, name=name, **more)
 
     def listed(self, dataset_id: str) -> list[Json]:
         """The requests for a model as the app lists them, newest first."""

@@ -10,9 +10,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ADF, OF_SYNAPSE = ROOT / "integrations" / "adf", ROOT / "integrations" / "synapse"
 EXAMPLE = "example-load-and-refresh"
 """The parent pipeline that shows their use."""
-PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("refresh-*.json"))
+ALL_PIPELINES = sorted(path.stem for path in (ADF / "pipeline").glob("refresh-*.json"))
 """Names of the pipelines for Data Factory."""
-SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("refresh-*.json"))
+MANY = ("refresh-batch", "refresh-workspace")
+"""Prefixes of the names of pipelines for many models."""
+PIPELINES = [name for name in ALL_PIPELINES if not name.startswith(MANY)]
+"""Those that refresh one model."""
+BATCH_PIPELINES = [name for name in ALL_PIPELINES if name.startswith(MANY)]
+ALL_SYNAPSE_PIPELINES = sorted(path.stem for path in (OF_SYNAPSE / "pipeline").glob("refresh-*.json"))
+SYNAPSE_PIPELINES = [name for name in ALL_SYNAPSE_PIPELINES if not name.startswith(MANY)]
 
 Json = dict[str, Any]
 

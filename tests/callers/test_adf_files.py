@@ -14,7 +14,7 @@ from refresh.request.spec import DEFAULT_TIMEOUT_MINUTES
 from tests.callers.adf_check import linked_service_problems
 from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import seconds_of
-from tests.callers.shipped import ADF, EXAMPLE, PIPELINES, ROOT, deployed, pipeline, read
+from tests.callers.shipped import ADF, ALL_PIPELINES, EXAMPLE, PIPELINES, ROOT, deployed, pipeline, read
 
 Json = dict[str, Any]
 
@@ -56,7 +56,7 @@ def test_each_way_has_both_forms() -> None:
     assert expected == PIPELINES
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_the_arm_template_deploys_the_same_pipeline(name: str) -> None:
     """With the defaults of its parameters, each of which has a description; no other string in it is an expression."""
     template, file = read(f"arm/{name}.json"), pipeline(name)
@@ -75,7 +75,7 @@ def test_the_arm_template_sets_defaults(name: str) -> None:
     assert file["properties"]["parameters"]["BaseUrl"]["defaultValue"] == "https://app"
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_the_zip_is_a_template_of_the_gallery(name: str) -> None:
     """It contains the template and a manifest that requires exactly the linked service of the pipeline."""
     with zipfile.ZipFile(io.BytesIO((ADF / f"template/{name}.zip").read_bytes())) as archive:
@@ -145,7 +145,7 @@ def test_the_body_without_a_parent(name: str) -> None:
     assert sent["caller"] == {"factory": "contoso-factory", "pipeline": "the big one", "runId": "run-1"}
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_times_and_retries(name: str) -> None:
     """Each call is attempted four times, a minute apart; activities that wait for the outcome have a timeout of an hour
     more than the deadline."""
@@ -175,7 +175,7 @@ def test_the_webhook_has_four_attempts() -> None:
     assert len(tries) == 4
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ALL_PIPELINES)
 def test_a_web_activity_survives_the_longest_wait(name: str) -> None:
     """The answer may take longer than the maximum of waitSeconds (200) and Azure's limit of 230 s."""
     for start in starts(name):
@@ -200,8 +200,8 @@ def test_the_documents_are_complete() -> None:
     """Every pipeline, parameter and linked service is in the README, every way in docs/callers.md, with the time spans
     of the files."""
     readme, callers = (ADF / "README.md").read_text("utf-8"), (ROOT / "docs/callers.md").read_text("utf-8")
-    parameters = {name for file in (EXAMPLE, *PIPELINES) for name in pipeline(file)["properties"]["parameters"]}
-    assert [name for name in {EXAMPLE, *PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
-    assert [name for name in PIPELINES if f"`{name.rsplit('-', 1)[0]}`" not in callers] == []
+    parameters = {name for file in (EXAMPLE, *ALL_PIPELINES) for name in pipeline(file)["properties"]["parameters"]}
+    assert [name for name in {EXAMPLE, *ALL_PIPELINES, *parameters, *SERVICES} if f"{name}" not in readme] == []
+    assert [name for name in ALL_PIPELINES if f"`{name.rsplit('-', 1)[0]}`" not in callers] == []
     [web] = starts("refresh-with-web-identity")
     assert f"`httpRequestTimeout` {web['typeProperties']['httpRequestTimeout']}" in callers

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dev.integrations.logic_apps import LIMIT, RETRIES, TIMEOUT_MINUTES, consumption, standard_parameters
+from dev.integrations.logic_actions import LIMIT, RETRIES, TIMEOUT_MINUTES
+from dev.integrations.logic_apps import consumption, standard_parameters
 from devhost_tests.process import ROOT
 from tests.callers.clients.logic_durations import seconds_of
 from tests.callers.logic_estate import FOLDER

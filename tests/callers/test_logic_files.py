@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.callers.logic_check import standard_problems, template_problems
-from tests.callers.logic_estate import FILES
+from tests.callers.logic_estate import ALL_FILES
 
 Json = dict[str, Any]
 
@@ -16,9 +16,9 @@ TEMPLATE, STANDARD = "consumption/refresh-with-webhook.key.json", "standard/iden
 
 def read(name: str) -> tuple[Json, Json]:
     """A shipped file, and its parameters.json if it is for a Standard app."""
-    parameters = FILES[name].parent.parent / "parameters.json"
+    parameters = ALL_FILES[name].parent.parent / "parameters.json"
     beside = json.loads(parameters.read_text("utf-8")) if parameters.exists() else {}
-    return json.loads(FILES[name].read_text("utf-8")), beside
+    return json.loads(ALL_FILES[name].read_text("utf-8")), beside
 
 
 def problems(content: Json, beside: Json) -> list[str]:
@@ -43,13 +43,13 @@ def body(content: Json) -> Json:
     return found
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_the_shipped_files_have_no_fault(name: str) -> None:
     """In each variant."""
     assert problems(*read(name)) == []
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_parameters_are_described(name: str) -> None:
     """Those of the template and of its workflow, and what the trigger takes."""
     content, _ = read(name)

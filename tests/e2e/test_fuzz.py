@@ -41,6 +41,10 @@ ALLOWED = {
     "DELETE /refreshes/{id}": {404},
     "GET /refreshes/{id}/status": {404},
     "POST /refreshes/{id}/cancel": {404},
+    "GET /batches/{id}": {404},
+    "DELETE /batches/{id}": {404},
+    "GET /batches/{id}/status": {404},
+    "POST /batches/{id}/cancel": {404},
     "GET /queues/{datasetId}": {200, 401},
     "GET /openapi.json": {200},
     "GET /health": {200},
@@ -52,6 +56,8 @@ FORBIDDEN = {
     "POST /check": {400, 401},
     "GET /refreshes/{id}/status": {401, 404},
     "POST /refreshes/{id}/cancel": {401, 404},
+    "GET /batches/{id}/status": {401, 404},
+    "POST /batches/{id}/cancel": {401, 404},
     "GET /refreshes": {400, 401},
     "GET /queues/{datasetId}": {400, 401},
 }
@@ -317,3 +323,33 @@ def test_a_story_with_outcomes_at_once_is_answered_as_described(one: Fuzzed) -> 
     assert description.check(world.cancel_by_key(model, "3")).status_code == 202
     assert description.check(world.cancel_by_key(model, "1")).status_code == 200
     assert description.check(world.cancel_by_key(model, "4")).status_code == 404
+
+
+def test_a_story_of_batches_is_answered_as_described(one: Fuzzed) -> None:
+    """Success, failure, cancellation, a repeat, a key in use, a callback, and what is refused."""
+    world, description = one.world, Described(one.world.app)
+    key, url = {"x-functions-key": world.key or ""}, f"{world.app}/api/batches"
+    good, bad, slow = world.model(), world.model(outcome="Failed"), world.model(seconds=LONG)
+
+    def post(**keys: Any) -> requests.Response:
+        body = {"workspaceId": WORKSPACE, **keys}
+        return description.check(requests.post(url, json=body, headers=key, timeout=90))
+
+    assert post(models=[good], waitSeconds=60, idempotencyKey="b1").status_code == 200
+    assert post(models=[good], idempotencyKey="b1").json()["repeated"]
+    assert post(models=[bad], idempotencyKey="b1").status_code == 409
+    chain = [{"name": "bad", "datasetId": bad}, {"datasetId": good, "dependsOn": ["bad"]}]
+    failed = post(models=chain, waitSeconds=60, caller={"pipeline": "p"})
+    assert (failed.status_code, failed.json()["models"][1]["status"]) == (424, "Skipped")
+    assert post(retryOf=failed.json()["id"], callBackUri="http://127.0.0.1:9/").status_code == 200
+    assert post(models=[]).status_code == 400
+    started = post(models=[{"datasetId": slow, "refresh": {"type": "Full"}}, good])
+    assert started.status_code == 202
+    mine, uri = f"{url}/{started.json()['id']}", started.json()["statusUri"]
+    assert description.check(requests.get(uri, timeout=30)).status_code == 202
+    assert description.check(requests.get(f"{mine}/status", headers=key, timeout=30)).status_code == 202
+    assert description.check(requests.delete(uri, timeout=30)).status_code == 403
+    assert description.check(requests.delete(started.json()["cancelUri"], timeout=30)).status_code == 202
+    until(lambda: description.check(requests.get(uri, timeout=30)).status_code == 424, END_SECONDS)
+    assert description.check(requests.post(f"{mine}/cancel", headers=key, timeout=30)).status_code == 200
+    assert post(workspaceId=good, all=True, waitSeconds=60).json()["error"]["code"] == "NoRefreshableModels"

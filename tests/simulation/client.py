@@ -61,7 +61,7 @@ class Client:
                 return self._start(name, instance, text)
             case "POST", ["instances", instance, "raiseEvent", event]:
                 world.hub.must_live(instance)
-                if not (event.startswith("wake") and world.chance("wake_lost")):
+                if not (event.startswith(("wake", "ModelEnded")) and world.chance("wake_lost")):
                     self._send(lambda: world.hub.raise_event(instance, event, text, world.now))
                 return [202, None]
             case "POST", ["entities", name, key]:

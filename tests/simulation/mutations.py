@@ -34,11 +34,12 @@ from refresh.run.phases import finishing, polling, posting
 from refresh.run.state import Over
 from refresh.run.transitions import ended, reopening
 from refresh.times import instant
+from tests.simulation.batch_mutations import BATCH_MISTAKES
 from triggers import http_start, looks
 
 T = TypeVar("T")
 Patch = tuple[Any, str, Any]
-MUTATIONS: dict[str, Callable[[], list[Patch]]] = {}
+MUTATIONS: dict[str, Callable[[], list[Patch]]] = {mistake.__name__: mistake for mistake in BATCH_MISTAKES}
 
 request_orchestrator: Any = importlib.import_module("orchestrators.refresh_request")
 read: Any = importlib.import_module("activities.read")

@@ -264,7 +264,7 @@ class Installed:
 
         clients = self._each(client)
         self._set(Pool, "run", run)
-        for module in ("activities.model", "power_bi.busy", "power_bi.service"):
+        for module in ("activities.model", "activities.batch", "power_bi.busy", "power_bi.service"):
             self._set(importlib.import_module(module), "configured_client", lambda: clients)
         self._set(importlib.import_module("activities.callback"), "exchange", _transport(world.callback))
 

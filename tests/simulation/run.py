@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tests.simulation.batch_rules import BATCH_RULES
 from tests.simulation.episodes import NotDeterministicError
 from tests.simulation.invariants import QUIET, STEPS
 from tests.simulation.loop import running
@@ -125,6 +126,14 @@ def _play(world: World) -> None:
         world.counts["adopted"] += body.get("servedBy") == "adopted"
         if code == 202:
             raise Violation(f"1: {request.id} has no end: {body['status']}")
+    for batch in world.batches.accepted:
+        code, body = world.finish(world.batches.look(batch))
+        if code not in (200, 424):
+            raise Violation(f"16: {batch.id} has no end: {code} {body.get('status')}")
+        world.counts[f"batches {body['status']}"] += 1
+        for model in body["models"]:
+            world.counts[f"models {model['status']}"] += 1
+        world.finish(world.batches.look_at_requests(batch))
     for callback in world.receivers.callbacks:
         world.counts["callbacks"] += 1
         world.counts["calls back"] += len(callback.calls)
@@ -134,5 +143,5 @@ def _play(world: World) -> None:
     world.counts["requests"] += len(world.requests)
     world.counts["posts"] += len(world.posts)
     world.counts["steps"] += world.steps
-    for invariant in QUIET:
+    for invariant in (*QUIET, *BATCH_RULES):
         invariant(world)

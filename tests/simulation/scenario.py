@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from tests.simulation import batch_days
+from tests.simulation.batch_days import EVICTED, BatchCaller, batches
 from tests.simulation.capacity import limited
 from tests.simulation.quirks import direct_lake, imported_tables, other_words
 
 Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
-WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
-MINUTE, HOUR = 60.0, 3600.0
+WORKSPACE, MINUTE, HOUR = batch_days.WORKSPACE, batch_days.MINUTE, batch_days.HOUR
 START = datetime(2026, 3, 30, 2, 0, 0, tzinfo=UTC)
 
 Json = dict[str, Any]
@@ -131,6 +132,7 @@ class Scenario:
     """The names of some faults on this day."""
     crash_times: list[float] = field(default_factory=list)
     purge_times: list[float] = field(default_factory=list)
+    batches: list[BatchCaller] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model fails: which."""
     part_after_loss: str | None = None
@@ -325,7 +327,12 @@ def _just_too_late(day: Scenario, chance: random.Random) -> None:
 
 PART: list[Json] = [{"table": "DimDate", "partition": "DimDate", "status": "Completed"}]
 """The objects of an external refresh that is not of the whole model."""
-EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescription": "The model has been evicted."}
+
+
+def _many_at_once(day: Scenario, chance: random.Random) -> None:
+    """Some callers ask for many models at once, which depend on each other."""
+    day.batches = batches(day.knobs, max((caller.at for caller in day.callers), default=0.0), chance)
+
 
 RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]], ...] = (
     ("no end", 0.02, _never_ends),
@@ -342,6 +349,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
     ("parts", 0.05, _part_after_a_loss),
     ("too late", 0.06, _just_too_late),
     ("capacity", 0.2, limited),
+    ("batches", 0.25, _many_at_once),
 )
 """Name (which seeds its random numbers), on how many of the days it occurs, and its effect on the day."""
 

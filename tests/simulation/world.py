@@ -19,6 +19,7 @@ from dev.power_bi.messages import Request, Response
 from devhost.engine import Call, Engine, Hub, Item, Outcome, Refused
 from devhost.engine.model import Instance
 from durable.codec import unwrapped
+from refresh.ids import request_in_batch
 from refresh.models.index import shard_of
 from refresh.models.state import Entry, Record
 from refresh.models.stored import load_record, load_shard
@@ -26,6 +27,7 @@ from refresh.queue.operations import Tidy
 from refresh.queue.state import Queue
 from refresh.queue.stored import load
 from refresh.times import instant
+from tests.simulation.batches import AcceptedBatch, Batches
 from tests.simulation.callbacks import Receivers
 from tests.simulation.callers import Callers
 from tests.simulation.capacity import GROUP, Places
@@ -98,6 +100,7 @@ class World:
         self.callers = Callers(self)
         self.requests = self.callers.requests
         self.places = Places(self)
+        self.batches = Batches(self)
         self.checked_posts = 0
         self.second_lives: set[str] = set()
         self.terminated: set[str] = set()
@@ -110,6 +113,8 @@ class World:
         self.new_processes: Callable[[], None] = lambda: None
         for caller in day.callers:
             self._at(caller.at, lambda caller=caller: self.callers.arrive(caller))  # type: ignore[misc]
+        for batch in day.batches:
+            self._at(batch.at, lambda batch=batch: self.batches.arrive(batch))  # type: ignore[misc]
         for seconds in day.crash_times:
             self._at(seconds, self._crash)
         for seconds in day.purge_times:
@@ -119,6 +124,8 @@ class World:
             "refresh_run": self.random.randint(0, day.rates.runs_terminated),
             "refresh_request": self.random.randint(0, day.rates.requests_terminated),
         }
+        if day.batches:
+            self._to_terminate["refresh_batch"] = self.random.choice([0, 0, 0, day.rates.requests_terminated])
         self.longest_history = 0
 
     # ---- driving ------------------------------------------------------------------------------------------------
@@ -367,6 +374,11 @@ class World:
     def happened(self) -> Counter[str]:
         """How often each event happened, for the service's faults how many calls they hit."""
         return self.counts + self.service_side.struck()
+
+    def batch_requests(self, batch: AcceptedBatch) -> dict[str, str]:
+        """The names of the models of a batch by the ids of their requests, whether these were started or not."""
+        listed = batch.final["models"]
+        return {request_in_batch(batch.id, model["datasetId"], model["name"]): model["name"] for model in listed}
 
     def queue(self, dataset_id: str) -> Queue:
         """The stored queue of a dataset."""

@@ -15,7 +15,7 @@ BY_NAME = ("orchestrators", "entities", "activities")
 def walks() -> dict[str, list[str]]:
     """For each walk the modules of its files, in order."""
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    section = text.split("## Four walks through the code\n")[1].split("\n## ")[0]
+    section = text.split("## Five walks through the code\n")[1].split("\n## ")[0]
     found = {}
     for part in section.split("\n### ")[1:]:
         title, _, body = part.partition("\n")
@@ -29,9 +29,9 @@ def imports() -> grimp.ImportGraph:
     return grimp.build_graph(*PACKAGES)
 
 
-def test_there_are_four_walks() -> None:
-    """A start, a run, a place, an outcome, each through files that exist."""
-    assert list(walks()) == ["A start", "A run", "A place", "An outcome"]
+def test_there_are_five_walks() -> None:
+    """A start, a run, a place, an outcome, a batch, each through files that exist."""
+    assert list(walks()) == ["A start", "A run", "A place", "An outcome", "A batch"]
     for files in walks().values():
         assert len(files) >= 5
         assert [name for name in files if not (ROOT / f"{name}.py").exists()] == []

@@ -16,7 +16,7 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "NotSignedIn": (401, ("SignInRequired",)),
     "NotAllowed": (403, ("CallerNotAllowed", "CallerMayOnlyRead", "CrossSiteCall")),
     "OnlyReads": (403, ("TokenOnlyReads",)),
-    "NotFound": (404, ("RequestNotFound",)),
+    "NotFound": (404, ("RequestNotFound", "BatchNotFound")),
     "ModelUnknown": (404, ("ModelUnknown",)),
     "KeyInUse": (409, ("IdempotencyKeyInUse",)),
     "NoRoom": (429, ("QueueFull",)),

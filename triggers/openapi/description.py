@@ -1,7 +1,7 @@
 """Builds the whole document: operations, schemas, security."""
 
 from refresh.reporting.status import STATUSES
-from triggers.openapi import answers, asking, models
+from triggers.openapi import answers, asking, batch_operations, batch_schemas, models
 from triggers.openapi.operations import answer, body, operation, query
 from triggers.openapi.schema import Json
 
@@ -29,7 +29,7 @@ SCHEMES: Json = {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "The token of one request: part of its statusUri, or of its cancelUri.",
+        "description": "The token of one request or batch: part of its statusUri, or of its cancelUri.",
     },
 }
 STARTER = "starter"
@@ -49,7 +49,9 @@ def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> J
         "RefreshRequest": asking.request(),
         "RefreshOptions": asking.options(),
         "Cancellation": asking.cancellation(),
+        **batch_schemas.asked_schemas(),
         **answers.schemas(),
+        **batch_schemas.answer_schemas(),
     }
     if SIGN_IN not in ways:
         del schemas["NotSignedIn"], schemas["NotAllowed"]
@@ -58,10 +60,7 @@ def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> J
         "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
         "servers": [server],
         "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {name: SCHEMES[name] for name in (*ways, TOKEN)},
-        },
+        "components": {"schemas": schemas, "securitySchemes": {name: SCHEMES[name] for name in (*ways, TOKEN)}},
     }
 
 
@@ -97,6 +96,7 @@ def _paths() -> Json:
         "/refreshes/{id}": {"parameters": [request_id], "get": _status(), "delete": _cancel()},
         "/refreshes/{id}/status": {"parameters": [request_id], "get": _status_for_starters()},
         "/refreshes/{id}/cancel": {"parameters": [request_id], "post": _cancel_for_starters()},
+        **batch_operations.paths(STARTER, TOKEN),
         "/check": {"post": _check()},
         "/queues/{datasetId}": {"get": _queue()},
         "/capacity": {"get": _capacity()},

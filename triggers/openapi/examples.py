@@ -21,6 +21,7 @@ from refresh.request.state import RequestOutcome, RequestState, Retry, Standing
 from refresh.request.stored import StoredRequest
 from refresh.scope.scope import Scope
 from refresh.times import instant, time_of
+from triggers.openapi.batch_examples import BATCH_EXAMPLES
 from triggers.openapi.model_examples import model_examples
 from triggers.openapi.place_examples import capacity
 
@@ -266,6 +267,7 @@ EXAMPLES: dict[str, Json] = {
     "Unavailable": _refusal(
         "EngineUnavailable", "The durable engine of the app does not answer at the moment. Send the call again."
     ),
+    **BATCH_EXAMPLES,
 }
 """Bodies of answers, by name."""
 

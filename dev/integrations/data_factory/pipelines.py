@@ -1,4 +1,4 @@
-"""The pipelines: four ways to request a refresh, each with a managed identity or with a function key."""
+"""The pipelines: four ways to request a refresh, and two of many models, each with an identity or a function key."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,10 @@ READ_KEY = "Read key"
 VAULT = "https://vault.azure.net"
 VAULT_VERSION = "7.4"
 START_URL = "@concat(pipeline().parameters.BaseUrl, '/api/refreshes')"
+BATCH_URL = "@concat(pipeline().parameters.BaseUrl, '/api/batches')"
+OF_ONE_MODEL = ('","datasetId":"', "pipeline().parameters.DatasetId", '","idempotencyKey":"')
+OF_MODELS = ('","models":', "string(pipeline().parameters.Models)", ',"idempotencyKey":"')
+OF_ALL_MODELS = ('","all":true,"except":', "string(pipeline().parameters.Except)", ',"idempotencyKey":"')
 KEY = f"@activity('{READ_KEY}').output.value"
 """The function key. It is sent in a header only: URLs are logged on their way."""
 
@@ -60,6 +64,8 @@ DESCRIPTIONS = {
     "BaseUrl": "address of the refresh service, without a slash at the end; azd up prints it",
     "WorkspaceId": "GUID of the workspace, in the address of the workspace after /groups/",
     "DatasetId": "GUID of the semantic model, in the address of its page after /datasets/",
+    "Models": 'array of models, such as [{"name": "A", "datasetId": "GUID"}], each perhaps with dependsOn and options',
+    "Except": "array of names or GUIDs of semantic models of the workspace that are left out",
     "Options": 'object with other keys of the request, such as {"refresh": {"type": "full"}, "timeoutMinutes": 90}',
     "Audience": "audience of the service's app registration; azd up prints it",
     "KeySecretUri": "address of the key vault secret that holds a function key of the service",
@@ -68,6 +74,7 @@ DESCRIPTIONS = {
 DEFAULTS: Json = {
     "BaseUrl": "https://YOUR_APP.azurewebsites.net",
     "Options": {},
+    "Except": [],
     "Audience": "api://CLIENT_ID",
     "KeySecretUri": "https://VAULT.vault.azure.net/secrets/NAME",
 }
@@ -90,22 +97,21 @@ class Pipeline:
 
 def all_pipelines() -> list[Pipeline]:
     """Each way with each kind of access."""
-    return [way(access) for way in (_web, _webhook, _function, _poll) for access in (IDENTITY, FUNCTION_KEY)]
+    ways = (_web, _webhook, _function, _poll, _batch, _workspace)
+    return [way(access) for way in ways for access in (IDENTITY, FUNCTION_KEY)]
 
 
-def body(*, may_wait: bool = False) -> Json:
+def body(*, may_wait: bool = False, of: tuple[str, ...] = OF_ONE_MODEL) -> Json:
     """The body of the POST: Options, overridden by what only the pipeline knows.
 
     The idempotency key names this run of this pipeline: a retried activity requests the same refresh. The caller is the
     parent pipeline, because its name means something to people. `waitSeconds` is kept if the activity can use it: other
-    activities need the answer that holds the address of the status.
+    activities need the answer that holds the address of the status. `of`: what is refreshed.
     """
     parts = [
         '{"workspaceId":"',
         "pipeline().parameters.WorkspaceId",
-        '","datasetId":"',
-        "pipeline().parameters.DatasetId",
-        '","idempotencyKey":"',
+        *of,
         "pipeline().RunId",
         '/Refresh","caller":{"factory":"',
         "pipeline().DataFactory",
@@ -115,7 +121,9 @@ def body(*, may_wait: bool = False) -> Json:
         "coalesce(pipeline()?.TriggeredByPipelineRunId, pipeline().RunId)",
         '"}}' if may_wait else '"},"waitSeconds":0}',
     ]
-    texts = [part if part.startswith(("pipeline()", "replace(", "coalesce(")) else f"'{part}'" for part in parts]
+    texts = [
+        part if part.startswith(("pipeline()", "replace(", "coalesce(", "string(")) else f"'{part}'" for part in parts
+    ]
     return expression(f"@string(union(pipeline().parameters.Options, json(concat({', '.join(texts)}))))")
 
 
@@ -132,6 +140,33 @@ def _web(access: Access) -> Pipeline:
     refresh = activity("Refresh", "WebActivity", call, _after(before), policy=policy(LONGEST, secure_input=secret))
     description = "Refreshes a semantic model with one Web activity, which waits for the outcome."
     return _pipeline("refresh-with-web", access, description, [*before, refresh])
+
+
+def _batch(access: Access) -> Pipeline:
+    description = (
+        "Refreshes several semantic models in the order of their dependencies; succeeds if all were refreshed."
+    )
+    return _many("refresh-batch", access, description, OF_MODELS, "Models")
+
+
+def _workspace(access: Access) -> Pipeline:
+    description = "Refreshes all refreshable semantic models of a workspace but some; succeeds if all were refreshed."
+    return _many("refresh-workspace", access, description, OF_ALL_MODELS, "Except")
+
+
+def _many(way: str, access: Access, description: str, of: tuple[str, ...], which: str) -> Pipeline:
+    """One Web activity that waits for the outcome of a batch. `which`: the parameter that tells the models."""
+    before, access_properties, secret = _authentication(access)
+    call = {
+        "method": "POST",
+        "url": expression(BATCH_URL),
+        "body": body(may_wait=True, of=of),
+        **access_properties,
+        "httpRequestTimeout": ANSWER,
+        "turnOffAsync": False,
+    }
+    refresh = activity("Refresh", "WebActivity", call, _after(before), policy=policy(LONGEST, secure_input=secret))
+    return _pipeline(way, access, description, [*before, refresh], which=which)
 
 
 def _webhook(access: Access) -> Pipeline:
@@ -252,9 +287,16 @@ def described(text: str, names: list[str], descriptions: dict[str, str]) -> str:
 
 
 def _pipeline(
-    way: str, access: Access, description: str, activities: list[Json], *, linked: bool = False, **more: Json
+    way: str,
+    access: Access,
+    description: str,
+    activities: list[Json],
+    *,
+    linked: bool = False,
+    which: str = "DatasetId",
+    **more: Json,
 ) -> Pipeline:
-    names = ["WorkspaceId", "DatasetId", "Options"]
+    names = ["WorkspaceId", which, "Options"]
     if not linked:
         names = ["BaseUrl", *names, access.parameter]
     about = "The linked service holds address and key." if access is FUNCTION_KEY else IDENTITY.description

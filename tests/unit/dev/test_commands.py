@@ -87,6 +87,7 @@ def test_every_measurement_gets_its_arguments(what: str, monkeypatch: pytest.Mon
     monkeypatch.setattr("dev.bench.polling.main", main)
     monkeypatch.setattr("dev.bench.callers.main", main)
     monkeypatch.setattr("dev.bench.queue.main", main)
+    monkeypatch.setattr("dev.bench.batch.main", main)
     monkeypatch.setattr("dev.bench.models.main", main)
     monkeypatch.setattr(servers, "devhost_bench", main)
     assert commands.run(commands.parse(["bench", what, "--x", "1"])) == 7

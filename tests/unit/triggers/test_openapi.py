@@ -46,6 +46,7 @@ HTTP = [function for (kind, _), function in app_functions().items() if kind == "
 OPEN = {"/openapi.json", "/health"}
 PAGE = {("/ui", "GET"), ("/ui/{name}", "GET")}
 """The status page and its files: what they answer is for browsers, and open to all."""
+BY_TOKEN = {"/refreshes/{id}", "/batches/{id}"}
 
 
 def operations() -> Iterator[tuple[str, str, Json]]:
@@ -98,7 +99,7 @@ def test_routes_without_a_key_need_a_token_or_are_public() -> None:
     """Only the description itself and the state of the app are public."""
     assert {path for path, _, operation in operations() if operation["security"] == []} == OPEN
     tokens = {path for path, _, operation in operations() if {TOKEN: []} in operation["security"]}
-    assert tokens == {"/refreshes/{id}"}
+    assert tokens == BY_TOKEN
 
 
 SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"))
@@ -246,9 +247,11 @@ def test_an_example_has_the_status_of_its_answer() -> None:
 
 
 def test_examples_show_every_form_of_an_answer() -> None:
-    """Each status of a request that goes on, and each code of a refusal."""
+    """Each status of a request or batch that goes on, and each code of a refusal."""
     found = [one for _, body in bodies() for one in examples(body)]
-    assert {one["status"] for one in found if one.get("runtimeStatus") == "Running"} == set(STATUSES) - set(ENDS)
+    in_progress = [one for one in found if one.get("runtimeStatus") == "Running"]
+    assert {one["status"] for one in in_progress if "counts" not in one} == set(STATUSES) - set(ENDS)
+    assert {one["status"] for one in in_progress if "counts" in one} == {"Running", "Listing"}
     assert {one["error"]["code"] for one in found if "target" in one.get("error", {})} == {
         code for _, codes in REFUSALS.values() for code in codes
     }
@@ -329,7 +332,7 @@ def test_the_connector_has_every_operation() -> None:
     assert described - set(offered) == {("/openapi.json", "GET")}
     for (path, _), operation in offered.items():
         names = [parameter["name"] for parameter in operation.get("parameters", [])]
-        assert ("token" in names) == (path == "/refreshes/{id}")
+        assert ("token" in names) == (path in BY_TOKEN)
 
 
 def test_the_connector_follows_the_rules_of_the_platform() -> None:

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 
 from power_bi.answers import error_of, facts_of
 from power_bi.errors import AnswerLost, Facts, NotSent
+from refresh.batch.outcome import failure_of_listing, outcome_of
+from refresh.batch.state import Progress
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.outcome import judge
 from refresh.history.rows import parse_details
+from refresh.request.state import Final
 from tests.reports import REPORTS, text_of
 from tests.unit.power_bi.fake import reply
+from tests.unit.refresh.batch.batches import AT, batch
 from tests.unit.refresh.failure.wording import Json, described, nested, power_bi_error, underlying
 
 MODEL = "22222222-aaaa-bbbb-cccc-000000000002"
@@ -20,6 +24,17 @@ NAMES = ModelNames(model="Sales", workspace="Finance")
 def _request(code: str, detail: str | None = None) -> Failure:
     """An outcome that Power BI did not cause."""
     return failure(code, MODEL, detail=detail, names=NAMES)
+
+
+def _batch(status: Final) -> Failure:
+    """The end of a batch of three models, of which one ends so and another one is skipped."""
+    state = batch({"Customers": [], "Sales": ["Customers"], "Stock": []})
+    bad = Progress(status=status, error=failure("CredentialsRejected", MODEL, names=NAMES))
+    skipped = Progress(status="Skipped", reason="Customers, which it depends on, ended as Failed")
+    found = outcome_of(state.but(progress=(bad, skipped, Progress(status="Completed")), ended_at=AT))
+    assert found is not None
+    assert found.error is not None
+    return found.error
 
 
 def _refresh(code: str) -> Failure:
@@ -61,6 +76,9 @@ EXAMPLES: Mapping[str, Callable[[], Failure]] = {
     "RequestTerminated": lambda: _request("RequestTerminated"),
     "WorkspaceNotAllowed": lambda: _request("WorkspaceNotAllowed"),
     "InternalError": lambda: _request("InternalError"),
+    "ModelsNotRefreshed": lambda: _batch("Failed"),
+    "TooManyModels": lambda: failure_of_listing("TooManyModels", "more than 500 are left."),
+    "NoRefreshableModels": lambda: failure_of_listing("NoRefreshableModels", "2 were found."),
     "AnswerLost": lambda: _request(
         "AnswerLost", AnswerLost(Facts("start a refresh", service_message="ReadTimeout")).message
     ),

@@ -2,7 +2,7 @@
 
 import re
 
-from triggers.tokens import token
+from durable.tokens import token
 
 SECRET = b"code=management-key"
 

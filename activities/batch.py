@@ -1,0 +1,218 @@
+"""Activities of batches: start and look at requests, cancel them, keep notes. Safe to repeat."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+import azure.durable_functions as df
+
+from durable import names, waits
+from durable.batches import read_note
+from durable.codec import decode, encode
+from durable.engine import Engine, Started
+from durable.functions import engine_input
+from durable.requests import find_request
+from durable.tokens import token
+from outbound.pools import POWER_BI, PoolBusyError
+from power_bi.errors import PowerBiError
+from power_bi.errors import Refused as RefusedByPowerBi
+from power_bi.errors import Throttled as ThrottledByPowerBi
+from power_bi.service import configured_client
+from refresh import clock
+from refresh.batch import orders
+from refresh.batch.outcome import failure_of_listing
+from refresh.batch.spec import MAX_MODELS
+from refresh.events import Event
+from refresh.ids import cancel_note, end_note
+from refresh.messages import replace
+from refresh.queue.operations import AskToLeave
+from refresh.request.state import RequestState
+from refresh.run.orders import Notified, NotifyBatch, Refused, Throttled, Unavailable
+from refresh.settings import current_settings
+from refresh.text import cut
+from refresh.times import instant, time_of
+
+AT_ONCE = 16
+"""Calls of the engine at the same time: others need it, too."""
+LEAST_MINUTES = 0.01
+"""Of a request that is started just before the deadline of its batch."""
+
+LIST_SECONDS = 120.0
+MOST_LISTED = 2 * MAX_MODELS
+"""Refreshable models of a workspace: those of a batch, and as many that are left out."""
+MAX_NAME = 200
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+bp = df.Blueprint()
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def read_requests(order: Any, engine: Engine) -> Any:
+    """Order: `orders.ReadRequests`. Answer: `orders.RequestsSeen`."""
+    asked: orders.ReadRequests = decode(order, orders.ReadRequests)
+
+    async def look(one: orders.Numbered) -> orders.RequestSeen | None:
+        found = await find_request(engine, one.request)
+        if found is None:
+            return orders.RequestSeen(number=one.number, missing=True)
+        return orders.RequestSeen(number=one.number, outcome=found.outcome) if found.outcome else None
+
+    cancelled = await read_note(engine, cancel_note(asked.batch)) is not None
+    seen = tuple(one for one in await each(look, asked.requests) if one is not None)
+    return encode(orders.RequestsSeen(found=seen, cancelled=cancelled))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def start_requests(order: Any, engine: Engine) -> Any:
+    """Order: `orders.StartRequests`. Answer: `Notified`, with the number of requests that exist now.
+
+    The ids and tokens of the requests follow from the batch and the models, so that an order that is carried out twice
+    starts each once. One that has ended is left alone: the engine would begin it again.
+    """
+    asked: orders.StartRequests = decode(order, orders.StartRequests)
+
+    async def start(one: orders.NewRequest) -> bool:
+        if await engine.status(one.request) is not None:
+            return True
+        state = _request(engine, asked, one)
+        if isinstance(await engine.start(names.REFRESH_REQUEST, one.request, state), Started):
+            spec = one.spec
+            ids = {"requestId": one.request, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
+            facts = {"enhanced": spec.scope.enhanced, "share": spec.share, "batchId": asked.batch}
+            log.info(Event("request.accepted", **ids, caller=spec.caller, **facts).line())
+        return True
+
+    return encode(Notified(count=sum(await each(start, asked.requests))))
+
+
+def _request(engine: Engine, asked: orders.StartRequests, one: orders.NewRequest) -> RequestState:
+    now, settings = clock.now(), current_settings()
+    left = (time_of(asked.deadline) - now).total_seconds() / 60
+    return RequestState(
+        spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, left), LEAST_MINUTES)),
+        token=token(engine.secret, "enroll", one.request, keyed=True),
+        read_token=token(engine.secret, "read", one.request, keyed=True),
+        cancel_token=token(engine.secret, "cancel", one.request, keyed=True),
+        requested_at=instant(now),
+        starter=asked.starter,
+        recheck_seconds=settings.recheck_seconds,
+        limits=settings.limits,
+        batch=asked.batch,
+    )
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def settle_requests(order: Any, engine: Engine) -> Any:
+    """Order: `orders.Settle`. Answer: `orders.Settled`.
+
+    The queue keeps the wish to leave for a request that it does not know yet, so that a start that comes later than
+    this refreshes nothing.
+    """
+    asked: orders.Settle = decode(order, orders.Settle)
+
+    async def cancel(one: orders.Numbered) -> int | None:
+        exists = await engine.status(one.request) is not None
+        await engine.tell_queue(one.dataset_id, AskToLeave(at=instant(clock.now()), request=one.request))
+        if exists:
+            await engine.raise_event(one.request, names.CANCEL_EVENT)
+        return one.number if exists else None
+
+    await each(cancel, asked.cancel)
+    alive = tuple(number for number in await each(cancel, asked.suspects) if number is not None)
+    return encode(orders.Settled(alive=alive))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def notify_batch(order: Any, engine: Engine) -> Any:
+    """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses this finds the end at its recheck.
+
+    The engine sends messages before it writes what statuses are read from: the batch is told when the end can be read.
+    """
+    asked: NotifyBatch = decode(order, NotifyBatch)
+    if not await _ended(engine, asked.request):
+        async for _ in waits.pauses(waits.STATUS_SECONDS):
+            if await _ended(engine, asked.request):
+                break
+    return encode(Notified(count=int(await engine.raise_event(asked.batch, names.MODEL_ENDED_EVENT))))
+
+
+async def _ended(engine: Engine, request_id: str) -> bool:
+    found = await find_request(engine, request_id)
+    return found is None or found.outcome is not None
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def read_notes(order: Any, engine: Engine) -> Any:
+    """Order: `orders.ReadNotes`. Answer: `orders.NotesRead`."""
+    asked: orders.ReadNotes = decode(order, orders.ReadNotes)
+    end = await read_note(engine, end_note(asked.batch))
+    cancelled = await read_note(engine, cancel_note(asked.batch)) is not None
+    return encode(orders.NotesRead(ended=end.ended if end else None, cancelled=cancelled))
+
+
+@bp.activity_trigger(input_name="order")
+@engine_input(bp)
+async def keep_end(order: Any, engine: Engine) -> Any:
+    """Order: `orders.KeepEnd`. Answer: `Notified`."""
+    asked: orders.KeepEnd = decode(order, orders.KeepEnd)
+    instance_id = end_note(asked.batch)
+    if await engine.status(instance_id) is None:
+        note = orders.NoteState(batch=asked.batch, at=instant(clock.now()), ended=asked.state)
+        await engine.start(names.BATCH_NOTE, instance_id, note)
+    return encode(Notified(count=1))
+
+
+@bp.activity_trigger(input_name="order")
+async def list_models(order: Any) -> Any:
+    """Order: `orders.ListModels`. Answer: `orders.ListModelsAnswer`."""
+    asked: orders.ListModels = decode(order, orders.ListModels)
+    workspace_id = UUID(asked.workspace_id)
+    if not current_settings().allows_workspace(workspace_id):
+        return encode(Refused(failure=failure_of_listing("WorkspaceNotAllowed", f"workspace {workspace_id}.")))
+
+    def models() -> list[tuple[str, str]]:
+        listed = configured_client().models(workspace_id)
+        refreshable = ((model.dataset_id, cut(model.name, MAX_NAME)) for model in listed if model.refreshable)
+        return list(islice(refreshable, MOST_LISTED + 1))
+
+    try:
+        found = await POWER_BI.run(models, key=asked.workspace_id, seconds=LIST_SECONDS)
+    except PoolBusyError:
+        return encode(Unavailable(error="Too many calls to Power BI wait for an answer."))
+    except PowerBiError as error:
+        facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
+        event = Event("power_bi.error", logging.WARNING, workspaceId=asked.workspace_id, **facts, error=error.message)
+        log.log(event.level, event.line())
+        return encode(_trouble(error, asked.workspace_id))
+    return encode(orders.ModelsListed(models=tuple(found[:MOST_LISTED]), more=len(found) > MOST_LISTED))
+
+
+def _trouble(error: PowerBiError, workspace_id: str) -> Throttled | Unavailable | Refused:
+    if isinstance(error, ThrottledByPowerBi):
+        return Throttled(seconds=error.retry_after_seconds, error=error.message)
+    if isinstance(error, RefusedByPowerBi):
+        detail = f"workspace {workspace_id}. {error.service_message or ''}".strip()
+        return Refused(failure=failure_of_listing(error.code, detail))
+    return Unavailable(error=error.message)
+
+
+async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
+    """What `work` returns for each of the things, some at the same time. Raises what it raises."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(thing: T) -> R:
+        async with slots:
+            return await work(thing)
+
+    return list(await asyncio.gather(*map(one, things)))

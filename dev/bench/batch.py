@@ -1,0 +1,122 @@
+"""`dev.py bench batch`: what a batch costs beside its requests, and how near its wall time is to the ideal.
+
+The app as it is deployed, on the devhost's engine in virtual time without faults. The same models are refreshed once by
+callers of their own and once by a batch. Counted are messages of the engine: starts, events, timers, operations of
+entities and their answers, activities and their answers, and continue-as-new. The ideal wall time is the sum of the
+durations of all refreshes over `maxConcurrent`, or the longest one if that is more.
+"""
+
+import argparse
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from devhost.engine.model import Instance
+from tests.simulation.batch_days import WORKSPACE, BatchCaller
+from tests.simulation.loop import running
+from tests.simulation.platform import Installed
+from tests.simulation.rules import time
+from tests.simulation.scenario import START, Caller, Rates, Scenario
+from tests.simulation.world import World
+
+SETTINGS = {
+    "POLL_MIN_SECONDS": "5",
+    "POLL_MAX_SECONDS": "60",
+    "VISIBILITY_GRACE_SECONDS": "120",
+    "OUTAGE_BUDGET_SECONDS": "900",
+    "RECHECK_SECONDS": "300",
+}
+SPREAD = 0.5
+"""Durations are within so much of the usual one."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a day came to. `messages` by kind; `seconds` from the first start to the last end."""
+
+    messages: Counter[str]
+    seconds: float
+    refreshing: float
+    """Seconds of all refreshes together."""
+    longest: float
+
+    @property
+    def total(self) -> int:
+        """All messages."""
+        return sum(self.messages.values())
+
+
+class _Watched(World):
+    """Knows each execution of each instance: all but the first one of an instance were begun by continue-as-new."""
+
+    def __init__(self, day: Scenario) -> None:
+        super().__init__(day)
+        self.executions: set[tuple[str, str]] = set()
+
+    def _watch(self, instance: Instance) -> None:
+        self.executions.add((instance.id, instance.execution_id))
+        super()._watch(instance)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what was measured."""
+    parser = argparse.ArgumentParser(prog="dev.py bench batch", description=__doc__)
+    parser.add_argument("--models", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=5, help="the usual duration of a refresh")
+    parser.add_argument("--at-once", type=int, default=10, help="maxConcurrent")
+    options = parser.parse_args(arguments)
+    alone = measure(options.models, options.minutes * 60, None)
+    batch = measure(options.models, options.minutes * 60, options.at_once)
+    more = batch.total / alone.total - 1
+    ideal = max(batch.refreshing / options.at_once, batch.longest)
+    print(f"{options.models} models of about {options.minutes:g} minutes, {options.at_once} at the same time")
+    print(
+        f"messages of {options.models} requests:  {alone.total:8,}  {alone.total / options.models:6.1f} for each model"
+    )
+    print(f"messages of one batch: {batch.total:12,}  {batch.total / options.models:6.1f} for each model, {more:+.1%}")
+    print(
+        f"wall time {batch.seconds / 60:.1f} minutes, ideal {ideal / 60:.1f} minutes, {batch.seconds / ideal - 1:+.1%}"
+    )
+    return 0
+
+
+def measure(count: int, usual: float, at_once: int | None) -> Measured:
+    """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by a caller of its own."""
+    models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]
+    chance = random.Random("durations")  # noqa: S311
+    knobs: dict[str, Json] = {
+        model: {"seconds": usual * chance.uniform(1 - SPREAD, 1 + SPREAD), "visibilitySeconds": 0} for model in models
+    }
+    spec = {"workspaceId": WORKSPACE, "models": models, "maxConcurrent": at_once}
+    callers = [Caller(0.0, model, {"workspaceId": WORKSPACE, "datasetId": model}) for model in models]
+    day = Scenario(
+        seed=1,
+        level="none",
+        rates=Rates(),
+        callers=[] if at_once else callers,
+        knobs=knobs,
+        external=[],
+        settings=SETTINGS,
+        batches=[BatchCaller(0.0, spec)] if at_once else [],
+    )
+    messages: Counter[str] = Counter()
+    world = _Watched(day)
+    send = world.engine.send
+
+    def counted(kind: Any, *more: Any, **named: Any) -> None:
+        messages[kind] += 1
+        send(kind, *more, **named)
+
+    world.engine.send = counted  # type: ignore[method-assign]
+    with Installed(world, day.settings), running(world.loop):
+        while world.step():
+            pass
+        refreshes = [refresh for model in models for refresh in world.truth(model)]
+    messages["continue-as-new"] = len(world.executions) - len(world.engine.instances)
+    ends = [time(refresh["endTime"]) for refresh in refreshes]
+    durations = [(time(r["endTime"]) - time(r["startTime"])).total_seconds() for r in refreshes]
+    last = max(world.engine.instances[i].updated for i in world.engine.instances) if at_once else max(ends)
+    return Measured(messages, (last - START).total_seconds(), sum(durations), max(durations))

@@ -1,0 +1,66 @@
+"""The workflow `refresh-batch`: one batch, and its outcome."""
+
+from dev.integrations.logic_actions import ENDED, TIMEOUT_MINUTES, Json, failing, http, response
+
+
+def trigger() -> Json:
+    """Takes the models, or says that all of the workspace are wanted."""
+    model = {
+        "type": "object",
+        "properties": {
+            "datasetId": {"type": "string", "description": "GUID of the semantic model."},
+            "name": {"type": "string", "description": "Its name in the batch; without: the GUID."},
+            "dependsOn": {"type": "array", "description": "Names of models that have to complete before it."},
+        },
+        "required": ["datasetId"],
+    }
+    properties = {
+        "workspaceId": {"type": "string", "description": "GUID of the workspace."},
+        "models": {"type": "array", "items": model, "description": "The models; or all."},
+        "all": {"type": "boolean", "description": "All refreshable models of the workspace."},
+        "except": {"type": "array", "description": "With all: names or GUIDs of models that are left out."},
+        "refresh": {"type": "object", "description": "Options of an enhanced refresh, for all models."},
+        "onFailure": {"type": "string", "description": "continue (default) or stop."},
+        "maxConcurrent": {"type": "integer", "description": "How many are refreshed at the same time; 50 by default."},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["workspaceId"]}
+    return {"type": "Request", "kind": "Http", "inputs": {"method": "POST", "schema": schema}}
+
+
+def batch(sign_in: str) -> Json:
+    """One action that waits for the outcome of all models."""
+    body = {
+        "workspaceId": "@triggerBody()?['workspaceId']",
+        "models": "@triggerBody()?['models']",
+        "all": "@equals(triggerBody()?['all'], true)",
+        "except": "@triggerBody()?['except']",
+        "refresh": "@triggerBody()?['refresh']",
+        "onFailure": "@coalesce(triggerBody()?['onFailure'], 'continue')",
+        "maxConcurrent": "@coalesce(triggerBody()?['maxConcurrent'], 50)",
+        "timeoutMinutes": TIMEOUT_MINUTES,
+        "idempotencyKey": "@workflow().run.name",
+        "caller": {"logicApp": "@workflow().name", "runId": "@workflow().run.name"},
+    }
+    return http(sign_in, "batches", body)
+
+
+def check_outcome() -> Json:
+    """The HTTP action fails with a 424, whose body has the sentence that names the first failures."""
+    message = (
+        "@coalesce(body('Refresh')?['error']?['message'], actions('Refresh')?['error']?['message'], "
+        "'The refresh service reported no outcome.')"
+    )
+    error = {"code": "RefreshFailed", "message": message}
+    completed = {"status": "Completed", "counts": "@body('Refresh')?['counts']"}
+    return {
+        "type": "If",
+        "expression": {
+            "and": [
+                {"equals": ["@actions('Refresh')?['status']", "Succeeded"]},
+                {"equals": ["@body('Refresh')?['status']", "Completed"]},
+            ]
+        },
+        "actions": {"Respond_completed": response(200, completed, {})},
+        "else": {"actions": failing({"status": "Failed", "error": error})},
+        "runAfter": {"Refresh": ENDED},
+    }

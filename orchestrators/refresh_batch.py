@@ -1,0 +1,299 @@
+"""The orchestrator `refresh_batch`: requests for many models, with dependencies between them and one outcome.
+
+Each model's refresh is an ordinary request, which an activity starts; the batch looks at them when one notifies it of
+its end, and on each recheck. One turn a history: look, skip, start, wait. What is decided here is in
+`refresh.batch.machine`.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias, assert_never
+
+import azure.durable_functions as df
+import msgspec
+
+from durable import names
+from durable.calls import Steps, call, input_of, note, now, sleep
+from durable.codec import encode
+from refresh.batch import machine
+from refresh.batch.orders import (
+    KeepEnd,
+    ListModels,
+    ModelsListed,
+    NewRequest,
+    NotesRead,
+    Numbered,
+    ReadNotes,
+    ReadRequests,
+    RequestsSeen,
+    Settle,
+    Settled,
+    StartRequests,
+)
+from refresh.batch.outcome import BatchOutcome, counts_of, failure_of_listing, failures, outcome_of
+from refresh.batch.spec import MAX_MODELS
+from refresh.batch.state import BatchState, Progress
+from refresh.batch.stored import BatchStanding, Change, PackedBatch, UnreadableBatchError, pack, unpack
+from refresh.events import Event
+from refresh.messages import replace
+from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unavailable
+from refresh.times import instant, time_of
+
+EARLIEST = timedelta(seconds=1.5)
+"""No timer fires sooner than a second before it is due (and waits that are shorter than a second end at once)."""
+SHORT_SECONDS = 30.0
+"""Until the next turn after an activity that failed."""
+SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
+"""Of the custom status. The engine allows 8,000 characters; what is longer continues as new at once."""
+
+Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
+
+bp = df.Blueprint()
+
+
+class NotAllCompletedError(Exception):
+    """Ends the orchestration as Failed, with the sentence that the caller gets, too."""
+
+
+@bp.orchestration_trigger(context_name="context")
+def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
+    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`; any but Completed fails."""
+    state = yield from _state(context)
+    if state is None:
+        return None
+    if outcome := outcome_of(state):
+        return (yield from _end(context, state, outcome))
+    before = state = state.but(turn=state.turn + 1)
+    context.set_custom_status(encode(_standing(before, state)))
+    state, pause = yield from (_begin if state.turn == 1 else _turn)(context, state)
+    if state.ended_at is None and not state.over:
+        standing = _standing(before, state)
+        if len(msgspec.json.encode(standing.changed)) <= SHOWN_CHARACTERS:
+            context.set_custom_status(encode(standing))
+            state = yield from _wait(context, state, pause)
+    elif state.ended_at is None:
+        state = state.but(ended_at=instant(now(context)))
+    context.continue_as_new(encode(pack(state)))
+    return None
+
+
+def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
+    packed = yield from input_of(context, PackedBatch)
+    if packed is None:
+        return None
+    try:
+        return unpack(packed)
+    except UnreadableBatchError as error:
+        # newer code wrote it: it stays as it is until that is back
+        note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
+        yield from sleep(context, 600)
+        context.continue_as_new(encode(packed))
+        return None
+
+
+def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
+    """The first turn. The engine starts an id again that has ended: such a second incarnation has the same outcome."""
+    notes = yield from call(context, ReadNotes(batch=context.instance_id))
+    match notes:
+        case NotesRead(ended=None, cancelled=cancelled):
+            return (yield from _turn(context, machine.stopping(state, cancelled=cancelled)))
+        case NotesRead():
+            try:
+                return unpack(msgspec.convert(notes.ended, PackedBatch)), 0.0
+            except (msgspec.ValidationError, UnreadableBatchError) as error:
+                facts = {"instanceId": context.instance_id, "error": str(error)}
+                note(context, Event("input.not_understood", logging.ERROR, **facts))
+        case Broke():
+            pass
+        case _:
+            assert_never(notes)
+    return state.but(turn=0), SHORT_SECONDS
+
+
+def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
+    """The state after one turn, and the seconds to the next one if nothing happens."""
+    if not state.listed:
+        state, pause = yield from _list(context, state)
+        if not state.listed:
+            return state, pause
+    state, lost, healthy = yield from _look(context, state)
+    state = machine.stopping(machine.skipping(state))
+    if state.stop and lost:
+        state, lost = machine.suspected(state, lost), []
+    if state.stop and not state.settled:
+        state, healthy = yield from _settle(context, state, healthy)
+    # the requests of the batch time out at its deadline, and what waited for them is not started in the same moment
+    wanted = machine.ready(state) if now(context) < state.deadline - EARLIEST else []
+    if wanted or lost:
+        healthy = (yield from _start(context, state, [*lost, *wanted])) and healthy
+        state = machine.started(state, wanted, instant(now(context)))
+    return state, state.recheck_seconds if healthy else min(SHORT_SECONDS, state.recheck_seconds)
+
+
+def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
+    """The state with the models of the workspace; without them if the batch is to end, or to try again."""
+    source, at = state.spec.all_models, instant(now(context))
+    if source is None or state.stop:
+        return state.but(ended_at=at), 0.0
+    answer = yield from call(context, ListModels(workspace_id=source.workspace_id))
+    match answer:
+        case ModelsListed():
+            models, missing = machine.chosen(source, answer.models)
+            facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
+            note(context, Event("batch.listed", **_about(context, state), **facts))
+            if answer.more or len(models) > MAX_MODELS:
+                trouble = failure_of_listing("TooManyModels", f"more than {MAX_MODELS} are left.")
+                return state.but(trouble=trouble, ended_at=at), 0.0
+            if not models:
+                trouble = failure_of_listing("NoRefreshableModels", f"{len(answer.models)} were found.")
+                return state.but(trouble=trouble, ended_at=at), 0.0
+            return state.with_models(tuple(models)).but(not_found=missing), 0.0
+        case Refused():
+            return state.but(trouble=answer.failure, ended_at=at), 0.0
+        case Throttled() | Unavailable() | Broke():
+            code = "Throttled" if isinstance(answer, Throttled) else "ServiceUnavailable"
+            trouble = failure_of_listing(code, answer.error)
+            state = state.but(trouble=trouble, trouble_since=state.trouble_since or at)
+            since = time_of(state.trouble_since or at)
+            if (now(context) - since).total_seconds() >= state.limits.outage:
+                return state.but(ended_at=at), 0.0
+            wanted = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
+            return state, max(state.limits.poll_max, min(wanted, state.limits.outage))
+        case _:
+            assert_never(answer)
+
+
+def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, list[int], bool]]:
+    """The state after a look at the requests that go on, those of them that are missing, and whether it was made."""
+    if not state.started:
+        return state, [], True
+    requests = tuple(_numbered(context, state, number) for number in state.started)
+    answer = yield from call(context, ReadRequests(batch=context.instance_id, requests=requests))
+    match answer:
+        case RequestsSeen():
+            ended = machine.seen(state, answer.found)
+            for one in answer.found:
+                if one.outcome:
+                    _note_model(context, ended, one.number)
+            lost = [one.number for one in answer.found if one.missing]
+            return machine.stopping(ended, cancelled=answer.cancelled), lost, True
+        case Broke():
+            return state, [], False
+        case _:
+            assert_never(answer)
+
+
+def _settle(
+    context: df.DurableOrchestrationContext, state: BatchState, healthy: bool
+) -> Steps[tuple[BatchState, bool]]:
+    """The state after a stop has taken effect, and whether it has."""
+    suspects = machine.suspects(state)
+    cancelled = state.started if state.stop == "Cancelled" else ()
+    note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=state.stop))
+    alive: tuple[int, ...] = ()
+    if suspects or cancelled:
+        order = Settle(
+            cancel=tuple(_numbered(context, state, number) for number in cancelled),
+            suspects=tuple(_numbered(context, state, number) for number in suspects),
+        )
+        answer = yield from call(context, order)
+        if not isinstance(answer, Settled):
+            return state, False
+        alive = answer.alive
+    # a request that exists although this state does not know of it is looked at soon
+    return machine.settled(state, alive, instant(now(context))), healthy and not alive
+
+
+def _start(context: df.DurableOrchestrationContext, state: BatchState, wanted: list[int]) -> Steps[bool]:
+    """Starts the requests of these models. One that was not started is missing at the next look."""
+    requests = tuple(
+        NewRequest(
+            request=state.request_id(context.instance_id, number),
+            spec=replace(state.models[number].request, caller=state.spec.caller),
+        )
+        for number in wanted
+    )
+    order = StartRequests(
+        batch=context.instance_id, deadline=instant(state.deadline), starter=state.starter, requests=requests
+    )
+    answer = yield from call(context, order)
+    return not isinstance(answer, Broke) and answer.count == len(requests)
+
+
+def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[BatchState]:
+    """The state after a notification, a cancellation, the recheck, or the deadline; see `refresh_request`."""
+    waited = yield from _waited(context, state, pause)
+    if waited == "callback":
+        return state.but(callbacks=True)
+    if waited == "recheck" and state.stop == "Cancelled":
+        # a message that cancels a request may be lost
+        return state.but(settled=False)
+    return machine.stopping(state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
+
+
+def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[Waited]:
+    began: datetime = now(context)
+    next_turn = began + timedelta(seconds=pause)
+    last = state.stop is None and state.deadline <= next_turn
+    timer = context.create_timer(max(began, state.deadline) if last else next_turn)
+    notified = context.wait_for_external_event(names.MODEL_ENDED_EVENT)
+    cancelled = context.wait_for_external_event(names.CANCEL_EVENT)
+    callback = context.wait_for_external_event(names.CALLBACK_EVENT)
+    first = yield context.task_any([notified, cancelled, callback, timer])
+    if not timer.is_completed:
+        timer.cancel()
+    if first == cancelled:
+        return "Cancelled"
+    if first == timer:
+        early = now(context) < state.deadline - EARLIEST
+        return "TimedOut" if last and not early else "recheck"
+    return "callback" if first == callback else "notified"
+
+
+def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: BatchOutcome) -> Steps[object]:
+    """The last turn, in a history of its own: its input has the outcome of each model, which the status shows."""
+    context.set_custom_status(encode(outcome))
+    level = logging.INFO if outcome.status == "Completed" else logging.WARNING
+    facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error}
+    while True:
+        kept = yield from call(context, KeepEnd(batch=context.instance_id, state=encode(pack(state))))
+        if not isinstance(kept, Broke):
+            break
+        yield from sleep(context, SHORT_SECONDS)
+    note(context, Event("batch.ended", level, **_about(context, state), **facts))
+    if state.callbacks:
+        yield from call(context, NotifyCallbacks(request=context.instance_id))
+    if outcome.status != "Completed":
+        raise NotAllCompletedError(outcome.error.message if outcome.error else outcome.status)
+    return encode(outcome)
+
+
+def _standing(before: BatchState, state: BatchState) -> BatchStanding:
+    """The custom status: counts, first failures, and what this turn has found out."""
+    changed: list[Change] = []
+    if len(before.progress) == len(state.progress):
+        pairs: zip[tuple[Progress, Progress]] = zip(before.progress, state.progress, strict=True)
+        changed = [Change(number=number, progress=new) for number, (old, new) in enumerate(pairs) if new is not old]
+    named = tuple(
+        f"{name[:60]}: {progress.error.code if progress.error else progress.status}"
+        for name, progress in failures(state, SHOWN_FAILURES)
+    )
+    return BatchStanding(
+        status="Running" if state.listed else "Listing", counts=counts_of(state), failures=named, changed=tuple(changed)
+    )
+
+
+def _numbered(context: df.DurableOrchestrationContext, state: BatchState, number: int) -> Numbered:
+    request = state.request_id(context.instance_id, number)
+    return Numbered(number=number, dataset_id=state.models[number].request.dataset_id, request=request)
+
+
+def _note_model(context: df.DurableOrchestrationContext, state: BatchState, number: int) -> None:
+    model, progress = state.models[number], state.progress[number]
+    facts = {"datasetId": model.request.dataset_id, "model": model.name, "status": progress.status}
+    request = state.request_id(context.instance_id, number)
+    note(context, Event("batch.model_ended", batchId=context.instance_id, requestId=request, **facts))
+
+
+def _about(context: df.DurableOrchestrationContext, state: BatchState) -> dict[str, object]:
+    return {"batchId": context.instance_id, "caller": state.spec.caller}

@@ -1,0 +1,56 @@
+"""What the start of a batch means: a new batch, one that goes on, one that has ended, or a contradiction."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from refresh.batch.outcome import BatchOutcome
+from refresh.batch.spec import BatchSpec
+from refresh.batch.stored import StoredBatch
+from refresh.request.decision import Conflict
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """A batch is started. `submission`: which one it is under its idempotency key, from 1.
+
+    `after`: the one before it under the key, whose completed models are not refreshed again.
+    """
+
+    submission: int = 1
+    after: StoredBatch | None = None
+
+
+@dataclass(frozen=True)
+class SameBatch:
+    """The batch goes on; the caller asks again."""
+
+    batch: StoredBatch
+
+
+@dataclass(frozen=True)
+class EndedBatch:
+    """The batch has ended, and its outcome stands."""
+
+    batch: StoredBatch
+
+
+Decision: TypeAlias = NewBatch | SameBatch | EndedBatch | Conflict
+
+
+def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> Decision:
+    """What a start means. `known`: the newest batch under its idempotency key, and which submission that is."""
+    if known is None:
+        return NewBatch(submission + 1)
+    keys = [key for key, digest in spec.digests.items() if digest != known.state.digests.get(key)]
+    if keys:
+        return Conflict(keys)
+    if known.outcome is None:
+        return SameBatch(known)
+    if may_start_again(known.outcome):
+        return NewBatch(submission + 1, known)
+    return EndedBatch(known)
+
+
+def may_start_again(outcome: BatchOutcome) -> bool:
+    """Whether a key is free for another submission: an activity that is run again keeps its key, and means it."""
+    return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

@@ -1,0 +1,171 @@
+"""What a batch does next, as pure functions of its state. A model is started only after all that it depends on has
+completed, and has exactly one outcome: that of its request, or Skipped with the reason.
+
+The engine repeats episodes and activities now and then. So an episode that was lost may have ordered the start of a
+model that the one which counts does not start (docs/architecture.md, Batches). Before such a model gets the outcome
+Skipped, `suspects` names it: its request is looked for, and barred from its queue if it is not there.
+"""
+
+from collections.abc import Iterable
+
+from refresh.batch.orders import RequestSeen
+from refresh.batch.spec import MAX_MODELS, AllModels, ModelSpec
+from refresh.batch.state import WAITING, BatchState, Progress, StopReason
+from refresh.failure.catalogue import Failure
+from refresh.ids import parse_guid
+from refresh.messages import replace
+from refresh.request.state import RequestOutcome
+from refresh.text import cut
+
+MAX_REASON = 200
+STOPPED = {
+    "Cancelled": "the batch was cancelled",
+    "TimedOut": "the deadline of the batch passed",
+    "Failed": "the batch stopped after a failure",
+}
+
+
+def ready(state: BatchState) -> list[int]:
+    """The models that are started now, as many as `maxConcurrent` allows."""
+    if state.stop:
+        return []
+    free = state.spec.max_concurrent - len(state.started)
+    waiting = (number for number in state.numbers("Waiting") if _may_start(state, number))
+    return [number for number, _ in zip(waiting, range(free), strict=False)]
+
+
+def started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
+    """The state after the order to start these models was given."""
+    return state.changed({number: Progress(status="Started", started_at=at) for number in numbers})
+
+
+def seen(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
+    """The state after a look at the requests."""
+    ends = {one.number: _ended(state.progress[one.number], one.outcome) for one in found if one.outcome}
+    return state.changed({number: end for number, end in ends.items() if not state.progress[number].ended})
+
+
+def skipping(state: BatchState) -> BatchState:
+    """The state in which every model is skipped that cannot be started any more, because of what it depends on."""
+    while True:
+        blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
+        if not blocked:
+            return state
+        state = state.changed({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
+
+
+def stopping(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
+    """The state with the reason to start no further model, if there is one. The first one counts."""
+    failed = state.spec.on_failure == "stop" and any(progress.failed for progress in state.progress)
+    found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (late, "TimedOut"), (failed, "Failed"))
+    for applies, reason in found:
+        # a cancellation counts at any time: requests that go on are cancelled
+        if applies and (state.stop is None or (reason == "Cancelled" and state.stop != "Cancelled")):
+            return state.but(stop=reason, settled=False)
+    return state
+
+
+def suspected(state: BatchState, lost: Iterable[int]) -> BatchState:
+    """The state after a stop in which requests are missing whose start was ordered: it may still come."""
+    return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
+
+
+def suspects(state: BatchState) -> list[int]:
+    """The models that a lost episode may have started: they wait for nothing that has not completed or may have."""
+    return [
+        number
+        for number in state.numbers("Waiting")
+        if all(state.progress[before].status in ("Started", "Completed") for before in state.models[number].depends_on)
+    ]
+
+
+def settled(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
+    """The state after a stop has taken effect: the requests of `alive` exist, all other models are skipped."""
+    known, reason = set(alive), STOPPED[state.stop or "Failed"]
+    skipped = {number: _skipped(reason) for number in state.numbers("Waiting") if number not in known}
+    return started(state, known, at).changed(skipped).but(settled=True)
+
+
+def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
+    """The models of a workspace that are refreshed, and the entries of `except` that fit none.
+
+    `found`: dataset id and name of each refreshable model. A name that several have is replaced by the dataset id.
+    """
+    known = {dataset_id: cut(name, MAX_REASON) or dataset_id for dataset_id, name in sorted(found, key=_by_name)}
+    without = set(source.without)
+    kept = {key: name for key, name in known.items() if key not in without and name not in without}
+    several = {name for name in kept.values() if sum(name == other for other in kept.values()) > 1}
+    models = [
+        ModelSpec(
+            name=key if name in several else name,
+            request=replace(source.options, dataset_id=key),
+        )
+        for key, name in kept.items()
+    ]
+    missing = without - set(known) - set(known.values())
+    return models[: MAX_MODELS + 1], tuple(sorted(missing))
+
+
+def carried_over(models: tuple[ModelSpec, ...], earlier: BatchState, earlier_id: str) -> tuple[Progress, ...]:
+    """The progress that a retry begins with: what completed in the earlier batch is not refreshed again.
+
+    A model is the same if its name, its dataset and what its refresh does are the same.
+    """
+    before = {model.name: (model, number) for number, model in enumerate(earlier.models)}
+    found = []
+    for model in models:
+        other, number = before.get(model.name, (None, 0))
+        same = other is not None and (other.request.dataset_id, other.request.scope) == (
+            model.request.dataset_id,
+            model.request.scope,
+        )
+        done = earlier.progress[number] if same else None
+        if done is not None and done.status == "Completed":
+            found.append(replace(done, request_id=earlier.request_id(earlier_id, number)))
+        else:
+            found.append(Progress())
+    return tuple(found)
+
+
+def _by_name(entry: tuple[str, str]) -> tuple[str, str]:
+    return entry[1], entry[0]
+
+
+def _may_start(state: BatchState, number: int) -> bool:
+    return all(state.progress[before].status == "Completed" for before in state.models[number].depends_on)
+
+
+def _blocker(state: BatchState, number: int) -> int | None:
+    """The first model that ended and did not complete, of those that this one depends on."""
+    for before in state.models[number].depends_on:
+        progress = state.progress[before]
+        if progress.ended and progress.status != "Completed":
+            return before
+    return None
+
+
+def _because_of(state: BatchState, blocker: int) -> str:
+    name, status = state.models[blocker].name, state.progress[blocker].status
+    word = "was skipped" if status == "Skipped" else f"ended as {status}"
+    return f"{cut(name, 100)}, which it depends on, {word}"
+
+
+def _skipped(reason: str) -> Progress:
+    return Progress(status="Skipped", reason=cut(reason, MAX_REASON))
+
+
+def _ended(progress: Progress, outcome: RequestOutcome) -> Progress:
+    error: Failure | None = outcome.error
+    return replace(
+        progress,
+        status=outcome.status,
+        refresh_id=outcome.refresh_id,
+        ended_at=outcome.ended_at,
+        error=error,
+    )
+
+
+def entry_of(dataset_id: object, name: object) -> tuple[str, str] | None:
+    """A model as Power BI lists it; None for what is none."""
+    key = parse_guid(dataset_id)
+    return (key, name if isinstance(name, str) and name else key) if key else None

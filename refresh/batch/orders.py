@@ -1,0 +1,118 @@
+"""The orders that a batch gives to activities, and the answers."""
+
+from typing import Any, TypeAlias
+
+from refresh.messages import Message
+from refresh.request.spec import RequestSpec
+from refresh.request.state import RequestOutcome
+from refresh.run.orders import Answer, Broke, NotifyAnswer, Order, Refused, Throttled, Unavailable
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+class RequestSeen(Message, frozen=True, kw_only=True):
+    """The request of a model, by the number of the model. It goes on if it is neither ended nor `missing`."""
+
+    number: int
+    outcome: RequestOutcome | None = None
+    missing: bool = False
+
+
+class RequestsSeen(Answer, frozen=True, kw_only=True, tag="requests_seen"):
+    """The requests that have ended or are missing. `cancelled`: the batch was cancelled by a caller."""
+
+    found: tuple[RequestSeen, ...] = ()
+    cancelled: bool = False
+
+
+class Settled(Answer, frozen=True, kw_only=True, tag="settled"):
+    """Which of the suspects have a request."""
+
+    alive: tuple[int, ...] = ()
+
+
+class NotesRead(Answer, frozen=True, kw_only=True, tag="notes_read"):
+    """`ended`: the stored state in which this batch has ended before, if this is a second incarnation of it."""
+
+    ended: Any = None
+    cancelled: bool = False
+
+
+class ModelsListed(Answer, frozen=True, kw_only=True, tag="models_listed"):
+    """Dataset id and name of each refreshable model of a workspace. `more`: there are more than are listed."""
+
+    models: tuple[tuple[str, str], ...] = ()
+    more: bool = False
+
+
+ReadRequestsAnswer: TypeAlias = RequestsSeen | Broke
+SettleAnswer: TypeAlias = Settled | Broke
+ReadNotesAnswer: TypeAlias = NotesRead | Broke
+ListModelsAnswer: TypeAlias = ModelsListed | Throttled | Unavailable | Refused | Broke
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+class Numbered(Message, frozen=True, kw_only=True):
+    """The request of a model: the number of the model, its dataset, and the id of the request."""
+
+    number: int
+    dataset_id: str
+    request: str
+
+
+class ReadRequests(Order[ReadRequestsAnswer], frozen=True, kw_only=True, tag="read_requests"):
+    """How are these requests doing? And was the batch cancelled?"""
+
+    batch: str
+    requests: tuple[Numbered, ...] = ()
+
+
+class NewRequest(Message, frozen=True, kw_only=True):
+    """A request to be started."""
+
+    request: str
+    spec: RequestSpec
+
+
+class StartRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_requests"):
+    """Start these requests, unless they exist. None of them gets a deadline later than that of the batch."""
+
+    batch: str
+    deadline: str
+    starter: str
+    requests: tuple[NewRequest, ...]
+
+
+class Settle(Order[SettleAnswer], frozen=True, kw_only=True, tag="settle"):
+    """Cancel these requests. And of the suspects, cancel those that exist, and keep the others from being refreshed."""
+
+    cancel: tuple[Numbered, ...] = ()
+    suspects: tuple[Numbered, ...] = ()
+
+
+class ReadNotes(Order[ReadNotesAnswer], frozen=True, kw_only=True, tag="read_notes"):
+    """Has this batch ended before, or was it cancelled?"""
+
+    batch: str
+
+
+class KeepEnd(Order[NotifyAnswer], frozen=True, kw_only=True, tag="keep_end"):
+    """Note how the batch ended, for a second incarnation of it. `state` as `refresh.batch.stored` writes it."""
+
+    batch: str
+    state: Any
+
+
+class ListModels(Order[ListModelsAnswer], frozen=True, kw_only=True, tag="list_models"):
+    """Which models of a workspace can be refreshed?"""
+
+    workspace_id: str
+
+
+class NoteState(Message, frozen=True, kw_only=True):
+    """The input of a note. `ended`: the state in which it has ended."""
+
+    batch: str
+    at: str
+    ended: Any = None

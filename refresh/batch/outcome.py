@@ -1,0 +1,152 @@
+"""How a batch ends: one outcome that agrees with those of its models, and a sentence that names the first failures."""
+
+from typing import Literal, TypeAlias
+
+from refresh.batch.state import BatchState, Progress
+from refresh.failure.catalogue import CATALOGUE, Failure
+from refresh.failure.message import MAX_MESSAGE
+from refresh.messages import Shown
+from refresh.text import cut
+
+BatchEnd: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "Terminated"]
+
+NAMED = 3
+"""Failures that the sentence names."""
+CODES: dict[BatchEnd, str] = {
+    "Failed": "ModelsNotRefreshed",
+    "Cancelled": "RequestCancelled",
+    "TimedOut": "TimedOut",
+    "Terminated": "RequestTerminated",
+}
+HEADS: dict[BatchEnd, str] = {
+    "Cancelled": "The batch was cancelled: ",
+    "TimedOut": "The batch did not end before its deadline: ",
+    "Terminated": "The orchestration of the batch was terminated: ",
+}
+
+
+class Counts(Shown, frozen=True, kw_only=True):
+    """How many models are where. A factory, unlike a default, keeps msgspec from leaving out a zero."""
+
+    models: int
+    waiting: int
+    started: int
+    completed: int
+    failed: int
+    skipped: int
+
+
+class BatchOutcome(Shown, frozen=True, kw_only=True):
+    """How a batch ended: the last custom status of its orchestration, and its output if it completed."""
+
+    status: BatchEnd
+    counts: Counts
+    error: Failure | None = None
+    ended_at: str | None = None
+
+
+def counts_of(state: BatchState) -> Counts:
+    """How many models are where. `failed`: all that ended otherwise than Completed or Skipped."""
+    statuses = [progress.status for progress in state.progress]
+    waiting, started = statuses.count("Waiting"), statuses.count("Started")
+    completed, skipped = statuses.count("Completed"), statuses.count("Skipped")
+    return Counts(
+        models=len(statuses),
+        waiting=waiting,
+        started=started,
+        completed=completed,
+        failed=len(statuses) - waiting - started - completed - skipped,
+        skipped=skipped,
+    )
+
+
+def outcome_of(state: BatchState) -> BatchOutcome | None:
+    """The outcome of a batch whose models all have theirs, or that could not get any; None while it goes on."""
+    if state.ended_at is None:
+        return None
+    counts = counts_of(state)
+    if not state.listed:
+        return BatchOutcome(
+            status=state.stop or "Failed", counts=counts, error=_without_models(state), ended_at=state.ended_at
+        )
+    if all(progress.status == "Completed" for progress in state.progress):
+        return BatchOutcome(status="Completed", counts=counts, ended_at=state.ended_at)
+    end = _end(state)
+    return BatchOutcome(status=end, counts=counts, error=_error(state, end), ended_at=state.ended_at)
+
+
+def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> BatchOutcome:
+    """The outcome of a batch that ended without saying how: it was terminated by hand, or its code failed.
+
+    The requests of its models go on. `status`: the engine's word for the end.
+    """
+    if status in ("Terminated", "Canceled"):
+        error = _failure("RequestTerminated", f"{HEADS['Terminated']}{_unfinished(state)}", retryable=True)
+        return BatchOutcome(status="Terminated", counts=counts_of(state), error=error, ended_at=ended_at)
+    error = _failure("InternalError", f"The batch itself failed: {_unfinished(state)}", retryable=True)
+    return BatchOutcome(status="Failed", counts=counts_of(state), error=error, ended_at=ended_at)
+
+
+def failures(state: BatchState, most: int) -> list[tuple[str, Progress]]:
+    """The first models by number that ended otherwise than Completed, those that were skipped behind the others."""
+    models = [(model.name, progress) for model, progress in zip(state.models, state.progress, strict=True)]
+    failed = [entry for entry in models if entry[1].failed]
+    return [*failed, *(entry for entry in models if entry[1].status == "Skipped")][:most]
+
+
+def _end(state: BatchState) -> BatchEnd:
+    if state.stop in ("Cancelled", "TimedOut"):
+        return state.stop
+    return "Failed"
+
+
+def _without_models(state: BatchState) -> Failure | None:
+    if state.stop == "Cancelled":
+        return _failure("RequestCancelled", "The batch was cancelled before its models were listed.", retryable=False)
+    if state.stop == "TimedOut":
+        why = f" {state.trouble.message}" if state.trouble else ""
+        message = f"The deadline of the batch passed before its models were listed.{why}"
+        return _failure("TimedOut", message, retryable=True)
+    return state.trouble
+
+
+def _error(state: BatchState, end: BatchEnd) -> Failure:
+    """Whether the same batch may succeed later: each failure may pass, and it was not cancelled."""
+    failed = [progress for progress in state.progress if progress.failed]
+    passing = all(progress.error is not None and progress.error.retryable for progress in failed)
+    return _failure(CODES[end], HEADS.get(end, "") + _sentence(state), retryable=passing and end != "Cancelled")
+
+
+def _sentence(state: BatchState) -> str:
+    counts, found = counts_of(state), failures(state, NAMED)
+    named = [_named(name, progress) for name, progress in found]
+    more = counts.failed + counts.skipped - len(named)
+    text = f"{counts.completed} of {counts.models} models were refreshed. {'; '.join(named)}"
+    text += f"; and {more} more." if more else "."
+    first = next((progress.error for _, progress in found if progress.failed and progress.error), None)
+    return f"{text} First failure: {first.message}" if first else text
+
+
+def _named(name: str, progress: Progress) -> str:
+    short = cut(name, 60)
+    if progress.status == "Skipped":
+        return f"{short} was skipped"
+    code = progress.error.code if progress.error else ""
+    return f"{short} ended as {progress.status}{f' ({code})' if code and code != progress.status else ''}"
+
+
+def _unfinished(state: BatchState) -> str:
+    counts = counts_of(state)
+    going = f", {counts.started} were on their way and go on" if counts.started else ""
+    return f"{counts.completed} of {counts.models} models had been refreshed{going}."
+
+
+def _failure(code: str, message: str, *, retryable: bool) -> Failure:
+    entry = CATALOGUE[code]
+    return Failure(code=code, message=cut(message, MAX_MESSAGE), retryable=retryable, action=entry.action)
+
+
+def failure_of_listing(code: str, detail: str) -> Failure:
+    """Why the models of a workspace cannot be refreshed."""
+    entry = CATALOGUE[code]
+    return _failure(code, f"{entry.meaning[:1].upper()}{entry.meaning[1:]}: {detail}", retryable=entry.retryable)

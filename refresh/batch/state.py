@@ -1,0 +1,129 @@
+"""All that a batch knows between two turns: its models, and how far each of them is."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal, Self, TypeAlias
+
+import msgspec
+
+from refresh.batch.spec import BatchSpec, ModelSpec
+from refresh.failure.catalogue import Failure
+from refresh.ids import request_in_batch
+from refresh.messages import Message, Shown, replace
+from refresh.polling.limits import Limits
+from refresh.request.state import Final
+from refresh.times import time_of
+
+ModelStatus: TypeAlias = Literal["Waiting", "Started", Final, "Skipped"]
+StopReason: TypeAlias = Literal["Cancelled", "TimedOut", "Failed"]
+"""Why no further model is started: a caller cancelled the batch, its deadline passed, or a model did not complete and
+`onFailure` is `stop`."""
+
+
+class Progress(Shown, frozen=True, kw_only=True):
+    """How far a model of a batch is, and its outcome. Times are ISO 8601 UTC.
+
+    `reason`: why it was skipped. `request_id`: of its request, if that follows not from this batch but from the earlier
+    one whose outcome this is.
+    """
+
+    status: ModelStatus = "Waiting"
+    request_id: str | None = None
+    refresh_id: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    reason: str | None = None
+    error: Failure | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether this is the outcome of the model."""
+        return self.status not in ("Waiting", "Started")
+
+    @property
+    def failed(self) -> bool:
+        """Whether the request of the model ended in any other way than Completed."""
+        return self.ended and self.status not in ("Completed", "Skipped")
+
+
+WAITING = Progress()
+LONGEST_RECHECK_SECONDS = 300.0
+"""Between two looks of a batch without a notification: no timer looks for notifications to batches that were lost."""
+
+
+class BatchState(Message, frozen=True, kw_only=True, dict=True):
+    """A batch between two turns. `models` is empty until those of the workspace have been listed.
+
+    They are not kept a second time in `spec`; `digests` tells which batch was asked for.
+
+    `read_token` and `cancel_token` open its status and cancel URIs; `starter` is a digest of what the caller signed in
+    with. `callbacks`: a receiver waits for a callback.
+    """
+
+    spec: BatchSpec
+    read_token: str
+    cancel_token: str
+    requested_at: str
+    digests: dict[str, str] = msgspec.field(default_factory=dict)
+    models: tuple[ModelSpec, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    starter: str = ""
+    recheck_seconds: float = 300
+    limits: Limits = Limits()
+    callbacks: bool = False
+    turn: int = 0
+    stop: StopReason | None = None
+    settled: bool = False
+    """After a stop: what may go on without the knowledge of this state has been looked for, and requests cancelled."""
+    trouble_since: str | None = None
+    """Since when the models of the workspace cannot be listed."""
+    trouble: Failure | None = None
+    """Why they cannot be listed; with `ended_at` how the batch ended before it had models."""
+    not_found: tuple[str, ...] = ()
+    """Entries of `except` that fit no model."""
+    ended_at: str | None = None
+
+    @property
+    def deadline(self) -> datetime:
+        """When the caller will not wait any longer (UTC)."""
+        return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the models are known."""
+        return bool(self.models)
+
+    @property
+    def over(self) -> bool:
+        """Whether each model has its outcome."""
+        return self.listed and all(progress.ended for progress in self.progress)
+
+    @cached_property
+    def started(self) -> tuple[int, ...]:
+        """The numbers of the models whose requests go on."""
+        return tuple(self.numbers("Started"))
+
+    def numbers(self, *statuses: ModelStatus) -> Iterator[int]:
+        """The numbers of the models in these statuses, in order."""
+        return (number for number, progress in enumerate(self.progress) if progress.status in statuses)
+
+    def request_id(self, batch_id: str, number: int) -> str:
+        """The id of the request of a model, whether it was started or not."""
+        model = self.models[number]
+        return self.progress[number].request_id or request_in_batch(batch_id, model.request.dataset_id, model.name)
+
+    def with_models(self, models: tuple[ModelSpec, ...], progress: tuple[Progress, ...] = ()) -> Self:
+        """The state once the models are known."""
+        return replace(self, models=models, progress=progress or (WAITING,) * len(models))
+
+    def changed(self, changes: dict[int, Progress]) -> Self:
+        """The state with the progress of some models."""
+        if not changes:
+            return self
+        progress = tuple(changes.get(number, before) for number, before in enumerate(self.progress))
+        return replace(self, progress=progress)
+
+    def but(self, **changes: Any) -> Self:
+        """The state with some changes."""
+        return replace(self, **changes)

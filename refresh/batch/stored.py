@@ -1,0 +1,94 @@
+"""A batch as the engine keeps it: its state as the input of its orchestration, compressed where it is large.
+
+The state of 500 models continues as new with each turn. Their ids and options resemble each other, so that compressed
+it stays below some 30,000 characters, from which on the engine keeps an input in a blob.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+
+import msgspec
+
+from refresh.batch.outcome import BatchOutcome, Counts
+from refresh.batch.state import BatchState, Progress
+from refresh.messages import Message, Shown
+
+PACKED_ABOVE = 10_000
+"""Bytes of JSON: the batch of some ten models stays readable in the storage."""
+MAX_UNPACKED = 64 * 1024 * 1024
+"""Bytes of JSON: far more than a body of a megabyte and 500 outcomes come to."""
+
+
+class UnreadableBatchError(ValueError):
+    """A stored batch that this code cannot read: newer code wrote it."""
+
+
+class PackedBatch(Message, frozen=True, kw_only=True):
+    """The state of a batch; `packed` if it is compressed."""
+
+    plain: BatchState | None = None
+    packed: str = ""
+
+
+class Change(Shown, frozen=True, kw_only=True):
+    """The progress of a model that is newer than the stored state."""
+
+    number: int
+    progress: Progress
+
+
+class BatchStanding(Shown, frozen=True, kw_only=True):
+    """The custom status of a batch that goes on. `failures`: names and codes of the first ones.
+
+    `changed`: what this turn has found out, which the input of the orchestration has only after the next
+    continue-as-new.
+    """
+
+    status: str = "Running"
+    counts: Counts | None = None
+    failures: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = ()
+
+
+class StoredBatch(Message, frozen=True, kw_only=True):
+    """A batch. `outcome` is None while it goes on."""
+
+    id: str
+    engine_status: str
+    state: BatchState
+    outcome: BatchOutcome | None = None
+    updated: str | None = None
+
+
+def pack(state: BatchState) -> PackedBatch:
+    """The state as it is stored."""
+    text = msgspec.json.encode(state)
+    if len(text) <= PACKED_ABOVE:
+        return PackedBatch(plain=state)
+    return PackedBatch(packed=b64encode(zlib.compress(text, level=6)).decode())
+
+
+def unpack(stored: PackedBatch) -> BatchState:
+    """The state that `pack` wrote. Raises UnreadableBatchError."""
+    if stored.plain is not None:
+        return stored.plain
+    try:
+        reader = zlib.decompressobj()
+        text = reader.decompress(b64decode(stored.packed), MAX_UNPACKED)
+        if not reader.eof:
+            raise UnreadableBatchError("the stored batch is too large")
+        return msgspec.json.decode(text, type=BatchState)
+    except (msgspec.DecodeError, zlib.error, ValueError) as error:
+        raise UnreadableBatchError(f"the stored batch: {error}") from None
+
+
+def overlaid(state: BatchState, standing: BatchStanding | None) -> BatchState:
+    """The state with what the custom status has that is newer. A model that has ended keeps its outcome."""
+    if standing is None:
+        return state
+    newer = {
+        change.number: change.progress
+        for change in standing.changed
+        if change.number < len(state.progress) and not state.progress[change.number].ended
+    }
+    return state.changed(newer)

@@ -1,0 +1,49 @@
+"""The shipped workflow for a batch against the app: status and message of its run, and what was refreshed."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.callers.logic_estate import BATCH_FILES, Places, places
+from tests.e2e.world import WORKSPACE
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """An app for each kind of access."""
+    with places(tmp_path_factory.mktemp("logic")) as found:
+        yield found
+
+
+def test_it_comes_in_four_forms() -> None:
+    """Consumption and Standard, identity and key."""
+    assert len(BATCH_FILES) == 4
+
+
+@pytest.mark.parametrize("name", BATCH_FILES)
+def test_a_batch(apps: Places, name: str) -> None:
+    """Succeeded if all models were refreshed, else Failed with the sentence of the batch, whatever was lost."""
+    place = apps.of(name)
+    good, bad = place.world.model(seconds=0.2), place.world.model(outcome="Failed", seconds=0.2)
+    workspace = str(uuid.uuid4())
+    sales, test = (place.world.model(name=key, workspaceId=workspace, seconds=0.2) for key in ("Sales", "Test"))
+    network = place.network()
+    network.broken, network.lost = 1, 1
+    models = [{"name": "good", "datasetId": good}]
+    workflow = place.workflow(name)
+    run = place.run(workflow, body={"workspaceId": WORKSPACE, "models": models}, network=network).to_the_end()
+    assert (run.status, run.response and run.response[0]) == ("Succeeded", 200), run.history
+    assert run.response is not None
+    assert run.response[1]["counts"]["completed"] == len(place.world.own(good)) == 1
+    chain = [{"name": "bad", "datasetId": bad}, {"name": "then", "datasetId": good, "dependsOn": ["bad"]}]
+    failed = place.run(workflow, body={"workspaceId": WORKSPACE, "models": chain}).to_the_end()
+    assert (failed.status, failed.response and failed.response[0]) == ("Failed", 424)
+    assert failed.error is not None
+    assert str(failed.error["message"]).startswith("0 of 2 models were refreshed. bad ended as Failed (")
+    every = {"workspaceId": workspace, "all": True, "except": ["Test"], "maxConcurrent": 2}
+    assert place.run(workflow, body=every).to_the_end().status == "Succeeded"
+    assert (len(place.world.own(sales)), len(place.world.own(test))) == (1, 0)

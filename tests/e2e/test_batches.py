@@ -1,0 +1,301 @@
+"""Batches over HTTP: order, dependencies, one outcome for many models."""
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from devhost_tests.process import Client
+from tests.e2e.receiver import receiving
+from tests.e2e.test_crashes import killable
+from tests.e2e.test_idempotency import TRANSIENT, URIS
+from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, Result, World
+
+CYCLE = "models[0].dependsOn"
+
+Json = dict[str, Any]
+
+
+def post(world: World, body: object) -> requests.Response:
+    """POST /api/batches."""
+    return requests.post(f"{world.app}/api/batches", json=body, headers=world.headers, timeout=CALL_SECONDS)
+
+
+def started(world: World, *models: Json | str, **more: Any) -> Json:
+    """A batch that is accepted: the body of the 202."""
+    answer = post(world, {"workspaceId": WORKSPACE, "models": models, **more})
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+def ended(world: World, *models: Json | str, **more: Any) -> Result:
+    """A batch from start to end."""
+    return world.follow(started(world, *models, **more)["statusUri"])
+
+
+def by_name(told: Result) -> dict[str, Json]:
+    """The models of a status by their names."""
+    return {model["name"]: model for model in told.body["models"]}
+
+
+def test_all_models_are_refreshed_in_order(world: World) -> None:
+    """A diamond: each model starts after those that it depends on have completed, with one refresh each."""
+    ids = {name: world.model(seconds=0.3) for name in ("A", "B", "C", "D")}
+    before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
+    models = [{"name": name, "datasetId": ids[name], "dependsOn": before[name]} for name in ("D", "C", "B", "A")]
+    began = time.monotonic()
+    accepted = started(world, *models, caller={"pipeline": "nightly"})
+    assert time.monotonic() - began < 2
+    told = world.follow(accepted["statusUri"])
+    assert (told.code, told.body["status"]) == (200, "Completed"), told.body
+    refreshes = {name: world.own(dataset_id) for name, dataset_id in ids.items()}
+    assert {name: len(found) for name, found in refreshes.items()} == dict.fromkeys(ids, 1)
+    for name, others in before.items():
+        for other in others:
+            assert refreshes[other][0]["endTime"] <= refreshes[name][0]["startTime"]
+    assert told.body["counts"] == {"models": 4, "waiting": 0, "started": 0, "completed": 4, "failed": 0, "skipped": 0}
+    assert by_name(told)["D"]["dependsOn"] == ["C", "B"]
+
+
+def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
+    """424 with a sentence that names the failure; the rest of the batch is refreshed."""
+    models = {name: world.model(seconds=0.2) for name in "ACDE"}
+    models["B"] = world.model(outcome="Failed", seconds=0.2)
+    before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"], "E": []}
+    told = ended(
+        world, *({"name": name, "datasetId": models[name], "dependsOn": before[name]} for name in sorted(before))
+    )
+    assert (told.code, told.body["status"]) == (424, "Failed")
+    assert {name: model["status"] for name, model in by_name(told).items()} == {
+        "A": "Completed",
+        "B": "Failed",
+        "C": "Completed",
+        "D": "Skipped",
+        "E": "Completed",
+    }
+    assert by_name(told)["D"]["reason"] == "B, which it depends on, ended as Failed"
+    assert next(iter(told.body)) == "error"
+    error = told.body["error"]
+    assert (error["code"], error["retryable"]) == ("ModelsNotRefreshed", False)
+    assert error["message"].startswith("3 of 5 models were refreshed. B ended as Failed (CredentialsRejected); D was ")
+    assert world.own(models["D"]) == []
+    request = by_name(told)["B"]["requestId"]
+    status = requests.get(f"{world.app}/api/refreshes/{request}/status", headers=world.headers, timeout=CALL_SECONDS)
+    assert status.json()["error"]["code"] == by_name(told)["B"]["error"]["code"]
+
+
+def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
+    """With the models of the earlier batch, and with the same list again; and the retry of a retry."""
+    good, bad = world.model(seconds=0.2), world.model(outcome=["Failed", "Failed", "Completed"], seconds=0.2)
+    models = [{"name": "good", "datasetId": good}, {"name": "bad", "datasetId": bad}]
+    first = ended(world, *models)
+    second = world.follow(post(world, {"retryOf": first.body["id"]}).json()["statusUri"])
+    assert (first.code, second.code) == (424, 424)
+    third = ended(world, *models, retryOf=second.body["id"])
+    assert (third.code, third.body["retryOf"]) == (200, second.body["id"])
+    assert by_name(third)["good"]["earlier"] is True
+    assert by_name(third)["good"]["requestId"] == by_name(first)["good"]["requestId"]
+    assert (len(world.own(good)), len(world.own(bad))) == (1, 3)
+    going = started(world, {"datasetId": world.model(seconds=LONG)})
+    for earlier, words in ((going["id"], "goes on"), ("batch-0123456789abcdef", "no such batch")):
+        refused = post(world, {"retryOf": earlier})
+        assert (refused.status_code, refused.json()["error"]["target"]) == (400, "retryOf")
+        assert words in refused.json()["error"]["message"]
+    requests.delete(going["cancelUri"], timeout=CALL_SECONDS)
+
+
+def test_all_models_of_a_workspace_but_some(world: World) -> None:
+    """Only refreshable ones, by their names; what is left out by name or id is left alone."""
+    workspace = str(uuid.uuid4())
+    here = {"workspaceId": workspace, "seconds": 0.2}
+    ids = {name: world.model(name=name, **here) for name in ("Sales", "Stock", "Old", "Test")}
+    ids["Push"] = world.model(name="Push", isRefreshable=False, **here)
+    ids["Elsewhere"] = world.model(name="Elsewhere", workspaceId=str(uuid.uuid4()))
+    body = {"workspaceId": workspace, "all": True, "except": ["Old", ids["Test"].upper(), "Gone"]}
+    accepted = post(world, body)
+    assert accepted.status_code == 202, accepted.text
+    told = world.follow(accepted.json()["statusUri"])
+    assert (told.code, sorted(by_name(told))) == (200, ["Sales", "Stock"])
+    assert told.body["exceptNotFound"] == ["Gone"]
+    assert {name for name, dataset_id in ids.items() if world.own(dataset_id)} == {"Sales", "Stock"}
+    nothing = world.follow(post(world, {"workspaceId": str(uuid.uuid4()), "all": True}).json()["statusUri"])
+    assert (nothing.code, nothing.body["error"]["code"]) == (424, "NoRefreshableModels")
+    forbidden = str(uuid.uuid4())
+    world.fault(forbidden, "notAuthorized", "models", count=50)
+    refused = world.follow(post(world, {"workspaceId": forbidden, "all": True}).json()["statusUri"])
+    assert (refused.code, refused.body["error"]["code"]) == (424, "NotAuthorized")
+
+
+def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
+    """What goes on is cancelled, what waits is skipped; the token that reads does not cancel."""
+    slow = world.model(seconds=LONG)
+    done, waits = world.model(seconds=0.2), world.model()
+    accepted = started(
+        world,
+        {"name": "slow", "datasetId": slow, "refresh": {"type": "full"}},
+        {"name": "done", "datasetId": done},
+        {"name": "waits", "datasetId": waits, "dependsOn": ["slow"]},
+    )
+    world.until(accepted["statusUri"], lambda status: status["counts"]["completed"] == 1)
+    assert requests.delete(accepted["statusUri"], timeout=CALL_SECONDS).status_code == 403
+    assert requests.delete(f"{accepted['cancelUri']}x", timeout=CALL_SECONDS).status_code == 404
+    cancelled = requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS)
+    assert (cancelled.status_code, cancelled.json()["cancelling"]) == (202, True)
+    told = world.follow(accepted["statusUri"])
+    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Cancelled", "RequestCancelled")
+    assert {name: model["status"] for name, model in by_name(told).items()} == {
+        "slow": "Cancelled",
+        "done": "Completed",
+        "waits": "Skipped",
+    }
+    assert requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS).status_code == 200
+    assert world.own(waits) == []
+
+
+def test_a_starter_needs_no_token(world: World) -> None:
+    """Status and cancellation by id; an unknown id is 404."""
+    accepted = started(world, {"datasetId": world.model(seconds=LONG), "refresh": {"type": "full"}})
+    url = f"{world.app}/api/batches/{accepted['id']}"
+    status = requests.get(f"{url}/status", headers=world.headers, timeout=CALL_SECONDS)
+    assert (status.status_code, status.headers["Location"]) == (202, f"{url}/status")
+    assert requests.post(f"{url}/cancel", headers=world.headers, timeout=CALL_SECONDS).status_code == 202
+    assert world.follow(accepted["statusUri"]).body["status"] == "Cancelled"
+    for method, path in (("GET", "x/status"), ("POST", "x/cancel"), ("GET", "batch-0?token=x"), ("DELETE", "batch-0")):
+        answer = requests.request(
+            method, f"{world.app}/api/batches/{path}", headers=world.headers, timeout=CALL_SECONDS
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "BatchNotFound")
+
+
+def test_a_key_is_one_batch(world: World) -> None:
+    """The same URIs while it goes on, its outcome afterwards, 409 for other models; a passing failure frees the key."""
+    key = {"idempotencyKey": str(uuid.uuid4())}
+    model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
+    good = world.model(seconds=0.2)
+    first = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    again = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    assert [first[name] == again[name] for name in URIS] == [True] * len(URIS)
+    assert ("repeated" in first, again["repeated"]) == (False, True)
+    other = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}], **key})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
+    told = world.follow(first["statusUri"])
+    assert (told.code, told.body["error"]["retryable"]) == (424, True)
+    second = started(world, {"datasetId": model}, {"datasetId": good}, **key)
+    assert second["id"] != first["id"]
+    assert world.follow(second["statusUri"]).code == 200
+    assert (len(world.own(model)), len(world.own(good))) == (2, 1)
+    third = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}, {"datasetId": good}], **key})
+    assert (third.status_code, third.json()["repeated"], third.json()["id"]) == (200, True, second["id"])
+
+
+def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[World, Client]) -> None:
+    """The whole status at once; or one call with the outcome of each model."""
+    world, _ = calling_back
+    waited = post(world, {"workspaceId": WORKSPACE, "models": [world.model(seconds=0.2)], "waitSeconds": 60})
+    assert (waited.status_code, waited.json()["counts"]["completed"]) == (200, 1)
+    with receiving() as receiver:
+        body = {"workspaceId": WORKSPACE, "models": [world.model(outcome="Failed", seconds=0.2)]}
+        accepted = post(world, {**body, "callBackUri": receiver.uri})
+        assert (accepted.status_code, "Location" in accepted.headers) == (200, False)
+        call = receiver.called()
+    assert (call.body["StatusCode"], call.body["Error"]["ErrorCode"]) == ("424", "ModelsNotRefreshed")
+    assert [model["status"] for model in call.body["Output"]["models"]] == ["Failed"]
+
+
+def test_a_batch_ends_at_its_deadline(world: World) -> None:
+    """What goes on times out with it, what waits is skipped."""
+    slow, waits = world.model(seconds=LONG), world.model()
+    told = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=0.05)
+    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
+    assert [model["status"] for model in told.body["models"]] == ["TimedOut", "Skipped"]
+    world.end(slow)
+
+
+@pytest.mark.parametrize(
+    ("body", "target"),
+    [
+        ([], "body"),
+        ({"models": []}, "models"),
+        ({"workspaceId": WORKSPACE, "models": [{"datasetId": "x"}]}, "models[0].datasetId"),
+        ({"workspaceId": WORKSPACE, "models": [WORKSPACE, WORKSPACE]}, "models[1].name"),
+        ({"workspaceId": WORKSPACE, "models": [WORKSPACE], "waitSeconds": 201}, "waitSeconds"),
+        ({"workspaceId": WORKSPACE, "models": [WORKSPACE], "callBackUri": "https://example.org/x"}, "callBackUri"),
+        ({"workspaceId": WORKSPACE, "models": [{"datasetId": WORKSPACE, "dependsOn": [WORKSPACE]}]}, CYCLE),
+    ],
+)
+def test_what_cannot_be_served_is_refused(world: World, body: object, target: str) -> None:
+    """400 with the path of the key. `tests/unit/refresh/batch/test_spec.py` has the whole table."""
+    answer = post(world, body)
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, target), answer.text
+
+
+def test_a_large_batch_is_answered_at_once(world: World) -> None:
+    """500 models, of which one at a time is refreshed; the status is complete, and it can be cancelled."""
+    first = world.model(seconds=LONG)
+    models = [first, *(str(uuid.uuid4()) for _ in range(499))]
+    began = time.monotonic()
+    accepted = started(world, *models, maxConcurrent=1, refresh={"type": "full"})
+    seconds = time.monotonic() - began
+    status = world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 1)
+    assert (len(status["models"]), status["counts"]["waiting"]) == (500, 499)
+    requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS)
+    told = world.follow(accepted["statusUri"])
+    assert (told.body["status"], told.body["counts"]["skipped"]) == ("Cancelled", 499)
+    assert seconds < 2
+
+
+def test_three_callers_and_two_batches_want_fifty_models(world: World) -> None:
+    """Each hears the truth of each model, and no model is refreshed by two at a time."""
+    bad = world.model(outcome="Failed", seconds=0.1)
+    models = [*(world.model(seconds=0.1) for _ in range(49)), bad]
+
+    def caller(number: int) -> list[int]:
+        chosen = models[number::3]
+        return [world.refreshed(model).code for model in chosen[:4]]
+
+    def two_batches(number: int) -> Result:
+        order = models if number else models[::-1]
+        chain = [
+            {"datasetId": model, "dependsOn": order[place - 1 : place] if place % 5 else []}
+            for place, model in enumerate(order)
+        ]
+        return ended(world, *chain, maxConcurrent=10 + number)
+
+    with ThreadPoolExecutor(5) as pool:
+        alone = list(pool.map(caller, range(3)))
+        together = list(pool.map(two_batches, range(2)))
+    assert alone == [[200] * 4] * 3
+    for told in together:
+        ends = {model["datasetId"]: model["status"] for model in told.body["models"]}
+        assert (told.code, ends.pop(bad)) == (424, "Failed")
+        before = {model["name"]: model for model in told.body["models"]}
+        for model in told.body["models"]:
+            if model["status"] == "Skipped":
+                assert before[model["dependsOn"][0]]["status"] in ("Failed", "Skipped")
+            elif model["datasetId"] != bad:
+                assert model["status"] == "Completed"
+    for model in models:
+        refreshes = sorted(world.own(model), key=lambda refresh: str(refresh["startTime"]))
+        for one, following in pairwise(refreshes):
+            assert one["endTime"] <= following["startTime"]
+
+
+def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    """kill -9 while some models are refreshed and others wait: the right outcome, one refresh for each model."""
+    with killable(tmp_path) as (world, victim):
+        models = {name: world.model(seconds=2) for name in "ABCD"}
+        chain: list[Json] = [{"name": "A", "datasetId": models["A"]}, {"name": "B", "datasetId": models["B"]}]
+        chain += [{"name": "C", "datasetId": models["C"], "dependsOn": ["A"]}]
+        chain += [{"name": "D", "datasetId": models["D"], "dependsOn": ["B", "C"]}]
+        accepted = started(world, *chain)
+        world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 2)
+        victim.kill()
+        victim.start_again()
+        told = world.follow(accepted["statusUri"])
+        assert (told.code, told.body["counts"]["completed"]) == (200, 4), told.body
+        assert [len(world.own(model)) for model in models.values()] == [1] * 4

@@ -1,0 +1,270 @@
+"""A model is started after all that it depends on has completed, and has one outcome; the batch agrees with them."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refresh.batch import machine
+from refresh.batch.decision import EndedBatch, NewBatch, SameBatch, decide
+from refresh.batch.orders import RequestSeen
+from refresh.batch.outcome import counts_of, outcome_by_engine, outcome_of
+from refresh.batch.spec import MAX_MODELS, AllModels
+from refresh.batch.state import BatchState
+from refresh.batch.stored import BatchStanding, Change, StoredBatch, overlaid
+from refresh.request.decision import Conflict
+from refresh.request.state import Final
+from tests.unit.refresh.batch.batches import (
+    AT,
+    batch,
+    begin,
+    dataset,
+    end,
+    outcome,
+    parsed,
+    played,
+    state_of,
+    statuses,
+)
+
+DIAMOND = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
+
+
+def ended(state: BatchState) -> BatchState:
+    """The state when nothing goes on any more."""
+    assert state.over
+    return state.but(ended_at=AT)
+
+
+def test_a_diamond_is_refreshed_from_its_top() -> None:
+    """D waits for both."""
+    state = begin(batch(DIAMOND))
+    assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
+    state = end(state, A="Completed")
+    assert statuses(state) == {"A": "Completed", "B": "Started", "C": "Started", "D": "Waiting"}
+    state = end(state, B="Completed")
+    assert statuses(state)["D"] == "Waiting"
+    state = end(end(state, C="Completed"), D="Completed")
+    found = outcome_of(ended(state))
+    assert found is not None
+    assert (found.status, found.error, found.counts.completed) == ("Completed", None, 4)
+
+
+def test_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() -> None:
+    """With the reason, also behind another one that was skipped."""
+    state = begin(batch({**DIAMOND, "E": []}))
+    state = end(state, A="Completed")
+    state = end(state, B="Failed")
+    assert statuses(state) == {"A": "Completed", "B": "Failed", "C": "Started", "D": "Skipped", "E": "Started"}
+    assert state.progress[3].reason == "B, which it depends on, ended as Failed"
+    state = end(state, C="Completed", E="Completed")
+    found = outcome_of(ended(state))
+    assert found is not None
+    assert found.error is not None
+    assert (found.status, found.error.code, found.error.retryable) == ("Failed", "ModelsNotRefreshed", False)
+    assert found.error.message.startswith(
+        "3 of 5 models were refreshed. B ended as Failed (CredentialsRejected); D was skipped. First failure: Semantic "
+    )
+
+
+def test_a_whole_branch_is_skipped_at_once() -> None:
+    """However long the chain."""
+    names = [f"m{number}" for number in range(30)]
+    chain = {name: names[number - 1 : number] if number else [] for number, name in enumerate(names)}
+    state = end(begin(batch(chain)), m0="TimedOut")
+    assert (state.over, counts_of(state).skipped) == (True, 29)
+    assert state.progress[29].reason == "m28, which it depends on, was skipped"
+
+
+def test_a_batch_may_stop_at_the_first_failure() -> None:
+    """What goes on comes to its end, nothing else is started."""
+    state = begin(batch({"A": [], "B": [], "C": []}, onFailure="stop", maxConcurrent=2))
+    state = end(state, A="Failed")
+    assert statuses(state) == {"A": "Failed", "B": "Started", "C": "Skipped"}
+    assert state.progress[2].reason == "the batch stopped after a failure"
+    found = outcome_of(ended(end(state, B="Completed")))
+    assert found is not None
+    assert found.status == "Failed"
+
+
+def test_no_more_than_allowed_go_on_at_once() -> None:
+    """In the order in which they are listed."""
+    state = begin(batch({name: [] for name in "ABCD"}, maxConcurrent=2))
+    assert state.started == (0, 1)
+    assert end(state, B="Completed").started == (0, 2)
+
+
+def test_a_cancelled_batch_waits_for_its_requests() -> None:
+    """Their true outcomes count: what completes before it is cancelled has completed."""
+    state = begin(batch({"A": [], "B": [], "C": ["A"]}))
+    state = machine.stopping(state, cancelled=True)
+    state = machine.settled(state, [], AT)
+    assert (statuses(state), state.over) == ({"A": "Started", "B": "Started", "C": "Skipped"}, False)
+    found = outcome_of(ended(end(state, A="Completed", B="Cancelled")))
+    assert found is not None
+    assert found.error is not None
+    assert (found.status, found.error.code) == ("Cancelled", "RequestCancelled")
+    assert found.error.message.startswith("The batch was cancelled: 1 of 3 models were refreshed. B ended as Cancelled")
+
+
+def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
+    """All models had completed."""
+    state = machine.stopping(begin(batch({"A": []})), cancelled=True)
+    found = outcome_of(ended(end(machine.settled(state, [], AT), A="Completed")))
+    assert found is not None
+    assert found.status == "Completed"
+
+
+def test_the_deadline_skips_what_was_not_started() -> None:
+    """And the batch may be sent again."""
+    state = machine.stopping(begin(batch({"A": [], "B": ["A"]})), late=True)
+    state = end(machine.settled(state, [], AT), A="Completed")
+    found = outcome_of(ended(state))
+    assert found is not None
+    assert found.error is not None
+    assert (found.status, found.error.retryable) == ("TimedOut", True)
+
+
+def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
+    """A lost episode may have started what depended on something that had completed by then; nothing else."""
+    state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
+    assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
+    state = machine.stopping(state, cancelled=True)
+    assert machine.suspects(state) == [1, 3]
+    state = machine.settled(state, [3], AT)
+    assert statuses(state) == {"A": "Started", "B": "Skipped", "C": "Skipped", "D": "Started"}
+    lost = machine.suspected(state, [3])
+    assert (statuses(lost)["D"], lost.settled) == ("Waiting", False)
+
+
+def test_an_outcome_never_changes() -> None:
+    """A late look says nothing new of a model that has ended."""
+    state = end(begin(batch({"A": []})), A="Completed")
+    again = machine.seen(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
+    assert again == state
+
+
+def test_failures_that_may_all_pass_free_the_key() -> None:
+    """One that a person has to correct does not."""
+    passing = machine.seen(begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))])
+    spec = parsed(models=[dataset(0)], idempotencyKey="k")
+    for state, free in ((passing, True), (end(begin(batch({"A": []})), A="Failed"), False)):
+        found = outcome_of(ended(state))
+        assert found is not None
+        assert found.error is not None
+        assert found.error.retryable is free
+        known = StoredBatch(id="b", engine_status="Failed", state=state.but(digests=spec.digests), outcome=found)
+        assert decide(spec, known, 1) == (NewBatch(2, known) if free else EndedBatch(known))
+
+
+def test_a_key_is_one_batch() -> None:
+    """New, the same that goes on, or a contradiction."""
+    spec = parsed(models=[dataset(0)], idempotencyKey="k")
+    known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).but(digests=spec.digests))
+    assert decide(spec, None, 3) == NewBatch(4)
+    assert decide(spec, known, 1) == SameBatch(known)
+    assert decide(parsed(models=[dataset(1)]), known, 1) == Conflict(["models"])
+
+
+def test_a_terminated_batch_tells_what_goes_on() -> None:
+    """Its requests are not terminated with it."""
+    state = end(begin(batch({"A": [], "B": []})), A="Completed")
+    found = outcome_by_engine(state, "Terminated", AT)
+    assert found.error is not None
+    assert (found.status, found.error.code) == ("Terminated", "RequestTerminated")
+    assert "1 of 2 models had been refreshed, 1 were on their way and go on." in found.error.message
+    assert outcome_by_engine(state, "Failed", AT).status == "Failed"
+
+
+def test_what_completed_before_is_not_refreshed_again() -> None:
+    """Of a model with the same name, dataset and options; what depends on it may start at once."""
+    before = begin(batch({"A": [], "B": ["A"], "C": []}))
+    before = end(before, A="Completed", C="Completed")
+    before = end(before, B="Failed")
+    now = batch({"A": [], "B": ["A"], "C": []}, refresh={"type": "full"})
+    assert [progress.status for progress in machine.carried_over(now.models, before, "batch-1")] == ["Waiting"] * 3
+    carried = machine.carried_over(before.models, before, "batch-1")
+    assert [progress.status for progress in carried] == ["Completed", "Waiting", "Completed"]
+    assert carried[0].request_id == before.request_id("batch-1", 0)
+    state = begin(before.but(progress=carried))
+    assert statuses(state) == {"A": "Completed", "B": "Started", "C": "Completed"}
+    assert state.request_id("batch-2", 0) == carried[0].request_id
+    assert state.request_id("batch-2", 1) != before.request_id("batch-1", 1)
+
+
+def all_models(**keys: object) -> AllModels:
+    """All models of a workspace."""
+    source = parsed(all=True, **keys).all_models
+    assert source is not None
+    return source
+
+
+def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
+    """Sorted; a name that two models have is replaced by their ids; what is left out may be named either way."""
+    found = [
+        (dataset(3), "Sales"),
+        (dataset(1), "Stock"),
+        (dataset(2), "Sales"),
+        (dataset(4), "Old"),
+        (dataset(5), "X"),
+    ]
+    models, missing = machine.chosen(all_models(**{"except": ["Old", dataset(5), "Gone"]}), found)
+    assert [model.name for model in models] == [dataset(2), dataset(3), "Stock"]
+    assert [model.request.dataset_id for model in models] == [dataset(2), dataset(3), dataset(1)]
+    assert missing == ("Gone",)
+    many, _ = machine.chosen(all_models(), [(dataset(number), f"m{number}") for number in range(MAX_MODELS + 9)])
+    assert len(many) == MAX_MODELS + 1
+
+
+def test_a_status_shows_what_the_last_turn_found_out() -> None:
+    """But no outcome is taken back."""
+    state = end(begin(batch({"A": [], "B": []})), A="Completed")
+    newer = end(state, B="Completed")
+    standing = BatchStanding(
+        changed=(
+            Change(number=0, progress=begin(batch({"A": []})).progress[0]),
+            Change(number=1, progress=newer.progress[1]),
+        )
+    )
+    assert overlaid(state, standing) == newer
+    assert overlaid(state, None) == state
+
+
+graphs = st.integers(1, 10).flatmap(
+    lambda count: st.tuples(
+        *(st.lists(st.integers(0, number - 1), max_size=3) if number else st.just([]) for number in range(count))
+    )
+)
+
+
+@given(
+    graphs,
+    st.integers(0, 10_000),
+    st.sampled_from(["continue", "stop"]),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(["Completed", "Failed", "TimedOut", "Cancelled"]), min_size=1, max_size=4),
+)
+def test_every_model_has_one_outcome_whatever_happens(
+    graph: tuple[list[int], ...], seed: int, on_failure: str, most: int, ends: list[Final]
+) -> None:
+    """And starts only after those that it depends on, no more than allowed at once."""
+    dependencies = {f"m{number}": [f"m{before}" for before in sorted(set(found))] for number, found in enumerate(graph)}
+    state, order = played(
+        batch(dependencies, onFailure=on_failure, maxConcurrent=most),
+        random.Random(seed),  # noqa: S311
+        ends,
+    )
+    assert state.over
+    for number, model in enumerate(state.models):
+        if number in order:
+            assert all(state.progress[before].status == "Completed" for before in model.depends_on)
+            assert all(order.index(before) < order.index(number) for before in model.depends_on)
+        else:
+            assert state.progress[number].status == "Skipped"
+            assert state.progress[number].reason
+    found = outcome_of(state.but(ended_at=AT))
+    assert found is not None
+    assert (found.status == "Completed") == (len(order) == len(state.models) == found.counts.completed)
+    assert found.counts.models == found.counts.completed + found.counts.failed + found.counts.skipped
+    assert (found.error is None) == (found.status == "Completed")
+    assert found.error is None or len(found.error.message) <= 500

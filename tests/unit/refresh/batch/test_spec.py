@@ -1,0 +1,178 @@
+"""A body is taken as it is meant, or refused with the path of the key that is wrong."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from durable.codec import decode, encode
+from refresh.batch.graph import cycle_in
+from refresh.batch.spec import MAX_MODELS, BatchSpec
+from refresh.batch.stored import PackedBatch, pack, unpack
+from refresh.request.values import BadRequestError
+from refresh.settings import Settings
+from tests.unit.refresh.batch.batches import WORKSPACE, dataset, listed, parsed, state_of
+
+Json = dict[str, Any]
+
+
+def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None:
+    """A dataset id alone is enough; its name is the dataset id."""
+    spec = parsed(
+        refresh={"type": "full"},
+        retries=1,
+        timeoutMinutes=90,
+        models=[dataset(0), {"datasetId": dataset(1), "name": "B", "refresh": None, "retries": 3, "timeoutMinutes": 5}],
+    )
+    first, second = spec.models
+    assert (first.name, second.name) == (dataset(0), "B")
+    assert (first.request.scope.enhanced, second.request.scope.enhanced) == (True, False)
+    assert (first.request.retries, second.request.retries) == (1, 3)
+    assert (first.request.timeout_minutes, second.request.timeout_minutes, spec.timeout_minutes) == (90, 5, 90)
+    assert {model.request.scope.workspace_id for model in spec.models} == {WORKSPACE}
+
+
+def test_dependencies_are_names_in_any_order() -> None:
+    """Names of models of the batch, also one that stands behind; a dataset id in any case; one name without a list."""
+    spec = parsed(
+        models=[
+            {"name": "A", "datasetId": dataset(0), "dependsOn": ["B", "B"]},
+            {"name": "B", "datasetId": dataset(1), "dependsOn": dataset(2).upper()},
+            dataset(2),
+        ]
+    )
+    assert [model.depends_on for model in spec.models] == [(1,), (2,), ()]
+
+
+def test_all_models_of_a_workspace() -> None:
+    """With options for all of them; a dataset id in `except` is written in lower case."""
+    spec = parsed(all=True, refresh={"type": "full"}, **{"except": ["Old", dataset(1).upper()]})
+    assert spec.models == ()
+    assert spec.all_models is not None
+    assert (spec.all_models.workspace_id, spec.all_models.without) == (WORKSPACE, ("Old", dataset(1)))
+    assert spec.all_models.options.scope.enhanced
+
+
+ONE = [dataset(0)]
+BAD: list[tuple[Json, str | None, str]] = [
+    ({}, "models", "models is required"),
+    ({"models": []}, "models", "at least one"),
+    ({"models": "x"}, "models", "a list"),
+    ({"models": [dataset(0)] * (MAX_MODELS + 1)}, "models", "at most 500"),
+    ({"models": [7]}, "models[0]", "must be an object"),
+    ({"models": [{}]}, "models[0].datasetId", "datasetId is required"),
+    ({"models": ["x"]}, "models[0].datasetId", "must be a GUID"),
+    ({"models": [*ONE, {"datasetId": dataset(1), "workspaceId": "x"}]}, "models[1].workspaceId", "must be a GUID"),
+    ({"models": [*ONE, {"datasetId": dataset(1), "refresh": {"type": "x"}}]}, "models[1].refresh.type", "type"),
+    ({"models": [{"datasetId": dataset(0), "waitSeconds": 1}]}, "models[0].waitSeconds", "not a known key"),
+    ({"models": [{"datasetId": dataset(0), "retries": 11}]}, "models[0].retries", "retries"),
+    ({"models": [{"datasetId": dataset(0), "timeoutMinutes": 0}]}, "models[0].timeoutMinutes", "above 0"),
+    ({"models": [{"datasetId": dataset(0), "onTimeout": "cancel"}]}, "models[0].onTimeout", "enhanced"),
+    ({"models": ONE, "refresh": {"type": "x"}}, "refresh.type", "type"),
+    ({"models": ONE, "retries": "x"}, "retries", "retries"),
+    ({"models": [*ONE, *ONE]}, "models[1].name", "the same name"),
+    ({"models": [{"datasetId": dataset(0), "name": ""}]}, "models[0].name", "printable"),
+    ({"models": [{"datasetId": dataset(0), "dependsOn": 7}]}, "models[0].dependsOn", "list of names"),
+    ({"models": [{"datasetId": dataset(0), "dependsOn": [dataset(1)]}]}, "models[0].dependsOn[0]", "no model"),
+    ({"models": listed({"A": ["A"]})}, "models[0].dependsOn", "A -> A"),
+    ({"models": listed({"A": [], "B": ["D"], "C": ["B"], "D": ["C"]})}, "models[1].dependsOn", "B -> D -> C -> B"),
+    ({"models": ONE, "onFailure": "explode"}, "onFailure", "continue, stop"),
+    ({"models": ONE, "maxConcurrent": 0}, "maxConcurrent", "from 1 to 100"),
+    ({"models": ONE, "maxConcurrent": 101}, "maxConcurrent", "100"),
+    ({"models": ONE, "timeoutMinutes": 10081}, "timeoutMinutes", "at most"),
+    ({"models": ONE, "share": "perhaps"}, "share", "share"),
+    ({"models": ONE, "parallel": 3}, "parallel", "not a known key"),
+    ({"models": ONE, "caller": "me"}, "caller", "object of strings"),
+    ({"models": ONE, "idempotencyKey": ""}, "idempotencyKey", "1 to 256"),
+    ({"models": ONE, "retryOf": "22222222"}, "retryOf", "id of an earlier batch"),
+    ({"models": ONE, "all": True}, "models", "exclude each other"),
+    ({"models": ONE, "except": ["A"]}, "except", "all: true"),
+    ({"all": True, "except": "A"}, "except", "list of names"),
+    ({"all": True, "workspaceId": "x"}, "workspaceId", "must be a GUID"),
+]
+
+
+@pytest.mark.parametrize(("keys", "target", "words"), BAD)
+def test_what_cannot_be_served_is_refused_with_its_path(keys: Json, target: str | None, words: str) -> None:
+    """The message says what is wrong, and the target where."""
+    with pytest.raises(BadRequestError) as caught:
+        parsed(**keys)
+    assert caught.value.target == target
+    assert words in caught.value.message
+    assert caught.value.message.endswith(".")
+
+
+def test_a_workspace_that_is_not_allowed_has_the_path_of_its_model() -> None:
+    """And its own code."""
+    settings = Settings.from_environment({"ALLOWED_WORKSPACES": WORKSPACE})
+    other = {"datasetId": dataset(1), "workspaceId": dataset(9)}
+    with pytest.raises(BadRequestError) as caught:
+        parsed(settings, models=[dataset(0), other])
+    assert (caught.value.code, caught.value.target) == ("WorkspaceNotAllowed", "models[1].workspaceId")
+
+
+def test_a_long_cycle_is_shortened() -> None:
+    """The message stays readable."""
+    ring = {f"m{number}": [f"m{(number + 1) % 400}"] for number in range(400)}
+    with pytest.raises(BadRequestError, match=r"m0 -> m1 .* \(\d+ more\) .* -> m0") as caught:
+        parsed(models=listed(ring))
+    assert len(caught.value.message) < 500
+
+
+edges = st.integers(1, 12).flatmap(
+    lambda count: st.lists(
+        st.lists(st.integers(0, count - 1), max_size=4).map(lambda found: tuple(sorted(set(found)))),
+        min_size=count,
+        max_size=count,
+    )
+)
+
+
+@given(edges)
+def test_a_cycle_is_found_where_there_is_one(dependencies: list[tuple[int, ...]]) -> None:
+    """Each step of the path is a dependency, its end is its beginning; without a cycle there is an order."""
+    cycle = cycle_in(dependencies)
+    if cycle:
+        assert cycle[0] == cycle[-1]
+        assert all(after in dependencies[before] for before, after in pairwise(cycle))
+        return
+    done: set[int] = set()
+    for _ in dependencies:
+        done |= {number for number, before in enumerate(dependencies) if done.issuperset(before)}
+    assert len(done) == len(dependencies)
+
+
+def test_a_chain_of_all_models_is_no_cycle() -> None:
+    """As deep as a batch may be."""
+    assert cycle_in([(), *((number,) for number in range(MAX_MODELS - 1))]) == []
+
+
+@given(st.integers(1, 40), st.booleans())
+def test_a_batch_survives_being_stored(count: int, own: bool) -> None:
+    """Plain while it is small, compressed when it is large."""
+    more: Json = {"refresh": {"type": "full", "objects": [{"table": "Sales"}]}} if own else {}
+    spec = parsed(models=listed({f"model {number}": [] for number in range(count)}, **more), caller={"a": "b"})
+    state = state_of(spec)
+    packed = pack(state)
+    assert unpack(decode(encode(packed), PackedBatch)) == state
+    assert decode(encode(spec), BatchSpec) == spec
+
+
+def test_a_large_batch_stays_small_where_it_is_kept() -> None:
+    """500 models in 30,000 characters, from which on the engine would keep the state in a blob."""
+    names = {
+        f"Model of department {number}": [f"Model of department {number - 1}"][: number % 2] for number in range(500)
+    }
+    state = state_of(parsed(models=listed(names, refresh={"type": "full"})))
+    assert len(pack(state).packed) < 30_000
+
+
+def test_what_batches_under_one_key_have_to_agree_on() -> None:
+    """What is refreshed, not how long the caller waits for it."""
+    one = parsed(models=ONE)
+    assert one.digests == parsed(models=ONE, onFailure="stop", maxConcurrent=2, caller={"a": "b"}).digests
+    other = parsed(models=[{"datasetId": dataset(0), "refresh": {"type": "full"}}])
+    assert [key for key, digest in one.digests.items() if digest != other.digests[key]] == ["models"]
+    assert one.fingerprint != other.fingerprint

@@ -1,0 +1,60 @@
+"""How a batch is doing, and its cancellation: GET and DELETE /api/batches/{id}, each with a token of its own, and
+GET /api/batches/{id}/status and POST /api/batches/{id}/cancel for callers that may start batches.
+"""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from durable.batches import find_batch
+from durable.engine import Engine
+from triggers.answers import error
+from triggers.auth import same
+from triggers.batches import batch_answer, cancel_batch, report_of_batch
+from triggers.routing import http_function
+
+bp = df.Blueprint()
+
+
+@http_function(bp, route="batches/{id}", methods=["GET"], signed_in=False)
+async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """202 while the batch goes on, 200 once all its models were refreshed, 424 after any other end."""
+    batch = await find_batch(engine, req.route_params["id"])
+    if batch is None or not same(req.params.get("token"), batch.state.read_token):
+        return _unknown()
+    return batch_answer(req, batch, report_of_batch(batch))
+
+
+@http_function(bp, route="batches/{id}/status", methods=["GET"], reads=True)
+async def http_batch_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """As `http_batch_status`, for callers that may start a batch: no token, and none in the answer."""
+    batch = await find_batch(engine, req.route_params["id"])
+    if batch is None:
+        return _unknown()
+    return batch_answer(req, batch, report_of_batch(batch), by_id=True)
+
+
+@http_function(bp, route="batches/{id}", methods=["DELETE"], signed_in=False)
+async def http_batch_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """202 while the cancellation takes effect, 200 if the batch had already ended; always with its status."""
+    batch = await find_batch(engine, req.route_params["id"])
+    given = req.params.get("token")
+    if batch is not None and same(given, batch.state.read_token):
+        message = "This token reads the status. To cancel, use the cancelUri of the start."
+        return error(403, "TokenOnlyReads", message, "token")
+    if batch is None or not same(given, batch.state.cancel_token):
+        return _unknown()
+    return await cancel_batch(req, engine, batch)
+
+
+@http_function(bp, route="batches/{id}/cancel", methods=["POST"])
+async def http_batch_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
+    """As `http_batch_cancel`, for callers that may start a batch: no token, and none in the answer."""
+    batch = await find_batch(engine, req.route_params["id"])
+    if batch is None:
+        return _unknown()
+    return await cancel_batch(req, engine, batch, by_id=True)
+
+
+def _unknown() -> func.HttpResponse:
+    """An unknown id and a wrong token look the same: guessing teaches nothing."""
+    return error(404, "BatchNotFound", "There is no such batch, or the token does not open it.", "id")

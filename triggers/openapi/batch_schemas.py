@@ -1,0 +1,194 @@
+"""Batches as JSON Schema: what a caller may send, and what we answer."""
+
+from refresh.batch.spec import (
+    DEFAULT_CONCURRENT,
+    MAX_CONCURRENT,
+    MAX_MODEL_NAME,
+    MAX_MODELS,
+    MODEL_KEYS,
+    OF_THE_BATCH,
+    ON_FAILURE,
+    OPTION_KEYS,
+)
+from refresh.ids import BATCH_PREFIX
+from refresh.reporting.batch import BATCH_ENDS, BATCH_STATUSES, MODEL_STATUSES
+from triggers.openapi import asking
+from triggers.openapi.answers import MANAGEMENT, RUNTIME_STATUSES
+from triggers.openapi.schema import Json, count, maybe, record, ref, text, time
+
+
+def asked_schemas() -> Json:
+    """The named schemas of what callers send."""
+    request = asking.request()["properties"]
+    name = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_NAME}
+    own: Json = {
+        "datasetId": request["datasetId"],
+        "name": {**name, "description": "Its name in the batch, unique there; the dataset id unless it is given."},
+        "dependsOn": {
+            "type": "array",
+            "items": name,
+            "description": "Names of the models of the batch that have to complete before it is started.",
+        },
+        "timeoutMinutes": request["timeoutMinutes"],
+    }
+    options = {key: request[key] for key in OPTION_KEYS}
+    model = {key: {**own, **options}[key] for key in MODEL_KEYS}
+    of_the_batch = {key: request[key] for key in OF_THE_BATCH}
+    return {
+        "BatchModel": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["datasetId"],
+            "description": "A semantic model of a batch. What it does not say is taken from the batch.",
+            "properties": model,
+        },
+        "BatchRequest": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "models": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MAX_MODELS,
+                    "description": "The models; a dataset id alone is enough for each. Or all, or retryOf.",
+                    "items": {"anyOf": [ref("BatchModel"), request["datasetId"]]},
+                },
+                "all": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "All refreshable models of the workspace, instead of models.",
+                },
+                "except": {
+                    "type": "array",
+                    "maxItems": MAX_MODELS,
+                    "items": name,
+                    "description": "With all: names or dataset ids of models that are left out.",
+                },
+                "onFailure": {
+                    "type": "string",
+                    "enum": list(ON_FAILURE),
+                    "default": ON_FAILURE[0],
+                    "description": "After a failure: go on with what does not depend on it, or start nothing more.",
+                },
+                "maxConcurrent": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_CONCURRENT,
+                    "default": DEFAULT_CONCURRENT,
+                    "description": "How many requests of the batch go on at the same time.",
+                },
+                "retryOf": {
+                    "type": "string",
+                    "pattern": f"^{BATCH_PREFIX}[0-9A-Za-z-]+$",
+                    "maxLength": 100,
+                    "description": "An earlier batch that has ended: what completed in it is not refreshed again.",
+                },
+                **options,
+                **of_the_batch,
+            },
+        },
+    }
+
+
+def answer_schemas() -> Json:
+    """The named schemas of answers."""
+    counts = record(
+        {name: count(f"Models, {name}.") for name in ("waiting", "started", "completed", "failed", "skipped")}
+        | {"models": count("All of them.")},
+        "How many models are where.",
+    )
+    uris = {
+        "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
+        "statusQueryGetUri": text("The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"),
+    }
+    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this batch."}}
+    status = text("Where the batch is.", enum=list(BATCH_STATUSES))
+    error = record(
+        {
+            "code": text("The kind of failure, to branch on.", maxLength=80),
+            "message": text("Stands alone: which model, what failed, what to do."),
+            "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+        },
+        "Why the model was not refreshed.",
+    )
+    return {
+        "BatchStarted": record(
+            {
+                "id": text("The batch."),
+                "status": status,
+                **repeated,
+                **uris,
+                "cancelUri": text("DELETE cancels the batch; only the caller that began it gets it.", format="uri"),
+                "counts": counts,
+                **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
+            },
+            "A batch that was accepted.",
+            optional=("repeated", "cancelUri", *MANAGEMENT),
+        ),
+        "ModelInBatch": record(
+            {
+                "name": text("Its name in the batch."),
+                "status": text("Where it is, or its outcome.", enum=[*MODEL_STATUSES, "Skipped"]),
+                "error": error,
+                "reason": text("Why it was skipped."),
+                "workspaceId": text("The workspace.", format="uuid"),
+                "datasetId": text("The semantic model.", format="uuid"),
+                "dependsOn": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "The models that have to complete before it.",
+                },
+                "requestId": text("Its request, for /refreshes/{id}/status."),
+                "refreshId": text("Power BI's id of the refresh."),
+                "startedAt": time("When its request was started."),
+                "endedAt": time("When its refresh ended, or its request if it ended before."),
+                "earlier": {"type": "boolean", "description": "True if it completed in the batch of retryOf."},
+            },
+            "A model of a batch. A key that would say nothing is left out.",
+            optional=(*("error", "reason", "dependsOn", "requestId", "refreshId", "startedAt", "endedAt", "earlier"),),
+        ),
+        "BatchStatus": record(
+            {
+                "error": ref("Failure"),
+                "id": text("The batch."),
+                "status": status,
+                "workspaceId": text("The workspace, of a batch of all its models.", format="uuid"),
+                "caller": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "description": "What the batch gave as caller.",
+                },
+                "retryOf": text("The earlier batch."),
+                "requestedAt": time("When the batch was accepted."),
+                "endedAt": time("When it ended."),
+                "lastReadError": text("Why the models of the workspace cannot be listed for now."),
+                "exceptNotFound": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Entries of except that fit no model.",
+                },
+                **repeated,
+                "cancelling": {"type": "boolean", "description": "True if this call cancels the batch."},
+                **uris,
+                "counts": counts,
+                "models": {
+                    "type": "array",
+                    "items": ref("ModelInBatch"),
+                    "description": "Each model; empty until those of the workspace are known.",
+                },
+                "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
+                "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
+                "customStatus": maybe(record({"status": status}, "The status once more; null after the end.")),
+                "output": maybe(
+                    record({"status": text("The outcome.", enum=list(BATCH_ENDS))}, "Null while it goes on.")
+                ),
+                "createdTime": time("The same as requestedAt."),
+                "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
+            },
+            "The status of a batch. A key that would say nothing is left out.",
+            optional=(
+                *("error", "workspaceId", "caller", "retryOf", "endedAt", "lastReadError", "exceptNotFound"),
+                *("repeated", "cancelling", *uris),
+            ),
+        ),
+    }
