@@ -56,7 +56,7 @@ bp = df.Blueprint()
 @engine_input(bp)
 async def read_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.ReadRequests`. Answer: `orders.RequestsSeen`."""
-    asked: orders.ReadRequests = decode(order, orders.ReadRequests)
+    job: orders.ReadRequests = decode(order, orders.ReadRequests)
 
     async def look(one: orders.Numbered) -> orders.RequestSeen | None:
         found = await find_request(engine, one.request)
@@ -64,8 +64,8 @@ async def read_requests(order: Any, engine: Engine) -> Any:
             return orders.RequestSeen(number=one.number, missing=True)
         return orders.RequestSeen(number=one.number, outcome=found.outcome) if found.outcome else None
 
-    cancelled = await read_note(engine, cancel_note(asked.batch)) is not None
-    seen = tuple(one for one in await each(look, asked.requests) if one is not None)
+    cancelled = await read_note(engine, cancel_note(job.batch)) is not None
+    seen = tuple(one for one in await each(look, job.requests) if one is not None)
     return encode(orders.RequestsSeen(found=seen, cancelled=cancelled))
 
 
@@ -77,35 +77,35 @@ async def start_requests(order: Any, engine: Engine) -> Any:
     The ids and tokens of the requests follow from the batch and the models, so that an order that is carried out twice
     starts each once. One that has ended is left alone: the engine would begin it again.
     """
-    asked: orders.StartRequests = decode(order, orders.StartRequests)
+    job: orders.StartRequests = decode(order, orders.StartRequests)
 
     async def start(one: orders.NewRequest) -> bool:
         if await engine.status(one.request) is not None:
             return True
-        state = _request(engine, asked, one)
+        state = _request(engine, job, one)
         if isinstance(await engine.start(names.REFRESH_REQUEST, one.request, state), Started):
             spec = one.spec
             ids = {"requestId": one.request, "datasetId": spec.dataset_id, "workspaceId": spec.scope.workspace_id}
-            facts = {"enhanced": spec.scope.enhanced, "share": spec.share, "batchId": asked.batch}
+            facts = {"enhanced": spec.scope.enhanced, "share": spec.share, "batchId": job.batch}
             log.info(Event("request.accepted", **ids, caller=spec.caller, **facts).line())
         return True
 
-    return encode(Notified(count=sum(await each(start, asked.requests))))
+    return encode(Notified(count=sum(await each(start, job.requests))))
 
 
-def _request(engine: Engine, asked: orders.StartRequests, one: orders.NewRequest) -> RequestState:
+def _request(engine: Engine, job: orders.StartRequests, one: orders.NewRequest) -> RequestState:
     now, settings = clock.now(), current_settings()
-    left = (time_of(asked.deadline) - now).total_seconds() / 60
+    left = (time_of(job.deadline) - now).total_seconds() / 60
     return RequestState(
         spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, left), LEAST_MINUTES)),
         token=token(engine.secret, "enroll", one.request, keyed=True),
         read_token=token(engine.secret, "read", one.request, keyed=True),
         cancel_token=token(engine.secret, "cancel", one.request, keyed=True),
         requested_at=instant(now),
-        starter=asked.starter,
+        starter=job.starter,
         recheck_seconds=settings.recheck_seconds,
         limits=settings.limits,
-        batch=asked.batch,
+        batch=job.batch,
     )
 
 
@@ -114,10 +114,9 @@ def _request(engine: Engine, asked: orders.StartRequests, one: orders.NewRequest
 async def settle_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.Settle`. Answer: `orders.Settled`.
 
-    The queue keeps the wish to leave for a request that it does not know yet, so that a start that comes later than
-    this refreshes nothing.
+    The queue stores the cancellation of a request that it does not know yet, so that a later start refreshes nothing.
     """
-    asked: orders.Settle = decode(order, orders.Settle)
+    job: orders.Settle = decode(order, orders.Settle)
 
     async def cancel(one: orders.Numbered) -> int | None:
         exists = await engine.status(one.request) is not None
@@ -126,8 +125,8 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
             await engine.raise_event(one.request, names.CANCEL_EVENT)
         return one.number if exists else None
 
-    await each(cancel, asked.cancel)
-    alive = tuple(number for number in await each(cancel, asked.suspects) if number is not None)
+    await each(cancel, job.cancel)
+    alive = tuple(number for number in await each(cancel, job.suspects) if number is not None)
     return encode(orders.Settled(alive=alive))
 
 
@@ -138,12 +137,12 @@ async def notify_batch(order: Any, engine: Engine) -> Any:
 
     The engine sends messages before it writes what statuses are read from: the batch is told when the end can be read.
     """
-    asked: NotifyBatch = decode(order, NotifyBatch)
-    if not await _ended(engine, asked.request):
+    job: NotifyBatch = decode(order, NotifyBatch)
+    if not await _ended(engine, job.request):
         async for _ in waits.pauses(waits.STATUS_SECONDS):
-            if await _ended(engine, asked.request):
+            if await _ended(engine, job.request):
                 break
-    return encode(Notified(count=int(await engine.raise_event(asked.batch, names.MODEL_ENDED_EVENT))))
+    return encode(Notified(count=int(await engine.raise_event(job.batch, names.MODEL_ENDED_EVENT))))
 
 
 async def _ended(engine: Engine, request_id: str) -> bool:
@@ -155,9 +154,9 @@ async def _ended(engine: Engine, request_id: str) -> bool:
 @engine_input(bp)
 async def read_notes(order: Any, engine: Engine) -> Any:
     """Order: `orders.ReadNotes`. Answer: `orders.NotesRead`."""
-    asked: orders.ReadNotes = decode(order, orders.ReadNotes)
-    end = await read_note(engine, end_note(asked.batch))
-    cancelled = await read_note(engine, cancel_note(asked.batch)) is not None
+    job: orders.ReadNotes = decode(order, orders.ReadNotes)
+    end = await read_note(engine, end_note(job.batch))
+    cancelled = await read_note(engine, cancel_note(job.batch)) is not None
     return encode(orders.NotesRead(ended=end.ended if end else None, cancelled=cancelled))
 
 
@@ -165,10 +164,10 @@ async def read_notes(order: Any, engine: Engine) -> Any:
 @engine_input(bp)
 async def keep_end(order: Any, engine: Engine) -> Any:
     """Order: `orders.KeepEnd`. Answer: `Notified`."""
-    asked: orders.KeepEnd = decode(order, orders.KeepEnd)
-    instance_id = end_note(asked.batch)
+    job: orders.KeepEnd = decode(order, orders.KeepEnd)
+    instance_id = end_note(job.batch)
     if await engine.status(instance_id) is None:
-        note = orders.NoteState(batch=asked.batch, at=instant(clock.now()), ended=asked.state)
+        note = orders.NoteState(batch=job.batch, at=instant(clock.now()), ended=job.state)
         await engine.start(names.BATCH_NOTE, instance_id, note)
     return encode(Notified(count=1))
 
@@ -176,8 +175,8 @@ async def keep_end(order: Any, engine: Engine) -> Any:
 @bp.activity_trigger(input_name="order")
 async def list_models(order: Any) -> Any:
     """Order: `orders.ListModels`. Answer: `orders.ListModelsAnswer`."""
-    asked: orders.ListModels = decode(order, orders.ListModels)
-    workspace_id = UUID(asked.workspace_id)
+    job: orders.ListModels = decode(order, orders.ListModels)
+    workspace_id = UUID(job.workspace_id)
     if not current_settings().allows_workspace(workspace_id):
         return encode(Refused(failure=failure_of_listing("WorkspaceNotAllowed", f"workspace {workspace_id}.")))
 
@@ -187,14 +186,14 @@ async def list_models(order: Any) -> Any:
         return list(islice(refreshable, MOST_LISTED + 1))
 
     try:
-        found = await POWER_BI.run(models, key=asked.workspace_id, seconds=LIST_SECONDS)
+        found = await POWER_BI.run(models, key=job.workspace_id, seconds=LIST_SECONDS)
     except PoolBusyError:
         return encode(Unavailable(error="Too many calls to Power BI wait for an answer."))
     except PowerBiError as error:
         facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
-        event = Event("power_bi.error", logging.WARNING, workspaceId=asked.workspace_id, **facts, error=error.message)
+        event = Event("power_bi.error", logging.WARNING, workspaceId=job.workspace_id, **facts, error=error.message)
         log.log(event.level, event.line())
-        return encode(_trouble(error, asked.workspace_id))
+        return encode(_trouble(error, job.workspace_id))
     return encode(orders.ModelsListed(models=tuple(found[:MOST_LISTED]), more=len(found) > MOST_LISTED))
 
 

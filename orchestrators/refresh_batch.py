@@ -123,10 +123,10 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     if state.stop and not state.settled:
         state, healthy = yield from _settle(context, state, healthy)
     # the requests of the batch time out at its deadline, and what waited for them is not started in the same moment
-    wanted = machine.ready(state) if now(context) < state.deadline - EARLIEST else []
-    if wanted or lost:
-        healthy = (yield from _start(context, state, [*lost, *wanted])) and healthy
-        state = machine.started(state, wanted, instant(now(context)))
+    numbers = machine.ready(state) if now(context) < state.deadline - EARLIEST else []
+    if numbers or lost:
+        healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy
+        state = machine.started(state, numbers, instant(now(context)))
     return state, state.recheck_seconds if healthy else min(SHORT_SECONDS, state.recheck_seconds)
 
 
@@ -157,8 +157,8 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             since = time_of(state.trouble_since or at)
             if (now(context) - since).total_seconds() >= state.limits.outage:
                 return state.but(ended_at=at), 0.0
-            wanted = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
-            return state, max(state.limits.poll_max, min(wanted, state.limits.outage))
+            numbers = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
+            return state, max(state.limits.poll_max, min(numbers, state.limits.outage))
         case _:
             assert_never(answer)
 
@@ -204,14 +204,14 @@ def _settle(
     return machine.settled(state, alive, instant(now(context))), healthy and not alive
 
 
-def _start(context: df.DurableOrchestrationContext, state: BatchState, wanted: list[int]) -> Steps[bool]:
+def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: list[int]) -> Steps[bool]:
     """Starts the requests of these models. One that was not started is missing at the next look."""
     requests = tuple(
         NewRequest(
             request=state.request_id(context.instance_id, number),
             spec=replace(state.models[number].request, caller=state.spec.caller),
         )
-        for number in wanted
+        for number in numbers
     )
     order = StartRequests(
         batch=context.instance_id, deadline=instant(state.deadline), starter=state.starter, requests=requests

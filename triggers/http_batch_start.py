@@ -209,5 +209,5 @@ async def _add_callback(engine: Engine, batch: StoredBatch, reply: Reply) -> Non
 
 def _ended(req: func.HttpRequest, engine: Engine, batch: StoredBatch) -> func.HttpResponse:
     status, uris = report_of_batch(batch), uris_of_batch(req, engine, batch)
-    shown = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
-    return batch_answer(req, batch, status, {"repeated": True, **shown})
+    status_uris = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
+    return batch_answer(req, batch, status, {"repeated": True, **status_uris})

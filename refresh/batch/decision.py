@@ -52,5 +52,5 @@ def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> D
 
 
 def may_start_again(outcome: BatchOutcome) -> bool:
-    """Whether a key is free for another submission: an activity that is run again keeps its key, and means it."""
+    """Whether a key is free for another submission: an activity that runs again sends the same key."""
     return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

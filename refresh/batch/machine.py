@@ -166,6 +166,6 @@ def _ended(progress: Progress, outcome: RequestOutcome) -> Progress:
 
 
 def entry_of(dataset_id: object, name: object) -> tuple[str, str] | None:
-    """A model as Power BI lists it; None for what is none."""
+    """A model in the list of Power BI; None for an invalid one."""
     key = parse_guid(dataset_id)
     return (key, name if isinstance(name, str) and name else key) if key else None

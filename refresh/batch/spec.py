@@ -37,7 +37,7 @@ ON_FAILURE: tuple["OnFailure", ...] = ("continue", "stop")
 OF_THE_BATCH = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
 """Keys of a request that a batch has once, for all its models together; `timeoutMinutes` a model may have, too."""
 OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId"))
-"""Keys that a model may have, and that are the default of all models where they stand beside `models`."""
+"""Keys of a model; beside `models` they are the default of all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
 NO_MODEL = "00000000-0000-0000-0000-000000000000"

@@ -65,7 +65,7 @@ def final_batch_report(batch: StoredBatch) -> StatusReport | None:
 def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
     """A model: its name, its status, and what is known of its request. The error is code and message only."""
     state, model = batch.state, batch.state.models[number]
-    asked = progress.status not in ("Waiting", "Skipped")
+    requested = progress.status not in ("Waiting", "Skipped")
     error = progress.error
     facts: Json = {
         "name": model.name,
@@ -75,7 +75,7 @@ def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
         "workspaceId": model.request.scope.workspace_id,
         "datasetId": model.request.dataset_id,
         "dependsOn": [state.models[before].name for before in model.depends_on] or None,
-        "requestId": state.request_id(batch.id, number) if asked else None,
+        "requestId": state.request_id(batch.id, number) if requested else None,
         "refreshId": progress.refresh_id,
         "startedAt": progress.started_at,
         "endedAt": progress.ended_at,

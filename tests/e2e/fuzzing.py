@@ -75,7 +75,7 @@ def only(document: Json, path: str) -> Json:
 def without_start_of_batches(document: Json) -> Json:
     """The document without POST /batches: whether a name is there for `dependsOn`, no schema can say.
 
-    tests/unit/refresh/batch/test_spec.py has a table of what is refused, and `test_fuzz` holds good answers against the
+    tests/unit/refresh/batch/test_spec.py has a table of refusals, and `test_fuzz` compares good answers with the
     description.
     """
     return {**document, "paths": {path: item for path, item in document["paths"].items() if path != "/batches"}}

@@ -38,9 +38,9 @@ def ended(world: World, *models: Json | str, **more: Any) -> Result:
     return world.follow(started(world, *models, **more)["statusUri"])
 
 
-def by_name(told: Result) -> dict[str, Json]:
+def by_name(result: Result) -> dict[str, Json]:
     """The models of a status by their names."""
-    return {model["name"]: model for model in told.body["models"]}
+    return {model["name"]: model for model in result.body["models"]}
 
 
 def test_all_models_are_refreshed_in_order(world: World) -> None:
@@ -51,15 +51,15 @@ def test_all_models_are_refreshed_in_order(world: World) -> None:
     began = time.monotonic()
     accepted = started(world, *models, caller={"pipeline": "nightly"})
     assert time.monotonic() - began < 2
-    told = world.follow(accepted["statusUri"])
-    assert (told.code, told.body["status"]) == (200, "Completed"), told.body
+    result = world.follow(accepted["statusUri"])
+    assert (result.code, result.body["status"]) == (200, "Completed"), result.body
     refreshes = {name: world.own(dataset_id) for name, dataset_id in ids.items()}
     assert {name: len(found) for name, found in refreshes.items()} == dict.fromkeys(ids, 1)
     for name, others in before.items():
         for other in others:
             assert refreshes[other][0]["endTime"] <= refreshes[name][0]["startTime"]
-    assert told.body["counts"] == {"models": 4, "waiting": 0, "started": 0, "completed": 4, "failed": 0, "skipped": 0}
-    assert by_name(told)["D"]["dependsOn"] == ["C", "B"]
+    assert result.body["counts"] == {"models": 4, "waiting": 0, "started": 0, "completed": 4, "failed": 0, "skipped": 0}
+    assert by_name(result)["D"]["dependsOn"] == ["C", "B"]
 
 
 def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
@@ -67,26 +67,26 @@ def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
     models = {name: world.model(seconds=0.2) for name in "ACDE"}
     models["B"] = world.model(outcome="Failed", seconds=0.2)
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"], "E": []}
-    told = ended(
+    result = ended(
         world, *({"name": name, "datasetId": models[name], "dependsOn": before[name]} for name in sorted(before))
     )
-    assert (told.code, told.body["status"]) == (424, "Failed")
-    assert {name: model["status"] for name, model in by_name(told).items()} == {
+    assert (result.code, result.body["status"]) == (424, "Failed")
+    assert {name: model["status"] for name, model in by_name(result).items()} == {
         "A": "Completed",
         "B": "Failed",
         "C": "Completed",
         "D": "Skipped",
         "E": "Completed",
     }
-    assert by_name(told)["D"]["reason"] == "B, which it depends on, ended as Failed"
-    assert next(iter(told.body)) == "error"
-    error = told.body["error"]
+    assert by_name(result)["D"]["reason"] == "B, which it depends on, ended as Failed"
+    assert next(iter(result.body)) == "error"
+    error = result.body["error"]
     assert (error["code"], error["retryable"]) == ("ModelsNotRefreshed", False)
     assert error["message"].startswith("3 of 5 models were refreshed. B ended as Failed (CredentialsRejected); D was ")
     assert world.own(models["D"]) == []
-    request = by_name(told)["B"]["requestId"]
+    request = by_name(result)["B"]["requestId"]
     status = requests.get(f"{world.app}/api/refreshes/{request}/status", headers=world.headers, timeout=CALL_SECONDS)
-    assert status.json()["error"]["code"] == by_name(told)["B"]["error"]["code"]
+    assert status.json()["error"]["code"] == by_name(result)["B"]["error"]["code"]
 
 
 def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
@@ -119,9 +119,9 @@ def test_all_models_of_a_workspace_but_some(world: World) -> None:
     body = {"workspaceId": workspace, "all": True, "except": ["Old", ids["Test"].upper(), "Gone"]}
     accepted = post(world, body)
     assert accepted.status_code == 202, accepted.text
-    told = world.follow(accepted.json()["statusUri"])
-    assert (told.code, sorted(by_name(told))) == (200, ["Sales", "Stock"])
-    assert told.body["exceptNotFound"] == ["Gone"]
+    result = world.follow(accepted.json()["statusUri"])
+    assert (result.code, sorted(by_name(result))) == (200, ["Sales", "Stock"])
+    assert result.body["exceptNotFound"] == ["Gone"]
     assert {name for name, dataset_id in ids.items() if world.own(dataset_id)} == {"Sales", "Stock"}
     nothing = world.follow(post(world, {"workspaceId": str(uuid.uuid4()), "all": True}).json()["statusUri"])
     assert (nothing.code, nothing.body["error"]["code"]) == (424, "NoRefreshableModels")
@@ -146,9 +146,9 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
     assert requests.delete(f"{accepted['cancelUri']}x", timeout=CALL_SECONDS).status_code == 404
     cancelled = requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS)
     assert (cancelled.status_code, cancelled.json()["cancelling"]) == (202, True)
-    told = world.follow(accepted["statusUri"])
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "Cancelled", "RequestCancelled")
-    assert {name: model["status"] for name, model in by_name(told).items()} == {
+    result = world.follow(accepted["statusUri"])
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "Cancelled", "RequestCancelled")
+    assert {name: model["status"] for name, model in by_name(result).items()} == {
         "slow": "Cancelled",
         "done": "Completed",
         "waits": "Skipped",
@@ -183,8 +183,8 @@ def test_a_key_is_one_batch(world: World) -> None:
     assert ("repeated" in first, again["repeated"]) == (False, True)
     other = post(world, {"workspaceId": WORKSPACE, "models": [{"datasetId": model}], **key})
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IdempotencyKeyInUse")
-    told = world.follow(first["statusUri"])
-    assert (told.code, told.body["error"]["retryable"]) == (424, True)
+    result = world.follow(first["statusUri"])
+    assert (result.code, result.body["error"]["retryable"]) == (424, True)
     second = started(world, {"datasetId": model}, {"datasetId": good}, **key)
     assert second["id"] != first["id"]
     assert world.follow(second["statusUri"]).code == 200
@@ -210,9 +210,9 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
 def test_a_batch_ends_at_its_deadline(world: World) -> None:
     """What goes on times out with it, what waits is skipped."""
     slow, waits = world.model(seconds=LONG), world.model()
-    told = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=0.05)
-    assert (told.code, told.body["status"], told.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
-    assert [model["status"] for model in told.body["models"]] == ["TimedOut", "Skipped"]
+    result = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=0.05)
+    assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
+    assert [model["status"] for model in result.body["models"]] == ["TimedOut", "Skipped"]
     world.end(slow)
 
 
@@ -244,8 +244,8 @@ def test_a_large_batch_is_answered_at_once(world: World) -> None:
     status = world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 1)
     assert (len(status["models"]), status["counts"]["waiting"]) == (500, 499)
     requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS)
-    told = world.follow(accepted["statusUri"])
-    assert (told.body["status"], told.body["counts"]["skipped"]) == ("Cancelled", 499)
+    result = world.follow(accepted["statusUri"])
+    assert (result.body["status"], result.body["counts"]["skipped"]) == ("Cancelled", 499)
     assert seconds < 2
 
 
@@ -270,11 +270,11 @@ def test_three_callers_and_two_batches_want_fifty_models(world: World) -> None:
         alone = list(pool.map(caller, range(3)))
         together = list(pool.map(two_batches, range(2)))
     assert alone == [[200] * 4] * 3
-    for told in together:
-        ends = {model["datasetId"]: model["status"] for model in told.body["models"]}
-        assert (told.code, ends.pop(bad)) == (424, "Failed")
-        before = {model["name"]: model for model in told.body["models"]}
-        for model in told.body["models"]:
+    for result in together:
+        ends = {model["datasetId"]: model["status"] for model in result.body["models"]}
+        assert (result.code, ends.pop(bad)) == (424, "Failed")
+        before = {model["name"]: model for model in result.body["models"]}
+        for model in result.body["models"]:
             if model["status"] == "Skipped":
                 assert before[model["dependsOn"][0]]["status"] in ("Failed", "Skipped")
             elif model["datasetId"] != bad:
@@ -296,6 +296,6 @@ def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:
         world.until(accepted["statusUri"], lambda status: status["counts"]["started"] == 2)
         victim.kill()
         victim.start_again()
-        told = world.follow(accepted["statusUri"])
-        assert (told.code, told.body["counts"]["completed"]) == (200, 4), told.body
+        result = world.follow(accepted["statusUri"])
+        assert (result.code, result.body["counts"]["completed"]) == (200, 4), result.body
         assert [len(world.own(model)) for model in models.values()] == [1] * 4

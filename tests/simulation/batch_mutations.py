@@ -45,8 +45,8 @@ def cancel_the_batch_alone() -> list[Patch]:
     """A batch that is cancelled takes the requests that go on for cancelled, and does not cancel them."""
 
     def settled(state: BatchState, alive: Any, at: str) -> BatchState:
-        gone = dict.fromkeys(state.started, Progress(status="Cancelled", ended_at=at))
-        return original(state.changed(gone if state.stop == "Cancelled" else {}), alive, at)
+        cancelled = dict.fromkeys(state.started, Progress(status="Cancelled", ended_at=at))
+        return original(state.changed(cancelled if state.stop == "Cancelled" else {}), alive, at)
 
     original = batch_machine.settled
     return [(batch_machine, "settled", settled)]
@@ -55,8 +55,8 @@ def cancel_the_batch_alone() -> list[Patch]:
 def a_batch_names_its_requests_anew() -> list[Patch]:
     """Starting a model twice makes two requests."""
 
-    def start(context: Any, state: BatchState, wanted: list[int]) -> Any:
-        return (yield from original(context, state, [*wanted, *state.started]))
+    def start(context: Any, state: BatchState, numbers: list[int]) -> Any:
+        return (yield from original(context, state, [*numbers, *state.started]))
 
     def request_id(self: BatchState, batch_id: str, number: int) -> str:
         return f"{state_request_id(self, batch_id, number)}{self.turn % 2 or ''}"

@@ -67,28 +67,28 @@ class Batches:
         world, begun = self._world, self._world.now
         refused = len(world.client.refused_starts)
         uri = world.receivers.new_uri() if caller.called_back else None
-        code, told = await self._call("http_batch_start", "POST", body={**spec, "callBackUri": uri})
+        code, content = await self._call("http_batch_start", "POST", body={**spec, "callBackUri": uri})
         key = spec.get("idempotencyKey")
         if uri and code and not (key and code == 503):
-            world.receivers.wait(uri, told.get("id"))
-        world.note(world.now, f"the start of a batch is answered {code or 'not at all'}: {told.get('id')}")
+            world.receivers.wait(uri, content.get("id"))
+        world.note(world.now, f"the start of a batch is answered {code or 'not at all'}: {content.get('id')}")
         if code == 503 and len(world.client.refused_starts) == refused:
-            self.refused.append(f"a start of a batch is answered 503, and the engine refused nothing: {told}")
+            self.refused.append(f"a start of a batch is answered 503, and the engine refused nothing: {content}")
         if code not in (0, 200, 202, 424, 503):
-            self.refused.append(f"a start of a batch is answered {code}: {told}")
+            self.refused.append(f"a start of a batch is answered {code}: {content}")
         if code in (0, 503):
             if key is not None and tries < MAX_TRIES:
                 world.after(TRY_AGAIN_SECONDS, lambda: world.spawn(self._ask(caller, spec, tries + 1)))
             return
-        if "statusUri" not in told:
+        if "statusUri" not in content:
             return
-        token, cancel = (told.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
-        known = next((batch for batch in self.accepted if batch.id == told["id"]), None)
+        token, cancel = (content.get(name, "?token=").split("token=")[1] for name in ("statusUri", "cancelUri"))
+        known = next((batch for batch in self.accepted if batch.id == content["id"]), None)
         if known is not None:
             if (known.status_token, known.cancel_token) != (token, cancel or known.cancel_token):
                 self.refused.append(f"two starts of {known.id} hand out different tokens")
             return
-        self._accept(AcceptedBatch(caller, spec, told["id"], begun, token, cancel or None))
+        self._accept(AcceptedBatch(caller, spec, content["id"], begun, token, cancel or None))
 
     def _accept(self, batch: AcceptedBatch) -> None:
         world, caller = self._world, batch.caller

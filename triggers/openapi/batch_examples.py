@@ -19,7 +19,7 @@ WORKSPACE = "0a1b2c3d-0000-4000-8000-000000000001"
 CUSTOMERS, SALES = "0a1b2c3d-0000-4000-8000-000000000006", "0a1b2c3d-0000-4000-8000-000000000002"
 REFRESH = "0a1b2c3d-0000-4000-8000-000000000003"
 BATCH = f"{BATCH_PREFIX}b1946ac92492d234"
-ASKED = "2026-03-31T06:00:00.000Z"
+ACCEPTED_AT = "2026-03-31T06:00:00.000Z"
 CALLER = {"pipeline": "Load all", "runId": "5e2a"}
 URI = f"https://your-app.azurewebsites.net/api/batches/{BATCH}?token="
 
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def _later(seconds: float) -> str:
-    return instant(time_of(ASKED) + timedelta(seconds=seconds))
+    return instant(time_of(ACCEPTED_AT) + timedelta(seconds=seconds))
 
 
 def _model(name: str, dataset_id: str, *depends_on: int) -> ModelSpec:
@@ -37,7 +37,7 @@ def _model(name: str, dataset_id: str, *depends_on: int) -> ModelSpec:
 
 def _state(*progress: Progress, ended_at: str | None = None) -> BatchState:
     models = (_model("Customers", CUSTOMERS), _model("Sales", SALES, 0))
-    state = BatchState(spec=BatchSpec(caller=CALLER), read_token="", cancel_token="", requested_at=ASKED)
+    state = BatchState(spec=BatchSpec(caller=CALLER), read_token="", cancel_token="", requested_at=ACCEPTED_AT)
     return state.with_models(models, progress).but(ended_at=ended_at)
 
 
@@ -45,7 +45,7 @@ def _status(state: BatchState) -> Json:
     batch = StoredBatch(
         id=BATCH, engine_status="Running", state=state, outcome=outcome_of(state), updated=state.ended_at or _later(60)
     )
-    body: Json = json.loads(json.dumps(batch_report(batch, time_of(ASKED)).body))
+    body: Json = json.loads(json.dumps(batch_report(batch, time_of(ACCEPTED_AT)).body))
     return body
 
 
@@ -63,7 +63,7 @@ _SKIPPED = Progress(status="Skipped", reason="Customers, which it depends on, en
 _GOING = _state(Progress(status="Started", started_at=_later(1)), Progress())
 _RUNNING = _status(_GOING)
 _EVERY = AllModels(options=RequestSpec(dataset_id=SALES, scope=Scope(workspace_id=WORKSPACE)))
-_LISTING = BatchState(spec=BatchSpec(all_models=_EVERY), read_token="", cancel_token="", requested_at=ASKED)
+_LISTING = BatchState(spec=BatchSpec(all_models=_EVERY), read_token="", cancel_token="", requested_at=ACCEPTED_AT)
 
 BATCH_EXAMPLES: dict[str, Json] = {
     "BatchStarted": {

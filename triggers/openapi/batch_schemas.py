@@ -106,7 +106,7 @@ def answer_schemas() -> Json:
     error = record(
         {
             "code": text("The kind of failure, to branch on.", maxLength=80),
-            "message": text("Stands alone: which model, what failed, what to do."),
+            "message": text("Complete: the model, the failure, and the remedy."),
             "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
         },
         "Why the model was not refreshed.",
