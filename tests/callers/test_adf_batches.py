@@ -69,7 +69,8 @@ def test_what_is_sent(name: str) -> None:
     way = {"Models"} if name.startswith("refresh-batch") else {"Except"}
     access = {"Audience" if name.endswith("identity") else "KeySecretUri"}
     assert set(parameters) == {"BaseUrl", "WorkspaceId", "Options", *way, *access}
-    assert {key for key, how in parameters.items() if "defaultValue" in how} == {"Options", *(way & {"Except"})}
+    with_default = {"BaseUrl", "Options", *access, *(way & {"Except"})}
+    assert {key for key, how in parameters.items() if "defaultValue" in how} == with_default
 
 
 @pytest.mark.parametrize(("folder", "name"), [entry for entry in FILES if entry[1].startswith("refresh-batch")])
