@@ -18,20 +18,20 @@ PATH = f"http://127.0.0.1:1/v1.0/myorg/groups/{WORKSPACE}/datasets"
 
 
 def client(*answers: tuple[int, object]) -> tuple[PowerBiClient, list[str]]:
-    """A client that gets these answers in turn, the last one for ever, and the URLs that it asks for."""
-    asked: list[str] = []
+    """A client that gets these answers in turn, the last one repeatedly, and the URLs of its requests."""
+    query: list[str] = []
 
     def transport(outgoing: Outgoing, limits: Limits) -> Received:
-        asked.append(outgoing.url)
-        status, body = answers[min(len(asked), len(answers)) - 1]
+        query.append(outgoing.url)
+        status, body = answers[min(len(query), len(answers)) - 1]
         return Received(status, CIMultiDict({"Retry-After": "60"}), json.dumps(body).encode())
 
     tokens = CachedTokens(lambda: ("token", 3600.0), clock=lambda: 0.0)
-    return PowerBiClient("http://127.0.0.1:1", tokens, transport=transport), asked
+    return PowerBiClient("http://127.0.0.1:1", tokens, transport=transport), query
 
 
 def test_what_is_no_model_is_left_out() -> None:
-    """Only what says that it is refreshable is; a name that is none is empty."""
+    """Only a model with `isRefreshable` true is listed; an invalid name becomes empty."""
     rows: list[object] = [
         {"id": DATASET.format(1).upper(), "name": "Sales", "isRefreshable": True},
         {"id": DATASET.format(2), "name": 7, "isRefreshable": "true"},
@@ -39,36 +39,36 @@ def test_what_is_no_model_is_left_out() -> None:
         {"id": "x", "name": "No id", "isRefreshable": True},
         "nothing",
     ]
-    power_bi, asked = client((200, {"value": rows}))
+    power_bi, query = client((200, {"value": rows}))
     assert list(power_bi.models(WORKSPACE)) == [
         ListedModel(DATASET.format(1), "Sales", True),
         ListedModel(DATASET.format(2), "", False),
         ListedModel(DATASET.format(3), "Read only", False),
     ]
-    assert asked == [PATH]
+    assert query == [PATH]
 
 
 def test_a_further_page_is_asked_of_our_own_host() -> None:
     """Of its address only the query is taken: no token goes to another host."""
     first = {"value": [{"id": DATASET.format(1)}], "@odata.nextLink": "https://elsewhere.example/x?$skip=1"}
-    power_bi, asked = client((200, first), (200, {"value": [{"id": DATASET.format(2)}]}))
+    power_bi, query = client((200, first), (200, {"value": [{"id": DATASET.format(2)}]}))
     assert len(list(power_bi.models(WORKSPACE))) == 2
-    assert asked == [PATH, f"{PATH}?$skip=1"]
+    assert query == [PATH, f"{PATH}?$skip=1"]
 
 
 @pytest.mark.parametrize("link", ["https://x/?a=b c", "https://x/", 7, "https://x/?" + "a" * 2001])
 def test_a_link_that_cannot_be_followed_is_the_end(link: object) -> None:
     """Nothing unusual gets into a URL of ours."""
-    power_bi, asked = client((200, {"value": [], "@odata.nextLink": link}))
+    power_bi, query = client((200, {"value": [], "@odata.nextLink": link}))
     assert list(power_bi.models(WORKSPACE)) == []
-    assert asked == [PATH]
+    assert query == [PATH]
 
 
 def test_pages_have_an_end() -> None:
-    """A service that always names another page is asked so often and no more."""
-    power_bi, asked = client((200, {"value": [], "@odata.nextLink": "https://x/?a=b"}))
+    """A service that always names another page is query so often and no more."""
+    power_bi, query = client((200, {"value": [], "@odata.nextLink": "https://x/?a=b"}))
     assert list(power_bi.models(WORKSPACE)) == []
-    assert len(asked) == MOST_PAGES
+    assert len(query) == MOST_PAGES
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_errors_are_those_of_the_client(status: int, body: object, kind: type[Po
 
 
 def test_a_throttled_workspace_is_left_alone() -> None:
-    """Until the time is over that the service asked for."""
-    power_bi, asked = client((429, {}))
+    """Until the time is over that the service query for."""
+    power_bi, query = client((429, {}))
     for _ in range(2):
         with pytest.raises(Throttled):
             list(power_bi.models(WORKSPACE))
-    assert len(asked) == 1
+    assert len(query) == 1
