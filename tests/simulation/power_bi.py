@@ -60,7 +60,6 @@ class PowerBi:
         """Reads of activities between their permit and their POST."""
         self._fault_rates: list[str] = []
         """The rate of each of the service's fault rules."""
-        self._part_added = False
         self._faults()
 
     def _faults(self) -> None:
@@ -129,8 +128,7 @@ class PowerBi:
 
     def _part_after_loss(self, dataset_id: str) -> None:
         """Others refresh one table, just when it could be taken for the refresh whose answer was lost."""
-        if dataset_id == self._world.day.part_after_loss and not self._part_added:
-            self._part_added = True
+        if dataset_id == self._world.day.part_after_loss:
             how = {"refreshType": "ViaEnhancedApi", "seconds": 20, "visibilitySeconds": 0, "startsIn": 2}
             how["outcome"] = {"outcome": "Completed", "objects": PART}
             self.service.add_external(dataset_id, how, self._world.now)

@@ -136,7 +136,7 @@ class Scenario:
     failing: dict[str, str] = field(default_factory=dict)
     """On a day on which one table of a model fails: which."""
     part_after_loss: str | None = None
-    """A model of which others refresh one table seconds after the first POST whose answer is lost."""
+    """A model of which others refresh one table seconds after each POST whose answer is lost."""
     capacity: int = 0
     """How many refreshes a capacity allows at once; 0 on days without a limit."""
 

@@ -28,9 +28,10 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    # two equal refreshes that appeared after POSTs of ours are ours
-    objects = run.objects or run.posts.sole_objects
-    order = ReadHistory(model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=objects)
+    # `run.objects` alone: equal refreshes that appear after several POSTs can be external ones of the same part
+    order = ReadHistory(
+        model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
+    )
     return Do(order, partial(_compared, run, phase, look))
 
 
