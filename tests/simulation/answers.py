@@ -109,7 +109,8 @@ def _excuses(world: World, *, exists: bool) -> dict[str, Any]:
         or rates.start_answer_lost
         or rates.activity_twice
         or rates.activity_dies_after
-        or rates.activity_dies_midway,
+        or rates.activity_dies_midway
+        or (rates.start_unavailable and world.day.part_after_loss),
         "RefreshDropped": rates.start_dropped,
         "TokenRejected": rates.token_expired,
         "ModelNotFound": not exists,
