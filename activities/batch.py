@@ -36,13 +36,13 @@ from refresh.text import cut
 from refresh.times import instant, time_of
 
 AT_ONCE = 16
-"""Calls of the engine at the same time: others need it, too."""
+"""The maximum number of simultaneous calls to the engine, which other code needs, too."""
 LEAST_MINUTES = 0.01
-"""Of a request that is started just before the deadline of its batch."""
+"""The deadline of a request that is started just before the deadline of its batch."""
 
 LIST_SECONDS = 120.0
 MOST_LISTED = 2 * MAX_MODELS
-"""Refreshable models of a workspace: those of a batch, and as many that are left out."""
+"""Refreshable models of a workspace: those of a batch, and as many excluded ones."""
 MAX_NAME = 200
 
 T = TypeVar("T")
@@ -74,8 +74,8 @@ async def read_requests(order: Any, engine: Engine) -> Any:
 async def start_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.StartRequests`. Answer: `Notified`, with the number of requests that exist now.
 
-    The ids and tokens of the requests follow from the batch and the models, so that an order that is carried out twice
-    starts each once. One that has ended is left alone: the engine would begin it again.
+    The ids and tokens of the requests follow from the batch and the models, so an order that is carried out twice
+    starts each request once. An ended request is not started again, although the engine would allow it.
     """
     job: orders.StartRequests = decode(order, orders.StartRequests)
 
@@ -133,9 +133,9 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
 @bp.activity_trigger(input_name="order")
 @engine_input(bp)
 async def notify_batch(order: Any, engine: Engine) -> Any:
-    """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses this finds the end at its recheck.
+    """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses this notices the end at its recheck.
 
-    The engine sends messages before it writes what statuses are read from: the batch is told when the end can be read.
+    The engine sends messages before it stores statuses, so the batch is notified when the end can be read.
     """
     job: NotifyBatch = decode(order, NotifyBatch)
     if not await _ended(engine, job.request):
@@ -207,7 +207,7 @@ def _trouble(error: PowerBiError, workspace_id: str) -> Throttled | Unavailable 
 
 
 async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """What `work` returns for each of the things, some at the same time. Raises what it raises."""
+    """The results of `work` for all items, some at the same time. Raises its exceptions."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(thing: T) -> R:

@@ -16,7 +16,7 @@ from refresh.reporting.status import StatusReport, final_report
 
 
 async def find_batch(engine: Engine, batch_id: str) -> StoredBatch | None:
-    """A batch by its id; None if there is none. Raises EngineUnavailable."""
+    """A batch by its id; None for an unknown one. Raises EngineUnavailable."""
     if not batch_id.startswith(BATCH_PREFIX) or not REQUEST_ID.fullmatch(batch_id):
         return None
     instance = await engine.status(batch_id)
@@ -41,7 +41,7 @@ def batch_of(instance: Instance) -> StoredBatch | None:
 
 
 async def read_note(engine: Engine, instance_id: str) -> NoteState | None:
-    """A note; None if there is none. Raises EngineUnavailable, and NotUnderstoodError for a note of newer code."""
+    """A note; None for an unknown one. Raises EngineUnavailable, and NotUnderstoodError for a note of newer code."""
     instance = await engine.status(instance_id)
     if instance is None or instance.name != names.BATCH_NOTE:
         return None
@@ -50,11 +50,11 @@ async def read_note(engine: Engine, instance_id: str) -> NoteState | None:
 
 
 class NotThere(Exception):  # noqa: N818 - named for what it means
-    """There is no such request or batch."""
+    """The request or batch does not exist."""
 
 
 async def end_of(engine: Engine, request_id: str) -> tuple[StatusReport | None, dict[str, Any]]:
-    """How a request or batch ended, None while it goes on; and what the log says of it.
+    """The outcome of a request or batch, None while it is in progress, and the facts for the log.
 
     Raises NotThere and EngineUnavailable.
     """

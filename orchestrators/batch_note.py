@@ -1,6 +1,6 @@
-"""The orchestrator `batch_note`: keeps what was noted of a batch, as its input, until the purge.
+"""The orchestrator `batch_note`: stores a note about a batch, as its input, until the purge.
 
-An orchestration and no entity, because a deleted entity keeps its row in the storage.
+It is an orchestration, not an entity, because a deleted entity keeps its row in the storage.
 """
 
 import azure.durable_functions as df

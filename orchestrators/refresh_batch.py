@@ -1,7 +1,7 @@
 """The orchestrator `refresh_batch`: requests for many models, with dependencies between them and one outcome.
 
-Each model's refresh is an ordinary request, which an activity starts; the batch looks at them when one notifies it of
-its end, and on each recheck. One turn a history: look, skip, start, wait. What is decided here is in
+Each model's refresh is an ordinary request, which an activity starts; the batch looks at the requests when one notifies
+it of its end, and on each recheck. There is one turn in each history: look, skip, start, wait. The decisions are in
 `refresh.batch.machine`.
 """
 
@@ -40,11 +40,11 @@ from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unava
 from refresh.times import instant, time_of
 
 EARLIEST = timedelta(seconds=1.5)
-"""No timer fires sooner than a second before it is due (and waits that are shorter than a second end at once)."""
+"""No timer fires more than a second early (and waits of less than a second end at once)."""
 SHORT_SECONDS = 30.0
-"""Until the next turn after an activity that failed."""
+"""The pause before the next turn after an activity that failed."""
 SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
-"""Of the custom status. The engine allows 8,000 characters; what is longer continues as new at once."""
+"""Of the custom status. The engine allows 8,000 characters; with a longer one the batch continues as new at once."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
@@ -52,7 +52,7 @@ bp = df.Blueprint()
 
 
 class NotAllCompletedError(Exception):
-    """Ends the orchestration as Failed, with the sentence that the caller gets, too."""
+    """Ends the orchestration as Failed, with the message for the caller."""
 
 
 @bp.orchestration_trigger(context_name="context")
@@ -84,7 +84,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
     try:
         return unpack(packed)
     except UnreadableBatchError as error:
-        # newer code wrote it: it stays as it is until that is back
+        # newer code wrote it: it is kept unchanged until that code is back
         note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
         yield from sleep(context, 600)
         context.continue_as_new(encode(packed))
@@ -92,7 +92,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
 
 
 def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The first turn. The engine starts an id again that has ended: such a second incarnation has the same outcome."""
+    """The first turn. The engine restarts an ended id: such a second incarnation gets the same outcome."""
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
@@ -111,7 +111,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
 
 
 def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The state after one turn, and the seconds to the next one if nothing happens."""
+    """The state after one turn, and the seconds to the next one without an event."""
     if not state.listed:
         state, pause = yield from _list(context, state)
         if not state.listed:
@@ -122,7 +122,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         state, lost = machine.suspected(state, lost), []
     if state.stop and not state.settled:
         state, healthy = yield from _settle(context, state, healthy)
-    # the requests of the batch time out at its deadline, and what waited for them is not started in the same moment
+    # the requests of the batch time out at its deadline, so models that waited for them are not started at that moment
     numbers = machine.ready(state) if now(context) < state.deadline - EARLIEST else []
     if numbers or lost:
         healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy
@@ -131,7 +131,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 
 
 def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The state with the models of the workspace; without them if the batch is to end, or to try again."""
+    """The state with the models of the workspace; without them if the batch has to end, or to try again."""
     source, at = state.spec.all_models, instant(now(context))
     if source is None or state.stop:
         return state.but(ended_at=at), 0.0
@@ -164,7 +164,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 
 
 def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, list[int], bool]]:
-    """The state after a look at the requests that go on, those of them that are missing, and whether it was made."""
+    """The state after a look at the active requests, the missing ones, and whether the look succeeded."""
     if not state.started:
         return state, [], True
     requests = tuple(_numbered(context, state, number) for number in state.started)
@@ -200,7 +200,7 @@ def _settle(
         if not isinstance(answer, Settled):
             return state, False
         alive = answer.alive
-    # a request that exists although this state does not know of it is looked at soon
+    # a request that exists although this state does not have it is looked at soon
     return machine.settled(state, alive, instant(now(context))), healthy and not alive
 
 
@@ -226,7 +226,7 @@ def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: flo
     if waited == "callback":
         return state.but(callbacks=True)
     if waited == "recheck" and state.stop == "Cancelled":
-        # a message that cancels a request may be lost
+        # the message that cancels a request may be lost
         return state.but(settled=False)
     return machine.stopping(state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
 
@@ -251,7 +251,7 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
 
 
 def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: BatchOutcome) -> Steps[object]:
-    """The last turn, in a history of its own: its input has the outcome of each model, which the status shows."""
+    """The last turn, in its own history: its input has the outcome of each model for the status."""
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error}
@@ -269,7 +269,7 @@ def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: Ba
 
 
 def _standing(before: BatchState, state: BatchState) -> BatchStanding:
-    """The custom status: counts, first failures, and what this turn has found out."""
+    """The custom status: counts, first failures, and the changes of this turn."""
     changed: list[Change] = []
     if len(before.progress) == len(state.progress):
         pairs: zip[tuple[Progress, Progress]] = zip(before.progress, state.progress, strict=True)

@@ -1,7 +1,7 @@
 """The models of a workspace (GET /groups/{id}/datasets).
 
-Microsoft's reference documents no paging of it. Should the service page all the same, it does so with
-`@odata.nextLink`; only the query of that address is followed, on our own path: its host is not ours to call.
+Microsoft's reference documents no paging. If the service does page, it uses
+`@odata.nextLink`; only the query of that address is used, with our own path, because the app must not call its host.
 """
 
 import re
@@ -23,7 +23,7 @@ _QUERY = re.compile(r"[A-Za-z0-9$%&=._~+:-]{1,2000}", re.ASCII)
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model of a workspace: its id (GUID in lower case) and its name. `refreshable` as Power BI says."""
+    """A model of a workspace: its id (GUID in lower case) and its name. `refreshable` according to Power BI."""
 
     dataset_id: str
     name: str
@@ -37,7 +37,7 @@ class Models:
         self._wire, self._throttle = wire, throttle
 
     def of(self, workspace_id: UUID) -> Iterator[ListedModel]:
-        """The models of a workspace, page by page, no more than MOST_PAGES. Raises the errors of `power_bi.errors`."""
+        """The models of a workspace, page by page, at most MOST_PAGES. Raises the errors of `power_bi.errors`."""
         path, key, operation = (
             f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets",
             str(workspace_id),

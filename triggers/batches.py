@@ -1,4 +1,4 @@
-"""How a batch is answered for: its URIs, its status, its cancellation."""
+"""The answers about a batch: its URIs, its status, its cancellation."""
 
 import logging
 from typing import Any
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def report_of_batch(batch: StoredBatch) -> StatusReport:
-    """The status of a batch, as a caller gets it."""
+    """The status of a batch for callers."""
     return batch_report(batch, clock.now())
 
 
 def uris_of_batch(req: func.HttpRequest, engine: Engine, batch: StoredBatch) -> dict[str, str]:
-    """The URIs of a batch. The one that cancels it goes only to the caller that started it, by principal or key."""
+    """The URIs of a batch. Only the caller that started it gets the one that cancels, by principal or key."""
     settings, state = current_settings(), batch.state
     base = base_url(settings, req.url)
     uri = batch_status_uri(base, batch.id, state.read_token)
@@ -47,9 +47,9 @@ def uris_of_batch(req: func.HttpRequest, engine: Engine, batch: StoredBatch) -> 
 def batch_answer(
     req: func.HttpRequest, batch: StoredBatch, status: StatusReport, more: Json | None = None, *, by_id: bool = False
 ) -> func.HttpResponse:
-    """The status as an answer: with `Location` and `Retry-After` while it goes on. `more` is added to the body.
+    """The status as an answer: with `Location` and `Retry-After` while it is in progress. `more` is added to the body.
 
-    `by_id`: the address has no token, for callers that may start batches.
+    `by_id`: the URL has no token, for callers that may start batches.
     """
     body = {**status.body, **(more or {})}
     if status.retry_after is None:
@@ -64,7 +64,7 @@ async def cancel_batch(
 ) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the batch had already ended; always with its status.
 
-    A note keeps it, the event only makes the batch see it at once.
+    A note stores it, the event only makes the batch see it at once.
     """
     status = report_of_batch(batch)
     if status.http_status != 202:
@@ -75,7 +75,7 @@ async def cancel_batch(
         try:
             await engine.start(names.BATCH_NOTE, note_id, NoteState(batch=batch.id, at=instant(clock.now())))
         except EngineUnavailable:
-            # it may have been taken all the same, and is over at once
+            # the engine may have accepted it nevertheless; the batch sees the note
             if await engine.status(note_id) is None:
                 raise
     await engine.raise_event(batch.id, names.CANCEL_EVENT)

@@ -1,8 +1,8 @@
 """Calls that a browser makes for a page of another site.
 
-With the platform's sign-in a browser sends the session of its user along with every call to the app, whichever page
-makes it. So a foreign page could start, cancel or check with the rights of its visitor, although it could not read the
-answers. Browsers say where a call comes from; pipelines and other programs send no such header and no session.
+With the platform's sign-in a browser sends the session of its user with every call to the app, from any page.
+So a foreign page could start, cancel or check with the rights of its visitor, although it could not read the
+answers. Browsers send the origin of a call; pipelines and other programs send no such header and no session.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def cross_site_refusal(req: func.HttpRequest) -> func.HttpResponse | None:
-    """The answer to a call that changes something for a page of another site; None for all others.
+    """The answer to a page of another site that calls a route with effects; None for all other calls.
 
     With keys there is nothing to refuse: a foreign page has no key.
     """
@@ -38,17 +38,17 @@ def cross_site_refusal(req: func.HttpRequest) -> func.HttpResponse | None:
 def _of_own_page(req: func.HttpRequest) -> bool:
     site = req.headers.get("Sec-Fetch-Site")
     if site is not None:
-        # none: the user's own doing, such as a tool in the browser
+        # none: an action of the user, such as a tool in the browser
         return site in ("same-origin", "none")
     origin = req.headers.get("Origin")
     if origin is not None:
         return _host(origin) in {_host(req.url), _host(base_url(current_settings(), req.url))} - {""}
-    # every browser sends one of the two with a call that changes something
+    # every browser sends one of the two with a call that has effects
     return SESSION not in req.headers.get("Cookie", "")
 
 
 def _host(url: str) -> str:
-    """Host and port; empty for what is no URL, such as `null`."""
+    """Host and port; empty for an invalid URL, such as `null`."""
     try:
         return urlsplit(url).netloc.lower()
     except ValueError:

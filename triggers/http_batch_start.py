@@ -1,4 +1,4 @@
-"""POST /api/batches: starts requests for many models, and says where their common status is."""
+"""POST /api/batches: starts requests for many models, and returns the URI of their common status."""
 
 import logging
 import secrets
@@ -43,9 +43,9 @@ bp = df.Blueprint()
 
 @http_function(bp, route="batches", methods=["POST"])
 async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 if the batch cannot be served.
+    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 for an invalid batch.
 
-    With waitSeconds, callBackUri and an idempotency key as the start of a request.
+    waitSeconds, callBackUri and an idempotency key work as in the start of a request.
     """
     settings = current_settings()
     try:
@@ -67,8 +67,8 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
             return _ended(req, engine, batch)
         case Conflict(keys):
             message = (
-                f"Another batch has this idempotency key, with another {', '.join(keys)}. "
-                "Use a key of its own for each."
+                f"This idempotency key was used for another batch, with a different {', '.join(keys)}. "
+                "Use a separate key for each batch."
             )
             return error(409, "IdempotencyKeyInUse", message, "idempotencyKey")
         case other:
@@ -76,21 +76,21 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
 
 
 async def _earlier(engine: Engine, spec: BatchSpec) -> StoredBatch | None:
-    """The batch of `retryOf`. Raises BadRequestError if there is none that has ended."""
+    """The batch of `retryOf`. Raises BadRequestError if it is unknown or has not ended."""
     if not spec.retry_of:
         return None
     earlier = await find_batch(engine, spec.retry_of)
     if earlier is None:
-        raise BadRequestError("retryOf: there is no such batch, or it was purged.", "retryOf")
+        raise BadRequestError("retryOf: the batch does not exist, or was purged.", "retryOf")
     if earlier.outcome is None:
-        raise BadRequestError("retryOf: that batch goes on. Wait for its end, or cancel it.", "retryOf")
+        raise BadRequestError("retryOf: the batch is in progress. Wait for its end, or cancel it.", "retryOf")
     return earlier
 
 
 async def _last_submission(engine: Engine, key: str) -> tuple[StoredBatch | None, int]:
-    """The newest batch under an idempotency key, and the highest submission of the key; None and 0 without one.
+    """The newest batch with an idempotency key, and the highest submission of the key; None and 0 without one.
 
-    The notes of a batch count as well: the purge may have taken the batch first, and its id is not used again.
+    The notes of a batch count as well: the purge may have deleted the batch first, and its id is not used again.
     """
     newest: StoredBatch | None = None
     found_number, highest, prefix = 0, 0, batch_key_prefix(key)
@@ -117,8 +117,8 @@ async def _start(
     batch = _new_batch(req, engine, spec, reply, submission, earlier)
     try:
         if reply.call_back_uri:
-            # first: a callback without a batch is dropped after a while, a batch without its callback would leave its
-            # caller waiting
+            # first: a callback without a batch is dropped after a while, but for a batch without its callback the
+            # caller would wait in vain
             await add_callback(engine, batch.id, reply.call_back_uri)
         begun = await engine.start(names.REFRESH_BATCH, batch.id, pack(batch.state))
     except EngineUnavailable as problem:
@@ -132,7 +132,7 @@ async def _start(
             log.info(Event("batch.accepted", batchId=batch.id, caller=spec.caller, **facts).line())
             return await _accepted(req, engine, batch, reply)
         case Exists():
-            # another start of this key was quicker, and its tokens count
+            # another start with this key was faster, and its tokens count
             batch = await find_batch(engine, batch.id) or batch
             return await _accepted(req, engine, batch, reply, repeated=True)
         case _:
@@ -151,7 +151,7 @@ def _new_batch(
     random = secrets.token_hex(8)
     batch_id = f"{BATCH_PREFIX}{random}"
     if keyed:
-        # starts that race under one key are one batch if they mean the same
+        # racing starts with one key are one batch if their options are the same
         batch_id = f"{batch_key_prefix(spec.idempotency_key)}{submission}-{spec.fingerprint}"
     state = BatchState(
         spec=replace(spec, models=()),
@@ -168,10 +168,10 @@ def _new_batch(
 
 
 def _with_models(state: BatchState, spec: BatchSpec, earlier: StoredBatch | None) -> BatchState:
-    """The state with its models, and for a retry with what completed in the earlier batch."""
+    """The state with its models, and for a retry with the completed models of the earlier batch."""
     if earlier is None:
         return state.with_models(spec.models) if spec.models else state
-    # a retry of all models of a workspace is one of those that were listed then
+    # a retry of all models of a workspace uses the models that were listed then
     models = spec.models or earlier.state.models
     if not models:
         every = spec.all_models or earlier.state.spec.all_models
@@ -182,7 +182,7 @@ def _with_models(state: BatchState, spec: BatchSpec, earlier: StoredBatch | None
 async def _accepted(
     req: func.HttpRequest, engine: Engine, batch: StoredBatch, reply: Reply, *, repeated: bool = False
 ) -> func.HttpResponse:
-    """The answer for a batch that goes on; its status, if it ends within waitSeconds."""
+    """The answer for a batch in progress; its status, if it ends within waitSeconds."""
     again = {"repeated": True} if repeated else {}
 
     async def look() -> StatusReport | None:
@@ -196,7 +196,7 @@ async def _accepted(
     status = report_of_batch(batch)
     body: Json = {"id": batch.id, "status": status.body["status"], **again, **uris, "counts": status.body["counts"]}
     if reply.call_back_uri:
-        # a 202 with Location would be polled by some of those that wait to be called back
+        # some callers that wait for a callback would poll a 202 with Location
         return answer(body, 200)
     retry_after = str(max(1, round(current_settings().poll_min_seconds)))
     return answer(body, 202, {"Location": uris["statusUri"], "Retry-After": retry_after})

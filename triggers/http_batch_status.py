@@ -1,4 +1,4 @@
-"""How a batch is doing, and its cancellation: GET and DELETE /api/batches/{id}, each with a token of its own, and
+"""The status of a batch, and its cancellation: GET and DELETE /api/batches/{id}, each with its own token, and
 GET /api/batches/{id}/status and POST /api/batches/{id}/cancel for callers that may start batches.
 """
 
@@ -17,7 +17,7 @@ bp = df.Blueprint()
 
 @http_function(bp, route="batches/{id}", methods=["GET"], signed_in=False)
 async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 while the batch goes on, 200 once all its models were refreshed, 424 after any other end."""
+    """202 while the batch is in progress, 200 if all its models were refreshed, 424 for every other outcome."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None or not same(req.params.get("token"), batch.state.read_token):
         return _unknown()
@@ -26,7 +26,7 @@ async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="batches/{id}/status", methods=["GET"], reads=True)
 async def http_batch_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """As `http_batch_status`, for callers that may start a batch: no token, and none in the answer."""
+    """Like `http_batch_status`, for callers that may start a batch: no token, and none in the answer."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()
@@ -48,7 +48,7 @@ async def http_batch_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="batches/{id}/cancel", methods=["POST"])
 async def http_batch_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """As `http_batch_cancel`, for callers that may start a batch: no token, and none in the answer."""
+    """Like `http_batch_cancel`, for callers that may start a batch: no token, and none in the answer."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()
@@ -56,5 +56,5 @@ async def http_batch_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func
 
 
 def _unknown() -> func.HttpResponse:
-    """An unknown id and a wrong token look the same: guessing teaches nothing."""
-    return error(404, "BatchNotFound", "There is no such batch, or the token does not open it.", "id")
+    """An unknown id and a wrong token get the same answer, so that guessing reveals nothing."""
+    return error(404, "BatchNotFound", "The batch does not exist, or the token is wrong.", "id")

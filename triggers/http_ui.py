@@ -1,7 +1,7 @@
 """GET /api/ui: the status page, and the files it is made of.
 
-The page holds no data and nothing secret, so it is open to all: it reads the JSON routes with the key or the session of
-its user. Its files are plain HTML, CSS and JavaScript in `triggers/ui`; they are read when they are first asked for.
+The page contains no data and no secret, so it is public: it reads the JSON routes with the key or the session of
+its user. Its files are plain HTML, CSS and JavaScript in `triggers/ui`; they are read when first requested.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ FILES = {
     "requests.js": SCRIPT,
     "words.js": SCRIPT,
 }
-"""What `GET /api/ui/{name}` serves, by name. A name is looked up here and never made into a path."""
+"""The files of `GET /api/ui/{name}` by name. A name is looked up here and never becomes a path."""
 
 POLICY = "; ".join(
     (
@@ -51,7 +51,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # text of Power BI and of callers cannot become markup, not even by a mistake of the page
+        # text of Power BI and of callers cannot become markup, even with a mistake in the page
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
@@ -63,7 +63,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # asked for again at each load, and answered 304: after a deployment no page is made of old and new files
+    # revalidated at each load, and answered with 304: after a deployment no page mixes old and new files
     "Cache-Control": "no-cache",
 }
 
@@ -83,7 +83,7 @@ class File:
 async def http_ui(req: func.HttpRequest) -> func.HttpResponse:
     """200 with the page; 404 if UI_ENABLED switches it off."""
     if req.url.partition("?")[0].endswith("/"):
-        # the page names its files relative to its own address
+        # the page refers to its files relative to its own URL
         return func.HttpResponse(status_code=308, headers={"Location": "../ui"})
     return _served(req, PAGE, HTML)
 

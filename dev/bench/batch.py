@@ -1,7 +1,7 @@
-"""`dev.py bench batch`: what a batch costs beside its requests, and how near its wall time is to the ideal.
+"""`dev.py bench batch`: the additional cost of a batch, and how close its wall time is to the ideal.
 
-The app as it is deployed, on the devhost's engine in virtual time without faults. The same models are refreshed once by
-callers of their own and once by a batch. Counted are messages of the engine: starts, events, timers, operations of
+The deployed app, on the devhost's engine in virtual time without faults. The same models are refreshed once by
+separate callers and once by a batch. The counted messages of the engine are: starts, events, timers, operations of
 entities and their answers, activities and their answers, and continue-as-new. The ideal wall time is the sum of the
 durations of all refreshes over `maxConcurrent`, or the longest one if that is more.
 """
@@ -28,14 +28,14 @@ SETTINGS = {
     "RECHECK_SECONDS": "300",
 }
 SPREAD = 0.5
-"""Durations are within so much of the usual one."""
+"""The maximum relative deviation of a duration."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a day came to. `messages` by kind; `seconds` from the first start to the last end."""
+    """The result of a day. `messages` by kind; `seconds` from the first start to the last end."""
 
     messages: Counter[str]
     seconds: float
@@ -50,7 +50,7 @@ class Measured:
 
 
 class _Watched(World):
-    """Knows each execution of each instance: all but the first one of an instance were begun by continue-as-new."""
+    """Records each execution of each instance: all but the first one of an instance were started by continue-as-new."""
 
     def __init__(self, day: Scenario) -> None:
         super().__init__(day)
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(count: int, usual: float, at_once: int | None) -> Measured:
-    """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by a caller of its own."""
+    """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by its own caller."""
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]
     chance = random.Random("durations")  # noqa: S311
     knobs: dict[str, Json] = {

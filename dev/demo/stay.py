@@ -15,7 +15,7 @@ from dev.processes import Server
 HTTP_SECONDS = 30
 LOOK_SECONDS = 1.0
 EVERY_SECONDS = 20.0
-"""Between two requests for the models that are refreshed again and again."""
+"""Between two requests for the models that are refreshed repeatedly."""
 OVERDUE_AFTER_HOURS = 0.02
 
 Json = dict[str, Any]
@@ -28,14 +28,14 @@ PARTITIONS = [{"table": table, "partition": f"{table} {year}"} for table in TABL
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the demo: how the Power BI service lets it behave, who requests it at first, and whether again."""
+    """A model of the demo: its behaviour in the Power BI service, its first callers, and repetition."""
 
     number: int
     name: str
     workspace: str = FINANCE
     knobs: Mapping[str, Any] = field(default_factory=lambda: {"seconds": [2, 6]})
     external: Mapping[str, Any] | None = None
-    """A refresh that others have started."""
+    """A refresh of others."""
     callers: Sequence[str] = ("Nightly load",)
     request: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False

@@ -1,10 +1,10 @@
-"""Actions that the workflows have in common."""
+"""Common actions of the workflows."""
 
 from typing import Any
 
 TIMEOUT_MINUTES = 660
 LIMIT = "PT12H"
-"""An hour above the deadline of the request, so that the service reports the outcome before the action times out."""
+"""An hour more than the deadline of the request, so that the outcome comes before the timeout of the action."""
 RETRIES = {"type": "fixed", "count": 10, "interval": "PT30S"}
 """Covers an outage of five minutes. Retries are safe: the idempotency key makes them the same request."""
 
@@ -48,7 +48,7 @@ def failing(body: Json) -> Json:
         "Terminate_as_failed": {
             "type": "Terminate",
             "inputs": {"runStatus": "Failed", "runError": body["error"]},
-            # also if the caller has stopped waiting for the answer
+            # even if the caller no longer waits for the answer
             "runAfter": {"Respond_failed": [*ENDED, "Skipped"]},
         },
     }

@@ -4,7 +4,7 @@ from dev.integrations.logic_actions import ENDED, TIMEOUT_MINUTES, Json, failing
 
 
 def trigger() -> Json:
-    """Takes the models, or says that all of the workspace are wanted."""
+    """Accepts a list of models, or all of the workspace."""
     model = {
         "type": "object",
         "properties": {
@@ -45,7 +45,7 @@ def batch(sign_in: str) -> Json:
 
 
 def check_outcome() -> Json:
-    """The HTTP action fails with a 424, whose body has the sentence that names the first failures."""
+    """After a 424 the HTTP action fails; the body has the message with the first failures."""
     message = (
         "@coalesce(body('Refresh')?['error']?['message'], actions('Refresh')?['error']?['message'], "
         "'The refresh service reported no outcome.')"

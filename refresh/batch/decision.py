@@ -1,4 +1,4 @@
-"""What the start of a batch means: a new batch, one that goes on, one that has ended, or a contradiction."""
+"""The meaning of the start of a batch: a new batch, one in progress, one that has ended, or a conflict."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,9 +11,9 @@ from refresh.request.decision import Conflict
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch is started. `submission`: which one it is under its idempotency key, from 1.
+    """A new batch. `submission`: its number for its idempotency key, from 1.
 
-    `after`: the one before it under the key, whose completed models are not refreshed again.
+    `after`: the previous one of the key, whose completed models are not refreshed again.
     """
 
     submission: int = 1
@@ -22,14 +22,14 @@ class NewBatch:
 
 @dataclass(frozen=True)
 class SameBatch:
-    """The batch goes on; the caller asks again."""
+    """The batch is in progress; the caller repeats its request."""
 
     batch: StoredBatch
 
 
 @dataclass(frozen=True)
 class EndedBatch:
-    """The batch has ended, and its outcome stands."""
+    """The batch has ended, and its outcome is final."""
 
     batch: StoredBatch
 
@@ -38,7 +38,7 @@ Decision: TypeAlias = NewBatch | SameBatch | EndedBatch | Conflict
 
 
 def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> Decision:
-    """What a start means. `known`: the newest batch under its idempotency key, and which submission that is."""
+    """The meaning of a start. `known`: the newest batch with its idempotency key, and its submission number."""
     if known is None:
         return NewBatch(submission + 1)
     keys = [key for key, digest in spec.digests.items() if digest != known.state.digests.get(key)]

@@ -7,7 +7,7 @@ Dependencies = Sequence[Sequence[int]]
 
 
 def cycle_in(dependencies: Dependencies) -> list[int]:
-    """The models of a cycle in order, the first one again at the end; empty if there is none.
+    """The models of a cycle in order, the first one again at the end; empty without one.
 
     Iterative: a chain of 500 models would be too deep for a recursion in some hosts.
     """

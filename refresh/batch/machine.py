@@ -1,9 +1,9 @@
-"""What a batch does next, as pure functions of its state. A model is started only after all that it depends on has
+"""The next steps of a batch, as pure functions of its state. A model is started only after all its dependencies have
 completed, and has exactly one outcome: that of its request, or Skipped with the reason.
 
-The engine repeats episodes and activities now and then. So an episode that was lost may have ordered the start of a
-model that the one which counts does not start (docs/architecture.md, Batches). Before such a model gets the outcome
-Skipped, `suspects` names it: its request is looked for, and barred from its queue if it is not there.
+The engine sometimes repeats episodes and activities. So a lost episode may have ordered the start of a
+model that the repeated one does not start (docs/architecture.md, Batches). Before such a model gets the outcome
+Skipped, `suspects` names it: the batch looks for its request, and cancels it in its queue if it does not exist.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ STOPPED = {
 
 
 def ready(state: BatchState) -> list[int]:
-    """The models that are started now, as many as `maxConcurrent` allows."""
+    """The models to start now, as many as `maxConcurrent` allows."""
     if state.stop:
         return []
     free = state.spec.max_concurrent - len(state.started)
@@ -35,7 +35,7 @@ def ready(state: BatchState) -> list[int]:
 
 
 def started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
-    """The state after the order to start these models was given."""
+    """The state after the order to start these models."""
     return state.changed({number: Progress(status="Started", started_at=at) for number in numbers})
 
 
@@ -46,7 +46,7 @@ def seen(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
 
 
 def skipping(state: BatchState) -> BatchState:
-    """The state in which every model is skipped that cannot be started any more, because of what it depends on."""
+    """The state in which models are skipped that cannot start any more because of their dependencies."""
     while True:
         blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
         if not blocked:
@@ -59,19 +59,19 @@ def stopping(state: BatchState, *, cancelled: bool = False, late: bool = False) 
     failed = state.spec.on_failure == "stop" and any(progress.failed for progress in state.progress)
     found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (late, "TimedOut"), (failed, "Failed"))
     for applies, reason in found:
-        # a cancellation counts at any time: requests that go on are cancelled
+        # a cancellation counts at any time: active requests are cancelled
         if applies and (state.stop is None or (reason == "Cancelled" and state.stop != "Cancelled")):
             return state.but(stop=reason, settled=False)
     return state
 
 
 def suspected(state: BatchState, lost: Iterable[int]) -> BatchState:
-    """The state after a stop in which requests are missing whose start was ordered: it may still come."""
+    """The state after a stop with missing requests whose start was ordered, and may still come."""
     return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
 
 
 def suspects(state: BatchState) -> list[int]:
-    """The models that a lost episode may have started: they wait for nothing that has not completed or may have."""
+    """The models that a lost episode may have started: their dependencies have completed, or may have."""
     return [
         number
         for number in state.numbers("Waiting")
@@ -87,9 +87,9 @@ def settled(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
 
 
 def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
-    """The models of a workspace that are refreshed, and the entries of `except` that fit none.
+    """The models of a workspace to refresh, and the entries of `except` that match none.
 
-    `found`: dataset id and name of each refreshable model. A name that several have is replaced by the dataset id.
+    `found`: dataset id and name of each refreshable model. An ambiguous name is replaced by the dataset id.
     """
     known = {dataset_id: cut(name, MAX_REASON) or dataset_id for dataset_id, name in sorted(found, key=_by_name)}
     without = set(source.without)
@@ -107,9 +107,9 @@ def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
 
 
 def carried_over(models: tuple[ModelSpec, ...], earlier: BatchState, earlier_id: str) -> tuple[Progress, ...]:
-    """The progress that a retry begins with: what completed in the earlier batch is not refreshed again.
+    """The initial progress of a retry: models that completed in the earlier batch are not refreshed again.
 
-    A model is the same if its name, its dataset and what its refresh does are the same.
+    A model is the same if its name, its dataset and its options are the same.
     """
     before = {model.name: (model, number) for number, model in enumerate(earlier.models)}
     found = []
@@ -136,7 +136,7 @@ def _may_start(state: BatchState, number: int) -> bool:
 
 
 def _blocker(state: BatchState, number: int) -> int | None:
-    """The first model that ended and did not complete, of those that this one depends on."""
+    """The first dependency of this model that ended without completing."""
     for before in state.models[number].depends_on:
         progress = state.progress[before]
         if progress.ended and progress.status != "Completed":

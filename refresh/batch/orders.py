@@ -11,7 +11,7 @@ from refresh.run.orders import Answer, Broke, NotifyAnswer, Order, Refused, Thro
 
 
 class RequestSeen(Message, frozen=True, kw_only=True):
-    """The request of a model, by the number of the model. It goes on if it is neither ended nor `missing`."""
+    """The request of a model, by the number of the model. It is active if it is neither ended nor `missing`."""
 
     number: int
     outcome: RequestOutcome | None = None
@@ -19,27 +19,27 @@ class RequestSeen(Message, frozen=True, kw_only=True):
 
 
 class RequestsSeen(Answer, frozen=True, kw_only=True, tag="requests_seen"):
-    """The requests that have ended or are missing. `cancelled`: the batch was cancelled by a caller."""
+    """The requests that have ended or are missing. `cancelled`: a caller cancelled the batch."""
 
     found: tuple[RequestSeen, ...] = ()
     cancelled: bool = False
 
 
 class Settled(Answer, frozen=True, kw_only=True, tag="settled"):
-    """Which of the suspects have a request."""
+    """The suspects that have a request."""
 
     alive: tuple[int, ...] = ()
 
 
 class NotesRead(Answer, frozen=True, kw_only=True, tag="notes_read"):
-    """`ended`: the stored state in which this batch has ended before, if this is a second incarnation of it."""
+    """`ended`: the stored state with the earlier end of this batch, if this is a second incarnation of it."""
 
     ended: Any = None
     cancelled: bool = False
 
 
 class ModelsListed(Answer, frozen=True, kw_only=True, tag="models_listed"):
-    """Dataset id and name of each refreshable model of a workspace. `more`: there are more than are listed."""
+    """Dataset id and name of each refreshable model of a workspace. `more`: there are more than listed."""
 
     models: tuple[tuple[str, str], ...] = ()
     more: bool = False
@@ -62,21 +62,21 @@ class Numbered(Message, frozen=True, kw_only=True):
 
 
 class ReadRequests(Order[ReadRequestsAnswer], frozen=True, kw_only=True, tag="read_requests"):
-    """How are these requests doing? And was the batch cancelled?"""
+    """Reads the state of these requests, and whether the batch was cancelled."""
 
     batch: str
     requests: tuple[Numbered, ...] = ()
 
 
 class NewRequest(Message, frozen=True, kw_only=True):
-    """A request to be started."""
+    """A request to start."""
 
     request: str
     spec: RequestSpec
 
 
 class StartRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_requests"):
-    """Start these requests, unless they exist. None of them gets a deadline later than that of the batch."""
+    """Starts these requests, unless they exist. None of them gets a later deadline than the batch."""
 
     batch: str
     deadline: str
@@ -85,33 +85,33 @@ class StartRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_r
 
 
 class Settle(Order[SettleAnswer], frozen=True, kw_only=True, tag="settle"):
-    """Cancel these requests. And of the suspects, cancel those that exist, and keep the others from being refreshed."""
+    """Cancels these requests; of the suspects, cancels existing ones, and prevents a refresh of the others."""
 
     cancel: tuple[Numbered, ...] = ()
     suspects: tuple[Numbered, ...] = ()
 
 
 class ReadNotes(Order[ReadNotesAnswer], frozen=True, kw_only=True, tag="read_notes"):
-    """Has this batch ended before, or was it cancelled?"""
+    """Reads whether this batch has ended before, or was cancelled."""
 
     batch: str
 
 
 class KeepEnd(Order[NotifyAnswer], frozen=True, kw_only=True, tag="keep_end"):
-    """Note how the batch ended, for a second incarnation of it. `state` as `refresh.batch.stored` writes it."""
+    """Stores the outcome of the batch, for a second incarnation of it. `state`: as in `refresh.batch.stored`."""
 
     batch: str
     state: Any
 
 
 class ListModels(Order[ListModelsAnswer], frozen=True, kw_only=True, tag="list_models"):
-    """Which models of a workspace can be refreshed?"""
+    """Lists the refreshable models of a workspace."""
 
     workspace_id: str
 
 
 class NoteState(Message, frozen=True, kw_only=True):
-    """The input of a note. `ended`: the state in which it has ended."""
+    """The input of a note. `ended`: the final state."""
 
     batch: str
     at: str

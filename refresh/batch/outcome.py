@@ -1,4 +1,4 @@
-"""How a batch ends: one outcome that agrees with those of its models, and a sentence that names the first failures."""
+"""The outcome of a batch: it agrees with those of its models, and its message names the first failures."""
 
 from typing import Literal, TypeAlias
 
@@ -11,7 +11,7 @@ from refresh.text import cut
 BatchEnd: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "Terminated"]
 
 NAMED = 3
-"""Failures that the sentence names."""
+"""The number of failures in the message."""
 CODES: dict[BatchEnd, str] = {
     "Failed": "ModelsNotRefreshed",
     "Cancelled": "RequestCancelled",
@@ -26,7 +26,7 @@ HEADS: dict[BatchEnd, str] = {
 
 
 class Counts(Shown, frozen=True, kw_only=True):
-    """How many models are where. A factory, unlike a default, keeps msgspec from leaving out a zero."""
+    """The number of models in each status. A factory, unlike a default, makes msgspec write a zero."""
 
     models: int
     waiting: int
@@ -37,7 +37,7 @@ class Counts(Shown, frozen=True, kw_only=True):
 
 
 class BatchOutcome(Shown, frozen=True, kw_only=True):
-    """How a batch ended: the last custom status of its orchestration, and its output if it completed."""
+    """The outcome of a batch: the last custom status of its orchestration, and its output if it completed."""
 
     status: BatchEnd
     counts: Counts
@@ -46,7 +46,7 @@ class BatchOutcome(Shown, frozen=True, kw_only=True):
 
 
 def counts_of(state: BatchState) -> Counts:
-    """How many models are where. `failed`: all that ended otherwise than Completed or Skipped."""
+    """The number of models in each status. `failed`: all outcomes except Completed and Skipped."""
     statuses = [progress.status for progress in state.progress]
     waiting, started = statuses.count("Waiting"), statuses.count("Started")
     completed, skipped = statuses.count("Completed"), statuses.count("Skipped")
@@ -61,7 +61,7 @@ def counts_of(state: BatchState) -> Counts:
 
 
 def outcome_of(state: BatchState) -> BatchOutcome | None:
-    """The outcome of a batch whose models all have theirs, or that could not get any; None while it goes on."""
+    """The outcome of a batch whose models all have theirs, or that could not list any; None while it is in progress."""
     if state.ended_at is None:
         return None
     counts = counts_of(state)
@@ -76,9 +76,9 @@ def outcome_of(state: BatchState) -> BatchOutcome | None:
 
 
 def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> BatchOutcome:
-    """The outcome of a batch that ended without saying how: it was terminated by hand, or its code failed.
+    """The outcome of a batch without one of its own: it was terminated by hand, or its code failed.
 
-    The requests of its models go on. `status`: the engine's word for the end.
+    The requests of its models continue. `status`: the engine's status.
     """
     if status in ("Terminated", "Canceled"):
         error = _failure("RequestTerminated", f"{HEADS['Terminated']}{_unfinished(state)}", retryable=True)
@@ -88,7 +88,7 @@ def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> B
 
 
 def failures(state: BatchState, most: int) -> list[tuple[str, Progress]]:
-    """The first models by number that ended otherwise than Completed, those that were skipped behind the others."""
+    """The first models by number with an outcome other than Completed; skipped ones come last."""
     models = [(model.name, progress) for model, progress in zip(state.models, state.progress, strict=True)]
     failed = [entry for entry in models if entry[1].failed]
     return [*failed, *(entry for entry in models if entry[1].status == "Skipped")][:most]
@@ -111,7 +111,7 @@ def _without_models(state: BatchState) -> Failure | None:
 
 
 def _error(state: BatchState, end: BatchEnd) -> Failure:
-    """Whether the same batch may succeed later: each failure may pass, and it was not cancelled."""
+    """Whether the same batch may succeed later: each failure is temporary, and it was not cancelled."""
     failed = [progress for progress in state.progress if progress.failed]
     passing = all(progress.error is not None and progress.error.retryable for progress in failed)
     return _failure(CODES[end], HEADS.get(end, "") + _sentence(state), retryable=passing and end != "Cancelled")
@@ -147,6 +147,6 @@ def _failure(code: str, message: str, *, retryable: bool) -> Failure:
 
 
 def failure_of_listing(code: str, detail: str) -> Failure:
-    """Why the models of a workspace cannot be refreshed."""
+    """The error if the models of a workspace cannot be refreshed."""
     entry = CATALOGUE[code]
     return _failure(code, f"{entry.meaning[:1].upper()}{entry.meaning[1:]}: {detail}", retryable=entry.retryable)

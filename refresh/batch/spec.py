@@ -1,6 +1,6 @@
-"""What a caller may ask for in a batch: the body of POST /api/batches, checked key by key.
+"""The body of POST /api/batches, checked key by key.
 
-Each model is an ordinary request with options of its own; the same keys beside `models` are the defaults of all.
+Each model is an ordinary request with its own options; the same keys beside `models` are the defaults of all.
 """
 
 from collections.abc import Mapping
@@ -29,25 +29,25 @@ MAX_BATCH_BODY_BYTES = 1024 * 1024
 """500 models with some partitions each."""
 MAX_MODELS = 500
 MAX_DEPENDENCIES = 5_000
-"""In all models of a batch together."""
+"""For all models of a batch together."""
 MAX_MODEL_NAME = 200
 MAX_CONCURRENT, DEFAULT_CONCURRENT = 100, 50
-"""Requests of a batch that go on at the same time: each look of the batch reads all of them."""
+"""The maximum number of simultaneous requests of a batch: each look of the batch reads all of them."""
 ON_FAILURE: tuple["OnFailure", ...] = ("continue", "stop")
 OF_THE_BATCH = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
-"""Keys of a request that a batch has once, for all its models together; `timeoutMinutes` a model may have, too."""
+"""Keys of a request that a batch has once, for all its models; a model may also have its own `timeoutMinutes`."""
 OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId"))
 """Keys of a model; beside `models` they are the default of all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
-"""Stands for the dataset id in the options of models that are not known yet."""
+"""A placeholder for the dataset id in the options of models that are not known yet."""
 
 OnFailure: TypeAlias = Literal["continue", "stop"]
 
 
 class ModelSpec(Message, frozen=True, kw_only=True):
-    """A model of a batch: its name, unique in the batch, its request, and the numbers of the models before it."""
+    """A model of a batch: its name, unique in the batch, its request, and the numbers of its dependencies."""
 
     name: str
     request: RequestSpec
@@ -55,7 +55,7 @@ class ModelSpec(Message, frozen=True, kw_only=True):
 
 
 class AllModels(Message, frozen=True, kw_only=True):
-    """All refreshable models of a workspace. `without`: names and dataset ids that are left out."""
+    """All refreshable models of a workspace. `without`: names and dataset ids of excluded ones."""
 
     options: RequestSpec
     without: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class AllModels(Message, frozen=True, kw_only=True):
 
 
 class BatchSpec(Message, frozen=True, kw_only=True):
-    """What one caller asks for: `models`, or `all_models` of a workspace, or those of the batch `retry_of`.
+    """A batch of one caller: `models`, or `all_models` of a workspace, or those of the batch `retry_of`.
 
     `timeout_minutes` is the deadline for the whole batch.
     """
@@ -83,7 +83,7 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> dict[str, str]:
-        """What the batch refreshes, as a digest for each key: batches under one idempotency key have to agree."""
+        """A digest for each key of the batch: batches with one idempotency key must have the same ones."""
         parts: dict[str, object] = {"models": self.models, "all": self.all_models, "retryOf": self.retry_of}
         return {
             key: sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
@@ -92,14 +92,14 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """A short name for what the batch refreshes."""
+        """A short name for the models of the batch."""
         return sha256(" ".join(self.digests.values()).encode()).hexdigest()[:8]
 
 
 def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | None = None) -> BatchSpec:
-    """The batch in the body of a POST. Raises BadRequestError with the path of the first key that cannot be served.
+    """The batch in the body of a POST. Raises BadRequestError with the path of the first invalid key.
 
-    `key_header` is the header Idempotency-Key, which means the same as the key `idempotencyKey`.
+    `key_header` is the header Idempotency-Key, with the same meaning as the key `idempotencyKey`.
     """
     only_known(value, BATCH_KEYS)
     retry_of, every = _retry_of(value.get("retryOf")), boolean(value, "all", default=False)
@@ -176,7 +176,7 @@ def _models(listed: object, defaults: dict[str, Any], minutes: float, settings: 
 def _request(
     number: int, own: dict[str, Any], defaults: dict[str, Any], minutes: float, settings: Settings
 ) -> RequestSpec:
-    """The request of a model. An error in a key of its own has its path, one in a default that of the default."""
+    """The request of a model. An error in one of its keys has that path, one in a default the path of the default."""
     path = f"models[{number}]"
     options = {key: value for key, value in own.items() if key not in ("name", "dependsOn")}
     try:
@@ -222,7 +222,7 @@ def _depends_on(number: int, entry: object, numbers: dict[str, int]) -> tuple[in
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadRequestError(f"{path} must be a list of names of models.", path)
     for place, name in enumerate(names):
-        # a dataset id may be written in capitals
+        # a dataset id may be in upper case
         if name not in numbers and parse_guid(name) not in numbers:
             raise BadRequestError(f"{path}: no model of this batch is named {shown_key(name)}.", f"{path}[{place}]")
     return tuple(sorted({numbers[name] if name in numbers else numbers[parse_guid(name) or ""] for name in names}))

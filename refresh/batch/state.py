@@ -1,4 +1,4 @@
-"""All that a batch knows between two turns: its models, and how far each of them is."""
+"""The state of a batch between two turns: its models and their progress."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,15 +17,14 @@ from refresh.times import time_of
 
 ModelStatus: TypeAlias = Literal["Waiting", "Started", Final, "Skipped"]
 StopReason: TypeAlias = Literal["Cancelled", "TimedOut", "Failed"]
-"""Why no further model is started: a caller cancelled the batch, its deadline passed, or a model did not complete and
-`onFailure` is `stop`."""
+"""The reason to start no further model: a caller cancelled the batch, its deadline passed, or a model did not complete
+and `onFailure` is `stop`."""
 
 
 class Progress(Shown, frozen=True, kw_only=True):
-    """How far a model of a batch is, and its outcome. Times are ISO 8601 UTC.
+    """The progress of a model of a batch, and its outcome. Times are ISO 8601 UTC.
 
-    `reason`: why it was skipped. `request_id`: of its request, if that follows not from this batch but from the earlier
-    one whose outcome this is.
+    `reason`: why it was skipped. `request_id`: of its request, if this is the outcome of an earlier batch.
     """
 
     status: ModelStatus = "Waiting"
@@ -49,16 +48,16 @@ class Progress(Shown, frozen=True, kw_only=True):
 
 WAITING = Progress()
 LONGEST_RECHECK_SECONDS = 300.0
-"""Between two looks of a batch without a notification: no timer looks for notifications to batches that were lost."""
+"""The maximum time between two looks without a notification: no timer looks for lost notifications of batches."""
 
 
 class BatchState(Message, frozen=True, kw_only=True, dict=True):
     """A batch between two turns. `models` is empty until those of the workspace have been listed.
 
-    They are not kept a second time in `spec`; `digests` tells which batch was asked for.
+    `spec` does not have them a second time; `digests` identify the batch.
 
-    `read_token` and `cancel_token` open its status and cancel URIs; `starter` is a digest of what the caller signed in
-    with. `callbacks`: a receiver waits for a callback.
+    `read_token` and `cancel_token` give access to its status and cancel URIs; `starter` is a digest of the caller's
+    sign-in. `callbacks`: a receiver waits for a callback.
     """
 
     spec: BatchSpec
@@ -75,18 +74,18 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     turn: int = 0
     stop: StopReason | None = None
     settled: bool = False
-    """After a stop: what may go on without the knowledge of this state has been looked for, and requests cancelled."""
+    """After a stop: the batch has looked for requests that this state may not have, and cancelled all."""
     trouble_since: str | None = None
-    """Since when the models of the workspace cannot be listed."""
+    """Since when the batch has failed to list the models of the workspace."""
     trouble: Failure | None = None
-    """Why they cannot be listed; with `ended_at` how the batch ended before it had models."""
+    """The reason why they cannot be listed; with `ended_at` the outcome of the batch without models."""
     not_found: tuple[str, ...] = ()
-    """Entries of `except` that fit no model."""
+    """Entries of `except` that match no model."""
     ended_at: str | None = None
 
     @property
     def deadline(self) -> datetime:
-        """When the caller will not wait any longer (UTC)."""
+        """The deadline (UTC)."""
         return time_of(self.requested_at) + timedelta(minutes=self.spec.timeout_minutes)
 
     @property
@@ -101,7 +100,7 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def started(self) -> tuple[int, ...]:
-        """The numbers of the models whose requests go on."""
+        """The numbers of the models with active requests."""
         return tuple(self.numbers("Started"))
 
     def numbers(self, *statuses: ModelStatus) -> Iterator[int]:
@@ -109,12 +108,12 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
         return (number for number, progress in enumerate(self.progress) if progress.status in statuses)
 
     def request_id(self, batch_id: str, number: int) -> str:
-        """The id of the request of a model, whether it was started or not."""
+        """The id of the request of a model, even if it was not started."""
         model = self.models[number]
         return self.progress[number].request_id or request_in_batch(batch_id, model.request.dataset_id, model.name)
 
     def with_models(self, models: tuple[ModelSpec, ...], progress: tuple[Progress, ...] = ()) -> Self:
-        """The state once the models are known."""
+        """The state with its models."""
         return replace(self, models=models, progress=progress or (WAITING,) * len(models))
 
     def changed(self, changes: dict[int, Progress]) -> Self:

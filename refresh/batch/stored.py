@@ -1,7 +1,7 @@
-"""A batch as the engine keeps it: its state as the input of its orchestration, compressed where it is large.
+"""The stored form of a batch: its state is the input of its orchestration, compressed if it is large.
 
-The state of 500 models continues as new with each turn. Their ids and options resemble each other, so that compressed
-it stays below some 30,000 characters, from which on the engine keeps an input in a blob.
+The state of 500 models continues as new with each turn. Their ids and options are similar, so compressed
+it stays below some 30,000 characters, above which the engine stores an input in a blob.
 """
 
 import zlib
@@ -16,11 +16,11 @@ from refresh.messages import Message, Shown
 PACKED_ABOVE = 10_000
 """Bytes of JSON: the batch of some ten models stays readable in the storage."""
 MAX_UNPACKED = 64 * 1024 * 1024
-"""Bytes of JSON: far more than a body of a megabyte and 500 outcomes come to."""
+"""Bytes of JSON: far more than a body of a megabyte and 500 outcomes need."""
 
 
 class UnreadableBatchError(ValueError):
-    """A stored batch that this code cannot read: newer code wrote it."""
+    """A stored batch that this code cannot read, because newer code wrote it."""
 
 
 class PackedBatch(Message, frozen=True, kw_only=True):
@@ -38,10 +38,9 @@ class Change(Shown, frozen=True, kw_only=True):
 
 
 class BatchStanding(Shown, frozen=True, kw_only=True):
-    """The custom status of a batch that goes on. `failures`: names and codes of the first ones.
+    """The custom status of a batch in progress. `failures`: names and codes of the first ones.
 
-    `changed`: what this turn has found out, which the input of the orchestration has only after the next
-    continue-as-new.
+    `changed`: the changes of this turn, which the input of the orchestration only has after the next continue-as-new.
     """
 
     status: str = "Running"
@@ -51,7 +50,7 @@ class BatchStanding(Shown, frozen=True, kw_only=True):
 
 
 class StoredBatch(Message, frozen=True, kw_only=True):
-    """A batch. `outcome` is None while it goes on."""
+    """A batch. `outcome` is None while it is in progress."""
 
     id: str
     engine_status: str
@@ -69,7 +68,7 @@ def pack(state: BatchState) -> PackedBatch:
 
 
 def unpack(stored: PackedBatch) -> BatchState:
-    """The state that `pack` wrote. Raises UnreadableBatchError."""
+    """The state from the result of `pack`. Raises UnreadableBatchError."""
     if stored.plain is not None:
         return stored.plain
     try:
@@ -83,7 +82,7 @@ def unpack(stored: PackedBatch) -> BatchState:
 
 
 def overlaid(state: BatchState, standing: BatchStanding | None) -> BatchState:
-    """The state with what the custom status has that is newer. A model that has ended keeps its outcome."""
+    """The state with newer data of the custom status. A model that has ended keeps its outcome."""
     if standing is None:
         return state
     newer = {

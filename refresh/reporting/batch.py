@@ -1,4 +1,4 @@
-"""The answer to "how is my batch doing?": one JSON object with the outcome of each model."""
+"""The status of a batch: one JSON object with the outcome of each model."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def batch_report(batch: StoredBatch, now: datetime) -> StatusReport:
-    """The status of a batch. 200 only if each model was refreshed, 202 while it goes on, 424 after any other end."""
+    """The status of a batch. 200 only if each model was refreshed, 202 in progress, 424 for every other outcome."""
     state, outcome = batch.state, batch.outcome
     error = {"error": msgspec.to_builtins(outcome.error)} if outcome and outcome.error else {}
     status = outcome.status if outcome else "Running" if state.listed else "Listing"
@@ -58,12 +58,12 @@ def batch_report(batch: StoredBatch, now: datetime) -> StatusReport:
 
 
 def final_batch_report(batch: StoredBatch) -> StatusReport | None:
-    """The report of a batch that has ended; None while it goes on."""
+    """The report of an ended batch; None while it is in progress."""
     return batch_report(batch, batch.state.deadline) if batch.outcome else None
 
 
 def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
-    """A model: its name, its status, and what is known of its request. The error is code and message only."""
+    """A model: its name, its status, and the known data of its request. The error is code and message only."""
     state, model = batch.state, batch.state.models[number]
     requested = progress.status not in ("Waiting", "Skipped")
     error = progress.error

@@ -56,7 +56,7 @@ def test_cancel(world: World, visit: Visit) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_have_accessible_name("Cancel this request?")
     assert "The request of Load prices ends as cancelled" in dialog.inner_text()
-    assert "goes on if other requests share it" in dialog.inner_text()
+    assert "continues if other requests share it" in dialog.inner_text()
     dialog.get_by_role("button", name="Leave it").click()
     assert world.sent() == []
     visitor.go("#/requests/live-0", "Request of Load orders")

@@ -102,7 +102,7 @@ def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
     assert by_name(third)["good"]["requestId"] == by_name(first)["good"]["requestId"]
     assert (len(world.own(good)), len(world.own(bad))) == (1, 3)
     going = started(world, {"datasetId": world.model(seconds=LONG)})
-    for earlier, words in ((going["id"], "goes on"), ("batch-0123456789abcdef", "no such batch")):
+    for earlier, words in ((going["id"], "is in progress"), ("batch-0123456789abcdef", "does not exist")):
         refused = post(world, {"retryOf": earlier})
         assert (refused.status_code, refused.json()["error"]["target"]) == (400, "retryOf")
         assert words in refused.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""Examples of batches, made by the code that answers."""
+"""Examples of batches, made by the code of the answers."""
 
 import json
 from datetime import timedelta
@@ -89,7 +89,7 @@ BATCH_EXAMPLES: dict[str, Json] = {
     "BatchNotFound": {
         "error": {
             "code": "BatchNotFound",
-            "message": "There is no such batch, or the token does not open it.",
+            "message": "The batch does not exist, or the token is wrong.",
             "target": "id",
         }
     },

@@ -8,7 +8,7 @@ from triggers.openapi.schema import Json, ref
 
 
 def paths(starter: str, token: str) -> Json:
-    """The operations, by path. `starter` and `token`: how they are opened."""
+    """The operations, by path. `starter` and `token`: their access control."""
     batch_id = {
         "name": "id",
         "in": "path",
@@ -16,8 +16,8 @@ def paths(starter: str, token: str) -> Json:
         "description": "The id of the batch.",
         "schema": {"type": "string", "minLength": 1},
     }
-    wrong = answer("NotFound", "No such batch, or the wrong token.", example="BatchNotFound")
-    unknown = answer("NotFound", "No such batch.", example="BatchNotFound")
+    wrong = answer("NotFound", "Unknown batch, or a wrong token.", example="BatchNotFound")
+    unknown = answer("NotFound", "Unknown batch.", example="BatchNotFound")
     return {
         "/batches": {"post": _start(starter)},
         "/batches/{id}": {

@@ -1,4 +1,4 @@
-// Who may read: with keys, a form for one; with sign-in, the way to it.
+// Access: with keys, a form for the key; with sign-in, the link to it.
 
 import { hasKey, keepKey } from "./api.js";
 import { h } from "./dom.js";
@@ -6,12 +6,12 @@ import { h } from "./dom.js";
 const SIGNED_IN = "signed-in";
 const PLACE = "place";
 
-/** What is shown instead of a view that the app does not let this reader see. `again` reads once more. */
+/** Replaces a view that this reader may not see. `again` repeats the call. */
 export function door(error, again) {
   return error.code === "SignInRequired" ? signIn() : keyForm(hasKey(), again);
 }
 
-/** The button that ends this reader's access: its label and what it does; null if there is nothing to end. */
+/** The button that ends this reader's access: its label and its action; null without access to end. */
 export function exit() {
   if (hasKey()) {
     return {
@@ -36,7 +36,7 @@ export function exit() {
   return null;
 }
 
-/** Goes back to where the reader was before the sign-in, which may not hand on the part of the address after #. */
+/** Returns to the place before the sign-in, which may drop the part of the URL after #. */
 export function resume() {
   const place = sessionStorage.getItem(PLACE);
   sessionStorage.removeItem(PLACE);

@@ -1,4 +1,4 @@
-// What a person can do. Each action asks first, in a dialog, and then shows there what the app answered.
+// The actions of users. Each asks for confirmation in a dialog, and then shows the answer of the app there.
 
 import { send } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -7,7 +7,7 @@ import { duration, secondsSince, time } from "./words.js";
 
 const GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 
-/** Opens the dialog of an action. `data`: the data of its button; `done` is called when the app has answered. */
+/** Opens the dialog of an action. `data`: the data of its button; `done` is called after the answer of the app. */
 export function begin(action, data, done) {
   const question = QUESTIONS[action];
   if (question) {
@@ -15,16 +15,16 @@ export function begin(action, data, done) {
   }
 }
 
-/** Of each action: what it asks, how its button is called, and `act`, which calls the app and says what it answered. */
+/** For each action: its question, the label of its button, and `act`, which calls the app and returns its answer. */
 const QUESTIONS = {
   cancel: ({ request, name }) => ({
     title: "Cancel this request?",
     body: [
-      h("p", {}, "The request of ", foreign(name), " ends as cancelled, and its caller is told so."),
+      h("p", {}, "The request of ", foreign(name), " ends as cancelled, and its caller gets that outcome."),
       h(
         "p",
         {},
-        "A refresh that has started goes on if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
+        "A refresh that has started continues if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
       ),
     ],
     confirm: "Cancel the request",
@@ -110,7 +110,7 @@ function kindOfRefresh() {
 
 async function started(model, form) {
   const refresh = form.get("kind") === "enhanced" ? { refresh: { type: "full" } } : {};
-  // the answer to a repeated call is that of the first one
+  // a repeated call gets the answer of the first one
   const { body } = await send("refreshes", {
     ...model,
     ...refresh,

@@ -1,4 +1,4 @@
-// The calls to the app. With keys, the key of this tab goes along as a header and never in an address; with sign-in, the
+// The calls to the app. With keys, the key of this tab is sent as a header and never in a URL; with sign-in, the
 // browser sends the session.
 
 const ROOT = new URL("..", import.meta.url);
@@ -6,7 +6,7 @@ const KEY = "functions-key";
 const SECONDS = 60;
 let skew = 0;
 
-/** A call without the wanted answer. `status` 0: there was none. `code` and `message` are the app's, where it gave any. */
+/** A failed call. `status` 0: there was no answer. `code` and `message` come from the app, if it sent any. */
 export class ApiError extends Error {
   constructor(status, code, message, details = {}) {
     super(message);
@@ -14,12 +14,12 @@ export class ApiError extends Error {
   }
 }
 
-/** Milliseconds since 1970 by the clock of the app, which the times in its answers are of. */
+/** Milliseconds since 1970 by the clock of the app, which also sets the times in its answers. */
 export function now() {
   return Date.now() + skew;
 }
 
-/** The address of the routes, for people who call them. */
+/** The URL of the routes, for users who call them. */
 export function root() {
   return ROOT.href;
 }
@@ -28,7 +28,7 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-/** Keeps the key until the tab is closed; null forgets it. */
+/** Stores the key until the tab is closed; null removes it. */
 export function keepKey(key) {
   if (key === null) {
     sessionStorage.removeItem(KEY);
@@ -37,7 +37,7 @@ export function keepKey(key) {
   }
 }
 
-/** GET. The body, or an ApiError; the status of a request that ended badly (424) is an answer like any other. */
+/** GET. The body, or an ApiError; the status of a failed request (424) is a normal answer. */
 export async function read(path, parameters = {}, signal = undefined) {
   const { status, body } = await call("GET", address(path, parameters), undefined, signal);
   if (status === 200 || status === 202 || (status === 424 && body?.id)) {
@@ -95,7 +95,7 @@ async function call(method, url, body, signal) {
     throw new ApiError(0, "Unreachable", "The app did not answer.");
   }
   if (answer.type === "opaqueredirect") {
-    // a sign-in that sends everybody to its own page
+    // a sign-in that redirects every call to its own page
     throw new ApiError(401, "SignInRequired", "Sign in to read this.");
   }
   const date = Date.parse(answer.headers.get("Date") ?? "");

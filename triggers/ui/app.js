@@ -1,4 +1,4 @@
-// The page: which view is shown, and how it is kept up to date. The view and its filters are in the address, after #.
+// The page: its current view and its updates. The view and its filters are in the URL, after #.
 
 import { door, exit, resume } from "./access.js";
 import { begin } from "./actions.js";
@@ -21,11 +21,11 @@ const updated = document.getElementById("updated");
 const spoken = document.getElementById("news");
 const leave = document.getElementById("leave");
 
-/** What the page shows: the place, the live reading of it, its data when they have come. */
+/** The state of the page: the place, its live updates, and its data after they have arrived. */
 let current = { place: null, live: null, data: null };
 let typing;
 
-/** The place that an address names: view, id, query, and the continuations of the pages before this one. */
+/** The place in a URL: view, id, query, and the continuations of the previous pages. */
 function placeOf(hash) {
   const [path, search = ""] = hash.replace(/^#/, "").split("?");
   const [, room, id] = path.split("/");
@@ -35,7 +35,7 @@ function placeOf(hash) {
   try {
     name = decodeURIComponent(id ?? "");
   } catch {
-    // no id of ours: the app will say that it knows none
+    // not an id of the app, which will answer that it is unknown
     name = id;
   }
   return { view: of[room] ?? "fleet", id: name, query, places: [] };
@@ -48,7 +48,7 @@ function route() {
   go(placeOf(location.hash));
 }
 
-/** Shows a place. Filters of the same view change under the reader's hands; another view gets the focus. */
+/** Shows a place. Filters of the same view change in place; another view gets the focus. */
 function go(place) {
   const before = current.place;
   const moved = !before || before.view !== place.view || before.id !== place.id;
@@ -98,7 +98,7 @@ function draw() {
     main.replaceChildren(fresh);
   }
   for (const field of main.querySelectorAll("[data-param]")) {
-    // typed text is not overwritten while it is being typed
+    // text is not overwritten while the user types
     if (field !== document.activeElement) {
       field.value =
         current.place.query[field.dataset.param] ?? (field.tagName === "SELECT" ? field.options[0].value : "");
@@ -106,7 +106,7 @@ function draw() {
   }
 }
 
-/** After a view has come: the focus, if the reader moved, and the way out. */
+/** After a view has arrived: the focus, if the place changed, and the sign-out. */
 function settle() {
   main.removeAttribute("aria-busy");
   if (current.focus) {
@@ -121,7 +121,7 @@ function settle() {
 
 function fail(error, seconds) {
   if (error.status === undefined) {
-    // a mistake of this page, not of the app
+    // an error of this page, not of the app
     console.error(error);
   }
   const again = () => current.live.again();

@@ -1,4 +1,4 @@
-// Pictures of runs, drawn for the width that there is. Each has a text that says the same.
+// Charts of runs, drawn for the available width. Each has a text with the same content.
 
 import { now } from "./api.js";
 import { h, iconPath, s } from "./dom.js";

@@ -13,7 +13,7 @@ export function s(tag, attributes, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Text that others chose: its direction and its control characters stay inside. */
+/** Foreign text: its direction and its control characters have no effect outside. */
 export function foreign(text, kind = "") {
   return h("bdi", { class: kind || null, title: text.length > 60 ? text : null }, text);
 }
@@ -30,13 +30,13 @@ const ICONS = {
   none: "M6 8h4",
 };
 
-/** A small picture beside a word: it says nothing that the word does not say. */
+/** A small icon beside a word, without further meaning. */
 export function icon(name) {
   const path = s("path", { d: ICONS[name] });
   return s("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, path);
 }
 
-/** The path of an icon, for pictures that contain several. */
+/** The path of an icon, for images that contain several. */
 export function iconPath(name) {
   return ICONS[name];
 }
@@ -81,7 +81,7 @@ function patchNode(old, fresh) {
 
 function patchAttributes(old, fresh) {
   for (const { name } of [...old.attributes]) {
-    // whether details are open is the reader's
+    // the user opens and closes details
     if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) {
       old.removeAttribute(name);
     }

@@ -1,4 +1,4 @@
-// All models: how fresh each one is, the ones that need a person first.
+// All models: the freshness of each, those that need attention first.
 
 import { read, root } from "./api.js";
 import { foreign, h } from "./dom.js";
@@ -44,7 +44,7 @@ export async function load({ query }, signal) {
   return page;
 }
 
-/** What changed since the last look, for those who do not see it. */
+/** The changes since the last update, for screen readers. */
 export function news(before, data) {
   const key = ({ counts }) => `${counts.overdue} ${counts.failing}`;
   if (before.total !== data.total) {
@@ -239,7 +239,7 @@ function empty() {
         {},
         "The answer has a ",
         h("code", {}, "statusUri"),
-        ": 202 while it goes on, 200 for success, 424 for every other end.",
+        ": 202 in progress, 200 for success, 424 for every other outcome.",
       ),
     ),
     h("p", { class: "actions" }, button("first", "Make the first request here", {}, "strong")),

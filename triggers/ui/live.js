@@ -1,11 +1,11 @@
-// Reads the data of a view again and again: only while the page is visible, and ever more rarely while it fails.
+// Reads the data of a view repeatedly: only while the page is visible, and less and less often while it fails.
 
 const MOST_SECONDS = 120;
 
 export class Live {
   /**
    * `load(signal)` reads the data, `show(data)` shows them and returns the seconds until the next read,
-   * `fail(error, seconds)` says that it did not work; `seconds` is when it is tried again, null: not by itself.
+   * `fail(error, seconds)` reports a failure; `seconds` until the next attempt, null: no automatic one.
    */
   constructor(load, show, fail) {
     Object.assign(this, { load, show, fail });
@@ -15,7 +15,7 @@ export class Live {
     this.again();
   }
 
-  /** Reads at once, whatever was planned. The promise ends when it is shown. */
+  /** Reads at once, independently of the schedule. The promise ends when the data are shown. */
   async again() {
     clearTimeout(this.timer);
     this.reading?.abort();

@@ -1,4 +1,4 @@
-// One model: why it is in its state, what waits and runs now, what its runs were, what failed last.
+// One model: the reason for its state, its waiting and running requests, its last runs, its last failure.
 
 import { read } from "./api.js";
 import { durationBar, timeline } from "./chart.js";
@@ -80,7 +80,7 @@ export function render({ model, queue }, { width }) {
   );
 }
 
-/** Without a workspace the model is known by a setting only, and nothing can be asked for it from here. */
+/** Without a workspace the model is only known from a setting, and no action is possible here. */
 function actions(model) {
   if (!model.workspaceId) {
     return null;
@@ -188,7 +188,7 @@ function runCells(run, usual, most) {
   ];
 }
 
-/** Said only where it is worth saying. */
+/** Shown only if it is informative. */
 function against(run, usual) {
   if (!usual || run.durationSeconds === undefined || run.status !== "Completed" || run.durationSeconds < 1.5 * usual) {
     return null;

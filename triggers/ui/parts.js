@@ -1,4 +1,4 @@
-// What several views show alike.
+// The common parts of several views.
 
 import { foreign, h, icon, iconPath, s } from "./dom.js";
 import { HEALTH, STATUS, advice, age, count, duration, listed, secondsSince, time, weekday } from "./words.js";
@@ -32,14 +32,14 @@ export function requestLink(id, ...children) {
   return h("a", { href: `#/requests/${encodeURIComponent(id)}` }, ...children);
 }
 
-/** The text by which people know a caller, and the rest of what it said of itself. */
+/** The text that identifies a caller, and the rest of its data. */
 export function callerParts(caller) {
   const entries = Object.entries(caller ?? {});
   const first = entries.find(([key]) => /^(pipeline|name|job|workflow)/i.test(key)) ?? entries[0];
   return { name: first?.[1] || null, rest: entries.filter((entry) => entry !== first) };
 }
 
-/** The rest of what a caller said of itself, in one line. */
+/** The rest of the data of a caller, in one line. */
 export function callerRest(caller) {
   const { rest } = callerParts(caller);
   return rest.length
@@ -68,8 +68,8 @@ export function section(title, ...children) {
 }
 
 /**
- * A table that becomes cards on a phone. `columns`: [label, class]; `rows`: {key, cells, tone}. The roles are said
- * aloud because browsers drop those of a table that is not laid out as one.
+ * A table that becomes cards on a phone. `columns`: [label, class]; `rows`: {key, cells, tone}. The roles are
+ * explicit because browsers drop those of a table with another layout.
  */
 export function table(caption, columns, rows) {
   const head = columns.map(([label, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, label));
@@ -86,7 +86,7 @@ export function table(caption, columns, rows) {
   );
 }
 
-/** The newest rows of a table; those after them show on demand. */
+/** The newest rows of a table; further ones are shown on demand. */
 export function longTable(caption, columns, rows, most = 12) {
   const more = rows.length - most;
   const rest =
@@ -190,7 +190,7 @@ export function bar(label, done, all, note, tone = "") {
   );
 }
 
-/** How far an enhanced refresh is: altogether, and its tables at work. */
+/** The progress of an enhanced refresh: the total, and its running tables. */
 export function progressOf(progress) {
   if (!progress) {
     return null;
@@ -213,7 +213,7 @@ export function progressOf(progress) {
   );
 }
 
-/** What a run waits for whose model is idle, but whose capacity bears no more refreshes at once. */
+/** The reason why a run with an idle model waits for its capacity. */
 export function placeInWords({ group, position, closedUntil }) {
   return [
     "The model is idle. Its capacity group ",
@@ -233,10 +233,10 @@ export function expectation(expectedEnd) {
   return left >= 0 ? `usually done in ${duration(left)}` : `${duration(-left)} longer than usual`;
 }
 
-/** An error with what to do about it. */
+/** An error with its remedy. */
 export function problem(title, error, ...more) {
   const hint = advice(error);
-  // the message of an outcome stands alone, so it ends with the advice
+  // the message of an outcome is complete, so it ends with the advice
   const message = hint ? (error.message ?? "").replace(hint, "").replace(/\s+/g, " ").trim() : error.message;
   return h(
     "div",

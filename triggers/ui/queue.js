@@ -1,4 +1,4 @@
-// What waits and runs now: the queue of a model, with its callers.
+// The queue of a model: waiting and running requests, with their callers.
 
 import { foreign, h } from "./dom.js";
 import {
@@ -16,7 +16,7 @@ import {
 } from "./parts.js";
 import { count, duration, secondsSince, time } from "./words.js";
 
-/** What waits and runs now. `queue`: as the app answers it. */
+/** Waiting and running requests. `queue`: the answer of the app. */
 export function atWork(queue) {
   const { active } = queue;
   if (!active) {

@@ -1,4 +1,4 @@
-// One request: where it is or how it ended, its way there, and the requests that shared its refresh.
+// One request: its status or outcome, its history, and the requests that shared its refresh.
 
 import { read } from "./api.js";
 import { durationBar } from "./chart.js";
@@ -32,7 +32,7 @@ export async function load({ id }, signal) {
   return { request, model, queue };
 }
 
-/** What is only an addition, such as who shared the refresh: null if the app does not answer it. */
+/** Additional data, such as the callers that shared the refresh: null without an answer. */
 async function added(path, signal) {
   try {
     return await read(path, {}, signal);

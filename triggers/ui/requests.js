@@ -25,7 +25,7 @@ export function news() {
   return "";
 }
 
-/** Only the first page changes by itself. */
+/** Only the first page is updated automatically. */
 export function seconds({ pageNumber }) {
   return pageNumber ? 60 : 20;
 }
@@ -81,7 +81,7 @@ function row(one) {
       h("a", { href: `#/models/${encodeURIComponent(one.datasetId)}` }, modelName(one)),
       callerName(one.caller),
       [statusBadge(one.status), one.error?.code ? h("code", { class: "sub" }, one.error.code) : null],
-      one.endedAt ? duration(secondsBetween(one.requestedAt, one.endedAt)) : h("span", { class: "muted" }, "goes on"),
+      one.endedAt ? duration(secondsBetween(one.requestedAt, one.endedAt)) : h("span", { class: "muted" }, "in progress"),
     ],
   };
 }

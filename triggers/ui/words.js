@@ -1,9 +1,9 @@
-// Words for what the API says in codes, numbers and times.
+// Texts for codes, numbers and times of the API.
 
 import { now } from "./api.js";
 import { h } from "./dom.js";
 
-/** How an outcome or a state is shown: icon, colour, word. */
+/** The icon, colour and text of an outcome or a state. */
 export const STATUS = {
   Queued: ["pause", "wait", "Queued"],
   WaitingForIdle: ["pause", "wait", "Waiting"],
@@ -43,7 +43,7 @@ export function duration(seconds) {
   if (total < 90) {
     return `${total} s`;
   }
-  // cut, not rounded, as the app does in its sentences
+  // cut, not rounded, as in the sentences of the app
   const minutes = Math.floor(total / 60);
   if (minutes < 90) {
     return `${minutes} min`;
@@ -86,7 +86,7 @@ export function moment(text, exact = false) {
   return DAY.format(date) === DAY.format(new Date(now())) ? clock : `${DAY.format(date)}, ${clock}`;
 }
 
-/** The same as an element, with the exact time in UTC for those who point at it. */
+/** The same as an element, with the exact time in UTC as a tooltip. */
 export function time(text, exact = false) {
   return h(
     "time",
@@ -118,7 +118,7 @@ export function listed(parts) {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
-/** What to do about an error of the API. */
+/** The remedy for an error of the API. */
 export function advice(error) {
   if (error.action) {
     return error.action;
