@@ -1,0 +1,12 @@
+"""The measurement of batches: a batch costs little beside its requests, and keeps to its limit."""
+
+from dev.bench.batch import measure
+
+
+def test_a_batch_costs_a_tenth_of_its_requests_at_most() -> None:
+    """Six models of five minutes, two at a time: in three rounds, and no faster than that."""
+    alone = measure(6, 300, 2, together=False)
+    batch = measure(6, 300, 2, together=True)
+    assert alone.refreshing == batch.refreshing
+    assert alone.total < batch.total <= 1.1 * alone.total
+    assert batch.refreshing / 2 <= batch.seconds < 2 * batch.refreshing / 2
