@@ -34,12 +34,13 @@ def recorded() -> tuple[Row, ...]:
     refresh(log, "completed", STOCK, 1500, 1495)
     refresh(log, "failed", STOCK, 20, 15)
     refresh(log, "unknown", STOCK, 15, 10)
-    log.place("waited", {"run.waiting": 100}, model=PRICES, until="run.waiting")
+    # after an hour it tried to start a refresh, which Power BI refused
+    log.place("waited", {"run.waiting": 100, "run.closed": 40}, model=PRICES, until="run.closed")
     log.place(
         "waited",
-        {"run.waiting": 95, "run.closed": 70},
+        {"run.waiting": 95, "run.closed": 70, "refresh.started": 69},
         model=ORDERS,
-        until="run.closed",
+        until="refresh.started",
         instead={"Scheduled": "OnDemand"},
     )
     log.place("waited", {"run.waiting": 40}, model=ORDERS, until="run.waiting")

@@ -174,8 +174,9 @@ def test_a_failed_step_names_its_model() -> None:
     ]
 
 
-def test_a_model_stays_busy_until_its_run_closes() -> None:
-    """C waits for 100 minutes; the run of D has closed, its next one waits for 40 minutes only."""
+def test_a_model_stays_busy_until_its_refresh_starts() -> None:
+    """C waits for 100 minutes and was refused after an hour; the refresh of D has started, its next run waits for 40
+    minutes only."""
     rows = alert("model-stays-busy")
     (external,) = {
         json.loads(line["message"])["waitsFor"]["refreshId"]
