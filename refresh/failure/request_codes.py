@@ -57,7 +57,8 @@ REQUEST_CODES = (
         "RefreshUnproven",
         "Power BI did not report which refresh it had started, and none of the new ones is known to have served this "
         "request",
-        "Look at the refresh history of the model for the details and correct the cause.",
+        "Check in the refresh history of the model whether a refresh that began after the request has completed. If "
+        "not, send a new request.",
     ),
     ErrorCode(
         "RefreshDropped",
