@@ -1,12 +1,13 @@
 """The index of models, in shards: the data of the list of models. Its size does not depend on the number of requests.
 
 A pure state machine: `apply(shard, operation, now) -> (shard, event)`. A repeated or late operation changes nothing:
-ended runs are recognised by a digest of their ids, and for the active run the operation with the latest time counts.
+ended runs are recognised by a digest of their ids and the time of their end, and for the active run the operation with
+the latest time counts.
 """
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar, assert_never
 from zlib import crc32
@@ -24,6 +25,7 @@ from refresh.models.operations import (
     RunEnded,
     RunRefreshes,
     RunWaits,
+    repeats,
 )
 from refresh.models.state import Active, Entry, LastOutcome, Recent, Shard, Success
 from refresh.times import instant, parse_time, time_of
@@ -105,8 +107,7 @@ def _named(entry: Entry, operation: RunWaits | RunRefreshes | RunEnded) -> Entry
 
 
 def _active(entry: Entry, operation: RunWaits | RunRefreshes) -> Entry:
-    over = any(recent.run == _digest(operation.run) for recent in entry.recent)
-    if over or operation.at <= entry.active_at:
+    if _has_ended(entry, operation) or operation.at <= entry.active_at:
         return entry
     refreshes, before = isinstance(operation, RunRefreshes), entry.active
     active = Active(
@@ -139,7 +140,7 @@ def _ended(entry: Entry, operation: RunEnded) -> Entry:
         operation.outcome.status,
         seconds_of(operation.outcome) if operation.outcome.status == "Completed" else None,
     )
-    if any(recent.run == ended.run for recent in entry.recent):
+    if _has_ended(entry, operation):
         return entry
     recent = tuple(sorted([*entry.recent, ended], key=lambda one: one.at))
     if len(recent) > MAX_RECENT and recent[0] is ended:
@@ -155,6 +156,12 @@ def _ended(entry: Entry, operation: RunEnded) -> Entry:
         days=_days(entry.days, operation),
         active_at=max(entry.active_at, operation.at) if newest and entry.active is None else entry.active_at,
     )
+
+
+def _has_ended(entry: Entry, operation: RunWaits | RunRefreshes | RunEnded) -> bool:
+    """Whether the end of the run is stored: the operation is a repeat, or late."""
+    sent, run = time_of(operation.at), _digest(operation.run)
+    return any(one.run == run and repeats(sent, datetime.fromtimestamp(one.at, UTC)) for one in entry.recent)
 
 
 def _last(operation: RunEnded) -> LastOutcome:

@@ -4,11 +4,15 @@ The engine sometimes applies a signal twice, or late. So each operation carries 
 UTC), and a repeat changes nothing.
 """
 
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.outcome import Outcome
 from refresh.messages import Message
+
+ID_REMEMBERED = timedelta(minutes=30)
+"""Until this long after the end of a run, no other run can have its id, because the queue remembers its requests."""
 
 
 class ModelOperation(Message, frozen=True, kw_only=True, tag_field="operation"):
@@ -96,6 +100,14 @@ class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
 
     before: str
     keep: tuple[str, ...] = ()
+
+
+def repeats(sent: datetime, ended: datetime) -> bool:
+    """Whether news of a run that were sent at this time are of the run with the same id that ended then.
+
+    If a request was purged and starts again under its idempotency key, its run has the id of the former one.
+    """
+    return sent - ended < ID_REMEMBERED
 
 
 IndexOperation: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded | Expect | NoteOverdue | Forget

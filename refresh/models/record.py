@@ -6,9 +6,9 @@ A pure state machine. It gets an operation when a run ends; a repeated or late o
 from datetime import datetime
 from typing import assert_never
 
-from refresh.models.operations import Forget, RecordOperation, RequestsEnded, RunEnded
+from refresh.models.operations import Forget, RecordOperation, RequestsEnded, RunEnded, repeats
 from refresh.models.state import EndedRequest, Record, RecordedRun
-from refresh.times import instant
+from refresh.times import instant, time_of
 
 MAX_RUNS = 50
 MAX_REQUESTS = 50
@@ -30,7 +30,8 @@ def apply(record: Record, operation: RecordOperation, now: datetime) -> Record |
 
 
 def _with_run(record: Record, operation: RunEnded, now: datetime) -> tuple[RecordedRun, ...]:
-    if any(run.run_id == operation.run for run in record.runs):
+    sent = time_of(operation.at)
+    if any(run.run_id == operation.run and repeats(sent, time_of(run.recorded_at)) for run in record.runs):
         return record.runs
     outcome, error = operation.outcome, operation.outcome.error
     at = min(operation.at, instant(now))

@@ -182,12 +182,17 @@ class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
     """The outcome is kept for `wake`; `next` is the run to start.
 
     `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
+    A repeated operation may find requests that have collected the outcome: `collected`. `ended_at`: when the run ended,
+    also for a repeat; "" if the queue does not know it. `superseded`: another incarnation goes on with the run.
     """
 
     next: Turn | None = None
     wake: tuple[WakeUp, ...] = ()
     ended: Ended | None = None
     expected_every_hours: float | None = None
+    collected: tuple[str, ...] = ()
+    ended_at: str = ""
+    superseded: bool = False
 
 
 class Restarted(Answer, frozen=True, kw_only=True, tag="restarted"):

@@ -33,8 +33,8 @@ MAX_ENDED = 500
 
 
 def ended_run(queue: Queue, run: str) -> EndedRun | None:
-    """The run with this id, if it has ended and is still remembered."""
-    return next((ended for ended in queue.ended if ended.id == run), None)
+    """The newest run with this id, if it has ended and is still remembered."""
+    return next((ended for ended in reversed(queue.ended) if ended.id == run), None)
 
 
 def collect(queue: Queue, request: str) -> None:

@@ -180,15 +180,18 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
             narrow(queue, new_runs[-1])
         _insert(queue, new_runs)
     ended = ended_run(queue, operation.holder.run)
-    expected = queue.expected_every_hours
-    if ended is None or not ended.uncollected:
-        return Finished(next=queue.next_turn(), expected_every_hours=expected)
+    answer = Finished(next=queue.next_turn(), expected_every_hours=queue.expected_every_hours)
+    if ended is None:
+        return replace(answer, superseded=any(other.id == operation.holder.run for other in queue.runs))
+    collected = tuple(request for request, entry in queue.departed.items() if entry.run == ended.number)
+    answer = replace(answer, collected=collected, ended_at=ended.at)
+    if not ended.uncollected:
+        return answer
     wake = tuple(
         WakeUp(request=request, event=waiting.wake, served_by=served_by(ended, waiting.served_by))
         for request, waiting in ended.uncollected.items()
     )
-    answer = answer_of(queue, ended, None)
-    return Finished(next=queue.next_turn(), wake=wake, ended=answer, expected_every_hours=expected)
+    return replace(answer, wake=wake, ended=answer_of(queue, ended, None))
 
 
 def sweep(queue: Queue, operation: Sweep) -> Done:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from refresh.messages import replace
 from refresh.models.operations import RunDropped, RunEnded, RunRefreshes, RunWaits
-from refresh.queue.answers import WakeUp
+from refresh.queue.answers import Finished
 from refresh.run.state import RunState
 from refresh.times import instant
 
@@ -49,13 +49,18 @@ def dropped(run: RunState, now: datetime) -> RunDropped:
     return RunDropped(at=instant(now), dataset_id=run.dataset_id, run=run.run, incarnation=run.incarnation)
 
 
-def ended(run: RunState, now: datetime, served: tuple[WakeUp, ...], expected: float | None) -> RunEnded | None:
-    """The outcome of the run, and the requests that it served; None if it is not known to have ended."""
+def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
+    """The outcome of the run, and the requests that it served; None if it is not known to have ended.
+
+    The engine may lose the episode that got the first answer of the queue: then requests may have collected the outcome
+    before the next one, and the time is that of the first one, so that the news are the same.
+    """
     if run.outcome is None:
         return None
     scope = run.known_scope
+    served = (*answer.collected, *(one.request for one in answer.wake))
     return RunEnded(
-        at=instant(now),
+        at=answer.ended_at or instant(now),
         dataset_id=run.dataset_id,
         run=run.run,
         incarnation=run.incarnation,
@@ -65,6 +70,6 @@ def ended(run: RunState, now: datetime, served: tuple[WakeUp, ...], expected: fl
         requests=len(served),
         loads=scope.refresh is None or scope.refresh.type not in NOT_LOADING,
         names=run.names,
-        request_ids=tuple(one.request for one in served[-MAX_REQUESTS:]),
-        expected_every_hours=expected,
+        request_ids=served[-MAX_REQUESTS:],
+        expected_every_hours=answer.expected_every_hours,
     )

@@ -1,13 +1,14 @@
 """The invariants of models: when the world is quiet, their data match the runs, the requests and the service."""
 
-from itertools import takewhile
+from itertools import combinations, takewhile
 
 from refresh.history.outcome import Status
 from refresh.models.index import FAILING, MAX_RECENT
 from refresh.models.record import MAX_REQUESTS
-from refresh.models.state import Record
+from refresh.models.state import Record, RecordedRun
 from refresh.request.news import OWN_ENDS
-from tests.simulation.rules import final, require
+from tests.simulation.callers import Accepted
+from tests.simulation.rules import final, require, time
 from tests.simulation.world import World
 
 OF_RUNS: tuple[Status, ...] = ("Completed", "Failed", "Cancelled", "OutcomeUnknown")
@@ -23,11 +24,15 @@ def models_tell_the_truth(world: World) -> None:
 
 
 def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -> None:
-    """Each run once, with its true outcome; no run of an ended request is missing."""
-    runs = {run.run_id: run for run in record.runs}
-    require(len(runs) == len(record.runs), f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
+    """Each run once, with its true outcome; no run of an ended request is missing.
+
+    A run has the id of a former one only if a request was purged in between, whose key then began again.
+    """
+    for one, other in combinations(record.runs, 2):
+        again = one.run_id == other.run_id and not _purged_between(world, one, other)
+        require(not again, f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
     truth = {entry["requestId"]: entry["state"] for entry in world.truth(dataset_id)}
-    for run in runs.values():
+    for run in record.runs:
         if run.status == "Completed":
             require(truth.get(run.refresh_id or "") == "Completed", f"12: {run.run_id} is stored as Completed")
     for request in world.requests:
@@ -36,12 +41,23 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
         if request.caller.dataset_id != dataset_id or name is None or code in OWN_ENDS or _ended_by_hand(world, name):
             continue
         if body["status"] in OF_RUNS and request.id not in world.terminated:
-            kept = runs.get(name)
+            kept = [run for run in record.runs if run.run_id == name and _is_in_life_of(request, run)]
             require(kept, f"12: {name} is not stored, of which {request.id} has {body['status']}")
             outcome = (body["status"], body.get("refreshId"))
-            require(
-                kept and (kept.status, kept.refresh_id) == outcome, f"12: {name} is kept as {kept}, not as {outcome}"
-            )
+            right = [(run.status, run.refresh_id) for run in kept] == [outcome]
+            require(right, f"12: {name} is kept as {kept}, not as {outcome}")
+
+
+def _purged_between(world: World, one: RecordedRun, other: RecordedRun) -> bool:
+    """Whether the request that both runs are named after was purged between their ends."""
+    owner, begin, end = one.run_id.rpartition("-r")[0], time(one.recorded_at), time(other.recorded_at)
+    return any(r.id == owner and r.purged_at and begin < r.purged_at < end for r in world.requests)
+
+
+def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:
+    """Whether the run ended while the request was stored."""
+    at = time(run.recorded_at)
+    return request.at <= at and (request.purged_at is None or at <= request.purged_at)
 
 
 def _requests_are_known(world: World, dataset_id: str, record: Record) -> None:

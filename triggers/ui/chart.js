@@ -77,7 +77,7 @@ function block(run, scale, end) {
   const middle = Math.min(Math.max((start + over) / 2, 7), scale(end) - 7);
   return s(
     "g",
-    { class: "run", "data-key": run.runId },
+    { class: "run", "data-key": `${run.runId} ${run.waitingSince}` },
     s("title", {}, describe(run)),
     start > begin
       ? s("rect", {

@@ -164,7 +164,7 @@ function runs(model, queue, width) {
       ? longTable(
           "Runs of this model, the newest first",
           RUNS,
-          all.map((run) => ({ key: run.runId, cells: runCells(run, usual, most) })),
+          all.map((run) => ({ key: `${run.runId} ${run.waitingSince}`, cells: runCells(run, usual, most) })),
         )
       : null,
   );

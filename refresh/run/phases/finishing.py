@@ -43,7 +43,7 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
             then: Phase = _notifying(run, answer.wake, answer.ended).phase
             if answer.next is not None:
                 then = StartingNext(next=answer.next, wake=answer.wake, ended=answer.ended)
-            news = model_news(run, now, answer.wake, answer.expected_every_hours)
+            news = None if answer.superseded else model_news(run, now, answer)
             return Moved(without_place(run, then), news=news)
         case _:
             assert_never(answer)

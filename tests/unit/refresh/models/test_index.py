@@ -88,6 +88,20 @@ def test_ends_may_come_in_any_order(seed: int) -> None:
     assert (other.recent, other.days) == (right.recent, right.days)
 
 
+def test_a_run_with_the_id_of_a_former_one() -> None:
+    """Its request was purged and began again under its key: it is active, and its success counts."""
+    first: list[IndexOperation] = [waits("a", 100), ended("a", 90)]
+    late = refreshes("a", 95)
+    active = entry_after(*first, late, waits("a", 50), late).active
+    assert active is not None
+    assert active.since == at(50)
+    second = ended("a", 40)
+    entry = entry_after(*first, waits("a", 50), second, *first, second, waits("a", 50), late)
+    assert entry.success is not None
+    assert (entry.success.ended_at, len(entry.recent), entry.active) == (at(40), 2, None)
+    assert sum(completed for completed, _ in entry.days.values()) == 2
+
+
 def test_the_streak_is_longer_than_the_stored_runs() -> None:
     """Thirty failures in a row, of which twenty are stored; a success ends the streak, a cancelled run does not."""
     failures = [ended(f"f{number}", 500 - number, "Failed") for number in range(30)]

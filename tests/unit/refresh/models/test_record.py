@@ -46,6 +46,14 @@ def test_runs_and_requests_newest_last() -> None:
     )
 
 
+def test_a_run_with_the_id_of_a_former_one() -> None:
+    """Its request was purged and began again under its key. A repeat comes earlier, or was sent earlier."""
+    first, second = ended("a", 90), ended("a", 40, "Failed")
+    kept = after(first, replace(first, at=at(61)), second, first, replace(second, at=at(11)))
+    assert [(run.recorded_at, run.status) for run in kept.runs] == [(at(90), "Completed"), (at(40), "Failed")]
+    assert [request.id for request in kept.requests] == ["a-0"]
+
+
 def test_a_request_that_tries_again_counts_once() -> None:
     """With its last end."""
     kept = after(ended("a", 60), replace(ended("b", 20), request_ids=("a-0",)), ended("a", 60))

@@ -77,7 +77,7 @@ def test_an_outcome_waits_for_each_member(desk: Desk) -> None:
     run = desk.posted("a", "b")
     ended = Ended(run=run, outcome=COMPLETED, shared_with=1, served_by="own")
     wake = tuple(WakeUp(request=request, event="wake-1", served_by="own") for request in ("a", "b"))
-    assert desk.finish(run) == Finished(wake=wake, ended=replace(ended, served_by=None))
+    assert desk.finish(run) == Finished(wake=wake, ended=replace(ended, served_by=None), ended_at=desk.at)
     assert desk.later(hours=23).enroll("a", wake="wake-9") == ended
     assert desk.enroll("a", wake="wake-9") == ended
     assert desk.leave("b") == ended
@@ -166,9 +166,24 @@ def test_the_first_orchestration_to_claim_a_run_keeps_it(desk: Desk) -> None:
     ]
     for operation in operations:
         assert isinstance(desk.do(operation), Superseded)
-    assert desk.finish(run, token="two") == Finished()
+    assert desk.finish(run, token="two") == Finished(superseded=True)
     assert desk.take(run, "execution", token="two") is None
     assert desk.enrolled("a").refresh_id is None
+
+
+def test_a_repeated_end_has_all_requests(desk: Desk) -> None:
+    """Also those that have collected the outcome in the meantime, and the time of the first one."""
+    run = desk.posted("a", "b")
+    first, ended_at = desk.finish(run), desk.at
+    desk.later(minutes=1).enroll("a")
+    again = desk.later(minutes=1).finish(run)
+    assert (again.collected, again.wake, again.ended_at) == (("a",), first.wake[1:], ended_at)
+    desk.enroll("b")
+    again = desk.finish(run)
+    assert (again.collected, again.wake, again.ended, again.ended_at) == (("a", "b"), (), None, ended_at)
+    desk.later(hours=1).enroll("c")
+    forgotten = desk.finish(run)
+    assert (forgotten.collected, forgotten.ended_at, forgotten.superseded) == ((), "", False)
 
 
 def test_only_the_active_run_may_be_claimed(desk: Desk) -> None:
@@ -190,7 +205,7 @@ def test_a_dead_run_continues_in_its_next_incarnation(desk: Desk) -> None:
     answer = desk.claimed(run, incarnation=2, token="new")
     assert (answer.refresh_id, answer.permit, answer.closed, answer.look) == ("r", 1, True, LOOK)
     assert desk.restart(run) is None
-    assert desk.finish(run) == Finished()
+    assert desk.finish(run) == Finished(superseded=True)
     assert desk.finish(run, incarnation=2, token="new").wake == (WakeUp(request="a", event="wake-1", served_by="own"),)
 
 

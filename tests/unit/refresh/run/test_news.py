@@ -83,9 +83,18 @@ def test_the_end_is_reported_with_the_requests_of_the_run() -> None:
     assert (news.since, news.requests, news.request_ids, news.expected_every_hours) == (SINCE, 2, ("a", "b"), 0)
     assert (news.names.model, news.loads, news.outcome.refresh_id) == ("Sales", True, "ours")
     assert news_after(run, PermitTaken(at=AT)) is None
+    assert news_after(run, Finished(superseded=True)) is None, "the next incarnation has the outcome"
     many = tuple(WakeUp(request=str(number), event="") for number in range(80))
     news = news_after(run, Finished(wake=many))
     assert (news.requests, len(news.request_ids), news.request_ids[-1]) == (80, 50, "79")
+
+
+def test_a_repeated_end_is_reported_alike() -> None:
+    """The engine lost the episode with the first answer, and a request collected the outcome before the next one."""
+    run = CLAIMED.to(Finishing(), outcome=Outcome(status="Completed", refresh_id="ours"))
+    news = news_after(run, Finished(wake=WAKE[1:], collected=("a",), ended_at=SINCE))
+    assert news == news_after(run, Finished(wake=WAKE, ended_at=SINCE))
+    assert (news.at, news.requests, news.request_ids) == (SINCE, 2, ("a", "b"))
 
 
 def test_types_that_load_no_data() -> None:
