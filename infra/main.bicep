@@ -46,7 +46,7 @@ param allowedWorkspaces string[] = []
 @description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
 param callbackAllowedHosts string[] = []
 
-@description('Groups of workspaces with at most so many refreshes of the app at once. No limit if empty.')
+@description('Groups of workspaces, each with a limit on how many refreshes the app runs in it at once. No limit if empty.')
 param capacityLimits capacityLimitType[] = []
 
 @description('Cloud of the Power BI tenant.')
@@ -72,7 +72,7 @@ param zoneRedundant bool = false
 @allowed(['azureStorage', 'durableTaskScheduler'])
 param backend string = 'azureStorage'
 
-@description('IP ranges that reach the Durable Task Scheduler, with backend durableTaskScheduler. An empty list denies all of them.')
+@description('IP ranges that reach the Durable Task Scheduler, with backend durableTaskScheduler. At least one; 0.0.0.0/0 admits every address.')
 param schedulerIpAllowlist string[] = ['0.0.0.0/0']
 
 @description('Name of the task hub. A new name starts with an empty state (docs/operations.md).')
@@ -105,7 +105,7 @@ param expectedDatasets string[] = []
 @maxValue(48)
 param freshnessHours int = 26
 
-@description('Hours within which each of some models is expected to be refreshed, by dataset id: the app setting EXPECTED_EVERY_HOURS. For example {"01234567-89ab-cdef-0123-456789abcdef": 24}.')
+@description('For selected models: the longest time between two successful refreshes, in hours, by dataset id. It becomes the app setting EXPECTED_EVERY_HOURS. For example {"01234567-89ab-cdef-0123-456789abcdef": 24}.')
 param expectedEveryHours object = {}
 
 @description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')

@@ -35,13 +35,13 @@ type capacityLimitType = {
 }
 
 @export()
-@description('App settings that most deployments leave at the defaults of the code. README.md describes each.')
+@description('App settings that most deployments leave at the defaults of the code. docs/settings.md describes each.')
 @sealed()
 type tuningType = {
   @description('Another address of the Power BI API than the one of the cloud.')
   POWER_BI_API_URL: string?
 
-  @description('Scope of the tokens. Required with POWER_BI_API_URL.')
+  @description('Scope of the tokens, instead of the one of the cloud. Required with POWER_BI_API_URL in a deployment.')
   POWER_BI_SCOPE: string?
 
   @description('Shortest pause between two reads of a refresh, in seconds.')

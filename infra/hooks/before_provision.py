@@ -3,6 +3,8 @@
 
 * With AUTH_MODE entra: the callers must be named. Creates the app registration that callers request tokens for, unless
   SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
+  Stops if a registration of the same name exists: it belongs to a deployment from another machine, whose callers would
+  get 401 from then on.
 * Fixes the first day of the budget, which Azure does not let change.
 
 If something is missing, the exit code is 1, with a message.
@@ -36,6 +38,16 @@ AUTH_MODE entra needs the identities that may call: the application id and the o
 Or allow every caller with a function key:  azd env set AUTH_MODE key"""
 
 
+REGISTERED = """\
+The app registration {name!r} exists already, but SIGN_IN_CLIENT_ID is not set. Nothing was changed.
+If this environment was deployed from another machine, set its values here first (docs/operations.md, section Deploy):
+  azd env set SIGN_IN_CLIENT_ID {client_id}
+  azd env set CALLERS ..., and READERS, BUDGET_START_DATE and all other values as they are there
+If an earlier attempt was interrupted and no deployment uses the registration, delete it and try again:
+  az ad app delete --id {client_id}
+If another team has deployed an environment of this name, choose another name:  azd env new NAME"""
+
+
 class HookFailed(Exception):  # noqa: N818
     """The deployment cannot continue; the message says what to do."""
 
@@ -43,13 +55,13 @@ class HookFailed(Exception):  # noqa: N818
 def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
     """Checks the environment and sets missing values. Raises HookFailed."""
     check_callers(environ)
-    if not environ.get("BUDGET_START_DATE"):
-        run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])
     if (environ.get("AUTH_MODE") or "entra") == "entra" and not environ.get("SIGN_IN_CLIENT_ID"):
         client_id = register(environ["AZURE_ENV_NAME"], run)
         run(["azd", "env", "set", "SIGN_IN_CLIENT_ID", client_id])
         # infra/hooks/after_down.py deletes only what this hook has created
         run(["azd", "env", "set", "SIGN_IN_CREATED", client_id])
+    if not environ.get("BUDGET_START_DATE"):
+        run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])
 
 
 def check_callers(environ: Mapping[str, str]) -> None:
@@ -66,8 +78,12 @@ def check_callers(environ: Mapping[str, str]) -> None:
 
 
 def register(environment_name: str, run: Runner) -> str:
-    """Creates the app registration and its service principal; returns the client id."""
+    """Creates the app registration and its service principal; returns the client id. Raises HookFailed if it exists."""
     name = f"Power BI refresh service ({environment_name})"
+    same_name = f"[?displayName=='{name}'].appId"
+    existing = run(["az", "ad", "app", "list", "--display-name", name, "--query", same_name, "--output", "tsv"]).split()
+    if existing:
+        raise HookFailed(REGISTERED.format(name=name, client_id=existing[0]))
     created = json.loads(
         run(
             [

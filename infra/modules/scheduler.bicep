@@ -12,7 +12,7 @@ param tags object
 @description('Name of the task hub.')
 param taskHubName string
 
-@description('IP ranges that reach the scheduler. An empty list denies all of them.')
+@description('IP ranges that reach the scheduler. At least one; 0.0.0.0/0 admits every address.')
 @minLength(1)
 param ipAllowlist string[]
 

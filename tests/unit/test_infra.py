@@ -223,6 +223,22 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
     assert [name for name in names if f"\n### {name}\n" not in OPERATIONS] == []
 
 
+def test_the_table_of_alerts_has_their_severities_and_intervals() -> None:
+    source = (INFRA / "modules" / "alerts.bicep").read_text("utf-8")
+    rule = r"^\s+name: '([a-z-]+)'\n\s+title:.*?severity: (\d)\n\s+window: '(\w+)'\n\s+every: '(\w+)'"
+    words = {"PT5M": "5 minutes", "PT15M": "15 minutes", "PT30M": "30 minutes", "PT1H": "1 hour", "PT3H": "3 hours"}
+    words["P2D"] = "2 days"
+    deployed = [
+        (name, severity, words[every], words[window])
+        for name, severity, window, every in re.findall(rule, source, re.M | re.S)
+    ]
+    table = OPERATIONS.split("| alert | severity |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| \[([a-z-]+)\].*? \| (\d) \| ([\w ]+) \| ([\w ]+) \|$", table, re.M) == deployed
+    often = sum(every == "5 minutes" for _, _, every, _ in deployed)
+    always = len(deployed) - 1  # without model-stale
+    assert f"{often} at 5 minutes, {always - often} at 15 minutes or more" in OPERATIONS
+
+
 def test_the_policies_of_checkov_hold() -> None:
     checkov = policies.program()
     if checkov is None:

@@ -33,14 +33,17 @@ VALUES = {
 class Recorder:
     """Replaces the programs: records their command lines, and answers like them."""
 
-    def __init__(self, cloud: str = "AzureCloud") -> None:
+    def __init__(self, cloud: str = "AzureCloud", registered: str = "") -> None:
         self.commands: list[list[str]] = []
         self.cloud = cloud
+        self.registered = registered
 
     def __call__(self, command: list[str]) -> str:
         self.commands.append(command)
         if command[:4] == ["az", "ad", "app", "create"]:
             return json.dumps({"appId": APPLICATION, "id": OBJECT})
+        if command[:4] == ["az", "ad", "app", "list"]:
+            return self.registered
         return f"{self.cloud}\n" if command[:3] == ["az", "cloud", "show"] else ""
 
 
@@ -75,6 +78,15 @@ def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: s
     assert ["azd", "env", "set", "SIGN_IN_CLIENT_ID", APPLICATION] in run.commands
     assert ["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"] in run.commands
     assert not any("credential" in word or "password" in word for command in run.commands for word in command)
+
+
+def test_a_second_machine_makes_no_second_registration() -> None:
+    """Its callers would request tokens for the first one, and get 401."""
+    run = Recorder(registered=f"{APPLICATION}\n")
+    with pytest.raises(before_provision.HookFailed, match=f"azd env set SIGN_IN_CLIENT_ID {APPLICATION}"):
+        before_provision.prepare({"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}"}, run, TODAY)
+    (search,) = run.commands
+    assert search[search.index("--query") + 1] == "[?displayName=='Power BI refresh service (dev)'].appId"
 
 
 def test_existing_values_are_kept() -> None:
