@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from durable.codec import unwrapped
 from refresh.capacity.state import Group, Waiter
 from refresh.capacity.stored import load
+from refresh.messages import replace
 from tests.simulation.platform import run_timer
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Places:
         """After operations of the group were applied. `waiters`: the runs that asked for a place in them."""
         before, after = self._before, self.group
         self._before = after
-        line = {**before.waiting, **waiters}
+        line = {**before.waiting, **{run: _since_first(before, run, waiter) for run, waiter in waiters.items()}}
         for run in after.places.keys() - before.places.keys():
             if run not in line or len(waiters) != 1:
                 continue  # several operations at once: their order is not known here
@@ -122,6 +123,12 @@ class Places:
             await self._world.sleep(TIMER_SECONDS)
             if not (self.group.places or self.group.waiting):
                 return
+
+
+def _since_first(before: Group, run: str, waiter: Waiter) -> Waiter:
+    """A run that asks, with its age in the line: a further incarnation continues the wait of the one before."""
+    known = before.waiting.get(run)
+    return waiter if known is None else replace(waiter, since=min(waiter.since, known.since))
 
 
 def _takers(batch: list[Json]) -> Iterator[tuple[str, Waiter]]:

@@ -41,7 +41,10 @@ def every_place_is_given_back(world: World) -> None:
 
 
 def places_go_in_order(world: World) -> None:
-    """16. A place goes to the run that asked first, with half an hour for a level of priority: none starves."""
+    """16. A place goes to the run that asked first, with half an hour for a level of priority: none starves.
+
+    If an incarnation of a run ends while it waits, the time at which it first asked is that of the next one, too.
+    """
     for granted in world.places.granted:
         require(not granted.overtaken, f"16: {granted.run} got a place before {granted.overtaken}")
 

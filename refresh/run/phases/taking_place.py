@@ -45,9 +45,11 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
                 behind=answer.behind,
                 closed_until=answer.closed_until,
             )
+            # an earlier incarnation of the run may have asked first: the run keeps that time if it gives its place back
+            since = min(order.since, answer.since)
             waiting = run.to(
                 WaitingForPlace(event=order.wake, seconds=answer.seconds),
-                capacity=replace(in_group, asked=True, placed=False, waits=waits),
+                capacity=replace(in_group, since=since, asked=True, placed=False, waits=waits),
             )
             facts = {"group": in_group.group, "position": answer.position, "closedUntil": answer.closed_until}
             first = run.in_group.waits is None

@@ -131,6 +131,24 @@ def test_a_run_that_holds_a_place_gets_it_again() -> None:
     assert desk.group.places["a"].stamp == (2, 1)
 
 
+def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
+    """It does not know since when the run has waited. The group does, and the run gets its place before later ones."""
+    desk = Desk()
+    desk.take("a")
+    desk.pass_time(seconds=1)
+    desk.take("b")
+    began = desk.since.pop("b")
+    desk.pass_time(seconds=1)
+    desk.take("c")
+    desk.pass_time(seconds=1)
+    waits = desk.take("b", incarnation=2)
+    assert isinstance(waits, Waits)
+    assert (waits.since, waits.position) == (began, 0)
+    desk.leave("a")
+    assert isinstance(desk.take("c"), Waits)
+    assert desk.take("b", incarnation=2) == Placed(since=instant(desk.now), new=True)
+
+
 def test_several_free_places_are_given_out_at_once() -> None:
     """Each run that gets one notifies the next."""
     desk = Desk(2)

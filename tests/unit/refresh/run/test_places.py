@@ -147,6 +147,22 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     assert next(event for event in run.events if event.name == "capacity.place_taken").facts["waitedSeconds"] == 60
 
 
+def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
+    """The group knows since when the run has waited; the run keeps that time when it gives its place back."""
+    run = Limited()
+    run.claimed()
+    before = instant(run.now - timedelta(minutes=7))
+    run.looks().group(TakePlace, Waits(since=before, position=1, seconds=60), since=instant(run.now))
+    run.comes()
+    run.claimed()
+    run.group(TakePlace, Placed(since=instant(run.now), new=True), since=before)
+    assert next(event for event in run.events if event.name == "capacity.place_taken").facts["waitedSeconds"] == 420
+    run.looks(running=BLOCKER).group(LeavePlace, PlacesFree())
+    run.answer(WaitBehind, Done())
+    run.wait()
+    run.looks().group(TakePlace, Placed(since=instant(run.now), new=True), since=before)
+
+
 def test_a_waiting_run_without_requests_stops_waiting() -> None:
     """The queue does not have it any more. If another incarnation of it continues, that one keeps the place."""
     for over in (True, False):
