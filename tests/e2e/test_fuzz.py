@@ -46,6 +46,9 @@ ALLOWED = {
     "GET /batches/{id}/status": {404},
     "POST /batches/{id}/cancel": {404},
     "GET /queues/{datasetId}": {200, 401},
+    "GET /models": {200, 401},
+    "GET /models/{datasetId}": {404},
+    "GET /capacity": {200, 401},
     "GET /openapi.json": {200},
     "GET /health": {200},
 }
@@ -60,6 +63,9 @@ FORBIDDEN = {
     "POST /batches/{id}/cancel": {401, 404},
     "GET /refreshes": {400, 401},
     "GET /queues/{datasetId}": {400, 401},
+    "GET /models": {400, 401},
+    "GET /models/{datasetId}": {400, 401},
+    "GET /capacity": {401},
 }
 
 

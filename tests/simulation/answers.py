@@ -17,6 +17,8 @@ from tests.simulation.rules import (
 from tests.simulation.scenario import START
 from tests.simulation.world import World
 
+EARLY = timedelta(seconds=1.01)
+"""Timers come a second early, times have milliseconds."""
 SLACK = timedelta(minutes=4)
 """Between a deadline and the request's end: work hidden by one or two crashes, and late timers."""
 CALLING_AGAIN = (
@@ -58,12 +60,13 @@ def _true(world: World, request: Accepted, body: Json) -> None:
             else:
                 require(refresh and refresh["state"] == "Cancelled", f"1: {about}, which is {refresh}")
         case "TimedOut":
-            early = request.deadline - timedelta(seconds=1.01)  # timers come a second early, times have milliseconds
             ended = time(body["endedAt"])
-            require(early <= ended, f"1: {about} before its deadline")
+            require(request.deadline - EARLY <= ended, f"1: {about} before its deadline")
             if request.id not in world.second_lives:
                 late = ended - request.deadline
-                require(late <= SLACK + delayed(world), f"1: {about} {late} late")
+                require(
+                    late <= SLACK + delayed(world) + _throttled(world, request, refresh_id), f"1: {about} {late} late"
+                )
         case "Terminated":
             require(request.id in world.terminated, f"1: {about}, and it was not terminated")
         case "OutcomeUnknown" if error["code"] == "HistoryRolledOver":
@@ -83,6 +86,19 @@ def _true(world: World, request: Accepted, body: Json) -> None:
         case _:
             require(status == "Failed", f"1: {about}")
             _failed(world, about, refresh, error["code"], exists=world.day.knobs[body["datasetId"]].get("exists", True))
+
+
+def _throttled(world: World, request: Accepted, refresh_id: str | None) -> timedelta:
+    """How long a request that cancels its refresh at its deadline may wait because Power BI throttles that call.
+
+    Each time until Power BI allows another one, but not longer than the app waits in an outage.
+    """
+    if request.caller.spec.get("onTimeout") != "cancel":
+        return timedelta(0)
+    pauses = [
+        at for at, of in world.service_side.throttled_cancels if of == refresh_id and at >= request.deadline - EARLY
+    ]
+    return len(pauses) * timedelta(seconds=float(world.day.settings["OUTAGE_BUDGET_SECONDS"]))
 
 
 def _failed(world: World, about: str, refresh: Json | None, code: str, *, exists: bool) -> None:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from activities import callback, model, orchestrations, post
-from durable import requests
+from durable import batches, requests
 from durable.engine import Engine
 from refresh import clock
 from refresh.history import adoption
@@ -359,7 +359,7 @@ def end_without_notifying() -> list[Patch]:
 @mutation
 def call_back_too_early() -> list[Patch]:
     """A callback does not check whether its request has ended."""
-    return [(callback, "final_report", lambda request: report(request, request.state.deadline))]
+    return [(batches, "final_report", lambda request: report(request, request.state.deadline))]
 
 
 @mutation

@@ -12,6 +12,7 @@ from dev.power_bi.service import PowerBiService
 from refresh.times import instant
 from tests.simulation.scenario import PART, START
 
+THROTTLED = 429
 A_MOMENT = timedelta(seconds=2)
 """From the last look at the requests of a run to the arrival of its POST."""
 
@@ -58,6 +59,8 @@ class PowerBi:
         self.cancels: list[Post] = []
         self.late_reads = 0
         """Reads of activities between their permit and their POST."""
+        self.throttled_cancels: list[tuple[datetime, str | None]] = []
+        """When the service throttled the cancellation of which refresh."""
         self._fault_rates: list[str] = []
         """The rate of each of the service's fault rules."""
         self._faults()
@@ -123,6 +126,8 @@ class PowerBi:
         effect = f"and starts {note.accepted}" if note.accepted else "and starts nothing"
         if not posted:
             effect = f"of {made}"
+            if response.status == THROTTLED:
+                self.throttled_cancels.append((world.now, made))
         world.note(world.now, f"Power BI {result} the {request.method} of {note.run or 'an unknown run'} {effect}")
         return response
 
