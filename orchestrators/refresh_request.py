@@ -169,9 +169,9 @@ def _start(context: df.DurableOrchestrationContext, state: RequestState, turn: T
 def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps[Waited | Ended]:
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
-    The timer's meaning is fixed when it is created: a fired timer counts as due, whatever the clock says. One
-    exception: a timer that fires earlier than any timer can is a recheck timer of an episode that the engine lost after
-    its messages had been sent.
+    Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
+    whatever the clock says. One exception: a deadline timer that fires more than EARLIEST before the deadline is the
+    recheck timer of an episode that the engine lost after its messages had been sent.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)

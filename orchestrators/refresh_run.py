@@ -25,8 +25,8 @@ from refresh.times import instant
 STEPS = 12
 """Steps in one history: about 50 events, and every episode replays all of them. A new history costs one operation on
 the queue, which is little compared to the polls in between."""
-LONG_WAIT_SECONDS = 60
-"""After a longer wait the run asks the queue immediately whether it still holds the run."""
+NEW_HISTORY_SECONDS = 60
+"""A longer wait ends the history. The next one begins with the question to the queue whether it still holds the run."""
 
 bp = df.Blueprint()
 
@@ -47,7 +47,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
         tell_model(context, moved.news)
         run = moved.run
         context.set_custom_status(encode(status_of(run, now(context))))
-        if isinstance(step, Wait) and step.seconds > LONG_WAIT_SECONDS:
+        if isinstance(step, Wait) and step.seconds > NEW_HISTORY_SECONDS:
             break
     context.continue_as_new(encode(continued(run)))
     return None

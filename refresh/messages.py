@@ -5,7 +5,7 @@ two versions can share a task hub: unknown keys are ignored, and missing ones ge
 added later needs a default. A tag distinguishes the members of a union.
 
 Why msgspec and not hand-written codecs or pydantic: it checks types in C while it decodes, supports tagged unions, has
-no dependencies, and adds little to a cold start (docs/architecture.md has the figures).
+no dependencies, and adds little to a cold start.
 """
 
 from typing import TypeVar

@@ -97,6 +97,7 @@ async def last_submission(engine: Engine, dataset_id: str, key: str) -> tuple[St
     """The newest request with an idempotency key, and its submission number; None and 0 if there is none.
 
     The requests are listed, not counted up from the first, because any of them may have been purged. Raises
+    EngineUnavailable.
     """
     newest: StoredRequest | None = None
     highest, prefix = 0, key_prefix(dataset_id, key)

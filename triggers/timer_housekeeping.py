@@ -66,7 +66,7 @@ async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
 
 
 async def _forget_models(engine: Engine, until: datetime) -> None:
-    """Has the index and the records forget models that were not heard of since, but for those of the setting."""
+    """Removes models without recent news from the index and records, except those in EXPECTED_EVERY_HOURS."""
     forget, expected = Forget(at=instant(clock.now()), before=instant(until)), current_settings().expected_every_hours
 
     async def forget_old(key: str) -> Literal["forgotten", "kept", "failed"]:

@@ -90,7 +90,8 @@ def overdue(dataset_id: str, entry: Entry, settings: Mapping[str, float], now: d
 
 
 async def _is_dead(engine: Engine, dataset_id: str, active: Active, now: datetime) -> bool:
-    """Whether the queue has the run no more. One that it has is looked after by its requests, and by `tidy_queues`."""
+    """Whether the run is no longer in its queue. Runs still there are repaired by their requests or removed by
+    `tidy_queues`."""
     last_message = parse_time(active.at)
     if last_message is not None and now - last_message < SILENT:
         return False

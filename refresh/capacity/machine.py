@@ -28,7 +28,8 @@ LONGEST_RETRY_AFTER = 3600.0
 REMEMBERED = timedelta(minutes=30)
 """How long the group stores runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A waiting run that has not asked for this long is dropped. If it asks again, its message has its first time."""
+"""A waiting run that has not asked for this long is dropped. If it asks again, its message carries the
+time it first asked, so it keeps its rank."""
 MAX_WAITING = 2_000
 """The maximum of stored waiting runs; further ones ask again and are stored when there is room."""
 MAX_LEFT = 2_000

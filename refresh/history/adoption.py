@@ -81,8 +81,8 @@ def candidates(
     """The new refreshes whose type fits these options (None: a standard refresh), each with whether it may be ours.
 
     `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed rows come
-    first, then the ones that began first: external refreshes can only have begun after ours. `covers` decides about
-    enhanced ones.
+    first, and among equals those that began first, because external refreshes can only have begun after ours. An
+    enhanced row also has to pass `covers`.
     """
     direct_lake = is_direct_lake(rows, look)
     found = []

@@ -15,7 +15,7 @@ OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
 
 
 def may_spare(outcome: Outcome) -> bool:
-    """Whether the outcome of a run may not concern a member that needed only a part of it.
+    """Whether a member that needed only part of the run might be unaffected by its outcome.
 
     An outcome that is not a failure concerns every member. So does a failure before the refresh began, unless Power BI
     refused the options: each member alone would fail in the same way.

@@ -49,8 +49,7 @@ def of_enhanced(
 ) -> tuple[float, ...]:
     """Seconds that earlier enhanced refreshes with these options took. `details`: those that were read of `to_read`.
 
-    If all refreshes that were read are alike, earlier ones probably are, too; of these, those with a similar duration
-    count.
+    If every refresh read by id did the same work, older unread ones count too if their duration is similar.
     """
     alike = [row for row in details if _same_work(row, options)]
     if options.whole_model:

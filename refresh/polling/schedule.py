@@ -17,16 +17,16 @@ ENOUGH = 3
 FAR_GROWTH = 2.5
 """Far before the usual end, a wait is the elapsed time multiplied by this: most early failures happen in minutes."""
 FAR_SHARE = 1 / 6
-"""And no wait is longer than this share of the usual duration: one hour for six hours, if it fails half-way."""
+"""The longest of these waits, as a share of the usual duration: one hour for a refresh that takes six."""
 NEAR_SHARE = 0.0185
 """Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
-"""If that is more than poll_max, the wait is poll_max. Exception: if the usual ends vary by more than this many waits,
-the looks are spread evenly, at most MOST_SHARE of the usual duration apart."""
+"""Around the usual end a wait is at most poll_max. Exception: if the span of usual ends is longer than this many waits
+of poll_max, this many looks are spread evenly over it, but at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
-"""The usual ends reach from the median as far as the outer tenths of earlier durations, times this; a little farther
-(FEW) if there are few of them. Like all of these values it was chosen with `dev.py bench polling`."""
+"""The span of usual ends: the distance from the median to each outer tenth of the earlier durations, times this, and
+times a little more (FEW) if there are few of them. `dev.py bench polling` measures the effect of all these values."""
 FEW = 3
 LEAST_MARGIN = 0.03
 """Share of the usual duration, even if all earlier durations were equal."""

@@ -120,7 +120,8 @@ class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
 
 
 class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permit"):
-    """An execution that posted nothing returns the permit. If it is late, it promises not to take it."""
+    """An execution that posted nothing returns the permit. If the execution does not hold the permit, this
+    guarantees that it never will."""
 
     holder: Holder
     permit: int
@@ -159,7 +160,8 @@ class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
 
 
 class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
-    """The outcome of the run. Members enrolled after `late_after` came too late for its refresh (None: no member did).
+    """The outcome of the run. Members enrolled after `late_after`, the look before an adopted refresh, came too
+    late for it (None: no refresh was adopted, so no member did).
 
     `objects`: digest of the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
     """

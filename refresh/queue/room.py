@@ -21,7 +21,10 @@ RETRY_AFTER_SECONDS = 60
 
 
 def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFull | None:
-    """The refusal of one more request, if the queue is full. `scope`: its scope if the table took in new objects."""
+    """The refusal of one more request, if the queue is full.
+
+    `scope`: the request's scope if it adds objects to the table; None otherwise.
+    """
     members = sum(len(run.members) for run in queue.runs)
     if members >= MAX_MEMBERS or (new_run and len(queue.runs) >= MAX_RUNS):
         return QueueFull(retry_after=RETRY_AFTER_SECONDS)

@@ -151,7 +151,7 @@ def record(queue: Queue, operation: Record) -> RecordAnswer:
 def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     """Keeps the outcome for the members and begins the turn of the next run.
 
-    `late_after` is set if the refresh is external: members enrolled after that time may be too late for it, so they get
+    `late_after` is set if the refresh is adopted: members enrolled after that time may be too late for it, so they get
     a run of their own, in the order of enrolment. So do members whose own objects did not fail in a run with a wider
     scope: no request fails because of another request's mistake.
     """

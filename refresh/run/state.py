@@ -23,7 +23,10 @@ from refresh.times import instant, time_of
 
 
 class PhaseBase(Message, frozen=True, kw_only=True, tag_field="phase"):
-    """A phase of a run: it decides the next step. Each phase has a module of the same name in `refresh.run.phases`."""
+    """A phase of a run: it decides the next step.
+
+    Its code is in `refresh.run.phases`; phases that belong together share a module (the table in docs/architecture.md).
+    """
 
 
 class Claiming(PhaseBase, frozen=True, kw_only=True, tag="claiming"):

@@ -32,7 +32,8 @@ from refresh.times import instant, time_of
 MAX_BROKEN = 20
 """Exceptions of this app in a row, after a POST, before the outcome counts as unknown."""
 MAX_TRIES = 3
-"""How often a dropped refresh, or a POST with a lost answer, is tried before the run fails."""
+"""The number of dropped refreshes, of adopted refreshes after a lost answer that ended badly, or of POSTs with a lost
+answer (these also need the outage budget) after which a run ends. A failed cancel is repeated this often."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:

@@ -4,7 +4,8 @@
 
 It runs the app on the devhost, runs callers of every kind against the development service, and keeps for each
 orchestrator the generations that differ in the kinds of their events. They go to `tests/histories/<version>/`, where
-the version is `defaultVersion` of host.json: run it once for each version, when it is released.
+the version is `defaultVersion` of host.json: run it once for each version, when it is released. Until the first release
+it may record the same version again.
 """
 
 import json
@@ -140,7 +141,27 @@ def _called_back(world: World) -> None:
             world.follow(started.json()["statusUri"])
 
 
-PLAYS: tuple[Callable[[World], None], ...] = (_shared, _failed, _left, _unclear, _called_back)
+def _batches(world: World) -> None:
+    """Batches of two models, of which one depends on the other: completed, failed, and cancelled."""
+    world.follow(_batch(world, world.model(seconds=0.3), world.model(seconds=0.3))["statusUri"])
+    world.follow(_batch(world, world.model(outcome=["Failed"]), world.model())["statusUri"])
+    cancelled = _batch(world, world.model(seconds=30), world.model(), refresh={"type": "Full"})
+    world.until(cancelled["statusUri"], lambda status: status["counts"]["started"] == 1)
+    requests.delete(cancelled["cancelUri"], timeout=30)
+    world.follow(cancelled["statusUri"])
+
+
+def _batch(world: World, first: str, second: str, **options: Any) -> Json:
+    """The answer to the start of a batch; `options` are those of the first model."""
+    models = [{"datasetId": first, "name": "First", **options}]
+    models += [{"datasetId": second, "name": "Second", "dependsOn": ["First"]}]
+    body = {"workspaceId": WORKSPACE, "models": models}
+    started = requests.post(f"{world.app}/api/batches", json=body, headers=world.headers, timeout=30)
+    assert started.status_code == 202, started.text
+    return dict(started.json())
+
+
+PLAYS: tuple[Callable[[World], None], ...] = (_shared, _failed, _left, _unclear, _called_back, _batches)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,6 +20,13 @@ from tests.histories.record import FOLDER, version
 from tests.simulation.platform import app_functions
 
 RECORDED = sorted(FOLDER.glob("*/*.json"))
+ORCHESTRATORS = (
+    names.REFRESH_REQUEST,
+    names.REFRESH_RUN,
+    names.DELIVER_CALLBACK,
+    names.REFRESH_BATCH,
+    names.BATCH_NOTE,
+)
 ADVICE = (
     "An instance in flight would fail. Keep the old branch for it: raise defaultVersion in host.json, and branch on "
     "context.version in the orchestrator; docs/operations.md describes updates. Do not record anew what a "
@@ -42,7 +49,7 @@ def broken(recorded: Sequence[Path], changed: Sequence[Function] | None = None) 
 def test_this_version_is_recorded() -> None:
     """Each orchestrator has histories of the version that new instances get."""
     recorded = {History.load(path).orchestrator for path in RECORDED if path.parent.name == version()}
-    assert recorded == {names.REFRESH_REQUEST, names.REFRESH_RUN, names.DELIVER_CALLBACK}
+    assert recorded == set(ORCHESTRATORS)
 
 
 def test_recorded_histories_still_replay() -> None:
@@ -59,7 +66,7 @@ def _one_more_activity(original: Callable[..., Any]) -> Callable[..., Any]:
     return changed
 
 
-@pytest.mark.parametrize("name", [names.REFRESH_REQUEST, names.REFRESH_RUN, names.DELIVER_CALLBACK])
+@pytest.mark.parametrize("name", ORCHESTRATORS)
 def test_a_change_that_breaks_them_is_noticed(name: str) -> None:
     """An orchestrator that does something else first."""
     changed = functions()
