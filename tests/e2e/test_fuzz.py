@@ -18,6 +18,7 @@ from dev.power_bi.messages import Request, Response
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Devhost, until
+from refresh.models.index import shard_of
 from tests.e2e.described import Described
 from tests.e2e.fuzzing import Findings, fuzz, only
 from tests.e2e.test_settings import host_key
@@ -113,9 +114,11 @@ class Fuzzed:
         others = {row["instanceId"] for row in instances} - begun
         listed = {row["id"] for row in self.listed()}
         models = {id_of_model(request_id) for request_id in accepted}
-        # ids of runs begin with that of a request, queues have that of a model
-        known = (*accepted, *(f"@dataset_queue@{model}" for model in models))
-        stray = {name for name in others if not name.startswith(known)}
+        # ids of runs begin with that of a request, queues and records have that of a model
+        entities = {f"@{kind}@{model}" for kind in ("dataset_queue", "model_record") for model in models}
+        entities |= {f"@model_index@{shard_of(model)}" for model in models}
+        known = (*accepted, "@timer_heartbeat@")
+        stray = {name for name in others - entities if not name.startswith(known)}
         return (begun - accepted) | (listed - accepted) | (self.service.models - models - checked) | stray
 
     def listed(self) -> list[Json]:
