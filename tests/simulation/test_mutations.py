@@ -12,12 +12,13 @@ from tests.simulation.mutations import MUTATIONS, mutated
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
-    """By the recorded day, or else by one of hundreds, which the summary names."""
+    """By the recorded day, or else by one of hundreds, which the summary names. Without a recorded day it is skipped."""
     day = catches.recorded().get(name)
-    if day:
-        with mutated(name):
-            if day.play().violation:
-                return
+    if day is None:
+        pytest.skip(f"no day that finds {name} is recorded: {catches.RECORD} {name}")
+    with mutated(name):
+        if day.play().violation:
+            return
     for other, result in catches.search(name):
         assert result.violation is not None
         invariant = result.violation.split(":")[0]
