@@ -21,6 +21,7 @@ FILE = Path(__file__).with_name("catches.txt")
 HEAD = "# The day that finds each mistake of mutations.py: its name, seed, and level or auto. Written by catches.py."
 MAX_SEEDS = 400
 """The number of days that a search plays for a mistake."""
+RECORD = "PYTHONPATH=devhost/src:devhost/tests .venv/bin/python -m tests.simulation.catches"
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], 
     for other, result in catches.search(name):
         assert result.violation is not None
         invariant = result.violation.split(":")[0]
-        why = f"the recorded day {day} does not find it any more" if day else "no day is recorded"
         line = f'write "{name} {other}" into {catches.FILE.name} (invariant {invariant})'
-        record_property("measured", f"mutation {name}: {why}; {line}")
+        record_property("measured", f"mutation {name}: the recorded day {day} does not find it any more; {line}")
         return
     raise AssertionError(f"{MUTATIONS[name].__doc__} Not found in {catches.MAX_SEEDS} days.")
 
