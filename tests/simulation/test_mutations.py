@@ -12,7 +12,7 @@ from tests.simulation.mutations import MUTATIONS, mutated
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_is_found(name: str, record_property: Callable[[str, object], None]) -> None:
-    """By the recorded day, or else by one of hundreds, which the summary names. Without a recorded day it is skipped."""
+    """By the recorded day, or else by one of hundreds, which the summary names. Skipped without a recorded day."""
     day = catches.recorded().get(name)
     if day is None:
         pytest.skip(f"no day that finds {name} is recorded: {catches.RECORD} {name}")
