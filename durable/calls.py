@@ -16,12 +16,12 @@ from durable.codec import NotUnderstoodError, decode, encode
 from durable.models import ModelNews, addressed
 from refresh.batch import orders as batch
 from refresh.capacity.answers import AnyGroupAnswer
-from refresh.capacity.operations import GroupOperation, group_operation_name
+from refresh.capacity.operations import GroupOperation
 from refresh.events import Event
 from refresh.ids import dataset_of
-from refresh.models.operations import name_of as name_of_news
+from refresh.messages import tag_of
 from refresh.queue.answers import AnyAnswer, NotUnderstood
-from refresh.queue.operations import Operation, name_of
+from refresh.queue.operations import Operation
 from refresh.run import orders
 from refresh.text import cut
 
@@ -82,7 +82,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
     A queue that does not know the operation, or gives an answer that this code does not know, is asked again after a
     pause.
     """
-    name = name_of(operation)
+    name = tag_of(operation)
     facts = {"instanceId": context.instance_id, "datasetId": dataset_id, "operation": name}
     event = Event("queue.not_understood", logging.WARNING, **facts)
     queue = df.EntityId(names.DATASET_QUEUE, dataset_id)
@@ -92,7 +92,7 @@ def ask(context: df.DurableOrchestrationContext, dataset_id: str, operation: Ope
 
 def ask_group(context: df.DurableOrchestrationContext, group: str, operation: GroupOperation[A]) -> Steps[A]:
     """The answer of a capacity group to an operation; otherwise as `ask`."""
-    name = group_operation_name(operation)
+    name = tag_of(operation)
     facts = {"instanceId": context.instance_id, "group": group, "operation": name}
     event = Event("capacity.not_understood", logging.WARNING, **facts)
     entity = df.EntityId(names.CAPACITY_GROUP, group)
@@ -120,14 +120,14 @@ def _answered(
 
 def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[Any]) -> None:
     """Signals an operation to the dataset's queue: half the messages of `ask`, and no answer."""
-    context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), name_of(operation), encode(operation))
+    context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), tag_of(operation), encode(operation))
 
 
 def tell_model(context: df.DurableOrchestrationContext, news: ModelNews | None) -> None:
     """Signals the state of a model to its entities. The messages are sent with the episode, or not at all."""
     if news:
         for entity, operation in addressed(news):
-            context.signal_entity(entity, name_of_news(operation), encode(operation))
+            context.signal_entity(entity, tag_of(operation), encode(operation))
 
 
 def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:

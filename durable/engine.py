@@ -31,16 +31,15 @@ from durable.listing import PAGE_SECONDS, Page, fetch_page
 from durable.models import ModelNews, addressed
 from outbound import pools
 from refresh.capacity import stored as stored_group
-from refresh.capacity.operations import GroupOperation, group_operation_name
+from refresh.capacity.operations import GroupOperation
 from refresh.capacity.state import Group
 from refresh.heartbeat import Heartbeat
-from refresh.messages import replace
+from refresh.messages import replace, tag_of
 from refresh.models.operations import Forget
-from refresh.models.operations import name_of as name_of_news
 from refresh.models.state import Record, Shard
 from refresh.models.stored import load_record, load_shard
 from refresh.packed import UnreadableError
-from refresh.queue.operations import Operation, name_of
+from refresh.queue.operations import Operation
 from refresh.queue.state import Queue
 from refresh.queue.stored import load
 from refresh.times import iso
@@ -203,7 +202,7 @@ class Engine:
 
     async def tell_queue(self, dataset_id: str, operation: Operation[Any]) -> None:
         """Signals an operation to the queue of a dataset. It takes effect some time later. Raises EngineUnavailable."""
-        await self._tell(_queue(dataset_id), name_of(operation), operation)
+        await self._tell(_queue(dataset_id), operation)
 
     async def read_queue(self, dataset_id: str) -> Queue:
         """The queue of a dataset as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""
@@ -212,18 +211,18 @@ class Engine:
     async def tell_model(self, news: ModelNews) -> None:
         """Signals news about a model. It takes effect some time later. Raises EngineUnavailable."""
         for entity, operation in addressed(news):
-            await self._tell(entity, name_of_news(operation), operation)
+            await self._tell(entity, operation)
 
     async def forget_models(self, shard: str, datasets: Iterable[str], forget: Forget) -> None:
         """Signals a shard and the records of some of its models to remove old data. Raises EngineUnavailable."""
         # the records first: if this ends half-way, the shard still names them the next time
         for dataset_id in datasets:
-            await self._tell(models.record_of(dataset_id), name_of_news(forget), replace(forget, keep=()))
-        await self._tell(models.shard(shard), name_of_news(forget), forget)
+            await self._tell(models.record_of(dataset_id), replace(forget, keep=()))
+        await self._tell(models.shard(shard), forget)
 
-    async def _tell(self, entity: df.EntityId, name: str, operation: msgspec.Struct) -> None:
+    async def _tell(self, entity: df.EntityId, operation: msgspec.Struct) -> None:
         try:
-            await self._client.signal_entity(entity, name, encode(operation))
+            await self._client.signal_entity(entity, tag_of(operation), encode(operation))
         except Exception as error:
             raise EngineUnavailable(_text(error)) from None
 
@@ -244,7 +243,7 @@ class Engine:
 
     async def tell_group(self, group: str, operation: GroupOperation[Any]) -> None:
         """Signals an operation to a capacity group. It takes effect some time later. Raises EngineUnavailable."""
-        await self._tell(df.EntityId(names.CAPACITY_GROUP, group), group_operation_name(operation), operation)
+        await self._tell(df.EntityId(names.CAPACITY_GROUP, group), operation)
 
     async def read_group(self, group: str) -> Group:
         """A capacity group as it was last stored, perhaps a moment ago. Raises EngineUnavailable."""

@@ -4,14 +4,15 @@ import logging
 
 import azure.durable_functions as df
 
-from entities.signals import handled
+from entities import shell
+from refresh.events import Event
 from refresh.models.stored import handle_index
 
-log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
 @bp.entity_trigger(context_name="context")
 def model_index(context: df.DurableEntityContext) -> None:
     """Applies one operation of `refresh.models.operations.IndexOperation`, without an answer."""
-    handled(context, handle_index, log)
+    ids = {"entity": context.entity_name, "key": context.entity_key}
+    shell.apply(context, handle_index, Event("model.not_understood", logging.WARNING, **ids))

@@ -8,7 +8,7 @@ import azure.durable_functions as df
 
 from refresh import clock
 from refresh.events import Event
-from refresh.queue.stored import Handled
+from refresh.packed import Handled
 from refresh.text import cut
 
 log = logging.getLogger(__name__)
@@ -18,13 +18,15 @@ Handle = Callable[[object, str, object, datetime], Handled]
 
 
 def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Event) -> None:
-    """Applies the current operation. `not_understood`: logged if this code cannot read it, or the state.
+    """Applies the current operation and logs its event. `not_understood`: the event if this code cannot read it, or the
+    state.
 
     State and result are set together at the end: the engine does not undo the effects of a failed operation.
     """
     handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
-    if handled.problem:
-        log.error(not_understood.about(error=cut(handled.problem, 300)).line())
+    event = not_understood.about(error=cut(handled.problem, 300)) if handled.problem else handled.event
+    if event:
+        log.log(event.level, event.line())
     context.set_result(handled.answer)
     if handled.state is None:
         context.destruct_on_exit()

@@ -23,5 +23,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     """A value that callers also see: its keys are spelled as in the HTTP API."""
 
 
+def tag_of(message: msgspec.Struct) -> str:
+    """The tag that tells a member of a union from the others: the name of an operation, or of a phase."""
+    return str(type(message).__struct_config__.tag)
+
+
 replace = msgspec.structs.replace
 """A copy of a message with some fields changed."""

@@ -1,4 +1,4 @@
-"""The stored form of an entity's state: plain JSON values, compressed above a size.
+"""The stored form of an entity: its state as plain JSON values, compressed above a size, and its operations.
 
 The engine stores a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
 reads fail while it is rewritten. So a large state is compressed, which works well for its similar ids and texts.
@@ -6,9 +6,13 @@ reads fail while it is rewritten. So a large state is compressed, which works we
 
 import zlib
 from base64 import b64decode, b64encode
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
+
+from refresh.events import Event
+from refresh.messages import tag_of
+from refresh.times import parse_time
 
 PACKED_ABOVE = 10_000
 """Bytes of JSON. A smaller state stays readable in the storage."""
@@ -20,6 +24,36 @@ Json = dict[str, Any]
 
 class UnreadableError(ValueError):
     """A stored state, or an operation, that this code cannot read."""
+
+
+class Handled(NamedTuple):
+    """The answer to an operation, and the state to store: None deletes it, `keep` leaves it unchanged.
+
+    `event`: for the log. `problem`: why the operation was not understood.
+    """
+
+    answer: Any
+    state: Json | None | Literal["keep"]
+    event: Event | None = None
+    problem: str | None = None
+
+
+def unreadable(stored: object, problem: UnreadableError, answer: Any = None) -> Handled:
+    """The result of an operation that this code cannot read, or whose state it cannot read: the state is unchanged."""
+    return Handled(answer, None if stored in (None, "") else "keep", problem=str(problem))
+
+
+def read_operation(name: str, value: object, kind: Any) -> Any:
+    """The operation of this union, given by name and input as the engine passes it. Raises UnreadableError."""
+    try:
+        operation = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(f"operation {name}: {error}") from None
+    if tag_of(operation) != name:
+        raise UnreadableError(f"operation {name} has the input of {tag_of(operation)}")
+    if parse_time(operation.at) is None:
+        raise UnreadableError(f"operation {name}: `at` is not a time")
+    return operation
 
 
 def pack(state: msgspec.Struct, schema: int) -> Json:

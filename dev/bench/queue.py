@@ -17,6 +17,7 @@ import msgspec
 
 from refresh.history.look import Look
 from refresh.history.outcome import Outcome
+from refresh.messages import tag_of
 from refresh.queue.answers import Holder
 from refresh.queue.operations import (
     AnyOperation,
@@ -31,7 +32,6 @@ from refresh.queue.operations import (
     Reopen,
     Sweep,
     TakePermit,
-    name_of,
 )
 from refresh.queue.stored import handle
 from refresh.scope.scope import RefreshOptions, Scope, TableRef
@@ -75,7 +75,7 @@ def measure(size: int) -> dict[str, float]:
 
 def apply(state: Any, operation: AnyOperation) -> Any:
     """The state after an operation."""
-    return handle(state, name_of(operation), msgspec.to_builtins(operation), NOW).state
+    return handle(state, tag_of(operation), msgspec.to_builtins(operation), NOW).state
 
 
 def operations(size: int) -> Iterator[tuple[str, AnyOperation, bool]]:

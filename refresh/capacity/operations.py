@@ -3,7 +3,7 @@
 As with a queue, each has ids of ours and `at`, the sender's clock (ISO 8601 UTC), and may arrive twice and late.
 """
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from refresh.capacity.answers import Asker, PlacesFree, TakeAnswer
 from refresh.failure.catalogue import ModelNames
@@ -60,8 +60,3 @@ class FreePlaces(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="fre
 
 
 AnyGroupOperation: TypeAlias = TakePlace | LeavePlace | FreePlaces
-
-
-def group_operation_name(operation: GroupOperation[Any]) -> str:
-    """The name of the operation in the engine."""
-    return str(type(operation).__struct_config__.tag)

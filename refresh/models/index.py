@@ -123,7 +123,7 @@ def _active(entry: Entry, operation: RunWaits | RunRefreshes) -> Entry:
 
 
 def _without_run(entry: Entry, operation: RunDropped | RunEnded) -> Entry:
-    """Whether another incarnation of the run has sent news since."""
+    """Without the active run, if the operation is about it and no newer incarnation of it has sent news."""
     active = entry.active
     if active is None or active.run_id != operation.run:
         return entry

@@ -113,8 +113,3 @@ def repeats(sent: datetime, ended: datetime) -> bool:
 IndexOperation: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded | Expect | NoteOverdue | Forget
 RecordOperation: TypeAlias = RunEnded | RequestsEnded | Forget
 RunNews: TypeAlias = RunWaits | RunRefreshes | RunDropped | RunEnded
-
-
-def name_of(operation: ModelOperation) -> str:
-    """The name of the operation in the engine."""
-    return str(type(operation).__struct_config__.tag)

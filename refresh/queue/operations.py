@@ -5,7 +5,7 @@ is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not kn
 it, answers `NotUnderstood`; the sender tries again later.
 """
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh, Look
@@ -206,8 +206,3 @@ AnyOperation: TypeAlias = (
     | Tidy
     | Sweep
 )
-
-
-def name_of(operation: Operation[Any]) -> str:
-    """The name of the operation of the entity."""
-    return str(type(operation).__struct_config__.tag)

@@ -8,16 +8,15 @@ each other. A queue of about sixty requests stays readable in the storage.
 """
 
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 
-from refresh.packed import UnreadableError, pack, unpack
+from refresh.packed import Handled, UnreadableError, pack, read_operation, unpack, unreadable
 from refresh.queue.answers import NotUnderstood
 from refresh.queue.machine import apply
-from refresh.queue.operations import AnyOperation, name_of
+from refresh.queue.operations import AnyOperation
 from refresh.queue.state import Queue
-from refresh.times import parse_time
 
 SCHEMA = 1
 """To be raised by a change that older code would misread."""
@@ -25,23 +24,12 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 
-class Handled(NamedTuple):
-    """The answer to an operation, and the state to store: None deletes it, `keep` leaves it unchanged.
-
-    `problem`: why the operation was not understood.
-    """
-
-    answer: Any
-    state: Json | None | Literal["keep"]
-    problem: str | None = None
-
-
 def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
     """Applies an operation, given by name and input as the engine passes it, to a stored state. `now`: host clock."""
     try:
-        queue, operation = load(stored), _operation(name, value)
+        queue, operation = load(stored), read_operation(name, value, AnyOperation)
     except UnreadableError as error:
-        return Handled(msgspec.to_builtins(NotUnderstood()), None if stored in (None, "") else "keep", str(error))
+        return unreadable(stored, error, msgspec.to_builtins(NotUnderstood()))
     after, answer = apply(queue, operation, now)
     return Handled(msgspec.to_builtins(answer), None if after is None else dump(after))
 
@@ -56,18 +44,6 @@ def load(stored: object) -> Queue:
 def dump(queue: Queue) -> Json:
     """The queue as plain JSON values."""
     return pack(queue, SCHEMA)
-
-
-def _operation(name: str, value: object) -> AnyOperation:
-    try:
-        operation: AnyOperation = msgspec.convert(value, AnyOperation)
-    except msgspec.ValidationError as error:
-        raise UnreadableError(f"operation {name}: {error}") from None
-    if name_of(operation) != name:
-        raise UnreadableError(f"operation {name} has the input of {name_of(operation)}")
-    if parse_time(operation.at) is None:
-        raise UnreadableError(f"operation {name}: `at` is not a time")
-    return operation
 
 
 def _check(queue: Queue) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import Shown
+from refresh.messages import Shown, tag_of
 from refresh.run.state import RunState
 from refresh.times import instant
 
@@ -37,7 +37,7 @@ def status_of(run: RunState, now: datetime) -> RunStatus:
     """The status of a run; `now` is the orchestration's own time."""
     refresh, blocked = run.refresh, run.blocked
     return RunStatus(
-        phase=str(type(run.phase).__struct_config__.tag),
+        phase=tag_of(run.phase),
         refresh_id=run.refresh_id,
         adopted=refresh is not None and refresh.adopted,
         posted_at=refresh.posted_at if refresh else None,

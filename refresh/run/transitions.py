@@ -9,7 +9,7 @@ from refresh.failure.catalogue import Failure, failure
 from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
 from refresh.history.outcome import Outcome
-from refresh.messages import replace
+from refresh.messages import replace, tag_of
 from refresh.polling.schedule import backoff
 from refresh.queue.answers import PermitTaken, Superseded
 from refresh.run.news import dropped
@@ -97,7 +97,7 @@ def reopening(run: RunState, pause: float, execution: str | None = None) -> Move
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
-    event = Event("run.reopened", after=str(type(run.phase).__struct_config__.tag), refreshId=run.refresh_id)
+    event = Event("run.reopened", after=tag_of(run.phase), refreshId=run.refresh_id)
     return Moved(run.to(Reopening(pause=pause, execution=execution), wait=0), event)
 
 

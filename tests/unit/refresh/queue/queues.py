@@ -11,6 +11,7 @@ import msgspec
 from refresh.failure.catalogue import Failure
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
+from refresh.messages import tag_of
 from refresh.queue.answers import (
     AnyAnswer,
     Claimed,
@@ -47,7 +48,6 @@ from refresh.queue.operations import (
     TakePermit,
     Tidy,
     WaitBehind,
-    name_of,
 )
 from refresh.queue.state import Queue, Run
 from refresh.queue.stored import dump, handle, load
@@ -128,7 +128,7 @@ class Desk:
         now = self.clock or self.now
         after, expected = apply(before, operation, now)  # type: ignore[arg-type]
         assert msgspec.json.encode(before) == kept, "an operation changed the queue of its argument"
-        handled = handle(self.stored, name_of(operation), msgspec.to_builtins(operation), now)
+        handled = handle(self.stored, tag_of(operation), msgspec.to_builtins(operation), now)
         assert json.dumps(self.stored) == stored, "an operation changed the state of its argument"
         assert handled.problem is None
         assert handled.state == (None if after is None else dump(after))

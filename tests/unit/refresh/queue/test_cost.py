@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from refresh.messages import tag_of
 from refresh.queue.operations import (
     AnyOperation,
     AskToLeave,
@@ -27,7 +28,6 @@ from refresh.queue.operations import (
     Sweep,
     TakePermit,
     Tidy,
-    name_of,
 )
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
@@ -108,7 +108,7 @@ def cost(text: str, operation: AnyOperation, crowd: Crowd) -> float:
     value, least = msgspec.to_builtins(operation), float("inf")
     for _ in range(3):
         began = time.process_time()
-        handled = handle(json.loads(text), name_of(operation), value, crowd.now)
+        handled = handle(json.loads(text), tag_of(operation), value, crowd.now)
         json.dumps([handled.answer, handled.state])
         least = min(least, time.process_time() - began)
         if least < MOST_SECONDS:
@@ -154,7 +154,7 @@ def steps_of(crowd: Crowd, make: Make) -> int:
         before = sys.gettrace()
         sys.settrace(step)
         try:
-            handle(stored, name_of(operation), value, crowd.now)
+            handle(stored, tag_of(operation), value, crowd.now)
         finally:
             sys.settrace(before)
     return steps

@@ -11,7 +11,8 @@ import pytest
 from durable import names
 from entities import dataset_queue
 from refresh import clock
-from refresh.queue.operations import AskToLeave, Enroll, Operation, Tidy, name_of
+from refresh.messages import tag_of
+from refresh.queue.operations import AskToLeave, Enroll, Operation, Tidy
 from refresh.queue.stored import load
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import NOON, WHOLE
@@ -35,7 +36,7 @@ def batch(state: str | None, *operations: Operation[Any] | tuple[str, str | None
     sent = [
         operation
         if isinstance(operation, tuple)
-        else (name_of(operation), json.dumps(json.dumps(msgspec.to_builtins(operation))))
+        else (tag_of(operation), json.dumps(json.dumps(msgspec.to_builtins(operation))))
         for operation in operations
     ]
     request = {

@@ -13,9 +13,10 @@ import pytest
 from refresh import packed as packed_states
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
+from refresh.messages import tag_of
 from refresh.packed import UnreadableError
 from refresh.queue.answers import Done
-from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy, name_of
+from refresh.queue.operations import AnyOperation, Enroll, Finish, Leave, Tidy
 from refresh.queue.state import Queue
 from refresh.queue.stored import dump, handle, load
 from refresh.scope.scope import Scope, TableRef
@@ -150,7 +151,7 @@ def test_an_unreadable_state_is_not_changed(case: str) -> None:
     with pytest.raises(UnreadableError):
         load(UNREADABLE[case])
     for operation in every_operation():
-        handled = handle(UNREADABLE[case], name_of(operation), msgspec.to_builtins(operation), NOON)
+        handled = handle(UNREADABLE[case], tag_of(operation), msgspec.to_builtins(operation), NOON)
         assert (handled.answer, handled.state) == (NOT_UNDERSTOOD, "keep")
         assert handled.problem
 
