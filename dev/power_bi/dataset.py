@@ -11,7 +11,7 @@ from uuid import UUID
 
 from dev.power_bi import checks
 from dev.power_bi.checks import Check, Range
-from dev.power_bi.faults import ROUTES
+from dev.power_bi.faults import OF_A_MODEL
 from dev.power_bi.knobs import REFRESH_TYPES, Knobs, Outcome, outcome, visibility
 from dev.power_bi.lifecycle import SHARED_LIMIT, STANDARD_LIMIT, Refresh, limited
 from dev.power_bi.options import StartOptions
@@ -52,7 +52,7 @@ class Dataset:
     refreshes: list[Refresh] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
     outcomes_used: int = 0
-    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROUTES, 0))
+    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OF_A_MODEL, 0))
     accepted: int = 0
     dropped: list[str] = field(default_factory=list)
     """Request ids that were accepted with 202 and then dropped."""

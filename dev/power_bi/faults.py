@@ -14,7 +14,9 @@ from dev.power_bi.messages import Response
 
 Json = dict[str, Any]
 
-ROUTES = ("start", "history", "details", "cancel", "dataset", "models")
+OF_A_MODEL = ("start", "history", "details", "cancel", "dataset")
+"""The routes below a model, whose calls are counted for each model."""
+ROUTES = (*OF_A_MODEL, "models")
 
 ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "notAuthorized": lambda seconds: refusals.not_authorized(),
