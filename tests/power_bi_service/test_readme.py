@@ -42,7 +42,7 @@ def test_tables_in_the_order_of_the_code(first: str, known: list[str]) -> None:
     assert names(first) == known
 
 
-@pytest.mark.parametrize(("first", "known"), [("key of a external refresh", FOREIGN_KEYS), ("key of a fault", KEYS)])
+@pytest.mark.parametrize(("first", "known"), [("key of an external refresh", FOREIGN_KEYS), ("key of a fault", KEYS)])
 def test_tables_of_keys(first: str, known: tuple[str, ...]) -> None:
     """In any order."""
     assert sorted(names(first)) == sorted(known)
@@ -63,6 +63,6 @@ def test_the_routes() -> None:
 
 
 def test_the_refresh_types() -> None:
-    """All that a external refresh may have."""
-    row = next(row for row in table("key of a external refresh") if row[0].endswith("`refreshType`"))
+    """The types that an external refresh may have."""
+    row = next(row for row in table("key of an external refresh") if row[0].endswith("`refreshType`"))
     assert {*re.findall(r"`(\w+)`", row[2]), row[1].strip('`"')} == set(REFRESH_TYPES)
