@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it runs in the background like this, and the programs that tests interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LONG = ("simulation", "e2e", "callers", "devhost_tests", "commands", "worker")
+LONG = ("simulation", "e2e", "callers", "browser", "devhost_tests", "commands", "worker")
 """Folders of tests that take long, for the most part in processes of their own. Others take milliseconds each."""
 
 

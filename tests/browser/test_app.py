@@ -15,7 +15,6 @@ from devhost_tests.process import ROOT, Devhost
 from tests.browser.conftest import Visit
 from tests.browser.recorded import HOSTILE
 from tests.e2e.platform_sign_in import signing_in
-from tests.e2e.test_settings import host_key
 from tests.e2e.test_who_may_call import FACTORY, OTHER_FACTORY, SIGN_IN
 from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
 
@@ -46,7 +45,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
     """From the empty app to a request that waits, refreshes and is cancelled, and to a model that fails."""
     env = {**FAST, "POWER_BI_API_URL": power_bi}
     with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
-        world = World(host.base, power_bi, host_key(host))
+        world = World(host.base, power_bi, host.host_key())
         sales = world.model(seconds=LONG, name=f"Sales {HOSTILE[0]}")
         world.external(sales)
         visitor = visit(world.app)

@@ -105,7 +105,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "CredentialsInvalid" in wrong.inner_text()
     assert "What to do: Enter them again in the settings" in wrong.inner_text()
     picture = page.locator(".timeline svg").get_attribute("aria-label") or ""
-    assert re.match(r"1\d runs in the last 2[45] h \d\d min: 4 failed, ", picture) or "4 failed" in picture
+    assert re.match(r"\d+ runs in the last [^:]+: 4 failed, ", picture), picture
     assert page.get_by_role("region", name="Runs").locator("tbody tr").count() == 15
     assert page.locator("details.rest > summary").first.inner_text() == "3 more"
 

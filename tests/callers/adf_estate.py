@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import threading
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,10 +39,7 @@ class App:
         self._host = self._start("0")
         self.base = self._host.base
         assert self.base, self._host.log
-        self._host.wait_for_log("devhost keys:")
-        found = re.search(r"host key ([^\s,]+)", self._host.log)
-        assert found
-        self.key = found[1]
+        self.key = self._host.host_key()
 
     def restart(self) -> None:
         """kill -9, and a new process on the same port."""

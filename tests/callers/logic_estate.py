@@ -164,23 +164,11 @@ def places(folder: Path) -> Iterator[Places]:
         keyed = Devhost(ROOT, folder / "key", *arguments, "--keys", env=env)
         signed = stack.enter_context(Devhost(ROOT, folder / "identity", *arguments, env={**env, **ENTRA}))
         stack.enter_context(keyed)
-        key = host_key(keyed)
+        key = keyed.host_key()
         yield Places(
             Place(World(keyed.base, service.base_url, key), key, served),
             Place(World(signed.base, service.base_url), "", served),
         )
-
-
-def host_key(app: Devhost) -> str:
-    """A key for functions of the level FUNCTION, from the output of the devhost."""
-    found: list[str] = []
-
-    def key_is_printed() -> bool:
-        found[:] = re.findall(r"host key (\S+?),", app.log)
-        return bool(found)
-
-    until(key_is_printed, 10, lambda: app.log)
-    return found[0]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Call:
     path: str
     headers: dict[str, str]
     body: Json
+    at: float = field(default_factory=time.monotonic)
+    """When it came, in seconds of a clock without a date."""
 
 
 @dataclass

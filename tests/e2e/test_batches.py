@@ -48,9 +48,7 @@ def test_all_models_are_refreshed_in_order(world: World) -> None:
     ids = {name: world.model(seconds=0.3) for name in ("A", "B", "C", "D")}
     before: dict[str, list[str]] = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
     models = [{"name": name, "datasetId": ids[name], "dependsOn": before[name]} for name in ("D", "C", "B", "A")]
-    began = time.monotonic()
     accepted = started(world, *models, caller={"pipeline": "nightly"})
-    assert time.monotonic() - began < 2
     result = world.follow(accepted["statusUri"])
     assert (result.code, result.body["status"]) == (200, "Completed"), result.body
     refreshes = {name: world.own(dataset_id) for name, dataset_id in ids.items()}

@@ -21,7 +21,6 @@ from devhost_tests.process import KEY, ROOT, Devhost, until
 from refresh.models.index import shard_of
 from tests.e2e.described import Described
 from tests.e2e.fuzzing import Findings, fuzz, only
-from tests.e2e.test_settings import host_key
 from tests.e2e.world import END_SECONDS, FAST, LONG, WORKSPACE, World
 from triggers.openapi.description import FUNCTION_KEY, describe
 
@@ -145,7 +144,7 @@ def fuzzed(state: Path, app: Path = ROOT) -> Iterator[Fuzzed]:
         power_bi = stack.enter_context(serve(service))
         env = {**FAST, "POWER_BI_API_URL": power_bi.base_url}
         host = stack.enter_context(Devhost(app, state, "--key", KEY, "--keys", "--exact-timers", env=env))
-        yield Fuzzed(World(host.base, power_bi.base_url, host_key(host)), host, service)
+        yield Fuzzed(World(host.base, power_bi.base_url, host.host_key()), host, service)
 
 
 def test_calls_that_the_description_allows(tmp_path: Path) -> None:

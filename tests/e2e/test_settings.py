@@ -41,7 +41,7 @@ def test_keys(tmp_path: Path) -> None:
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "ALLOWED_WORKSPACES": WORKSPACE}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as app:
-            key = host_key(app)
+            key = app.host_key()
             stranger, world = World(app.base, service.base_url), World(app.base, service.base_url, key)
             model = world.model()
             options = {"workspaceId": WORKSPACE, "datasetId": model}
@@ -86,8 +86,3 @@ def key_line(app: Devhost) -> str:
     """The line in which the devhost prints its keys."""
     until(lambda: any("host key" in line.lower() for line in app.lines), 10, lambda: app.log)
     return next(line for line in app.lines if "host key" in line.lower())
-
-
-def host_key(app: Devhost) -> str:
-    """A key for functions of the level FUNCTION."""
-    return key_line(app).split()[-1]

@@ -23,7 +23,6 @@ from refresh.times import instant
 from tests.e2e import engine_stub
 from tests.e2e.azure import azure
 from tests.e2e.platform_sign_in import signing_in
-from tests.e2e.test_settings import host_key
 from tests.e2e.test_who_may_call import FACTORY, SIGN_IN
 from tests.e2e.world import FAST, WORKSPACE, World
 
@@ -73,7 +72,7 @@ class Hosted:
     @property
     def key(self) -> str:
         """A function key."""
-        return host_key(self.app)
+        return self.app.host_key()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_an_app_with_keys_passes(hosted: Hosted) -> None:
         "/api/check",
     ]
     world = replace(hosted.world, key=hosted.key)
-    assert world.listing().json()["refreshes"] == []
+    assert world.listing(datasetId=model).json()["refreshes"] == []
     assert hosted.world.own(model) == []
 
 
@@ -154,7 +153,7 @@ def test_late_timers(tmp_path: Path) -> None:
     assert "purge_ended (last run 20" in result.sentences
 
 
-def test_a_storage_that_cannot_be_reached(hosted: Hosted, tmp_path: Path) -> None:
+def test_a_storage_that_cannot_be_reached(tmp_path: Path) -> None:
     """The app is real, its engine a stub that answers like the Durable extension without its storage."""
     with ExitStack() as stack:
         env = {**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
@@ -187,7 +186,7 @@ def test_the_wrong_cloud(tmp_path: Path) -> None:
         found.identity.resources = frozenset({COMMERCIAL})
         env = {**FAST, "EXACT_TIMERS": "", **found.settings, "POWER_BI_CLOUD": "gcchigh"}
         app = stack.enter_context(Devhost(ROOT, tmp_path / "state", "--keys", env=env))
-        result = smoke(app.base, "--key", host_key(app), model=STRANGER_MODEL)
+        result = smoke(app.base, "--key", app.host_key(), model=STRANGER_MODEL)
         text = requests.get(f"{app.base}/api/health", timeout=30).text
     assert (result.code, result.failed) == (1, ["/api/health", "/api/check"])
     assert result.sentences.count("check its managed identity and AZURE_CLIENT_ID, and whether POWER_BI_CLOUD is") == 2

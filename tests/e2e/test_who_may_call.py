@@ -14,8 +14,7 @@ import requests
 
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
-from devhost_tests.process import KEY, ROOT, Devhost
-from tests.e2e.test_settings import host_key
+from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -91,7 +90,8 @@ def test_an_allowed_caller_may_start(app: tuple[World, Devhost]) -> None:
     answer = start(world, world.model(), signed_in(FACTORY.upper()))
     assert answer.status_code == 202
     assert world.follow(answer.json()["statusUri"]).code == 200
-    assert f'"principal": "{FACTORY}"' in host.log
+    accepted = [line for line in host.log.splitlines() if answer.json()["id"] in line and "request.accepted" in line]
+    assert [f'"principal": "{FACTORY}"' in line for line in accepted] == [True]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,8 @@ def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[s
     """401 without a sign-in, 403 for a principal that is not allowed, with `error` first; nothing is started."""
     world, host = app
     model = world.model()
+    refused = f'"event": "auth.caller_refused", "principal": "{STRANGER}"'
+    before = host.log.count(refused)
     answer = start(world, model, headers)
     assert answer.status_code == code
     body = answer.json()
@@ -122,7 +124,7 @@ def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[s
     assert ("WWW-Authenticate" in answer.headers) == (code == 401)
     if code == 403:
         assert STRANGER in body["error"]["message"]
-        host.wait_for_log(f'"event": "auth.caller_refused", "principal": "{STRANGER}"')
+        until(lambda: host.log.count(refused) > before, 20)
     url = f"{world.app}/api/refreshes?datasetId={model}"
     rows = requests.get(url, headers=signed_in(FACTORY), timeout=CALL_SECONDS)
     assert rows.json()["refreshes"] == []
@@ -131,7 +133,7 @@ def test_other_callers_may_not_start(app: tuple[World, Devhost], headers: dict[s
 def test_a_key_gives_no_access(app: tuple[World, Devhost]) -> None:
     """In this mode keys have no effect, not even the host's."""
     world, host = app
-    assert start(world, world.model(), {"x-functions-key": host_key(host)}).status_code == 401
+    assert start(world, world.model(), {"x-functions-key": host.host_key()}).status_code == 401
 
 
 def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
@@ -233,7 +235,7 @@ def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:
             world = World(host.base, service.base_url)
-            without_token(world, {"x-functions-key": host_key(host)}, signed_in(FACTORY))
+            without_token(world, {"x-functions-key": host.host_key()}, signed_in(FACTORY))
 
 
 @pytest.mark.parametrize(

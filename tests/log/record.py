@@ -37,7 +37,7 @@ from tests.e2e.world import FAST, WORKSPACE, World
 FOLDER = ROOT / "tests" / "data" / "log"
 LINE = re.compile(r"(?P<time>\S+ \S+) (?P<level>\w+) +(?P<logger>\S+): (?P<message>\{.*)")
 CALLER = {"pipeline": "Load sales", "runId": "5d6f7c1e-0000-4000-8000-000000000001"}
-BROKEN_ACTIVITY = ("activities/read.py", "asked: orders.ReadRefresh = ", "raise KeyError('status')\n    ")
+BROKEN_ACTIVITY = ("activities/read.py", "job: orders.ReadRefresh = ", "raise KeyError('status')\n    ")
 BROKEN_STEP = (
     "refresh/run/phases/polling.py",
     "    match answer:\n        case RefreshRead():",

@@ -55,11 +55,6 @@ class Client:
     def delete(self, path: str, **more: Any) -> requests.Response:
         return requests.delete(self.base + path, timeout=30, **more)
 
-    def lost_lines(self) -> list[dict[str, str]]:
-        """The log lines that Azure would have lost, at most 20."""
-        lines: list[dict[str, str]] = self.get("/admin/devhost/lost-logs").json()["first"]
-        return lines
-
     def manage(self, method: str, path: str, **more: Any) -> requests.Response:
         """A request to the management API; `path` begins behind /runtime/webhooks/durabletask."""
         code = f"{'&' if '?' in path else '?'}code={self.key}"
@@ -159,6 +154,13 @@ class Devhost(Client):
 
     def wait_for_log(self, text: str, seconds: float = 20) -> None:
         until(lambda: text in self.log, seconds, lambda: self.log)
+
+    def host_key(self) -> str:
+        """A key for functions of the level FUNCTION, from the output of a devhost that checks keys."""
+        self.wait_for_log("devhost keys:")
+        found = re.search(r"host key ([^\s,]+)", self.log)
+        assert found, self.log
+        return found[1]
 
     def kill(self) -> None:
         """kill -9."""
