@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from refresh.messages import typed
+
 T = TypeVar("T")
 
 
@@ -24,7 +26,7 @@ def encode(message: msgspec.Struct) -> Any:
 def decode(value: object, kind: Any) -> Any:
     """A message of this type, or of one of a union of types, from JSON values. Raises NotUnderstoodError."""
     try:
-        return msgspec.convert(value, kind)
+        return typed(value, kind)
     except msgspec.ValidationError as error:
         raise NotUnderstoodError(str(error)) from None
 

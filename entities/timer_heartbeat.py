@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import msgspec
 
 from refresh.heartbeat import Heartbeat, latest
+from refresh.messages import typed
 
 bp = df.Blueprint()
 
@@ -22,6 +23,6 @@ def timer_heartbeat(context: df.DurableEntityContext) -> None:
 def _read(value: Callable[[], Any]) -> Heartbeat:
     """The heartbeat; an empty one if the value is not a heartbeat."""
     try:
-        return msgspec.convert(value() or {}, Heartbeat)
+        return typed(value() or {}, Heartbeat)
     except (TypeError, ValueError):
         return Heartbeat()

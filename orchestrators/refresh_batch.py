@@ -35,7 +35,7 @@ from refresh.batch.spec import MAX_MODELS
 from refresh.batch.state import BatchState, Progress
 from refresh.batch.stored import BatchStanding, Change, PackedBatch, UnreadableBatchError, pack, unpack
 from refresh.events import Event
-from refresh.messages import replace
+from refresh.messages import replace, typed
 from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unavailable
 from refresh.times import instant, time_of
 
@@ -99,7 +99,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
             return (yield from _turn(context, machine.stopping(state, cancelled=cancelled)))
         case NotesRead():
             try:
-                return unpack(msgspec.convert(notes.ended, PackedBatch)), 0.0
+                return unpack(typed(notes.ended, PackedBatch)), 0.0
             except (msgspec.ValidationError, UnreadableBatchError) as error:
                 facts = {"instanceId": context.instance_id, "error": str(error)}
                 note(context, Event("input.not_understood", logging.ERROR, **facts))

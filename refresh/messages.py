@@ -8,11 +8,13 @@ Why msgspec and not hand-written codecs or pydantic: it checks types in C while 
 no dependencies, and adds little to a cold start.
 """
 
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar, overload
 
 import msgspec
 
 M = TypeVar("M", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +28,43 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
 def tag_of(message: msgspec.Struct) -> str:
     """The tag that tells a member of a union from the others: the name of an operation, or of a phase."""
     return str(type(message).__struct_config__.tag)
+
+
+_DESCRIBED: set[Any] = set()
+_DESCRIBING = Lock()
+
+
+@overload
+def typed(value: object, kind: type[T]) -> T: ...
+
+
+@overload
+def typed(value: object, kind: Any) -> Any: ...
+
+
+def typed(value: object, kind: Any) -> Any:
+    """A value of this type, or of one of a union of types, from JSON values. Raises msgspec.ValidationError."""
+    _describe(kind)
+    return msgspec.convert(value, kind)
+
+
+def typed_json(text: bytes | str, kind: type[T]) -> T:
+    """Like `typed`, from JSON text. Raises msgspec.DecodeError, or UnicodeDecodeError."""
+    _describe(kind)
+    return msgspec.json.decode(text, type=kind)
+
+
+def _describe(kind: Any) -> None:
+    """Lets one thread at a time describe types.
+
+    msgspec describes a class when it is first decoded, and marks it as described before it has read the fields of the
+    nested classes. Another thread that decodes the class at that moment crashes the process. The worker of the app
+    decodes in its event loop and in the threads of orchestrators, entities and activities.
+    """
+    if kind not in _DESCRIBED:
+        with _DESCRIBING:
+            msgspec.json.Decoder(kind)
+            _DESCRIBED.add(kind)
 
 
 replace = msgspec.structs.replace

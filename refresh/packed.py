@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from refresh.events import Event
-from refresh.messages import tag_of
+from refresh.messages import tag_of, typed, typed_json
 from refresh.times import parse_time
 
 PACKED_ABOVE = 10_000
@@ -46,7 +46,7 @@ def unreadable(stored: object, problem: UnreadableError, answer: Any = None) -> 
 def read_operation(name: str, value: object, kind: Any) -> Any:
     """The operation of this union, given by name and input as the engine passes it. Raises UnreadableError."""
     try:
-        operation = msgspec.convert(value, kind)
+        operation = typed(value, kind)
     except msgspec.ValidationError as error:
         raise UnreadableError(f"operation {name}: {error}") from None
     if tag_of(operation) != name:
@@ -75,7 +75,7 @@ def unpack(stored: object, kind: type[T], schema: int, what: str) -> T:
         raise UnreadableError(f"the stored {what} is of another schema")
     try:
         if "packed" in stored:
-            return msgspec.json.decode(zlib.decompress(b64decode(stored["packed"])), type=kind)
-        return msgspec.convert(stored, kind)
+            return typed_json(zlib.decompress(b64decode(stored["packed"])), kind)
+        return typed(stored, kind)
     except (msgspec.DecodeError, zlib.error, ValueError, TypeError) as error:
         raise UnreadableError(f"the stored {what}: {error}") from None

@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 from uuid import UUID
 
-import msgspec
-
 from dev.power_bi.messages import Request, Response
 from dev.power_bi.service import PowerBiService
 from devhost.engine import Call, Returned
 from durable.calls import ACTIVITIES
 from durable.codec import decode, encode
 from durable.names import REFRESH_REQUEST
+from refresh.messages import typed
 from refresh.polling.limits import Limits
 from refresh.queue.machine import apply
 from refresh.queue.operations import AnyOperation, Enroll
@@ -169,7 +168,7 @@ class _World:
         """A signal to the queue; the state of the queue, or of the one request, which is running."""
         parts, _query = route(url)
         if method == "POST":
-            self._apply(msgspec.convert(json.loads(data), AnyOperation))
+            self._apply(typed(json.loads(data), AnyOperation))
             return [202, None]
         if parts[0] == "entities":
             return [200, dump(self._queue)]

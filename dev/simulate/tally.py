@@ -36,6 +36,16 @@ EVENTS = (
     "calls back",
     "places granted",
     "places waited for",
+    "batches Completed",
+    "batches Failed",
+    "batches Cancelled",
+    "batches TimedOut",
+    "batches retried",
+    "models Completed",
+    "models Failed",
+    "models Cancelled",
+    "models TimedOut",
+    "models Skipped",
     "steps",
 )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from refresh.batch.outcome import BatchOutcome, Counts
 from refresh.batch.state import BatchState, Progress
-from refresh.messages import Message, Shown
+from refresh.messages import Message, Shown, typed_json
 
 PACKED_ABOVE = 10_000
 """Bytes of JSON: the batch of some ten models stays readable in the storage."""
@@ -76,7 +76,7 @@ def unpack(stored: PackedBatch) -> BatchState:
         text = reader.decompress(b64decode(stored.packed), MAX_UNPACKED)
         if not reader.eof:
             raise UnreadableBatchError("the stored batch is too large")
-        return msgspec.json.decode(text, type=BatchState)
+        return typed_json(text, BatchState)
     except (msgspec.DecodeError, zlib.error, ValueError) as error:
         raise UnreadableBatchError(f"the stored batch: {error}") from None
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from refresh.messages import typed_json
 from refresh.models.freshness import Durations, Health, due_at, durations, expected_hours, health_of, in_use
 from refresh.models.state import Active, Entry
 from refresh.times import instant, parse_time
@@ -161,7 +162,7 @@ def decode_key(continuation: str, sort: str) -> SortKey | None:
     """The key in a continuation; None if `encode_key` did not create it with this order."""
     try:
         text = urlsafe_b64decode(continuation + "=" * (-len(continuation) % 4))
-        named, first, second, dataset_id = msgspec.json.decode(text, type=tuple[str, float, str, str])
+        named, first, second, dataset_id = typed_json(text, tuple[str, float, str, str])
     except ValueError:  # binascii.Error, UnicodeError and msgspec's errors are subclasses
         return None
     return (first, second, dataset_id) if named == sort else None

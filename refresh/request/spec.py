@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from refresh.messages import Message
+from refresh.messages import Message, typed
 from refresh.queue.answers import PRIORITIES, Priority
 from refresh.request.values import BadRequestError, boolean, choice, guid, number, shown_key, whole_number
 from refresh.scope.options import OptionError, check_options
@@ -194,8 +194,8 @@ def _options(value: object) -> RefreshOptions | None:
         raise BadRequestError(error.message, error.target) from None
     if options is None:
         return None
-    typed: RefreshOptions = msgspec.convert(options, RefreshOptions)
-    return msgspec.structs.replace(typed, objects=canonical_objects(typed.objects))
+    found = typed(options, RefreshOptions)
+    return msgspec.structs.replace(found, objects=canonical_objects(found.objects))
 
 
 def caller_of(value: object) -> dict[str, str]:

@@ -28,7 +28,7 @@ SIGN_IN = {
     "ALLOWED_CALLERS": f"{FACTORY},{OTHER_FACTORY}",
     "ALLOWED_READERS": READER,
 }
-OWN_TOKEN = {("GET", "refreshes/{id}"), ("DELETE", "refreshes/{id}")}
+OWN_TOKEN = {(method, f"{kind}/{{id}}") for method in ("GET", "DELETE") for kind in ("refreshes", "batches")}
 """The routes without access control, because a token of their own opens them."""
 
 OPEN = {("GET", "openapi.json"), ("GET", "health"), ("GET", "ui"), ("GET", "ui/{name}")}

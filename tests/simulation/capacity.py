@@ -45,8 +45,9 @@ def limited(day: Day, chance: random.Random) -> None:
     day.capacity = chance.choice([1, 1, 2])
     day.settings["CAPACITY_LIMITS"] = json.dumps([{"name": GROUP, "refreshes": day.capacity}])
     first = sorted(day.knobs)[0]
+    like = {key: value for key, value in day.knobs[first].items() if key != "recordedAs"}
     for number in range(len(day.knobs) + 1, day.capacity + chance.randint(2, 3) + 1):
-        day.knobs[f"{first[:-12]}{number:012}"] = {**day.knobs[first], "outcome": [*day.knobs[first]["outcome"]]}
+        day.knobs[f"{first[:-12]}{number:012}"] = {**like, "outcome": [*like["outcome"]]}
     models = sorted(day.knobs)
     together = chance.random() < 0.5
     for caller in day.callers:

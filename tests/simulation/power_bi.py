@@ -133,7 +133,7 @@ class PowerBi:
 
     def _part_after_loss(self, dataset_id: str) -> None:
         """Others refresh one table, just when it could be taken for the refresh whose answer was lost."""
-        if dataset_id == self._world.day.part_after_loss:
+        if dataset_id == self._world.day.part_after_loss and dataset_id not in self._world.day.direct_lake:
             how = {"refreshType": "ViaEnhancedApi", "seconds": 20, "visibilitySeconds": 0, "startsIn": 2}
             how["outcome"] = {"outcome": "Completed", "objects": PART}
             self.service.add_external(dataset_id, how, self._world.now)

@@ -42,7 +42,6 @@ def direct_lake(day: Day, chance: random.Random) -> None:
     model = chance.choice(sorted(day.knobs))
     day.direct_lake = frozenset([model])
     day.knobs[model]["recordedAs"] = FRAMING
-    day.external = [(which, _framing(entry) if which == model else entry) for which, entry in day.external]
     how = {"refreshType": FRAMING, "seconds": 1, "visibilitySeconds": 0}
     day.external.append((model, {**how, "startsIn": -3600}))
     if chance.random() < 0.5:
@@ -50,8 +49,10 @@ def direct_lake(day: Day, chance: random.Random) -> None:
         day.external += [(model, {**how, "startsIn": begin + number / 5}) for number in range(BURST)]
 
 
-def imported_tables(day: Day) -> None:
-    """A model with framings and imported tables has loaded those before, and its history shows that."""
+def framings(day: Day) -> None:
+    """After all rare events: a Direct Lake model has only framings, and any other model with a framing has loaded its
+    imported tables before, which its history shows."""
+    day.external = [(model, _framing(how) if model in day.direct_lake else how) for model, how in day.external]
     framed = {model for model, entry in day.external if entry["refreshType"] == FRAMING} - day.direct_lake
     loaded = {"refreshType": "Scheduled", "startsIn": -7200, "seconds": 60, "visibilitySeconds": 0}
     day.external += [(model, {**loaded, "outcome": "Completed"}) for model in sorted(framed)]

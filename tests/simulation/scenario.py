@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tests.simulation import batch_days
 from tests.simulation.batch_days import EVICTED, BatchCaller, batches
 from tests.simulation.capacity import limited
-from tests.simulation.quirks import direct_lake, imported_tables, other_words
+from tests.simulation.quirks import direct_lake, framings, other_words
 
 Level = Literal["none", "light", "heavy"]
 LEVELS: tuple[Level, ...] = ("none", "light", "heavy")
@@ -186,7 +186,7 @@ def scenario(seed: int, forced: Level | None = None) -> Scenario:
         own = random.Random(f"{rare} {seed}/{forced}")  # noqa: S311
         if own.random() < how_often:
             happen(day, own)
-    imported_tables(day)
+    framings(day)
     return day
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from refresh.messages import typed
 from refresh.request.spec import parse_spec
 from refresh.scope.options import WITHOUT_POLICY, check_options
 from refresh.scope.scope import RefreshOptions, canonical_objects
@@ -22,7 +23,7 @@ IDS = {"workspaceId": "01234567-89ab-cdef-0123-456789abcdef", "datasetId": "fedc
 def test_a_recipe_is_accepted(body: dict[str, Any]) -> None:
     """Unchanged from the page, with the ids of a model."""
     spec = parse_spec(json.dumps({**IDS, **body}).encode(), Settings())
-    expected = msgspec.convert(check_options(body["refresh"]), RefreshOptions)
+    expected = typed(check_options(body["refresh"]), RefreshOptions)
     assert spec.scope.refresh == msgspec.structs.replace(expected, objects=canonical_objects(expected.objects))
 
 

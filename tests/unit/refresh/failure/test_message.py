@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refresh.failure.catalogue import CATALOGUE, Failure, ModelNames, failure
+from refresh.messages import typed
 
 MODEL = "00000000-1111-2222-3333-444444444444"
 REFRESH = "9b2a5aa3-6207-47f9-8520-ed61b24c8634"
@@ -106,9 +107,9 @@ def test_keys_without_a_value_are_left_out() -> None:
     full = failure("RefreshFailed", MODEL, service_code="X", table="T", partition="P")
     value = msgspec.to_builtins(full)
     assert set(value) == {"code", "serviceCode", "message", "table", "partition", "retryable", "action"}
-    assert msgspec.convert(value, Failure) == full
+    assert typed(value, Failure) == full
     # the format of an older version
-    assert msgspec.convert({**value, "table": None, "more": 1}, Failure).table is None
+    assert typed({**value, "table": None, "more": 1}, Failure).table is None
 
 
 def test_a_newer_code_is_kept() -> None:

@@ -135,7 +135,7 @@ def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
         assert (outcome is None) is (row.state == "running")
         if outcome is not None:
             stored = msgspec.json.encode(encode(outcome))
-            assert decode(msgspec.json.decode(stored), Outcome) == outcome
+            assert decode(json.loads(stored), Outcome) == outcome
             assert outcome.error is None or len(outcome.error.message) <= 500
 
 

@@ -11,7 +11,7 @@ import msgspec
 from refresh.failure.catalogue import Failure
 from refresh.history.look import ExternalRefresh, Look
 from refresh.history.outcome import Outcome
-from refresh.messages import tag_of
+from refresh.messages import tag_of, typed
 from refresh.queue.answers import (
     AnyAnswer,
     Claimed,
@@ -134,7 +134,7 @@ class Desk:
         assert handled.state == (None if after is None else dump(after))
         self.stored = json.loads(json.dumps(handled.state))
         assert self.queue == (after or Queue()), "the stored queue differs from the queue"
-        answer = msgspec.convert(json.loads(json.dumps(handled.answer)), AnyAnswer)
+        answer = typed(json.loads(json.dumps(handled.answer)), AnyAnswer)
         assert answer == expected
         return answer  # type: ignore[no-any-return]
 
