@@ -96,7 +96,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
-            return (yield from _turn(context, machine.stopping(state, cancelled=cancelled)))
+            return (yield from _turn(context, _stopping(context, state, cancelled=cancelled)))
         case NotesRead():
             try:
                 return unpack(typed(notes.ended, PackedBatch)), 0.0
@@ -117,7 +117,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         if not state.listed:
             return state, pause
     state, lost, healthy = yield from _look(context, state)
-    state = machine.stopping(machine.skipping(state))
+    state = _stopping(context, machine.skipping(state))
     if state.stop and lost:
         state, lost = machine.suspected(state, lost), []
     if state.stop and not state.settled:
@@ -176,11 +176,21 @@ def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
                 if one.outcome:
                     _note_model(context, ended, one.number)
             lost = [one.number for one in answer.found if one.missing]
-            return machine.stopping(ended, cancelled=answer.cancelled), lost, True
+            return _stopping(context, ended, cancelled=answer.cancelled), lost, True
         case Broke():
             return state, [], False
         case _:
             assert_never(answer)
+
+
+def _stopping(
+    context: df.DurableOrchestrationContext, state: BatchState, *, cancelled: bool = False, late: bool = False
+) -> BatchState:
+    """As `machine.stopping`, and logs the reason when it is found."""
+    stopped = machine.stopping(state, cancelled=cancelled, late=late)
+    if stopped.stop != state.stop:
+        note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
+    return stopped
 
 
 def _settle(
@@ -189,7 +199,6 @@ def _settle(
     """The state after a stop has taken effect, and whether it has."""
     suspects = machine.suspects(state)
     cancelled = state.started if state.stop == "Cancelled" else ()
-    note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=state.stop))
     alive: tuple[int, ...] = ()
     if suspects or cancelled:
         order = Settle(
@@ -228,7 +237,7 @@ def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: flo
     if waited == "recheck" and state.stop == "Cancelled":
         # the message that cancels a request may be lost
         return state.but(settled=False)
-    return machine.stopping(state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
+    return _stopping(context, state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
 
 
 def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: float) -> Steps[Waited]:

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from power_bi.client import PowerBiClient
-from power_bi.errors import PowerBiError
+from power_bi.errors import OF_THE_TOKEN, PowerBiError
 from refresh.clock import now
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.adoption import blocker
@@ -17,7 +17,6 @@ NOT_CHECKED = (
     "Only a refresh can show whether this identity may start one (role Contributor, Member or Admin), whether the "
     "credentials of the data sources are valid, and, for the key refresh, whether the workspace has a capacity."
 )
-OF_THE_TOKEN = ("TokenUnavailable", "SignInUnavailable", "TokenRejected")
 
 Json = dict[str, Any]
 

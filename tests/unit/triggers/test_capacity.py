@@ -168,7 +168,11 @@ class Client:
         (Client("Unknown"), True),
         (Client("Completed"), False),
         (Client(error=Refused(Facts(), "ModelNotFound")), False),
+        (Client(error=Refused(Facts(), "NotAuthorized")), False),
         (Client(error=ServiceUnavailable(Facts())), None),
+        (Client(error=Refused(Facts(), "TokenUnavailable")), None),
+        (Client(error=Refused(Facts(), "TokenRejected")), None),
+        (Client(error=Refused(Facts(), "UnexpectedAnswer")), None),
     ],
 )
 def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client, expected: bool | None) -> None:

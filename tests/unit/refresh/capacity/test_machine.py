@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from refresh.capacity.answers import Asker, Outdated, Placed, PlacesFree, TakeAnswer, Waits
-from refresh.capacity.machine import LATE, MAX_WAITING, RECHECK_SECONDS, apply
+from refresh.capacity.machine import LATE, LONGEST_CLOSED_SECONDS, MAX_WAITING, RECHECK_SECONDS, apply
 from refresh.capacity.operations import FreePlaces, LeavePlace, TakePlace
 from refresh.capacity.state import Group
 from refresh.capacity.stored import SCHEMA, dump, handle, load
@@ -279,6 +279,15 @@ def test_a_capacity_that_has_reached_its_limits_is_left_alone() -> None:
     desk.take("a")
     closed_until = desk.leave("a", limit_reached=True).closed_until
     assert closed_until == instant(desk.now + timedelta(seconds=60))
+
+
+def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
+    """The pause is the longest one, however often the capacity has reached its limits."""
+    desk = Desk()
+    desk.take("a")
+    desk.group.closings = 1024
+    closed_until = desk.leave("a", limit_reached=True).closed_until
+    assert closed_until == instant(desk.now + timedelta(seconds=LONGEST_CLOSED_SECONDS))
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
