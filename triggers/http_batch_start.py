@@ -152,11 +152,11 @@ def _new_batch(
     earlier: StoredBatch | None,
 ) -> StoredBatch:
     settings, keyed = current_settings(), bool(spec.idempotency_key)
-    random = secrets.token_hex(8)
-    batch_id = f"{BATCH_PREFIX}{random}"
     if keyed:
         # racing starts with one key are one batch if their options are the same
         batch_id = f"{batch_key_prefix(spec.idempotency_key)}{submission}-{spec.fingerprint}"
+    else:
+        batch_id = f"{BATCH_PREFIX}{secrets.token_hex(8)}"
     state = BatchState(
         spec=replace(spec, models=()),
         digests=spec.digests,
