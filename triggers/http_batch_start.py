@@ -52,13 +52,17 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
         value = json_object(req.get_body(), MAX_BATCH_BODY_BYTES)
         spec = parse_batch(value, settings, req.headers.get("Idempotency-Key"))
         reply = reply_of(value, settings)
-        earlier = await _earlier(engine, spec)
     except BadRequestError as problem:
         return answer(problem.to_json(), 400)
     known, submission = await _last_submission(engine, spec.idempotency_key)
     match decide(spec, known, submission):
         case NewBatch(number, after):
-            return await _start(req, engine, spec, reply, number, after or earlier)
+            try:
+                # only now: a repeated start of an accepted retry does not need the earlier batch any more
+                earlier = after or await _earlier(engine, spec)
+            except BadRequestError as problem:
+                return answer(problem.to_json(), 400)
+            return await _start(req, engine, spec, reply, number, earlier)
         case SameBatch(batch):
             await _add_callback(engine, batch, reply)
             return await _accepted(req, engine, batch, reply, repeated=True)
@@ -148,11 +152,11 @@ def _new_batch(
     earlier: StoredBatch | None,
 ) -> StoredBatch:
     settings, keyed = current_settings(), bool(spec.idempotency_key)
-    random = secrets.token_hex(8)
-    batch_id = f"{BATCH_PREFIX}{random}"
     if keyed:
         # racing starts with one key are one batch if their options are the same
         batch_id = f"{batch_key_prefix(spec.idempotency_key)}{submission}-{spec.fingerprint}"
+    else:
+        batch_id = f"{BATCH_PREFIX}{secrets.token_hex(8)}"
     state = BatchState(
         spec=replace(spec, models=()),
         digests=spec.digests,
