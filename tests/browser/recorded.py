@@ -288,6 +288,23 @@ def queue(row: Json) -> Json:
     return {**ids, "waiting": len(requests) + 1, "active": row_of_run, "queue": [behind]}
 
 
+def finding(*, busy: bool = False) -> Json:
+    """POST /api/check, all well. `busy`: a refresh is running."""
+    row = model("Sales")
+    ids = {key: row[key] for key in ("workspaceId", "workspaceName", "datasetId", "modelName")}
+    kind = {"refreshId": "x", "refreshType": "Scheduled"}
+    ended = {**kind, "status": "Completed", "startedAt": ago(3 * HOUR), "endedAt": ago(2 * HOUR)}
+    at_work = {**kind, "status": "Unknown", "startedAt": ago(12 * MINUTE), "endedAt": None}
+    return {
+        "ok": True,
+        "checks": dict.fromkeys(("workspaceAllowed", "token", "history"), "passed"),
+        "lastRefresh": at_work if busy else ended,
+        "running": at_work if busy else None,
+        "notChecked": "Only a refresh can show whether this identity may start one.",
+        **ids,
+    }
+
+
 def durable(request_id: str, runtime_status: str) -> Json:
     """The keys of Durable's own status, which the page does not read."""
     times = {"createdTime": ago(HOUR), "lastUpdatedTime": ago(MINUTE)}

@@ -35,7 +35,7 @@ class World:
     requests: int = 10_000
     refusal: tuple[int, Json | None] | None = None
     """Answered by every JSON route instead."""
-    check: Json = field(default_factory=lambda: {"ok": True, "checks": {}, "lastRefresh": {"status": "Completed"}})
+    check: Json = field(default_factory=recorded.finding)
     calls: list[tuple[str, str, Json | None]] = field(default_factory=list)
     """Method, path with query, and body of each call of a JSON route."""
     headers: list[dict[str, str]] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from tests.browser import recorded
 from tests.browser.conftest import Visit
 from tests.browser.recorded import CREDENTIALS, HOSTILE, WORKSPACES, model_id
 from tests.browser.stand_in import World
@@ -78,6 +79,9 @@ def test_check(world: World, visit: Visit) -> None:
     expect(dialog).to_have_accessible_name("Check access?")
     dialog.get_by_role("button", name="Check", exact=True).click()
     expect(dialog.get_by_text("The app can reach the model")).to_be_visible()
+    ended = world.check["lastRefresh"]["endedAt"]
+    expect(dialog.get_by_text("The newest refresh in Power BI: Completed, ended ")).to_contain_text(ended[11:16])
+    expect(dialog.locator("time")).to_have_attribute("datetime", ended)
     dialog.get_by_role("button", name="Close").click()
     world.check = {"ok": False, "error": {**CREDENTIALS, "message": HOSTILE[0]}}
     page.get_by_role("button", name="Check access").click()
@@ -86,3 +90,14 @@ def test_check(world: World, visit: Visit) -> None:
     expect(dialog.locator(".problem")).to_contain_text(HOSTILE[0])
     expect(dialog.locator(".problem")).to_contain_text(CREDENTIALS["action"])
     assert [path for path, _ in world.sent()] == ["/api/check", "/api/check"]
+
+
+def test_check_of_a_busy_model(world: World, visit: Visit) -> None:
+    """For how long its refresh has been running."""
+    world.check = recorded.finding(busy=True)
+    page = visit(world.base).open(f"#/models/{SALES}")
+    page.get_by_role("button", name="Check access").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Check", exact=True).click()
+    expect(dialog.get_by_text("A refresh is running since 12 min.")).to_be_visible()
+    expect(dialog.get_by_text("The newest refresh in Power BI: Unknown.")).to_be_visible()

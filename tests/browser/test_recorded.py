@@ -6,7 +6,8 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from tests.browser.stand_in import World, serving
+from tests.browser import recorded
+from tests.browser.stand_in import Json, World, serving
 from tests.e2e.fuzzing import strict
 from triggers.openapi.description import FUNCTION_KEY, describe
 
@@ -22,6 +23,13 @@ ANSWERS = {
 }
 
 
+def problems(body: Json, name: str) -> list[str]:
+    """Where an answer differs from the schema of this name."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    found = Draft202012Validator(schema).iter_errors(body)
+    return [f"{list(one.absolute_path)}: {one.message[:300]}" for one in found]
+
+
 @pytest.mark.parametrize("path", ANSWERS)
 def test_recorded_answers_fit_the_description(path: str) -> None:
     """With no key beyond it, for every model."""
@@ -29,9 +37,12 @@ def test_recorded_answers_fit_the_description(path: str) -> None:
         ids = [row["datasetId"] for row in world.models] if "{model}" in path else [""]
         for dataset in ids:
             body = requests.get(f"{world.base}/api/{path.replace('{model}', dataset)}", timeout=30).json()
-            schema = {"$ref": f"#/components/schemas/{ANSWERS[path]}", "components": DOCUMENT["components"]}
-            problems = [
-                f"{list(one.absolute_path)}: {one.message[:300]}"
-                for one in Draft202012Validator(schema).iter_errors(body)
-            ]
-            assert problems == [], dataset
+            assert problems(body, ANSWERS[path]) == [], dataset
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_recorded_check_fits_the_description(busy: bool) -> None:
+    """Of an idle model and of a busy one."""
+    with serving(World(check=recorded.finding(busy=busy))) as world:
+        body = requests.post(f"{world.base}/api/check", json={}, timeout=30).json()
+        assert problems(body, "Finding") == []

@@ -141,7 +141,7 @@ function checked(body) {
           "p",
           {},
           "A refresh is running",
-          running.startTime ? [" since ", duration(secondsSince(running.startTime))] : "",
+          running.startedAt ? [" since ", duration(secondsSince(running.startedAt))] : "",
           ".",
         )
       : null,
@@ -151,7 +151,7 @@ function checked(body) {
           {},
           "The newest refresh in Power BI: ",
           foreign(lastRefresh.status),
-          lastRefresh.endTime ? [", ended ", time(lastRefresh.endTime)] : null,
+          lastRefresh.endedAt ? [", ended ", time(lastRefresh.endedAt)] : null,
           ".",
         )
       : null,
