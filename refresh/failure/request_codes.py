@@ -167,8 +167,8 @@ REQUEST_CODES = (
     ErrorCode(
         "InvalidRefreshRequest",
         "Power BI refused the request as invalid",
-        "Check the options of the refresh; other options together with notifyOption also need a Premium, Embedded or "
-        "Fabric capacity.",
+        "Check the options of the refresh; all options other than notifyOption also need a Premium, Embedded or Fabric "
+        "capacity.",
     ),
     ErrorCode(
         "LicenseRequired",
