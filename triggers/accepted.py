@@ -7,13 +7,14 @@ import azure.functions as func
 from durable import waits
 from durable.engine import Engine, EngineError
 from durable.requests import find_request
-from refresh.reporting.status import StatusReport, final_report
+from refresh.batch.stored import StoredBatch
+from refresh.reporting.status import Json, StatusReport, final_report
 from refresh.request.reply import Reply
 from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from triggers.answers import answer
 from triggers.auth import same, starter_of
-from triggers.reports import status_answer
+from triggers.reports import UriOf, status_answer
 from triggers.uris import base_url, management_uris, status_uri
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -40,25 +41,32 @@ async def accepted(
     if ended:
         return status_answer(req, request, ended, again)
     uris = uris_of(req, engine, request)
-    body = {"id": request.id, "status": status, **again, **uris}
+    return accepted_answer({"id": request.id, "status": status, **again, **uris}, reply)
+
+
+def accepted_answer(body: Json, reply: Reply) -> func.HttpResponse:
+    """The answer for a request or batch in progress. `body` has its statusUri."""
     if reply.call_back_uri:
         # some callers that wait for a callback would poll a 202 with Location
         return answer(body, 200)
     retry_after = str(max(1, round(current_settings().poll_min_seconds)))
-    return answer(body, 202, {"Location": uris["statusUri"], "Retry-After": retry_after})
+    return answer(body, 202, {"Location": body["statusUri"], "Retry-After": retry_after})
 
 
-def uris_of(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> dict[str, str]:
-    """The URIs of a request. The cancel URI goes only to the caller that started it, recognised by principal or key."""
-    settings, state = current_settings(), request.state
+def uris_of(
+    req: func.HttpRequest, engine: Engine, item: StoredRequest | StoredBatch, uri_of: UriOf = status_uri
+) -> dict[str, str]:
+    """The URIs of a request or batch. The cancel URI goes only to the caller that started it, recognised by principal
+    or key."""
+    settings, state = current_settings(), item.state
     base = base_url(settings, req.url)
-    uri = status_uri(base, request.id, state.read_token)
+    uri = uri_of(base, item.id, state.read_token)
     uris = {"statusUri": uri}
     if same(starter_of(req, engine.secret), state.starter):
-        uris["cancelUri"] = status_uri(base, request.id, state.cancel_token)
+        uris["cancelUri"] = uri_of(base, item.id, state.cancel_token)
     uris["statusQueryGetUri"] = uri
     if settings.expose_management_uris:
-        uris |= management_uris(engine.management_uris(request.id), base)
+        uris |= management_uris(engine.management_uris(item.id), base)
     return uris
 
 

@@ -1,18 +1,27 @@
-"""Adds callbacks to requests."""
+"""Adds callbacks to requests and batches."""
 
 import logging
 
 from durable import names
 from durable.engine import Engine, Exists
 from refresh import clock
+from refresh.batch.stored import StoredBatch
 from refresh.events import Event
 from refresh.ids import callback_instance
 from refresh.reporting.callback import ABANDONED, CallbackState
 from refresh.request.callback_uri import host_of
+from refresh.request.reply import Reply
+from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from refresh.times import instant
 
 log = logging.getLogger(__name__)
+
+
+async def add_callback_of_repeat(engine: Engine, item: StoredRequest | StoredBatch, reply: Reply) -> None:
+    """Adds the callback of a repeated start, if it has one, to what the first start began. Raises EngineUnavailable."""
+    if reply.call_back_uri:
+        await add_callback(engine, item.id, reply.call_back_uri, to_running=item.outcome is None)
 
 
 async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:

@@ -28,12 +28,14 @@ from refresh.request.spec import json_object
 from refresh.request.values import BadRequestError
 from refresh.settings import current_settings
 from refresh.times import instant
-from triggers.accepted import end_within
+from triggers.accepted import accepted_answer, end_within, uris_of
 from triggers.answers import answer, error
 from triggers.auth import principal_of, starter_of
-from triggers.batches import batch_answer, report_of_batch, uris_of_batch
-from triggers.callbacks import add_callback
+from triggers.batches import report_of_batch
+from triggers.callbacks import add_callback, add_callback_of_repeat
+from triggers.reports import status_answer
 from triggers.routing import RETRY_SECONDS, http_function
+from triggers.uris import batch_status_uri
 
 Json = dict[str, Any]
 
@@ -64,10 +66,10 @@ async def http_batch_start(req: func.HttpRequest, engine: Engine) -> func.HttpRe
                 return answer(problem.to_json(), 400)
             return await _start(req, engine, spec, reply, number, earlier)
         case SameBatch(batch):
-            await _add_callback(engine, batch, reply)
+            await add_callback_of_repeat(engine, batch, reply)
             return await _accepted(req, engine, batch, reply, repeated=True)
         case EndedBatch(batch):
-            await _add_callback(engine, batch, reply)
+            await add_callback_of_repeat(engine, batch, reply)
             return _ended(req, engine, batch)
         case Conflict(keys):
             message = (
@@ -195,23 +197,14 @@ async def _accepted(
 
     ended = await end_within(look, reply.wait_seconds)
     if ended:
-        return batch_answer(req, batch, ended, again)
-    uris = uris_of_batch(req, engine, batch)
+        return status_answer(req, batch, ended, again, batch_status_uri)
+    uris = uris_of(req, engine, batch, batch_status_uri)
     status = report_of_batch(batch)
     body: Json = {"id": batch.id, "status": status.body["status"], **again, **uris, "counts": status.body["counts"]}
-    if reply.call_back_uri:
-        # some callers that wait for a callback would poll a 202 with Location
-        return answer(body, 200)
-    retry_after = str(max(1, round(current_settings().poll_min_seconds)))
-    return answer(body, 202, {"Location": uris["statusUri"], "Retry-After": retry_after})
-
-
-async def _add_callback(engine: Engine, batch: StoredBatch, reply: Reply) -> None:
-    if reply.call_back_uri:
-        await add_callback(engine, batch.id, reply.call_back_uri, to_running=batch.outcome is None)
+    return accepted_answer(body, reply)
 
 
 def _ended(req: func.HttpRequest, engine: Engine, batch: StoredBatch) -> func.HttpResponse:
-    status, uris = report_of_batch(batch), uris_of_batch(req, engine, batch)
+    status, uris = report_of_batch(batch), uris_of(req, engine, batch, batch_status_uri)
     status_uris = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
-    return batch_answer(req, batch, status, {"repeated": True, **status_uris})
+    return status_answer(req, batch, status, {"repeated": True, **status_uris}, batch_status_uri)

@@ -9,8 +9,10 @@ from durable.batches import find_batch
 from durable.engine import Engine
 from triggers.answers import error
 from triggers.auth import same
-from triggers.batches import batch_answer, cancel_batch, report_of_batch
+from triggers.batches import cancel_batch, report_of_batch
+from triggers.reports import status_answer
 from triggers.routing import http_function
+from triggers.uris import batch_status_uri, id_batch_status_uri
 
 bp = df.Blueprint()
 
@@ -21,7 +23,7 @@ async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpR
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None or not same(req.params.get("token"), batch.state.read_token):
         return _unknown()
-    return batch_answer(req, batch, report_of_batch(batch))
+    return status_answer(req, batch, report_of_batch(batch), uri_of=batch_status_uri)
 
 
 @http_function(bp, route="batches/{id}/status", methods=["GET"], reads=True)
@@ -30,7 +32,7 @@ async def http_batch_status_by_id(req: func.HttpRequest, engine: Engine) -> func
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()
-    return batch_answer(req, batch, report_of_batch(batch), by_id=True)
+    return status_answer(req, batch, report_of_batch(batch), uri_of=id_batch_status_uri)
 
 
 @http_function(bp, route="batches/{id}", methods=["DELETE"], signed_in=False)
@@ -52,7 +54,7 @@ async def http_batch_cancel_by_id(req: func.HttpRequest, engine: Engine) -> func
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()
-    return await cancel_batch(req, engine, batch, by_id=True)
+    return await cancel_batch(req, engine, batch, id_batch_status_uri)
 
 
 def _unknown() -> func.HttpResponse:

@@ -31,7 +31,7 @@ from refresh.times import instant
 from triggers.accepted import accepted, uris_of
 from triggers.answers import answer, error
 from triggers.auth import principal_of, starter_of
-from triggers.callbacks import add_callback
+from triggers.callbacks import add_callback, add_callback_of_repeat
 from triggers.looks import queue_of
 from triggers.reports import report_of, status_answer
 from triggers.routing import RETRY_SECONDS, http_function
@@ -66,11 +66,11 @@ async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
             message = f"The queue of this model is full; nothing has been started. Try again in {seconds} seconds."
             return error(429, "QueueFull", message, headers={"Retry-After": str(seconds)})
         case Same(request):
-            await _add_callback(engine, request, reply)
+            await add_callback_of_repeat(engine, request, reply)
             status = (await report_of(engine, request)).body["status"]
             return await accepted(req, engine, request, reply, repeated=True, status=status)
         case Ended(request):
-            await _add_callback(engine, request, reply)
+            await add_callback_of_repeat(engine, request, reply)
             return await _ended(req, engine, request)
         case Conflict(keys):
             message = (
@@ -167,11 +167,6 @@ def _new_request(
         callbacks=reply.call_back_uri is not None,
     )
     return request_id, state
-
-
-async def _add_callback(engine: Engine, request: StoredRequest, reply: Reply) -> None:
-    if reply.call_back_uri:
-        await add_callback(engine, request.id, reply.call_back_uri, to_running=request.outcome is None)
 
 
 async def _ended(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> func.HttpResponse:

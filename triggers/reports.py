@@ -9,6 +9,7 @@ from durable import names
 from durable.engine import Engine
 from power_bi.service import known_names
 from refresh import clock
+from refresh.batch.stored import StoredBatch
 from refresh.events import Event
 from refresh.failure.catalogue import ModelNames
 from refresh.queue.operations import AskToLeave
@@ -21,7 +22,7 @@ from triggers.looks import queue_of, run_status
 from triggers.uris import base_url, status_uri
 
 UriOf = Callable[[str, str, str], str]
-"""Builds a status URI from the base, the request's id and its read token."""
+"""Builds a status URI from the base, the id of a request or batch, and its read token."""
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +49,16 @@ async def _live(engine: Engine, request: StoredRequest) -> Live | None:
 
 def status_answer(
     req: func.HttpRequest,
-    request: StoredRequest,
+    item: StoredRequest | StoredBatch,
     status: StatusReport,
     more: Json | None = None,
     uri_of: UriOf = status_uri,
 ) -> func.HttpResponse:
-    """The status as an answer, with `Location` and `Retry-After` until the request ends. `more` is added to the
-    body."""
+    """The status as an answer, with `Location` and `Retry-After` until the end. `more` is added to the body."""
     body = {**status.body, **(more or {})}
     if status.retry_after is None:
         return answer(body, status.http_status)
-    uri = uri_of(base_url(current_settings(), req.url), request.id, request.state.read_token)
+    uri = uri_of(base_url(current_settings(), req.url), item.id, item.state.read_token)
     return answer(body, status.http_status, {"Location": uri, "Retry-After": str(status.retry_after)})
 
 

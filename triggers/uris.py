@@ -35,7 +35,7 @@ def status_uri(base: str, request_id: str, token: str) -> str:
 
 
 def batch_uri(base: str, batch_id: str) -> str:
-    """The URI of a batch, which opens nothing by itself."""
+    """The URI of a batch. It gives no access by itself."""
     return f"{base}/{route_prefix()}batches/{batch_id}"
 
 
@@ -44,13 +44,18 @@ def batch_status_uri(base: str, batch_id: str, token: str) -> str:
     return f"{batch_uri(base, batch_id)}?token={token}"
 
 
+def id_batch_status_uri(base: str, batch_id: str, _token: str) -> str:
+    """The URI of the status of a batch for callers that may start batches: it contains no token."""
+    return f"{batch_uri(base, batch_id)}/status"
+
+
 def id_status_uri(base: str, request_id: str, _token: str) -> str:
     """The URI of a request's status for callers that may start requests: it contains no token."""
     return f"{request_uri(base, request_id)}/status"
 
 
 def id_cancel_uri(base: str, request_id: str) -> str:
-    """The URI (POST) with which those who may start requests cancel one: it carries no token, either."""
+    """The URI (POST) by which callers that may start requests cancel one: it contains no token."""
     return f"{request_uri(base, request_id)}/cancel"
 
 
