@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
@@ -110,3 +111,12 @@ def test_an_error_at_first(world: World, visit: Visit) -> None:
     page.get_by_role("button", name="Try now").click()
     visitor.heading("Of 13 models")
     visitor.go("#/models/%E0%A4%A", "The app does not know this")
+
+
+def test_the_clock_of_the_browser_is_wrong(world: World, visit: Visit) -> None:
+    """Durations follow the clock of the app, here an hour ahead."""
+    visitor = visit(world.base)
+    visitor.page.clock.set_fixed_time(datetime.now(UTC) - timedelta(hours=1))
+    page = visitor.open("#/requests/live-1")
+    # the app tells its time in whole seconds
+    expect(page.locator("figcaption")).to_have_text(re.compile(r"^Waited 30 s, refreshes since [78] min; usually "))

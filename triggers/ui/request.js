@@ -1,6 +1,6 @@
 // One request: its status or outcome, its history, and the requests that shared its refresh.
 
-import { read } from "./api.js";
+import { now, read } from "./api.js";
 import { durationBar } from "./chart.js";
 import { foreign, h, icon } from "./dom.js";
 import {
@@ -147,7 +147,7 @@ function whereItFailed(error) {
 
 function pictured(request, model) {
   const { requestedAt, startedAt, endedAt } = request;
-  const end = endedAt ?? new Date().toISOString();
+  const end = endedAt ?? new Date(now()).toISOString();
   const waitedSeconds = Math.max(0, secondsBetween(requestedAt, startedAt ?? end));
   const durationSeconds = startedAt ? Math.max(0, secondsBetween(startedAt, end)) : 0;
   const usual = model?.durations?.usualSeconds;
