@@ -35,6 +35,9 @@ def test_every_outcome_in_the_demo_is_correct(tmp_path: Path) -> None:
     assert any(line.startswith("Load warehouses Stock Failed #2 ") for line in lines)
     assert "All outcomes are correct: Power BI's own records agree." in lines
     assert "Power BI ran 3 refreshes for 5 callers." in lines
+    readme = (ROOT / "README.md").read_text("utf-8").splitlines()
+    heading = next(line for line in readme if line.startswith("     caller "))
+    assert " ".join(heading.split()) in lines
 
 
 @pytest.mark.usefixtures("inside")

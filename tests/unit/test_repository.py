@@ -17,6 +17,7 @@ import pathspec
 import pytest
 from packaging.requirements import Requirement
 
+from refresh.batch.spec import BATCH_KEYS, MODEL_KEYS, OPTION_KEYS
 from refresh.request.spec import KEYS
 from refresh.settings import Settings
 
@@ -213,6 +214,16 @@ def test_request_keys_are_documented() -> None:
     """docs/api.md lists every key of a request."""
     rows = first_table("docs/api.md")
     assert [word for row in rows for word in code_words(row[0])] == list(KEYS)
+
+
+def test_keys_of_a_batch_are_documented() -> None:
+    """docs/api.md lists every key of a batch, and in its row `models` those of a model."""
+    text = (ROOT / "docs/api.md").read_text("utf-8")
+    models = next(line for line in text.splitlines() if line.startswith("| `models` | 1 to "))
+    assert set(code_words(models.split("|")[2])) == set(MODEL_KEYS)
+    table = text[text.index(models) :].split("\n\n", 1)[0]
+    listed = {word for line in table.splitlines() for word in code_words(line.split("|")[1])}
+    assert listed | set(OPTION_KEYS) == {*BATCH_KEYS, "name", "dependsOn"}
 
 
 def slug(heading: str) -> str:
