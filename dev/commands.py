@@ -42,12 +42,16 @@ examples:
 """
 
 
+SECRETS = ("--key", "--token")
+"""Options whose values are generated, so that they may begin with any character."""
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The parsed command. Exits with code 2 and a message if a command or an argument is unknown."""
     # argparse drops the `--` and mixes what follows with what precedes
     arguments, after = split(arguments)
     parser = _parser()
-    options, others = parser.parse_known_args(arguments)
+    options, others = parser.parse_known_args(joined(arguments))
     passes_on = options.command in PASSES_ARGUMENTS_ON
     if others and not passes_on:
         parser.error(f"unknown argument of {options.command}: {' '.join(others)}; see dev.py {options.command} --help")
@@ -73,6 +77,17 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
         return arguments, []
     at = arguments.index("--")
     return arguments[:at], arguments[at + 1 :]
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """`--key -x` as `--key=-x`: one of 64 keys begins with a hyphen, and argparse would take it for an option."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] in SECRETS:
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def run(options: argparse.Namespace) -> int:

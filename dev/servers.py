@@ -51,7 +51,7 @@ class HostOptions:
         command = [sys.executable, "-m", "devhost", "--app", str(self.app), "--state", str(self.state)]
         command += ["--port", str(self.port)]
         if self.key:
-            command += ["--key", self.key]
+            command.append(f"--key={self.key}")
         if self.check_keys:
             command.append("--keys")
         if self.exact_timers:

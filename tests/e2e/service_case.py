@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.world import END_SECONDS, LOOK_SECONDS, Result, World
+from tests.e2e.world import END_SECONDS, Result, World
 
 AT_ONCE = 24
 """Cases that run side by side; each of them mostly waits."""
@@ -142,14 +142,6 @@ def play_all(world: World, cases: Sequence[Case]) -> str:
 def refreshing(world: World, uri: str) -> Json:
     """Waits until the refresh is known."""
     return world.until(uri, lambda status: status["status"] == "Refreshing", END_SECONDS)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Waits until a condition holds."""
-    end = time.monotonic() + END_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "condition not met in time"
-        time.sleep(LOOK_SECONDS)
 
 
 def all_as_expected(world: World, cases: Sequence[Case]) -> str:

@@ -2,8 +2,6 @@
 
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -245,42 +243,6 @@ def test_a_large_batch_is_answered_at_once(world: World) -> None:
     result = world.follow(accepted["statusUri"])
     assert (result.body["status"], result.body["counts"]["skipped"]) == ("Cancelled", 499)
     assert seconds < 2
-
-
-def test_three_callers_and_two_batches_want_fifty_models(world: World) -> None:
-    """Each hears the truth of each model, and no model is refreshed by two at a time."""
-    bad = world.model(outcome="Failed", seconds=0.1)
-    models = [*(world.model(seconds=0.1) for _ in range(49)), bad]
-
-    def caller(number: int) -> list[int]:
-        chosen = models[number::3]
-        return [world.refreshed(model).code for model in chosen[:4]]
-
-    def two_batches(number: int) -> Result:
-        order = models if number else models[::-1]
-        chain = [
-            {"datasetId": model, "dependsOn": order[place - 1 : place] if place % 5 else []}
-            for place, model in enumerate(order)
-        ]
-        return ended(world, *chain, maxConcurrent=10 + number)
-
-    with ThreadPoolExecutor(5) as pool:
-        alone = list(pool.map(caller, range(3)))
-        together = list(pool.map(two_batches, range(2)))
-    assert alone == [[200] * 4] * 3
-    for result in together:
-        ends = {model["datasetId"]: model["status"] for model in result.body["models"]}
-        assert (result.code, ends.pop(bad)) == (424, "Failed")
-        before = {model["name"]: model for model in result.body["models"]}
-        for model in result.body["models"]:
-            if model["status"] == "Skipped":
-                assert before[model["dependsOn"][0]]["status"] in ("Failed", "Skipped")
-            elif model["datasetId"] != bad:
-                assert model["status"] == "Completed"
-    for model in models:
-        refreshes = sorted(world.own(model), key=lambda refresh: str(refresh["startTime"]))
-        for one, following in pairwise(refreshes):
-            assert one["endTime"] <= following["startTime"]
 
 
 def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """A capacity that allows two refreshes at once, over HTTP: all callers get their outcomes, and no third one runs."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,8 +11,9 @@ import requests
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT
+from tests.e2e.test_batches import started
 from tests.e2e.test_crashes import Mortal
-from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, World
+from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, Result, World, when
 
 Json = dict[str, Any]
 
@@ -46,11 +47,7 @@ def groups(world: World) -> dict[str, Json]:
 
 def groups_when(world: World, name: str, condition: Any) -> Json:
     """A group when it meets a condition: the answer may be a second old."""
-    end = time.monotonic() + 60
-    while not condition(groups(world)[name]):
-        assert time.monotonic() < end, groups(world)[name]
-        time.sleep(0.2)
-    return groups(world)[name]
+    return when(lambda: groups(world)[name], condition)
 
 
 def most_at_once(world: World, models: list[str]) -> int:
@@ -68,7 +65,7 @@ def play(world: World, models: list[str]) -> list[int]:
 
     with ThreadPoolExecutor(CALLERS) as pool:
         uris = [uri for started in pool.map(caller, range(CALLERS)) for uri in started]
-    return [world.follow(uri, 200).code for uri in uris]
+    return [world.follow(uri, 300).code for uri in uris]
 
 
 def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
@@ -83,6 +80,44 @@ def test_no_third_refresh_runs(limited: tuple[World, Mortal]) -> None:
     assert most_at_once(world, models) == 2
     idle = groups_when(world, "P1", lambda group: not group["holders"])
     assert idle["waiting"] == []
+
+
+def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, Mortal]) -> None:
+    """Each gets the true outcome of each model; one refresh of a model at a time, two of all models."""
+    world, _ = limited
+    bad = world.model(outcome="Failed", seconds=0.1)
+    models = [*(world.model(seconds=0.1) for _ in range(49)), bad]
+
+    def caller(number: int) -> list[int]:
+        chosen = models[number::3]
+        return [world.follow(world.ask(model)["statusUri"], 300).code for model in chosen[:4]]
+
+    def two_batches(number: int) -> Result:
+        chain = [
+            {"datasetId": model, "dependsOn": models[place - 1 : place] if place % 5 else []}
+            for place, model in enumerate(models)
+        ]
+        return world.follow(started(world, *chain, maxConcurrent=10 + number)["statusUri"], 300)
+
+    with ThreadPoolExecutor(5) as pool:
+        alone = list(pool.map(caller, range(3)))
+        together = list(pool.map(two_batches, range(2)))
+    assert alone == [[200] * 4] * 3
+    for result in together:
+        ends = {model["datasetId"]: model["status"] for model in result.body["models"]}
+        assert (result.code, ends.pop(bad)) == (424, "Failed")
+        before = {model["name"]: model for model in result.body["models"]}
+        for model in result.body["models"]:
+            if model["status"] == "Skipped":
+                assert before[model["dependsOn"][0]]["status"] in ("Failed", "Skipped")
+            elif model["datasetId"] != bad:
+                assert model["status"] == "Completed"
+    for model in models:
+        refreshes = sorted(world.own(model), key=lambda refresh: str(refresh["startTime"]))
+        for one, following in pairwise(refreshes):
+            assert one["endTime"] <= following["startTime"]
+    assert most_at_once(world, models) == 2
+    groups_when(world, "P1", lambda group: not group["holders"] and not group["waiting"])
 
 
 def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:

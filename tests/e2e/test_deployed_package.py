@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, Devhost
 from infra import package
-from tests.e2e.world import FAST, QUICK, WORKSPACE
+from tests.e2e.world import FAST, QUICK, WORKSPACE, when
 
 DATASET = "22222222-aaaa-bbbb-cccc-0000000000aa"
 ENDS_WITHIN = 60
@@ -56,19 +55,10 @@ def test_the_package_serves_a_refresh(backend: str, environment: Path, tmp_path:
         with Devhost(app, tmp_path / "state", env=env, command=f"{command} --exact-timers") as running:
             started = running.post("/api/refreshes", json={"workspaceId": WORKSPACE, "datasetId": DATASET})
             assert started.status_code == 202, started.text
-            final = _polled(started.json()["statusUri"])
+            uri = started.json()["statusUri"]
+            final = when(lambda: requests.get(uri, timeout=30), lambda answer: answer.status_code != 202, ENDS_WITHIN)
     assert final.status_code == 200, final.text
     assert final.json()["status"] == "Completed"
-
-
-def _polled(uri: str) -> requests.Response:
-    """The answer of the status URI when it is no longer 202."""
-    until = time.monotonic() + ENDS_WITHIN
-    while True:
-        answer = requests.get(uri, timeout=30)
-        if answer.status_code != 202 or time.monotonic() > until:
-            return answer
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])

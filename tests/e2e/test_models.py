@@ -2,7 +2,6 @@
 
 import functools
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from dev.power_bi.service import PowerBiService
 from devhost_tests.process import KEY, ROOT, Devhost, until
 from tests.e2e.described import Described
 from tests.e2e.test_housekeeping import run_now
-from tests.e2e.world import END_SECONDS, FAST, LONG, LOOK_SECONDS, WORKSPACE, World
+from tests.e2e.world import FAST, LONG, WORKSPACE, World, when
 
 pytestmark = pytest.mark.usefixtures("local")
 
@@ -71,25 +70,15 @@ def model(world: World, dataset_id: str, expected: int = 200) -> Json:
 
 def model_when(world: World, dataset_id: str, condition: Callable[[Json], Any]) -> Json:
     """One model when it meets a condition: the answer may be two seconds old."""
-    end = time.monotonic() + END_SECONDS
-    while True:
-        answer = requests.get(f"{world.app}/api/models/{dataset_id}", timeout=30)
-        row: Json = answer.json()
-        if answer.status_code == 200 and condition(row):
-            return model(world, dataset_id)
-        assert time.monotonic() < end, f"condition not met in time: {row}"
-        time.sleep(LOOK_SECONDS)
+    url = f"{world.app}/api/models/{dataset_id}"
+    when(lambda: requests.get(url, timeout=30).json(), lambda row: "error" not in row and condition(row))
+    return model(world, dataset_id)
 
 
 def listed(world: World, dataset_id: str, condition: Callable[[Json], Any] = bool) -> Json:
     """One model of the list when it meets a condition."""
-    end = time.monotonic() + END_SECONDS
-    while True:
-        found = models(world, search=dataset_id)["models"]
-        if found and condition(found[0]):
-            return dict(found[0])
-        assert time.monotonic() < end, f"condition not met in time: {found}"
-        time.sleep(LOOK_SECONDS)
+    found = when(lambda: models(world, search=dataset_id)["models"], lambda found: found and condition(found[0]))
+    return dict(found[0])
 
 
 def test_models_that_no_caller_has_requested(world: World) -> None:

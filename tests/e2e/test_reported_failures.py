@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.service_case import until
 from tests.e2e.test_check import check
-from tests.e2e.world import Result, World
+from tests.e2e.world import Result, World, when
 from tests.reports import OF_REFRESHES, REPORTS, differences, text_of
 
 AT_ONCE = 8
@@ -86,7 +85,7 @@ def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -
     assert requests.delete(started["cancelUri"], timeout=30).ok
     result = world.follow(started["statusUri"])
     assert result.body["status"] == "Cancelled"
-    until(lambda: [refresh["state"] for refresh in world.own(model)] == ["Cancelled"])
+    when(lambda: [refresh["state"] for refresh in world.own(model)] == ["Cancelled"])
     assert world.truth(model)["calls"]["cancel"] >= 3
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.service_case import Case, Meanwhile, all_as_expected, refreshing, until
-from tests.e2e.world import END_SECONDS, World
+from tests.e2e.service_case import Case, Meanwhile, all_as_expected, refreshing
+from tests.e2e.world import END_SECONDS, World, when
 
 FULL = {"refresh": {"type": "full"}}
 SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}}
@@ -44,7 +44,7 @@ def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Mean
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
-        until(lambda: any(refresh["state"] == "InProgress" for refresh in world.own(model)))
+        when(lambda: any(refresh["state"] == "InProgress" for refresh in world.own(model)))
         for _ in range(count):
             world.control(
                 model, "/external", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **external}
@@ -57,7 +57,7 @@ def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Mean
 
 def then_make_room(world: World, model: str, uri: str) -> None:
     """The external refresh ends after the run has noticed it."""
-    until(lambda: world.truth(model)["calls"]["start"])
+    when(lambda: world.truth(model)["calls"]["start"])
     world.control(model, "/end")
 
 
@@ -65,7 +65,7 @@ def then_end(world: World, model: str, uri: str) -> None:
     """Ends a refresh that would never end, as when its capacity is back."""
     refreshing(world, uri)
     reads = world.truth(model)["calls"]["history"]
-    until(lambda: world.truth(model)["calls"]["history"] > reads + 2)
+    when(lambda: world.truth(model)["calls"]["history"] > reads + 2)
     world.control(model, "/end")
 
 

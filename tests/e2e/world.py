@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -30,6 +30,7 @@ END_SECONDS = float(os.environ.get("E2E_END_SECONDS", "90"))
 LOOK_SECONDS = 0.1
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 FAST = {
     "POLL_MIN_SECONDS": "0.2",
@@ -46,6 +47,15 @@ LONG = 3600.0
 """Seconds of a refresh that a test ends itself (`World.end`), so that its phases are visible at any speed."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
 """Knobs of the Power BI service with the same purpose."""
+
+
+def when(read: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: float = END_SECONDS) -> T:
+    """Reads until a condition holds, and returns what was read last. Fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition(found := read()):
+        assert time.monotonic() < end, f"condition not met within {seconds} s: {found}"
+        time.sleep(LOOK_SECONDS)
+    return found
 
 
 @dataclass
@@ -93,16 +103,16 @@ class World:
 
     def follow(self, uri: str, seconds: float = END_SECONDS) -> Result:
         """Polls a status URI to the end."""
-        end = time.monotonic() + seconds
-        answer = requests.get(uri, timeout=CALL_SECONDS)
-        result = Result(answer, [answer.json()])
-        while answer.status_code == 202:
-            assert time.monotonic() < end, f"no end within {seconds} s: {result.body}"
-            time.sleep(LOOK_SECONDS)
-            answer = requests.get(uri, timeout=CALL_SECONDS)
-            result.seen.append(answer.json())
-        result.final = answer
-        return result
+        answers: list[requests.Response] = []
+        seen: list[Json] = []
+
+        def status() -> Json:
+            answers.append(requests.get(uri, timeout=CALL_SECONDS))
+            seen.append(answers[-1].json())
+            return seen[-1]
+
+        when(status, lambda _: answers[-1].status_code != 202, seconds)
+        return Result(answers[0], seen, answers[-1])
 
     def refreshed(self, dataset_id: str, **options: Any) -> Result:
         """A request from start to end."""
@@ -110,14 +120,13 @@ class World:
 
     def until(self, uri: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
         """Polls a status URI until the status fulfils a condition."""
-        end = time.monotonic() + seconds
-        while True:
-            status: Json = requests.get(uri, timeout=CALL_SECONDS).json()
-            if condition(status):
-                return status
-            assert "endedAt" not in status, f"ended before the condition was met: {status}"
-            assert time.monotonic() < end, f"condition not met within {seconds} s: {status}"
-            time.sleep(LOOK_SECONDS)
+
+        def met(status: Json) -> Any:
+            fulfilled = condition(status)
+            assert fulfilled or "endedAt" not in status, f"ended before the condition was met: {status}"
+            return fulfilled
+
+        return when(lambda: dict(requests.get(uri, timeout=CALL_SECONDS).json()), met, seconds)
 
     def listing(self, **filters: str) -> requests.Response:
         """GET /api/refreshes."""
@@ -129,13 +138,7 @@ class World:
 
     def queue_when(self, dataset_id: str, condition: Callable[[Json], Any], seconds: float = END_SECONDS) -> Json:
         """The queue of a model when it meets a condition: an answer may be a second old."""
-        end = time.monotonic() + seconds
-        while True:
-            queue: Json = self.queue(dataset_id).json()
-            if condition(queue):
-                return queue
-            assert time.monotonic() < end, f"condition not met within {seconds} s: {queue}"
-            time.sleep(LOOK_SECONDS)
+        return when(lambda: dict(self.queue(dataset_id).json()), condition, seconds)
 
     def cancel_by_key(self, dataset_id: str, key: str) -> requests.Response:
         """POST /api/refreshes/cancel."""

@@ -17,24 +17,24 @@ GHOSTS = ("episode_lost", "episode_sent_twice", "crashes", "starts_refused")
 
 
 def every_batch_ends_once(world: World) -> None:
-    """16. Every accepted batch ends exactly once, and every model in it has one outcome that does not change."""
-    require(not world.batches.refused, f"16: {world.batches.refused[:1]}")
+    """17. Every accepted batch ends exactly once, and every model in it has one outcome that does not change."""
+    require(not world.batches.refused, f"17: {world.batches.refused[:1]}")
     two_ends = terminated_and_begun_anew(world)
     for batch in world.batches.accepted:
         ends = [(code, body["status"], _ends(body)) for _, code, body in batch.seen if code != 202]
-        require(ends, f"16: {batch.id} has no end")
+        require(ends, f"17: {batch.id} has no end")
         if batch.id in two_ends:
             ends = ends[-1:]
-        require(all(end == ends[0] for end in ends), f"16: {batch.id} showed different ends: {ends}")
+        require(all(end == ends[0] for end in ends), f"17: {batch.id} showed different ends: {ends}")
         code, status, models = ends[-1]
         counts = dict.fromkeys(("waiting", "started", "completed", "failed", "skipped"), 0)
         for _, end, _ in models:
             counts[COUNTED.get(end, "failed")] += 1
-        require(batch.final["counts"] == {"models": len(models), **counts}, f"16: {batch.id}: {batch.final['counts']}")
+        require(batch.final["counts"] == {"models": len(models), **counts}, f"17: {batch.id}: {batch.final['counts']}")
         completed = bool(models) and counts["completed"] == len(models)
-        require((status == "Completed") == completed == (code == 200), f"16: {batch.id} ends as {status}: {models}")
+        require((status == "Completed") == completed == (code == 200), f"17: {batch.id} ends as {status}: {models}")
         if status != "Terminated":
-            require(not counts["waiting"] + counts["started"], f"16: {batch.id} ends before its models: {models}")
+            require(not counts["waiting"] + counts["started"], f"17: {batch.id} ends before its models: {models}")
 
 
 def _ends(body: Json) -> list[tuple[str, str, str | None]]:
@@ -42,38 +42,38 @@ def _ends(body: Json) -> list[tuple[str, str, str | None]]:
 
 
 def a_batch_tells_why(world: World) -> None:
-    """16. Cancelled only if a caller cancelled it, TimedOut only after its deadline, Skipped only for a reason."""
+    """17. Cancelled only if a caller cancelled it, TimedOut only after its deadline, Skipped only for a reason."""
     for batch in world.batches.accepted:
         body, spec = batch.final, batch.spec
         status, models = body["status"], {model["name"]: model for model in body["models"]}
-        require(status != "Cancelled" or batch.cancelled_at, f"16: {batch.id} is Cancelled, and no caller cancelled it")
-        require(status != "Terminated" or batch.id in world.terminated, f"16: {batch.id} is Terminated by nobody")
+        require(status != "Cancelled" or batch.cancelled_at, f"17: {batch.id} is Cancelled, and no caller cancelled it")
+        require(status != "Terminated" or batch.id in world.terminated, f"17: {batch.id} is Terminated by nobody")
         if status == "TimedOut":
             early = batch.deadline - timedelta(seconds=1.01)
-            require(time(body["endedAt"]) >= early, f"16: {batch.id} times out at {body['endedAt']}")
+            require(time(body["endedAt"]) >= early, f"17: {batch.id} times out at {body['endedAt']}")
         if body.get("endedAt") and batch.id not in world.second_lives and status != "Terminated":
             # a request that is cancelled or past its deadline may still be on its way to its queue
             late = time(body["endedAt"]) - batch.deadline
             recheck = timedelta(seconds=float(world.day.settings["RECHECK_SECONDS"]) * (2 + world.counts["wake_lost"]))
-            require(late <= SLACK + recheck + delayed(world), f"16: {batch.id} ends {late} late")
+            require(late <= SLACK + recheck + delayed(world), f"17: {batch.id} ends {late} late")
         stopped = status in ("Cancelled", "TimedOut") or spec.get("onFailure") == "stop"
         for model in models.values():
             if model["status"] == "Skipped":
                 before = [models[name]["status"] for name in model.get("dependsOn", [])]
                 blocked = any(end != "Completed" for end in before)
-                require(blocked or stopped, f"16: {batch.id} skips {model['name']}: {model['reason']}")
-                require(model.get("reason"), f"16: {batch.id} skips {model['name']} without a reason")
+                require(blocked or stopped, f"17: {batch.id} skips {model['name']}: {model['reason']}")
+                require(model.get("reason"), f"17: {batch.id} skips {model['name']} without a reason")
 
 
 def models_agree_with_their_requests(world: World) -> None:
-    """16. The outcome of a model is that of its request; one that was skipped refreshed nothing."""
+    """17. The outcome of a model is that of its request; one that was skipped refreshed nothing."""
     two_ends = terminated_and_begun_anew(world)
     for batch in world.batches.accepted:
         names = world.batch_requests(batch)
         for model in batch.final["models"]:
             request_id = next(key for key, name in names.items() if name == model["name"])
             code, body = world.batches.requests[request_id]
-            about = f"16: {model['name']} of {batch.id} is {model['status']}"
+            about = f"17: {model['name']} of {batch.id} is {model['status']}"
             if model["status"] == "Skipped":
                 unknown = code == 404 or body.get("status") == "Cancelled"
                 require(unknown, f"{about}, and its request is {body.get('status')}")
@@ -91,7 +91,7 @@ def models_agree_with_their_requests(world: World) -> None:
 
 
 def nothing_starts_too_early(world: World) -> None:
-    """16. A model never starts before all that it depends on has completed."""
+    """17. A model never starts before all that it depends on has completed."""
     for batch in world.batches.accepted:
         models = {model["name"]: model for model in batch.final["models"]}
         for request_id, name in world.batch_requests(batch).items():
@@ -101,7 +101,7 @@ def nothing_starts_too_early(world: World) -> None:
             begun = [post.at for post in posts] + ([time(own["startTime"])] if own else [])
             for before in (models[name].get("dependsOn") or []) if begun else []:
                 other = models[before]
-                about = f"16: {name} of {batch.id} starts at {min(begun)}"
+                about = f"17: {name} of {batch.id} starts at {min(begun)}"
                 require(other["status"] == "Completed", f"{about}, and {before} is {other['status']}")
                 refreshes = {entry["requestId"]: entry for entry in world.truth(other["datasetId"])}
                 end = time(refreshes[other["refreshId"]]["endTime"])
@@ -109,7 +109,7 @@ def nothing_starts_too_early(world: World) -> None:
 
 
 def no_more_at_once(world: World) -> None:
-    """16. No more requests of a batch go on at the same time than `maxConcurrent`."""
+    """17. No more requests of a batch go on at the same time than `maxConcurrent`."""
     if any(world.counts[name] for name in GHOSTS) or world.second_lives or world.terminated:
         return
     for batch in world.batches.accepted:
@@ -121,11 +121,11 @@ def no_more_at_once(world: World) -> None:
         for begun, _ in spans:
             going = sum(one <= begun < other for one, other in spans)
             most = batch.spec.get("maxConcurrent", 50)
-            require(going <= most, f"16: {going} requests of {batch.id} go on at {begun}, at most {most} may")
+            require(going <= most, f"17: {going} requests of {batch.id} go on at {begun}, at most {most} may")
 
 
 def dependents_start_at_once(world: World) -> None:
-    """16. On a day without faults a model starts when the last request before it has ended, not at a recheck."""
+    """17. On a day without faults a model starts when the last request before it has ended, not at a recheck."""
     if world.day.level != "none":
         return
     for batch in world.batches.accepted:
@@ -137,7 +137,7 @@ def dependents_start_at_once(world: World) -> None:
             if not before or "requestedAt" not in body or batch.spec.get("maxConcurrent", 50) < len(names):
                 continue
             late = time(body["requestedAt"]) - max(other.updated for other in before if other)
-            require(late <= AT_ONCE, f"16: {model['name']} of {batch.id} starts {late} after what it depends on")
+            require(late <= AT_ONCE, f"17: {model['name']} of {batch.id} starts {late} after what it depends on")
 
 
 BATCH_RULES = (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GROUP = "P1"
 TIMER_SECONDS = 300.0
+AHEAD = {"low": timedelta(minutes=-30), "normal": timedelta(0), "high": timedelta(minutes=30)}
 TICKS = 24
 """Visits of the timer at the end of the day: some of its reads fail."""
 
@@ -98,8 +99,8 @@ class Places:
         for run in after.places.keys() - before.places.keys():
             if run not in line or len(waiters) != 1:
                 continue  # several operations at once: their order is not known here
-            rank = (line[run].rank, run)
-            ahead = [name for name in after.present() if (after.waiting[name].rank, name) < rank]
+            turn = _turn(line[run], run)
+            ahead = [name for name in after.present() if _turn(after.waiting[name], name) < turn]
             overtaken = ahead if len(ahead) > after.free else []
             self.granted.append(Granted(self._world.now, run, overtaken))
             self._world.counts["places granted"] += 1
@@ -124,6 +125,11 @@ class Places:
             await self._world.sleep(TIMER_SECONDS)
             if not (self.group.places or self.group.waiting):
                 return
+
+
+def _turn(waiter: Waiter, run: str) -> tuple[datetime, str]:
+    """The place of a run in the line: the time at which it asked, half an hour earlier or later by its priority."""
+    return datetime.fromisoformat(waiter.since) - AHEAD[waiter.priority], run
 
 
 def _since_first(before: Group, run: str, waiter: Waiter) -> Waiter:

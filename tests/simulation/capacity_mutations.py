@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from durable.engine import Engine
-from refresh.capacity.state import Group
+from refresh.capacity.state import LEVELS, Group, Waiter
 from refresh.history.outcome import Outcome
 from refresh.ids import run_instance
 from refresh.queue import answers
@@ -60,6 +60,12 @@ def the_last_to_ask_goes_first() -> list[Patch]:
         return sorted(self.line(), key=lambda run: self.waiting[run].since, reverse=True)
 
     return [(Group, "present", present)]
+
+
+@mutation
+def priority_beats_any_wait() -> list[Patch]:
+    """A run of a higher priority always goes first, however long others have waited."""
+    return [(Waiter, "rank", property(lambda self: f"{1 - LEVELS[self.priority]} {self.since}"))]
 
 
 @mutation

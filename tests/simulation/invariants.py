@@ -17,6 +17,7 @@ from tests.simulation.rules import (
     delayed,
     final,
     known_as_ours,
+    purged_between,
     pushed_out,
     refresh_of,
     require,
@@ -94,17 +95,12 @@ def one_refresh_a_run(world: World) -> None:
                 and pushed_out(world, before.dataset_id, entry, time(truth[after.accepted]["startTime"]))
             ):
                 continue  # no longer in the history
-            if _purged_between(world, run, before, after):
+            if purged_between(world, run, before.at, after.at):
                 continue  # a start after the purge created another request and another run with the same names
             if not known_as_ours(world, before.accepted or ""):
                 world.counts["second refreshes"] += good
                 continue
             require(not good, f"4: {run} made {after.accepted}, although {before.accepted} was good")
-
-
-def _purged_between(world: World, run: str, before: Post, after: Post) -> bool:
-    owner = run.rsplit("-r", 1)[0]
-    return any(r.id == owner and r.purged_at and before.at < r.purged_at < after.at for r in world.requests)
 
 
 def a_permit_means_a_post(world: World) -> None:

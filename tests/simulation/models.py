@@ -8,7 +8,7 @@ from refresh.models.record import MAX_REQUESTS
 from refresh.models.state import Record, RecordedRun
 from refresh.request.news import OWN_ENDS
 from tests.simulation.callers import Accepted
-from tests.simulation.rules import final, require, time
+from tests.simulation.rules import final, purged_between, require, time
 from tests.simulation.world import World
 
 OF_RUNS: tuple[Status, ...] = ("Completed", "Failed", "Cancelled", "OutcomeUnknown")
@@ -29,7 +29,8 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
     A run has the id of a former one only if a request was purged in between, whose key then began again.
     """
     for one, other in combinations(record.runs, 2):
-        again = one.run_id == other.run_id and not _purged_between(world, one, other)
+        between = purged_between(world, one.run_id, time(one.recorded_at), time(other.recorded_at))
+        again = one.run_id == other.run_id and not between
         require(not again, f"12: {dataset_id} has a run twice: {[run.run_id for run in record.runs]}")
     truth = {entry["requestId"]: entry["state"] for entry in world.truth(dataset_id)}
     for run in record.runs:
@@ -46,12 +47,6 @@ def _runs_are_those_of_requests(world: World, dataset_id: str, record: Record) -
             outcome = (body["status"], body.get("refreshId"))
             right = [(run.status, run.refresh_id) for run in kept] == [outcome]
             require(right, f"12: {name} is kept as {kept}, not as {outcome}")
-
-
-def _purged_between(world: World, one: RecordedRun, other: RecordedRun) -> bool:
-    """Whether the request that both runs are named after was purged between their ends."""
-    owner, begin, end = one.run_id.rpartition("-r")[0], time(one.recorded_at), time(other.recorded_at)
-    return any(r.id == owner and r.purged_at and begin < r.purged_at < end for r in world.requests)
 
 
 def _is_in_life_of(request: Accepted, run: RecordedRun) -> bool:

@@ -66,6 +66,12 @@ def known_as_ours(world: World, refresh_id: str) -> bool:
     return refresh_id in world.recorded or made is None or made.identified
 
 
+def purged_between(world: World, run: str, begin: datetime, end: datetime) -> bool:
+    """Whether the request that a run is named after was purged in this time, so that another may have its name."""
+    owner = run.rsplit("-r", 1)[0]
+    return any(r.id == owner and r.purged_at and begin < r.purged_at < end for r in world.requests)
+
+
 def pushed_out(world: World, dataset_id: str, refresh: Json, at: datetime) -> bool:
     """Whether so many refreshes began after this one that the history does not show it any more."""
     newer = [e for e in world.truth(dataset_id) if time(refresh["startTime"]) < time(e["startTime"]) <= at]

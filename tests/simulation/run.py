@@ -129,7 +129,7 @@ def _play(world: World) -> None:
     for batch in world.batches.accepted:
         code, body = world.finish(world.batches.look(batch))
         if code not in (200, 424):
-            raise Violation(f"16: {batch.id} has no end: {code} {body.get('status')}")
+            raise Violation(f"17: {batch.id} has no end: {code} {body.get('status')}")
         world.counts[f"batches {body['status']}"] += 1
         for model in body["models"]:
             world.counts[f"models {model['status']}"] += 1

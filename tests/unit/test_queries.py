@@ -29,6 +29,7 @@ import pytest
 
 from infra import tools, workbook
 from tests.log.night import HOOKS, LOGIC_APP, NEVER, ORDERS, PRICES, REFUSED, SALES, STOCK, recorded, refresh, runs_of
+from tests.log.record import BROKEN_ACTIVITY, BROKEN_STEP
 from tests.log.timeline import Row as Line
 from tests.log.timeline import Timeline, stories, story
 
@@ -388,3 +389,9 @@ def test_each_alert_has_the_columns_of_its_mail(checked: dict[str, Row]) -> None
         assert {columns.get(dimension) for dimension in rule["dimensions"]} == {"string"}, name
         assert {"cause", "whatToDo"} <= set(rule["dimensions"]), name
         assert len(rule["dimensions"]) <= 6
+
+
+@pytest.mark.parametrize(("name", "place"), [BROKEN_ACTIVITY[:2], BROKEN_STEP[:2]])
+def test_the_recording_can_break_the_app(name: str, place: str) -> None:
+    """Each text before which it puts a fault is in the module once."""
+    assert (ROOT / name).read_text("utf-8").count(place) == 1

@@ -64,6 +64,14 @@ def test_arguments_of_the_service_are_passed_on() -> None:
     assert commands.parse(["bench", "devhost", "--count", "9"]).more == ["--count", "9"]
 
 
+def test_a_key_may_begin_with_a_hyphen() -> None:
+    """As one of 64 does."""
+    smoke = commands.parse(["smoke", "--url", "https://app.example", "--key", "-x_1", "--token", "--y"])
+    assert (smoke.key, smoke.token) == ("-x_1", "--y")
+    host = HostOptions.of(commands.parse(["host", "--key=-x", "--keys"]))
+    assert host.command()[-2:] == ["--key=-x", "--keys"]
+
+
 def test_paths_are_relative_to_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Although the devhost runs in the project's folder."""
     monkeypatch.chdir(tmp_path)
