@@ -18,6 +18,7 @@ from devhost_tests.process import until
 from tests.callers.adf_check import linked_service_problems, problems
 from tests.callers.adf_estate import AUDIENCE, BRISK, Factory, Line, principal
 from tests.callers.adf_models import DATA_FACTORY, SYNAPSE
+from tests.callers.clients.adf_expressions import State, evaluate
 from tests.callers.clients.adf_http import ActivityFailed
 from tests.callers.clients.adf_pipeline import FAILED, SUCCEEDED, PipelineRun, Runner
 from tests.callers.clients.pace import Scaled
@@ -117,6 +118,12 @@ def test_red(estate: Estate) -> None:
     beginning = masked(code_block("Red").removesuffix("...\n"))
     assert len(beginning) > 500
     assert masked(line.message)[: len(beginning)] == beginning
+    page = (ROOT / "docs/callers.md").read_text("utf-8")
+    found = re.search(r"```text\n@(contains\(activity\('Refresh model'\).*)\n```", page)
+    assert found
+    state = State(parameters={}, system={}, results={line.name: {"output": {}, "error": {"message": line.message}}})
+    assert evaluate(f"@{found[1]}", state) is True
+    assert evaluate(f"@{found[1]}".replace("CredentialsRejected", "SourceUnavailable"), state) is False
 
 
 def test_the_data_is_copied_before_the_refresh_starts(estate: Estate) -> None:
