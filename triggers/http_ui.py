@@ -21,6 +21,7 @@ PAGE = "index.html"
 HTML, STYLE, SCRIPT = "text/html", "text/css", "text/javascript"
 FILES = {
     "style.css": STYLE,
+    "batch.css": STYLE,
     "parts.css": STYLE,
     "tables.css": STYLE,
     "icon.svg": "image/svg+xml",
@@ -28,9 +29,12 @@ FILES = {
     "actions.js": SCRIPT,
     "api.js": SCRIPT,
     "app.js": SCRIPT,
+    "batch.js": SCRIPT,
     "chart.js": SCRIPT,
     "dom.js": SCRIPT,
     "fleet.js": SCRIPT,
+    "graph.js": SCRIPT,
+    "layers.js": SCRIPT,
     "live.js": SCRIPT,
     "model.js": SCRIPT,
     "parts.js": SCRIPT,

@@ -20,6 +20,7 @@ SHOTS = {
     "page-model": (f"#/models/{SALES}", "Sales", "light", {"width": 1280, "height": 1230}),
     "page-model-dark": (f"#/models/{STOCK}", "Stock", "dark", {"width": 1280, "height": 980}),
     "page-request": ("#/requests/request-run-90", "Request of", "light", {"width": 1280, "height": 800}),
+    "page-batch": ("#/batches/batch-evening", "Batch of", "light", {"width": 1280, "height": 1230}),
     "page-phone": ("#/", "Of 9 models", "light", PHONE),
 }
 

@@ -17,7 +17,7 @@ import azure.functions as func
 from aiohttp import web
 
 from dev.loops import running
-from tests.browser import recorded
+from tests.browser import recorded, recorded_batches
 from tests.e2e.platform_sign_in import SESSION, session_of
 from tests.simulation.platform import app_functions
 
@@ -32,6 +32,7 @@ class World:
 
     mode: str = "open"
     models: list[Json] = field(default_factory=recorded.fleet)
+    batches: dict[str, Json] = field(default_factory=recorded_batches.batches)
     requests: int = 10_000
     refusal: tuple[int, Json | None] | None = None
     """Answered by every JSON route instead."""
@@ -131,12 +132,25 @@ def _answer(world: World, method: str, path: list[str], query: Any) -> tuple[int
             return recorded.status(unquote(request_id), world.models)
         case ["POST", "refreshes", request_id, "cancel"]:
             return 202, {"id": request_id, "status": "Refreshing", "cancelling": True}
+        case ["GET", "batches", batch_id, "status"]:
+            return _batch(world, unquote(batch_id))
+        case ["POST", "batches", batch_id, "cancel"]:
+            status, body = _batch(world, unquote(batch_id))
+            return (202, {**body, "cancelling": True}) if status == 202 else (200, body)
         case ["POST", "refreshes"]:
             return 202, {"id": "live-0", "status": "Queued", "statusUri": "https://secret.example/?token=t"}
         case ["POST", "check"]:
             return 200, world.check
         case _:
             return 404, {}
+
+
+def _batch(world: World, batch_id: str) -> tuple[int, Json]:
+    found = world.batches.get(batch_id)
+    if found is None:
+        message = "The batch does not exist, or the token is wrong."
+        return 404, {"error": {"code": "BatchNotFound", "message": message, "target": "id"}}
+    return (202 if "endedAt" not in found else 200 if found["status"] == "Completed" else 424), found
 
 
 def _unknown() -> tuple[int, Json]:

@@ -12,9 +12,11 @@ from playwright.sync_api import Page, expect
 from dev.power_bi.server import serve
 from dev.power_bi.service import PowerBiService
 from devhost_tests.process import ROOT, Devhost
+from tests.browser.browser import Visitor
 from tests.browser.conftest import Visit
 from tests.browser.recorded import HOSTILE
 from tests.e2e.platform_sign_in import signing_in
+from tests.e2e.test_batches import Json, started
 from tests.e2e.test_who_may_call import FACTORY, OTHER_FACTORY, SIGN_IN
 from tests.e2e.world import CALL_SECONDS, FAST, LONG, WORKSPACE, World
 
@@ -39,6 +41,34 @@ def ask_in_dialog(page: Page, kind: str) -> None:
     dialog.get_by_label(kind).check()
     dialog.get_by_role("button", name="Send the request").click()
     expect(dialog.get_by_text("The app accepted the request")).to_be_visible()
+
+
+def a_batch(world: World, visitor: Visitor) -> None:
+    """A batch in progress with a failure; its models lead to their requests; it is cancelled."""
+    failing = world.model(seconds=0.2, outcome=FAILURE, name="Prices")
+    models: list[Json] = [
+        {"name": "Orders", "datasetId": world.model(seconds=LONG, name="Orders")},
+        {"name": "Prices", "datasetId": failing},
+        {"name": "Margin", "datasetId": world.model(name="Margin"), "dependsOn": ["Orders", "Prices"]},
+    ]
+    batch = started(world, *models, caller={"pipeline": "Load all"})["id"]
+    page = visitor.go(f"#/batches/{batch}", "Batch of Load all")
+    expect(page.locator(".node", has_text="Prices")).to_contain_text("Failed")
+    expect(page.locator(".node", has_text="Margin")).to_contain_text("Skipped")
+    row = page.get_by_role("row", name="Margin")
+    expect(row).to_contain_text("Prices, which it depends on, ended as Failed")
+    page.locator("a.node", has_text="Orders").click()
+    visitor.heading("Request of Load all")
+    page.go_back()
+    visitor.heading("Batch of Load all")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel the batch").click()
+    expect(page.get_by_text("The app cancels the batch.")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".lead .badge")).to_have_text("Cancelled")
+    expect(page.locator(".problem")).to_contain_text("The batch was cancelled: ")
+    assert page.locator("a.node", has_text="Orders").inner_text().split()[1].startswith("Cancelled")
+    visitor.go("#/batches/batch-unknown", "The app does not know this")
 
 
 def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
@@ -88,6 +118,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
         page.get_by_label("Status").select_option("Failed")
         expect(page.locator("tbody tr")).to_have_count(1)
         assert visitor.overflow() <= 0
+        a_batch(world, visitor)
 
 
 def test_with_sign_in(power_bi: str, visit: Visit, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from tests.browser import recorded
+from tests.browser import recorded, recorded_batches
 from tests.browser.stand_in import Json, World, serving
 from tests.e2e.fuzzing import strict
 from triggers.openapi.description import FUNCTION_KEY, describe
@@ -20,6 +20,7 @@ ANSWERS = {
     "refreshes": "Requests",
     "refreshes/request-run-90/status": "Status",
     "refreshes/live-1/status": "Status",
+    **{f"batches/{batch_id}/status": "BatchStatus" for batch_id in recorded_batches.batches()},
 }
 
 

@@ -29,7 +29,21 @@ const QUESTIONS = {
     ],
     confirm: "Cancel the request",
     refuse: "Leave it",
-    act: async () => cancelled(await send(`refreshes/${encodeURIComponent(request)}/cancel`)),
+    act: async () => cancelled("request", await send(`refreshes/${encodeURIComponent(request)}/cancel`)),
+  }),
+  cancelBatch: ({ batch, name }) => ({
+    title: "Cancel this batch?",
+    body: [
+      h("p", {}, "The batch of ", foreign(name), " ends as cancelled, and its caller gets that outcome."),
+      h(
+        "p",
+        {},
+        "Its requests in progress are cancelled, and no further model is started. A refresh that has started continues if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
+      ),
+    ],
+    confirm: "Cancel the batch",
+    refuse: "Leave it",
+    act: async () => cancelled("batch", await send(`batches/${encodeURIComponent(batch)}/cancel`)),
   }),
   ask: ({ dataset, workspace, name }) => ({
     title: "Request a refresh?",
@@ -123,11 +137,11 @@ async function started(model, form) {
   ];
 }
 
-function cancelled({ status, body }) {
+function cancelled(what, { status, body }) {
   if (status === 200) {
-    return [h("p", {}, "The request had already ended. ", statusBadge(body.status))];
+    return [h("p", {}, `The ${what} had already ended. `, statusBadge(body.status))];
   }
-  return [h("p", {}, "The app cancels the request. That takes effect within seconds.")];
+  return [h("p", {}, `The app cancels the ${what}. That takes effect within seconds.`)];
 }
 
 function checked(body) {

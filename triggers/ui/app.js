@@ -2,6 +2,7 @@
 
 import { door, exit, resume } from "./access.js";
 import { begin } from "./actions.js";
+import * as batch from "./batch.js";
 import { h, patch } from "./dom.js";
 import * as fleet from "./fleet.js";
 import { Live } from "./live.js";
@@ -11,7 +12,7 @@ import * as request from "./request.js";
 import * as requests from "./requests.js";
 import { clock } from "./words.js";
 
-const VIEWS = { fleet, model, request, requests };
+const VIEWS = { batch, fleet, model, request, requests };
 const NAME = "Model refreshes";
 const TYPING = 250;
 
@@ -30,7 +31,11 @@ function placeOf(hash) {
   const [path, search = ""] = hash.replace(/^#/, "").split("?");
   const [, room, id] = path.split("/");
   const query = Object.fromEntries(new URLSearchParams(search));
-  const of = { models: id ? "model" : "fleet", requests: id ? "request" : "requests" };
+  const of = {
+    batches: id ? "batch" : "requests",
+    models: id ? "model" : "fleet",
+    requests: id ? "request" : "requests",
+  };
   let name = "";
   try {
     name = decodeURIComponent(id ?? "");
@@ -57,7 +62,7 @@ function go(place) {
   current = { place, live: null, data: moved ? null : current.data, focus: moved && before !== null };
   main.setAttribute("aria-busy", "true");
   for (const link of document.querySelectorAll("nav [data-view]")) {
-    const room = place.view === "model" ? "fleet" : place.view === "request" ? "requests" : place.view;
+    const room = { batch: "requests", model: "fleet", request: "requests" }[place.view] ?? place.view;
     if (link.dataset.view === room) {
       link.setAttribute("aria-current", room === place.view ? "page" : "true");
     } else {

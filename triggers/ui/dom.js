@@ -25,6 +25,7 @@ const ICONS = {
   turn: "M13 6.2A5.3 5.3 0 1 0 13.3 8.8M13.4 3v3.4H10",
   pause: "M6 4v8M10 4v8",
   stop: "M4.5 4.5h7v7h-7z",
+  skip: "M4 4l5 4-5 4M12 4v8",
   unknown: "M5.8 6a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .8-1 1.6M8 12.1v.1",
   late: "M8 5v3.6M8 11.2v.1M8 1.8l6.6 11.7H1.4z",
   none: "M6 8h4",

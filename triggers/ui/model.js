@@ -11,6 +11,7 @@ import {
   healthBadge,
   longTable,
   modelName,
+  partOf,
   problem,
   requestLink,
   section,
@@ -218,7 +219,7 @@ function requests(model) {
     key: one.id,
     cells: [
       requestLink(one.id, time(one.requestedAt)),
-      callerName(one.caller),
+      [callerName(one.caller), partOf(one)],
       [statusBadge(one.status), one.code ? h("code", { class: "sub" }, one.code) : null],
       one.waitedSeconds === undefined ? "" : duration(one.waitedSeconds),
       [

@@ -32,6 +32,15 @@ export function requestLink(id, ...children) {
   return h("a", { href: `#/requests/${encodeURIComponent(id)}` }, ...children);
 }
 
+export function batchLink(id, ...children) {
+  return h("a", { href: `#/batches/${encodeURIComponent(id)}` }, ...children);
+}
+
+/** The link from a request to its batch; null for a request without one. */
+export function partOf({ batchId }) {
+  return batchId ? h("span", { class: "sub" }, batchLink(batchId, "part of a batch")) : null;
+}
+
 /** The text that identifies a caller, and the rest of its data. */
 export function callerParts(caller) {
   const entries = Object.entries(caller ?? {});

@@ -7,6 +7,7 @@ import {
   callerParts,
   callerRest,
   expectation,
+  partOf,
   placeInWords,
   progressOf,
   requestLink,
@@ -80,7 +81,7 @@ function callers(run, caption) {
   const rows = run.requests.map((one) => ({
     key: one.id,
     cells: [
-      [requestLink(one.id, callerName(one.caller)), callerRest(one.caller)],
+      [requestLink(one.id, callerName(one.caller)), callerRest(one.caller), partOf(one)],
       time(one.since),
       button(
         "cancel",

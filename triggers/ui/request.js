@@ -4,6 +4,7 @@ import { now, read } from "./api.js";
 import { durationBar } from "./chart.js";
 import { foreign, h, icon } from "./dom.js";
 import {
+  batchLink,
   button,
   callerName,
   callerParts,
@@ -81,6 +82,7 @@ export function render({ request, model, queue }) {
         : button("cancel", "Cancel …", { ...data, name: name ?? "an unnamed caller" }),
       button("check", "Check access", data),
     ),
+    request.batchId ? h("p", {}, batchLink(request.batchId, "The batch that this request is part of")) : null,
     request.error ? problem("Why it did not complete", request.error, whereItFailed(request.error)) : null,
     request.progress && !over ? section("Progress", progressOf(request.progress)) : null,
     section("What happened", pictured(request, model), steps(request)),

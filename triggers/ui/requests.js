@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { foreign, h } from "./dom.js";
-import { callerName, modelName, requestLink, statusBadge, table } from "./parts.js";
+import { callerName, modelName, partOf, requestLink, statusBadge, table } from "./parts.js";
 import { STATUS, count, duration, secondsBetween, time } from "./words.js";
 
 const COLUMNS = [
@@ -79,7 +79,7 @@ function row(one) {
     cells: [
       requestLink(one.id, time(one.requestedAt)),
       h("a", { href: `#/models/${encodeURIComponent(one.datasetId)}` }, modelName(one)),
-      callerName(one.caller),
+      [callerName(one.caller), partOf(one)],
       [statusBadge(one.status), one.error?.code ? h("code", { class: "sub" }, one.error.code) : null],
       one.endedAt ? duration(secondsBetween(one.requestedAt, one.endedAt)) : h("span", { class: "muted" }, "in progress"),
     ],

@@ -18,6 +18,16 @@ export const STATUS = {
   Terminated: ["stop", "bad", "Terminated"],
 };
 
+/** The same for a batch and for its models, which have further states. */
+export const IN_BATCH = {
+  ...STATUS,
+  Listing: ["turn", "busy", "Reading the models"],
+  Running: ["turn", "busy", "In progress"],
+  Waiting: ["pause", "wait", "Waiting"],
+  Started: ["turn", "busy", "Started"],
+  Skipped: ["skip", "calm", "Skipped"],
+};
+
 export const HEALTH = {
   overdue: ["late", "late", "Overdue"],
   failing: ["cross", "bad", "Failing"],
