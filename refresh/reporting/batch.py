@@ -10,7 +10,7 @@ from refresh.batch.state import Progress
 from refresh.batch.stored import StoredBatch
 from refresh.polling.schedule import next_wait
 from refresh.reporting.status import StatusReport
-from refresh.times import time_of
+from refresh.times import instant, time_of
 
 BATCH_ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated")
 BATCH_STATUSES = ("Listing", "Running", *BATCH_ENDS)
@@ -33,6 +33,7 @@ def batch_report(batch: StoredBatch, now: datetime) -> StatusReport:
         "caller": state.spec.caller or None,
         "retryOf": state.spec.retry_of or None,
         "requestedAt": state.requested_at,
+        "deadline": instant(state.deadline),
         "endedAt": outcome.ended_at if outcome else None,
         "lastReadError": state.trouble.message if state.trouble and outcome is None and not state.listed else None,
         "exceptNotFound": list(state.not_found) or None,

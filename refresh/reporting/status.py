@@ -152,6 +152,7 @@ def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNa
             "datasetId": spec.dataset_id,
             "modelName": of.model_name or names.model,
             "caller": spec.caller or None,
+            "batchId": request.state.batch or None,
             "runId": outcome.run_id if outcome else standing.run_id,
             "refreshId": outcome.refresh_id if outcome else standing.refresh_id,
             "requestedAt": request.state.requested_at,
@@ -173,6 +174,7 @@ def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
         "datasetId": state.spec.dataset_id,
         "modelName": body.pop("modelName", None) or names.model,
         "caller": state.spec.caller or None,
+        "batchId": state.batch or None,
         "requestedAt": state.requested_at,
     }
     durable = {key: body.pop(key) for key in ("runtimeStatus", "customStatus", "output")}

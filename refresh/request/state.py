@@ -84,7 +84,7 @@ class RequestState(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     callbacks: bool = False
     batch: str = ""
-    """The batch that the request is part of; it is told of the end."""
+    """The batch that the request is part of, which is notified of its end; empty: none."""
     turn: int = 0
     recheck: bool = False
     """The last wait ended without a notification: check whether the active run is alive."""

@@ -47,6 +47,7 @@ def batch(batch_id: str, status: str, models: Iterable[Json], **more: object) ->
         "status": status,
         "caller": CALLER,
         "requestedAt": ago(25 * MINUTE),
+        "deadline": ago(-10 * HOUR),
         "counts": {
             "models": len(rows),
             **{word.lower(): number for word, number in found.items()},

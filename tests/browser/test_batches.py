@@ -228,15 +228,6 @@ def test_cancel_a_batch(world: World, visit: Visit) -> None:
     expect(dialog.get_by_text("The batch had already ended. Failed")).to_be_visible()
 
 
-def test_the_deadline_of_a_batch(world: World, visit: Visit) -> None:
-    """Is shown if the answer has it."""
-    page = visit(world.base).open("#/batches/batch-unnamed")
-    assert "Deadline" not in page.inner_text("main")
-    world.batches["batch-unnamed"]["deadline"] = ago(0)
-    page.reload()
-    expect(page.locator(".facts")).to_contain_text("Deadline")
-
-
 def test_a_request_names_its_batch(world: World, visit: Visit) -> None:
     """In its view and in lists, if the answers have the id; without one there is no link."""
     visitor = visit(world.base)

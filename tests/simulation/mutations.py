@@ -11,9 +11,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from activities import callback, model, orchestrations, post
-from durable import batches
+from durable import batches, requests
 from durable.engine import Engine
-from durable.instance import Instance
 from refresh import clock
 from refresh.history import adoption
 from refresh.history.outcome import Outcome, judge
@@ -373,11 +372,12 @@ def errors_of_receivers_are_final() -> list[Patch]:
 def no_callback_of_a_terminated_request() -> list[Patch]:
     """A terminated request's callback is dropped like that of an unknown request."""
 
-    def read(instance: Instance) -> Any:
-        return None if instance.status == "Terminated" else original(instance)
+    async def find(engine: Engine, request_id: str) -> Any:
+        found = await original(engine, request_id)
+        return None if found is not None and found.engine_status == "Terminated" else found
 
-    original = batches.request_of
-    return [(batches, "request_of", read)]
+    original = requests.find_request
+    return [(batches, "find_request", find)]
 
 
 # ---- starts and statuses ---------------------------------------------------------------------------------------------

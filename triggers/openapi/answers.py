@@ -61,6 +61,7 @@ def schemas() -> Json:
         "workspaceId": text("The id of the workspace.", format="uuid"),
         "datasetId": text("The id of the semantic model.", format="uuid"),
         "caller": _caller(),
+        "batchId": text("The batch that this request is part of."),
     }
     expected_end = time("The expected end of the refresh, from the durations of earlier ones.")
     last_read_error = text("The last error of Power BI when the app read the model or the refresh.")
@@ -178,14 +179,14 @@ def schemas() -> Json:
             },
             "The status of a request. Keys without a value are left out.",
             optional=(
-                *("error", "caller", *_names(), "repeated", "cancelling", *links, "position", *outcome),
+                *("error", "caller", "batchId", *_names(), "repeated", "cancelling", *links, "position", *outcome),
                 *("waitsFor", "waitsForPlace", "retry", "expectedEnd", "progress", "lastReadError"),
             ),
         ),
         "Summary": record(
             {**identity, **_names(), **run, **requested, **ended, "error": ref("Failure")},
             "A request in the list. Keys without a value are left out.",
-            optional=("caller", *_names(), *run, *ended, "error"),
+            optional=("caller", "batchId", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {

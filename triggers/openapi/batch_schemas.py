@@ -160,6 +160,7 @@ def answer_schemas() -> Json:
                 },
                 "retryOf": text("The earlier batch."),
                 "requestedAt": time("When the batch was accepted."),
+                "deadline": time("When the batch times out."),
                 "endedAt": time("When it ended."),
                 "lastReadError": text("Why the models of the workspace cannot be listed for now."),
                 "exceptNotFound": {

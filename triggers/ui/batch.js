@@ -118,7 +118,7 @@ function times({ requestedAt, endedAt, deadline }, over) {
     ["Accepted", time(requestedAt, true)],
     ["Ended", endedAt ? time(endedAt, true) : null],
     [over ? "Took" : "In progress for", over && !endedAt ? null : duration(secondsBetween(requestedAt, end))],
-    ["Deadline", deadline ? time(deadline) : null],
+    ["Deadline", over ? null : time(deadline)],
   ]);
 }
 

@@ -173,17 +173,19 @@ OF_TRIGGERS = {"repeated", "cancelling", "statusUri", "statusQueryGetUri"}
 """The keys that triggers add to a status."""
 
 
-def stored(outcome: RequestOutcome | None = None, caller: dict[str, str] | None = None) -> StoredRequest:
+def stored(
+    outcome: RequestOutcome | None = None, caller: dict[str, str] | None = None, batch: str = ""
+) -> StoredRequest:
     """A request with all keys of a standing."""
     spec = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"), caller=caller or {})
-    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=TIME)
+    state = RequestState(spec=spec, token="t", read_token="r", cancel_token="c", requested_at=TIME, batch=batch)
     standing = Standing(retry=Retry(attempt=2, at=TIME, after="RefreshFailed"))
     return StoredRequest(id="id", engine_status="Running", state=state, standing=standing, outcome=outcome)
 
 
 def test_the_keys_of_a_status() -> None:
     """Exactly the possible keys, also of inner objects; and those that are always present are required."""
-    ended = report(stored(EVERYTHING, {"pipeline": "p"}), datetime.now(UTC)).body
+    ended = report(stored(EVERYTHING, {"pipeline": "p"}, "b"), datetime.now(UTC)).body
     going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]
     assert {*ended, *going_on, *OF_TRIGGERS} == keys(status)
@@ -204,7 +206,7 @@ COMPLETED = RequestOutcome(status="Completed")
 
 def test_the_keys_of_a_row_of_the_list() -> None:
     """The same."""
-    rows = [summary(stored(EVERYTHING, {"pipeline": "p"})), summary(stored())]
+    rows = [summary(stored(EVERYTHING, {"pipeline": "p"}, "b")), summary(stored())]
     assert set(rows[0]) == keys(SCHEMAS["Summary"])
     assert set(rows[1]) == set(SCHEMAS["Summary"]["required"])
 
