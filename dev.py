@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The commands for working on this project: `python3 dev.py --help`.
 
-Needs Python 3.11 or newer and nothing else. Makes `.venv` on the first run and goes on inside it.
+Needs Python 3.11 or newer and nothing else. Creates `.venv` on the first run and continues inside it.
 """
 
 import sys

@@ -34,7 +34,7 @@ async def start_run(order: Any, engine: Engine) -> Any:
     """Order: `orders.StartRun`. Answer: `orders.Notified`, with 1 if the engine accepted the start.
 
     The instance id does not prevent duplicates: of several starts, even late ones, the queue lets only one
-    orchestration go on. It identifies it by the token that is generated here.
+    orchestration continue, which it recognises by the token that is generated here.
     """
     job: orders.StartRun = decode(order, orders.StartRun)
     run = RunState(

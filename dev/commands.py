@@ -34,7 +34,7 @@ examples:
   python3 dev.py screenshots                 take the pictures of the page in docs/pictures again; needs Chromium
   python3 dev.py integrations                write the files in integrations/ again, after a change of their sources
   python3 dev.py bench callers               the cost of 1, 10, 50 and 200 simultaneous callers of one model
-  python3 dev.py smoke --url https://APP.azurewebsites.net   is a deployed app what it has to be?
+  python3 dev.py smoke --url https://APP.azurewebsites.net   check a deployed app: access, health, a model
   python3 dev.py power-bi                    a Power BI service for development on http://127.0.0.1:7072
   python3 dev.py host                        the app on http://127.0.0.1:7071, connected to that service
   python3 dev.py host --app ../other --port 7080 --power-bi http://127.0.0.1:9000 --state /tmp/other
@@ -61,7 +61,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.command == "run" and bool(options.workspace) != bool(options.dataset):
         parser.error("run takes --workspace and --dataset together, or neither")
     if options.command == "run" and options.stay and options.workspace:
-        parser.error("run takes --stay for the demo only")
+        parser.error("run takes --stay only without --workspace and --dataset")
     if options.command == "simulate":
         if options.seed is not None and (options.seeds, options.first, options.jobs) != (None, None, None):
             parser.error("simulate takes either --seed (one day) or --seeds, --from and --jobs (many days)")
@@ -283,8 +283,9 @@ def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "smoke",
         allow_abbrev=False,
         help="checks of a deployed app; starts nothing",
-        description="Checks that a start without credentials is refused, that /api/health is well, and, with a model "
-        "and the credentials of a caller, that the app may refresh it. Exit code 1 if something is wrong.",
+        description="Checks that a start without credentials is refused, that /api/health reports no problem and, "
+        "with a model and the credentials of a caller, that the app can read the history of that model. The exit code "
+        "is 1 if a check fails.",
     )
     smoke_command.add_argument("--url", required=True, help="address of the app, without /api")
     smoke_command.add_argument("--workspace", help="id of a workspace")

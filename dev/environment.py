@@ -107,7 +107,7 @@ def _checked(title: str, command: list[str], problem: str) -> None:
 class _Progress:
     """On a terminal one line that shows the latest output; elsewhere a line at the start and one at the end.
 
-    The seconds go on while there is no output: pip installs most of the time without any.
+    The seconds are updated even without new output: pip prints nothing for most of its time.
     """
 
     def __init__(self, title: str, stream: TextIO) -> None:

@@ -121,7 +121,7 @@ class Smoke:
         if status == 400 or 200 <= status < 300:
             return "Sign-in is off: anyone can start refreshes. Turn on keys or the platform's sign-in."
         if 300 <= status < 400:
-            return f"The address leads elsewhere ({answer.location or status}): give the one of the app, with https."
+            return f"The address redirects ({answer.location or status}): give the address of the app, with https."
         if status == 404:
             return "There is no such app, or it has not started: look for 'App setting' in its log."
         if status == 503 and not answer.body:

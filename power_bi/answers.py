@@ -1,6 +1,6 @@
 """Reads Power BI's answers: ids and clocks from headers, errors from bodies of every observed shape.
 
-The reference documents only success. Error bodies come as `{"error": {"code", "message"}}`, the same with
+The reference documents only successful answers. Error bodies come as `{"error": {"code", "message"}}`, the same with
 `pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`,
 as HTML, or empty.
 """

@@ -1,7 +1,7 @@
 """The errors of calls to Power BI.
 
     PowerBiError
-    ├── NoAnswer                    it did not happen, or that is unknown
+    ├── NoAnswer                    the call did not happen, or it is unknown whether it did
     │   ├── NotSent                 certainly not accepted: name, connection, TLS or token service failed
     │   └── AnswerLost              may have been accepted: sent, then silence, a reset, or a 5xx on a POST
     └── BadAnswer                   Power BI answered with an error
@@ -116,7 +116,7 @@ class PowerBiError(Exception):
 
 
 class NoAnswer(PowerBiError):  # noqa: N818 - named for what happened, like its children
-    """The call did not happen, or that is unknown."""
+    """The call did not happen, or it is unknown whether it did."""
 
 
 class NotSent(NoAnswer):

@@ -57,7 +57,6 @@ class Wire:
     """The connection to one Power BI service, shared by all threads of the process.
 
     `api_url` must be https (plain http only for this machine); otherwise ValueError. `transport` replaces the network.
-    the network.
     """
 
     def __init__(self, api_url: str, credential: TokenSource, transport: Transport | None = None) -> None:

@@ -36,7 +36,7 @@ def key_prefix(dataset_id: str, key: str) -> str:
 
 
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
-    """The id of the request that is the `submission`-th (from 1) under a key, with these options."""
+    """The id of the request that is the `submission`-th (from 1) with a key and these options."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
 
 

@@ -160,7 +160,7 @@ class Settings:
             if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
                 raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
             if not settings.allowed_callers:
-                raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra, or no caller could call")
+                raise SettingsError("ALLOWED_CALLERS", "is required with AUTH_MODE entra: it names the allowed callers")
         elif settings.allowed_callers:
             raise SettingsError("ALLOWED_CALLERS", "has no effect with AUTH_MODE key: every caller with a key may call")
         elif settings.allowed_readers:
@@ -244,21 +244,21 @@ def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
         pairs = json.loads(values.get(name, "{}"), object_pairs_hook=list, parse_constant=str)
     except (ValueError, RecursionError):
         raise SettingsError(name, form) from None
-    # any other value than an object is no list of pairs
+    # the hook makes a list of pairs of an object; any other value is not such a list
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise SettingsError(name, form)
     found: dict[str, float] = {}
     for model, hours in pairs:
         dataset_id = parse_guid(model)
         if dataset_id is None:
-            raise SettingsError(name, f"names models by their dataset ids, {model!r} is not a GUID")
+            raise SettingsError(name, f"must name models by their dataset ids; {model!r} is not a GUID")
         if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MAX_EXPECTED_HOURS:
             raise SettingsError(name, f"the hours of {model} must be above 0, at most {MAX_EXPECTED_HOURS:.0f}")
         if dataset_id in found:
             raise SettingsError(name, f"names the model {dataset_id} twice")
         found[dataset_id] = float(hours)
     if name in values and not found:
-        raise SettingsError(name, "is set, but names nothing; leave it empty, or name models")
+        raise SettingsError(name, "is set, but names no model; leave it empty, or name models")
     return found
 
 

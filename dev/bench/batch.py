@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
 def measure(count: int, usual: float, at_once: int, *, together: bool) -> Measured:
     """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by a caller of its own.
 
-    Those callers come one after the other, so that about as many of their refreshes go on at the same time: in this
+    Those callers come one after the other, so that about as many of their refreshes are in progress at once: in this
     world each piece of work takes some milliseconds, and hundreds of requests at once are read more rarely.
     """
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]

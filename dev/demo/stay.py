@@ -35,7 +35,7 @@ class Model:
     workspace: str = FINANCE
     knobs: Mapping[str, Any] = field(default_factory=lambda: {"seconds": [2, 6]})
     external: Mapping[str, Any] | None = None
-    """A refresh of others."""
+    """An external refresh of the model, as the control route takes it."""
     callers: Sequence[str] = ("Nightly load",)
     request: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False

@@ -75,7 +75,7 @@ early. The first three share one refresh. The fifth gets a refresh of its own.
 def run(workspace: str | None, dataset: str | None, cloud: str, *, stays: bool = False) -> int:
     """The exit code: 0 only if every caller received an outcome and each outcome is correct.
 
-    `stays`: the demo goes on after that, with more models, until Ctrl-C.
+    `stays`: the demo continues after that, with more models, until Ctrl-C.
     """
     where = terminal.console()
     DEV.mkdir(exist_ok=True)

@@ -36,7 +36,7 @@ CANCEL_MINUTES = 0.25
 MAX_BYTES = 1_000_000
 RETRIED = (408, 429, 500, 502, 503, 504)
 POLL_SECONDS, MAX_POLL_SECONDS = 5.0, 60.0
-REPEAT_SECONDS = 60.0  # an unchanged status is printed again after it, so that a log shows that the wait goes on
+REPEAT_SECONDS = 60.0  # an unchanged status is printed again after it, so that a log shows that the command still waits
 KEY, TOKEN = "REFRESH_KEY", "REFRESH_TOKEN"
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 _PROGRESS = [sys.stdout]
@@ -240,7 +240,7 @@ def run(options: argparse.Namespace) -> Json:
     except KeyboardInterrupt:
         known = {name: ordered[name] for name in ("datasetId", "idempotencyKey")}
         cancel = _post(f"{options.url}/api/refreshes/cancel", known, headers)
-        raise StopError(INTERRUPTED, _interrupted(cancel, options, "may have been accepted and goes on")) from None
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, "may have been accepted and continues")) from None
     status, body = answer.status, answer.body
     if status in (200, 424) and body.get("status") in EXIT_CODES:
         return body  # the request of this idempotency key had already ended
@@ -253,7 +253,7 @@ def run(options: argparse.Namespace) -> Json:
         return wait(str(body["statusUri"]), answer.headers, options.outage_minutes)
     except KeyboardInterrupt:
         cancel = urllib.request.Request(str(body.get("cancelUri")), method="DELETE")
-        raise StopError(INTERRUPTED, _interrupted(cancel, options, "goes on")) from None
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, "continues")) from None
 
 
 def _post(url: str, body: Json, headers: dict[str, str]) -> urllib.request.Request:

@@ -66,12 +66,12 @@ def stopping(state: BatchState, *, cancelled: bool = False, late: bool = False) 
 
 
 def suspected(state: BatchState, lost: Iterable[int]) -> BatchState:
-    """The state after a stop with missing requests whose start was ordered, and may still come."""
+    """The state after a stop: models whose request is missing wait again, because a late start may still create it."""
     return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
 
 
 def suspects(state: BatchState) -> list[int]:
-    """The models that a lost episode may have started: their dependencies have completed, or may have."""
+    """The models that a lost episode may have started: each dependency was started, and may have completed."""
     return [
         number
         for number in state.numbers("Waiting")
@@ -109,7 +109,7 @@ def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
 def carried_over(models: tuple[ModelSpec, ...], earlier: BatchState, earlier_id: str) -> tuple[Progress, ...]:
     """The initial progress of a retry: models that completed in the earlier batch are not refreshed again.
 
-    A model is the same if its name, its dataset and its options are the same.
+    A model is the same if its name, dataset, workspace, refresh and notifyOption are the same.
     """
     before = {model.name: (model, number) for number, model in enumerate(earlier.models)}
     found = []

@@ -61,7 +61,7 @@ def counts_of(state: BatchState) -> Counts:
 
 
 def outcome_of(state: BatchState) -> BatchOutcome | None:
-    """The outcome of a batch whose models all have theirs, or that could not list any; None while it is in progress."""
+    """The outcome of a batch that has ended, with its models listed or not; None while it is in progress."""
     if state.ended_at is None:
         return None
     counts = counts_of(state)
@@ -76,7 +76,7 @@ def outcome_of(state: BatchState) -> BatchOutcome | None:
 
 
 def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> BatchOutcome:
-    """The outcome of a batch without one of its own: it was terminated by hand, or its code failed.
+    """The outcome of a batch that stored none: it was terminated by hand, or its code failed.
 
     The requests of its models continue. `status`: the engine's status.
     """
@@ -137,7 +137,8 @@ def _named(name: str, progress: Progress) -> str:
 
 def _unfinished(state: BatchState) -> str:
     counts = counts_of(state)
-    going = f", {counts.started} were on their way and go on" if counts.started else ""
+    requests = "request in progress continues" if counts.started == 1 else "requests in progress continue"
+    going = f"; {counts.started} {requests}" if counts.started else ""
     return f"{counts.completed} of {counts.models} models had been refreshed{going}."
 
 

@@ -54,7 +54,7 @@ LONGEST_RECHECK_SECONDS = 300.0
 class BatchState(Message, frozen=True, kw_only=True, dict=True):
     """A batch between two turns. `models` is empty until those of the workspace have been listed.
 
-    `spec` does not have them a second time; `digests` identify the batch.
+    `spec` does not repeat them; `digests` are those of `BatchSpec`.
 
     `read_token` and `cancel_token` give access to its status and cancel URIs; `starter` is a digest of the caller's
     sign-in. `callbacks`: a receiver waits for a callback.
@@ -74,11 +74,11 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     turn: int = 0
     stop: StopReason | None = None
     settled: bool = False
-    """After a stop: the batch has looked for requests that this state may not have, and cancelled all."""
+    """After a stop: the batch has looked for requests that are missing in this state; none of them can appear later."""
     trouble_since: str | None = None
     """Since when the batch has failed to list the models of the workspace."""
     trouble: Failure | None = None
-    """The reason why they cannot be listed; with `ended_at` the outcome of the batch without models."""
+    """The reason why the models cannot be listed; if `ended_at` is set, the error with which the batch ended."""
     not_found: tuple[str, ...] = ()
     """Entries of `except` that match no model."""
     ended_at: str | None = None

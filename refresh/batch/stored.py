@@ -1,7 +1,7 @@
 """The stored form of a batch: its state is the input of its orchestration, compressed if it is large.
 
-The state of 500 models continues as new with each turn. Their ids and options are similar, so compressed
-it stays below some 30,000 characters, above which the engine stores an input in a blob.
+A batch continues as new with each turn. The ids and options of its models are similar: the compressed state of 500
+models stays below some 30,000 characters, above which the engine stores an input in a blob.
 """
 
 import zlib
@@ -31,7 +31,7 @@ class PackedBatch(Message, frozen=True, kw_only=True):
 
 
 class Change(Shown, frozen=True, kw_only=True):
-    """The progress of a model that is newer than the stored state."""
+    """The progress of a model, newer than that in the stored state."""
 
     number: int
     progress: Progress

@@ -81,7 +81,9 @@ def _group(value: Any, number: int) -> CapacityGroup:
             raise LimitsError(f"group {number} has the unknown key {key[:64]!r}; known are {', '.join(KEYS)}")
     name, refreshes = value.get("name"), value.get("refreshes")
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise LimitsError(f"group {number} needs a name of at most 64 letters, digits and ._- inside")
+        raise LimitsError(
+            f"group {number} needs a name of 1 to 64 letters, digits and ._-, with a letter or digit at both ends"
+        )
     if type(refreshes) is not int or not 1 <= refreshes <= MAX_REFRESHES:
         raise LimitsError(f"group {name}: refreshes must be a whole number from 1 to {MAX_REFRESHES}")
     return CapacityGroup(name=name, refreshes=refreshes, workspaces=_workspaces(value, name))

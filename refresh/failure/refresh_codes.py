@@ -16,7 +16,7 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "RefreshDisabled",
-        "Power BI did not run the refresh, it is disabled",
+        "Power BI did not run the refresh because it is disabled",
         "Look at the refresh settings of the model: a selective refresh or the owner may have disabled it.",
     ),
     ErrorCode(

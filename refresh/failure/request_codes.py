@@ -74,9 +74,8 @@ REQUEST_CODES = (
     ErrorCode(
         "HistoryRolledOver",
         "newer refreshes have pushed this one out of the refresh history, so its end cannot be read",
-        "Check whether the model has the new data. To avoid this, send the key refresh: such a refresh can be "
-        "read by its id "
-        "at any time.",
+        "Check whether the model has the new data. To avoid this, request an enhanced refresh (key refresh): it can be "
+        "read by its id at any time.",
     ),
     # Power BI could not be reached or asked the app to wait.
     ErrorCode(
@@ -146,7 +145,7 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "DailyLimitReached",
-        "the model has used all its refreshes of the last 24 hours",
+        "the model has reached the limit of refreshes in 24 hours",
         "Try again tomorrow, or move the workspace to a Premium or Fabric capacity, which has no daily limit.",
     ),
     ErrorCode(

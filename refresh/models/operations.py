@@ -103,9 +103,9 @@ class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
 
 
 def repeats(sent: datetime, ended: datetime) -> bool:
-    """Whether news of a run that were sent at this time are of the run with the same id that ended then.
+    """Whether news sent at this time is about the run that ended then, not about a later run with the same id.
 
-    If a request was purged and starts again under its idempotency key, its run has the id of the former one.
+    If a request was purged and starts again with its idempotency key, its run has the id of the former one.
     """
     return sent - ended < ID_REMEMBERED
 

@@ -120,9 +120,9 @@ class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
 
 
 class Superseded(Answer, frozen=True, kw_only=True, tag="superseded"):
-    """This incarnation of the run must not go on. `next` is a run that has to be started.
+    """This incarnation of the run must not continue. `next` is a run that has to be started.
 
-    `over`: the run is not in the queue (any more), so no other incarnation of it goes on either.
+    `over`: the run is not in the queue (any more), so no other incarnation of it continues either.
     """
 
     next: Turn | None = None
@@ -183,7 +183,7 @@ class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
 
     `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
     A repeated operation may find requests that have collected the outcome: `collected`. `ended_at`: when the run ended,
-    also for a repeat; "" if the queue does not know it. `superseded`: another incarnation goes on with the run.
+    also for a repeat; "" if the queue does not know it. `superseded`: another incarnation continues the run.
     """
 
     next: Turn | None = None

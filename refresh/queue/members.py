@@ -106,7 +106,7 @@ def narrow(queue: Queue, run: Run) -> None:
 def _comes_again(departed: Departed, operation: Enroll) -> bool:
     """Whether the operation enrols the request again for a reason, and is not a late duplicate."""
     if departed.dropped:
-        # it was believed to have ended; a duplicate would carry the time of the first operation
+        # its orchestration was believed to have ended; a late duplicate has the time of the earlier operation
         return operation.at > departed.at
     return departed.run > 0 and departed.token == operation.token and operation.attempt > departed.attempt
 
@@ -192,7 +192,7 @@ def _place(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
 def _left(queue: Queue, run: Run, request: str, operation: Leave) -> Left:
     before = _standing(queue, run, request, start=False)
     del run.members[request]
-    # a request that leaves before the POST has no refresh to keep
+    # only after the close is there a refresh that a request can leave running
     run.kept = run.kept or (run.closed and not operation.cancel)
     run.cancel = not (run.members or run.kept or run.adopted)
     if not run.closed and run.members:

@@ -17,7 +17,7 @@ MOST = 500
 
 
 def to_remind(queue: Queue, now: datetime) -> list[str]:
-    """Requests that have not collected their outcome, have not noticed their cancellation, or were taken for dead."""
+    """Requests that have not collected their outcome or noticed their cancellation, or were believed to have ended."""
     overdue = instant(now - NOTIFIED_WITHIN)
     uncollected = [request for run in queue.ended if run.at < overdue for request in run.uncollected]
     leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]

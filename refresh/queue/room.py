@@ -1,4 +1,4 @@
-"""Limits how much may wait in a queue. A request that does not fit is told when to try again."""
+"""Limits how much may wait in a queue. A request that does not fit gets the time after which to try again."""
 
 from itertools import chain
 

@@ -157,7 +157,7 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     """
     run = queue.held(operation.holder)
     if run is not None and operation.execution is not None and not (run.closed and run.permit == operation.permit):
-        # a late duplicate: its sender learned that another execution has the permit, and the run went on
+        # a late duplicate: its sender learned that another execution has the permit, and the run continued
         return PermitTaken(at=run.permit_taken_at or "")
     taken = _taken(run, operation.execution) if run is not None else None
     if taken is not None:

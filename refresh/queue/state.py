@@ -212,7 +212,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.runs[0].turn if self.runs and self.runs[0].token is None else None
 
     def superseded(self, holder: Turn) -> Superseded:
-        """The answer to an incarnation of a run that may not go on."""
+        """The answer to an incarnation of a run that may not continue."""
         return Superseded(next=self.next_turn(), over=all(run.id != holder.run for run in self.runs))
 
     def held(self, holder: Holder) -> Run | None:

@@ -19,7 +19,7 @@ from refresh.queue.operations import AnyOperation
 from refresh.queue.state import Queue
 
 SCHEMA = 1
-"""To be raised by a change that older code would misread."""
+"""Increase it with a change that older code would misread."""
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from refresh.times import instant, time_of
 BATCH_ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated")
 BATCH_STATUSES = ("Listing", "Running", *BATCH_ENDS)
 MODEL_STATUSES = ("Waiting", "Started", "Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
-"""And Skipped, which has no request."""
+"""All statuses of a model but Skipped."""
 
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ LOOKS = 3
 """How often a notified callback looks again if it does not see the end yet: the engine sends messages before it writes
 the state that statuses are read from."""
 MAX_INCARNATIONS = 3
-"""How often a callback is started whose orchestration fails."""
+"""How often a callback is started at most if its orchestration keeps failing."""
 GIVEN_KEYS = (
     "error",
     "id",

@@ -28,7 +28,10 @@ SortKey: TypeAlias = tuple[float, str, str]
 
 @dataclass(frozen=True)
 class ModelFilters:
-    """The filters of a call. `search` in lower case, empty for all; so is `states`. `after`: the last key."""
+    """The filters of a call. `search`: text in lower case. An empty `search` or `states` admits all models.
+
+    `after`: the sort key of the last model on the previous page.
+    """
 
     search: str = ""
     states: frozenset[str] = frozenset()

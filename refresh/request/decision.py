@@ -17,7 +17,7 @@ from refresh.times import instant
 
 @dataclass(frozen=True)
 class New:
-    """A new request is started. `submission`: its number under its idempotency key, from 1."""
+    """A new request is started. `submission`: its number for its idempotency key, from 1."""
 
     submission: int = 1
 
@@ -54,7 +54,7 @@ Decision: TypeAlias = New | Same | Ended | Conflict
 
 
 def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) -> Decision:
-    """The meaning of a start. `known`: the newest request under its idempotency key, with its submission number."""
+    """The meaning of a start. `known`: the newest request with its idempotency key, with its submission number."""
     if known is None:
         return New(submission + 1)
     keys = spec.differs_from(known.state.spec)

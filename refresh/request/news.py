@@ -1,6 +1,6 @@
 """The news of a request for the entities of its model (`refresh.models`), if it leaves its run early.
 
-The news of a run include all other requests.
+All other requests are in the news of their run.
 """
 
 from refresh.models.operations import RequestsEnded, RunDropped

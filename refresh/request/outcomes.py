@@ -10,11 +10,11 @@ from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, phase_of
 
 CANCELLED = {
-    None: "which goes on",
-    True: "which Power BI was asked to cancel",
-    False: "which could not be cancelled",
+    None: "and continues",
+    True: "and Power BI was asked to cancel it",
+    False: "and could not be cancelled",
 }
-"""What happened to the refresh; None: its cancellation was not requested."""
+"""The end of the sentence about a running refresh, by whether Power BI will cancel it; None: that was not requested."""
 
 
 def outcome_of_run(answer: Ended) -> RequestOutcome:
@@ -45,7 +45,7 @@ def outcome_after_leaving(
     """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
 
     `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the last error of
-    Power BI for the active run. `place`: how the active run stands in line, if it waits for a place.
+    Power BI for the active run. `place`: the reason why the active run waits for a place, if it does.
     """
     detail = _where(left, cancelled, place)
     if trouble:
@@ -71,7 +71,7 @@ def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: Model
 
 
 def outcome_of_fault(spec: RequestSpec, detail: str, names: ModelNames) -> RequestOutcome:
-    """The outcome of a request that cannot go on because of a fault in this app."""
+    """The outcome of a request that cannot continue because of a fault in this app."""
     error = failure("InternalError", spec.dataset_id, detail=detail, names=names)
     return RequestOutcome(status="Failed", error=error)
 
@@ -95,7 +95,7 @@ def _where(left: Left, cancelled: bool | None, place: WaitsForPlace | None) -> s
                 else "its turn had come, but its refresh had not started yet"
             )
         case "Refreshing":
-            return f"refresh {left.refresh_id} was running, {CANCELLED[cancelled]}"
+            return f"refresh {left.refresh_id} was running {CANCELLED[cancelled]}"
         case _:
             assert_never(phase)
 

@@ -155,7 +155,7 @@ class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
 class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
     """`alive`: the orchestration has not ended. `last_error`: the last error of Power BI; None after a success.
 
-    `waits_for_place`: how the run stands in the line of its capacity group; None unless it waits for a place.
+    `waits_for_place`: the position of the run in the line of its capacity group; None unless it waits for a place.
     """
 
     alive: bool
@@ -273,7 +273,7 @@ class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
 
 
 class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
-    """Raise the events that requests wait for. `ended`: the outcome that each carries, without `served_by`."""
+    """Raises the events that requests wait for. `ended`: the outcome that each carries, without `served_by`."""
 
     wake: tuple[WakeUp, ...]
     ended: Ended | None = None
@@ -292,7 +292,7 @@ class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notif
 
 
 class NotifyBatch(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_batch"):
-    """Tell a batch that the request of one of its models has ended."""
+    """Tells a batch that the request of one of its models has ended."""
 
     batch: str
     request: str

@@ -52,7 +52,7 @@ class InGroup(Message, frozen=True, kw_only=True):
     """The run's state in its capacity group.
 
     `refreshes`: how many the group allows at once. `number`: of the last message to the group. `since`: when the run
-    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: how it stands in line.
+    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: its position in the line.
     `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits; `retry_after`:
     the pause in seconds.
     """

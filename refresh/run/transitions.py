@@ -39,7 +39,7 @@ answer (these also need the outage budget) after which a run ends. A failed canc
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
     """A call failed: waits as Power BI asks, or with growing pauses, and tries again.
 
-    With `budget` the run fails once calls have failed for as long as the operator allows; without, it goes on.
+    With `budget` the run fails once calls have failed for as long as the operator allows; without it, it continues.
     """
     match answer:
         case Refused():
@@ -144,7 +144,7 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
 
 
 def superseded(run: RunState, answer: Superseded, now: datetime) -> Moved:
-    """This orchestration must not go on; if the next run can start now, it starts that run."""
+    """This orchestration must not continue; if the next run can start now, it starts that run."""
     then: Phase = StartingNext(next=answer.next) if answer.next else Over()
     return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped(run, now))
 

@@ -90,7 +90,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
         ask_in_dialog(page, "Enhanced")
         page.get_by_role("link", name="Follow the request").click()
         visitor.heading("Request of Status page")
-        expect(page.locator(".lead")).to_contain_text("Behind a refresh of others (Scheduled)")
+        expect(page.locator(".lead")).to_contain_text("Waits for an external refresh (Scheduled)")
         world.end(sales)
         expect(page.locator(".lead .badge")).to_have_text("Refreshing")
         page.get_by_role("button", name="Cancel").click()

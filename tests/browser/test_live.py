@@ -79,7 +79,7 @@ def test_an_app_that_does_not_answer(world: World, visit: Visit) -> None:
     trouble = page.locator("#trouble")
     expect(trouble).to_contain_text("Not up to date")
     expect(trouble).to_contain_text("The durable engine does not answer.")
-    expect(trouble).to_contain_text("What to do: If it stays like this, look at api/health")
+    expect(trouble).to_contain_text("What to do: If the problem persists, check api/health")
     expect(trouble).to_contain_text("tries again in 5 s")
     expect(page.locator("tbody tr")).to_have_count(13)
     for seconds in (10, 20, 40, 80, 120, 120):

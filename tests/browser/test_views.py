@@ -101,7 +101,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     page = visitor.open(f"#/models/{STOCK}")
     expect(page).to_have_title("Stock and deliveries · Model refreshes")
     assert "A refresh was due 6 h ago" in page.locator(".lead").inner_text()
-    wrong = page.get_by_role("region", name="What went wrong last")
+    wrong = page.get_by_role("region", name="Last failure")
     assert "CredentialsInvalid" in wrong.inner_text()
     assert "What to do: Enter them again in the settings" in wrong.inner_text()
     picture = page.locator(".timeline svg").get_attribute("aria-label") or ""
@@ -114,7 +114,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "usually done in 6 min" in now.inner_text()
     assert now.get_by_role("progressbar", name="All objects").get_attribute("value") == "13"
     assert "9 of 12" in now.inner_text()
-    assert "and 2 more tables at work" in now.inner_text()
+    assert "and 2 more tables" in now.inner_text()
     assert now.get_by_role("link", name="Load prices").get_attribute("href") == "#/requests/live-1"
     assert "factory: adf-finance-prod" in now.inner_text()
     assert "Behind it: 1 run" in now.inner_text()
@@ -125,7 +125,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     visitor.heading("Requests for")
 
     visitor.go(f"#/models/{ORDERS}", "Orders of the day")
-    assert "Waits behind a refresh of others (Scheduled) that began 12 min ago." in page.inner_text("main")
+    assert "Waits for an external refresh (Scheduled) that began 12 min ago." in page.inner_text("main")
     visitor.go(f"#/models/{model_id('Open invoices')}", "Open invoices")
     waiting = page.get_by_role("region", name="Now").inner_text()
     assert "capacity group Finance capacity allows no more refreshes at once; 2 runs are ahead." in waiting

@@ -14,10 +14,10 @@ EVICTED: Json = {"outcome": "Failed", "errorCode": "0xC11C0020", "errorDescripti
 
 @dataclass
 class BatchCaller:
-    """One batch: when it comes (seconds), what it asks for, and when it is cancelled (seconds after it came).
+    """One batch: when it is sent (seconds), its body, and when it is cancelled (seconds after it was sent).
 
-    `repeats`: seconds after it came at which it is sent again, under its key. `retry_after`: seconds after which what
-    did not complete is asked for again.
+    `repeats`: after how many seconds it is sent again with its key. `retry_after`: after how many seconds a batch
+    with retryOf is sent if the batch has failed.
     """
 
     at: float

@@ -42,7 +42,7 @@ def one_is_enough() -> list[Patch]:
 
 
 def cancel_the_batch_alone() -> list[Patch]:
-    """A batch that is cancelled takes the requests that go on for cancelled, and does not cancel them."""
+    """A batch that is cancelled treats its requests in progress as cancelled, but does not cancel them."""
 
     def settled(state: BatchState, alive: Any, at: str) -> BatchState:
         cancelled = dict.fromkeys(state.started, Progress(status="Cancelled", ended_at=at))

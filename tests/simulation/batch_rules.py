@@ -13,7 +13,7 @@ COUNTED = {"Waiting": "waiting", "Started": "started", "Completed": "completed",
 AT_ONCE = timedelta(seconds=10)
 """Some episodes and activities, which take up to two seconds each."""
 GHOSTS = ("episode_lost", "episode_sent_twice", "crashes", "starts_refused")
-"""What may make a start come to pass that the batch does not know of."""
+"""Faults after which a request can exist that the batch has not started according to its state."""
 
 
 def every_batch_ends_once(world: World) -> None:
@@ -109,7 +109,7 @@ def nothing_starts_too_early(world: World) -> None:
 
 
 def no_more_at_once(world: World) -> None:
-    """17. No more requests of a batch go on at the same time than `maxConcurrent`."""
+    """17. At most `maxConcurrent` requests of a batch are in progress at the same time."""
     if any(world.counts[name] for name in GHOSTS) or world.second_lives or world.terminated:
         return
     for batch in world.batches.accepted:
@@ -121,7 +121,7 @@ def no_more_at_once(world: World) -> None:
         for begun, _ in spans:
             going = sum(one <= begun < other for one, other in spans)
             most = batch.spec.get("maxConcurrent", 50)
-            require(going <= most, f"17: {going} requests of {batch.id} go on at {begun}, at most {most} may")
+            require(going <= most, f"17: {going} requests of {batch.id} are in progress at {begun}, {most} are allowed")
 
 
 def dependents_start_at_once(world: World) -> None:

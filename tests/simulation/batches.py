@@ -57,7 +57,7 @@ class Batches:
         """The last status of each request of a batch."""
 
     def arrive(self, caller: BatchCaller) -> None:
-        """A caller asks, perhaps several times under its key."""
+        """A caller sends a batch, perhaps several times with its key."""
         world = self._world
         world.spawn(self._ask(caller, caller.spec))
         for seconds in caller.repeats:
@@ -102,7 +102,7 @@ class Batches:
             world.after(caller.retry_after, lambda: world.spawn(self._retry(batch)))
 
     async def _retry(self, batch: AcceptedBatch) -> None:
-        """Once the batch has ended badly, what did not complete is asked for again."""
+        """Sends the batch again with retryOf, if it has ended without success."""
         code, _ = await self.look(batch)
         if code == 424:
             self._world.counts["batches retried"] += 1

@@ -54,11 +54,11 @@ PROCESS: ContextVar[int] = ContextVar("process", default=0)
 
 
 class World(Protocol):
-    """The surroundings of the app: see `tests.simulation.world.World`. A smaller one is in `dev.polling`."""
+    """The surroundings of the app: see `tests.simulation.world.World`. A smaller one is in `dev.bench.polling_run`."""
 
     @property
     def random(self) -> Any:
-        """The dice."""
+        """The source of all random decisions."""
 
     @property
     def now(self) -> Any:

@@ -19,11 +19,11 @@ MESSAGES = {
     ev.EVENT_SENT,
     ev.EVENT_RAISED,
 }
-"""The events that are or make a message. A timer is one that shows when it is due."""
+"""The events that are a message or send one. A timer is a message that becomes visible when it is due."""
 
 
 def costs_of(seconds: float) -> Counter[int]:
-    """How many callers cost how many messages, of some who share a refresh that takes so long."""
+    """The number of callers by how many messages each costs. All share one refresh, which takes `seconds`."""
     spec = {"workspaceId": WORKSPACE, "datasetId": MODEL, "timeoutMinutes": 600}
     day = Scenario(
         seed=1,
@@ -49,5 +49,5 @@ def _messages(world: World, request: str) -> int:
 
 
 def test_a_caller_costs_six_messages_and_the_one_that_starts_the_run_eight() -> None:
-    """However long the refresh takes: nothing is asked while it goes on."""
+    """However long the refresh takes: no request sends a message while it is running."""
     assert costs_of(5 * HOUR) == costs_of(60) == {6: CALLERS - 1, 8: 1}

@@ -25,7 +25,7 @@ A_WHILE = timedelta(seconds=60)
 
 
 def terminate_the_run(world: World) -> None:
-    """By hand, while its refresh goes on."""
+    """By hand, while its refresh is running."""
     (run,) = [i.id for i in world.engine.instances.values() if i.name == "refresh_run" and not i.terminal]
     world.hub.terminate(run, "by hand", world.now)
 
@@ -87,7 +87,7 @@ def test_a_loss_costs_one_tick(
 
 
 def test_a_lost_cancellation_takes_effect_at_the_next_tick() -> None:
-    """The others go on."""
+    """The others continue."""
     world = day(lose_a_cancellation)
     statuses = [final(request)["status"] for request in world.requests]
     assert statuses == ["Cancelled", "Completed", "Completed"]

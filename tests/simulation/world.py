@@ -210,7 +210,7 @@ class World:
             self._calls.pop(task, None)
 
     def finish(self, running: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine; meanwhile the day goes on."""
+        """The result of a coroutine; other events of the day happen meanwhile."""
         task = self.spawn(running)
         while not task.done():
             self.step()

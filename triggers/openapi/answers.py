@@ -191,7 +191,7 @@ def schemas() -> Json:
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Pass it with the same filters to get more; null: no more.")),
+                "continuation": maybe(text("Pass it with the same filters for the next page; null on the last one.")),
             },
             "A page of requests.",
         ),

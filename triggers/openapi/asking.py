@@ -174,7 +174,7 @@ def request() -> Json:
             },
             "onTimeout": _choice(
                 ("leave", "cancel"),
-                "leave: the refresh goes on. cancel: it is cancelled unless another request shares it (enhanced "
+                "leave: the refresh continues. cancel: it is cancelled unless another request shares it (enhanced "
                 "refreshes only).",
                 "leave",
             ),
@@ -222,8 +222,8 @@ def request() -> Json:
                 "minimum": 0,
                 "maximum": MAX_EXPECTED_HOURS,
                 "description": "How often a success of this model is expected: without one for longer it shows as "
-                "overdue. Holds until a later request says otherwise; 0: nothing is expected any more. The app setting "
-                "EXPECTED_EVERY_HOURS goes before it.",
+                "overdue. Valid until a later request sends another value; 0: no success is expected. The app setting "
+                "EXPECTED_EVERY_HOURS takes precedence.",
             },
         },
         "allOf": [

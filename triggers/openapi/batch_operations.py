@@ -16,8 +16,8 @@ def paths(starter: str, token: str) -> Json:
         "description": "The id of the batch.",
         "schema": {"type": "string", "minLength": 1},
     }
-    wrong = answer("NotFound", "Unknown batch, or a wrong token.", example="BatchNotFound")
-    unknown = answer("NotFound", "Unknown batch.", example="BatchNotFound")
+    wrong = answer("NotFound", "The batch does not exist, or the token is wrong.", example="BatchNotFound")
+    unknown = answer("NotFound", "The batch does not exist.", example="BatchNotFound")
     return {
         "/batches": {"post": _start(starter)},
         "/batches/{id}": {
@@ -25,18 +25,18 @@ def paths(starter: str, token: str) -> Json:
             "get": operation(
                 "GetBatchByToken",
                 "Get the status of a batch by its token",
-                "How a batch is doing, as its statusUri tells it. An unknown id and a wrong token look the same.",
+                "The status of a batch, from its statusUri. An unknown id and a wrong token get the same answer.",
                 token,
                 {**_status(), 404: wrong},
             ),
             "delete": operation(
                 "CancelBatchByToken",
                 "Cancel a batch by its token",
-                "What its cancelUri does: requests that go on are cancelled, no other model is started.",
+                "Cancels a batch by its cancelUri: requests in progress are cancelled, and no other model is started.",
                 token,
                 {
                     **_cancelled(),
-                    403: answer("OnlyReads", "The token reads the status; that of cancelUri cancels."),
+                    403: answer("OnlyReads", "The token only reads the status; the token of cancelUri cancels."),
                     404: wrong,
                 },
             ),
@@ -46,7 +46,7 @@ def paths(starter: str, token: str) -> Json:
             "get": operation(
                 "GetBatch",
                 "Get the status of a batch",
-                "How a batch is doing, without its token.",
+                "The status of a batch, without its token.",
                 starter,
                 {**_status(), 404: unknown},
             ),
@@ -56,7 +56,7 @@ def paths(starter: str, token: str) -> Json:
             "post": operation(
                 "CancelBatch",
                 "Cancel a batch",
-                "Cancels a batch, without its token: requests that go on are cancelled, no other model is started.",
+                "Cancels a batch without its token: requests in progress are cancelled, and no other model is started.",
                 starter,
                 {**_cancelled(), 404: unknown},
             ),
@@ -68,20 +68,24 @@ def _start(starter: str) -> Json:
     return operation(
         "StartBatch",
         "Refresh many semantic models",
-        "Asks for the refresh of many models, in an order, with one outcome: Completed only if each was refreshed.",
+        "Starts the refresh of many models, in the order of their dependencies. Completed only if all were refreshed.",
         starter,
         {
             200: answer(
                 ("BatchStatus", "BatchStarted"),
-                "It has completed, within waitSeconds or earlier under this idempotency key; or, with callBackUri, it "
-                "was accepted.",
+                "Completed, within waitSeconds or by an earlier call with this idempotency key; or, with callBackUri, "
+                "accepted.",
                 example="BatchCompleted",
             ),
-            202: answer("BatchStarted", "Accepted, or with repeated accepted earlier.", following=True),
-            400: answer("Refusal", "It cannot be served; nothing has been started.", example="BatchRefused"),
-            409: answer("KeyInUse", "A batch of other models has this key; nothing has been started."),
-            424: answer("BatchStatus", "It has ended otherwise.", example="BatchFailed"),
-            503: answer("NotStarted", "It could not be stored; nothing has been started. Send it again.", later=True),
+            202: answer("BatchStarted", "Accepted; with `repeated`, accepted by an earlier call.", following=True),
+            400: answer("Refusal", "The batch is invalid; nothing has been started.", example="BatchRefused"),
+            409: answer("KeyInUse", "The idempotency key was used for a different batch; nothing has been started."),
+            424: answer(
+                "BatchStatus",
+                "Any other outcome, within waitSeconds or by an earlier call with this idempotency key.",
+                example="BatchFailed",
+            ),
+            503: answer("NotStarted", "Not stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
             {
@@ -93,7 +97,7 @@ def _start(starter: str) -> Json:
         ],
         requestBody={
             "required": True,
-            "description": f"What is asked for; at most {MAX_BATCH_BODY_BYTES} bytes.",
+            "description": f"The batch; at most {MAX_BATCH_BODY_BYTES} bytes.",
             "content": {"application/json": {"schema": ref("BatchRequest"), "example": ASKED_FOR}},
         },
     )
@@ -102,16 +106,16 @@ def _start(starter: str) -> Json:
 def _status() -> dict[int, Json]:
     return {
         200: answer("BatchStatus", "All models were refreshed.", example="BatchCompleted"),
-        202: answer("BatchStatus", "It goes on.", example=("BatchRunning", "BatchListing"), following=True),
-        424: answer("BatchStatus", "It ended in any other way; error says how.", example="BatchFailed"),
-        503: answer("Unavailable", "The durable engine does not answer for now. Send the call again.", later=True),
+        202: answer("BatchStatus", "It is in progress.", example=("BatchRunning", "BatchListing"), following=True),
+        424: answer("BatchStatus", "The batch ended in any other way; error says why.", example="BatchFailed"),
+        503: answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True),
     }
 
 
 def _cancelled() -> dict[int, Json]:
     status = _status()
     return {
-        200: answer("BatchStatus", "It had already ended.", example="BatchCompleted"),
-        202: answer("BatchStatus", "The cancellation takes effect.", example="BatchCancelling", following=True),
+        200: answer("BatchStatus", "The batch had already ended.", example="BatchCompleted"),
+        202: answer("BatchStatus", "The cancellation is in progress.", example="BatchCancelling", following=True),
         503: status[503],
     }

@@ -23,7 +23,7 @@ def asked_schemas() -> Json:
     name = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_NAME}
     own: Json = {
         "datasetId": request["datasetId"],
-        "name": {**name, "description": "Its name in the batch, unique there; the dataset id unless it is given."},
+        "name": {**name, "description": "A name that is unique in the batch; by default the dataset id."},
         "dependsOn": {
             "type": "array",
             "items": name,
@@ -39,7 +39,7 @@ def asked_schemas() -> Json:
             "type": "object",
             "additionalProperties": False,
             "required": ["datasetId"],
-            "description": "A semantic model of a batch. What it does not say is taken from the batch.",
+            "description": "A semantic model of a batch. Missing options are taken from the batch.",
             "properties": model,
         },
         "BatchRequest": {
@@ -50,7 +50,7 @@ def asked_schemas() -> Json:
                     "type": "array",
                     "minItems": 1,
                     "maxItems": MAX_MODELS,
-                    "description": "The models; a dataset id alone is enough for each. Or all, or retryOf.",
+                    "description": "The models, each an object or only its id. Required without all and retryOf.",
                     "items": {"anyOf": [ref("BatchModel"), request["datasetId"]]},
                 },
                 "all": {
@@ -68,20 +68,20 @@ def asked_schemas() -> Json:
                     "type": "string",
                     "enum": list(ON_FAILURE),
                     "default": ON_FAILURE[0],
-                    "description": "After a failure: go on with what does not depend on it, or start nothing more.",
+                    "description": "After a failure: continue with models independent of it, or start no other model.",
                 },
                 "maxConcurrent": {
                     "type": "integer",
                     "minimum": 1,
                     "maximum": MAX_CONCURRENT,
                     "default": DEFAULT_CONCURRENT,
-                    "description": "How many requests of the batch go on at the same time.",
+                    "description": "How many requests of the batch may be in progress at the same time.",
                 },
                 "retryOf": {
                     "type": "string",
                     "pattern": f"^{BATCH_PREFIX}[0-9A-Za-z-]+$",
                     "maxLength": 100,
-                    "description": "An earlier batch that has ended: what completed in it is not refreshed again.",
+                    "description": "An earlier batch that has ended; its completed models are not refreshed again.",
                 },
                 **options,
                 **of_the_batch,
@@ -93,20 +93,20 @@ def asked_schemas() -> Json:
 def answer_schemas() -> Json:
     """The named schemas of answers."""
     counts = record(
-        {name: count(f"Models, {name}.") for name in ("waiting", "started", "completed", "failed", "skipped")}
-        | {"models": count("All of them.")},
-        "How many models are where.",
+        {name: count(f"Number of {name} models.") for name in ("waiting", "started", "completed", "failed", "skipped")}
+        | {"models": count("Number of all models.")},
+        "The number of models in each state.",
     )
     uris = {
-        "statusUri": text("GET tells the status; opens by its token alone.", format="uri"),
-        "statusQueryGetUri": text("The same as statusUri, unless the app gives out Durable's own URIs.", format="uri"),
+        "statusUri": text("GET returns the status; the URI contains its own token.", format="uri"),
+        "statusQueryGetUri": text("The same as statusUri, unless the app returns Durable's own URIs.", format="uri"),
     }
-    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call began this batch."}}
-    status = text("Where the batch is.", enum=list(BATCH_STATUSES))
+    repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call started this batch."}}
+    status = text("The status of the batch.", enum=list(BATCH_STATUSES))
     error = record(
         {
             "code": text("The kind of failure, to branch on.", maxLength=80),
-            "message": text("Complete: the model, the failure, and the remedy."),
+            "message": text("Complete by itself: which model, what failed, what to do."),
             "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
         },
         "Why the model was not refreshed.",
@@ -114,13 +114,13 @@ def answer_schemas() -> Json:
     return {
         "BatchStarted": record(
             {
-                "id": text("The batch."),
+                "id": text("The id of the batch."),
                 "status": status,
                 **repeated,
                 **uris,
-                "cancelUri": text("DELETE cancels the batch; only the caller that began it gets it.", format="uri"),
+                "cancelUri": text("DELETE cancels the batch. Only the caller that started it gets it.", format="uri"),
                 "counts": counts,
-                **{name: text("Durable's own, if the app gives them out.") for name in MANAGEMENT},
+                **{name: text("Durable's own URI, if the app returns those.") for name in MANAGEMENT},
             },
             "A batch that was accepted.",
             optional=("repeated", "cancelUri", *MANAGEMENT),
@@ -128,45 +128,45 @@ def answer_schemas() -> Json:
         "ModelInBatch": record(
             {
                 "name": text("Its name in the batch."),
-                "status": text("Where it is, or its outcome.", enum=[*MODEL_STATUSES, "Skipped"]),
+                "status": text("The status of the model, or its outcome.", enum=[*MODEL_STATUSES, "Skipped"]),
                 "error": error,
                 "reason": text("Why it was skipped."),
-                "workspaceId": text("The workspace.", format="uuid"),
-                "datasetId": text("The semantic model.", format="uuid"),
+                "workspaceId": text("The id of the workspace.", format="uuid"),
+                "datasetId": text("The id of the semantic model.", format="uuid"),
                 "dependsOn": {
                     "type": "array",
                     "items": {"type": "string"},
                     "description": "The models that have to complete before it.",
                 },
-                "requestId": text("Its request, for /refreshes/{id}/status."),
+                "requestId": text("The id of its request, for /refreshes/{id}/status."),
                 "refreshId": text("Power BI's id of the refresh."),
                 "startedAt": time("When its request was started."),
-                "endedAt": time("When its refresh ended, or its request if it ended before."),
+                "endedAt": time("When its refresh ended, or its request if that ended earlier."),
                 "earlier": {"type": "boolean", "description": "True if it completed in the batch of retryOf."},
             },
-            "A model of a batch. A key that would say nothing is left out.",
+            "A model of a batch. Keys without a value are left out.",
             optional=(*("error", "reason", "dependsOn", "requestId", "refreshId", "startedAt", "endedAt", "earlier"),),
         ),
         "BatchStatus": record(
             {
                 "error": ref("Failure"),
-                "id": text("The batch."),
+                "id": text("The id of the batch."),
                 "status": status,
-                "workspaceId": text("The workspace, of a batch of all its models.", format="uuid"),
+                "workspaceId": text("The id of the workspace, if the batch is of all its models.", format="uuid"),
                 "caller": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},
-                    "description": "What the batch gave as caller.",
+                    "description": "The caller object of the batch.",
                 },
-                "retryOf": text("The earlier batch."),
+                "retryOf": text("The id of the earlier batch."),
                 "requestedAt": time("When the batch was accepted."),
                 "deadline": time("When the batch times out."),
                 "endedAt": time("When it ended."),
-                "lastReadError": text("Why the models of the workspace cannot be listed for now."),
+                "lastReadError": text("Why the models of the workspace could not be listed so far."),
                 "exceptNotFound": {
                     "type": "array",
                     "items": {"type": "string"},
-                    "description": "Entries of except that fit no model.",
+                    "description": "Entries of except that match no model.",
                 },
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the batch."},
@@ -177,16 +177,16 @@ def answer_schemas() -> Json:
                     "items": ref("ModelInBatch"),
                     "description": "Each model; empty until those of the workspace are known.",
                 },
-                "instanceId": text("The same as id; this and what follows is in the shape of Durable's own status."),
-                "runtimeStatus": text("Durable's word.", enum=list(RUNTIME_STATUSES)),
-                "customStatus": maybe(record({"status": status}, "The status once more; null after the end.")),
+                "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
+                "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
+                "customStatus": maybe(record({"status": status}, "The status again; null after the end.")),
                 "output": maybe(
-                    record({"status": text("The outcome.", enum=list(BATCH_ENDS))}, "Null while it goes on.")
+                    record({"status": text("The outcome.", enum=list(BATCH_ENDS))}, "The outcome; null before the end.")
                 ),
                 "createdTime": time("The same as requestedAt."),
-                "lastUpdatedTime": maybe(time("When the engine last changed its row.")),
+                "lastUpdatedTime": maybe(time("When the engine last changed the instance.")),
             },
-            "The status of a batch. A key that would say nothing is left out.",
+            "The status of a batch. Keys without a value are left out.",
             optional=(
                 *("error", "workspaceId", "caller", "retryOf", "endedAt", "lastReadError", "exceptNotFound"),
                 *("repeated", "cancelling", *uris),

@@ -319,7 +319,7 @@ _ENDED = ("Failed", "Cancelled", "TimedOut")
 _UNAVAILABLE = answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True)
 _CANCELLED = {
     200: answer("Status", "The request had already ended.", example="Completed"),
-    202: answer("Status", "The cancellation is under way.", example="Cancelling", following=True),
+    202: answer("Status", "The cancellation is in progress.", example="Cancelling", following=True),
     503: _UNAVAILABLE,
 }
 _STATUS = {

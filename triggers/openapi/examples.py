@@ -221,7 +221,7 @@ EXAMPLES: dict[str, Json] = {
     ),
     "CallbackHostRefused": _refusal(
         "CallbackHostNotAllowed",
-        "callBackUri: the host example.com is not among those of the app setting CALLBACK_ALLOWED_HOSTS.",
+        "callBackUri: the host example.com is not in the app setting CALLBACK_ALLOWED_HOSTS.",
         "callBackUri",
     ),
     "FilterRefused": _refusal("InvalidRequest", "since must be a time such as 2026-03-31T00:00:00Z.", "since"),

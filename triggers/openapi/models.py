@@ -18,7 +18,7 @@ def list_models(opener: str, unavailable: Json) -> Json:
     return operation(
         "ListModels",
         "List models",
-        "Every model that was asked for within the retention, or that EXPECTED_EVERY_HOURS names: how fresh it is, how "
+        "Every model with a request within the retention, or that EXPECTED_EVERY_HOURS names: how fresh it is, how "
         "its last refresh ended, what runs or waits now. At most some seconds old.",
         opener,
         {
@@ -95,7 +95,7 @@ def schemas() -> Json:
                 "total": count("Models that match all filters, on all pages."),
                 "counts": record(counts, "Models that match search and workspaceId, by state."),
                 **as_of,
-                "continuation": text("Pass it with the same sort to get more; missing: no more."),
+                "continuation": text("Pass it with the same sort for the next page; missing on the last one."),
             },
             "A page of models.",
             optional=("continuation",),
@@ -118,7 +118,7 @@ def _model() -> Json:
         "workspaceName": text("The name of the workspace."),
         "health": text(
             "overdue: no success for longer than expected. failing: the last run that was not cancelled failed. ok: it "
-            "completed. unknown: none has ended yet.",
+            "completed. unknown: no run has completed or failed yet.",
             enum=list(HEALTHS),
         ),
         "activity": text("The current activity.", enum=["idle", "waiting", "refreshing"]),
@@ -176,7 +176,7 @@ def _model() -> Json:
                 "runId": text("The run."),
                 "since": time("When it began to wait; once it refreshes, when its refresh began."),
                 "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
-                "requests": count("Requests that share it, as it was last heard of."),
+                "requests": count("Requests that shared it at its last change."),
                 "refreshId": text("Power BI's id of the refresh."),
             },
             "The run whose turn it is.",
@@ -208,11 +208,11 @@ def _run() -> Json:
 
 
 def _request() -> Json:
-    caller = {"type": "object", "additionalProperties": {"type": "string"}, "description": "What it gave as caller."}
+    caller = {"type": "object", "additionalProperties": {"type": "string"}, "description": "Caller of the request."}
     return record(
         {
             "id": text("The request."),
-            "status": text("Where it is.", enum=list(STATUSES)),
+            "status": text("The status of the request.", enum=list(STATUSES)),
             "code": text("The kind of failure."),
             "caller": caller,
             "requestedAt": time("When it was accepted."),

@@ -10,7 +10,7 @@ def waits_for_place() -> Json:
         {
             "group": text("The capacity group."),
             "since": time("Since when the run has waited for a place."),
-            "position": count("Runs of the group that wait and go first."),
+            "position": count("Number of waiting runs of the group that go first."),
             "behind": {
                 "type": "array",
                 "description": "Some of the runs in front: those that have a place, then those that wait.",
@@ -20,14 +20,14 @@ def waits_for_place() -> Json:
                         "datasetId": text("The semantic model.", format="uuid"),
                         "modelName": maybe(text("The name of its model, if it is known.")),
                         "since": time("Since when it has its place, or has waited."),
-                        "holdsPlace": {"type": "boolean", "description": "Whether it has a place; it may wait."},
+                        "holdsPlace": {"type": "boolean", "description": "Whether it has a place; if not, it waits."},
                     },
                     "A run in front.",
                     optional=("modelName", "since", "holdsPlace"),
                 ),
             },
             "closedUntil": maybe(
-                time("Power BI said that the capacity has reached its limits: no refresh starts before.")
+                time("No refresh starts before, because Power BI reported that the capacity has reached its limits.")
             ),
         },
         "Why the run does not start yet although its model is idle: the limit of its capacity group is reached.",
@@ -50,13 +50,13 @@ def _group() -> Json:
     }
     run = {
         "runId": text("The run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was begun."},
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was started."},
         "workspaceId": text("The workspace.", format="uuid"),
         **model,
     }
-    external = {**model, "until": time("Until when it counts, unless it is seen again.")}
+    external = {**model, "until": time("Until when it counts, unless a run sees it again.")}
     waiting = {
-        "position": count("Runs that go first."),
+        "position": count("Number of waiting runs that go first."),
         **run,
         "since": time("Since when it has waited."),
         "priority": text("The highest of its requests.", enum=list(PRIORITIES)),
@@ -75,7 +75,7 @@ def _group() -> Json:
             "closedUntil": maybe(time("No refresh starts before, because the capacity has reached its limits.")),
             "holders": {
                 "type": "array",
-                "items": record({**run, "since": time("Since when.")}, "A run that has a place."),
+                "items": record({**run, "since": time("Since when it has the place.")}, "A run that has a place."),
                 "description": "The runs that have places.",
             },
             "external": {
@@ -88,7 +88,7 @@ def _group() -> Json:
                 "items": record(waiting, "A run that waits."),
                 "description": "The runs that wait, in their order.",
             },
-            "moreWaiting": count("How many more there are, not shown."),
+            "moreWaiting": count("Number of further waiting runs, not listed."),
         },
         "A capacity group.",
     )

@@ -63,7 +63,7 @@ const QUESTIONS = {
   first: () => ({
     title: "Request a refresh",
     body: [
-      h("p", {}, "Both ids stand in the address of the model in Power BI: ", h("code", {}, "groups/…/datasets/…")),
+      h("p", {}, "Both ids are in the address of the model in Power BI: ", h("code", {}, "groups/…/datasets/…")),
       field("workspaceId", "Workspace id"),
       field("datasetId", "Model id"),
       kindOfRefresh(),

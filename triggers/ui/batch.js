@@ -133,14 +133,14 @@ function notes({ retryOf, lastReadError, exceptNotFound }) {
           ": what completed there is not refreshed again.",
         )
       : null,
-    lastReadError ? h("p", { class: "muted" }, "Power BI answered last: ", foreign(lastReadError)) : null,
+    lastReadError ? h("p", { class: "muted" }, "Last error of Power BI: ", foreign(lastReadError)) : null,
     exceptNotFound
       ? h(
           "p",
           { class: "muted" },
           "Entries of ",
           h("code", {}, "except"),
-          " that fit no model: ",
+          " that match no model: ",
           names(exceptNotFound),
         )
       : null,

@@ -225,7 +225,7 @@ function empty() {
       h(
         "li",
         {},
-        "The workspace id and the model id stand in the address of the model in Power BI: ",
+        "The workspace id and the model id are in the address of the model in Power BI: ",
         h("code", {}, "groups/…/datasets/…"),
       ),
       h(
@@ -243,6 +243,6 @@ function empty() {
       ),
     ),
     h("p", { class: "actions" }, button("first", "Make the first request here", {}, "strong")),
-    h("p", { class: "muted" }, "This page shows the model as soon as the request is there."),
+    h("p", { class: "muted" }, "This page shows the model as soon as the app has accepted the request."),
   );
 }

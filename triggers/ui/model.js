@@ -124,7 +124,7 @@ function numbers(model) {
 function lastFailure(model) {
   const { status, code, message, action, at } = model.lastOutcome;
   return section(
-    "What went wrong last",
+    "Last failure",
     problem([(STATUS[status] ?? ["", "", status])[2], ", ", time(at)], { code, message, action }),
   );
 }
@@ -132,7 +132,7 @@ function lastFailure(model) {
 const RUNS = [
   ["Ended", "wide"],
   ["Outcome", ""],
-  ["Against the usual", "full"],
+  ["Compared with usual", "full"],
   ["Waited", "number"],
   ["Took", "number"],
   ["Requests", "number"],

@@ -218,7 +218,7 @@ export function progressOf(progress) {
         one.status === "Failed" ? "bad" : "",
       ),
     ),
-    progress.moreTables ? h("p", { class: "muted" }, `and ${count(progress.moreTables, "more table")} at work`) : null,
+    progress.moreTables ? h("p", { class: "muted" }, `and ${count(progress.moreTables, "more table")}`) : null,
   );
 }
 

@@ -21,7 +21,7 @@ import { count, duration, secondsSince, time } from "./words.js";
 export function atWork(queue) {
   const { active } = queue;
   if (!active) {
-    return section("Now", h("p", { class: "nothing" }, "Nothing waits and nothing runs."));
+    return section("Now", h("p", { class: "nothing" }, "No run waits or refreshes."));
   }
   return section(
     "Now",
@@ -30,7 +30,7 @@ export function atWork(queue) {
       { class: "card" },
       h("p", { class: "now" }, statusBadge(active.status), " ", nowInWords(active)),
       active.lastReadError
-        ? h("p", { class: "muted" }, "Power BI answered last: ", foreign(active.lastReadError))
+        ? h("p", { class: "muted" }, "Last error of Power BI: ", foreign(active.lastReadError))
         : null,
       progressOf(active.progress),
       callers(active, "Callers that wait for it"),
@@ -54,7 +54,7 @@ function nowInWords(active) {
   if (waitsFor) {
     const since = waitsFor.startedAt ? [" that began ", duration(secondsSince(waitsFor.startedAt)), " ago"] : "";
     return [
-      "Waits behind a refresh of others",
+      "Waits for an external refresh",
       waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : null,
       since,
       ".",
@@ -65,10 +65,10 @@ function nowInWords(active) {
     return [
       begun,
       active.expectedEnd ? `, ${expectation(active.expectedEnd)}` : "",
-      active.adopted ? ", found under way" : "",
+      active.adopted ? ", perhaps not started by the app" : "",
     ];
   }
-  return "The app looks whether the model is idle, then starts the refresh.";
+  return "The app checks whether the model is idle, then starts the refresh.";
 }
 
 const CALLERS = [

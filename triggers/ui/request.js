@@ -132,7 +132,7 @@ function inWords(request) {
   if (waitsFor) {
     const since = waitsFor.startedAt ? ` that began ${duration(secondsSince(waitsFor.startedAt))} ago` : "";
     return [
-      "Behind a refresh of others",
+      "Waits for an external refresh",
       waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : null,
       since,
       ".",
@@ -179,7 +179,7 @@ function steps(request) {
       ? step(
           "wait",
           "pause",
-          ["In the way: a refresh of others", waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : ""],
+          ["Waits for an external refresh", waitsFor.refreshType ? [" (", foreign(waitsFor.refreshType), ")"] : ""],
           waitsFor.startedAt,
         )
       : null,
@@ -187,7 +187,7 @@ function steps(request) {
       ? step(
           over ? "good" : "busy",
           over ? "check" : "turn",
-          request.servedBy === "adopted" ? "A refresh under way was taken" : "The refresh started",
+          request.servedBy === "adopted" ? "A refresh was adopted" : "The refresh started",
           request.startedAt,
         )
       : null,

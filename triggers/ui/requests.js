@@ -58,7 +58,7 @@ export function render(data, { query, places }) {
     ),
     data.refreshes.length
       ? table("Requests, the newest first", COLUMNS, data.refreshes.map(row))
-      : h("p", { class: "nothing" }, "No request fits."),
+      : h("p", { class: "nothing" }, "No request matches these filters."),
     h(
       "p",
       { class: "more" },

@@ -36,10 +36,10 @@ export const HEALTH = {
 };
 
 export const SERVED = {
-  own: "by a refresh of just what it asked for",
-  wider: "by a refresh of more than it asked for",
-  merged: "by a refresh that was put together for several requests",
-  adopted: "by a refresh that the app found under way and that started late enough",
+  own: "by a refresh of exactly what it requested",
+  wider: "by a refresh of more than it requested",
+  merged: "by a refresh that was merged from several requests",
+  adopted: "by a refresh that the app may not have started, but that started after the request",
 };
 
 /** Whether a status is the end of a request or run. */
@@ -134,7 +134,7 @@ export function advice(error) {
     return error.action;
   }
   if (error.status === 0) {
-    return "Check your connection to the app, and whether it runs.";
+    return "Check your connection to the app, and whether the app is running.";
   }
   if (error.status === 401) {
     return "Sign in again.";
@@ -149,7 +149,7 @@ export function advice(error) {
     return "Try again in a minute.";
   }
   if (error.status >= 500) {
-    return "If it stays like this, look at api/health of the app, and at its log.";
+    return "If the problem persists, check api/health of the app, and its log.";
   }
   return "";
 }

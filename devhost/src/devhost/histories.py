@@ -201,7 +201,7 @@ class _Comparison(Walker):
         """The first work, with its episode, that the history does not have, although later episodes are recorded.
 
         Work may be recorded later than it is scheduled here: the whole history is replayed at once, so a timer that was
-        cancelled later is cancelled from the beginning, and what waits for any of several tasks goes on sooner.
+        cancelled later is cancelled from the beginning, and code that waits for any of several tasks continues sooner.
         """
         missing = [number for number in self._pending if number in self.map]
         return self._pending[min(missing)] if missing else None

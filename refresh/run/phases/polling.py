@@ -65,7 +65,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
                 return _dropped(run)
             moved = Moved(run)
         case Refused():
-            # the permission was lost meanwhile; the refresh goes on, so its outcome is still worth waiting for
+            # the permission was lost meanwhile; the refresh continues, so its outcome is still worth waiting for
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:

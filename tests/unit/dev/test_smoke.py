@@ -79,7 +79,7 @@ STARTS = "POST /api/refreshes"
     [
         ((503, "Function host is not running.", {}), "The host of the app is not running"),
         ((404, "", {}), "it has not started: look for 'App setting' in its log"),
-        ((302, "", {"Location": "https://login.example/"}), "leads elsewhere (https://login.example/)"),
+        ((302, "", {"Location": "https://login.example/"}), "redirects (https://login.example/)"),
         ((400, {"error": {"code": "InvalidRequest"}}, {}), "Sign-in is off"),
         ((202, {"id": "a"}, {}), "Sign-in is off"),
         ((500, "", {}), "was answered with 500 instead of 401"),

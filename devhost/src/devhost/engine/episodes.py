@@ -297,7 +297,7 @@ def _warn(instance: Instance, answer: Answer, result: Walk) -> None:
     elif not ended and result.finished and not result.open and not result.scheduled and not result.swallowed:
         _once(
             instance,
-            f"{what} hangs, as on Azure: the host has done all it was asked for and the SDK still waits "
+            f"{what} hangs, as on Azure: the host has done all requested work and the SDK still waits "
             "(for an event whose name differs by case, or on a yield of a value that is not a task)",
         )
 

@@ -1,8 +1,7 @@
 """Orchestration versions: which instances this host runs.
 
 An instance keeps the version it was started with. A host has a version of its own (`defaultVersion` in host.json) and a
-rule for instances of other versions. The rule also decides whether it
-leaves the others alone or fails them.
+rule for instances of other versions. The rule also decides whether these are left alone or fail.
 """
 
 from __future__ import annotations

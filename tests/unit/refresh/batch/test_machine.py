@@ -31,7 +31,7 @@ DIAMOND = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
 
 
 def ended(state: BatchState) -> BatchState:
-    """The state when nothing goes on any more."""
+    """The state after the end of all models."""
     assert state.over
     return state.but(ended_at=AT)
 
@@ -77,7 +77,7 @@ def test_a_whole_branch_is_skipped_at_once() -> None:
 
 
 def test_a_batch_may_stop_at_the_first_failure() -> None:
-    """What goes on comes to its end, nothing else is started."""
+    """Requests in progress continue to their end, nothing else is started."""
     state = begin(batch({"A": [], "B": [], "C": []}, onFailure="stop", maxConcurrent=2))
     state = end(state, A="Failed")
     assert statuses(state) == {"A": "Failed", "B": "Started", "C": "Skipped"}
@@ -158,7 +158,7 @@ def test_failures_that_may_all_pass_free_the_key() -> None:
 
 
 def test_a_key_is_one_batch() -> None:
-    """New, the same that goes on, or a contradiction."""
+    """New, the same in progress, or a conflict."""
     spec = parsed(models=[dataset(0)], idempotencyKey="k")
     known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).but(digests=spec.digests))
     assert decide(spec, None, 3) == NewBatch(4)
@@ -166,13 +166,13 @@ def test_a_key_is_one_batch() -> None:
     assert decide(parsed(models=[dataset(1)]), known, 1) == Conflict(["models"])
 
 
-def test_a_terminated_batch_tells_what_goes_on() -> None:
+def test_a_terminated_batch_names_the_requests_that_continue() -> None:
     """Its requests are not terminated with it."""
     state = end(begin(batch({"A": [], "B": []})), A="Completed")
     found = outcome_by_engine(state, "Terminated", AT)
     assert found.error is not None
     assert (found.status, found.error.code) == ("Terminated", "RequestTerminated")
-    assert "1 of 2 models had been refreshed, 1 were on their way and go on." in found.error.message
+    assert "1 of 2 models had been refreshed; 1 request in progress continues." in found.error.message
     assert outcome_by_engine(state, "Failed", AT).status == "Failed"
 
 

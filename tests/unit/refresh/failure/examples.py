@@ -71,7 +71,7 @@ def _reported(name: str) -> Failure:
 
 
 EXAMPLES: Mapping[str, Callable[[], Failure]] = {
-    "TimedOut": lambda: _request("TimedOut", f"refresh {REFRESH} was running, which goes on"),
+    "TimedOut": lambda: _request("TimedOut", f"refresh {REFRESH} was running and continues"),
     "RequestCancelled": lambda: _request("RequestCancelled", "it was in the queue behind 2 other runs"),
     "RequestTerminated": lambda: _request("RequestTerminated"),
     "WorkspaceNotAllowed": lambda: _request("WorkspaceNotAllowed"),

@@ -76,9 +76,9 @@ LEFT: list[tuple[Left, bool | None, str]] = [
         None,
         "to be idle, with Scheduled refresh theirs running since 2026-03-31T11:00",
     ),
-    (left("TimedOut", 0, "r"), None, "refresh r was running, which goes on."),
-    (left("TimedOut", 0, "r"), True, "refresh r was running, which Power BI was asked to cancel."),
-    (left("TimedOut", 0, "r"), False, "refresh r was running, which could not be cancelled."),
+    (left("TimedOut", 0, "r"), None, "refresh r was running and continues."),
+    (left("TimedOut", 0, "r"), True, "refresh r was running and Power BI was asked to cancel it."),
+    (left("TimedOut", 0, "r"), False, "refresh r was running and could not be cancelled."),
     (left("Cancelled", 1), None, "it was in the queue behind 1 other run."),
 ]
 

@@ -74,7 +74,7 @@ def test_a_request_that_left_keeps_its_outcome(reason: LeaveReason) -> None:
     assert outcome is not None
     assert (outcome.status, outcome.refresh_id) == (reason, "r")
     assert outcome.error is not None
-    assert "which Power BI was asked to cancel" in outcome.error.message
+    assert "and Power BI was asked to cancel it" in outcome.error.message
     assert context.activities == ["cancel_refresh", "start_run"]
 
 
