@@ -47,7 +47,9 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
             return found(run, result.refresh_id, now, adopted=True)
         case Busy():
             phase = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
-            return Moved(run.to(phase), Event("refresh.refused_busy", logging.WARNING))
+            # Power BI answers POSTs, so earlier lost answers do not count as repeated
+            posts = replace(run.posts, lost=0, lost_since=None)
+            return Moved(run.to(phase, posts=posts), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
             return searching(run, result, now)
         case Broke():

@@ -10,6 +10,7 @@ from refresh.queue.operations import Close
 from refresh.run.orders import (
     AnswerLost,
     Broke,
+    Busy,
     PostAnswer,
     ReadHistory,
 )
@@ -81,6 +82,18 @@ def test_repeatedly_lost_answers_end_the_run() -> None:
     error = run.ended("Failed", "AnswerLost").error
     assert error is not None
     assert "connection reset" in error.message
+
+
+def test_lost_answers_do_not_add_up_over_hours() -> None:
+    """A refresh that never ends keeps the model busy, and now and then two executions of a POST are refused."""
+    run = Incarnation().closed()
+    for number in range(3 * MAX_TRIES):
+        run.posted(AnswerLost(error="Another execution started it.") if number % 2 else Busy())
+        while run.history().phase is Reconciling:
+            run.wait()
+        run.reopened().wait().history().wait().permitted()
+    assert run.now - NOON >= timedelta(seconds=900)
+    assert run.phase is Posting
 
 
 def test_an_exception_of_ours_in_every_post_is_not_blamed_on_power_bi() -> None:
