@@ -23,6 +23,7 @@ from refresh.queue.state import Member, Queue, Run
 from refresh.settings import Settings
 from refresh.times import instant
 from tests.simulation.platform import BINDING
+from tests.unit.triggers.timers import run_timer
 from triggers import http_capacity, timer_capacity
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -99,8 +100,7 @@ def check(
     monkeypatch.setattr(clock, "now", lambda: NOW)
     monkeypatch.setattr(timer_capacity, "current_settings", lambda: settings)
     monkeypatch.setattr(timer_capacity, "is_busy", busy_or_not)
-    timer: Any = timer_capacity.check_places
-    asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
+    run_timer(timer_capacity.check_places, engine)
     assert engine.beats == ["check_places"]
     return engine.operations
 

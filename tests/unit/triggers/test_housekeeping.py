@@ -1,7 +1,6 @@
 """The clean-up timers process limited portions, and all of them in the course of time."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from refresh.models.state import Shard
 from refresh.queue.operations import Operation, Sweep, Tidy
 from refresh.queue.state import EndedRun, Member, Queue, Run
 from refresh.times import instant
+from tests.unit.triggers.timers import last_event, run_timer
 from triggers import portions, timer_housekeeping
 from triggers.portions import work_through
 from triggers.queues import LATELY, QUEUES, portion
@@ -120,9 +120,8 @@ class Engine:
 def run(timer: Any, engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """Runs a timer function; returns its last event."""
     caplog.set_level(logging.INFO)
-    # as the worker calls it, except for the text of the binding
-    asyncio.run(timer.__wrapped__(timer=None, engine=engine))
-    return json.loads(caplog.records[-1].getMessage())  # type: ignore[no-any-return]
+    run_timer(timer, engine)
+    return last_event(caplog)
 
 
 @pytest.fixture(autouse=True)
@@ -132,12 +131,12 @@ def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tidy(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """The hourly timer."""
-    return run(timer_housekeeping.tidy_queues._function._func, engine, caplog)
+    return run(timer_housekeeping.tidy_queues, engine, caplog)
 
 
 def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """The nightly timer."""
-    return run(timer_housekeeping.purge_ended._function._func, engine, caplog)
+    return run(timer_housekeeping.purge_ended, engine, caplog)
 
 
 def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:

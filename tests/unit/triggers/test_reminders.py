@@ -1,6 +1,5 @@
 """The timer that reminds requests: of lost messages, and of a run without an orchestration."""
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterable
@@ -17,6 +16,7 @@ from refresh import clock
 from refresh.history.outcome import Outcome
 from refresh.queue.state import EndedRun, Member, Queue, Run, Uncollected
 from refresh.times import instant
+from tests.unit.triggers.timers import last_event, run_timer
 from triggers.queues import LATELY, QUEUES
 from triggers.timer_reminders import remind_requests
 
@@ -90,11 +90,9 @@ class Engine:
 def remind(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """Runs the timer; returns its last event, an empty one if it logged none."""
     caplog.set_level(logging.INFO)
-    timer: Any = remind_requests
-    # as the worker calls it, except for the text of the binding
-    asyncio.run(timer._function._func.__wrapped__(timer=None, engine=engine))
+    run_timer(remind_requests, engine)
     assert engine.beats == ["remind_requests"]
-    return json.loads(caplog.records[-1].getMessage()) if caplog.records else {}
+    return last_event(caplog)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,9 @@
 """The timer for models: its operations for the index, and the entries that the nightly purge removes."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from refresh.settings import current_settings
 from refresh.times import instant
 from tests.unit.refresh.models.news import MODEL, NOW, at, ended, entry_after, waits
 from tests.unit.triggers.test_housekeeping import Engine, purge
+from tests.unit.triggers.timers import run_timer
 from triggers import timer_models
 
 OTHER, UNHEARD = "44444444-aaaa-bbbb-cccc-000000000004", "55555555-aaaa-bbbb-cccc-000000000005"
@@ -44,8 +43,7 @@ def engine_with(**entries: Entry) -> Engine:
 
 def watch(engine: Engine) -> None:
     """The timer, as the worker calls it."""
-    timer: Any = timer_models.watch_models._function._func
-    asyncio.run(timer.__wrapped__(timer=None, engine=engine))
+    run_timer(timer_models.watch_models, engine)
 
 
 def test_overdue_models_are_noted() -> None:
