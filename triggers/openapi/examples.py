@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from power_bi.check import NOT_CHECKED
 from refresh.capacity.answers import OtherRun, WaitsForPlace
 from refresh.failure.catalogue import ModelNames, failure
 from refresh.history.look import ExternalRefresh
@@ -198,7 +199,7 @@ EXAMPLES: dict[str, Json] = {
         "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "failed"},
         "lastRefresh": None,
         "running": None,
-        "notChecked": "Only a refresh can show whether this identity may start one.",
+        "notChecked": NOT_CHECKED,
         **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
@@ -208,7 +209,7 @@ EXAMPLES: dict[str, Json] = {
         "checks": {"workspaceAllowed": "passed", "token": "passed", "history": "passed"},
         "lastRefresh": _LAST,
         "running": None,
-        "notChecked": "Only a refresh can show whether this identity may start one.",
+        "notChecked": NOT_CHECKED,
         **NAMES.facts,
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
