@@ -6,10 +6,11 @@ model that the repeated one does not start (docs/architecture.md, Batches). Befo
 Skipped, `suspects` names it: the batch looks for its request, and cancels it in its queue if it does not exist.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from refresh.batch.orders import RequestSeen
-from refresh.batch.spec import MAX_MODELS, AllModels, ModelSpec
+from refresh.batch.spec import MAX_MODEL_NAME, MAX_MODELS, AllModels, ModelSpec
 from refresh.batch.state import WAITING, BatchState, Progress, StopReason
 from refresh.failure.catalogue import Failure
 from refresh.ids import parse_guid
@@ -91,13 +92,13 @@ def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
 
     `found`: dataset id and name of each refreshable model. An ambiguous name is replaced by the dataset id.
     """
-    known = {dataset_id: cut(name, MAX_REASON) or dataset_id for dataset_id, name in sorted(found, key=_by_name)}
+    known = {dataset_id: cut(name, MAX_MODEL_NAME) or dataset_id for dataset_id, name in sorted(found, key=_by_name)}
     without = set(source.without)
     kept = {key: name for key, name in known.items() if key not in without and name not in without}
-    several = {name for name in kept.values() if sum(name == other for other in kept.values()) > 1}
+    times = Counter(kept.values())
     models = [
         ModelSpec(
-            name=key if name in several else name,
+            name=name if times[name] == 1 else key,
             request=replace(source.options, dataset_id=key),
         )
         for key, name in kept.items()
