@@ -54,9 +54,9 @@ def id_status_uri(base: str, request_id: str, _token: str) -> str:
     return f"{request_uri(base, request_id)}/status"
 
 
-def id_cancel_uri(base: str, request_id: str) -> str:
-    """The URI (POST) by which callers that may start requests cancel one: it contains no token."""
-    return f"{request_uri(base, request_id)}/cancel"
+def id_cancel_uri(uri: str) -> str:
+    """The URI (POST) by which callers that may start requests or batches cancel the one of this URI."""
+    return f"{uri}/cancel"
 
 
 @cache

@@ -139,7 +139,9 @@ def test_a_cancelled_batch_cancels_its_requests(world: World) -> None:
         {"name": "waits", "datasetId": waits, "dependsOn": ["slow"]},
     )
     world.until(accepted["statusUri"], lambda status: status["counts"]["completed"] == 1)
-    assert requests.delete(accepted["statusUri"], timeout=CALL_SECONDS).status_code == 403
+    refused = requests.delete(accepted["statusUri"], timeout=CALL_SECONDS)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "TokenOnlyReads")
+    assert f"POST to {world.app}/api/batches/{accepted['id']}/cancel." in refused.json()["error"]["message"]
     assert requests.delete(f"{accepted['cancelUri']}x", timeout=CALL_SECONDS).status_code == 404
     cancelled = requests.delete(accepted["cancelUri"], timeout=CALL_SECONDS)
     assert (cancelled.status_code, cancelled.json()["cancelling"]) == (202, True)
