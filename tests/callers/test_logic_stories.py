@@ -248,7 +248,10 @@ def test_each_model_of_a_list_has_its_own_outcome(apps: Places) -> None:
 
 
 def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
-    """Equal options are one request; with different ones the later start is refused, or racing starts are two."""
+    """Equal options are one request; with different ones the later start is refused, or racing starts are two.
+
+    Unsubscribing cancels by key, so the action that ends first may cancel the other one of two.
+    """
     same, same_too, other, other_too = (ending for _, ending in played(apps, twice, twice_but_not_the_same, files=BOTH))
     for ending in (same, same_too):
         assert (ending.run.status, len(ending.rows), ending.made) == ("Succeeded", 1, 1)
@@ -256,8 +259,8 @@ def test_a_model_that_is_listed_twice_is_one_request(apps: Places) -> None:
         if ending.run.status == "Succeeded":
             assert (len(ending.rows), ending.made) == (2, 2)
         else:
-            assert "with a different refresh" in ending.message
-            assert len(ending.rows) == 1
+            assert ("with a different refresh" in ending.message) == (len(ending.rows) == 1)
+            assert len(ending.rows) == 1 or "the request was cancelled" in ending.message
 
 
 def test_the_app_is_restarted_in_the_middle(tmp_path: Path) -> None:
