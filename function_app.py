@@ -1,6 +1,10 @@
 """The function app: registers its parts."""
 
+import gc
 import os
+
+# imports leave no garbage, and looking for it takes a quarter of the time to start
+gc.disable()
 
 # set before the SDK is used: stored values are plain JSON and must never name classes to import
 os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "true")
@@ -73,3 +77,7 @@ for part in (
     batch,
 ):
     app.register_functions(part.bp)
+
+gc.enable()
+# what is imported stays: later collections need not look at it
+gc.freeze()
