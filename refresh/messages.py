@@ -26,7 +26,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
 
 
 def tag_of(message: msgspec.Struct) -> str:
-    """The tag that tells a member of a union from the others: the name of an operation, or of a phase."""
+    """The tag that distinguishes a member of a union: the name of an operation, or of a phase."""
     return str(type(message).__struct_config__.tag)
 
 
@@ -55,11 +55,11 @@ def typed_json(text: bytes | str, kind: type[T]) -> T:
 
 
 def _describe(kind: Any) -> None:
-    """Lets one thread at a time describe types.
+    """Has msgspec describe this type, in one thread at a time.
 
-    msgspec describes a class when it is first decoded, and marks it as described before it has read the fields of the
-    nested classes. Another thread that decodes the class at that moment crashes the process. The worker of the app
-    decodes in its event loop and in the threads of orchestrators, entities and activities.
+    msgspec describes a class when it first decodes it, and marks it as described before it has described the nested
+    classes. Another thread that decodes the class at that moment crashes the process. The worker decodes in its event
+    loop and in the threads of orchestrators, entities and activities.
     """
     if kind not in _DESCRIBED:
         with _DESCRIBING:

@@ -20,12 +20,3 @@ def error(
 ) -> func.HttpResponse:
     """An error answer: `{"error": {"code", "message", "target"}}`."""
     return answer({"error": {"code": code, "message": message, "target": target}}, status, headers)
-
-
-def token_only_reads(cancel_uri: str) -> func.HttpResponse:
-    """The answer to a cancellation with the token of the status. `cancel_uri`: POST cancels, without a token."""
-    message = (
-        "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
-        f"Callers that may start requests can also send POST to {cancel_uri}."
-    )
-    return error(403, "TokenOnlyReads", message, "token")

@@ -7,13 +7,12 @@ import azure.functions as func
 
 from durable.batches import find_batch
 from durable.engine import Engine
-from refresh.settings import current_settings
-from triggers.answers import error, token_only_reads
+from triggers.answers import error
 from triggers.auth import same
 from triggers.batches import cancel_batch, report_of_batch
-from triggers.reports import status_answer
+from triggers.reports import status_answer, token_only_reads
 from triggers.routing import http_function
-from triggers.uris import base_url, batch_status_uri, batch_uri, id_batch_status_uri, id_cancel_uri
+from triggers.uris import batch_status_uri, batch_uri, id_batch_status_uri
 
 bp = df.Blueprint()
 
@@ -42,7 +41,7 @@ async def http_batch_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpR
     batch = await find_batch(engine, req.route_params["id"])
     given = req.params.get("token")
     if batch is not None and same(given, batch.state.read_token):
-        return token_only_reads(id_cancel_uri(batch_uri(base_url(current_settings(), req.url), batch.id)))
+        return token_only_reads(req, batch_uri, batch.id)
     if batch is None or not same(given, batch.state.cancel_token):
         return _unknown()
     return await cancel_batch(req, engine, batch)

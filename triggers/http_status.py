@@ -11,12 +11,11 @@ import azure.functions as func
 
 from durable.engine import Engine
 from durable.requests import find_request
-from refresh.settings import current_settings
-from triggers.answers import error, token_only_reads
+from triggers.answers import error
 from triggers.auth import same
-from triggers.reports import cancel, report_of, status_answer
+from triggers.reports import cancel, report_of, status_answer, token_only_reads
 from triggers.routing import http_function
-from triggers.uris import base_url, id_cancel_uri, id_status_uri, request_uri
+from triggers.uris import id_status_uri, request_uri
 
 bp = df.Blueprint()
 
@@ -45,7 +44,7 @@ async def http_cancel(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
     request = await find_request(engine, req.route_params["id"])
     token = req.params.get("token")
     if request is not None and same(token, request.state.read_token):
-        return token_only_reads(id_cancel_uri(request_uri(base_url(current_settings(), req.url), request.id)))
+        return token_only_reads(req, request_uri, request.id)
     if request is None or not same(token, request.state.cancel_token):
         return _unknown()
     return await cancel(req, engine, request)

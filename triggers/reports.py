@@ -17,7 +17,7 @@ from refresh.reporting.status import Json, Live, StatusReport, live_by_queue, li
 from refresh.request.stored import StoredRequest
 from refresh.settings import current_settings
 from refresh.times import instant
-from triggers.answers import answer
+from triggers.answers import answer, error
 from triggers.looks import queue_of, run_status
 from triggers.uris import base_url, status_uri
 
@@ -60,6 +60,16 @@ def status_answer(
         return answer(body, status.http_status)
     uri = uri_of(base_url(current_settings(), req.url), item.id, item.state.read_token)
     return answer(body, status.http_status, {"Location": uri, "Retry-After": str(status.retry_after)})
+
+
+def token_only_reads(req: func.HttpRequest, plain_uri: Callable[[str, str], str], item_id: str) -> func.HttpResponse:
+    """The answer to a cancellation with the token of the status. `plain_uri`: `request_uri` or `batch_uri`."""
+    cancel_uri = f"{plain_uri(base_url(current_settings(), req.url), item_id)}/cancel"
+    message = (
+        "This token only reads the status. To cancel, send DELETE to the cancelUri from the answer to the start. "
+        f"Callers that may start requests can also send POST to {cancel_uri}."
+    )
+    return error(403, "TokenOnlyReads", message, "token")
 
 
 async def cancel(

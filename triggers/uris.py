@@ -54,11 +54,6 @@ def id_status_uri(base: str, request_id: str, _token: str) -> str:
     return f"{request_uri(base, request_id)}/status"
 
 
-def id_cancel_uri(uri: str) -> str:
-    """The URI (POST) by which callers that may start requests or batches cancel the one of this URI."""
-    return f"{uri}/cancel"
-
-
 @cache
 def route_prefix() -> str:
     """The prefix of all routes with a trailing slash, from host.json (default `api/`); empty if there is none."""

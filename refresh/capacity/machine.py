@@ -159,6 +159,7 @@ def _close(group: Group, retry_after: float | None) -> None:
     """Closes the group for a growing time. Refusals while it is closed belong to earlier refreshes."""
     if not group.closed:
         group.closings += 1
+    # without a bound on the exponent, a float overflows
     pause = min(CLOSED_SECONDS * 2 ** min(group.closings - 1, 10), LONGEST_CLOSED_SECONDS)
     pause = max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
     until = instant(time_of(group.at) + timedelta(seconds=pause))

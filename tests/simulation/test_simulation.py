@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
 SEEDS, CHUNK = 200, 20
-"""Two minutes of processor time. `dev.py simulate` plays more."""
+"""Three minutes of processor time. `dev.py simulate` plays more."""
 BUSY_DAYS = 60
 Record = Callable[[str, object], None]
 

@@ -17,34 +17,14 @@ export function begin(action, data, done) {
 
 /** For each action: its question, the label of its button, and `act`, which calls the app and returns its answer. */
 const QUESTIONS = {
-  cancel: ({ request, name }) => ({
-    title: "Cancel this request?",
-    body: [
-      h("p", {}, "The request of ", foreign(name), " ends as cancelled, and its caller gets that outcome."),
-      h(
-        "p",
-        {},
-        "A refresh that has started continues if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
-      ),
-    ],
-    confirm: "Cancel the request",
-    refuse: "Leave it",
-    act: async () => cancelled("request", await send(`refreshes/${encodeURIComponent(request)}/cancel`)),
-  }),
-  cancelBatch: ({ batch, name }) => ({
-    title: "Cancel this batch?",
-    body: [
-      h("p", {}, "The batch of ", foreign(name), " ends as cancelled, and its caller gets that outcome."),
-      h(
-        "p",
-        {},
-        "Its requests in progress are cancelled, and no further model is started. A refresh that has started continues if other requests share it, or if it is a standard refresh, which Power BI does not cancel.",
-      ),
-    ],
-    confirm: "Cancel the batch",
-    refuse: "Leave it",
-    act: async () => cancelled("batch", await send(`batches/${encodeURIComponent(batch)}/cancel`)),
-  }),
+  cancel: ({ request, name }) => cancellation("request", name, `refreshes/${encodeURIComponent(request)}/cancel`),
+  cancelBatch: ({ batch, name }) =>
+    cancellation(
+      "batch",
+      name,
+      `batches/${encodeURIComponent(batch)}/cancel`,
+      "Its requests in progress are cancelled, and no further model is started. ",
+    ),
   ask: ({ dataset, workspace, name }) => ({
     title: "Request a refresh?",
     body: [
@@ -87,6 +67,24 @@ const QUESTIONS = {
     act: async () => checked((await send("check", { workspaceId: workspace, datasetId: dataset })).body),
   }),
 };
+
+/** The question before a request or a batch (`what`) is cancelled with this route. `effect`: what else happens. */
+function cancellation(what, name, route, effect = "") {
+  return {
+    title: `Cancel this ${what}?`,
+    body: [
+      h("p", {}, `The ${what} of `, foreign(name), " ends as cancelled, and its caller gets that outcome."),
+      h(
+        "p",
+        {},
+        `${effect}A refresh that has started continues if other requests share it, or if it is a standard refresh, which Power BI does not cancel.`,
+      ),
+    ],
+    confirm: `Cancel the ${what}`,
+    refuse: "Leave it",
+    act: async () => cancelled(what, await send(route)),
+  };
+}
 
 function field(name, label) {
   return h(

@@ -14,8 +14,9 @@ import {
   problem,
   requestLink,
   section,
+  workspaceLink,
 } from "./parts.js";
-import { IN_BATCH, count, duration, ended, listed, secondsBetween, secondsSince, time } from "./words.js";
+import { IN_BATCH, count, duration, elapsed, ended, listed, secondsBetween, time } from "./words.js";
 
 const ROWS = 50;
 const NAMES = 4;
@@ -70,16 +71,7 @@ export function render(batch) {
       { class: "ids" },
       "Batch ",
       h("code", {}, batch.id),
-      batch.workspaceId
-        ? [
-            ", all models of workspace ",
-            h(
-              "a",
-              { href: `#/?workspaceId=${encodeURIComponent(batch.workspaceId)}` },
-              h("code", {}, batch.workspaceId),
-            ),
-          ]
-        : null,
+      batch.workspaceId ? [", all models of workspace ", workspaceLink(batch.workspaceId)] : null,
       callerRest(batch.caller),
     ),
   );
@@ -158,7 +150,7 @@ function list(models) {
 }
 
 function cells(model) {
-  const { name, status, datasetId, dependsOn, requestId, startedAt, endedAt, earlier } = model;
+  const { name, status, datasetId, dependsOn, requestId, earlier } = model;
   return [
     [
       requestId ? requestLink(requestId, foreign(name)) : foreign(name),
@@ -166,15 +158,17 @@ function cells(model) {
     ],
     [stateOf(status), earlier ? h("span", { class: "sub" }, "in the earlier batch") : null],
     dependsOn ? names(dependsOn) : h("span", { class: "muted" }, "none"),
-    startedAt && endedAt ? duration(secondsBetween(startedAt, endedAt)) : runningFor(model),
+    took(model),
     reason(model),
   ];
 }
 
-function runningFor({ status, startedAt }) {
-  return status === "Started" && startedAt
-    ? h("span", { class: "muted" }, `${duration(secondsSince(startedAt))} so far`)
-    : "";
+function took(model) {
+  const seconds = elapsed(model);
+  if (seconds === null) {
+    return "";
+  }
+  return model.endedAt ? duration(seconds) : h("span", { class: "muted" }, `${duration(seconds)} so far`);
 }
 
 /** The first names of a list; further ones are shown on demand. */

@@ -2,16 +2,13 @@
 
 import { foreign, h, icon, s } from "./dom.js";
 import { arrange } from "./layers.js";
-import { IN_BATCH, count, duration, ended, secondsBetween, secondsSince } from "./words.js";
+import { IN_BATCH, count, duration, elapsed, ended } from "./words.js";
 
 const COMPACT = 60;
 const ARROW = 7;
 
-/** `models`: as the API lists them. Null without models. */
+/** `models`: as the API lists them, at least one. */
 export function graph(models) {
-  if (!models.length) {
-    return null;
-  }
   const { layers, loose, lines, left, width, height } = arrange(models);
   const box = (number) => node(models[number]);
   return h(
@@ -77,14 +74,12 @@ function node(model) {
 }
 
 /** How long the refresh of a model has taken so far or took, after a comma. */
-function took({ status, startedAt, endedAt, earlier }) {
-  if (earlier) {
+function took(model) {
+  if (model.earlier) {
     return " earlier";
   }
-  if (!startedAt || !(endedAt || status === "Started")) {
-    return "";
-  }
-  return `, ${duration(endedAt ? secondsBetween(startedAt, endedAt) : secondsSince(startedAt))}`;
+  const seconds = elapsed(model);
+  return seconds === null ? "" : `, ${duration(seconds)}`;
 }
 
 /** The lines in three groups, each drawn as one path: a batch can have thousands of dependencies. */

@@ -17,6 +17,7 @@ import {
   section,
   statusBadge,
   successAge,
+  workspaceLink,
 } from "./parts.js";
 import { atWork } from "./queue.js";
 import { HEALTH, SERVED, STATUS, duration, ended, secondsSince, time } from "./words.js";
@@ -67,16 +68,7 @@ export function render({ model, queue }, { width }) {
       { class: "ids" },
       "Model ",
       h("code", {}, model.datasetId),
-      model.workspaceId
-        ? [
-            " in workspace ",
-            h(
-              "a",
-              { href: `#/?workspaceId=${encodeURIComponent(model.workspaceId)}` },
-              h("code", {}, model.workspaceId),
-            ),
-          ]
-        : null,
+      model.workspaceId ? [" in workspace ", workspaceLink(model.workspaceId)] : null,
     ),
   );
 }

@@ -36,6 +36,11 @@ export function batchLink(id, ...children) {
   return h("a", { href: `#/batches/${encodeURIComponent(id)}` }, ...children);
 }
 
+/** A workspace: a link to its models. */
+export function workspaceLink(id) {
+  return h("a", { href: `#/?workspaceId=${encodeURIComponent(id)}` }, h("code", {}, id));
+}
+
 /** The link from a request to its batch; null for a request without one. */
 export function partOf({ batchId }) {
   return batchId ? h("span", { class: "sub" }, batchLink(batchId, "part of a batch")) : null;

@@ -84,6 +84,14 @@ export function secondsBetween(begin, end) {
   return (Date.parse(end) - Date.parse(begin)) / 1000;
 }
 
+/** The seconds that the refresh of a model in a batch has taken so far or took; null if it has not started. */
+export function elapsed({ status, startedAt, endedAt }) {
+  if (!startedAt || !(endedAt || status === "Started")) {
+    return null;
+  }
+  return endedAt ? secondsBetween(startedAt, endedAt) : secondsSince(startedAt);
+}
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const EXACT = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
