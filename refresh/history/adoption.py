@@ -42,7 +42,9 @@ def external_refresh(row: RefreshRow) -> ExternalRefresh:
 def look_at(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetime) -> Look:
     """The facts that a run keeps of the history before it posts. `read_at`: our clock before the call.
 
-    Only rows that could later be mistaken for new ones are listed, so the look stays small.
+    Only rows that could later be mistaken for new ones are listed, so the look stays small. Whether a model is a Direct
+    Lake one is noted now: many new rows can later hide the old ones. A model that also has imported tables shows other
+    refresh types, and framing does not load those tables.
     """
     known = (row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP)
     busy_with = blocker(rows, service_time)
@@ -51,6 +53,7 @@ def look_at(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetim
         read_at=instant(read_at),
         known=tuple(known),
         running=busy_with.request_id if busy_with else None,
+        direct_lake={row.refresh_type.lower() for row in rows} == {FRAMING},
     )
 
 
@@ -66,15 +69,6 @@ def new_rows(rows: Sequence[RefreshRow], look: Look) -> list[RefreshRow]:
     ]
 
 
-def is_direct_lake(rows: Sequence[RefreshRow], look: Look) -> bool:
-    """Whether a model holds no data of its own: its history at the look contained only framing.
-
-    A model that also has imported tables shows other refresh types, and framing does not load those tables.
-    """
-    new = {row.request_id for row in new_rows(rows, look)}
-    return {row.refresh_type.lower() for row in rows if row.request_id not in new} == {FRAMING}
-
-
 def candidates(
     rows: Sequence[RefreshRow], look: Look, options: RefreshOptions | None, lost: LostWindow | None
 ) -> list[tuple[RefreshRow, bool]]:
@@ -84,11 +78,10 @@ def candidates(
     first, and among equals those that began first, because external refreshes can only have begun after ours. An
     enhanced row also has to pass `covers`.
     """
-    direct_lake = is_direct_lake(rows, look)
     found = []
     for row in sorted(new_rows(rows, look), key=lambda row: (row.state != "completed", iso(row.start) or "")):
         ours = lost is not None and may_be_lost_one(row, lost)
-        if row.state in ("running", "completed") and may_cover(row, options, framing=direct_lake and ours):
+        if row.state in ("running", "completed") and may_cover(row, options, framing=look.direct_lake and ours):
             found.append((row, ours))
     return found
 

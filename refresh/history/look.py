@@ -16,7 +16,8 @@ class Look(Message, frozen=True, kw_only=True):
 
     `known`: ids of the rows that could later be mistaken for new ones. `running`: id of the refresh that kept the model
     busy. `service_time` is the service's clock, `read_at` ours before the call (ISO 8601 UTC). `durations`: seconds
-    that earlier refreshes of this kind took, see `refresh.polling.estimate`.
+    that earlier refreshes of this kind took, see `refresh.polling.estimate`. `direct_lake`: the model holds no data of
+    its own, because the history contained only framing.
     """
 
     service_time: str
@@ -24,6 +25,7 @@ class Look(Message, frozen=True, kw_only=True):
     known: tuple[str, ...] = ()
     running: str | None = None
     durations: tuple[float, ...] = ()
+    direct_lake: bool = False
 
 
 class LostWindow(Message, frozen=True, kw_only=True):

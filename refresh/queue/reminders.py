@@ -11,7 +11,7 @@ from refresh.queue.state import Queue, Run
 from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
-"""How long a run takes at most to notify its members after its end."""
+"""How long a run takes at most to notify its members after its end, and a member to end after its answer."""
 MOST = 500
 """Requests of one queue that are reminded in one run of the timer."""
 
@@ -23,6 +23,13 @@ def to_remind(queue: Queue, now: datetime) -> list[str]:
     leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]
     dropped = [request for request, departed in queue.departed.items() if departed.dropped]
     return [*uncollected, *leaving, *dropped][:MOST]
+
+
+def with_answer(queue: Queue, now: datetime) -> frozenset[str]:
+    """Requests that got the answer with which they end more than a minute ago, so that they should have ended."""
+    overdue = instant(now - NOTIFIED_WITHIN)
+    answered = ((request, departed) for request, departed in queue.departed.items() if not departed.dropped)
+    return frozenset(request for request, departed in answered if departed.at < overdue)
 
 
 def is_unclaimed(run: Run, now: datetime) -> bool:

@@ -11,16 +11,17 @@ import pytest
 
 from durable import names
 from durable.engine import EngineUnavailable
-from durable.instance import Instance
+from durable.instance import ALIVE, Instance
 from refresh import clock
 from refresh.history.outcome import Outcome
-from refresh.queue.state import EndedRun, Member, Queue, Run, Uncollected
+from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
 from refresh.times import instant
 from tests.unit.triggers.timers import last_event, run_timer
 from triggers.queues import LATELY, QUEUES
 from triggers.timer_reminders import remind_requests
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+A_WHILE = timedelta(minutes=5)
 ACTIVE = "r1-g1"
 """The orchestration of the active run."""
 
@@ -64,10 +65,16 @@ class Engine:
         self.beats.append(timer)
 
     async def list_all(self, prefix: str, **query: Any) -> AsyncIterator[Instance]:
-        """The rows."""
-        assert (prefix, query) == (QUEUES, {"inputs": False})
-        for listed in self.rows or [row(key) for key in self.queues]:
-            yield listed
+        """The rows of the queues, or the active orchestrations of a dataset."""
+        if prefix == QUEUES:
+            assert query == {"inputs": False}
+            listed = self.rows or [row(key) for key in self.queues]
+        else:
+            assert query == {"statuses": ALIVE, "inputs": False}
+            ids = sorted(instance for instance in self.alive if instance.startswith(prefix))
+            listed = [Instance(id=instance, name="", status="Running") for instance in ids]
+        for instance in listed:
+            yield instance
 
     async def read_queue(self, dataset_id: str) -> Queue:
         """The state of a queue."""
@@ -121,6 +128,16 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
     event = remind(engine, caplog)
     assert engine.raised == [("x", names.RECHECK_EVENT), ("y", names.RECHECK_EVENT)]
     assert (event["event"], event["queues"], event["failed"]) == ("request.reminded", 1, 0)
+
+
+def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptureFixture) -> None:
+    """The request is active a minute after it got its outcome. Those that have ended get no message."""
+    dataset_id, young, old = "22222222-aaaa-bbbb-cccc-000000000001", NOW - timedelta(minutes=1), NOW - A_WHILE
+    active, ended, ending = (f"22222222aaaabbbbcccc000000000001-{name}" for name in ("active", "ended", "ending"))
+    departed = {name: Departed(instant(at), "t", run=1) for name, at in ((active, old), (ended, old), (ending, young))}
+    engine = Engine({dataset_id: Queue(at=instant(NOW), departed=departed)}, alive={active, ending})
+    assert remind(engine, caplog)["queues"] == 1
+    assert engine.raised == [(active, names.RECHECK_EVENT)]
 
 
 @pytest.mark.parametrize(

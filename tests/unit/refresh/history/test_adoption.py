@@ -12,7 +12,6 @@ from refresh.history.adoption import (
     covers,
     digest_of,
     external_refresh,
-    is_direct_lake,
     look_at,
     may_be_lost_one,
     may_cover,
@@ -212,19 +211,11 @@ def test_a_candidate_may_be_ours_if_its_start_fits() -> None:
 FRAMED = [row(f"f-{number}", NOON - timedelta(minutes=number + 1), kind="DirectLakeFraming") for number in range(3)]
 
 
-@pytest.mark.parametrize(
-    ("rows", "known"),
-    [
-        (FRAMED, True),
-        ([after(5, "new"), *FRAMED], True),
-        ([*FRAMED, row("old", NOON - timedelta(hours=1))], False),
-        ([after(5, "new", kind="DirectLakeFraming")], False),
-        ([], False),
-    ],
-)
-def test_a_direct_lake_model_is_identified_by_its_history(rows: list[RefreshRow], known: bool) -> None:
-    """Only framings before our POST; a new row proves nothing, because the run may be searching for it."""
-    assert is_direct_lake(rows, look_at(FRAMED, NOON, NOON)) is known
+def test_a_direct_lake_model_is_identified_by_its_history() -> None:
+    """Its history at the look contains only framing, and at least one."""
+    assert look_at(FRAMED, NOON, NOON).direct_lake
+    assert not look_at([*FRAMED, row("old", NOON - timedelta(hours=1))], NOON, NOON).direct_lake
+    assert not look_at([], NOON, NOON).direct_lake
 
 
 @pytest.mark.parametrize("options", [None, WHOLE])
@@ -235,8 +226,9 @@ def test_a_framing_counts_if_it_may_be_ours(options: RefreshOptions | None) -> N
     assert candidates([framing, *FRAMED], look, options, ANY_TIME) == [(framing, True)]
     assert candidates([framing, *FRAMED], look, options, None) == []
     assert candidates([framing, *FRAMED], look, options, LostWindow(until=instant(NOON + SECOND))) == []
-    imported = row("old", NOON - timedelta(hours=1))
-    assert candidates([framing, *FRAMED, imported], look, options, ANY_TIME) == []
+    assert candidates([framing], look, options, ANY_TIME) == [(framing, True)]  # many new rows hide the old ones
+    with_data = look_at([*FRAMED, row("old", NOON - timedelta(hours=1))], NOON, NOON)
+    assert candidates([framing, *FRAMED], with_data, options, ANY_TIME) == []
     assert not may_cover(row("r", kind="ViaXmlaEndpoint"), options, framing=True)
 
 

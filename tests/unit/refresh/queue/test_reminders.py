@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refresh.queue.reminders import MOST, is_unclaimed, to_remind
+from refresh.queue.reminders import MOST, is_unclaimed, to_remind, with_answer
 from tests.unit.refresh.queue.queues import Desk
 
 
@@ -54,6 +54,18 @@ def test_a_request_that_was_dropped_as_ended(desk: Desk) -> None:
     assert reminded(desk, seconds=1) == ["a"]
     desk.enroll("a")
     assert reminded(desk) == []
+
+
+def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk) -> None:
+    """With their outcome or after they left; the queue remembers them for half an hour. A dropped one got no answer."""
+    for request in "abc":
+        desk.enroll(request)
+    desk.leave("b")
+    desk.sweep("c")
+    desk.finish(desk.posted("a"))
+    desk.collected("a")
+    assert with_answer(desk.queue, desk.later(seconds=60).now) == frozenset()
+    assert with_answer(desk.queue, desk.later(seconds=1).now) == {"a", "b"}
 
 
 def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
