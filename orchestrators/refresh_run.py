@@ -38,6 +38,8 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
     if run is None:
         return None
     for _ in range(STEPS):
+        # before each step, also the first of a history: an episode without a status deletes the one before
+        context.set_custom_status(encode(status_of(run, now(context))))
         step = next_step(run, instant(now(context)))
         if isinstance(step, End):
             return {"status": run.outcome.status if run.outcome else None}
@@ -46,7 +48,6 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
             note(context, moved.event.about(**_about(run)))
         tell_model(context, moved.news)
         run = moved.run
-        context.set_custom_status(encode(status_of(run, now(context))))
         if isinstance(step, Wait) and step.seconds > NEW_HISTORY_SECONDS:
             break
     context.continue_as_new(encode(continued(run)))

@@ -77,7 +77,8 @@ async def _remind(engine: Engine, dataset_id: str) -> int:
 async def _not_ended(engine: Engine, dataset_id: str, answered: frozenset[str]) -> list[str]:
     """The requests that go on although they have their answer.
 
-    The engine lost the episode that got it. The queue soon forgets the request, and would then enrol it again, for another refresh.
+    The engine lost the episode that got it. The queue soon forgets the request, and would then enrol it for another
+    refresh.
     """
     if not answered:
         return []
