@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.service_case import Case, Meanwhile, all_as_expected, refreshing
-from tests.e2e.world import END_SECONDS, World, when
+from tests.e2e.world import END_SECONDS, LONG, World, when
 
 FULL = {"refresh": {"type": "full"}}
 SALES = {"refresh": {"objects": [{"table": "Sales", "partition": "Sales-2026"}]}}
@@ -39,8 +39,8 @@ def then_fault(*faults: tuple[str, str, Json]) -> Meanwhile:
     return meanwhile
 
 
-def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Meanwhile:
-    """Refreshes of others that begin during ours; `end`: ours ends after that, and not before."""
+def then_external(count: int = 1, *, end: str | None = None, **external: Any) -> Meanwhile:
+    """Refreshes of others that begin during ours; `end`: the outcome with which ours ends after that, not before."""
 
     def meanwhile(world: World, model: str, uri: str) -> None:
         refreshing(world, uri)
@@ -50,7 +50,7 @@ def then_external(count: int = 1, *, end: bool = False, **external: Any) -> Mean
                 model, "/external", {"refreshType": FRAMING, "seconds": 0, "visibilitySeconds": 0, **external}
             )
         if end:
-            world.control(model, "/end")
+            world.control(model, "/end", {"outcome": end})
 
     return meanwhile
 
@@ -207,12 +207,12 @@ QUIRKS = [
     ),
     Case(
         "newer external success",
-        {"outcome": "Failed", "seconds": 3},
-        meanwhile=then_external(),
+        {"seconds": LONG},
+        meanwhile=then_external(end="Failed"),
         status="Failed",
         code="CredentialsRejected",
     ),
-    Case("newer external failure", {"seconds": 3}, meanwhile=then_external(outcome="Failed")),
+    Case("newer external failure", {"seconds": LONG}, meanwhile=then_external(end="Completed", outcome="Failed")),
     Case("failed attempts before a successful one", {"outcome": {"attempts": 3}}),
     Case("unknown status while running", {"runningStatus": "Pondering"}),
     Case(
@@ -278,9 +278,11 @@ QUIRKS = [
         says=["key refresh"],
     ),
     Case(
-        "pushed out, but read by id", {**OUT_OF_SIGHT, "detailsOfStandard": True}, meanwhile=then_external(61, end=True)
+        "pushed out, but read by id",
+        {**OUT_OF_SIGHT, "detailsOfStandard": True},
+        meanwhile=then_external(61, end="Completed"),
     ),
-    Case("enhanced, pushed out", OUT_OF_SIGHT, options=FULL, meanwhile=then_external(61, end=True)),
+    Case("enhanced, pushed out", OUT_OF_SIGHT, options=FULL, meanwhile=then_external(61, end="Completed")),
     Case("only a timeout is set", options={"refresh": {"timeout": "1:00:00"}}, enhanced=True),
     Case(
         "partial batches",

@@ -49,7 +49,7 @@ from tests.simulation.purge import Purge
 from tests.simulation.reminders import Reminders
 from tests.simulation.scenario import START, Scenario
 
-MOST_STEPS = 200_000
+MOST_STEPS = 500_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long the work of a dead worker stays hidden, with the visibility time-outs of host.json."""
 TERMINATED = 0.05

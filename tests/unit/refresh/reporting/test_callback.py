@@ -114,7 +114,7 @@ def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
         pauses.append(state.pause(None))
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, *[LONGEST_PAUSE] * 4]
     assert state.pause(1) == LONGEST_PAUSE
-    assert callback().failed(NOW).pause(60) == 60
+    assert callback().failed(NOW).pause(60) == 61
     assert callback().failed(NOW).pause(99_999) == LONGEST_PAUSE
 
 
