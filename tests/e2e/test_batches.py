@@ -13,7 +13,7 @@ from devhost_tests.process import Client
 from tests.e2e.receiver import receiving
 from tests.e2e.test_crashes import killable
 from tests.e2e.test_idempotency import TRANSIENT, URIS
-from tests.e2e.world import CALL_SECONDS, LONG, WORKSPACE, Result, World
+from tests.e2e.world import CALL_SECONDS, END_SECONDS, LONG, WORKSPACE, Result, World
 
 CYCLE = "models[0].dependsOn"
 
@@ -209,7 +209,9 @@ def test_a_start_may_wait_for_the_end_or_be_called_back(calling_back: tuple[Worl
 def test_a_batch_ends_at_its_deadline(world: World) -> None:
     """What goes on times out with it, what waits is skipped."""
     slow, waits = world.model(seconds=LONG), world.model()
-    result = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=0.05)
+    # three seconds, and more where messages are slow: the first request has to begin before the deadline
+    minutes = END_SECONDS / 1800
+    result = ended(world, slow, {"datasetId": waits, "dependsOn": [slow]}, timeoutMinutes=minutes)
     assert (result.code, result.body["status"], result.body["error"]["code"]) == (424, "TimedOut", "TimedOut")
     assert [model["status"] for model in result.body["models"]] == ["TimedOut", "Skipped"]
     world.end(slow)
