@@ -42,7 +42,7 @@ FAST = {
     "CALLBACK_ALLOWED_HOSTS": "127.0.0.1",
 }
 """App settings that shorten all pauses. EXACT_TIMERS requires the devhost's --exact-timers; on another
-engine leave it out, and the pauses are two seconds, so that an OUTAGE_BUDGET_SECONDS of 60 is needed."""
+engine leave it out, and the pauses are two seconds, so that an OUTAGE_BUDGET_SECONDS of 30 is needed."""
 LONG = 3600.0
 """Seconds of a refresh that a test ends itself (`World.end`), so that its phases are visible at any speed."""
 QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "cancelSeconds": 0.2}
