@@ -16,7 +16,7 @@ from durable.instance import ALIVE
 from refresh import clock
 from refresh.events import Event
 from refresh.ids import request_prefix, run_instance
-from refresh.queue.reminders import is_unclaimed, to_remind, with_answer
+from refresh.queue.reminders import answered_at, is_unclaimed, to_remind
 from refresh.queue.state import Queue
 from refresh.times import instant
 from triggers.portions import work_through
@@ -67,23 +67,23 @@ async def _due(engine: Engine, now: datetime) -> AsyncIterator[str]:
 async def _remind(engine: Engine, dataset_id: str) -> int:
     """How many requests of a queue were reminded."""
     queue, now = await engine.read_queue(dataset_id), clock.now()
-    requests = to_remind(queue, now) + await _not_ended(engine, dataset_id, with_answer(queue, now))
+    requests = to_remind(queue, now) + await _unaware(engine, dataset_id, answered_at(queue, now))
     repairing = await _to_repair(engine, queue, now)
     if repairing is not None and repairing not in requests:
         requests.append(repairing)
     return sum([await engine.raise_event(request, names.RECHECK_EVENT) for request in requests])
 
 
-async def _not_ended(engine: Engine, dataset_id: str, answered: frozenset[str]) -> list[str]:
-    """The requests that go on although they have their answer.
+async def _unaware(engine: Engine, dataset_id: str, answered: dict[str, str]) -> list[str]:
+    """The requests whose orchestration has not changed since their answer: the engine lost the episode that got it.
 
-    The engine lost the episode that got it. The queue soon forgets the request, and would then enrol it for another
-    refresh.
+    The queue soon forgets such a request, and would then enrol it for another refresh. A request that is backing off
+    has changed.
     """
     if not answered:
         return []
     rows = engine.list_all(request_prefix(dataset_id), statuses=ALIVE, inputs=False)
-    return [row.id async for row in rows if row.id in answered]
+    return [row.id async for row in rows if row.updated and row.updated < answered.get(row.id, "")]
 
 
 async def _to_repair(engine: Engine, queue: Queue, now: datetime) -> str | None:

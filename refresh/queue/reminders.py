@@ -25,11 +25,11 @@ def to_remind(queue: Queue, now: datetime) -> list[str]:
     return [*uncollected, *leaving, *dropped][:MOST]
 
 
-def with_answer(queue: Queue, now: datetime) -> frozenset[str]:
-    """Requests that got the answer with which they end more than a minute ago, so that they should have ended."""
+def answered_at(queue: Queue, now: datetime) -> dict[str, str]:
+    """Requests that received their final answer over a minute ago, and so should have ended, with that time."""
     overdue = instant(now - NOTIFIED_WITHIN)
     answered = ((request, departed) for request, departed in queue.departed.items() if not departed.dropped)
-    return frozenset(request for request, departed in answered if departed.at < overdue)
+    return {request: departed.at for request, departed in answered if departed.at < overdue}
 
 
 def is_unclaimed(run: Run, now: datetime) -> bool:

@@ -56,6 +56,7 @@ class Engine:
     queues: dict[str, Queue | None]
     alive: set[str] = field(default_factory=lambda: {ACTIVE})
     rows: list[Instance] = field(default_factory=list)
+    changed: dict[str, str] = field(default_factory=dict)
     raised: list[tuple[str, str]] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     beats: list[str] = field(default_factory=list)
@@ -72,7 +73,7 @@ class Engine:
         else:
             assert query == {"statuses": ALIVE, "inputs": False}
             ids = sorted(instance for instance in self.alive if instance.startswith(prefix))
-            listed = [Instance(id=instance, name="", status="Running") for instance in ids]
+            listed = [Instance(id=each, name="", status="Running", updated=self.changed.get(each)) for each in ids]
         for instance in listed:
             yield instance
 
@@ -131,13 +132,16 @@ def test_an_outcome_that_was_not_collected(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_an_outcome_that_was_collected_by_a_lost_episode(caplog: pytest.LogCaptureFixture) -> None:
-    """The request is active a minute after it got its outcome. Those that have ended get no message."""
+    """The request has not changed since. Those that have ended, end now, or are backing off get no message."""
     dataset_id, young, old = "22222222-aaaa-bbbb-cccc-000000000001", NOW - timedelta(minutes=1), NOW - A_WHILE
-    active, ended, ending = (f"22222222aaaabbbbcccc000000000001-{name}" for name in ("active", "ended", "ending"))
-    departed = {name: Departed(instant(at), "t", run=1) for name, at in ((active, old), (ended, old), (ending, young))}
-    engine = Engine({dataset_id: Queue(at=instant(NOW), departed=departed)}, alive={active, ending})
+    suffixes = ("unaware", "ended", "ending", "backing-off")
+    unaware, ended, ending, backing_off = (f"22222222aaaabbbbcccc000000000001-{suffix}" for suffix in suffixes)
+    times = ((unaware, old), (ended, old), (ending, young), (backing_off, old))
+    departed = {name: Departed(instant(at), "t", run=1) for name, at in times}
+    changed = {unaware: instant(old - timedelta(seconds=1)), ending: instant(young), backing_off: instant(old)}
+    engine = Engine({dataset_id: Queue(at=instant(NOW), departed=departed)}, alive=set(changed), changed=changed)
     assert remind(engine, caplog)["queues"] == 1
-    assert engine.raised == [(active, names.RECHECK_EVENT)]
+    assert engine.raised == [(unaware, names.RECHECK_EVENT)]
 
 
 @pytest.mark.parametrize(

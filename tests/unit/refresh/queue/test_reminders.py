@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from refresh.queue.reminders import MOST, is_unclaimed, to_remind, with_answer
+from refresh.queue.reminders import MOST, answered_at, is_unclaimed, to_remind
+from refresh.times import instant
 from tests.unit.refresh.queue.queues import Desk
 
 
@@ -64,8 +65,9 @@ def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk)
     desk.sweep("c")
     desk.finish(desk.posted("a"))
     desk.collected("a")
-    assert with_answer(desk.queue, desk.later(seconds=60).now) == frozenset()
-    assert with_answer(desk.queue, desk.later(seconds=1).now) == {"a", "b"}
+    at = instant(desk.now)
+    assert answered_at(desk.queue, desk.later(seconds=60).now) == {}
+    assert answered_at(desk.queue, desk.later(seconds=1).now) == {"a": at, "b": at}
 
 
 def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
