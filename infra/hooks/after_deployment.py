@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """After `azd deploy`: prints the manual steps, runs the smoke test, and prints the parameters for the pipelines.
 
-If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, provided that
-`az` is signed in as a service principal: only that gets a token for the app. Otherwise the model is left out, and the
-reason is printed. By hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
+If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, if `az` is
+signed in as a service principal: a person gets no token for the app. Otherwise the model is left out, and the reason is
+printed. By hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
 """
 
 from __future__ import annotations

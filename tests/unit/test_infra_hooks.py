@@ -177,8 +177,10 @@ def test_a_model_that_cannot_be_checked_is_left_out_with_the_reason(mode: str, l
 
 def test_the_guide_shows_the_end_of_a_deployment() -> None:
     """docs/getting-started.md has the text that the hook prints for the values in it."""
-    (block,) = re.findall(r"```text\n(To do by hand.*?)```", (ROOT / "docs/getting-started.md").read_text("utf-8"), re.S)
-    shown = {
+    (block,) = re.findall(
+        r"```text\n(To do by hand.*?)```", (ROOT / "docs/getting-started.md").read_text("utf-8"), re.S
+    )
+    values = {
         **VALUES,
         "AUDIENCE": "api://33333333-aaaa-bbbb-cccc-000000000003",
         "SIGN_IN_CLIENT_ID": "33333333-aaaa-bbbb-cccc-000000000003",
@@ -186,8 +188,8 @@ def test_the_guide_shows_the_end_of_a_deployment() -> None:
         "IDENTITY_PRINCIPAL_ID": "55555555-aaaa-bbbb-cccc-000000000005",
     }
     first, _, last = block.partition("\n\nSmoke test: ")
-    assert first == after_deployment.manual_steps(shown)
-    assert last.endswith(f"\n\n{after_deployment.pipeline_parameters(shown)}\n")
+    assert first == after_deployment.manual_steps(values)
+    assert last.endswith(f"\n\n{after_deployment.pipeline_parameters(values)}\n")
 
 
 def test_values_of_azd_are_read_with_their_quotes() -> None:
