@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """After `azd deploy`: prints the manual steps, runs the smoke test, and prints the parameters for the pipelines.
 
-If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too. By hand:
-`python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
+If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, if `az` is
+signed in as a service principal: a person gets no token for the app. Otherwise the model is left out, and the reason is
+printed. By hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if __package__ is None or __package__ == "":
     sys.path.insert(0, str(ROOT))
 
-from infra.hooks import environment  # noqa: E402  the path of the project is needed first
+# the path of the project is needed first
+from infra.hooks import environment  # noqa: E402
+from infra.hooks.before_provision import HookFailed, Runner, run_command  # noqa: E402
 
 TENANT_SETTING = "Service principals can call Fabric public APIs"
 NEEDED = ("APP_URL", "APP_NAME", "AZURE_RESOURCE_GROUP", "AUTH_MODE", "IDENTITY_NAME", "IDENTITY_PRINCIPAL_ID")
@@ -32,7 +35,7 @@ To do by hand, once
      as Contributor. Client id {client_id}, object id {values["IDENTITY_PRINCIPAL_ID"]}.
   2. Tenant setting. A Fabric administrator (Admin portal, Tenant settings, Developer settings) turns on
      "{TENANT_SETTING}" for a security group that {name} is in:
-       az ad group member add --group GROUP --member-id {values["IDENTITY_PRINCIPAL_ID"]}
+       az ad group member add --group SECURITY_GROUP --member-id {values["IDENTITY_PRINCIPAL_ID"]}
      It takes effect within about 30 minutes.{people_steps(values)}"""
 
 
@@ -57,22 +60,51 @@ def pipeline_parameters(values: Mapping[str, str]) -> str:
     if values["AUTH_MODE"] == "entra":
         lines.append(f"  Audience  {values.get('AUDIENCE', '')}")
     else:
-        # the key itself must not appear in the log of a deployment
+        # the key itself must not appear in the log of a deployment; an address with a version would keep an old key
         lines += [
-            "  KeySecretUri  the address of a key vault secret with a function key. To store one:",
-            "    az keyvault secret set --vault-name VAULT --name refresh-function-key --query id --output tsv \\",
+            "  KeySecretUri  https://VAULT.vault.azure.net/secrets/refresh-function-key",
+            "    Without a version at its end: the pipelines then read a renewed key. To store the key:",
+            "    az keyvault secret set --vault-name VAULT --name refresh-function-key --output none \\",
             '      --value "$(az functionapp keys list --query functionKeys.default --output tsv \\',
             f'      --name {values["APP_NAME"]} --resource-group {values["AZURE_RESOURCE_GROUP"]})"',
         ]
     return "\n".join(lines)
 
 
-def smoke_command(values: Mapping[str, str]) -> list[str]:
-    """The command of the smoke test for the deployed app."""
-    command = [sys.executable, str(ROOT / "dev.py"), "smoke", "--url", values["APP_URL"]]
+def model_arguments(values: Mapping[str, str]) -> list[str]:
+    """The arguments that let the smoke test check a model; none if no model is set."""
     if values.get("SMOKE_WORKSPACE") and values.get("SMOKE_DATASET"):
-        command += ["--workspace", values["SMOKE_WORKSPACE"], "--dataset", values["SMOKE_DATASET"]]
-    return command
+        return ["--workspace", values["SMOKE_WORKSPACE"], "--dataset", values["SMOKE_DATASET"]]
+    return []
+
+
+def why_no_model(values: Mapping[str, str], run: Runner) -> str:
+    """Why the model that is set cannot be checked here, and how to do it by hand; empty if it can be checked."""
+    by_hand = f"python3 dev.py smoke --url {values['APP_URL']} {' '.join(model_arguments(values))}"
+    if values["AUTH_MODE"] != "entra":
+        return f"The model is not checked, because that needs a function key. By hand:\n  {by_hand} --key KEY"
+    if login(run) != "servicePrincipal":
+        return (
+            "The model is not checked, because az is not signed in as a service principal. By hand, signed in as one "
+            f"that is in CALLERS:\n  AUDIENCE={values.get('AUDIENCE', '')} {by_hand}"
+        )
+    return ""
+
+
+def login(run: Runner) -> str:
+    """The kind of principal that `az` is signed in as: `user` or `servicePrincipal`; empty without a login."""
+    try:
+        return run(["az", "account", "show", "--query", "user.type", "--output", "tsv"]).strip()
+    except HookFailed:
+        return ""
+
+
+def smoke_command(values: Mapping[str, str], run: Runner) -> tuple[list[str], str]:
+    """The command of the smoke test for the deployed app; and why it leaves out the model that is set, if it does."""
+    command = [sys.executable, str(ROOT / "dev.py"), "smoke", "--url", values["APP_URL"]]
+    model = model_arguments(values)
+    reason = why_no_model(values, run) if model else ""
+    return command if reason else command + model, reason
 
 
 def main() -> int:
@@ -83,9 +115,13 @@ def main() -> int:
         print(f"The azd environment has no {', '.join(missing)}. Run: azd provision", file=sys.stderr)
         return 1
     print(manual_steps(values), end="\n\n")
-    command = smoke_command(values)
+    command, reason = smoke_command(values, run_command)
     print(f"Smoke test: {' '.join(command[1:])}", flush=True)
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
+    # by hand, AUDIENCE comes from azd
+    environ = {**os.environ, "AUDIENCE": values.get("AUDIENCE", "")}
+    code = subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode  # noqa: S603
+    if reason:
+        print(reason)
     print(f"\n{pipeline_parameters(values)}")
     return code
 

@@ -202,7 +202,7 @@ def test_references_of_the_guide_exist() -> None:
     [loop] = re.findall(r"for name in (.*?); do\n.*?@synapse/pipeline/\$name\.json", GUIDE)
     assert [name for name in loop.split() if not (OF_SYNAPSE / f"pipeline/{name}.json").is_file()] == []
     deployments = re.findall(r"--template-file integrations/(\S+)[ \\\n]+--parameters (.*)", GUIDE)
-    assert len(deployments) == 2
+    assert len(deployments) == 3
     for path, given in deployments:
         declared = json.loads((integrations / path).read_text("utf-8"))["parameters"]
         names = {part.split("=")[0] for part in given.split()}

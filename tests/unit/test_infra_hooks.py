@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -28,15 +29,17 @@ VALUES = {
     "IDENTITY_PRINCIPAL_ID": OBJECT,
     "PACKAGE_CONTAINER_URL": "https://strefreshabc.blob.core.windows.net/packages",
 }
+MODEL = {"SMOKE_WORKSPACE": APPLICATION, "SMOKE_DATASET": OBJECT}
 
 
 class Recorder:
     """Replaces the programs: records their command lines, and answers like them."""
 
-    def __init__(self, cloud: str = "AzureCloud", registered: str = "") -> None:
+    def __init__(self, cloud: str = "AzureCloud", registered: str = "", login: str = "") -> None:
         self.commands: list[list[str]] = []
         self.cloud = cloud
         self.registered = registered
+        self.login = login
 
     def __call__(self, command: list[str]) -> str:
         self.commands.append(command)
@@ -44,6 +47,10 @@ class Recorder:
             return json.dumps({"appId": APPLICATION, "id": OBJECT})
         if command[:4] == ["az", "ad", "app", "list"]:
             return self.registered
+        if command[:3] == ["az", "account", "show"]:
+            if not self.login:
+                raise before_provision.HookFailed("az account show failed")
+            return f"{self.login}\n"
         return f"{self.cloud}\n" if command[:3] == ["az", "cloud", "show"] else ""
 
 
@@ -134,11 +141,55 @@ def test_the_parameters_fit_the_pipelines() -> None:
     assert VALUES["AUDIENCE"] in after_deployment.pipeline_parameters(VALUES)
 
 
+def test_the_address_of_the_secret_has_no_version() -> None:
+    """Data Factory reads the secret at each run: with a version it would read the old key after a renewal."""
+    text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": "key"})
+    assert "KeySecretUri  https://VAULT.vault.azure.net/secrets/refresh-function-key\n" in text
+    assert "--query id" not in text, "the id of a secret ends with its version"
+
+
 def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:
-    plain = after_deployment.smoke_command(VALUES)
+    run = Recorder(login="servicePrincipal")
+    plain, reason = after_deployment.smoke_command(VALUES, run)
     assert plain[1:] == [str(ROOT / "dev.py"), "smoke", "--url", VALUES["APP_URL"]]
-    model = {"SMOKE_WORKSPACE": APPLICATION, "SMOKE_DATASET": OBJECT}
-    assert after_deployment.smoke_command({**VALUES, **model})[5:] == ["--workspace", APPLICATION, "--dataset", OBJECT]
+    assert (reason, run.commands) == ("", [])
+    command, reason = after_deployment.smoke_command({**VALUES, **MODEL}, run)
+    assert (command[5:], reason) == (["--workspace", APPLICATION, "--dataset", OBJECT], "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "login", "by_hand"),
+    [
+        ("entra", "user", f"AUDIENCE={VALUES['AUDIENCE']} python3 dev.py smoke --url {VALUES['APP_URL']}"),
+        ("entra", "", "signed in as one that is in CALLERS"),
+        ("key", "servicePrincipal", f"--workspace {APPLICATION} --dataset {OBJECT} --key KEY"),
+    ],
+    ids=["a person", "no login", "a key"],
+)
+def test_a_model_that_cannot_be_checked_is_left_out_with_the_reason(mode: str, login: str, by_hand: str) -> None:
+    """As a person, or in a workflow without a login of az, there is no token; with keys there is no key."""
+    values = {**VALUES, **MODEL, "AUTH_MODE": mode}
+    command, reason = after_deployment.smoke_command(values, Recorder(login=login))
+    assert command[5:] == []
+    assert "The model is not checked" in reason
+    assert by_hand in reason
+
+
+def test_the_guide_shows_the_end_of_a_deployment() -> None:
+    """docs/getting-started.md has the text that the hook prints for the values in it."""
+    (block,) = re.findall(
+        r"```text\n(To do by hand.*?)```", (ROOT / "docs/getting-started.md").read_text("utf-8"), re.S
+    )
+    values = {
+        **VALUES,
+        "AUDIENCE": "api://33333333-aaaa-bbbb-cccc-000000000003",
+        "SIGN_IN_CLIENT_ID": "33333333-aaaa-bbbb-cccc-000000000003",
+        "IDENTITY_CLIENT_ID": "44444444-aaaa-bbbb-cccc-000000000004",
+        "IDENTITY_PRINCIPAL_ID": "55555555-aaaa-bbbb-cccc-000000000005",
+    }
+    first, _, last = block.partition("\n\nSmoke test: ")
+    assert first == after_deployment.manual_steps(values)
+    assert last.endswith(f"\n\n{after_deployment.pipeline_parameters(values)}\n")
 
 
 def test_values_of_azd_are_read_with_their_quotes() -> None:

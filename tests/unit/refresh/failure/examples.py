@@ -28,9 +28,9 @@ def _request(code: str, detail: str | None = None) -> Failure:
 
 def _batch(status: Final) -> Failure:
     """The end of a batch of three models, of which one ends so and another one is skipped."""
-    state = batch({"Customers": [], "Sales": ["Customers"], "Stock": []})
+    state = batch({"Sales": [], "Margins": ["Sales"], "Stock": []})
     bad = Progress(status=status, error=failure("CredentialsRejected", MODEL, names=NAMES))
-    skipped = Progress(status="Skipped", reason="Customers, which it depends on, ended as Failed")
+    skipped = Progress(status="Skipped", reason="Sales, which it depends on, ended as Failed")
     found = outcome_of(state.but(progress=(bad, skipped, Progress(status="Completed")), ended_at=AT))
     assert found is not None
     assert found.error is not None
