@@ -104,6 +104,7 @@ def _turn(
             # left
             return (yield from _leave(context, state, answer.reason)), state
         case Unknown() | Taken():
+            # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
         case QueueFull():
             return (yield from _wait_for_room(context, state, answer)), state

@@ -8,8 +8,8 @@ The queue holds runs. The first one is active; the others wait for their turn. A
 orchestration at a time carries out a run: each repair opens its next incarnation, and the first orchestration that
 claims an incarnation (by its token) holds the run.
 
-`refresh.queue.operations` has the operations and answers; `refresh.queue.members` handles the operations of requests,
-`refresh.queue.runs` those of runs.
+`refresh.queue.operations` has the operations, `refresh.queue.answers` the answers; `refresh.queue.members` handles the
+operations of requests, `refresh.queue.runs` those of runs.
 """
 
 from datetime import datetime, timedelta
@@ -50,8 +50,8 @@ def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue |
 
     The queue's time is the latest time of a sender, so that a repeated operation sees the same time. A wrong clock of a
     sender must not move it far: the queue would forget recent entries at once, and keep entries with that time far too
-    long. So `now`, the host's own clock, limits it: a time more than some minutes ahead counts as just that far ahead,
-    and a queue that a wrong clock moved ahead is set back. Raises ValueError if `at` is not a time.
+    long. So each time is clamped to five minutes ahead of `now`, the host's own clock, also the stored time of the
+    queue. Raises ValueError if `at` is not a time.
     """
     sent = parse_time(operation.at)
     if sent is None:

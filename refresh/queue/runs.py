@@ -104,7 +104,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
 
 
 def take_permit(queue: Queue, operation: TakePermit) -> Done:
-    """An execution claims the permit before it posts: the first one gets it, duplicates do not."""
+    """An execution takes the permit before it posts: the first one gets it, duplicates do not."""
     run = queue.held(operation.holder)
     free = run is not None and run.closed and run.permit == operation.permit and run.execution is None
     if run is not None and free and operation.execution not in run.returned:

@@ -25,7 +25,7 @@ from refresh.run.state import (
     TakingPlace,
 )
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import failed, outcome_unknown, without_place
+from refresh.run.transitions import end_as_unknown, fail, without_place
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
@@ -102,5 +102,5 @@ def _abandoned(run: RunState, answer: Claimed, now: datetime) -> Moved:
     if answer.closed and (answer.refresh_id or answer.permit_taken_at):
         followed = _followed(run, answer, now) if answer.refresh_id else None
         late_after = answer.look.read_at if answer.look else None
-        return outcome_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
-    return failed(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))
+        return end_as_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
+    return fail(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))
