@@ -12,7 +12,7 @@ claims an incarnation (by its token) holds the run.
 operations of requests, `refresh.queue.runs` those of runs.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from refresh.messages import replace
@@ -39,10 +39,7 @@ from refresh.queue.operations import (
     WaitBehind,
 )
 from refresh.queue.state import Queue
-from refresh.times import instant, parse_time
-
-AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of the queue's own."""
+from refresh.times import AHEAD, instant, parse_time
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
@@ -70,7 +67,7 @@ def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:
         case Enroll():
             return members.enroll(queue, operation)
         case Collect():
-            return members.collected(queue, operation)
+            return members.acknowledge(queue, operation)
         case Leave():
             return members.leave(queue, operation)
         case AskToLeave():

@@ -26,7 +26,7 @@ def to_remind(queue: Queue, now: datetime) -> list[str]:
 
 
 def with_answer(queue: Queue, now: datetime) -> frozenset[str]:
-    """Requests that got the answer with which they end more than a minute ago, so that they should have ended."""
+    """Requests that received their final answer over a minute ago and so should have ended."""
     overdue = instant(now - NOTIFIED_WITHIN)
     answered = ((request, departed) for request, departed in queue.departed.items() if not departed.dropped)
     return frozenset(request for request, departed in answered if departed.at < overdue)

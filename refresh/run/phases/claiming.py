@@ -51,11 +51,17 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
                 run = run.but(scope=answer.scope, objects=answer.objects)
             if phase.then is not None:
                 return Moved(run.to(phase.then))
-            run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
+            capacity = run.capacity
             if answer.capacity_group:
                 capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
-                run = run.but(capacity=capacity)
-            run = run.but(since=answer.since)
+            run = run.but(
+                scope=answer.scope,
+                objects=answer.objects,
+                permit=answer.permit,
+                names=answer.names,
+                since=answer.since,
+                capacity=capacity,
+            )
             if run.incarnation > MAX_INCARNATIONS:
                 return _abandoned(run, answer, now)
             then = _as_the_queue_says(run, answer, now)
