@@ -3,7 +3,7 @@
 from typing import Any
 
 from durable import names
-from durable.codec import NotUnderstoodError, decode
+from durable.codec import NotUnderstoodError, decode, decode_or_none
 from durable.engine import Engine
 from durable.instance import Instance
 from durable.requests import find_request
@@ -31,8 +31,8 @@ def batch_of(instance: Instance) -> StoredBatch | None:
         state = unpack(decode(instance.input, PackedBatch))
     except (NotUnderstoodError, UnreadableBatchError):
         return None
-    state = overlaid(state, _decoded(instance.custom_status, BatchStanding))
-    outcome = outcome_of(state) if _decoded(instance.custom_status, BatchOutcome) or not instance.alive else None
+    state = overlaid(state, decode_or_none(instance.custom_status, BatchStanding))
+    outcome = outcome_of(state) if decode_or_none(instance.custom_status, BatchOutcome) or not instance.alive else None
     if outcome is None and not instance.alive:
         outcome = outcome_by_engine(state, instance.status, instance.updated)
     return StoredBatch(
@@ -68,10 +68,3 @@ async def end_of(engine: Engine, request_id: str) -> tuple[StatusReport | None, 
         raise NotThere
     spec = request.state.spec
     return final_report(request), {"dataset_id": spec.dataset_id, "caller": spec.caller}
-
-
-def _decoded(value: object, kind: Any) -> Any:
-    try:
-        return decode(value, kind)
-    except NotUnderstoodError:
-        return None

@@ -35,6 +35,10 @@ NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
 """The pause before the next try if this code, or that of a queue, cannot read a value, because the app is being updated
 or was rolled back. It doubles up to the longest."""
 
+TIMER_EARLY = timedelta(seconds=1.5)
+"""A timer that fires more than this before a deadline was not set for that deadline: timers fire at most a second
+early, and half a second is margin."""
+
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
     orders.PostRefresh: (names.POST_REFRESH, orders.PostResult | orders.Broke),

@@ -31,6 +31,15 @@ def decode(value: object, kind: Any) -> Any:
         raise NotUnderstoodError(str(error)) from None
 
 
+def decode_or_none(value: object, kind: type[T]) -> T | None:
+    """A message of this type; None if this code cannot read it."""
+    try:
+        message: T = decode(value, kind)
+    except NotUnderstoodError:
+        return None
+    return message
+
+
 def unwrapped(value: object) -> object:
     """A value that may be JSON inside a JSON string, as the SDK stores inputs; None for an empty string."""
     if isinstance(value, str):

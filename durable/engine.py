@@ -1,11 +1,8 @@
 """The only door to the durable engine, for triggers, timers and activities.
 
 It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and converts
-its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them:
-
-    EngineError
-    ├── EngineUnavailable    no answer, or an error: it is unknown whether the call had an effect
-    └── QueueSilent          a queue did not show the effect of an operation in time; it may still do so
+its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them. EngineUnavailable:
+no answer, or an error; it is unknown whether the call had an effect.
 
 With SDK 2.x only this package has to change: its client (`durabletask.azurefunctions.DurableFunctionsClient`) has
 `schedule_new_orchestration`, `get_orchestration_state(fetch_payloads=...)`, `raise_orchestration_event`, and lists with
@@ -62,10 +59,6 @@ class EngineError(Exception):
 
 class EngineUnavailable(EngineError):  # noqa: N818 - named for what happened
     """The engine did not answer, or answered with an error."""
-
-
-class QueueSilent(EngineError):  # noqa: N818 - likewise
-    """A queue did not show the effect of an operation in time. The operation may still take effect."""
 
 
 @dataclass(frozen=True)

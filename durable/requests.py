@@ -1,17 +1,13 @@
 """Requests and runs, read from the engine's instances."""
 
-from typing import TypeVar
-
 from durable import names
-from durable.codec import NotUnderstoodError, decode
+from durable.codec import NotUnderstoodError, decode, decode_or_none
 from durable.engine import Engine
 from durable.instance import Instance
 from refresh.ids import REQUEST_ID
 from refresh.request.state import RequestOutcome, RequestState, Standing
 from refresh.request.stored import StoredRequest, outcome_by_engine
 from refresh.run.status import RunStatus
-
-T = TypeVar("T")
 
 
 async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
@@ -30,14 +26,14 @@ def request_of(instance: Instance) -> StoredRequest | None:
         state: RequestState = decode(instance.input, RequestState)
     except NotUnderstoodError:
         return None
-    outcome = _decoded(instance.custom_status, RequestOutcome)
+    outcome = decode_or_none(instance.custom_status, RequestOutcome)
     if outcome is None and not instance.alive:
         outcome = outcome_by_engine(state, instance.status, instance.output, instance.updated)
     return StoredRequest(
         id=instance.id,
         engine_status=instance.status,
         state=state,
-        standing=_decoded(instance.custom_status, Standing) or state.standing,
+        standing=decode_or_none(instance.custom_status, Standing) or state.standing,
         outcome=outcome,
         updated=instance.updated,
     )
@@ -45,12 +41,4 @@ def request_of(instance: Instance) -> StoredRequest | None:
 
 def run_status_of(instance: Instance | None) -> RunStatus:
     """The custom status of a run; empty if the run does not exist (any more), or if it cannot be read."""
-    return (_decoded(instance.custom_status, RunStatus) if instance else None) or RunStatus()
-
-
-def _decoded(value: object, kind: type[T]) -> T | None:
-    try:
-        found: T = decode(value, kind)
-    except NotUnderstoodError:
-        return None
-    return found
+    return (decode_or_none(instance.custom_status, RunStatus) if instance else None) or RunStatus()

@@ -13,7 +13,7 @@ import azure.durable_functions as df
 import msgspec
 
 from durable import names
-from durable.calls import Steps, call, input_of, note, now, sleep
+from durable.calls import TIMER_EARLY, Steps, call, input_of, note, now, sleep
 from durable.codec import encode
 from refresh.batch import machine
 from refresh.batch.orders import (
@@ -39,8 +39,6 @@ from refresh.messages import replace, typed
 from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unavailable
 from refresh.times import instant, time_of
 
-EARLIEST = timedelta(seconds=1.5)
-"""No timer fires more than a second early (and waits of less than a second end at once)."""
 SHORT_SECONDS = 30.0
 """The pause before the next turn after an activity that failed."""
 SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
@@ -117,16 +115,16 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         if not state.listed:
             return state, pause
     state, lost, healthy = yield from _look(context, state)
-    state = _stopping(context, machine.skipping(state))
+    state = _stopping(context, machine.skip_blocked(state))
     if state.stop and lost:
-        state, lost = machine.suspected(state, lost), []
+        state, lost = machine.let_wait_again(state, lost), []
     if state.stop and not state.settled:
         state, healthy = yield from _settle(context, state, healthy)
     # the requests of the batch time out at its deadline, so models that waited for them are not started at that moment
-    numbers = machine.ready(state) if now(context) < state.deadline - EARLIEST else []
+    numbers = machine.ready(state) if now(context) < state.deadline - TIMER_EARLY else []
     if numbers or lost:
         healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy
-        state = machine.started(state, numbers, instant(now(context)))
+        state = machine.note_started(state, numbers, instant(now(context)))
     return state, state.recheck_seconds if healthy else min(SHORT_SECONDS, state.recheck_seconds)
 
 
@@ -138,7 +136,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     answer = yield from call(context, ListModels(workspace_id=source.workspace_id))
     match answer:
         case ModelsListed():
-            models, missing = machine.chosen(source, answer.models)
+            models, missing = machine.choose(source, answer.models)
             facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
             note(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
@@ -157,8 +155,8 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             since = time_of(state.trouble_since or at)
             if (now(context) - since).total_seconds() >= state.limits.outage:
                 return state.but(ended_at=at), 0.0
-            numbers = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
-            return state, max(state.limits.poll_max, min(numbers, state.limits.outage))
+            seconds = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
+            return state, max(state.limits.poll_max, min(seconds, state.limits.outage))
         case _:
             assert_never(answer)
 
@@ -171,7 +169,7 @@ def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     answer = yield from call(context, ReadRequests(batch=context.instance_id, requests=requests))
     match answer:
         case RequestsSeen():
-            ended = machine.seen(state, answer.found)
+            ended = machine.note_ends(state, answer.found)
             for one in answer.found:
                 if one.outcome:
                     _note_model(context, ended, one.number)
@@ -186,8 +184,8 @@ def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 def _stopping(
     context: df.DurableOrchestrationContext, state: BatchState, *, cancelled: bool = False, late: bool = False
 ) -> BatchState:
-    """As `machine.stopping`, and logs the reason when it is found."""
-    stopped = machine.stopping(state, cancelled=cancelled, late=late)
+    """As `machine.note_stop`, and logs the reason when it is found."""
+    stopped = machine.note_stop(state, cancelled=cancelled, late=late)
     if stopped.stop != state.stop:
         note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))
     return stopped
@@ -210,7 +208,7 @@ def _settle(
             return state, False
         alive = answer.alive
     # a request that exists although this state does not have it is looked at soon
-    return machine.settled(state, alive, instant(now(context))), healthy and not alive
+    return machine.settle(state, alive, instant(now(context))), healthy and not alive
 
 
 def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: list[int]) -> Steps[bool]:
@@ -254,7 +252,7 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        early = now(context) < state.deadline - EARLIEST
+        early = now(context) < state.deadline - TIMER_EARLY
         return "TimedOut" if last and not early else "recheck"
     return "callback" if first == callback else "notified"
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import Steps, ask, call, input_of, note, now, sleep, tell, tell_model
+from durable.calls import TIMER_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
@@ -44,8 +44,7 @@ from refresh.run.orders import (
 from refresh.times import instant
 
 CANCEL_TRIES = 5
-EARLIEST = timedelta(seconds=1.5)
-"""A timer fires at most a second early, so an earlier one cannot be the deadline (see `_wait`)."""
+"""More than a run makes (`MAX_TRIES`): the outcome of the request tells its caller whether the refresh is cancelled."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
@@ -104,6 +103,7 @@ def _turn(
             # left
             return (yield from _leave(context, state, answer.reason)), state
         case Unknown() | Taken():
+            # this id was started twice: the outcome of the other start is forgotten, or that start used another token
             return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
         case QueueFull():
             return (yield from _wait_for_room(context, state, answer)), state
@@ -170,7 +170,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    whatever the clock says. One exception: a deadline timer that fires more than EARLIEST before the deadline is the
+    whatever the clock says. One exception: a deadline timer that fires more than TIMER_EARLY before the deadline is the
     recheck timer of an episode that the engine lost after its messages had been sent.
     """
     began: datetime = now(context)
@@ -187,7 +187,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        early = now(context) < state.deadline - EARLIEST
+        early = now(context) < state.deadline - TIMER_EARLY
         return "TimedOut" if last and not early else "recheck"
     if first == notified:
         return _outcome_in(notified.result)

@@ -23,10 +23,10 @@ from refresh.text import cut
 from refresh.times import instant
 
 STEPS = 12
-"""Steps in one history: about 50 events, and every episode replays all of them. A new history costs one operation on
+"""Steps in one history: at most 55 events, and every episode replays all of them. A new history costs one operation on
 the queue, which is little compared to the polls in between."""
 NEW_HISTORY_SECONDS = 60
-"""A longer wait ends the history. The next one begins with the question to the queue whether it still holds the run."""
+"""A longer wait ends the history. In the next one the run first asks the queue whether it still holds its turn."""
 
 bp = df.Blueprint()
 

@@ -1,7 +1,8 @@
 """The pauses that Power BI asks for, by model, so that the app makes no call before they are over.
 
 The throttled run itself waits in a durable timer. This is for other calls about the same model: the next run, a new
-incarnation, a check, a cancel. It is kept per process: another worker learns of the pause by one call.
+incarnation, a check. Cancels do not wait for it (`PowerBiClient._ask`). It is kept per process: another worker learns
+of the pause by one call.
 """
 
 import threading

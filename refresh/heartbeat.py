@@ -13,9 +13,10 @@ INTERVALS = {
     "watch_models": timedelta(minutes=15),
     "purge_ended": timedelta(days=1),
 }
-"""How often each timer runs, by the name of its function."""
+"""The longest regular time between two runs of each timer, by the name of its function. `purge_ended` runs five times a
+night, so a day is enough from the last run of one night to the first of the next."""
 MISSED = 3
-"""Runs that a timer may miss before it counts as late."""
+"""A timer without a run for more than this many intervals counts as late."""
 LONGEST_DELAY = timedelta(hours=1)
 """The longest time that a beat takes to reach the entity."""
 
@@ -39,6 +40,9 @@ def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
 
 
 def late(name: str, stored: Heartbeat, now: datetime) -> bool:
-    """Whether a timer missed runs. A timer that never ran is not late: the app may have been deployed just now."""
+    """Whether the last run of a timer is too long ago.
+
+    A timer that never ran is not late: the app may have been deployed just now.
+    """
     ran = parse_time(stored.at)
     return ran is not None and now - ran > INTERVALS[name] * MISSED

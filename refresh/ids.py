@@ -1,7 +1,7 @@
 """Ids: GUIDs of Power BI, and the instance ids of our orchestrations.
 
 A request is `<dataset>-<random>`, or with an idempotency key `<dataset>-k<hash of the key>-<submission>-<hash of the
-options>`, or in a batch `<dataset>-b<hash of the batch and the name of the model>`. A batch is `batch-<random>`, or
+scope>`, or in a batch `<dataset>-b<hash of the batch and the name of the model>`. A batch is `batch-<random>`, or
 `batch-k<hash of the key>-<submission>-<hash of the models>`, and its notes are named after it. A run is named after the
 request that it was created for, and each incarnation of it has its own instance.
 """
@@ -36,7 +36,7 @@ def key_prefix(dataset_id: str, key: str) -> str:
 
 
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
-    """The id of the request that is the `submission`-th (from 1) with a key and these options."""
+    """The id of the request that is the `submission`-th (from 1) with a key. `fingerprint`: of its scope."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
 
 

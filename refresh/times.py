@@ -6,6 +6,9 @@ Stored times have one fixed length (`2026-03-31T06:00:00.000Z`), so that they ca
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+AHEAD = timedelta(minutes=5)
+"""How far the time in a message to an entity may be ahead of the clock of the host."""
+
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{0,12}))?\s*(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII | re.IGNORECASE
 )

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     """The tests in another order: as many parts as processes, of the same size and each with its share of long tests.
 
-    xdist (`worksteal`) gives each process one part, in this order, and what is left at its end to those that are done.
+    xdist (`worksteal`) gives each process one part, in this order, and idle processes take over the rest.
     Modules stay together, because many start an app; except simulated days, which need nothing in common.
     """
     long: list[list[pytest.Item]] = []

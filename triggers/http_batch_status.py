@@ -1,5 +1,5 @@
-"""The status of a batch, and its cancellation: GET and DELETE /api/batches/{id}, each with its own token, and
-GET /api/batches/{id}/status and POST /api/batches/{id}/cancel for callers that may start batches.
+"""The status of a batch, and its cancellation: GET and DELETE /api/batches/{id}, each with its own token;
+POST /api/batches/{id}/cancel for callers that may start batches, GET /api/batches/{id}/status also for readers.
 """
 
 import azure.durable_functions as df
@@ -28,7 +28,7 @@ async def http_batch_status(req: func.HttpRequest, engine: Engine) -> func.HttpR
 
 @http_function(bp, route="batches/{id}/status", methods=["GET"], reads=True)
 async def http_batch_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """Like `http_batch_status`, for callers that may start a batch: no token, and none in the answer."""
+    """Like `http_batch_status`, for all callers and readers of the app: no token, and none in the answer."""
     batch = await find_batch(engine, req.route_params["id"])
     if batch is None:
         return _unknown()

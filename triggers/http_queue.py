@@ -20,7 +20,7 @@ from triggers.routing import http_function
 
 MAX_SHOWN = 50
 """Requests that are listed with their callers; each one is a read of the storage."""
-OF_THE_RUN = (*("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt"),)
+OF_THE_RUN = ("waitsFor", "waitsSince", "waitsForPlace", "expectedEnd", "progress", "lastReadError", "nextLookAt")
 
 Json = dict[str, Any]
 

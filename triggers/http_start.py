@@ -45,7 +45,8 @@ bp = df.Blueprint()
 
 @http_function(bp, route="refreshes", methods=["POST"])
 async def http_start(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 for an invalid request.
+    """202 with `id`, `status`, `statusUri`, `cancelUri`, `statusQueryGetUri`; 400 for an invalid request, 429 if the
+    queue of the model is full, 503 if the request cannot be stored.
 
     With waitSeconds, the final status (200 or 424) if the request ends in time. With callBackUri, 200 without Location.
     If the idempotency key was used before with the same options: the same answers while that request is in progress,

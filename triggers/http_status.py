@@ -1,9 +1,9 @@
 """The status of a request and its cancellation.
 
-GET and DELETE /api/refreshes/{id} need a token of the request. GET /api/refreshes/{id}/status and
-POST /api/refreshes/{id}/cancel are for callers that may start requests.
+GET and DELETE /api/refreshes/{id} need a token of the request. POST /api/refreshes/{id}/cancel is for callers that may
+start requests, GET /api/refreshes/{id}/status also for those that may only read.
 
-The routes are separate because only the host knows the function keys, and it requires one on a route always or never.
+The routes are separate because the host checks the function keys, and requires a key per route, not per call.
 """
 
 import azure.durable_functions as df
@@ -31,7 +31,7 @@ async def http_status(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
 
 @http_function(bp, route="refreshes/{id}/status", methods=["GET"], reads=True)
 async def http_status_by_id(req: func.HttpRequest, engine: Engine) -> func.HttpResponse:
-    """Like `http_status`, for callers that may start a request: it needs no token and returns none."""
+    """Like `http_status`, for all callers and readers of the app: it needs no token and returns none."""
     request = await find_request(engine, req.route_params["id"])
     if request is None:
         return _unknown()

@@ -45,12 +45,12 @@ def batch_status_uri(base: str, batch_id: str, token: str) -> str:
 
 
 def id_batch_status_uri(base: str, batch_id: str, _token: str) -> str:
-    """The URI of the status of a batch for callers that may start batches: it contains no token."""
+    """The URI of the status of a batch for callers and readers of the app: it contains no token."""
     return f"{batch_uri(base, batch_id)}/status"
 
 
 def id_status_uri(base: str, request_id: str, _token: str) -> str:
-    """The URI of a request's status for callers that may start requests: it contains no token."""
+    """The URI of a request's status for callers and readers of the app: it contains no token."""
     return f"{request_uri(base, request_id)}/status"
 
 

@@ -35,18 +35,18 @@ def ready(state: BatchState) -> list[int]:
     return [number for number, _ in zip(waiting, range(free), strict=False)]
 
 
-def started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
+def note_started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
     """The state after the order to start these models."""
     return state.changed({number: Progress(status="Started", started_at=at) for number in numbers})
 
 
-def seen(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
+def note_ends(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
     """The state after a look at the requests."""
     ends = {one.number: _ended(state.progress[one.number], one.outcome) for one in found if one.outcome}
     return state.changed({number: end for number, end in ends.items() if not state.progress[number].ended})
 
 
-def skipping(state: BatchState) -> BatchState:
+def skip_blocked(state: BatchState) -> BatchState:
     """The state in which models are skipped that cannot start any more because of their dependencies."""
     while True:
         blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
@@ -55,7 +55,7 @@ def skipping(state: BatchState) -> BatchState:
         state = state.changed({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
 
 
-def stopping(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
+def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
     """The state with the reason to start no further model, if there is one. The first one counts."""
     failed = state.spec.on_failure == "stop" and any(progress.failed for progress in state.progress)
     found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (late, "TimedOut"), (failed, "Failed"))
@@ -66,7 +66,7 @@ def stopping(state: BatchState, *, cancelled: bool = False, late: bool = False) 
     return state
 
 
-def suspected(state: BatchState, lost: Iterable[int]) -> BatchState:
+def let_wait_again(state: BatchState, lost: Iterable[int]) -> BatchState:
     """The state after a stop: models whose request is missing wait again, because a late start may still create it."""
     return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
 
@@ -80,14 +80,14 @@ def suspects(state: BatchState) -> list[int]:
     ]
 
 
-def settled(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
+def settle(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
     """The state after a stop has taken effect: the requests of `alive` exist, all other models are skipped."""
     known, reason = set(alive), STOPPED[state.stop or "Failed"]
     skipped = {number: _skipped(reason) for number in state.numbers("Waiting") if number not in known}
-    return started(state, known, at).changed(skipped).but(settled=True)
+    return note_started(state, known, at).changed(skipped).but(settled=True)
 
 
-def chosen(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
+def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
     """The models of a workspace to refresh, and the entries of `except` that match none.
 
     `found`: dataset id and name of each refreshable model. An ambiguous name is replaced by the dataset id.

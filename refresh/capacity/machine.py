@@ -14,8 +14,7 @@ from refresh.capacity.state import External, Group, Left, Place, Waiter
 from refresh.ids import run_instance
 from refresh.messages import replace
 from refresh.queue.answers import WakeUp
-from refresh.queue.machine import AHEAD
-from refresh.times import instant, parse_time, time_of
+from refresh.times import AHEAD, instant, parse_time, time_of
 
 RECHECK_SECONDS = 60.0
 """After this time a waiting run asks again, notified or not."""

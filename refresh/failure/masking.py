@@ -20,15 +20,15 @@ INSTEAD = " ~ "
 def words_of(text: str) -> str:
     """A text with its names replaced. Sentences and exception types in quotes are kept."""
     text = text if len(text) <= MOST else f"{text[: MOST * 3 // 4]} {text[-MOST // 4 :]}"
-    masked = _MARKED.sub(_kept, text)
+    masked = _MARKED.sub(_keep_or_mask, text)
     for pattern in (_SINGLE, _OTHER, _BRACKETS):
-        masked = pattern.sub(_kept, masked)
+        masked = pattern.sub(_keep_or_mask, masked)
     masked = _LABELLED.sub(INSTEAD, masked)
     # a text that is entirely in quotes is not a name
     return masked if re.search(r"[^\W\d_]{2}", masked.replace(INSTEAD, "")) else text
 
 
-def _kept(match: re.Match[str]) -> str:
+def _keep_or_mask(match: re.Match[str]) -> str:
     inside = next((group for group in match.groups() if group is not None), "")
     stripped = inside.strip()
     if _EXCEPTION_TYPE.fullmatch(stripped):

@@ -7,7 +7,7 @@ the latest time counts.
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeVar, assert_never
 from zlib import crc32
@@ -28,7 +28,7 @@ from refresh.models.operations import (
     repeats,
 )
 from refresh.models.state import Active, Entry, LastOutcome, Recent, Shard, Success
-from refresh.times import instant, parse_time, time_of
+from refresh.times import AHEAD, instant, parse_time, time_of
 
 SHARDS = 16
 """With 500 models a shard has about thirty, and its stored form fits into a row of the engine's table. With thousands
@@ -36,8 +36,6 @@ of models the engine stores it in a blob, which works, but makes each operation 
 MAX_RECENT = 20
 """The number of stored runs: they give the usual duration, and a repeated operation about one of them is recognised."""
 MAX_DAYS = 14
-AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of the host's own."""
 FAILING = ("Failed", "OutcomeUnknown")
 """Outcomes that count as failures. A cancelled run is neither a failure nor a success."""
 

@@ -16,7 +16,7 @@ ID_REMEMBERED = timedelta(minutes=30)
 
 
 class ModelOperation(Message, frozen=True, kw_only=True, tag_field="operation"):
-    """An operation."""
+    """An operation of an index or a record. `at`: the time of the sender."""
 
     at: str
 

@@ -7,7 +7,7 @@ does not show its objects: a few of them have to be read by id.
 
 from collections.abc import Iterable, Sequence
 
-from refresh.history.adoption import STANDARD_TYPES, may_cover
+from refresh.history.adoption import STANDARD_TYPES, may_cover, same_kind
 from refresh.history.rows import RefreshRow
 from refresh.scope.scope import RefreshOptions
 
@@ -76,9 +76,7 @@ def _seconds(rows: Iterable[RefreshRow]) -> tuple[float, ...]:
 
 
 def _same_work(row: RefreshRow, options: RefreshOptions) -> bool:
-    if (row.type or "").lower() != options.type.lower():
-        return False
-    if (row.commit_mode or "Transactional").lower() != (options.commit_mode or "Transactional").lower():
+    if not same_kind(row, options):
         return False
     if options.whole_model:
         return True

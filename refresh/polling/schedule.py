@@ -21,8 +21,8 @@ FAR_SHARE = 1 / 6
 NEAR_SHARE = 0.0185
 """Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
-"""Around the usual end a wait is at most poll_max. Exception: if the span of usual ends is longer than this many waits
-of poll_max, this many looks are spread evenly over it, but at most MOST_SHARE of the usual duration apart."""
+"""Around the usual end a wait is at most poll_max. If that would take more looks than this in the span of usual ends,
+waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
 """The span of usual ends: the distance from the median to each outer tenth of the earlier durations, times this, and

@@ -110,7 +110,8 @@ class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
 
 
 class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
-    """Another incarnation of the request is enrolled."""
+    """The request is enrolled with another token: two starts of one id, and the app has no secret from which both would
+    derive the same token, or the secret was changed in between."""
 
 
 class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):

@@ -8,11 +8,11 @@ The queue holds runs. The first one is active; the others wait for their turn. A
 orchestration at a time carries out a run: each repair opens its next incarnation, and the first orchestration that
 claims an incarnation (by its token) holds the run.
 
-`refresh.queue.operations` has the operations and answers; `refresh.queue.members` handles the operations of requests,
-`refresh.queue.runs` those of runs.
+`refresh.queue.operations` has the operations, `refresh.queue.answers` the answers; `refresh.queue.members` handles the
+operations of requests, `refresh.queue.runs` those of runs.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from refresh.messages import replace
@@ -39,10 +39,7 @@ from refresh.queue.operations import (
     WaitBehind,
 )
 from refresh.queue.state import Queue
-from refresh.times import instant, parse_time
-
-AHEAD = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of the queue's own."""
+from refresh.times import AHEAD, instant, parse_time
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
@@ -50,8 +47,8 @@ def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue |
 
     The queue's time is the latest time of a sender, so that a repeated operation sees the same time. A wrong clock of a
     sender must not move it far: the queue would forget recent entries at once, and keep entries with that time far too
-    long. So `now`, the host's own clock, limits it: a time more than some minutes ahead counts as just that far ahead,
-    and a queue that a wrong clock moved ahead is set back. Raises ValueError if `at` is not a time.
+    long. So each time is clamped to five minutes ahead of `now`, the host's own clock, also the stored time of the
+    queue. Raises ValueError if `at` is not a time.
     """
     sent = parse_time(operation.at)
     if sent is None:
@@ -70,7 +67,7 @@ def _answer(queue: Queue, operation: AnyOperation) -> AnyAnswer:
         case Enroll():
             return members.enroll(queue, operation)
         case Collect():
-            return members.collected(queue, operation)
+            return members.acknowledge(queue, operation)
         case Leave():
             return members.leave(queue, operation)
         case AskToLeave():

@@ -40,7 +40,7 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
     return _standing(queue, run, request, start=_ask_to_start(queue, operation))
 
 
-def collected(queue: Queue, operation: Collect) -> Done:
+def acknowledge(queue: Queue, operation: Collect) -> Done:
     """The request has its outcome. A late duplicate, from an attempt before, changes nothing."""
     for ended in queue.ended:
         waiting = ended.uncollected.get(operation.request)

@@ -112,7 +112,7 @@ class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
 
 
 class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
-    """An execution of the activity claims the permit before it posts: the first execution gets it."""
+    """An execution of the activity takes the permit before it posts: the first execution gets it."""
 
     holder: Holder
     permit: int
@@ -161,7 +161,7 @@ class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
 
 class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
     """The outcome of the run. Members enrolled after `late_after`, the look before an adopted refresh, came too
-    late for it (None: no refresh was adopted, so no member did).
+    late for it. None if no refresh was adopted.
 
     `objects`: digest of the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
     """

@@ -104,7 +104,7 @@ def close(queue: Queue, operation: Close) -> CloseAnswer:
 
 
 def take_permit(queue: Queue, operation: TakePermit) -> Done:
-    """An execution claims the permit before it posts: the first one gets it, duplicates do not."""
+    """An execution takes the permit before it posts: the first one gets it, duplicates do not."""
     run = queue.held(operation.holder)
     free = run is not None and run.closed and run.permit == operation.permit and run.execution is None
     if run is not None and free and operation.execution not in run.returned:
@@ -295,7 +295,10 @@ def _run_for(members: dict[str, Member], scope: int, share: bool) -> Run:
 
 
 def _insert(queue: Queue, new_runs: list[Run]) -> None:
-    """Inserts each run behind runs that have waited longer: its members only got ahead by sharing an earlier run."""
+    """Inserts each run behind the runs that have waited longer.
+
+    Its members were ahead of those only because they shared an earlier run.
+    """
     latest = [*accumulate((run.since for run in queue.runs), max)]
     places: dict[int, list[Run]] = {}
     for run in sorted(new_runs, key=lambda run: run.since):

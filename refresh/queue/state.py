@@ -220,7 +220,10 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.runs[0] if self.runs and self.runs[0].is_held_by(holder) else None
 
     def permitted(self, holder: Holder, permit: int) -> Run | None:
-        """The active run, if this orchestration holds it and the permit is valid and not yet used."""
+        """The active run, if this orchestration holds it with this permit and no refresh is recorded for it.
+
+        An execution may have taken the permit, and may have posted.
+        """
         run = self.held(holder)
         if run is None or not run.closed or run.permit != permit or run.refresh_id is not None:
             return None

@@ -1,4 +1,5 @@
-"""Decides what a start means: a new request, one in progress, one that has ended, or a conflict. Pure."""
+"""Decides what a start means: a new request, one in progress, one that has ended, or a conflict; and whether the queue
+has room for a new one. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

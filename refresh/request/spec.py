@@ -22,8 +22,20 @@ NOTIFY_OPTIONS: tuple[NotifyOption, ...] = ("NoNotification", "MailOnFailure", "
 MAX_RETRIES = 10
 MAX_KEY = 256
 KEYS = (
-    *("workspaceId", "datasetId", "refresh", "notifyOption", "timeoutMinutes", "onTimeout", "share", "retries"),
-    *("priority", "idempotencyKey", "waitSeconds", "callBackUri", "caller", "expectedEveryHours"),
+    "workspaceId",
+    "datasetId",
+    "refresh",
+    "notifyOption",
+    "timeoutMinutes",
+    "onTimeout",
+    "share",
+    "retries",
+    "priority",
+    "idempotencyKey",
+    "waitSeconds",
+    "callBackUri",
+    "caller",
+    "expectedEveryHours",
 )
 
 # A caller's own keys become keys of durable values, where `$type` would break the engine and `__class__` the SDK.

@@ -69,9 +69,10 @@ class Standing(Shown, frozen=True, kw_only=True):
 class RequestState(Message, frozen=True, kw_only=True):
     """A request between two turns: the input of each of its orchestrations.
 
-    `token` identifies this incarnation, `read_token` and `cancel_token` protect its status and cancel URIs. `starter`
-    is a digest of the caller's credential: only the same caller gets the cancel URI again. `callbacks`: a receiver
-    waits for a callback.
+    `token` identifies the request to its queue: with an idempotency key or in a batch it follows from the id, so that
+    racing starts have the same. `read_token` and `cancel_token` protect its status and cancel URIs. `starter` is a
+    digest of the caller's credential: only the same caller gets the cancel URI again. `callbacks`: a receiver waits for
+    a callback.
     """
 
     spec: RequestSpec

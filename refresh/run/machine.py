@@ -97,7 +97,8 @@ def next_step(run: RunState, at: str) -> Step:
 
 
 def continued(run: RunState) -> RunState:
-    """The run as it continues in a new history: it claims the run again, unless it is at its end."""
+    """The run as it continues in a new history: it claims the run again, unless it gives a place back, notifies others,
+    starts the next run, or is over."""
     if isinstance(run.phase, Claiming | LeavingPlace | Waking | StartingNext | Notifying | Over):
         return run
     return run.to(Claiming(then=run.phase))

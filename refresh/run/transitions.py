@@ -32,8 +32,9 @@ from refresh.times import instant, time_of
 MAX_BROKEN = 20
 """Exceptions of this app in a row, after a POST, before the outcome counts as unknown."""
 MAX_TRIES = 3
-"""The number of dropped refreshes, of adopted refreshes after a lost answer that ended badly, or of POSTs with a lost
-answer (these also need the outage budget) after which a run ends. A failed cancel is repeated this often."""
+"""A run ends after this many of any one kind: dropped refreshes, adopted refreshes after a lost answer that ended
+badly, or POSTs with a lost answer (for these the outage budget must also be used up). A failed cancel is repeated this
+often; then the run waits until the refresh ends by itself."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
@@ -43,7 +44,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
     """
     match answer:
         case Refused():
-            return failed(run, answer.failure)
+            return fail(run, answer.failure)
         case Throttled():
             # no outage: Power BI answers. If it gives no duration, waits grow
             failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
@@ -57,27 +58,28 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
                 # an exception of this app must not be blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
-                return failed(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
+                return fail(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
             waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
         case _:
             assert_never(answer)
-    return Moved(waiting, _read_failed(run, waiting))
+    return Moved(waiting, _call_failed(run, waiting))
 
 
-def _read_failed(before: RunState, after: RunState) -> Event | None:
+def _call_failed(before: RunState, after: RunState) -> Event | None:
+    """The event for a failed call, also for a POST or a cancel; None if the last call failed with the same error."""
     error = after.calls.last_error
     if not error or error == before.calls.last_error:
         return None
     return Event("run.read_failed", logging.WARNING, error=error, waitSeconds=after.wait)
 
 
-def answered(run: RunState) -> RunState:
-    """Power BI answered: resets the failure counts."""
+def reset_failures(run: RunState) -> RunState:
+    """Resets the counts of failed calls, because Power BI answered."""
     return run if run.calls == Calls() else run.but(calls=Calls())
 
 
-def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
-    """The refresh of the run is known; recording it comes next."""
+def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
+    """Follows a refresh: the run records it in its queue next."""
     refresh = Followed(
         id=refresh_id,
         posted_at=instant(now),
@@ -89,11 +91,11 @@ def found(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after
     )
     posts = replace(run.posts, failures=0, failing_since=None, lost=0, lost_since=None)
     event = Event("refresh.adopted" if adopted else "refresh.started", refreshId=refresh_id)
-    return Moved(answered(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
+    return Moved(reset_failures(run).to(Recording(), refresh=refresh, posts=posts, blocked=None), event)
 
 
-def reopening(run: RunState, pause: float, execution: str | None = None) -> Moved:
-    """The permit led to no refresh; the run looks at the model again after a pause (seconds).
+def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
+    """Returns a permit that led to no refresh; the run looks at the model again after a pause (seconds).
 
     `execution`: the execution of the POST that is known to have started nothing; None: the history was searched.
     """
@@ -101,35 +103,38 @@ def reopening(run: RunState, pause: float, execution: str | None = None) -> Move
     return Moved(run.to(Reopening(pause=pause, execution=execution), wait=0), event)
 
 
-def outcome_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """The run ends without knowing the outcome of its refresh: that is no reason to run it again."""
+def end_as_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
+    """Ends the run without knowing the outcome of its refresh: that is no reason to run it again."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
-    return ended(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
+    return end(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
 
 
-def failed(run: RunState, error: Failure) -> Moved:
-    """The run ends as Failed."""
-    return ended(run, Outcome(status="Failed", refresh_id=run.refresh_id, error=error))
+def fail(run: RunState, error: Failure) -> Moved:
+    """Ends the run as Failed."""
+    return end(run, Outcome(status="Failed", refresh_id=run.refresh_id, error=error))
 
 
-def ended(run: RunState, outcome: Outcome) -> Moved:
-    """The run has its outcome; handing it to the queue comes next."""
+def end(run: RunState, outcome: Outcome) -> Moved:
+    """Ends the run with its outcome: it hands that to the queue next."""
     if outcome.status == "OutcomeUnknown":
-        run = keeping_place(run)
+        run = forget_group(run)
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     event = Event("run.ended", level, status=outcome.status, refreshId=outcome.refresh_id, error=outcome.error)
     return Moved(run.to(Finishing(), wait=0, outcome=outcome), event)
 
 
-def permit_taken(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
-    """Another execution of the POST took the permit: search for its refresh before starting another one."""
+def search_after_taken_permit(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
+    """Another execution of the POST took the permit: searches for its refresh before starting another one."""
     since = service_clock(run.look, answer.at) if run.look else None
-    return searching(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
+    return search(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
 
 
-def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
-    """It is unknown whether the POST was accepted: search the history. `broke`: an exception of this app is why."""
+def search(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:
+    """Searches the history, because it is unknown whether the POST was accepted.
+
+    `broke`: an exception of this app is the cause.
+    """
     phase = Reconciling(
         reason="lost",
         since=instant(now),
@@ -143,14 +148,16 @@ def searching(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool =
     return Moved(run.to(phase, wait=0, outcome=None), event)
 
 
-def superseded(run: RunState, answer: Superseded, now: datetime) -> Moved:
-    """This orchestration must not continue; if the next run can start now, it starts that run."""
+def give_way(run: RunState, answer: Superseded, now: datetime) -> Moved:
+    """Ends this orchestration, because another one holds the run or the run is over. If the next run can start now, it
+    starts that first."""
     then: Phase = StartingNext(next=answer.next) if answer.next else Over()
     return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped(run, now))
 
 
-def keeping_place(run: RunState) -> RunState:
-    """The run with its place: its refresh may be running. A timer frees the place when the model is idle."""
+def forget_group(run: RunState) -> RunState:
+    """Removes the capacity group from the state, so that the run does not give its place back: its refresh may still be
+    running. A timer frees the place when the model is idle."""
     return run.but(capacity=None)
 
 

@@ -18,14 +18,6 @@ class TableRef(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     table: str
     partition: str | None = None
 
-    def covers(self, other: "TableRef") -> bool:
-        """Whether a refresh of this object also refreshes the other one: a table contains its partitions."""
-        return self.table == other.table and self.partition in (None, other.partition)
-
-    def touches(self, other: "TableRef") -> bool:
-        """Whether one of the two is, or contains, the other one."""
-        return self.covers(other) or other.covers(self)
-
 
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """The options of an enhanced refresh in canonical form, as `refresh.scope.options` returns them.

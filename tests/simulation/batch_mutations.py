@@ -15,7 +15,7 @@ Patch = tuple[Any, str, Any]
 batch_orchestrator: Any = importlib.import_module("orchestrators.refresh_batch")
 
 
-def dependencies_are_a_matter_of_taste() -> list[Patch]:
+def ignore_dependencies() -> list[Patch]:
     """A model is started as soon as there is room, whatever it depends on."""
     return [(batch_machine, "_may_start", lambda state, number: True)]
 
@@ -29,7 +29,7 @@ def any_end_of_a_dependency_will_do() -> list[Patch]:
     return [(batch_machine, "_may_start", may_start), (batch_machine, "_blocker", lambda *_: None)]
 
 
-def one_is_enough() -> list[Patch]:
+def complete_with_one_model() -> list[Patch]:
     """A batch has completed if one of its models has."""
     original = batch_outcome.outcome_of
 
@@ -44,12 +44,12 @@ def one_is_enough() -> list[Patch]:
 def cancel_the_batch_alone() -> list[Patch]:
     """A batch that is cancelled treats its requests in progress as cancelled, but does not cancel them."""
 
-    def settled(state: BatchState, alive: Any, at: str) -> BatchState:
+    def settle(state: BatchState, alive: Any, at: str) -> BatchState:
         cancelled = dict.fromkeys(state.started, Progress(status="Cancelled", ended_at=at))
         return original(state.changed(cancelled if state.stop == "Cancelled" else {}), alive, at)
 
-    original = batch_machine.settled
-    return [(batch_machine, "settled", settled)]
+    original = batch_machine.settle
+    return [(batch_machine, "settle", settle)]
 
 
 def a_batch_names_its_requests_anew() -> list[Patch]:
@@ -76,9 +76,9 @@ def nobody_tells_the_batch() -> list[Patch]:
 
 
 BATCH_MISTAKES = (
-    dependencies_are_a_matter_of_taste,
+    ignore_dependencies,
     any_end_of_a_dependency_will_do,
-    one_is_enough,
+    complete_with_one_model,
     cancel_the_batch_alone,
     a_batch_names_its_requests_anew,
     nobody_tells_the_batch,

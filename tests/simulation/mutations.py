@@ -32,7 +32,7 @@ from refresh.run import news as run_news
 from refresh.run import orders
 from refresh.run.phases import finishing, polling, posting
 from refresh.run.state import Over
-from refresh.run.transitions import ended, reopening
+from refresh.run.transitions import end, reopen
 from refresh.times import instant
 from tests.simulation.batch_mutations import BATCH_MISTAKES
 from triggers import http_start, looks
@@ -117,7 +117,7 @@ def count_an_end_again() -> list[Patch]:
 
 
 @mutation
-def keep_no_end() -> list[Patch]:
+def hide_failed_ends() -> list[Patch]:
     """Runs that fail do not tell their models."""
 
     def ended(run: Any, *more: Any) -> Any:
@@ -226,7 +226,7 @@ def drop_the_adoption() -> list[Patch]:
 @mutation
 def lost_is_refused() -> list[Patch]:
     """After a lost answer the run goes straight back to waiting, and posts again."""
-    return [(posting, "searching", lambda run, *_, **__: reopening(run, run.limits.poll_min))]
+    return [(posting, "search", lambda run, *_, **__: reopen(run, run.limits.poll_min))]
 
 
 @mutation
@@ -290,7 +290,7 @@ def adopt_a_part_for_the_whole() -> list[Patch]:
 @mutation
 def adopted_may_fail() -> list[Patch]:
     """A refresh that is not ours fails the request that adopted it."""
-    return [(polling, "_ended", lambda run, outcome: ended(run, changed(outcome, adopted=run.followed.adopted)))]
+    return [(polling, "_ended", lambda run, outcome: end(run, changed(outcome, adopted=run.followed.adopted)))]
 
 
 @mutation

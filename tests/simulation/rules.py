@@ -12,8 +12,12 @@ from tests.simulation.world import World
 Json = dict[str, Any]
 
 HIDING = (
-    *("work_hidden", "activity_dies_before", "activity_dies_midway", "activity_dies_after"),
-    *("crashes", "timers_late"),
+    "work_hidden",
+    "activity_dies_before",
+    "activity_dies_midway",
+    "activity_dies_after",
+    "crashes",
+    "timers_late",
 )
 REMINDED_WITHIN = TIMER_SECONDS + NOTIFIED_WITHIN.total_seconds()
 """Seconds until the timer has had a request look at its queue."""

@@ -40,8 +40,8 @@ class Result:
     @property
     def story(self) -> str:
         """The failing seed in readable form."""
-        head = f"seed {self.seed} ({self.level}): {self.violation}"
-        sentences = story(self.timeline)
+        *sentences, violation = story([*self.timeline, str(self.violation)])
+        head = f"seed {self.seed} ({self.level}): {violation}"
         skipped = len(sentences) - TIMELINE
         lines = sentences[-TIMELINE:]
         return "\n".join([head, *([f"... {skipped} lines before"] if skipped > 0 else []), *lines, head])

@@ -1,1 +1,5 @@
-"""One module for each phase of a run: `step` gives the order or operation, a second function handles the answer."""
+"""A module for each phase of a run; phases that belong together share one.
+
+For each phase a function, named `step` if the module has only one, gives the order or operation. Another function
+handles the answer.
+"""

@@ -25,7 +25,7 @@ from refresh.run.state import (
     TakingPlace,
 )
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import failed, outcome_unknown, without_place
+from refresh.run.transitions import end_as_unknown, fail, without_place
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
@@ -51,11 +51,17 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
                 run = run.but(scope=answer.scope, objects=answer.objects)
             if phase.then is not None:
                 return Moved(run.to(phase.then))
-            run = run.but(scope=answer.scope, objects=answer.objects, permit=answer.permit, names=answer.names)
+            capacity = run.capacity
             if answer.capacity_group:
                 capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
-                run = run.but(capacity=capacity)
-            run = run.but(since=answer.since)
+            run = run.but(
+                scope=answer.scope,
+                objects=answer.objects,
+                permit=answer.permit,
+                names=answer.names,
+                since=answer.since,
+                capacity=capacity,
+            )
             if run.incarnation > MAX_INCARNATIONS:
                 return _abandoned(run, answer, now)
             then = _as_the_queue_says(run, answer, now)
@@ -102,5 +108,5 @@ def _abandoned(run: RunState, answer: Claimed, now: datetime) -> Moved:
     if answer.closed and (answer.refresh_id or answer.permit_taken_at):
         followed = _followed(run, answer, now) if answer.refresh_id else None
         late_after = answer.look.read_at if answer.look else None
-        return outcome_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
-    return failed(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))
+        return end_as_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
+    return fail(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))

@@ -11,7 +11,7 @@ from refresh.queue.answers import CloseAnswer, Closed, Superseded
 from refresh.queue.operations import Close
 from refresh.run.state import Closing, Posting, RunState
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import superseded
+from refresh.run.transitions import give_way
 
 
 def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]:
@@ -30,7 +30,7 @@ def step(run: RunState, phase: Closing, look: Look, at: str) -> Ask[CloseAnswer]
 def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer, now)
+            return give_way(run, answer, now)
         case Closed():
             if answer.scope != run.scope:
                 # requests that joined since the claim widened the scope; the estimate is for the scope without them

@@ -11,7 +11,7 @@ from refresh.run.news import ended as model_news
 from refresh.run.orders import Broke, NotifyAnswer, NotifyRequests, StartRun
 from refresh.run.state import Finishing, Notifying, Over, Phase, RunState, StartingNext
 from refresh.run.step import Ask, Do, Moved
-from refresh.run.transitions import permit_taken, without_place
+from refresh.run.transitions import search_after_taken_permit, without_place
 
 
 def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[FinishAnswer]:
@@ -38,7 +38,7 @@ def _objects(run: RunState, outcome: Outcome) -> str | None:
 def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
     match answer:
         case PermitTaken():
-            return permit_taken(run, answer, now)
+            return search_after_taken_permit(run, answer, now)
         case Finished():
             then: Phase = _notifying(run, answer.wake, answer.ended).phase
             if answer.next is not None:

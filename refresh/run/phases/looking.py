@@ -12,7 +12,7 @@ from refresh.run.parts import Blocked, InGroup
 from refresh.run.phases import leaving_place
 from refresh.run.state import Closing, Looking, ReportingBlocker, RunState, TakingPlace
 from refresh.run.step import Do, Moved
-from refresh.run.transitions import answered, with_trouble, without_place
+from refresh.run.transitions import reset_failures, with_trouble, without_place
 from refresh.run.waits import PROBE_AFTER, wait_behind
 from refresh.times import instant, time_of
 
@@ -30,7 +30,7 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
 def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
-    run, running = answered(run).but(names=answer.names.also(run.names)), answer.running
+    run, running = reset_failures(run).but(names=answer.names.also(run.names)), answer.running
     if _left_group(run, answer.capacity):
         return Moved(without_place(run, Looking()))
     run = run.but(capacity=_in_group(run, answer.capacity))

@@ -25,11 +25,11 @@ from refresh.run.step import Do, Moved
 from refresh.run.transitions import (
     MAX_BROKEN,
     MAX_TRIES,
-    answered,
-    ended,
-    failed,
-    outcome_unknown,
-    reopening,
+    end,
+    end_as_unknown,
+    fail,
+    reopen,
+    reset_failures,
     with_trouble,
 )
 from refresh.run.waits import UNKNOWN_AFTER, wait_to_poll
@@ -51,14 +51,14 @@ def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnsw
 def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, now: datetime) -> Moved:
     match answer:
         case RefreshRead():
-            run = answered(run).but(refresh=_seen(refresh, answer))
+            run = reset_failures(run).but(refresh=_seen(refresh, answer))
             if answer.outcome is not None:
                 return _ended(run, answer.outcome)
             moved = Moved(run)
         case RefreshAbsent():
-            run = answered(run)
+            run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; that is no reason to run it again
+                # it ran, but its outcome can no longer be read; that is a reason to run it again only if it was adopted
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
@@ -69,7 +69,8 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
-                return outcome_unknown(run, "InternalError", answer.error)
+                # also if it was adopted: the exceptions would prevent reading the next one as well
+                return end_as_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
             moved = with_trouble(run, answer, now, budget=False)
@@ -93,8 +94,8 @@ def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
 def _dropped(run: RunState) -> Moved:
     run = run.but(posts=replace(run.posts, drops=run.posts.drops + 1))
     if run.posts.drops >= MAX_TRIES:
-        return failed(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
-    return reopening(run, run.limits.poll_min)
+        return fail(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
+    return reopen(run, run.limits.poll_min)
 
 
 def _unknown(run: RunState, code: str) -> Outcome:
@@ -108,9 +109,9 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
         # the group is closed for a while, and then the run tries again, for as long as a request waits for it
         run = run.but(capacity=replace(run.capacity, limit_reached=True))
         facts = {"group": run.in_group.group, "refreshId": refresh.id, "error": outcome.error}
-        return Moved(reopening(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
+        return Moved(reopen(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
     if not refresh.adopted or outcome.status == "Completed":
-        return ended(run, replace(outcome, adopted=refresh.adopted))
+        return end(run, replace(outcome, adopted=refresh.adopted))
     # not known to be ours: it can satisfy a request but must not fail it
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
     run = run.but(posts=posts)
@@ -118,5 +119,5 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
         # most probably all of them were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
         error = failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id, names=run.names)
-        return failed(run, error)
-    return reopening(run, 0)
+        return fail(run, error)
+    return reopen(run, 0)

@@ -25,7 +25,7 @@ from refresh.run.orders import (
 )
 from refresh.run.state import Claiming, Dropping, Finishing, Posting, Reconciling, RunState
 from refresh.run.step import Do, Moved
-from refresh.run.transitions import found, reopening, searching, with_trouble
+from refresh.run.transitions import follow, reopen, search, with_trouble
 from refresh.times import instant
 
 
@@ -38,24 +38,24 @@ def step(run: RunState, phase: Posting, look: Look) -> Do[PostResult]:
 def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
     if isinstance(answer, Broke):
         # the activity may have failed before or after its POST
-        return searching(run, AnswerLost(error=answer.error), now, broke=True)
+        return search(run, AnswerLost(error=answer.error), now, broke=True)
     execution, result = answer.execution, answer.result
     match result:
         case Accepted():
-            return found(run, result.refresh_id, now, adopted=False)
+            return follow(run, result.refresh_id, now, adopted=False)
         case Appeared():
-            return found(run, result.refresh_id, now, adopted=True)
+            return follow(run, result.refresh_id, now, adopted=True)
         case Busy():
             phase = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
             # Power BI answers POSTs, so earlier lost answers do not count as repeated
             posts = replace(run.posts, lost=0, lost_since=None)
             return Moved(run.to(phase, posts=posts), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
-            return searching(run, result, now)
+            return search(run, result, now)
         case Broke():
-            return searching(run, AnswerLost(error=result.error), now, broke=True)
+            return search(run, AnswerLost(error=result.error), now, broke=True)
         case Blocked():
-            return reopening(run, run.limits.poll_min, execution)
+            return reopen(run, run.limits.poll_min, execution)
         case Unwanted():
             return Moved(run.to(Dropping(requests=result.requests, execution=execution)))
         case Stale():
@@ -79,4 +79,4 @@ def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, exec
     if isinstance(result, Throttled) and result.capacity and waiting.capacity is not None:
         capacity = replace(waiting.capacity, limit_reached=True, retry_after=result.seconds)
         waiting = waiting.but(capacity=capacity)
-    return Moved(reopening(waiting, moved.run.wait, execution).run, moved.event)
+    return Moved(reopen(waiting, moved.run.wait, execution).run, moved.event)

@@ -13,12 +13,12 @@ from refresh.run.step import Do, Moved
 from refresh.run.transitions import (
     MAX_BROKEN,
     MAX_TRIES,
-    answered,
-    failed,
-    found,
-    keeping_place,
-    outcome_unknown,
-    reopening,
+    end_as_unknown,
+    fail,
+    follow,
+    forget_group,
+    reopen,
+    reset_failures,
     with_trouble,
 )
 from refresh.run.waits import UNKNOWN_AFTER
@@ -28,7 +28,8 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    # `run.objects` alone: equal refreshes that appear after several POSTs can be external ones of the same part
+    # not `run.posts.sole_objects`: a refresh with those objects can be an external one of the same part, even after
+    # several POSTs
     order = ReadHistory(
         model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
     )
@@ -37,33 +38,33 @@ def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]
 
 def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if isinstance(answer, Refused):
-        return failed(keeping_place(run), answer.failure)
+        return fail(forget_group(run), answer.failure)
     if not isinstance(answer, HistoryRead):
         if isinstance(answer, Broke) and run.calls.broken + 1 >= MAX_BROKEN:
-            return outcome_unknown(run, "InternalError", answer.error)
+            return end_as_unknown(run, "InternalError", answer.error)
         if now - time_of(phase.since) >= UNKNOWN_AFTER:
-            return outcome_unknown(run, "AnswerLost", answer.error)
+            return end_as_unknown(run, "AnswerLost", answer.error)
         return with_trouble(run, answer, now, budget=False)
-    run = answered(run).but(names=answer.names.also(run.names))
+    run = reset_failures(run).but(names=answer.names.also(run.names))
     if answer.adoptable:
-        return found(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
+        return follow(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
         # the refresh that blocked the POST is in the history: if it runs, the run waits behind it, else it tries again
-        return reopening(run, run.limits.poll_min)
+        return reopen(run, run.limits.poll_min)
     # the answer may be stale: only a look after the grace proves that no refresh appeared
     if time_of(answer.look.read_at) < time_of(phase.until):
         return Moved(run.but(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
     if phase.reason == "busy":
-        return reopening(run, run.limits.poll_max)
+        return reopen(run, run.limits.poll_max)
     if phase.accepted and answer.sole:
         # the POST was accepted, and only one refresh appeared that can be its result
-        return found(run, answer.sole, now, adopted=True, after_loss=True)
+        return follow(run, answer.sole, now, adopted=True, after_loss=True)
     lost_since = run.posts.lost_since or phase.since
     sole = answer.sole_objects or run.posts.sole_objects
     run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since, sole_objects=sole))
     if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
         if sole:
-            return outcome_unknown(run, "RefreshUnproven", phase.error)
+            return end_as_unknown(run, "RefreshUnproven", phase.error)
         code = "InternalError" if phase.broke else "AnswerLost"
-        return failed(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
-    return reopening(run, run.limits.poll_min)
+        return fail(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
+    return reopen(run, run.limits.poll_min)

@@ -10,7 +10,7 @@ from refresh.run.news import refreshes
 from refresh.run.parts import Followed
 from refresh.run.state import Cancelling, Polling, Recording, RunState
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import superseded
+from refresh.run.transitions import give_way
 
 
 def step(run: RunState, phase: Recording, refresh: Followed, at: str) -> Ask[RecordAnswer]:
@@ -29,7 +29,7 @@ def step(run: RunState, phase: Recording, refresh: Followed, at: str) -> Ask[Rec
 def _recorded(run: RunState, answer: RecordAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer, now)
+            return give_way(run, answer, now)
         case Recorded():
             then = run.to(Cancelling() if answer.cancel else Polling(), look=None, wait=run.limits.poll_min)
             return Moved(then, news=refreshes(run, now, len(answer.wake)))

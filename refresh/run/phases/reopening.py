@@ -10,7 +10,7 @@ from refresh.queue.operations import Drop, Reopen
 from refresh.run.news import MAX_REQUESTS, waits
 from refresh.run.state import Dropping, Looking, Reopening, RunState
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import permit_taken, superseded
+from refresh.run.transitions import give_way, search_after_taken_permit
 from refresh.times import instant
 
 
@@ -30,9 +30,9 @@ def step(run: RunState, phase: Reopening | Dropping, at: str) -> Ask[ReopenAnswe
 def _reopened(run: RunState, pause: float, dropped: tuple[str, ...], answer: ReopenAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer, now)
+            return give_way(run, answer, now)
         case PermitTaken():
-            return permit_taken(run, answer, now)
+            return search_after_taken_permit(run, answer, now)
         case Done():
             news: RunWaits | RequestsEnded | None = waits(run, now) if run.refresh else None
             if dropped:

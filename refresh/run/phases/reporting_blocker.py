@@ -10,7 +10,7 @@ from refresh.queue.operations import WaitBehind
 from refresh.run.parts import Blocked
 from refresh.run.state import Looking, ReportingBlocker, RunState
 from refresh.run.step import Ask, Moved
-from refresh.run.transitions import superseded
+from refresh.run.transitions import give_way
 
 
 def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> Ask[HoldAnswer]:
@@ -21,7 +21,7 @@ def step(run: RunState, phase: ReportingBlocker, blocked: Blocked, at: str) -> A
 def _reported(run: RunState, answer: HoldAnswer, now: datetime) -> Moved:
     match answer:
         case Superseded():
-            return superseded(run, answer, now)
+            return give_way(run, answer, now)
         case Done():
             return Moved(run.to(Looking(), wait=next_wait(0, run.limits)))
         case _:

@@ -60,17 +60,17 @@ def statuses(state: BatchState) -> dict[str, str]:
 
 def begin(state: BatchState) -> BatchState:
     """The state after one turn without news: what can be skipped is, what can be started is."""
-    state = machine.stopping(machine.skipping(state))
+    state = machine.note_stop(machine.skip_blocked(state))
     if state.stop and not state.settled:
-        state = machine.settled(state, [], AT)
-    return machine.started(state, machine.ready(state), AT)
+        state = machine.settle(state, [], AT)
+    return machine.note_started(state, machine.ready(state), AT)
 
 
 def end(state: BatchState, **ends: Final) -> BatchState:
     """The state after these models have ended, by name, and the turn that follows."""
     numbers = {model.name: number for number, model in enumerate(state.models)}
     found = [RequestSeen(number=numbers[name], outcome=outcome(status)) for name, status in ends.items()]
-    return begin(machine.seen(state, found))
+    return begin(machine.note_ends(state, found))
 
 
 def played(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple[BatchState, list[int]]:
@@ -80,5 +80,5 @@ def played(state: BatchState, chance: random.Random, ends: list[Final]) -> tuple
     while state.started:
         order += [number for number in state.started if number not in order]
         number = chance.choice(state.started)
-        state = begin(machine.seen(state, [RequestSeen(number=number, outcome=outcome(chance.choice(ends)))]))
+        state = begin(machine.note_ends(state, [RequestSeen(number=number, outcome=outcome(chance.choice(ends)))]))
     return state, order

@@ -97,8 +97,8 @@ def test_no_more_than_allowed_go_on_at_once() -> None:
 def test_a_cancelled_batch_waits_for_its_requests() -> None:
     """Their true outcomes count: what completes before it is cancelled has completed."""
     state = begin(batch({"A": [], "B": [], "C": ["A"]}))
-    state = machine.stopping(state, cancelled=True)
-    state = machine.settled(state, [], AT)
+    state = machine.note_stop(state, cancelled=True)
+    state = machine.settle(state, [], AT)
     assert (statuses(state), state.over) == ({"A": "Started", "B": "Started", "C": "Skipped"}, False)
     found = outcome_of(ended(end(state, A="Completed", B="Cancelled")))
     assert found is not None
@@ -109,16 +109,16 @@ def test_a_cancelled_batch_waits_for_its_requests() -> None:
 
 def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
     """All models had completed."""
-    state = machine.stopping(begin(batch({"A": []})), cancelled=True)
-    found = outcome_of(ended(end(machine.settled(state, [], AT), A="Completed")))
+    state = machine.note_stop(begin(batch({"A": []})), cancelled=True)
+    found = outcome_of(ended(end(machine.settle(state, [], AT), A="Completed")))
     assert found is not None
     assert found.status == "Completed"
 
 
 def test_the_deadline_skips_what_was_not_started() -> None:
     """And the batch may be sent again."""
-    state = machine.stopping(begin(batch({"A": [], "B": ["A"]})), late=True)
-    state = end(machine.settled(state, [], AT), A="Completed")
+    state = machine.note_stop(begin(batch({"A": [], "B": ["A"]})), late=True)
+    state = end(machine.settle(state, [], AT), A="Completed")
     found = outcome_of(ended(state))
     assert found is not None
     assert found.error is not None
@@ -129,24 +129,26 @@ def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
     """A lost episode may have started what depended on something that had completed by then; nothing else."""
     state = begin(batch({"A": [], "B": ["A"], "C": ["B"], "D": []}, maxConcurrent=1))
     assert statuses(state) == {"A": "Started", "B": "Waiting", "C": "Waiting", "D": "Waiting"}
-    state = machine.stopping(state, cancelled=True)
+    state = machine.note_stop(state, cancelled=True)
     assert machine.suspects(state) == [1, 3]
-    state = machine.settled(state, [3], AT)
+    state = machine.settle(state, [3], AT)
     assert statuses(state) == {"A": "Started", "B": "Skipped", "C": "Skipped", "D": "Started"}
-    lost = machine.suspected(state, [3])
+    lost = machine.let_wait_again(state, [3])
     assert (statuses(lost)["D"], lost.settled) == ("Waiting", False)
 
 
 def test_an_outcome_never_changes() -> None:
     """A late look says nothing new of a model that has ended."""
     state = end(begin(batch({"A": []})), A="Completed")
-    again = machine.seen(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
+    again = machine.note_ends(state, [RequestSeen(number=0, outcome=outcome("Failed"))])
     assert again == state
 
 
 def test_failures_that_may_all_pass_free_the_key() -> None:
     """One that a person has to correct does not."""
-    passing = machine.seen(begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))])
+    passing = machine.note_ends(
+        begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
+    )
     spec = parsed(models=[dataset(0)], idempotencyKey="k")
     for state, free in ((passing, True), (end(begin(batch({"A": []})), A="Failed"), False)):
         found = outcome_of(ended(state))
@@ -208,11 +210,11 @@ def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
         (dataset(4), "Old"),
         (dataset(5), "X"),
     ]
-    models, missing = machine.chosen(all_models(**{"except": ["Old", dataset(5), "Gone"]}), found)
+    models, missing = machine.choose(all_models(**{"except": ["Old", dataset(5), "Gone"]}), found)
     assert [model.name for model in models] == [dataset(2), dataset(3), "Stock"]
     assert [model.request.dataset_id for model in models] == [dataset(2), dataset(3), dataset(1)]
     assert missing == ("Gone",)
-    many, _ = machine.chosen(all_models(), [(dataset(number), f"m{number}") for number in range(MAX_MODELS + 9)])
+    many, _ = machine.choose(all_models(), [(dataset(number), f"m{number}") for number in range(MAX_MODELS + 9)])
     assert len(many) == MAX_MODELS + 1
 
 

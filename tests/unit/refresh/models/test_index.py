@@ -11,7 +11,7 @@ from refresh.messages import replace
 from refresh.models import index
 from refresh.models.operations import Expect, Forget, IndexOperation, NoteOverdue, RunDropped
 from refresh.models.state import Shard
-from refresh.times import instant
+from refresh.times import AHEAD, instant
 from tests.unit.refresh.models.news import (
     MODEL,
     NAMES,
@@ -198,9 +198,9 @@ def test_old_models_are_removed() -> None:
 
 def test_a_wrong_clock_does_not_block_the_others() -> None:
     """A time far ahead counts as a few minutes ahead."""
-    entry = entry_after(waits("a", -10_000), waits("b", -index.AHEAD.total_seconds() / 60 - 1))
+    entry = entry_after(waits("a", -10_000), waits("b", -AHEAD.total_seconds() / 60 - 1))
     assert entry.active is not None
-    assert entry.active.at <= instant(NOW + index.AHEAD)
+    assert entry.active.at <= instant(NOW + AHEAD)
 
 
 def test_models_are_spread_over_all_shards() -> None:

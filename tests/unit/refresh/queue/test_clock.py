@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from refresh.queue.answers import Ended
-from refresh.queue.machine import AHEAD, apply
+from refresh.queue.machine import apply
 from refresh.queue.memory import FROM_THE_FUTURE
 from refresh.queue.operations import Tidy
 from refresh.queue.state import Queue
-from refresh.times import instant
+from refresh.times import AHEAD, instant
 from tests.unit.refresh.queue.queues import NOON, Desk
 
 

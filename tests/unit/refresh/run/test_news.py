@@ -11,7 +11,7 @@ from refresh.queue.answers import Claimed, Done, Finished, PermitTaken, Recorded
 from refresh.run.machine import next_step
 from refresh.run.state import Claiming, Closing, Dropping, Finishing, Polling, Recording, Reopening, RunState
 from refresh.run.step import Moved
-from refresh.run.transitions import found
+from refresh.run.transitions import follow
 from refresh.scope.scope import RefreshOptions, RefreshType, Scope
 from refresh.times import instant
 
@@ -34,7 +34,7 @@ def news_after(run: RunState, answer: Any) -> Any:
 
 def following(run: RunState = CLAIMED) -> RunState:
     """The run with its refresh."""
-    return found(run, "ours", NOW, adopted=False).run.but(wait=0)
+    return follow(run, "ours", NOW, adopted=False).run.but(wait=0)
 
 
 def test_a_claim_reports_the_state_of_the_queue() -> None:
