@@ -6,7 +6,7 @@ from durable.engine import Engine
 from durable.instance import Instance
 from refresh.ids import REQUEST_ID
 from refresh.request.state import RequestOutcome, RequestState, Standing
-from refresh.request.stored import StoredRequest, outcome_by_engine
+from refresh.request.stored import StoredRequest, outcome_by_engine, outcome_in
 from refresh.run.status import RunStatus
 
 
@@ -19,7 +19,11 @@ async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
 
 
 def request_of(instance: Instance) -> StoredRequest | None:
-    """An instance as a request; None if it is not a request, or if this code cannot read its input."""
+    """An instance as a request; None if it is not a request, or if this code cannot read its input.
+
+    If the host dies while it writes the end of an orchestration, the engine completes that later, but without the
+    custom status. The output stays.
+    """
     if instance.name != names.REFRESH_REQUEST:
         return None
     try:
@@ -27,6 +31,8 @@ def request_of(instance: Instance) -> StoredRequest | None:
     except NotUnderstoodError:
         return None
     outcome = decode_or_none(instance.custom_status, RequestOutcome)
+    if outcome is None and not instance.alive:
+        outcome = _outcome_in_output(instance)
     if outcome is None and not instance.alive:
         outcome = outcome_by_engine(state, instance.status, instance.output, instance.updated)
     return StoredRequest(
@@ -37,6 +43,12 @@ def request_of(instance: Instance) -> StoredRequest | None:
         outcome=outcome,
         updated=instance.updated,
     )
+
+
+def _outcome_in_output(instance: Instance) -> RequestOutcome | None:
+    if instance.status == "Completed":
+        return decode_or_none(instance.output, RequestOutcome)
+    return outcome_in(instance.output) if instance.status == "Failed" and isinstance(instance.output, str) else None
 
 
 def run_status_of(instance: Instance | None) -> RunStatus:

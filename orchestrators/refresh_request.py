@@ -26,6 +26,7 @@ from refresh.request.outcomes import (
     outcome_while_backing_off,
 )
 from refresh.request.state import RequestOutcome, RequestState, Standing, standing_between, standing_of
+from refresh.request.stored import text_of
 from refresh.run.orders import (
     AlreadyEnded,
     Broke,
@@ -318,7 +319,7 @@ def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: 
     if state.batch:
         yield from call(context, NotifyBatch(batch=state.batch, request=context.instance_id))
     if outcome.status != "Completed":
-        raise NotCompletedError(outcome.error.message if outcome.error else outcome.status)
+        raise NotCompletedError(text_of(outcome))
     return encode(outcome)
 
 

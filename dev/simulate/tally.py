@@ -18,7 +18,7 @@ FAULT_COUNTS = {
     "requests_terminated": "refresh_request terminated",
 }
 """Name of the count of a fault, where it differs from the name of its rate."""
-FAULTS = tuple(FAULT_COUNTS.get(rate.name, rate.name) for rate in fields(Rates))
+FAULTS = (*(FAULT_COUNTS.get(rate.name, rate.name) for rate in fields(Rates)), "status_lost")
 OUTCOME = "told "
 """The simulation counts the outcomes that callers received under this prefix."""
 OUTCOMES = tuple(

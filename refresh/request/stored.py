@@ -1,7 +1,9 @@
 """A request as the engine stores it: its input, its standing, and its outcome."""
 
+import msgspec
+
 from refresh.failure.catalogue import failure
-from refresh.messages import Message
+from refresh.messages import Message, typed_json
 from refresh.request.state import RequestOutcome, RequestState, Standing
 
 
@@ -14,6 +16,21 @@ class StoredRequest(Message, frozen=True, kw_only=True):
     standing: Standing = Standing()
     outcome: RequestOutcome | None = None
     updated: str | None = None
+
+
+def text_of(outcome: RequestOutcome) -> str:
+    """The reason with which the orchestration of a request fails: a line for people, one for `outcome_in`."""
+    message = outcome.error.message if outcome.error else outcome.status
+    return f"{message}\n{msgspec.json.encode(outcome).decode()}"
+
+
+def outcome_in(text: str) -> RequestOutcome | None:
+    """The outcome at the end of the reason that the engine shows; None if the code of the request failed."""
+    try:
+        outcome = typed_json(text.rpartition("\n")[2].encode(), RequestOutcome)
+    except msgspec.DecodeError:
+        return None
+    return None if outcome.error is None or outcome.status == "Completed" else outcome
 
 
 def outcome_by_engine(state: RequestState, status: str, output: object, ended_at: str | None) -> RequestOutcome:

@@ -52,6 +52,8 @@ from tests.simulation.scenario import START, Scenario
 MOST_STEPS = 500_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long the work of a dead worker stays hidden, with the visibility time-outs of host.json."""
+STATUS_LOST = 0.1
+"""The probability that the end of an orchestration loses its status, on a day with crashes."""
 TERMINATED = 0.05
 """The probability that the instance of an episode is terminated soon, until the day's number is reached."""
 LATE_SECONDS = 20 * 60.0
@@ -127,6 +129,7 @@ class World:
         if day.batches:
             self._to_terminate["refresh_batch"] = self.random.choice([0, 0, 0, day.rates.requests_terminated])
         self.longest_history = 0
+        self._ends = random.Random(f"{day.seed} ends")  # noqa: S311 - the same for each run of a day
 
     # ---- driving ------------------------------------------------------------------------------------------------
 
@@ -250,6 +253,16 @@ class World:
             self.engine.complete(item, outcome, self.now, keep=False)
         else:
             self.engine.complete(item, outcome, self.now)
+        self._lose_status(item)
+
+    def _lose_status(self, item: Item) -> None:
+        """Where a host dies while it writes the end of an orchestration, the engine completes it without the status."""
+        instance = self.engine.instances.get(item.key)
+        if instance is None or instance.status not in ("Completed", "Failed") or not instance.custom_status:
+            return
+        if self.day.crash_times and self._ends.random() < STATUS_LOST:
+            self.counts["status_lost"] += 1
+            instance.custom_status = None
 
     async def _activity(self, item: Item, call: Call) -> None:
         """It takes a while; its worker may die before it, during it, or before its answer is stored."""

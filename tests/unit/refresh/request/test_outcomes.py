@@ -3,7 +3,7 @@
 import pytest
 
 from refresh.capacity.answers import WaitsForPlace
-from refresh.failure.catalogue import ModelNames, failure
+from refresh.failure.catalogue import CATALOGUE, ErrorCode, ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.history.outcome import Outcome
 from refresh.queue.answers import Ended, LeaveReason, Left
@@ -15,7 +15,7 @@ from refresh.request.outcomes import (
 )
 from refresh.request.spec import RequestSpec
 from refresh.request.state import RequestOutcome, RequestState
-from refresh.request.stored import outcome_by_engine
+from refresh.request.stored import outcome_by_engine, outcome_in, text_of
 from refresh.scope.scope import Scope
 
 MODEL = "00000000-1111-2222-3333-444444444444"
@@ -137,6 +137,22 @@ def test_a_request_that_was_terminated_by_hand(word: str) -> None:
     assert (outcome.status, outcome.error.code) == ("Terminated", "RequestTerminated")
     assert outcome.ended_at == "2026-03-31T12:34:56.000Z"
     assert "maintenance tonight" in sentence(outcome)
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.code)
+def test_the_reason_of_a_failed_orchestration_has_its_outcome(entry: ErrorCode) -> None:
+    """All of it, behind a line for people. The engine puts the name of the orchestrator before it."""
+    error = failure(entry.code, SPEC.dataset_id, detail="line one\nline two: {three}")
+    outcome = RequestOutcome(status="OutcomeUnknown", error=error, refresh_id="refresh", shared_with=0)
+    reason = f"Orchestrator function 'refresh_request' failed: {text_of(outcome)}"
+    assert outcome_in(reason) == outcome
+    assert reason.splitlines()[0].endswith(error.message)
+
+
+def test_other_reasons_have_no_outcome() -> None:
+    """Least of all a success."""
+    for text in ("KeyError: 'x'", "", "a\n{}", text_of(RequestOutcome(status="Completed"))):
+        assert outcome_in(text) is None
 
 
 @pytest.mark.parametrize("word", ["Failed", "Completed"])
