@@ -24,6 +24,7 @@ from refresh.queue.answers import AnyAnswer, NotUnderstood
 from refresh.queue.operations import Operation
 from refresh.run import orders
 from refresh.text import cut
+from refresh.times import TIMER_EARLY
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -35,9 +36,8 @@ NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
 """The pause before the next try if this code, or that of a queue, cannot read a value, because the app is being updated
 or was rolled back. It doubles up to the longest."""
 
-TIMER_EARLY = timedelta(seconds=1.5)
-"""A timer that fires more than this before a deadline was not set for that deadline: timers fire at most a second
-early, and half a second is margin."""
+DEADLINE_EARLY = TIMER_EARLY + timedelta(seconds=0.5)
+"""A timer that fires more than this before a deadline was not set for that deadline. Half a second is margin."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),

@@ -1,8 +1,7 @@
 """The only door to the durable engine, for triggers, timers and activities.
 
 It wraps `DurableOrchestrationClient` of azure-functions-durable 1.7, uses none of its private attributes, and converts
-its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them. EngineUnavailable:
-no answer, or an error; it is unknown whether the call had an effect.
+its answers to types of this app. The SDK raises plain Exceptions; only this module interprets them.
 
 With SDK 2.x only this package has to change: its client (`durabletask.azurefunctions.DurableFunctionsClient`) has
 `schedule_new_orchestration`, `get_orchestration_state(fetch_payloads=...)`, `raise_orchestration_event`, and lists with
@@ -53,12 +52,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class EngineError(Exception):
-    """A call to the engine failed."""
-
-
-class EngineUnavailable(EngineError):  # noqa: N818 - named for what happened
-    """The engine did not answer, or answered with an error."""
+class EngineUnavailable(Exception):  # noqa: N818 - named for what happened
+    """The engine did not answer, or answered with an error: it is unknown whether the call had an effect."""
 
 
 @dataclass(frozen=True)

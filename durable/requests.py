@@ -32,9 +32,9 @@ def request_of(instance: Instance) -> StoredRequest | None:
         return None
     outcome = decode_or_none(instance.custom_status, RequestOutcome)
     if outcome is None and not instance.alive:
-        outcome = _outcome_in_output(instance)
-    if outcome is None and not instance.alive:
-        outcome = outcome_by_engine(state, instance.status, instance.output, instance.updated)
+        outcome = _outcome_in_output(instance) or outcome_by_engine(
+            state, instance.status, instance.output, instance.updated
+        )
     return StoredRequest(
         id=instance.id,
         engine_status=instance.status,

@@ -13,7 +13,7 @@ import azure.durable_functions as df
 import msgspec
 
 from durable import names
-from durable.calls import TIMER_EARLY, Steps, call, input_of, note, now, sleep
+from durable.calls import DEADLINE_EARLY, Steps, call, input_of, note, now, sleep
 from durable.codec import encode
 from refresh.batch import machine
 from refresh.batch.orders import (
@@ -121,7 +121,7 @@ def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     if state.stop and not state.settled:
         state, healthy = yield from _settle(context, state, healthy)
     # the requests of the batch time out at its deadline, so models that waited for them are not started at that moment
-    numbers = machine.ready(state) if now(context) < state.deadline - TIMER_EARLY else []
+    numbers = machine.ready(state) if now(context) < state.deadline - DEADLINE_EARLY else []
     if numbers or lost:
         healthy = (yield from _start(context, state, [*lost, *numbers])) and healthy
         state = machine.note_started(state, numbers, instant(now(context)))
@@ -252,7 +252,7 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        early = now(context) < state.deadline - TIMER_EARLY
+        early = now(context) < state.deadline - DEADLINE_EARLY
         return "TimedOut" if last and not early else "recheck"
     return "callback" if first == callback else "notified"
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 import azure.durable_functions as df
 
 from durable import names
-from durable.calls import TIMER_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model
+from durable.calls import DEADLINE_EARLY, Steps, ask, call, input_of, note, now, sleep, tell, tell_model
 from durable.codec import NotUnderstoodError, decode, encode, unwrapped
 from refresh.events import Event
 from refresh.messages import replace
@@ -171,8 +171,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    whatever the clock says. One exception: a deadline timer that fires more than TIMER_EARLY before the deadline is the
-    recheck timer of an episode that the engine lost after its messages had been sent.
+    whatever the clock says. One exception: a deadline timer that fires more than DEADLINE_EARLY before the deadline is
+    the recheck timer of an episode that the engine lost after its messages had been sent.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
@@ -188,7 +188,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     if first == cancelled:
         return "Cancelled"
     if first == timer:
-        early = now(context) < state.deadline - TIMER_EARLY
+        early = now(context) < state.deadline - DEADLINE_EARLY
         return "TimedOut" if last and not early else "recheck"
     if first == notified:
         return _outcome_in(notified.result)

@@ -49,7 +49,7 @@ def typed(value: object, kind: Any) -> Any:
 
 
 def typed_json(text: bytes | str, kind: type[T]) -> T:
-    """Like `typed`, from JSON text. Raises msgspec.DecodeError, or UnicodeDecodeError."""
+    """Like `typed`, from JSON text. Raises msgspec.DecodeError, UnicodeDecodeError, or UnicodeEncodeError."""
     _describe(kind)
     return msgspec.json.decode(text, type=kind)
 

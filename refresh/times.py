@@ -6,6 +6,8 @@ Stored times have one fixed length (`2026-03-31T06:00:00.000Z`), so that they ca
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+TIMER_EARLY = timedelta(seconds=1)
+"""How much too early a timer may fire."""
 AHEAD = timedelta(minutes=5)
 """How far the time in a message to an entity may be ahead of the clock of the host."""
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import azure.functions as func
 
 from durable import waits
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from durable.requests import find_request
 from refresh.batch.stored import StoredBatch
 from refresh.reporting.status import Json, StatusReport, final_report
@@ -78,7 +78,7 @@ async def end_within(look: Callable[[], Awaitable[StatusReport | None]], seconds
     async for _ in waits.pauses(seconds, longest=LONGEST_PAUSE, first=FIRST_PAUSE):
         try:
             ended = await look()
-        except EngineError:
+        except EngineUnavailable:
             return None
         if ended:
             return ended

@@ -6,7 +6,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from outbound.pools import POWER_BI, PoolBusyError
 from power_bi.errors import PowerBiError
 from power_bi.service import configured_tokens
@@ -75,7 +75,7 @@ async def _timers(engine: Engine) -> Json | None:
     reads = asyncio.gather(*(engine.read_heartbeat(name) for name in INTERVALS))
     try:
         stored = await asyncio.wait_for(reads, ENGINE_SECONDS)
-    except (EngineError, TimeoutError):
+    except (EngineUnavailable, TimeoutError):
         return None
     now = clock.now()
     return {

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from durable.engine import EngineError
+from durable.engine import EngineUnavailable
 from durable.functions import BINDING, PARAMETER, with_engine
 from refresh.events import Event
 from triggers.answers import error
@@ -56,7 +56,7 @@ def _guarded(function: Handler, *, signed_in: bool, reads: bool) -> Handler:
             return refused
         try:
             return await function(req=req, **arguments)
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             event = Event("engine.unavailable", logging.ERROR, function=function.__name__, error=str(problem))
             log.log(event.level, event.line())
             message = "The durable engine of the app does not answer at the moment. Send the call again."

@@ -9,7 +9,7 @@ import azure.functions as func
 from durable import names
 from durable.batches import NotThere, end_of
 from durable.codec import NotUnderstoodError, decode
-from durable.engine import Engine, EngineError, Exists
+from durable.engine import Engine, EngineUnavailable, Exists
 from durable.functions import engine_input
 from durable.instance import Instance
 from refresh import clock
@@ -55,7 +55,7 @@ async def _look_after(engine: Engine, callback: Instance) -> bool:
             return await engine.raise_event(callback.id, names.ENDED_EVENT)
     except NotUnderstoodError:
         return False
-    except EngineError as problem:
+    except EngineUnavailable as problem:
         event = Event("callback.not_reminded", logging.WARNING, instanceId=callback.id, error=str(problem))
         log.log(event.level, event.line())
     return False

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import azure.durable_functions as df
 import azure.functions as func
 
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from durable.functions import engine_input
 from durable.places import is_lost, to_check
 from power_bi.busy import is_busy
@@ -44,7 +44,7 @@ async def check_places(timer: func.TimerRequest, engine: Engine) -> None:
             if not await is_lost(engine, asker.run, entry, clock.now(), is_busy):
                 return "kept"
             await engine.tell_group(group, FreePlaces(at=instant(clock.now()), askers=(asker,)))
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             _log_failure(group, problem)
             return "failed"
         ids = {"group": group, "runId": asker.run, "incarnation": asker.incarnation, "datasetId": entry.dataset_id}
@@ -58,12 +58,12 @@ async def _entries(engine: Engine, names: list[str]) -> AsyncIterator[Found]:
     for name in names:
         try:
             group = await engine.read_group(name)
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             _log_failure(name, problem)
             continue
         for asker, entry in [*to_check(group, clock.now())]:
             yield name, asker, entry
 
 
-def _log_failure(group: str, problem: EngineError) -> None:
+def _log_failure(group: str, problem: EngineUnavailable) -> None:
     log.warning(Event("capacity.not_checked", logging.WARNING, group=group, error=str(problem)).line())

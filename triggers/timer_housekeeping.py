@@ -13,7 +13,7 @@ from zlib import crc32
 import azure.durable_functions as df
 import azure.functions as func
 
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from durable.functions import engine_input
 from durable.instance import ENDED, Instance
 from refresh import clock
@@ -56,7 +56,7 @@ async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
     async def purge(instance: Instance) -> Literal["purged", "kept", "failed"]:
         try:
             return "purged" if await engine.purge(instance.id) else "kept"
-        except EngineError:
+        except EngineUnavailable:
             return "failed"
 
     counts, complete = await work_through(engine.list_all("", until=until, statuses=ENDED, inputs=False), purge)
@@ -77,7 +77,7 @@ async def _forget_models(engine: Engine, until: datetime) -> None:
                 return "kept"
             keep = tuple(name for name in known if name in expected)
             await engine.forget_models(key, old, replace(forget, keep=keep))
-        except EngineError:
+        except EngineUnavailable:
             return "failed"
         return "forgotten"
 
@@ -104,7 +104,7 @@ async def tidy_queues(timer: func.TimerRequest, engine: Engine) -> None:
     async def look_after(dataset_id: str) -> Literal["quiet", "tidied", "working", "swept", "failed"]:
         try:
             return await _visit(engine, dataset_id)
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             event = Event("housekeeping.queue_unread", logging.WARNING, datasetId=dataset_id, error=str(problem))
             log.log(event.level, event.line())
             return "failed"

@@ -8,7 +8,7 @@ from typing import Literal
 import azure.durable_functions as df
 import azure.functions as func
 
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from durable.functions import engine_input
 from refresh import clock
 from refresh.events import Event
@@ -41,7 +41,7 @@ async def watch_models(timer: func.TimerRequest, engine: Engine) -> None:
     async def look_after(known: tuple[str, Entry | None]) -> Done:
         try:
             return await _look_after(engine, *known)
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             event = Event("housekeeping.model_unread", logging.WARNING, datasetId=known[0], error=str(problem))
             log.log(event.level, event.line())
             return "failed"

@@ -10,7 +10,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from durable import names
-from durable.engine import Engine, EngineError
+from durable.engine import Engine, EngineUnavailable
 from durable.functions import engine_input
 from durable.instance import ALIVE
 from refresh import clock
@@ -45,7 +45,7 @@ async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
     async def look_after(dataset_id: str) -> Literal["quiet", "reminded", "failed"]:
         try:
             return "reminded" if await _remind(engine, dataset_id) else "quiet"
-        except EngineError as problem:
+        except EngineUnavailable as problem:
             event = Event("request.not_reminded", logging.WARNING, datasetId=dataset_id, error=str(problem))
             log.log(event.level, event.line())
             return "failed"

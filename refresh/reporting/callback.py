@@ -10,14 +10,13 @@ from typing import Any, Literal, Self
 from refresh.messages import Message, Shown, replace
 from refresh.reporting.status import StatusReport
 from refresh.run.orders import Broke, NotDelivered
+from refresh.times import TIMER_EARLY
 
 PATIENCE = timedelta(days=1)
 """How long a callback is retried, counted from its first failed attempt."""
 STORING = timedelta(minutes=5)
 """A callback is stored before its request, and perhaps before the receiver listens; it waits this long for both."""
 LONGEST_PAUSE = 900.0
-EARLY_SECONDS = 1.0
-"""How much too early a timer may fire; a receiver that names a time does not want to be called before it."""
 LOOKS = 3
 """How often a notified callback looks again if it does not see the end yet: the engine sends messages before it writes
 the state that statuses are read from."""
@@ -108,9 +107,12 @@ class CallbackState(Message, frozen=True, kw_only=True):
         return replace(self, incarnation=self.incarnation + 1)
 
     def pause(self, requested: float | None) -> float:
-        """Seconds until the next attempt: doubles, or as the receiver requests, up to a quarter of an hour."""
+        """Seconds until the next attempt: doubles, or as the receiver requests, up to a quarter of an hour.
+
+        A receiver that names a time does not want to be called before it, although a timer may fire early.
+        """
         own = self.first_pause * 2 ** min(max(self.failures - 1, 0), 12)
-        return float(min(max(own, requested + EARLY_SECONDS if requested else 0.0), LONGEST_PAUSE))
+        return float(min(max(own, requested + TIMER_EARLY.total_seconds() if requested else 0.0), LONGEST_PAUSE))
 
     def final(self, answer: NotDelivered | Broke, now: datetime) -> bool:
         """Whether the callback is abandoned after this answer."""

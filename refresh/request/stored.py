@@ -27,8 +27,8 @@ def text_of(outcome: RequestOutcome) -> str:
 def outcome_in(text: str) -> RequestOutcome | None:
     """The outcome at the end of the reason that the engine shows; None if the code of the request failed."""
     try:
-        outcome = typed_json(text.rpartition("\n")[2].encode(), RequestOutcome)
-    except msgspec.DecodeError:
+        outcome = typed_json(text.rpartition("\n")[2], RequestOutcome)
+    except (msgspec.DecodeError, UnicodeEncodeError):
         return None
     return None if outcome.error is None or outcome.status == "Completed" else outcome
 

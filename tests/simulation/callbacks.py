@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dev.power_bi.messages import Request, Response
-from durable.engine import EngineError
+from durable.engine import EngineUnavailable
 from tests.simulation.platform import durable_engine, run_timer
 from triggers.callbacks import add_callback
 
@@ -63,7 +63,7 @@ class Receivers:
     async def another(self, request_id: str) -> None:
         """A second receiver of the same request, which may have ended."""
         uri = self.new_uri()
-        with contextlib.suppress(EngineError):
+        with contextlib.suppress(EngineUnavailable):
             added = await self._world.call(_added(request_id, uri))
             if added and not self._world.callers.purged(request_id):
                 self.wait(uri, request_id, later=True)

@@ -151,7 +151,7 @@ def test_the_reason_of_a_failed_orchestration_has_its_outcome(entry: ErrorCode) 
 
 def test_other_reasons_have_no_outcome() -> None:
     """Least of all a success."""
-    for text in ("KeyError: 'x'", "", "a\n{}", text_of(RequestOutcome(status="Completed"))):
+    for text in ("KeyError: 'x'", "", "a\n{}", "a\n\ud800", text_of(RequestOutcome(status="Completed"))):
         assert outcome_in(text) is None
 
 
