@@ -37,7 +37,7 @@ from refresh.batch.stored import BatchStanding, Change, PackedBatch, UnreadableB
 from refresh.events import Event
 from refresh.messages import replace, typed
 from refresh.run.orders import Broke, NotifyCallbacks, Refused, Throttled, Unavailable
-from refresh.times import instant, time_of
+from refresh.times import instant
 
 SHORT_SECONDS = 30.0
 """The pause before the next turn after an activity that failed."""
@@ -149,14 +149,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
         case Refused():
             return state.but(trouble=answer.failure, ended_at=at), 0.0
         case Throttled() | Unavailable() | Broke():
-            code = "Throttled" if isinstance(answer, Throttled) else "ServiceUnavailable"
-            trouble = failure_of_listing(code, answer.error)
-            state = state.but(trouble=trouble, trouble_since=state.trouble_since or at)
-            since = time_of(state.trouble_since or at)
-            if (now(context) - since).total_seconds() >= state.limits.outage:
-                return state.but(ended_at=at), 0.0
-            seconds = answer.seconds if isinstance(answer, Throttled) and answer.seconds else 0.0
-            return state, max(state.limits.poll_max, min(seconds, state.limits.outage))
+            return machine.note_unlisted(state, answer, at)
         case _:
             assert_never(answer)
 

@@ -8,15 +8,19 @@ Skipped, `suspects` names it: the batch looks for its request, and cancels it in
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import assert_never
 
 from refresh.batch.orders import RequestSeen
+from refresh.batch.outcome import failure_of_listing
 from refresh.batch.spec import MAX_MODEL_NAME, MAX_MODELS, AllModels, ModelSpec
 from refresh.batch.state import WAITING, BatchState, Progress, StopReason
 from refresh.failure.catalogue import Failure
 from refresh.ids import parse_guid
 from refresh.messages import replace
 from refresh.request.state import RequestOutcome
+from refresh.run.orders import Broke, Throttled, Unavailable
 from refresh.text import cut
+from refresh.times import time_of
 
 MAX_REASON = 200
 STOPPED = {
@@ -105,6 +109,27 @@ def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
     ]
     missing = without - set(known) - set(known.values())
     return models[: MAX_MODELS + 1], tuple(sorted(missing))
+
+
+def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at: str) -> tuple[BatchState, float]:
+    """The state after a failed attempt to list the models of the workspace, and the seconds until the next one.
+
+    The batch has ended if all attempts have failed for as long as the app tolerates an outage.
+    """
+    match answer:
+        case Throttled():
+            code, seconds = "Throttled", answer.seconds or 0.0
+        case Unavailable():
+            code, seconds = "ServiceUnavailable", 0.0
+        case Broke():
+            code, seconds = "InternalError", 0.0
+        case _:
+            assert_never(answer)
+    since = state.trouble_since or at
+    state = state.but(trouble=failure_of_listing(code, answer.error), trouble_since=since)
+    if (time_of(at) - time_of(since)).total_seconds() >= state.limits.outage:
+        return state.but(ended_at=at), 0.0
+    return state, max(state.limits.poll_max, min(seconds, state.limits.outage))
 
 
 def carried_over(models: tuple[ModelSpec, ...], earlier: BatchState, earlier_id: str) -> tuple[Progress, ...]:

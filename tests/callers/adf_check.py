@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.callers.adf_models import DATA_FACTORY, Metadata
 from tests.callers.clients.adf_expressions import ExpressionError, check_syntax, is_expression
+from tests.callers.clients.adf_pipeline import TYPES
 
 Json = dict[str, Any]
 
@@ -34,6 +35,10 @@ def problems(file: Json, metadata: Metadata = DATA_FACTORY) -> list[str]:
     for name, declared in properties.get("parameters", {}).items():
         if not any(f"parameters.{name}" in text for text in _texts(properties["activities"])):
             found.append(f"parameters.{name}: used nowhere ({declared})")
+        if "defaultValue" in declared and not isinstance(
+            declared["defaultValue"], TYPES.get(declared["type"].lower(), object)
+        ):
+            found.append(f"parameters.{name}: the default value is not of the type {declared['type']}")
     if not NAME.fullmatch(file.get("name", "")):
         found.append("pipeline: an invalid name")
     return found

@@ -56,6 +56,11 @@ def expr(text: str) -> Json:
 
 WEB, HOOK, FUNCTION, POLL = (f"refresh-{way}-key" for way in ("with-web", "with-webhook", "with-function", "and-poll"))
 FAULTS: dict[str, tuple[str, Callable[[Json], Any], str]] = {
+    "a default of another type": (
+        WEB,
+        lambda file: file["properties"]["parameters"]["Options"].update(type="string"),
+        "parameters.Options: the default value is not of the type string",
+    ),
     "an unknown kind": (WEB, kind("Refresh", "Web"), "not a known kind"),
     "no URL": (WEB, without("Refresh", "url"), "typeProperties.url: missing"),
     "no method": (HOOK, without("Refresh", "method"), "typeProperties.method: missing"),

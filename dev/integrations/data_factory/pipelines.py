@@ -71,6 +71,8 @@ DESCRIPTIONS = {
     "KeySecretUri": "address of the key vault secret that holds a function key of the service",
 }
 """What each parameter is. A pipeline has no descriptions of parameters, so they are a part of its own description."""
+TYPES = {"Models": "array", "Except": "array", "Options": "object"}
+"""The types of parameters that are not strings. Data Factory refuses a value or a default of another type."""
 DEFAULTS: Json = {
     "BaseUrl": "https://YOUR_APP.azurewebsites.net",
     "Options": {},
@@ -277,7 +279,7 @@ def _after(before: list[Json]) -> list[Json]:
 
 def parameter(name: str) -> Json:
     """The declaration of a parameter, with its default if it has one."""
-    kind: Json = {"type": "object" if name == "Options" else "string"}
+    kind: Json = {"type": TYPES.get(name, "string")}
     return {**kind, "defaultValue": DEFAULTS[name]} if name in DEFAULTS else kind
 
 

@@ -14,6 +14,15 @@ SUCCEEDED, FAILED, SKIPPED = "Succeeded", "Failed", "Skipped"
 LONGEST = "7.00:00:00"
 INNER = ("activities", "ifTrueActivities", "ifFalseActivities")
 HIDDEN = "(hidden)"
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "array": list,
+    "object": dict,
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+}
+"""The values of a parameter of each type."""
 
 Runner = Callable[[Json, Json, float], Json]
 """Runs an activity with evaluated `typeProperties` for at most this many seconds; its output or ActivityFailed."""
@@ -54,6 +63,9 @@ class PipelineRun:
         }
         missing = [name for name, value in given.items() if value is None]
         assert not missing, f"parameters without a value: {missing}"
+        # Data Factory does not convert: "Expected a value of type 'String', but received a value of type 'Array'"
+        wrong = [name for name, value in given.items() if not isinstance(value, TYPES[declared[name]["type"].lower()])]
+        assert not wrong, f"parameters with a value of another type: {wrong}"
         variables = {
             name: declaration.get("defaultValue") for name, declaration in properties.get("variables", {}).items()
         }

@@ -1,7 +1,9 @@
 """A model is started after all that it depends on has completed, and has one outcome; the batch agrees with them."""
 
 import random
+from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,8 @@ from refresh.batch.state import BatchState
 from refresh.batch.stored import BatchStanding, Change, StoredBatch, overlaid
 from refresh.request.decision import Conflict
 from refresh.request.state import Final
+from refresh.run.orders import Broke, Throttled, Unavailable
+from refresh.times import instant, time_of
 from tests.unit.refresh.batch.batches import (
     AT,
     batch,
@@ -34,6 +38,31 @@ def ended(state: BatchState) -> BatchState:
     """The state after the end of all models."""
     assert state.over
     return state.but(ended_at=AT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "seconds"),
+    [
+        (Unavailable(error="503"), "ServiceUnavailable", 60),
+        (Throttled(error="429", seconds=300), "Throttled", 300),
+        (Throttled(error="429", seconds=9_000_000), "Throttled", 900),
+        (Throttled(error="429"), "Throttled", 60),
+        (Broke(error="KeyError"), "InternalError", 60),
+    ],
+)
+def test_a_workspace_that_cannot_be_listed(answer: Throttled | Unavailable | Broke, code: str, seconds: float) -> None:
+    """The batch tries again as long as an outage may last, and does not blame Power BI for an exception of the app."""
+    state = BatchState(spec=parsed(all=True), read_token="r", cancel_token="c", requested_at=AT)
+    state, pause = machine.note_unlisted(state, answer, AT)
+    assert (state.ended_at, pause) == (None, seconds)
+    late = instant(time_of(AT) + timedelta(seconds=state.limits.outage))
+    state, pause = machine.note_unlisted(state, answer, late)
+    assert (state.ended_at, pause) == (late, 0)
+    found = outcome_of(state)
+    assert found is not None
+    assert found.error is not None
+    assert (found.status, found.error.code) == ("Failed", code)
+    assert answer.error in found.error.message
 
 
 def test_a_diamond_is_refreshed_from_its_top() -> None:
