@@ -51,6 +51,15 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
         yield World(app.base, service.base_url), app
 
 
+@pytest.fixture(autouse=True)
+def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test leaves refreshes in progress in the app that all share."""
+    world = request.getfixturevalue("hosted")[0] if "hosted" in request.fixturenames else None
+    yield
+    if world:
+        world.end_all()
+
+
 @pytest.fixture(scope="session")
 def world(hosted: tuple[World, Client | None]) -> World:
     """The app as its callers see it."""

@@ -62,7 +62,7 @@ def smoke(url: str, *arguments: str, model: str | None = None) -> Result:
 
 
 @dataclass(frozen=True)
-class Hosted:
+class Guarded:
     """An app that checks keys."""
 
     app: Devhost
@@ -76,18 +76,18 @@ class Hosted:
 
 
 @pytest.fixture(scope="module")
-def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     state = tmp_path_factory.mktemp("state")
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, state, "--keys", "--exact-timers", env=env) as app:
-            yield Hosted(app, World(app.base, service.base_url), state)
+            yield Guarded(app, World(app.base, service.base_url), state)
 
 
-def test_an_app_with_keys_passes(hosted: Hosted) -> None:
+def test_an_app_with_keys_passes(guarded: Guarded) -> None:
     """And nothing has been started."""
-    model = hosted.world.model()
-    result = smoke(hosted.world.app, "--key", hosted.key, model=model)
+    model = guarded.world.model()
+    result = smoke(guarded.world.app, "--key", guarded.key, model=model)
     assert (result.code, result.failed) == (0, [])
     assert [line.split(maxsplit=1)[1] for line in result.lines] == [
         "a start without credentials is refused",
@@ -95,19 +95,19 @@ def test_an_app_with_keys_passes(hosted: Hosted) -> None:
         "/api/health",
         "/api/check",
     ]
-    world = replace(hosted.world, key=hosted.key)
+    world = replace(guarded.world, key=guarded.key)
     assert world.listing(datasetId=model).json()["refreshes"] == []
-    assert hosted.world.own(model) == []
+    assert guarded.world.own(model) == []
 
 
-def test_without_a_model_the_check_of_one_is_left_out(hosted: Hosted) -> None:
-    result = smoke(f"{hosted.world.app}/api/")
+def test_without_a_model_the_check_of_one_is_left_out(guarded: Guarded) -> None:
+    result = smoke(f"{guarded.world.app}/api/")
     assert result.code == 0
     assert result.lines[-1] == "passed  /api/check (skipped: no --workspace and --dataset)"
 
 
-def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
-    result = smoke(hosted.world.app, "--key", "wrong", model=hosted.world.model())
+def test_credentials_that_do_not_open_the_app(guarded: Guarded) -> None:
+    result = smoke(guarded.world.app, "--key", "wrong", model=guarded.world.model())
     assert (result.code, result.failed) == (1, ["/api/check"])
     assert "These credentials have no access to the app" in result.sentences
 
@@ -121,11 +121,11 @@ def test_credentials_that_do_not_open_the_app(hosted: Hosted) -> None:
         ("tokenExpired", "check whether POWER_BI_CLOUD is the cloud of the tenant"),
     ],
 )
-def test_an_identity_without_access_to_power_bi(hosted: Hosted, fault: str, sentence: str) -> None:
+def test_an_identity_without_access_to_power_bi(guarded: Guarded, fault: str, sentence: str) -> None:
     """No role, no permission; the last one stands for a cloud that does not know the token."""
-    model = hosted.world.model()
-    hosted.world.fault(model, fault, "any", count=20)
-    result = smoke(hosted.world.app, "--key", hosted.key, model=model)
+    model = guarded.world.model()
+    guarded.world.fault(model, fault, "any", count=20)
+    result = smoke(guarded.world.app, "--key", guarded.key, model=model)
     assert (result.code, result.failed) == (1, ["/api/check"])
     assert sentence in result.sentences
 

@@ -17,8 +17,8 @@ from tests.simulation.scenario import LEVELS, Level
 ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
-SEEDS, CHUNK = 80, 20
-"""A minute of processor time. `dev.py simulate` plays more."""
+SEEDS, CHUNK = 40, 20
+"""Half a minute of processor time. `dev.py simulate` plays more."""
 BUSY_DAYS = 150
 """The most that are played until each kind of fault and each outcome has occurred."""
 Record = Callable[[str, object], None]
