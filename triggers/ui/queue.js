@@ -61,7 +61,7 @@ function nowInWords(active) {
     ];
   }
   if (active.refreshId) {
-    const begun = active.startedAt ? `since ${duration(secondsSince(active.startedAt))}` : "";
+    const begun = active.startedAt ? `for ${duration(secondsSince(active.startedAt))}` : "";
     return [
       begun,
       active.expectedEnd ? `, ${expectation(active.expectedEnd)}` : "",
@@ -73,7 +73,7 @@ function nowInWords(active) {
 
 const CALLERS = [
   ["Caller", "wide"],
-  ["Waits since", "number"],
+  ["Waiting since", "number"],
   ["Action", "end"],
 ];
 
