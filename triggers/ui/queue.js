@@ -30,7 +30,7 @@ export function atWork(queue) {
       { class: "card" },
       h("p", { class: "now" }, statusBadge(active.status), " ", nowInWords(active)),
       active.lastReadError
-        ? h("p", { class: "muted" }, "Last error of Power BI: ", foreign(active.lastReadError))
+        ? h("p", { class: "muted" }, "The last call failed: ", foreign(active.lastReadError))
         : null,
       progressOf(active.progress),
       callers(active, "Callers that wait for it"),
