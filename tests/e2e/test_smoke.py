@@ -85,7 +85,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
 
 
 def test_an_app_with_keys_passes(hosted: Hosted) -> None:
-    """And nothing has been started."""
+    """The smoke test starts nothing."""
     model = hosted.world.model()
     result = smoke(hosted.world.app, "--key", hosted.key, model=model)
     assert (result.code, result.failed) == (0, [])
@@ -131,7 +131,7 @@ def test_an_identity_without_access_to_power_bi(hosted: Hosted, fault: str, sent
 
 
 def test_sign_in_off(tmp_path: Path) -> None:
-    """With AUTH_MODE key, on a host that checks no keys. Nothing else is checked."""
+    """The app has AUTH_MODE key, on a host that checks no keys. The smoke test checks nothing else."""
     with Devhost(
         ROOT, tmp_path, "--key", KEY, "--exact-timers", env={**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
     ) as app:
