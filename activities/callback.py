@@ -1,7 +1,7 @@
 """The activity `call_back`: one POST with the outcome of a request to a receiver that waits for it.
 
-An activity runs at least once. A host that dies between the POST and its record calls twice; the receiver accepts the
-first call and refuses the second.
+An activity runs at least once. If the host dies after the call but before the engine has recorded it, the callback is
+sent again. The receiver accepts the first call and refuses the second.
 """
 
 import json

@@ -72,7 +72,7 @@ async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> or
         return orders.Stale()
     if holder.execution != execution:
         window = LostWindow(since=adoption.service_clock(job.look, holder.permit_taken_at or ""))
-        return orders.AnswerLost(error="Another execution started it.", window=window)
+        return orders.AnswerLost(error=orders.OTHER_EXECUTION, window=window)
     if await engine.first_alive(holder.members) is None:
         # all of them ended while the permit was requested
         await _return_permit(engine, job, execution)

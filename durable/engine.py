@@ -278,7 +278,10 @@ class Engine:
         return True
 
     def management_uris(self, instance_id: str) -> dict[str, str]:
-        """The engine's own URIs of an orchestration, by name. They contain a key to all instances of the app."""
+        """The engine's own URIs of an orchestration, by name.
+
+        They contain a key that gives access to all orchestrations of the app.
+        """
         links: dict[str, str] = self._client.create_http_management_payload(instance_id)
         return links
 

@@ -22,7 +22,7 @@ param plan string = 'FlexConsumption'
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string = '3.12'
 
-@description('Who may call. entra: the listed callers, by their managed identity. key: every caller with a function key.')
+@description('Who may call. entra: the listed principals, which are managed identities, service principals or people. key: every caller with a function key.')
 @allowed(['entra', 'key'])
 param authMode string = 'entra'
 
@@ -219,7 +219,7 @@ module app 'modules/functionApp.bicep' = {
       tuning: tuning
     })
   }
-  // the first start finds its roles and its way to the storage account
+  // the private endpoints must exist before the app starts for the first time
   dependsOn: [endpoints]
 }
 

@@ -1,7 +1,7 @@
 // The shapes that main.bicep and the modules share.
 
 @export()
-@description('One caller of the app: the managed identity of a data factory, a Synapse workspace or a logic app, or a person.')
+@description('One caller of the app: the managed identity of a data factory, a Synapse workspace or a logic app, another service principal, or a person.')
 @sealed()
 type callerType = {
   @description('Application (client) id of the identity. The platform\'s sign-in admits this application.')
@@ -59,7 +59,7 @@ type tuningType = {
   @description('Interval at which a request checks its queue when no notification arrives, in seconds.')
   RECHECK_SECONDS: string?
 
-  @description('Answer with the management URIs of Durable Functions. They carry a key to every instance of the app.')
+  @description('Answers return the management URIs of Durable Functions instead of those of the app. They contain a key that gives access to all orchestrations of the app.')
   EXPOSE_MANAGEMENT_URIS: ('true' | 'false')?
 
   @description('Serve the status page at /api/ui.')

@@ -36,7 +36,7 @@ PARTS = (
     Part("waits", "Minutes from acceptance to outcome, by model"),
     Part("external-refreshes", "External refreshes that runs waited for"),
     Part("durations", "Minutes from the start of a refresh to its end", "timechart"),
-    Part("throttles", "Throttled answers of Power BI", "timechart"),
+    Part("throttles", "Throttled answers (429) of Power BI", "timechart"),
     Part("callbacks", "Callbacks, by receiver"),
 )
 

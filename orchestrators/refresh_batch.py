@@ -30,7 +30,14 @@ from refresh.batch.orders import (
     Settled,
     StartRequests,
 )
-from refresh.batch.outcome import BatchOutcome, counts_of, failure_of_listing, failures, outcome_of
+from refresh.batch.outcome import (
+    BatchOutcome,
+    counts_of,
+    failure_of_listing,
+    failure_without_models,
+    failures,
+    outcome_of,
+)
 from refresh.batch.spec import MAX_MODELS
 from refresh.batch.state import BatchState, Progress
 from refresh.batch.stored import BatchStanding, Change, PackedBatch, UnreadableBatchError, pack, unpack
@@ -140,10 +147,10 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
             note(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
-                trouble = failure_of_listing("TooManyModels", f"more than {MAX_MODELS} are left.")
+                trouble = failure_of_listing("TooManyModels", f"more than {MAX_MODELS} models remain after except.")
                 return state.but(trouble=trouble, ended_at=at), 0.0
             if not models:
-                trouble = failure_of_listing("NoRefreshableModels", f"{len(answer.models)} were found.")
+                trouble = failure_without_models(len(answer.models))
                 return state.but(trouble=trouble, ended_at=at), 0.0
             return state.with_models(tuple(models)).but(not_found=missing), 0.0
         case Refused():

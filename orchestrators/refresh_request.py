@@ -45,7 +45,8 @@ from refresh.run.orders import (
 from refresh.times import instant
 
 CANCEL_TRIES = 5
-"""More than a run makes (`MAX_TRIES`): the outcome of the request tells its caller whether the refresh is cancelled."""
+"""Attempts to cancel a refresh: more than a run makes (`MAX_TRIES`), because the outcome of the request tells its
+caller whether the refresh is cancelled."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 

@@ -46,7 +46,7 @@ class Throttle:
             if until - now <= TIMER_EARLY:
                 del self._until[dataset_id]
                 return
-        message = f"Power BI asked for no calls before {instant(until)}"
+        message = f"Power BI asked the app to wait until {instant(until)}"
         remaining = (until - now).total_seconds()
         raise Throttled(
             Facts(operation=operation, dataset_id=dataset_id, service_message=message, retry_after_seconds=remaining)

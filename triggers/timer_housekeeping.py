@@ -46,9 +46,10 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="0 20 1-5 * * *")
 @engine_input(bp)
 async def purge_ended(timer: func.TimerRequest, engine: Engine) -> None:
-    """Five times each night: purges ended requests, runs and callbacks, RETENTION_DAYS after they started.
+    """Five times each night: purges ended requests, runs and callbacks, RETENTION_DAYS after their creation time.
 
-    One by one: a purge by time only answers when everything is purged, after the function has timed out.
+    Each continue-as-new resets that time. They are purged one by one: a purge by time only answers when everything is
+    purged, after the function has timed out.
     """
     await engine.beat("purge_ended", instant(clock.now()))
     until = clock.now() - timedelta(days=current_settings().retention_days)

@@ -22,7 +22,7 @@ param expectedDatasets string[]
 @description('Hours without a completed refresh after which an expected model counts as stale.')
 param freshnessHours int
 
-@description('Throttled answers within 15 minutes above which an alert fires.')
+@description('Throttled answers (429) within 15 minutes above which an alert fires.')
 param throttleThreshold int
 
 type ruleType = {
@@ -46,7 +46,7 @@ var rules ruleType[] = [
   {
     name: 'request-not-completed'
     title: 'A request for a refresh did not complete'
-    description: 'A caller was told another outcome than Completed. The dimensions name the model, the cause and what to do.'
+    description: 'A caller received an outcome other than Completed. The dimensions name the model, the cause and what to do.'
     query: loadTextContent('../queries/alerts/request-not-completed.kql')
     severity: 2
     window: 'PT15M'
@@ -57,7 +57,7 @@ var rules ruleType[] = [
   {
     name: 'timers-silent'
     title: 'The timers are silent'
-    description: 'The hourly clean-up has written no line for three hours: the host is down, the timers are frozen after a deployment, or the log arrives nowhere. Open /api/health, then restart the app.'
+    description: 'The hourly clean-up has written no line for three hours: the host is down, the timers are frozen after a deployment, or the log does not reach Application Insights. Open /api/health, then restart the app.'
     query: loadTextContent('../queries/alerts/timers-silent.kql')
     severity: 1
     window: 'PT3H'
@@ -123,7 +123,7 @@ var rules ruleType[] = [
   {
     name: 'slower-than-usual'
     title: 'A refresh takes longer than usual'
-    description: 'A refresh took more than one and a half times the median of the last two days.'
+    description: 'A refresh took more than one and a half times the median of the last two days, and more than two minutes longer than it.'
     query: loadTextContent('../queries/alerts/slower-than-usual.kql')
     severity: 3
     window: 'P2D'
@@ -134,7 +134,7 @@ var rules ruleType[] = [
   {
     name: 'log-capped'
     title: 'The log has reached its daily cap'
-    description: 'The workspace takes no more log until the next day: all other alerts are blind. Raise logDailyCapGb, or find out what fills the log.'
+    description: 'The workspace takes no more log until the next day; no other alert is reliable until then. Raise logDailyCapGb, or find out what fills the log.'
     query: loadTextContent('../queries/alerts/log-capped.kql')
     severity: 1
     window: 'PT1H'

@@ -1,4 +1,4 @@
-// The monthly budget of the resource group: mails at 80 and 100 percent of actual cost.
+// The monthly budget of the resource group: mails when the actual cost reaches 80 and 100 percent of it.
 
 @description('Amount in the currency of the subscription.')
 @minValue(1)

@@ -151,3 +151,15 @@ def failure_of_listing(code: str, detail: str) -> Failure:
     """The error if the models of a workspace cannot be refreshed."""
     entry = CATALOGUE[code]
     return _failure(code, f"{entry.meaning[:1].upper()}{entry.meaning[1:]}: {detail}", retryable=entry.retryable)
+
+
+def failure_without_models(refreshable: int) -> Failure:
+    """The error if no model is left to refresh. `refreshable`: the number of refreshable models of the workspace."""
+    match refreshable:
+        case 0:
+            detail = "it has no refreshable model."
+        case 1:
+            detail = "it has 1 refreshable model, and except excludes it."
+        case _:
+            detail = f"it has {refreshable} refreshable models, and except excludes all of them."
+    return failure_of_listing("NoRefreshableModels", detail)

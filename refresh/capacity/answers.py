@@ -45,7 +45,8 @@ class WaitsForPlace(Shown, frozen=True, kw_only=True):
         """The same for the message of a request whose deadline passes."""
         ahead = f", behind {self.position} other run{'s' if self.position > 1 else ''}" if self.position else ""
         closed = f"; no refresh starts before {self.closed_until}, because the capacity has reached its limits"
-        return f"a place in capacity group {self.group} since {self.since}{ahead}{closed if self.closed_until else ''}"
+        detail = f"waiting since {self.since}{ahead}{closed if self.closed_until else ''}"
+        return f"a place in capacity group {self.group} ({detail})"
 
 
 class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):

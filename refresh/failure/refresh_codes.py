@@ -75,7 +75,7 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "SourceUnavailable",
-        "the data source, or the service itself, was temporarily unavailable",
+        "the data source, or Power BI itself, was temporarily unavailable",
         "Try again later; if it happens often, check the availability of the data source.",
         retryable=True,
     ),

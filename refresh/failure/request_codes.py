@@ -43,7 +43,7 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "NoRefreshableModels",
-        "the workspace has no refreshable model, apart from those that are left out",
+        "no model of the workspace remains to be refreshed",
         "Check workspaceId and except, and that the app's identity may see the models of the workspace.",
     ),
     # What can happen to a refresh that was started.
@@ -80,7 +80,7 @@ REQUEST_CODES = (
     # Power BI could not be reached or asked the app to wait.
     ErrorCode(
         "ServiceUnavailable",
-        "Power BI could not be reached or answered with errors",
+        "Power BI answered with errors or could not be reached",
         "Try again later; if the failure persists, check the service health of Power BI.",
         retryable=True,
     ),

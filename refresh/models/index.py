@@ -31,8 +31,9 @@ from refresh.models.state import Active, Entry, LastOutcome, Recent, Shard, Succ
 from refresh.times import AHEAD, instant, parse_time, time_of
 
 SHARDS = 16
-"""With 500 models a shard has about thirty, and its stored form fits into a row of the engine's table. With thousands
-of models the engine stores it in a blob, which works, but makes each operation and each list more expensive."""
+"""With 500 models a shard has about thirty, and its stored form fits into a row of the engine's table. With more
+than about 700 models the engine stores it in a blob, which works, but makes each operation and each list more
+expensive."""
 MAX_RECENT = 20
 """The number of stored runs: they give the usual duration, and a repeated operation about one of them is recognised."""
 MAX_DAYS = 14

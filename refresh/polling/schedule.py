@@ -25,8 +25,9 @@ NEAR_LOOKS = 15
 waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
-"""The span of usual ends: the distance from the median to each outer tenth of the earlier durations, times this, and
-times a little more (FEW) if there are few of them. `dev.py bench polling` measures the effect of all these values."""
+"""The span of usual ends: the distance from the median to each outer tenth of the earlier durations, times this and
+times 1 + FEW / n, where n is their number: 2 with three, 1.15 with twenty. `dev.py bench polling` measures the effect
+of all these values."""
 FEW = 3
 LEAST_MARGIN = 0.03
 """Share of the usual duration, even if all earlier durations were equal."""

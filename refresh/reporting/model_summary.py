@@ -57,7 +57,7 @@ def _doing(model: KnownModel, active: Active | None, queue: Queue, run: RunStatu
         yield f"has waited {_for(model, active.since)} for its refresh to begin"
     if run.last_read_error is not None:
         waits = "" if active.status == "Refreshing" else f"has waited {_for(model, active.since)}; "
-        yield f"{waits}Power BI answers with errors: {cut(run.last_read_error, MAX_CAUSE)}"
+        yield f"{waits}the last call failed: {cut(run.last_read_error, MAX_CAUSE)}"
     behind = sum(len(other.members) for other in queue.runs[1:])
     if behind:
         yield f"{behind} more request{'s wait' if behind > 1 else ' waits'} for the next refresh"

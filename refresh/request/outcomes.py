@@ -44,12 +44,12 @@ def outcome_after_leaving(
 ) -> RequestOutcome:
     """The outcome of a request that left its run: cancelled by a caller, or past its deadline.
 
-    `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the last error of
-    Power BI for the active run. `place`: the reason why the active run waits for a place, if it does.
+    `cancelled`: whether Power BI will cancel the refresh; None if that was not requested. `trouble`: the error of
+    the last call of the active run. `place`: the reason why the active run waits for a place, if it does.
     """
     detail = _where(left, cancelled, place)
     if trouble:
-        detail += f"; the last error of Power BI: {trouble}"
+        detail += f"; the last call failed: {trouble}"
     code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
     return RequestOutcome(
         status=left.reason,

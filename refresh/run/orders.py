@@ -46,7 +46,7 @@ class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
 
 
 class Unavailable(Answer, frozen=True, kw_only=True, tag="unavailable"):
-    """Power BI or the sign-in service could not be reached or answered with errors. Nothing was accepted."""
+    """Power BI or the sign-in service answered with errors or could not be reached. Nothing was accepted."""
 
     error: str = ""
 
@@ -104,6 +104,10 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
     """Power BI refused the POST, because another refresh is running."""
 
 
+OTHER_EXECUTION = "Another execution of the POST holds the permit and may have started the refresh."
+"""The error of `AnswerLost` if another execution of the order holds the permit."""
+
+
 class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
     """Either it is unknown whether the refresh was accepted, or another execution of this order holds the permit.
 
@@ -153,7 +157,7 @@ class AlreadyEnded(Answer, frozen=True, kw_only=True, tag="already_ended"):
 
 
 class RunRead(Answer, frozen=True, kw_only=True, tag="run_read"):
-    """`alive`: the orchestration has not ended. `last_error`: the last error of Power BI; None after a success.
+    """`alive`: the orchestration has not ended. `last_error`: the error of its last call; None after a success.
 
     `waits_for_place`: the position of the run in the line of its capacity group; None unless it waits for a place.
     """

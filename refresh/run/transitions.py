@@ -13,7 +13,7 @@ from refresh.messages import replace, tag_of
 from refresh.polling.schedule import backoff
 from refresh.queue.answers import PermitTaken, Superseded
 from refresh.run.news import dropped
-from refresh.run.orders import AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
+from refresh.run.orders import OTHER_EXECUTION, AnswerLost, Broke, Refused, Throttled, Trouble, Unavailable
 from refresh.run.parts import Calls, Followed
 from refresh.run.state import (
     Finishing,
@@ -127,7 +127,7 @@ def end(run: RunState, outcome: Outcome) -> Moved:
 def search_after_taken_permit(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
     """Another execution of the POST took the permit: searches for its refresh before starting another one."""
     since = service_clock(run.look, answer.at) if run.look else None
-    return search(run, AnswerLost(error="Another execution started it.", window=LostWindow(since=since)), now)
+    return search(run, AnswerLost(error=OTHER_EXECUTION, window=LostWindow(since=since)), now)
 
 
 def search(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = False) -> Moved:

@@ -99,5 +99,5 @@ def test_check_of_a_busy_model(world: World, visit: Visit) -> None:
     page.get_by_role("button", name="Check access").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Check", exact=True).click()
-    expect(dialog.get_by_text("A refresh is running since 12 min.")).to_be_visible()
+    expect(dialog.get_by_text("A refresh has been running for 12 min.")).to_be_visible()
     expect(dialog.get_by_text("The newest refresh in Power BI: Unknown.")).to_be_visible()

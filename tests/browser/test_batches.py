@@ -89,7 +89,7 @@ def test_the_states_of_a_batch(world: World, visit: Visit) -> None:
     expect(requests).to_have_attribute("aria-current", "true")
     visitor.go("#/batches/batch-listing", "Batch of Load everything")
     assert texts(page, ".lead") == ["Reading the models The app reads the models of the workspace."]
-    assert "Last error of Power BI: HTTP 503 <b>from</b> Power BI" in page.inner_text("main")
+    assert "The last call failed: HTTP 503 <b>from</b> Power BI" in page.inner_text("main")
     assert f"that match no model: Archive, {HOSTILE[0]}" in page.inner_text("main")
     assert page.locator("figure, table").count() == 0
     visitor.go("#/batches/batch-unnamed", "Batch")

@@ -119,4 +119,4 @@ def test_the_clock_of_the_browser_is_wrong(world: World, visit: Visit) -> None:
     visitor.page.clock.set_fixed_time(datetime.now(UTC) - timedelta(hours=1))
     page = visitor.open("#/requests/live-1")
     # the app tells its time in whole seconds
-    expect(page.locator("figcaption")).to_have_text(re.compile(r"^Waited 30 s, refreshes since [78] min; usually "))
+    expect(page.locator("figcaption")).to_have_text(re.compile(r"^Waited 30 s, refreshing for [78] min; usually "))

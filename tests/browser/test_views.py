@@ -111,7 +111,7 @@ def test_a_model(world: World, visit: Visit) -> None:
 
     visitor.go(f"#/models/{SALES}", "Sales")
     now = page.get_by_role("region", name="Now")
-    assert "usually done in 6 min" in now.inner_text()
+    assert "expected to end in 6 min" in now.inner_text()
     assert now.get_by_role("progressbar", name="All objects").get_attribute("value") == "13"
     assert "9 of 12" in now.inner_text()
     assert "and 2 more tables" in now.inner_text()
@@ -148,7 +148,7 @@ def test_a_request(world: World, visit: Visit) -> None:
     assert page.get_by_role("button", name="Request again").is_visible()
 
     visitor.go("#/requests/live-1", "Request of Load prices")
-    expect(page.locator(".lead")).to_contain_text("usually done in 6 min")
+    expect(page.locator(".lead")).to_contain_text("expected to end in 6 min")
     others = page.get_by_role("region", name="Shared with 2 other requests")
     assert "Load orders" in others.inner_text()
     assert others.locator("tbody tr").count() == 2

@@ -87,7 +87,7 @@ def test_a_failure_in_a_diamond_skips_what_depends_on_it(world: World) -> None:
 
 
 def test_a_retry_refreshes_only_what_did_not_complete(world: World) -> None:
-    """With the models of the earlier batch, and with the same list again; and the retry of a retry."""
+    """A retry has the models of the earlier batch, or the same list again; a retry can be retried."""
     good, bad = world.model(seconds=0.2), world.model(outcome=["Failed", "Failed", "Completed"], seconds=0.2)
     models = [{"name": "good", "datasetId": good}, {"name": "bad", "datasetId": bad}]
     first = ended(world, *models)

@@ -114,7 +114,7 @@ def whole_list(world: World, **filters: str) -> list[list[Json]]:
 
 
 def test_a_list_of_many_pages_is_newest_first(tmp_path: Path) -> None:
-    """Of 230 requests for three models, with and without keys: each on one page, the newest 50 on the first."""
+    """Each of 230 requests for three models, with and without keys, is on one page; the newest 50 are on the first."""
     with serve(PowerBiService()) as service, hosted(tmp_path, service.base_url) as (world, _):
         models = [world.model(seconds=0.2) for _ in range(3)]
         ids = []
@@ -215,7 +215,7 @@ DRIPS = {
 def test_models_with_slow_answers_do_not_delay_others(
     estate: tuple[World, Devhost, HostilePowerBi], record_property: Record
 ) -> None:
-    """Eight of them, two for each way of sending slowly, compared with eight that answer well."""
+    """Eight models with slow answers, two for each way of sending slowly, compared with eight that answer well."""
     world, _, power_bi = estate
     models = busy(world, DRIPPING_MODELS)
     before = measured(world)

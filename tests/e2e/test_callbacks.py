@@ -40,7 +40,7 @@ def settled(host: Client, request_id: str, how: str) -> Json:
 
 @pytest.mark.parametrize(("outcome", "code"), [("Completed", "200"), ("Failed", "424")])
 def test_one_callback_with_the_outcome(calling_back: App, outcome: str, code: str) -> None:
-    """In the format of the WebHook activity, and in that of the status."""
+    """The callback has the keys of the WebHook activity and those of the status."""
     world, host = calling_back
     with receiving() as receiver:
         started = ask(world, world.model(outcome=outcome), receiver.uri, caller={"pipeline": "Load sales"})
@@ -138,7 +138,7 @@ def test_a_redirect_is_not_followed(calling_back: App, status: int) -> None:
 
 
 def test_a_cancelled_request_calls_back(calling_back: App) -> None:
-    """And a request that is past its deadline."""
+    """A request that is past its deadline calls back as well."""
     world, _ = calling_back
     for options, status in (({}, "Cancelled"), ({"timeoutMinutes": 0.03}, "TimedOut")):
         with receiving() as receiver:
@@ -151,7 +151,7 @@ def test_a_cancelled_request_calls_back(calling_back: App) -> None:
 
 
 def test_the_receiver_of_a_repeat_is_called_too(calling_back: App) -> None:
-    """With the same idempotency key: while the request is in progress, and at once if it has ended; each URI once."""
+    """A repeat with the same idempotency key adds its receiver, which is called immediately after an end."""
     world, _ = calling_back
     with receiving() as first, receiving() as second, receiving() as late:
         model = world.model(seconds=LONG)

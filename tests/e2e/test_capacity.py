@@ -121,7 +121,7 @@ def test_three_callers_and_two_batches_want_fifty_models(limited: tuple[World, M
 
 
 def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
-    """And restarted: no refresh runs twice, no place is lost, and no third refresh runs."""
+    """The restarted app runs no refresh twice, loses no place, and runs no third refresh."""
     world, victim = limited
     models = [world.model(seconds=3) for _ in range(6)]
     started = [world.ask(model)["statusUri"] for model in models]
@@ -135,7 +135,7 @@ def test_the_app_is_killed_in_the_middle(limited: tuple[World, Mortal]) -> None:
 
 
 def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
-    """And goes first with a higher priority. A terminated run keeps its place, and is repaired."""
+    """A request with a higher priority goes first. A terminated run keeps its place, and is repaired."""
     world, victim = limited
     first, low, high = world.model(seconds=LONG), world.model(seconds=LONG), world.model(seconds=LONG)
     holder = world.ask(first, workspaceId=OTHER)

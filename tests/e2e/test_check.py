@@ -57,7 +57,7 @@ def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, say
 
 
 def test_a_body_that_a_start_would_refuse(world: World) -> None:
-    """With the same keys in the message, also for keys that a check does not need."""
+    """The error names the same key, also for keys that a check does not need."""
     model = world.model()
     bodies: dict[str, dict[str, Any]] = {
         "datasetId": {"datasetId": "x"},

@@ -205,7 +205,7 @@ def test_an_odd_id_is_unknown(world: World, path: str) -> None:
 
 
 def test_requests_are_listed(world: World) -> None:
-    """By dataset, status and time; without any token."""
+    """Filters by dataset, status and time apply; no row has a token."""
     model = world.model(outcome=["Completed", "Failed"])
     good, bad = world.refreshed(model), world.refreshed(model, caller={"pipeline": "p"})
 
@@ -260,6 +260,6 @@ def test_a_queue_shows_runs_and_their_callers(world: World) -> None:
 
 
 def test_a_queue_of_an_invalid_id_is_refused(world: World) -> None:
-    """By name."""
+    """The error names the parameter."""
     answer = world.queue("sales")
     assert (answer.status_code, answer.json()["error"]["target"]) == (400, "datasetId")

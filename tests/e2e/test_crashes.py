@@ -163,7 +163,7 @@ def test_killed_while_it_polls(tmp_path: Path) -> None:
 
 
 def test_a_terminated_run_is_repaired(managed: tuple[World, Client]) -> None:
-    """Terminated by hand: the request starts it again on a recheck, and it follows the refresh in progress."""
+    """A run that was terminated by hand is started again by its request, and follows the refresh in progress."""
     world, host = managed
     model = world.model(seconds=LONG)
     uri = world.ask(model)["statusUri"]

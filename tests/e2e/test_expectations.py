@@ -10,7 +10,7 @@ SECONDS = 4
 
 
 def test_a_refresh_like_earlier_ones_is_expected_to_take_as_long(world: World) -> None:
-    """In the status and in the queue; two earlier refreshes are not enough."""
+    """Status and queue show the expected end; two earlier refreshes are not enough."""
     model = world.model(seconds=LONG)
     for days in range(1, 4):
         earlier = {"refreshType": "Scheduled", "startsIn": -86_400 * days, "seconds": SECONDS}

@@ -77,7 +77,7 @@ def app(tmp_path: Path) -> Iterator[Devhost]:
 
 
 def test_a_new_app_is_healthy_and_open_to_all(app: Devhost) -> None:
-    """Without any key. A timer that has not run yet is not late: the app may have been deployed just now."""
+    """The call needs no key. A timer that has not run yet is not late: the app may have been deployed just now."""
     code, checks = health(app)
     assert code == 200
     timers = checks.pop("timers")

@@ -31,7 +31,7 @@ def state_of(app: Devhost, entity: str) -> object:
 
 
 def test_ended_instances_are_purged_and_others_are_not(tmp_path: Path) -> None:
-    """Instances that ended longer ago than RETENTION_DAYS are deleted; a waiting request stays, however old."""
+    """Ended instances created longer ago than RETENTION_DAYS are deleted; a waiting request stays, however old."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url, "RETENTION_DAYS": "0.00001"}
         with Devhost(ROOT, tmp_path, "--key", KEY, "--exact-timers", env=env) as app:

@@ -81,7 +81,7 @@ def cloud(app: Cloud) -> Cloud:
 
 
 def test_a_refresh_with_a_real_token_over_tls(cloud: Cloud) -> None:
-    """With the app's own identity and the resource of Power BI."""
+    """The token is of the app's own identity and for the resource of Power BI."""
     result = cloud.world.refreshed(cloud.world.model())
     assert (result.code, result.body["status"]) == (200, "Completed")
     assert cloud.azure.identity.asked["resource"] == "https://analysis.windows.net/powerbi/api"
@@ -111,7 +111,7 @@ def test_a_short_outage_during_a_refresh(cloud: Cloud) -> None:
 
 
 def test_short_lived_tokens_are_renewed(cloud: Cloud) -> None:
-    """Several in one refresh, without a failed call."""
+    """One refresh uses several tokens, without a failed call."""
     cloud.live(2)
     before = cloud.azure.identity.calls
     result = cloud.world.refreshed(cloud.world.model(seconds=4))
@@ -133,7 +133,7 @@ def test_a_refusal_fails_at_once_with_the_message_of_the_endpoint(cloud: Cloud) 
 
 
 def test_no_secret_of_the_identity_is_logged(cloud: Cloud) -> None:
-    """Neither the secret header of the endpoint nor a token."""
+    """The log has neither the secret header of the endpoint nor a token."""
     cloud.fault("serverError", 2)
     cloud.world.refreshed(cloud.world.model())
     log = cloud.app.log

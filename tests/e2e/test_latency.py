@@ -66,7 +66,7 @@ def test_a_repeat_before_the_first_message_arrived_is_the_same_request(late: Wor
 
 
 def test_a_late_cancellation_takes_effect(late: World) -> None:
-    """In any order of its messages."""
+    """Its messages may arrive in any order."""
     model = late.model()
     late.external(model)
     started = late.ask(model)

@@ -198,7 +198,7 @@ def test_pages_filters_and_order(world: World) -> None:
 
 
 def test_an_overdue_model_is_noted_once_in_each_period(world: World, app: Devhost) -> None:
-    """By the setting and by a request, however often the timer runs. A success starts a new period."""
+    """The setting or a request sets the expectation; the timer runs several times. A success starts a new period."""
 
     def noted(times: int) -> None:
         """Runs the timer until the log has the event this many times, and then once more."""

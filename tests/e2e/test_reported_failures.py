@@ -52,7 +52,7 @@ def _differences(world: World, model: str, result: Result, expectation: Json) ->
 
 
 def test_every_report_gets_its_cause(world: World) -> None:
-    """Side by side, because each mostly waits."""
+    """The requests run side by side, because each mostly waits."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda name: play(world, REPORTS[name]), OF_REFRESHES)
     wrong = {name: differs for name, differs in zip(OF_REFRESHES, found, strict=True) if differs}
@@ -90,7 +90,7 @@ def test_a_cancellation_is_retried_if_the_capacity_is_overloaded(world: World) -
 
 
 def test_a_check_finds_an_overloaded_capacity(world: World) -> None:
-    """And does not report a missing permission."""
+    """The check does not report a missing permission."""
     model = world.model()
     world.fault(model, "capacityLimitExceeded", "history")
     found = check(world, model).json()

@@ -318,7 +318,7 @@ def test_a_throttle_applies_to_the_next_request_too(world: World) -> None:
 
 
 def test_the_status_shows_how_far_an_enhanced_refresh_is(world: World) -> None:
-    """Tables and partitions, while it runs."""
+    """The status has tables and partitions while the refresh is running."""
     model = world.model(outcome="Stuck")
     uri = world.ask(model, **FULL)["statusUri"]
     status = world.until(uri, lambda status: status.get("progress", {}).get("byStatus", {}).get("Completed"))

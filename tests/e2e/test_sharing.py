@@ -50,7 +50,7 @@ def test_requests_for_parts_become_one_refresh(world: World) -> None:
 
 
 def test_a_refresh_of_the_whole_model_serves_a_part(world: World) -> None:
-    """With the same commit mode; a request with a different one gets its own refresh."""
+    """Both have the same commit mode; a request with a different one gets its own refresh."""
     model = world.model()
     other = {"type": "Full", "commitMode": "PartialBatch", "applyRefreshPolicy": False, "objects": [SALES]}
     verdicts = behind_another(

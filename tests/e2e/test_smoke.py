@@ -85,7 +85,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def test_an_app_with_keys_passes(guarded: Guarded) -> None:
-    """And nothing has been started."""
+    """The smoke test starts nothing."""
     model = guarded.world.model()
     result = smoke(guarded.world.app, "--key", guarded.key, model=model)
     assert (result.code, result.failed) == (0, [])
@@ -131,7 +131,7 @@ def test_an_identity_without_access_to_power_bi(guarded: Guarded, fault: str, se
 
 
 def test_sign_in_off(tmp_path: Path) -> None:
-    """With AUTH_MODE key, on a host that checks no keys. Nothing else is checked."""
+    """The app has AUTH_MODE key, on a host that checks no keys. The smoke test checks nothing else."""
     with Devhost(
         ROOT, tmp_path, "--key", KEY, "--exact-timers", env={**FAST, "POWER_BI_API_URL": "http://127.0.0.1:9"}
     ) as app:

@@ -81,7 +81,7 @@ def compared(before: dict[str, float], beside: dict[str, float], record_property
 
 
 def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_property: Record) -> None:
-    """Eight of them, with three callers each that cannot share."""
+    """Eight models hang, with three callers each that cannot share."""
     before = measured(world)
     stalled = [world.model() for _ in range(STALLED_MODELS)]
     for model in stalled:
@@ -93,7 +93,7 @@ def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_pr
 
 
 def test_silent_receivers_do_not_delay_others(world: World, record_property: Record) -> None:
-    """A hundred on one host; another receiver is called at once."""
+    """A hundred silent receivers are on one host; another receiver is called immediately."""
     before = measured(world)
     model = world.model(seconds=1)
     with serving(silent) as server, receiving() as receiver:

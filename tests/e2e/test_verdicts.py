@@ -184,7 +184,7 @@ def test_a_deadline_while_power_bi_fails_names_its_error(world: World) -> None:
     world.fault(model, "throttled", "history", seconds=600)
     result = world.refreshed(model, timeoutMinutes=DEADLINE)
     assert (result.code, result.body["status"]) == (424, "TimedOut")
-    assert "the last error of Power BI: Could not read the refresh history" in result.body["error"]["message"]
+    assert "the last call failed: Could not read the refresh history" in result.body["error"]["message"]
 
 
 def test_the_deadline_cancels_with_the_option(world: World) -> None:

@@ -85,7 +85,7 @@ def start(world: World, model: str, headers: dict[str, str], **more: object) -> 
 
 
 def test_an_allowed_caller_may_start(app: tuple[World, Devhost]) -> None:
-    """Without any key; the log has the principal."""
+    """The caller sends no key; the log has the principal."""
     world, host = app
     answer = start(world, world.model(), signed_in(FACTORY.upper()))
     assert answer.status_code == 202
@@ -137,7 +137,7 @@ def test_a_key_gives_no_access(app: tuple[World, Devhost]) -> None:
 
 
 def test_every_route_has_access_control(app: tuple[World, Devhost]) -> None:
-    """All but the description and those with a token of their own, which need that token."""
+    """Exceptions are the open routes and those with a token of their own, which need that token."""
     world, _ = app
     found = routes()
     assert {("POST", "refreshes"), ("GET", "refreshes"), *OWN_TOKEN, *OPEN} <= {route[:2] for route in found}
@@ -225,12 +225,12 @@ def without_token(world: World, headers: dict[str, str], denied: dict[str, str])
 
 
 def test_an_allowed_caller_needs_no_token(app: tuple[World, Devhost]) -> None:
-    """Signed in."""
+    """The caller is signed in."""
     without_token(app[0], signed_in(FACTORY), signed_in(STRANGER))
 
 
 def test_a_caller_with_a_key_needs_no_token(tmp_path: Path) -> None:
-    """With a function key; headers of a sign-in have no effect in that mode."""
+    """The caller has a function key; headers of a sign-in have no effect in that mode."""
     with serve(PowerBiService()) as service:
         env = {**FAST, "POWER_BI_API_URL": service.base_url}
         with Devhost(ROOT, tmp_path, "--keys", "--exact-timers", env=env) as host:

@@ -30,7 +30,9 @@ Json = dict[str, Any]
 
 
 def every_request_ends_once(world: World) -> None:
-    """1. Every accepted request ends exactly once, with the outcome of a refresh that really ended so, or its own.
+    """1. Every accepted request ends exactly once: with the true outcome of a refresh, or with an outcome of its own.
+
+    Its own outcome is cancelled, timed out, terminated, or an error.
 
     An exception is a request that was terminated by hand and is started again by a late duplicate of its start (see the
     README).

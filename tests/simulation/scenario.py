@@ -77,7 +77,8 @@ LIGHT = Rates(
     throttled=0.02,
     token_expired=0.01,
 )
-"""A day on which everything may happen, but most of it does not. A heavy day is six times worse."""
+"""The rates of a light day, on which on average three of eight faults are enabled (`_rates`). A heavy day has six times
+these probabilities (at most 0.4) and three times these counts."""
 LATE_ALL_DAY = 0.3
 """The fraction of days with late messages on which all are late: HTTP and durable functions run on different hosts."""
 SERVICE_FAULTS = frozenset(
@@ -355,7 +356,7 @@ RARE_THINGS: tuple[tuple[str, float, Callable[[Scenario, random.Random], None]],
 
 
 def _rates(chance: random.Random, level: Level) -> Rates:
-    """Each kind of fault occurs on about half of the days, so that rare pairs meet without the others.
+    """Each kind of fault is enabled on three of eight days, so that rare pairs meet without the others.
 
     On some days only the engine is faulty, on some only Power BI: then the invariants are stricter for the other one.
     """

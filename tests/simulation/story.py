@@ -25,7 +25,7 @@ SENTENCES = {
     "run.waiting": "{runId} waits for an external refresh: {waiting}",
     "run.closed": "{runId} finds the model idle and closes",
     "run.reopened": "{runId} waits again until the model is idle",
-    "run.read_failed": "{runId} cannot read Power BI and waits {waitSeconds:.0f} s",
+    "run.read_failed": "a call of {runId} failed; the run waits {waitSeconds:.0f} s",
     "run.found_dead": "{requestId} finds {runId} dead and starts it again",
     "run.not_started": "{runId} could not be started",
     "run.ended": "{runId} ends: {outcome}",

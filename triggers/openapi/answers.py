@@ -64,7 +64,7 @@ def schemas() -> Json:
         "batchId": text("The batch that this request is part of."),
     }
     expected_end = time("The expected end of the refresh, from the durations of earlier ones.")
-    last_read_error = text("The last error of Power BI when the app read the model or the refresh.")
+    last_error = "if it failed: an error of Power BI, of the sign-in, or of the app itself."
     repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call started this request."}}
     run = {
         "runId": text("The run that serves the request: one refresh for all requests that share it."),
@@ -163,7 +163,10 @@ def schemas() -> Json:
                 ),
                 "expectedEnd": expected_end,
                 "progress": ref("Progress"),
-                "lastReadError": last_read_error,
+                "lastReadError": text(
+                    f"Why the last call for the request failed, {last_error} "
+                    "Also why the request waits to try again, or for room in the queue."
+                ),
                 "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
                 "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
                 "customStatus": maybe(record({"status": identity["status"]}, "The status again; null after the end.")),
@@ -207,7 +210,7 @@ def schemas() -> Json:
                 "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
-                "lastReadError": maybe(last_read_error),
+                "lastReadError": maybe(text(f"Why the last call for the run failed, {last_error}")),
                 "nextLookAt": maybe(time("When the run reads Power BI again.")),
             },
             "The run whose turn it is.",

@@ -95,7 +95,7 @@ function keyForm(wrong, again) {
     h(
       "p",
       { class: "muted", id: "key-note" },
-      "Operators find keys in the Azure portal: the function app, App keys. This tab keeps it until it is closed, sends it as a header, and never puts it into an address.",
+      "Operators find keys in the Azure portal: the function app, App keys. This tab keeps the key until you close the tab. It sends the key in a header, never in a URL.",
     ),
   );
 }

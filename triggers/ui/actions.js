@@ -58,9 +58,9 @@ const QUESTIONS = {
       h(
         "p",
         {},
-        "The app asks Power BI for a token and for the history of ",
+        "The app requests a token from Microsoft Entra and reads the refresh history of ",
         foreign(name),
-        ". That starts nothing and takes up to 20 seconds.",
+        " from Power BI. This starts nothing and takes at most about 20 seconds.",
       ),
     ],
     confirm: "Check",
@@ -152,8 +152,9 @@ function checked(body) {
       ? h(
           "p",
           {},
-          "A refresh is running",
-          running.startedAt ? [" since ", duration(secondsSince(running.startedAt))] : "",
+          running.startedAt
+            ? ["A refresh has been running for ", duration(secondsSince(running.startedAt))]
+            : "A refresh is running",
           ".",
         )
       : null,

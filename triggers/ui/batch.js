@@ -125,7 +125,7 @@ function notes({ retryOf, lastReadError, exceptNotFound }) {
           ": what completed there is not refreshed again.",
         )
       : null,
-    lastReadError ? h("p", { class: "muted" }, "Last error of Power BI: ", foreign(lastReadError)) : null,
+    lastReadError ? h("p", { class: "muted" }, "The last call failed: ", foreign(lastReadError)) : null,
     exceptNotFound
       ? h(
           "p",

@@ -243,6 +243,6 @@ function empty() {
       ),
     ),
     h("p", { class: "actions" }, button("first", "Make the first request here", {}, "strong")),
-    h("p", { class: "muted" }, "This page shows the model as soon as the app has accepted the request."),
+    h("p", { class: "muted" }, "The model appears on this page soon after the app has accepted the request, usually within half a minute."),
   );
 }

@@ -241,10 +241,10 @@ export function placeInWords({ group, position, closedUntil }) {
   ];
 }
 
-/** When a refresh usually ends, seen from now. */
+/** When a refresh is expected to end, seen from now. */
 export function expectation(expectedEnd) {
   const left = -secondsSince(expectedEnd);
-  return left >= 0 ? `usually done in ${duration(left)}` : `${duration(-left)} longer than usual`;
+  return left >= 0 ? `expected to end in ${duration(left)}` : `${duration(-left)} longer than usual`;
 }
 
 /** An error with its remedy. */

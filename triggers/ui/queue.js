@@ -30,7 +30,7 @@ export function atWork(queue) {
       { class: "card" },
       h("p", { class: "now" }, statusBadge(active.status), " ", nowInWords(active)),
       active.lastReadError
-        ? h("p", { class: "muted" }, "Last error of Power BI: ", foreign(active.lastReadError))
+        ? h("p", { class: "muted" }, "The last call failed: ", foreign(active.lastReadError))
         : null,
       progressOf(active.progress),
       callers(active, "Callers that wait for it"),
@@ -61,7 +61,7 @@ function nowInWords(active) {
     ];
   }
   if (active.refreshId) {
-    const begun = active.startedAt ? `since ${duration(secondsSince(active.startedAt))}` : "";
+    const begun = active.startedAt ? `for ${duration(secondsSince(active.startedAt))}` : "";
     return [
       begun,
       active.expectedEnd ? `, ${expectation(active.expectedEnd)}` : "",
@@ -73,7 +73,7 @@ function nowInWords(active) {
 
 const CALLERS = [
   ["Caller", "wide"],
-  ["Waits since", "number"],
+  ["Waiting since", "number"],
   ["Action", "end"],
 ];
 

@@ -123,7 +123,7 @@ function inWords(request) {
     ];
   }
   if (status === "Refreshing") {
-    const begun = request.startedAt ? `Since ${duration(secondsSince(request.startedAt))}` : "";
+    const begun = request.startedAt ? `Running for ${duration(secondsSince(request.startedAt))}` : "";
     return [begun, request.expectedEnd ? `, ${expectation(request.expectedEnd)}` : "", "."];
   }
   if (waitsForPlace) {
@@ -162,7 +162,7 @@ function pictured(request, model) {
       "figcaption",
       {},
       `Waited ${duration(waitedSeconds)}`,
-      startedAt ? `, ${endedAt ? "refreshed for" : "refreshes since"} ${duration(durationSeconds)}` : "",
+      startedAt ? `, ${endedAt ? "refreshed for" : "refreshing for"} ${duration(durationSeconds)}` : "",
       usual ? `; usually ${duration(usual)}` : "",
     ),
   );
@@ -199,7 +199,7 @@ function steps(request) {
           request.endedAt,
         )
       : null,
-    over || !request.expectedEnd ? null : step("calm", "clock", "Usual end", request.expectedEnd),
+    over || !request.expectedEnd ? null : step("calm", "clock", "Expected end", request.expectedEnd),
   );
 }
 

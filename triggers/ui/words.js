@@ -36,10 +36,10 @@ export const HEALTH = {
 };
 
 export const SERVED = {
-  own: "by a refresh of exactly what it requested",
-  wider: "by a refresh of more than it requested",
-  merged: "by a refresh that was merged from several requests",
-  adopted: "by a refresh that the app may not have started, but that started after the request",
+  own: "by a refresh with exactly the scope of this request",
+  wider: "by a refresh with a wider scope than this request",
+  merged: "by a refresh that combines the scopes of several requests",
+  adopted: "by a refresh that started after the request; the app may not have started it",
 };
 
 /** Whether a status is the end of a request or run. */

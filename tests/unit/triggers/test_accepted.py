@@ -104,7 +104,7 @@ def test_secrets_are_compared(given: str | None, expected: str, equal: bool) -> 
 
 
 def test_management_uris_are_returned_only_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They contain a key to all instances of the app."""
+    """They contain a key that gives access to all orchestrations of the app."""
     assert not any("durabletask" in uri or "management" in uri for uri in uris(WITH_KEY, WITH_KEY).values())
     exposing: Any = Settings(expose_management_uris=True)
     monkeypatch.setattr(accepted, "current_settings", lambda: exposing)

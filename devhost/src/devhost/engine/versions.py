@@ -43,9 +43,9 @@ class Versioning:
 def compare(one: str | None, other: str | None) -> int:
     """Below, at or above zero as `one` is older than, the same as or newer than `other`.
 
-    As DurableTask.Core does it: no version is older than any; versions of two to four numbers ("1.10") are compared as
-    numbers, and what is missing is older than what is there (1.0 before 1.0.0); all others ("2", "v3") as texts without
-    regard to case, so that "10" comes before "9".
+    As DurableTask.Core does it: an instance without a version is older than every version; versions of two to four
+    numbers ("1.10") are compared as numbers, and a missing part is older than an existing one (1.0 before 1.0.0); all
+    others ("2", "v3") are compared as texts without regard to case, so that "10" comes before "9".
     """
     one, other = (one or "").strip(), (other or "").strip()
     if not one or not other:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refresh.batch import machine
 from refresh.batch.decision import EndedBatch, NewBatch, SameBatch, decide
 from refresh.batch.orders import RequestSeen
-from refresh.batch.outcome import counts_of, outcome_by_engine, outcome_of
+from refresh.batch.outcome import counts_of, failure_without_models, outcome_by_engine, outcome_of
 from refresh.batch.spec import MAX_MODELS, AllModels
 from refresh.batch.state import BatchState
 from refresh.batch.stored import BatchStanding, Change, StoredBatch, overlaid
@@ -164,6 +164,21 @@ def test_a_start_that_the_batch_does_not_know_of_is_looked_for() -> None:
     assert statuses(state) == {"A": "Started", "B": "Skipped", "C": "Skipped", "D": "Started"}
     lost = machine.let_wait_again(state, [3])
     assert (statuses(lost)["D"], lost.settled) == ("Waiting", False)
+
+
+@pytest.mark.parametrize(
+    ("refreshable", "detail"),
+    [
+        (0, "it has no refreshable model."),
+        (1, "it has 1 refreshable model, and except excludes it."),
+        (2, "it has 2 refreshable models, and except excludes all of them."),
+    ],
+)
+def test_a_workspace_without_models_to_refresh(refreshable: int, detail: str) -> None:
+    """The error has the number of refreshable models."""
+    error = failure_without_models(refreshable)
+    assert (error.code, error.retryable) == ("NoRefreshableModels", False)
+    assert error.message == f"No model of the workspace remains to be refreshed: {detail}"
 
 
 def test_an_outcome_never_changes() -> None:

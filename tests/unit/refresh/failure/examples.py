@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from power_bi.answers import error_of, facts_of
 from power_bi.errors import AnswerLost, Facts, NotSent
-from refresh.batch.outcome import failure_of_listing, outcome_of
+from refresh.batch.outcome import failure_of_listing, failure_without_models, outcome_of
 from refresh.batch.state import Progress
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.outcome import judge
@@ -77,8 +77,8 @@ EXAMPLES: Mapping[str, Callable[[], Failure]] = {
     "WorkspaceNotAllowed": lambda: _request("WorkspaceNotAllowed"),
     "InternalError": lambda: _request("InternalError"),
     "ModelsNotRefreshed": lambda: _batch("Failed"),
-    "TooManyModels": lambda: failure_of_listing("TooManyModels", "more than 500 are left."),
-    "NoRefreshableModels": lambda: failure_of_listing("NoRefreshableModels", "2 were found."),
+    "TooManyModels": lambda: failure_of_listing("TooManyModels", "more than 500 models remain after except."),
+    "NoRefreshableModels": lambda: failure_without_models(2),
     "AnswerLost": lambda: _request(
         "AnswerLost", AnswerLost(Facts("start a refresh", service_message="ReadTimeout")).message
     ),

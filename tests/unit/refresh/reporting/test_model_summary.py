@@ -51,16 +51,14 @@ def test_behind_an_external_refresh() -> None:
 
 
 def test_waiting_for_other_reasons() -> None:
-    """It has just started, or Power BI answers with errors."""
+    """It has just started, or its last call failed."""
     assert sentence(active=WAITING) == "Has waited 12 min for its refresh to begin."
     place = WaitsForPlace(group="P1", since=at(5), position=2)
     assert sentence(active=WAITING, run=RunStatus(waits_for_place=place)) == (
         "Has waited 5 min for a place in the capacity group P1, behind 2 other runs."
     )
     trouble = RunStatus(last_read_error="HTTP 503 from Power BI")
-    assert sentence(active=WAITING, run=trouble) == (
-        "Has waited 12 min; Power BI answers with errors: HTTP 503 from Power BI."
-    )
+    assert sentence(active=WAITING, run=trouble) == ("Has waited 12 min; the last call failed: HTTP 503 from Power BI.")
 
 
 def test_refreshing() -> None:
@@ -74,7 +72,7 @@ def test_refreshing() -> None:
     assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
     assert sentence(active=REFRESHING, behind=2).endswith("12 min; 2 more requests wait for the next refresh.")
     assert sentence(active=REFRESHING, run=RunStatus(last_read_error="HTTP 500")).endswith(
-        "; Power BI answers with errors: HTTP 500."
+        "; the last call failed: HTTP 500."
     )
 
 

@@ -100,7 +100,7 @@ def test_the_status_of_an_active_request_comes_from_its_run() -> None:
 
 
 def test_a_waiting_run_names_the_external_refresh() -> None:
-    """And the last error of Power BI."""
+    """And the error of the last call."""
     standing = Standing(status="WaitingForIdle", position=0, run_id="a-r1")
     run = RunStatus(waits_for=BLOCKER, last_read_error="HTTP 503")
     body = checked_report(request(standing=standing), live_by_run(standing, run)).body

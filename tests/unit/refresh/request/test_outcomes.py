@@ -97,10 +97,10 @@ def test_the_message_of_a_request_that_left_has_its_place(answer: Left, cancelle
     assert outcome.shared_with == (3 if answer.run else None)
 
 
-def test_the_last_error_of_power_bi_is_part_of_the_message() -> None:
+def test_the_error_of_the_last_call_is_part_of_the_message() -> None:
     """If no other refresh was running, that is the reason."""
     outcome = outcome_after_leaving(SPEC, left("TimedOut"), trouble="HTTP 429 Too Many Requests")
-    assert "the last error of Power BI: HTTP 429 Too Many Requests" in sentence(outcome)
+    assert "the last call failed: HTTP 429 Too Many Requests" in sentence(outcome)
 
 
 def test_the_message_of_a_request_that_waited_for_a_place() -> None:
@@ -108,7 +108,7 @@ def test_the_message_of_a_request_that_waited_for_a_place() -> None:
     place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
     for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
         error = sentence(outcome_after_leaving(SPEC, where, place=place))
-        assert f"{words} a place in capacity group P1 since 06:00, behind 2 other runs; no refresh" in error
+        assert f"{words} a place in capacity group P1 (waiting since 06:00, behind 2 other runs; no refresh" in error
 
 
 def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:

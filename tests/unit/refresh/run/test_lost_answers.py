@@ -8,6 +8,7 @@ from refresh.history.look import LostWindow
 from refresh.queue.answers import Closed
 from refresh.queue.operations import Close
 from refresh.run.orders import (
+    OTHER_EXECUTION,
     AnswerLost,
     Broke,
     Busy,
@@ -88,7 +89,7 @@ def test_lost_answers_do_not_add_up_over_hours() -> None:
     """A refresh that never ends keeps the model busy, and now and then two executions of a POST are refused."""
     run = Incarnation().closed()
     for number in range(3 * MAX_TRIES):
-        run.posted(AnswerLost(error="Another execution started it.") if number % 2 else Busy())
+        run.posted(AnswerLost(error=OTHER_EXECUTION) if number % 2 else Busy())
         while run.history().phase is Reconciling:
             run.wait()
         run.reopened().wait().history().wait().permitted()

@@ -126,7 +126,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
     waits = run.status.waits_for_place
     assert waits is not None
     assert (waits.position, waits.group) == (3, "P1")
-    assert waits.text == f"a place in capacity group P1 since {since}, behind 3 other runs"
+    assert waits.text == f"a place in capacity group P1 (waiting since {since}, behind 3 other runs)"
     assert run.comes().seconds == 60
     run.now += timedelta(seconds=60)
     run.claimed(priority="high")
