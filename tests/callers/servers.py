@@ -14,7 +14,7 @@ Respond = Callable[[Call], Answer]
 SILENT = Answer(0)
 """An answer for `serving`: it closes the connection without a response."""
 VAULT_AUDIENCE = "https://vault.azure.net"
-SECRET_NAME = "refresh-service-key"
+SECRET_NAME = "refresh-function-key"
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def linked_services() -> dict[str, Json]:
     secret = {
         "type": "AzureKeyVaultSecret",
         "store": {"referenceName": "RefreshKeyVault", "type": "LinkedServiceReference"},
-        "secretName": "refresh-service-key",
+        "secretName": "refresh-function-key",
     }
     key = {"functionAppUrl": app, "functionKey": secret}
     vault = {"baseUrl": "https://contoso-vault.vault.azure.net/"}
