@@ -9,8 +9,9 @@ import pytest
 from hypothesis import settings
 
 # No deadline: on a loaded machine an example can take long for reasons outside the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+settings.register_profile("checks", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("checks")  # --hypothesis-profile thorough replaces it
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it runs in the background like this, and the programs that tests interrupt would inherit it
