@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -19,17 +18,10 @@ from typing import Any, Self
 import pytest
 import requests
 
-import devhost
+from devhost_tests.forks import ENVIRONMENT, POSSIBLE, Fork
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = str(Path(devhost.__file__).resolve().parents[1])
-"""The devhost of this test run, so that its processes do not import another installed one."""
 README = Path(__file__).resolve().parents[2] / "README.md"
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])]),
-    "PYTHONUNBUFFERED": "1",
-}
 RECORDED = Path(__file__).resolve().parent / "data" / "conformance"
 APP = Path(__file__).parent / "app"
 START_SECONDS = 120  # for other hosts' commands; the devhost says when it is ready
@@ -89,6 +81,7 @@ class Elsewhere(Client):
 class Devhost(Client):
     """Starts a devhost on `app` and `state` and waits until it is ready. `arguments` go to the command line.
 
+    It is a copy of a process that has imported its libraries, if that is possible and `imported` is true.
     `command` starts another host instead: {app}, {port} and {state} in it are filled in, and it is ready when it
     answers HTTP.
     """
@@ -101,6 +94,7 @@ class Devhost(Client):
         env: dict[str, str] | None = None,
         command: str = "",
         key: str = KEY,
+        imported: bool = True,
     ) -> None:
         self.lines: list[str] = []
         self.ready = ""
@@ -112,15 +106,20 @@ class Devhost(Client):
             words = shlex.split(command.format(app=app, port=port, state=state))
         elif "--port" not in arguments:
             words += ["--port", "0"]
-        self.process = subprocess.Popen(
-            words,
-            cwd=app if command else ROOT,
-            env={**ENVIRONMENT, **(env or {})},
-            stdout=subprocess.DEVNULL if command else subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        environ = {**ENVIRONMENT, **(env or {})}
+        self.process: subprocess.Popen[str] | Fork
+        if POSSIBLE and imported and not command:
+            self.process = Fork(words[3:], ROOT, environ)
+        else:
+            self.process = subprocess.Popen(
+                words,
+                cwd=app if command else ROOT,
+                env=environ,
+                stdout=subprocess.DEVNULL if command else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.base = self._await_answer(port) if command else self._await_line()

@@ -12,7 +12,8 @@ import pytest
 
 from devhost.web.server import PortTaken, bind
 from devhost_tests.conftest import Start
-from devhost_tests.process import APP, ENVIRONMENT, KEY, README, Client, Devhost
+from devhost_tests.forks import ENVIRONMENT
+from devhost_tests.process import APP, KEY, README, Client, Devhost
 
 HOOK = "/runtime/webhooks/durabletask/instances"
 
@@ -26,9 +27,9 @@ def test_every_option_is_documented() -> None:
     assert set(table) == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
 
 
-def test_one_ready_line_and_a_clean_end(start: Start) -> None:
-    """stdout has one line; SIGTERM ends with 0, and the state can be used again at once."""
-    first = start()
+def test_one_ready_line_and_a_clean_end(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
+    """`python -m devhost` writes one line; SIGTERM ends it with 0, and the state can be used again at once."""
+    first = Devhost(APP, tmp_path / "state", env=environment, imported=False)
     assert re.fullmatch(r"devhost ready: http://127\.0\.0\.1:\d+ \(app .*, \d+ functions\)", first.ready)
     code = first.stop()
     assert sys.platform == "win32" or code == 0, first.log

@@ -18,7 +18,8 @@ from devhost.engine import events as ev
 from devhost.engine.model import Instance
 from devhost.histories import BadHistory, Deviation, History, Recorder, replay_history
 from devhost_tests.conftest import Start
-from devhost_tests.process import ENVIRONMENT, RECORDED
+from devhost_tests.forks import ENVIRONMENT
+from devhost_tests.process import RECORDED
 from devhost_tests.simulated import START, Simulation, functions_of
 
 APP = Path(__file__).parent / "rules_app"
