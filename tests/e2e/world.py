@@ -24,10 +24,11 @@ from typing import Any, TypeVar
 
 import requests
 
+from devhost_tests.process import pauses
+
 WORKSPACE = "11111111-aaaa-bbbb-cccc-000000000001"
 CALL_SECONDS = 30.0
 END_SECONDS = float(os.environ.get("E2E_END_SECONDS", "90"))
-LOOK_SECONDS = 0.1
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -51,10 +52,10 @@ QUICK = {"seconds": 1, "notStartedSeconds": 0, "visibilitySeconds": [0, 0.5], "c
 
 def when(read: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: float = END_SECONDS) -> T:
     """Reads until a condition holds, and returns what was read last. Fails after `seconds`."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, pauses()
     while not condition(found := read()):
         assert time.monotonic() < end, f"condition not met within {seconds} s: {found}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(next(pause))
     return found
 
 

@@ -17,8 +17,8 @@ from tests.simulation.scenario import LEVELS, Level
 ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
-SEEDS, CHUNK = 40, 20
-"""Half a minute of processor time. `dev.py simulate` plays more."""
+SEEDS, CHUNK = 30, 15
+"""A quarter of a minute of processor time. `dev.py simulate` plays more."""
 BUSY_DAYS = (60, 41, *range(150))
 """Those that are played until each kind of fault and each outcome has occurred: first the days with rare outcomes."""
 Record = Callable[[str, object], None]

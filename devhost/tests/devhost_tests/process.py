@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,7 @@ START_SECONDS = 120  # for other hosts' commands; the devhost says when it is re
 END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
-_POLL = 0.02
-"""Seconds between two looks at a condition."""
+LEAST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
 
 
 class Client:
@@ -204,8 +203,16 @@ def _free_port() -> int:
 
 def until(condition: Callable[[], Any], seconds: float, explain: Callable[[], str] = lambda: "") -> None:
     """Waits until a condition holds; fails after `seconds`."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, pauses()
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"condition not met within {seconds} s. {explain()}")
-        time.sleep(_POLL)
+        time.sleep(next(pause))
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between the looks at a condition: longer and longer, because each look costs the app processor time."""
+    pause = LEAST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * 1.3, LONGEST_PAUSE)
