@@ -47,6 +47,13 @@ def test_the_browser_is_installed_before_all_tests() -> None:
     assert "browser" not in [step.name for step in steps(fast=True)]
 
 
+def test_all_tests_are_compiled_before_they_run() -> None:
+    """Otherwise each process would compile them. A failure counts: a test that cannot be collected cannot run."""
+    (step,) = [step for step in steps(fast=False) if step.name == "bytecode"]
+    assert (step.beside, step.needed) == (True, True)
+    assert "bytecode" not in [step.name for step in steps(fast=True)]
+
+
 def test_a_check_beside_others_begins_before_them() -> None:
     """And its result is waited for where it stands: the tests come after it."""
     begun, order = threading.Event(), []
