@@ -14,7 +14,7 @@ from pathlib import Path
 from dev.environment import PYTHON, ROOT
 
 WORKERS = 6
-"""Test processes. Many tests mostly wait in real time: four of them use 60 to 80 % of two cores, six use 86 %."""
+"""Test processes. Many tests mostly wait in real time: four use 55 to 80 % of two cores, six use 80 to 86 %."""
 SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
 """A failure shows only the failing lines and the assertion. Arguments of the command line take precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"
@@ -58,19 +58,22 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
         Step("lint", [sys.executable, "-m", "ruff", "check", "."]),
         Step("import rules", [str(PYTHON.with_name("lint-imports")), "--no-logo"]),
         Step("types", [sys.executable, "-m", "mypy"]),
-        *([] if fast else _beside()),
+        *([] if fast else _beside(whole=not pytest_arguments)),
         Step("tests", pytest),
     ]
 
 
-def _beside() -> list[Step]:
-    """What takes the second core while the checks before it use only one: downloads, and the bytecode of all tests."""
+def _beside(*, whole: bool) -> list[Step]:
+    """What takes the second core while the checks before it use only one: downloads, and the bytecode of all tests.
+
+    `whole`: all tests will run.
+    """
     collection = [sys.executable, "-m", "pytest", "--collect-only", "-o", "addopts=", "-p", "no:terminal"]
     return [
         Step("tools", [sys.executable, "infra/tools.py"], needed=False, beside=True),
         Step("browser", [sys.executable, "-m", "tests.browser.install"], needed=False, beside=True),
-        # otherwise each process of the tests compiles all of them
-        Step("bytecode", collection, beside=True),
+        # otherwise each process compiles all tests. Tests that cannot be collected fail later, with the reason
+        *([Step("bytecode", collection, needed=False, beside=True)] if whole else []),
     ]
 
 
@@ -85,7 +88,7 @@ def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] =
             begin = clock()
             code = begun[step.name].result() if step.beside else runner(step.command)
             if code and not step.needed:
-                print(f"--- {step.name}: not complete, the tests that need them are skipped", flush=True)
+                print(f"--- {step.name}: not complete. Tests that need it say so", flush=True)
                 code = 0
             results.append(Result(step.name, code, clock() - begin))
             print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)

@@ -193,13 +193,14 @@ def test_the_parent_sets_declared_parameters() -> None:
 
 
 def test_references_of_the_guide_exist() -> None:
-    """Files, also relative to the folder that a command is run in, and parameters of the templates."""
+    """Files and parameters of the templates. Commands run in the root of the clone."""
+    assert not re.search(r"@(adf|synapse|logic_apps)/", GUIDE)
     integrations = ROOT / "integrations"
     named = set(re.findall(r"[@ `](?:integrations/)?((?:adf|synapse|logic_apps)/[\w./-]+\.json)", GUIDE))
     named |= {f"adf/{path}" for path in re.findall(r"`((?:pipeline|dataset|linkedService)/[\w-]+\.json)`", GUIDE)}
     assert len(named) >= 6
     assert [path for path in named if not (integrations / path).is_file()] == []
-    [loop] = re.findall(r"for name in (.*?); do\n.*?@synapse/pipeline/\$name\.json", GUIDE)
+    [loop] = re.findall(r"for name in (.*?); do\n.*?@integrations/synapse/pipeline/\$name\.json", GUIDE)
     assert [name for name in loop.split() if not (OF_SYNAPSE / f"pipeline/{name}.json").is_file()] == []
     deployments = re.findall(r"--template-file integrations/(\S+)[ \\\n]+--parameters (.*)", GUIDE)
     assert len(deployments) == 3

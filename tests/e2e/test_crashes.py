@@ -39,13 +39,14 @@ class Mortal:
         self.killed.set()
 
     def start_again(self) -> None:
-        """A new process on the state of the killed one."""
+        """A new process on the state of the killed one, with another hash seed: it replays what that one wrote."""
         self.host.kill()
-        self.host = self._start(self.base.rsplit(":", 1)[1])
+        self.host = self._start(self.base.rsplit(":", 1)[1], imported=False)
         assert self.host.base == self.base, self.host.log
 
-    def _start(self, port: str) -> Devhost:
-        return Devhost(self._app, self._state, "--key", KEY, "--exact-timers", "--port", port, env=self._env)
+    def _start(self, port: str, *, imported: bool = True) -> Devhost:
+        arguments = ("--key", KEY, "--exact-timers", "--port", port)
+        return Devhost(self._app, self._state, *arguments, env=self._env, imported=imported)
 
 
 class MortalElsewhere:

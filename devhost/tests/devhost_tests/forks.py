@@ -1,10 +1,12 @@
 """Copies of a process that has imported the libraries of the devhost, so that a start takes half the processor time.
 
-The copies import the app themselves: it reads its settings when it is imported, and tests start different apps. Linux
-only, because no other system waits for the end of a process that is not a child.
+The copies import the app themselves: it reads its settings when it is imported, and tests start different apps. They
+share the hash seed; a test that needs another one, or another variable that Python reads at its start, starts
+`python -m devhost`. Linux only: it needs pidfd.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -15,13 +17,11 @@ import socket
 import subprocess
 import sys
 import threading
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import devhost
 
-POSSIBLE = sys.platform == "linux"
 SOURCE = str(Path(devhost.__file__).resolve().parents[1])
 """The devhost of this test run, so that its processes do not import another installed one."""
 ENVIRONMENT = {
@@ -31,23 +31,26 @@ ENVIRONMENT = {
 }
 LIBRARIES = ("devhost.__main__", "azure.durable_functions")
 MESSAGE_BYTES = 128 * 1024
-"""More than any environment has. A message over the socket is whole or an error."""
+"""More than any order has: the arguments and the variables of one test."""
+ANSWER_SECONDS = 60
 
 
 class Fork:
-    """A running `devhost ARGUMENTS`, with the methods of `subprocess.Popen`."""
+    """A running `devhost ARGUMENTS`, with the methods of `subprocess.Popen`. `environ`: more than `ENVIRONMENT`."""
 
     def __init__(self, arguments: list[str], folder: Path, environ: dict[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._mother = _mother()
+        self.returncode: int | None = None
         self.stdout, out = _pipe()
         self.stderr, errors = _pipe()
         try:
             order = {"arguments": arguments, "folder": str(folder), "environ": environ}
-            self.pid: int = _mother().answer(order, out, errors)
+            self.pid = self._mother.answer(order, out, errors)
         finally:
             os.close(out)
             os.close(errors)
         self._end = os.pidfd_open(self.pid)
-        self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
@@ -70,10 +73,11 @@ class Fork:
             signal.pidfd_send_signal(self._end, number)
 
     def _ended(self, seconds: float) -> bool:
-        if self.returncode is None and select.select([self._end], [], [], seconds)[0]:
-            self.returncode = _mother().answer({"wait": self.pid})
-            os.close(self._end)
-        return self.returncode is not None
+        with self._lock:
+            if self.returncode is None and select.select([self._end], [], [], seconds)[0]:
+                self.returncode = self._mother.answer({"wait": self.pid})
+                os.close(self._end)
+            return self.returncode is not None
 
 
 class _Mother:
@@ -81,7 +85,9 @@ class _Mother:
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(ANSWER_SECONDS)
         self._lock = threading.Lock()
+        self.failed = False
         words = [sys.executable, __file__, str(theirs.fileno())]
         self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()], env=ENVIRONMENT)
         theirs.close()
@@ -89,23 +95,56 @@ class _Mother:
 
     def answer(self, order: dict[str, Any], *files: int) -> int:
         """The answer to an order, which gets these file descriptors."""
+        message = json.dumps(order).encode()
+        assert len(message) < MESSAGE_BYTES, f"an order of {len(message)} bytes"
         with self._lock:
-            socket.send_fds(self._socket, [json.dumps(order).encode()], files)
-            return int(json.loads(self._socket.recv(MESSAGE_BYTES)))
+            try:
+                socket.send_fds(self._socket, [message], files)
+                answer = self._socket.recv(MESSAGE_BYTES)
+            except BaseException:
+                self.failed = True  # or a later order would get this answer
+                raise
+            if not answer:
+                self.failed = True
+                raise RuntimeError(f"the process that is copied has ended with {self._process.wait()}, see stderr")
+        return int(json.loads(answer))
 
     def _stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._process.wait()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
-@cache
+_CREATION = threading.Lock()
+_mothers: list[_Mother] = []
+
+
 def _mother() -> _Mother:
-    return _Mother()
+    """The one of this process; another one after a failure."""
+    with _CREATION:
+        if not _mothers or _mothers[-1].failed:
+            _mothers.append(_Mother())
+        return _mothers[-1]
 
 
 def _pipe() -> tuple[IO[str], int]:
     reader, writer = os.pipe()
     return os.fdopen(reader, encoding="utf-8"), writer
+
+
+def _possible() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # another system, an old kernel, or a container that forbids it
+        return False
+    return True
+
+
+POSSIBLE = _possible()
 
 
 def _serve(control: socket.socket) -> list[str]:
@@ -124,7 +163,6 @@ def _serve(control: socket.socket) -> list[str]:
             for number, file in enumerate(files, 1):
                 os.dup2(file, number)
                 os.close(file)
-            os.environ.clear()
             os.environ.update(order["environ"])
             os.chdir(order["folder"])
             sys.path[0] = order["folder"]  # as `python -m devhost` has it

@@ -105,15 +105,14 @@ class Devhost(Client):
             words = shlex.split(command.format(app=app, port=port, state=state))
         elif "--port" not in arguments:
             words += ["--port", "0"]
-        environ = {**ENVIRONMENT, **(env or {})}
         self.process: subprocess.Popen[str] | Fork
         if POSSIBLE and imported and not command:
-            self.process = Fork(words[3:], ROOT, environ)
+            self.process = Fork(words[3:], ROOT, env or {})
         else:
             self.process = subprocess.Popen(
                 words,
                 cwd=app if command else ROOT,
-                env=environ,
+                env={**ENVIRONMENT, **(env or {})},
                 stdout=subprocess.DEVNULL if command else subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

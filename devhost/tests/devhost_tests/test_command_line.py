@@ -30,8 +30,8 @@ def test_every_option_is_documented() -> None:
 def test_one_ready_line_and_a_clean_end(tmp_path: Path, start: Start, environment: dict[str, str]) -> None:
     """`python -m devhost` writes one line; SIGTERM ends it with 0, and the state can be used again at once."""
     first = Devhost(APP, tmp_path / "state", env=environment, imported=False)
-    assert re.fullmatch(r"devhost ready: http://127\.0\.0\.1:\d+ \(app .*, \d+ functions\)", first.ready)
     code = first.stop()
+    assert re.fullmatch(r"devhost ready: http://127\.0\.0\.1:\d+ \(app .*, \d+ functions\)", first.ready)
     assert sys.platform == "win32" or code == 0, first.log
     assert start().base
 
