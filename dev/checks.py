@@ -88,7 +88,10 @@ def run_steps(todo: Sequence[Step], runner: Runner, clock: Callable[[], float] =
             begin = clock()
             code = begun[step.name].result() if step.beside else runner(step.command)
             if code and not step.needed:
-                print(f"--- {step.name}: not complete. Tests that need it say so", flush=True)
+                print(
+                    f"--- {step.name}: not complete. Tests that need it are skipped or fail, with the reason",
+                    flush=True,
+                )
                 code = 0
             results.append(Result(step.name, code, clock() - begin))
             print(f"--- {step.name}: {_word(code)} in {results[-1].seconds:.1f} s", flush=True)

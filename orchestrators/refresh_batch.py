@@ -147,7 +147,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             facts = {"models": len(models), "notFound": list(missing), "workspaceId": source.workspace_id}
             note(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
-                trouble = failure_of_listing("TooManyModels", f"more than {MAX_MODELS} models remain after except.")
+                trouble = failure_of_listing("TooManyModels", f'more than {MAX_MODELS} of them are not in "except".')
                 return state.but(trouble=trouble, ended_at=at), 0.0
             if not models:
                 trouble = failure_without_models(len(answer.models))

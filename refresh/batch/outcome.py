@@ -159,7 +159,7 @@ def failure_without_models(refreshable: int) -> Failure:
         case 0:
             detail = "it has no refreshable model."
         case 1:
-            detail = "it has 1 refreshable model, and except excludes it."
+            detail = 'it has 1 refreshable model, and "except" excludes it.'
         case _:
-            detail = f"it has {refreshable} refreshable models, and except excludes all of them."
+            detail = f'it has {refreshable} refreshable models, and "except" excludes all of them.'
     return failure_of_listing("NoRefreshableModels", detail)

@@ -53,7 +53,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Cl
 
 @pytest.fixture(autouse=True)
 def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No test leaves refreshes in progress in the app that all share."""
+    """No test leaves refreshes in progress in the app that the tests of this process share."""
     world = request.getfixturevalue("hosted")[0] if "hosted" in request.fixturenames else None
     yield
     if world:

@@ -40,13 +40,13 @@ class Fork:
 
     def __init__(self, arguments: list[str], folder: Path, environ: dict[str, str]) -> None:
         self._lock = threading.Lock()
-        self._mother = _mother()
+        self._server = _fork_server()
         self.returncode: int | None = None
         self.stdout, out = _pipe()
         self.stderr, errors = _pipe()
         try:
             order = {"arguments": arguments, "folder": str(folder), "environ": environ}
-            self.pid = self._mother.answer(order, out, errors)
+            self.pid = self._server.answer(order, out, errors)
         finally:
             os.close(out)
             os.close(errors)
@@ -75,12 +75,12 @@ class Fork:
     def _ended(self, seconds: float) -> bool:
         with self._lock:
             if self.returncode is None and select.select([self._end], [], [], seconds)[0]:
-                self.returncode = self._mother.answer({"wait": self.pid})
+                self.returncode = self._server.answer({"wait": self.pid})
                 os.close(self._end)
             return self.returncode is not None
 
 
-class _Mother:
+class _ForkServer:
     """The process that is copied."""
 
     def __init__(self) -> None:
@@ -120,15 +120,15 @@ class _Mother:
 
 
 _CREATION = threading.Lock()
-_mothers: list[_Mother] = []
+_servers: list[_ForkServer] = []
 
 
-def _mother() -> _Mother:
+def _fork_server() -> _ForkServer:
     """The one of this process; another one after a failure."""
     with _CREATION:
-        if not _mothers or _mothers[-1].failed:
-            _mothers.append(_Mother())
-        return _mothers[-1]
+        if not _servers or _servers[-1].failed:
+            _servers.append(_ForkServer())
+        return _servers[-1]
 
 
 def _pipe() -> tuple[IO[str], int]:

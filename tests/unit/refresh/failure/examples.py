@@ -77,7 +77,7 @@ EXAMPLES: Mapping[str, Callable[[], Failure]] = {
     "WorkspaceNotAllowed": lambda: _request("WorkspaceNotAllowed"),
     "InternalError": lambda: _request("InternalError"),
     "ModelsNotRefreshed": lambda: _batch("Failed"),
-    "TooManyModels": lambda: failure_of_listing("TooManyModels", "more than 500 models remain after except."),
+    "TooManyModels": lambda: failure_of_listing("TooManyModels", 'more than 500 of them are not in "except".'),
     "NoRefreshableModels": lambda: failure_without_models(2),
     "AnswerLost": lambda: _request(
         "AnswerLost", AnswerLost(Facts("start a refresh", service_message="ReadTimeout")).message
