@@ -1,5 +1,6 @@
 """For all tests: the Hypothesis profile, the order of the tests, and measurements in the summary."""
 
+import gc
 import os
 import signal
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ LONG = ("simulation", "e2e", "callers", "browser", "devhost_tests", "commands", 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each process begins with long tests, so that in the end there are short ones to share."""
     items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector leaves alone what the collection of the tests has created: it lives until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:

@@ -82,7 +82,7 @@ def many(where: Console, plan: Plan, days: Iterable[Result | None], clock: Calla
 
 @contextlib.contextmanager
 def _progress(where: Console, seeds: int, clock: Callable[[], float]) -> Iterator[Callable[[Tally], None]]:
-    """Shows the progress: a bar on a terminal, a line every LOG_SECONDS elsewhere."""
+    """Shows the progress: a bar on a terminal; elsewhere a line after the first day and every LOG_SECONDS."""
     begin = clock()
     if not where.is_terminal:
         yield _Log(where, seeds, clock).update
@@ -100,17 +100,19 @@ def _progress(where: Console, seeds: int, clock: Callable[[], float]) -> Iterato
 
 
 class _Log:
-    """A line every LOG_SECONDS."""
+    """A line after the first day and every LOG_SECONDS."""
 
     def __init__(self, where: Console, seeds: int, clock: Callable[[], float]) -> None:
         self._where, self._seeds, self._clock = where, seeds, clock
         self._begin = self._latest = clock()
+        self._days_ended = False
 
     def update(self, tally: Tally) -> None:
         now = self._clock()
-        if now - self._latest < LOG_SECONDS:
+        first_day = tally.seeds > 0 and not self._days_ended
+        if not first_day and now - self._latest < LOG_SECONDS:
             return
-        self._latest = now
+        self._latest, self._days_ended = now, tally.seeds > 0
         rate = _rate(tally, now - self._begin)
         remaining = f", about {(self._seeds - tally.seeds) / rate:.0f} s left" if rate else ""
         print_line(self._where, f"{tally.seeds:,} of {self._seeds:,} days, {rate:.1f} per second{remaining}")

@@ -26,8 +26,8 @@ from triggers.openapi.description import FUNCTION_KEY, describe
 
 pytestmark = pytest.mark.usefixtures("local")
 
-EXAMPLES = 20
-"""Random calls of each operation, beside those at the boundaries. Some three seconds alone for each mode."""
+EXAMPLES = 12
+"""Random calls of each operation, beside those at the boundaries. Some two seconds alone for each mode."""
 
 Json = dict[str, Any]
 

@@ -17,10 +17,11 @@ from tests.simulation.scenario import LEVELS, Level
 ROOT = Path(__file__).parents[2]
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
-SEEDS, CHUNK = 30, 15
-"""A quarter of a minute of processor time. `dev.py simulate` plays more."""
-BUSY_DAYS = (60, 41, *range(150))
-"""Those that are played until each kind of fault and each outcome has occurred: first the days with rare outcomes."""
+SEEDS, CHUNK, GOOD_DAYS = 30, 15, 8
+"""Half a minute of processor time. `dev.py simulate` plays more."""
+BUSY_DAYS = (105, 106, 58, 9, 59, 4, 92, 35, 103, 63, 107, 85, 41, *range(150))
+"""Those that are played until each kind of fault and each outcome has occurred. The first ones, short days with rare
+outcomes, suffice on Python 3.11; other versions play other days."""
 Record = Callable[[str, object], None]
 
 
@@ -79,7 +80,7 @@ def test_bad_days_are_bad(record_property: Record) -> None:
 def test_good_days_are_good() -> None:
     """Without faults no fault strikes, and no caller gets one."""
     tally = Tally()
-    for seed in range(CHUNK):
+    for seed in range(GOOD_DAYS):
         tally.add(play(seed, "none"))
     assert {name for name in tally.faults() if tally.times[name]} == set()
     assert tally.times["told Terminated"] == 0

@@ -105,6 +105,16 @@ def _framework() -> _Framework:
         def get_activity_result_by_name(self, name: str) -> Json:
             return self.results[name]
 
+    class Reader(ExpressionEvaluator):
+        """The framework's evaluator, which parses each expression once: loops evaluate the same ones again and again."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._trees = cache(super()._parse)
+
+        def _parse(self, expression: str) -> Any:
+            return self._trees(expression)
+
     def known(state: State) -> Known:
         kinds = ((RunParameterType.Pipeline, state.parameters), (RunParameterType.System, state.system))
         parameters = [RunParameter(kind, name, value) for kind, values in kinds for name, value in values.items()]
@@ -122,7 +132,7 @@ def _framework() -> _Framework:
         TypeError,
         ValueError,
     )
-    return _Framework(ExpressionEvaluator(), known, broken, LarkError)
+    return _Framework(Reader(), known, broken, LarkError)
 
 
 def _merged(*objects: Json) -> Json:

@@ -135,14 +135,15 @@ def test_a_dead_process_is_a_failure() -> None:
     assert "No invariant was violated" not in text
 
 
-def test_a_log_gets_a_line_every_ten_seconds() -> None:
+def test_a_log_gets_a_line_after_the_first_day_and_every_ten_seconds() -> None:
     """Even while no day ends."""
-    clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 21.0, 25.0, 25.0]).__next__
+    clock = iter([0.0, 0.0, 0.0, 4.0, 10.0, 14.0, 23.0, 25.0, 25.0]).__next__
     ended = [result(10), result(11), None, None, result(12)]
     _, text = output_of(lambda where: many(where, PLAN, ended, clock))
     assert [line for line in text.splitlines() if line.endswith(" left")] == [
-        "2 of 4 days, 0.2 per second, about 10 s left",
-        "2 of 4 days, 0.1 per second, about 21 s left",
+        "1 of 4 days, 0.2 per second, about 12 s left",
+        "2 of 4 days, 0.1 per second, about 14 s left",
+        "3 of 4 days, 0.1 per second, about 8 s left",
     ]
 
 
