@@ -1,4 +1,4 @@
-// The plan and the function app: identity instead of keys everywhere, basic sign-in of the deployment sites off.
+// The plan and the function app: identity instead of keys everywhere, basic authentication of the deployment sites disabled.
 
 import { callerType } from '../types.bicep'
 

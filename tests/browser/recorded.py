@@ -197,7 +197,7 @@ def details(row: Json) -> Json:
         "unknown": "The first request waits for its refresh.",
     }
     busy = {
-        "refreshing": "Refreshing for 8 min; usually takes 14 min; fresh: the last success was 2 h ago.",
+        "refreshing": "Refreshing for 8 min (usually 14 min); fresh: the last success was 2 h ago.",
         "waiting": "Waits behind a scheduled refresh that began 12 min ago and usually takes 14 min.",
     }
     failed = row["health"] in ("overdue", "failing")
