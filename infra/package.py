@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Builds the folder to deploy: `python3 infra/package.py [--backend B]`. Standard library only.
 
-The folder contains only the files that `admitted` accepts, with two replacements:
+The folder contains only the files that `admitted` accepts, in a Git clone also the commit (`version.txt`), and has two
+replacements:
 
 * `host.json` names the task hub by the app setting TASKHUB_NAME, and the storage provider of the chosen backend. App
   settings could override the file for the host, but the scale controller of the platform reads the file.
@@ -27,6 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / ".dev" / "package"
 LOCK = "requirements.lock"
+VERSION = "version.txt"
+"""The commit, which triggers/http_health.py reports. Not there without Git or outside of a clone."""
 
 FILES = ("function_app.py", "host.json", "requirements.txt")
 FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
@@ -87,6 +90,29 @@ def host_json(backend: str, root: Path = ROOT) -> dict[str, Any]:
     return host
 
 
+def version(root: Path = ROOT) -> str | None:
+    """The id of the commit, with `+changes` if files differ from it; None if Git does not know the folder."""
+    # a clone around this folder is another project
+    environ = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}
+    found = []
+    for command in (("rev-parse", "HEAD"), ("status", "--porcelain")):
+        try:
+            done = subprocess.run(  # noqa: S603
+                ["git", *command],  # noqa: S607
+                cwd=root,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            return None
+        found.append(done.stdout.strip())
+    commit, changes = found
+    return f"{commit}+changes" if changes else commit
+
+
 def build(backend: str, target: Path = PACKAGE, root: Path = ROOT) -> list[str]:
     """Rewrites the folder; returns the names of its files. Raises PackageFailed."""
     lock = root / LOCK
@@ -102,6 +128,9 @@ def build(backend: str, target: Path = PACKAGE, root: Path = ROOT) -> list[str]:
         shutil.copyfile(root / name, target / name)
     (target / "host.json").write_text(json.dumps(host_json(backend, root), indent=2) + "\n", "utf-8")
     shutil.copyfile(lock, target / "requirements.txt")
+    commit = version(root)
+    if commit:
+        (target / VERSION).write_text(f"{commit}\n", "utf-8")
     return names
 
 

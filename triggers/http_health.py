@@ -1,6 +1,8 @@
 """GET /api/health: whether the app can work, for probes and people. No sign-in, because it contains nothing secret."""
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 import azure.durable_functions as df
@@ -22,8 +24,23 @@ TOKEN_SECONDS = 10.0
 KEPT_SECONDS = 2.0
 PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 
+VERSION_FILE = Path(__file__).parent.parent / "version.txt"
+VERSION = re.compile(rb"([0-9a-f]{40,64}(?:\+changes)?)\s*")
+
 Json = dict[str, Any]
 
+
+def deployed_version(file: Path = VERSION_FILE) -> str | None:
+    """The commit of the package, as infra/package.py writes it; None without the file, or with anything else in it."""
+    try:
+        with file.open("rb") as opened:
+            found = VERSION.fullmatch(opened.read(100))
+    except OSError:
+        return None
+    return found[1].decode() if found else None
+
+
+_VERSION = deployed_version()
 bp = df.Blueprint()
 _REPORTS: Looks[Json] = Looks(kept_seconds=KEPT_SECONDS)
 """The route needs no sign-in, so storage and sign-in are checked at most once in two seconds."""
@@ -35,7 +52,7 @@ async def http_health(req: func.HttpRequest, engine: Engine) -> func.HttpRespons
 
     `engine` and `storage` are passed, failed, or unknown (the storage, if the engine does not answer); `token` is
     passed or the code of the error; `timers` has each timer with its last run (null if it never ran) and whether it is
-    late, and is empty if the storage cannot be read.
+    late, and is empty if the storage cannot be read. `version` is the deployed commit, if the package has it.
     """
     report = await _REPORTS.at("", lambda: _look(engine))
     return answer(report, 200 if report["status"] == "ok" else 503)
@@ -54,7 +71,8 @@ async def _look(engine: Engine) -> Json:
     }
     late_timer = any(timer["late"] for timer in (timers or {}).values())
     healthy = engine_answers and storage_works and token == PASSED and not late_timer
-    return {"status": "ok" if healthy else "unhealthy", "checks": checks}
+    report: Json = {"status": "ok" if healthy else "unhealthy", "checks": checks}
+    return {**report, "version": _VERSION} if _VERSION else report
 
 
 async def _token() -> str:

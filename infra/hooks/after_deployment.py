@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""After `azd deploy`: prints the manual steps, runs the smoke test, and prints the parameters for the pipelines.
+"""After `azd deploy`: prints the manual steps, waits for the app, tests it, and prints parameters for the pipelines.
 
 If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, if `az` is
 signed in as a service principal: a person gets no token for the app. Otherwise the model is left out, and the reason is
@@ -19,7 +19,7 @@ if __package__ is None or __package__ == "":
     sys.path.insert(0, str(ROOT))
 
 # the path of the project is needed first
-from infra.hooks import environment  # noqa: E402
+from infra.hooks import environment, start  # noqa: E402
 from infra.hooks.before_provision import HookFailed, Runner, run_command  # noqa: E402
 
 TENANT_SETTING = "Service principals can call Fabric public APIs"
@@ -114,7 +114,8 @@ def main() -> int:
     if missing:
         print(f"The azd environment has no {', '.join(missing)}. Run: azd provision", file=sys.stderr)
         return 1
-    print(manual_steps(values), end="\n\n")
+    print(manual_steps(values), end="\n\n", flush=True)
+    start.wait(lambda: start.health(values["APP_URL"]), lambda text: print(text, end="\n\n", flush=True))
     command, reason = smoke_command(values, run_command)
     print(f"Smoke test: {' '.join(command[1:])}", flush=True)
     # by hand, AUDIENCE comes from azd

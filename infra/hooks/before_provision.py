@@ -5,7 +5,8 @@
   SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
   Stops if a registration of the same name exists: it belongs to a deployment from another machine, whose callers would
   get 401 from then on.
-* Fixes the first day of the budget, which Azure does not let change.
+* Fixes the first day of a budget, which Azure does not let change. Not before there is a budget: for a new one Azure
+  accepts no day of an earlier month.
 
 If something is missing, the exit code is 1, with a message.
 """
@@ -60,7 +61,7 @@ def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
         run(["azd", "env", "set", "SIGN_IN_CLIENT_ID", client_id])
         # infra/hooks/after_down.py deletes only what this hook has created
         run(["azd", "env", "set", "SIGN_IN_CREATED", client_id])
-    if not environ.get("BUDGET_START_DATE"):
+    if (environ.get("MONTHLY_BUDGET") or "0") != "0" and not environ.get("BUDGET_START_DATE"):
         run(["azd", "env", "set", "BUDGET_START_DATE", f"{today:%Y-%m}-01"])
 
 

@@ -64,6 +64,12 @@ def test_the_scripts_that_azure_yaml_runs_exist() -> None:
         assert (ROOT / posix[1]).is_file()
 
 
+def test_the_output_after_a_deployment_stays_visible() -> None:
+    """azd erases that of a hook that is not interactive. It reads the key in the block of the shell only."""
+    hook = azure_yaml()["hooks"]["postdeploy"]
+    assert all(hook[shell]["interactive"] is True for shell in ("posix", "windows"))
+
+
 def test_azd_deploys_the_folder_of_the_package() -> None:
     service = azure_yaml()["services"]["app"]
     assert ROOT / service["project"] / service["dist"] == package.PACKAGE
@@ -101,11 +107,25 @@ def test_the_deployment_signs_in_without_a_secret() -> None:
     assert "--federated-credential-provider" in text
 
 
+def test_the_deployment_signs_in_for_its_environment() -> None:
+    """A tag has no credential of its own; the documented one names the environment of the job."""
+    job = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))["jobs"]["deploy"]
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert f"repo:OWNER/REPO:environment:{job['environment']}" in text
+
+
 def test_the_deployment_of_a_pipeline_knows_every_parameter() -> None:
-    """Each is a variable of the repository; an unset one arrives as an empty text and gets its default."""
+    """Each is a variable of the repository, which `azd pipeline config` sets; an unset one gets its default."""
     parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
-    workflow = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))
-    assert set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)) <= set(workflow["jobs"]["deploy"]["env"])
+    env = yaml.safe_load((GITHUB / "workflows" / "azure-dev.yml").read_text("utf-8"))["jobs"]["deploy"]["env"]
+    assert env == {name: f"${{{{ vars.{name} }}}}" for name in env}
+    # azd sets these by itself
+    own = {name for name in env if not name.startswith("AZURE_")}
+    copied = azure_yaml()["pipeline"]["variables"]
+    assert sorted(copied) == sorted(own)
+    read = set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters))
+    assert own - {"SMOKE_WORKSPACE", "SMOKE_DATASET"} == read - {"AZURE_ENV_NAME", "AZURE_LOCATION"}
+    assert read <= set(env)
     assert set(re.findall(r"readEnvironmentVariable\('\w+', '([^']*)'\)", parameters)) == {""}
 
 

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from infra import publish
-from infra.hooks import after_deployment, after_down, before_provision, environment
+from infra.hooks import after_deployment, after_down, before_provision, environment, start
 
 ROOT = Path(__file__).parents[2]
 APPLICATION, OBJECT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -83,7 +85,6 @@ def test_the_registration_is_made_once_and_without_a_secret(cloud: str, graph: s
     body = json.loads(patch[patch.index("--body") + 1])
     assert body == {"api": {"requestedAccessTokenVersion": 2}, "identifierUris": [f"api://{APPLICATION}"]}
     assert ["azd", "env", "set", "SIGN_IN_CLIENT_ID", APPLICATION] in run.commands
-    assert ["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"] in run.commands
     assert not any("credential" in word or "password" in word for command in run.commands for word in command)
 
 
@@ -99,14 +100,23 @@ def test_a_second_machine_makes_no_second_registration() -> None:
 def test_existing_values_are_kept() -> None:
     run = Recorder()
     known = {"AZURE_ENV_NAME": "dev", "CALLERS": f"{APPLICATION}:{OBJECT}", "SIGN_IN_CLIENT_ID": APPLICATION}
-    before_provision.prepare({**known, "BUDGET_START_DATE": "2026-01-01"}, run, TODAY)
+    budget = {"MONTHLY_BUDGET": "100", "BUDGET_START_DATE": "2026-01-01"}
+    before_provision.prepare({**known, **budget}, run, TODAY)
     assert run.commands == []
 
 
 def test_keys_need_neither_callers_nor_a_registration() -> None:
     run = Recorder()
     before_provision.prepare({"AZURE_ENV_NAME": "dev", "AUTH_MODE": "key"}, run, TODAY)
-    assert run.commands == [["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"]]
+    assert run.commands == []
+
+
+@pytest.mark.parametrize(("budget", "begins"), [("100", True), ("0", False), ("", False)])
+def test_a_budget_begins_in_the_month_of_its_first_deployment(budget: str, begins: bool) -> None:
+    """Not in that of the app: Azure accepts no earlier month for a new budget."""
+    run = Recorder()
+    before_provision.prepare({"AZURE_ENV_NAME": "dev", "AUTH_MODE": "key", "MONTHLY_BUDGET": budget}, run, TODAY)
+    assert run.commands == ([["azd", "env", "set", "BUDGET_START_DATE", "2026-11-01"]] if begins else [])
 
 
 def test_only_a_registration_of_the_hook_is_deleted() -> None:
@@ -146,6 +156,67 @@ def test_the_address_of_the_secret_has_no_version() -> None:
     text = after_deployment.pipeline_parameters({**VALUES, "AUTH_MODE": "key"})
     assert "KeySecretUri  https://VAULT.vault.azure.net/secrets/refresh-function-key\n" in text
     assert "--query id" not in text, "the id of a secret ends with its version"
+
+
+class Start:
+    """A host that answers as listed, then as the last time. Sleeping moves the clock."""
+
+    def __init__(self, *statuses: int | None) -> None:
+        self.statuses = list(statuses)
+        self.now = 1000.0
+        self.lines: list[str] = []
+
+    def look(self) -> int | None:
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def wait(self) -> float:
+        """The seconds that it took."""
+        start.wait(self.look, self.lines.append, lambda: self.now, self.sleep)
+        return self.now - 1000.0
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 302])
+def test_an_app_that_answers_is_not_waited_for(status: int) -> None:
+    """What is wrong with the answer, the smoke test says."""
+    app = Start(status)
+    assert (app.wait(), app.lines) == (0.0, [])
+
+
+def test_a_new_app_is_waited_for() -> None:
+    """At first nothing listens, then the host does not run, then a check of the app fails."""
+    app = Start(None, 503, 503, 200)
+    assert app.wait() == 3 * start.PAUSE_SECONDS
+    assert "does not answer" in app.lines[0]
+    assert app.lines[1:] == ["The app answers."]
+
+
+def test_the_wait_for_an_app_ends() -> None:
+    app = Start(503)
+    assert app.wait() == start.WAIT_SECONDS
+    assert "answers 503" in app.lines[0]
+    assert "still not available" in app.lines[1]
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_health_of_an_app_is_its_status(status: int) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/api/health" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name of the base class
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert start.health(url) == status
+        thread.join()
+    assert start.health(url) is None, "nothing listens any more"
 
 
 def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:

@@ -25,6 +25,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from infra import lock, package
+from triggers import http_health
 
 ROOT = Path(__file__).parents[2]
 FUNCIGNORE = (ROOT / ".funcignore").read_text("utf-8")
@@ -229,7 +230,49 @@ def test_equal_packages_make_equal_archives(tmp_path: Path) -> None:
         digests.add(hashlib.sha256((tmp_path / f"{name}.zip").read_bytes()).hexdigest())
     assert len(digests) == 1
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
-        assert set(archive.namelist()) == set(package.files())
+        assert set(archive.namelist()) - {package.VERSION} == set(package.files())
+
+
+def commit_all(folder: Path) -> None:
+    """Makes a clone of the folder, with one commit."""
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", "one")
+    for arguments in (("init", "--quiet"), ("add", "--all", "--force"), (*author, *commit)):
+        command = ["git", *arguments]
+        subprocess.run(command, cwd=folder, check=True)
+
+
+def test_a_package_has_the_commit_that_the_app_reports(working_folder: Path, tmp_path: Path) -> None:
+    """Once without and once with a changed file."""
+    shutil.rmtree(working_folder / ".git")
+    commit_all(working_folder)
+    package.build("azureStorage", tmp_path / "package", working_folder)
+    commit = http_health.deployed_version(tmp_path / "package" / http_health.VERSION_FILE.name)
+    assert commit is not None
+    assert re.fullmatch("[0-9a-f]{40,64}", commit)
+    (working_folder / "host.json").write_text((ROOT / "host.json").read_text("utf-8") + "\n", "utf-8")
+    package.build("azureStorage", tmp_path / "package", working_folder)
+    assert http_health.deployed_version(tmp_path / "package" / package.VERSION) == f"{commit}+changes"
+
+
+def test_a_folder_in_the_clone_of_another_project_has_no_commit(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "host.json").touch()
+    commit_all(tmp_path)
+    assert package.version(tmp_path)
+    assert package.version(tmp_path / "app") is None
+
+
+def test_a_package_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert package.version() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"secret", b"\xff\xfe", b"a" * 39, b"a" * 100_000, b"a" * 40 + b" and more"])
+def test_the_app_reports_nothing_but_a_commit(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / package.VERSION).write_bytes(content)
+    assert http_health.deployed_version(tmp_path / package.VERSION) is None
+    assert http_health.deployed_version(tmp_path / "missing") is None
 
 
 def locked() -> dict[str, list[Requirement]]:

@@ -214,7 +214,7 @@ EXAMPLES: dict[str, Json] = {
         "workspaceId": WORKSPACE,
         "datasetId": DATASET,
     },
-    "Health": {"status": "ok", "checks": _HEALTH},
+    "Health": {"status": "ok", "checks": _HEALTH, "version": "5d3f8a1c0b7e49f2a6d8c3b1e0f7a4d2c9b8e6f1"},
     "Unhealthy": {"status": "unhealthy", "checks": {**_HEALTH, "token": "TokenUnavailable"}},
     "Refusal": _refusal("InvalidRequest", "workspaceId is required.", "workspaceId"),
     "WorkspaceRefused": _refusal(

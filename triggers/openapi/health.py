@@ -23,4 +23,6 @@ def health() -> Json:
         "The results of the checks.",
     )
     status = text("Whether all checks passed.", enum=["ok", "unhealthy"])
-    return record({"status": status, "checks": checks}, "Whether the app can work.")
+    version = text("The deployed commit, with `+changes` if files differed from it; left out if it is not known.")
+    properties = {"status": status, "checks": checks, "version": version}
+    return record(properties, "Whether the app can work.", optional=("version",))

@@ -1,0 +1,54 @@
+"""Waits for a new deployment: its host does not run, or reports what it cannot reach, until its roles take effect."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+WAIT_SECONDS = 600.0
+"""A role assignment takes up to ten minutes: learn.microsoft.com/azure/role-based-access-control/troubleshooting."""
+PAUSE_SECONDS = 15.0
+ANSWER_SECONDS = 30.0
+UNAVAILABLE = 503
+
+
+def health(url: str) -> int | None:
+    """The status of `/api/health`; None without an answer."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - an https address
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def wait(
+    look: Callable[[], int | None],
+    show: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Returns when the app answers anything but 503, at the latest after ten minutes. Shows why it waits."""
+    end = clock() + WAIT_SECONDS
+    status = look()
+    if answers(status):
+        return
+    reason = "does not answer" if status is None else f"answers {status}"
+    show(
+        f"The app {reason}: in a new deployment its roles can take ten minutes to take effect.\n"
+        f"/api/health is read every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
+    )
+    while not answers(status) and clock() < end:
+        sleep(PAUSE_SECONDS)
+        status = look()
+    show("The app answers." if answers(status) else "The app is still not available; the smoke test says why.")
+
+
+def answers(status: int | None) -> bool:
+    """True if the host runs and its checks do not fail."""
+    return status not in (None, UNAVAILABLE)
