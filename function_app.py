@@ -37,7 +37,7 @@ from triggers import (
     timer_reminders,
 )
 
-# read here, so that an invalid setting stops the start with its name
+# read here, so that with an invalid setting the app does not start, and the error names it
 current_settings()
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)

@@ -28,7 +28,7 @@ CALL_SECONDS = 120.0
 whole process with all other work in it."""
 
 OF_A_CAPACITY = Pattern(r"(?i)capacity|FabricThrottled")
-"""A code that says of a refused call that the capacity has reached its limits, not the rate of calls."""
+"""Codes of calls that were refused because the capacity, not the call rate, reached its limit."""
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from refresh.times import instant
 
 ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
-"""The service's clock has whole seconds; with the time on the network, a start can be stamped this much later."""
+"""The service's clock has whole seconds, and a call takes time on the network, so the start time can be this much
+later."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()

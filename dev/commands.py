@@ -27,12 +27,12 @@ examples:
   python3 dev.py run                         a demo: five callers, two models, one failing refresh
   python3 dev.py run --stay                  the same, and then models in every state for the page, until Ctrl-C
   python3 dev.py test                        all checks that must pass before a commit
-  python3 dev.py test --fast                 the same checks, but of the tests only those in tests/unit
+  python3 dev.py test --fast                 the same checks, but only the tests in tests/unit
   python3 dev.py test -- -k queue -x         arguments after -- are passed to pytest
   python3 dev.py simulate --seeds 5000       simulated days with faults, each determined by its seed
   python3 dev.py simulate --seed 19          one simulated day and what happened in it
   python3 dev.py screenshots                 take the pictures of the page in docs/pictures again; needs Chromium
-  python3 dev.py integrations                write the files in integrations/ again, after a change of their sources
+  python3 dev.py integrations                write the files in integrations/ again, after a change to their sources
   python3 dev.py bench callers               the cost of 1, 10, 50 and 200 simultaneous callers of one model
   python3 dev.py smoke --url https://APP.azurewebsites.net   check a deployed app: access, health, a model
   python3 dev.py power-bi                    a Power BI service for development on http://127.0.0.1:7072
@@ -177,7 +177,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "run",
         allow_abbrev=False,
         help="a demo against a Power BI service on this machine, or one refresh of a real model",
-        description="Starts a Power BI service and the app on this machine, sends callers and shows the outcome that "
+        description="Starts a Power BI service and the app on this machine, runs callers and shows the outcome that "
         "each receives. With --workspace and --dataset: one caller, and the real Power BI with your own Azure login "
         "(az login).",
     )
@@ -200,8 +200,8 @@ def _add_test(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     test_command.add_argument(
         "--fast",
         action="store_true",
-        help="run all checks, but of the tests only those in tests/unit: not the simulation, and not the tests over "
-        "HTTP, of the callers' files, of the devhost, of the Power BI service and of these commands",
+        help="run all checks, but only the tests in tests/unit: not the simulation, and not the tests over HTTP, "
+        "of the callers' files, of the devhost, of the Power BI service and of these commands",
     )
 
 

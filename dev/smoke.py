@@ -34,8 +34,10 @@ ADVICE = {
     "NotAuthorized": "The app's identity has no role in the workspace: give it Contributor, or correct the ids.",
     "ModelNotFound": "The app's identity does not see the model: give it Contributor in the workspace, or correct the "
     "ids.",
-    "ApiNotAccessible": "A tenant setting blocks the app: 'Service principals can call Fabric public APIs'.",
-    "WorkspaceNotAllowed": "The workspace is not in ALLOWED_WORKSPACES.",
+    "ApiNotAccessible": "The tenant setting 'Service principals can call Fabric public APIs' is off for the app: have "
+    "a Fabric administrator turn it on for a group that contains the app's identity.",
+    "WorkspaceNotAllowed": "The workspace is not in ALLOWED_WORKSPACES: correct --workspace, or add the workspace to "
+    "the setting.",
 }
 """The advice for the code of an error; for other codes the message is shown."""
 
@@ -137,7 +139,10 @@ class Smoke:
                 "their own: set its unauthenticatedClientAction to AllowAnonymous."
             )
         if not checks:
-            return f"/api/health answered {answer.status} without a report: is this the app, and this version of it?"
+            return (
+                f"/api/health answered {answer.status} without a report: check that the address is that of this app, "
+                "in this version."
+            )
         if answer.status == 200 and answer.body.get("status") == "ok":
             return None
         return _unhealthy(checks)

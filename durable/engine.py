@@ -77,7 +77,7 @@ class Engine:
 
     @property
     def secret(self) -> bytes:
-        """A secret that all instances of this app share and callers do not know; empty if there is none.
+        """A secret that all hosts of this app share and callers do not know; empty if there is none.
 
         It is the key of the engine's own management API, which the host creates once and keeps in the app's storage.
         """

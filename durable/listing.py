@@ -1,4 +1,4 @@
-"""A page of the engine's list of instances, over its HTTP API: the SDK's own listing returns the first page only."""
+"""A page of the engine's list of instances, through its HTTP API: the SDK's own listing returns the first page only."""
 
 from dataclasses import dataclass
 from typing import Any

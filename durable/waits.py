@@ -1,7 +1,7 @@
 """How long to wait for the engine to show the effect of a message: all such waits, with their reasons.
 
-Within one process a signal shows after milliseconds. On another instance (always, if HTTP and durable functions scale
-separately) it takes up to `maxQueuePollingInterval` (host.json), and longer while that instance starts. The start of a
+Within one process a signal shows after milliseconds. On another host (always, if HTTP and durable functions scale
+separately) it takes up to `maxQueuePollingInterval` (host.json), and longer while that host starts. The start of a
 request never waits for a signal.
 """
 

@@ -34,7 +34,7 @@ param authMode string = 'entra'
 @description('Client id of the app registration that callers request tokens for. Required with authMode entra; the hook before provisioning creates the registration.')
 param signInClientId string = ''
 
-@description('The identities that may call, with authMode entra. Both locks (the platform\'s sign-in and the app\'s own list) are fed from this list.')
+@description('The identities that may call, with authMode entra. Both checks (the platform\'s sign-in and the app\'s own list) use this list.')
 param callers callerType[] = []
 
 @description('The identities that may read only, with authMode entra: people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')

@@ -41,7 +41,7 @@ func ownSettings(own ownType) object => toObject(
       { name: 'EXPOSE_MANAGEMENT_URIS', value: own.tuning.?EXPOSE_MANAGEMENT_URIS ?? '' }
       { name: 'UI_ENABLED', value: own.tuning.?UI_ENABLED ?? '' }
       { name: 'AUTH_MODE', value: own.authMode }
-      // the second lock: the platform's sign-in (modules/functionApp.bicep) admits the same callers and readers
+      // the second check: the platform's sign-in (modules/functionApp.bicep) admits the same callers and readers
       { name: 'ALLOWED_CALLERS', value: own.authMode == 'entra' ? join(map(own.callers, caller => caller.objectId), ',') : '' }
       { name: 'ALLOWED_READERS', value: own.authMode == 'entra' ? join(map(own.readers, reader => reader.objectId), ',') : '' }
       { name: 'EXPECTED_EVERY_HOURS', value: empty(own.expectedEveryHours) ? '' : string(own.expectedEveryHours) }

@@ -38,10 +38,10 @@ type capacityLimitType = {
 @description('App settings that most deployments leave at the defaults of the code. docs/settings.md describes each.')
 @sealed()
 type tuningType = {
-  @description('Another address of the Power BI API than the one of the cloud.')
+  @description('Address of the Power BI API, if it is not that of the cloud.')
   POWER_BI_API_URL: string?
 
-  @description('Scope of the tokens, instead of the one of the cloud. Required with POWER_BI_API_URL in a deployment.')
+  @description('Scope of the tokens, if it is not that of the cloud. Required with POWER_BI_API_URL in a deployment.')
   POWER_BI_SCOPE: string?
 
   @description('Shortest pause between two reads of a refresh, in seconds.')
@@ -53,7 +53,7 @@ type tuningType = {
   @description('How long Power BI may be unreachable before a refresh that was not started is given up, in seconds.')
   OUTAGE_BUDGET_SECONDS: string?
 
-  @description('How long an accepted refresh may be missing in the refresh history before it counts as dropped, in seconds.')
+  @description('How long an accepted refresh may be missing from the refresh history before it counts as dropped, in seconds.')
   VISIBILITY_GRACE_SECONDS: string?
 
   @description('Interval at which a request checks its queue when no notification arrives, in seconds.')

@@ -20,6 +20,7 @@ from refresh.queue.answers import Ended, Enrolled, LeaveReason, Left, QueueFull,
 from refresh.queue.operations import Collect, Enroll, Leave, Restart
 from refresh.request.news import request_ended, run_lost
 from refresh.request.outcomes import (
+    STARTED_TWICE,
     outcome_after_leaving,
     outcome_of_fault,
     outcome_of_run,
@@ -101,12 +102,11 @@ def _turn(
         case Ended():
             return _ended(state, answer, now(context))
         case Left():
-            # the engine lost an episode after its messages had been sent, so the history does not show that the request
-            # left
+            # the engine lost an episode after sending its messages: the history does not show that the request left
             return (yield from _leave(context, state, answer.reason)), state
         case Unknown() | Taken():
             # this id was started twice: the outcome of the other start is forgotten, or that start used another token
-            return outcome_of_fault(spec, "another incarnation of this request has ended", state.standing.names), state
+            return outcome_of_fault(spec, STARTED_TWICE, state.standing.names), state
         case QueueFull():
             return (yield from _wait_for_room(context, state, answer)), state
         case _:

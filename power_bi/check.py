@@ -47,7 +47,7 @@ def no_answer(dataset_id: UUID, seconds: float) -> Json:
 
 
 def not_allowed(dataset_id: UUID) -> Json:
-    """The result for a workspace that this app may not use: no call is made."""
+    """The result for a workspace that this app is not allowed to use: no call is made."""
     return _result(failure("WorkspaceNotAllowed", str(dataset_id)), "failed", "unknown", "unknown")
 
 

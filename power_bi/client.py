@@ -105,7 +105,8 @@ class PowerBiClient:
     def refresh(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> RefreshRow | None:
         """A refresh read by its id; None if Power BI does not find it by id, as can happen with standard refreshes.
 
-        None does not prove that the refresh does not exist: a model that the app may not see can look the same.
+        None does not prove that the refresh does not exist: a model that the app is not allowed to see can look the
+        same.
         """
         tail = UUID(str(refresh_id))
         answer = self._ask("GET", "read the refresh", workspace_id, dataset_id, f"/{tail}")

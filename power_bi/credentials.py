@@ -35,7 +35,7 @@ class TokenSource(Protocol):
         ...
 
     def renew(self, rejected: str) -> str:
-        """Another token than `rejected`, which Power BI refused."""
+        """A token other than `rejected`, which Power BI refused."""
         ...
 
 
@@ -43,7 +43,7 @@ class CachedTokens:
     """A token source that caches the token of `fetch` until shortly before it expires.
 
     All threads that need a new token at the same time share one fetch, and its error. While the old token is still
-    valid, a temporary failure of a fetch has no effect.
+    valid, a transient failure of a fetch has no effect.
     """
 
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.time) -> None:
@@ -108,7 +108,7 @@ class CachedTokens:
 def token_source(scope: str, api_url: str, client_id: str | None, authority: str) -> TokenSource:
     """Tokens of `scope` from `authority` (host name); for a service on this machine, made-up ones.
 
-    `client_id` names a user-assigned managed identity; `power_bi.sign_in` tells which identity signs in otherwise.
+    `client_id` names a user-assigned managed identity; `power_bi.sign_in` says which identity signs in otherwise.
     """
     if is_loopback(api_url):
         return CachedTokens(_development_token)

@@ -68,7 +68,7 @@ class PowerBiError(Exception):
         )
         entry = CATALOGUE[self.code]
         detail = f": {facts.service_message}" if facts.service_message else ""
-        return cut(f"Could not {facts.operation}, {entry.meaning}{f' ({known})' if known else ''}{detail}", 500)
+        return cut(f"Could not {facts.operation}: {entry.meaning}{f' ({known})' if known else ''}{detail}", 500)
 
     @property
     def http_status(self) -> int | None:
@@ -153,7 +153,7 @@ class RefreshInProgress(BadAnswer):
 class Refused(BadAnswer):
     """Do not repeat the call unchanged: `code` says why, and its catalogue entry says what a person has to do.
 
-    `failure` tells whether a later request may succeed, for example after a refusal because a gateway is offline.
+    `failure` says whether a later request may succeed, for example after a refusal because a gateway is offline.
     """
 
     retryable = False

@@ -1,4 +1,4 @@
-"""Signs in with azure.identity and classifies its failures: does it pass, or does a person have to act?
+"""Signs in with azure.identity and classifies its failures: is the failure transient, or does a person have to act?
 
 Order: a service principal or user in the environment (AZURE_CLIENT_SECRET and similar settings); the managed identity,
 if the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
@@ -20,7 +20,7 @@ from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.text import cut
 
 REFUSALS = (400, 401, 403)
-"""A person has to act. Everything else passes: 5xx, 408, 429, no connection, an unreadable answer."""
+"""A person has to act. Everything else is transient: 5xx, 408, 429, no connection, an unreadable answer."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 _SIGN_IN = "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"
@@ -37,7 +37,7 @@ class SignIn:
     def __call__(self) -> tuple[str, float]:
         """The token and its expiry (seconds since 1970).
 
-        Raises NotSent (SignInUnavailable) for failures that pass, Refused (TokenUnavailable) if a person has to act.
+        Raises NotSent (SignInUnavailable) for transient failures, Refused (TokenUnavailable) if a person has to act.
         """
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 

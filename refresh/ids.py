@@ -67,7 +67,7 @@ def submission_of(request_id: str, prefix: str) -> int:
 
 
 def dataset_of(instance_id: str) -> str | None:
-    """The dataset that a request, a run or a callback is of, from its instance id; None for other instances."""
+    """The dataset that a request, a run or a callback belongs to, from its instance id; None for other instances."""
     hexadecimal = instance_id.removeprefix(CALLBACK_PREFIX).partition("-")[0]
     return str(UUID(hexadecimal)) if _HEX.fullmatch(hexadecimal) else None
 

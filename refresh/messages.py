@@ -55,11 +55,11 @@ def typed_json(text: bytes | str, kind: type[T]) -> T:
 
 
 def _describe(kind: Any) -> None:
-    """Has msgspec describe this type, in one thread at a time.
+    """Has msgspec build its type information for this type, in one thread at a time.
 
-    msgspec describes a class when it first decodes it, and marks it as described before it has described the nested
-    classes. Another thread that decodes the class at that moment crashes the process. The worker decodes in its event
-    loop and in the threads of orchestrators, entities and activities.
+    msgspec builds its type information for a class when it first decodes it, and marks it as complete before that of
+    the nested classes is complete. Another thread that decodes the class at that moment crashes the process. The worker
+    decodes in its event loop and in the threads of orchestrators, entities and activities.
     """
     if kind not in _DESCRIBED:
         with _DESCRIBING:

@@ -1,6 +1,7 @@
 """The app settings: one frozen object, read once and checked as a whole.
 
-An invalid value stops the start with the name of the setting, so an app that starts has usable settings.
+With an invalid value the app does not start, and the error names the setting. So an app that starts has usable
+settings.
 """
 
 import ipaddress
@@ -244,7 +245,7 @@ def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
         pairs = json.loads(values.get(name, "{}"), object_pairs_hook=list, parse_constant=str)
     except (ValueError, RecursionError):
         raise SettingsError(name, form) from None
-    # the hook makes a list of pairs of an object; any other value is not such a list
+    # the hook turns an object into a list of pairs; any other value is not such a list
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise SettingsError(name, form)
     found: dict[str, float] = {}

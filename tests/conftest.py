@@ -64,7 +64,7 @@ def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the lines that tests passed to `record_property("measured", ...)`, also from other processes."""
+    """Prints the lines that tests passed to `record_property("measured", ...)`, even in other processes."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     lines = [str(value) for report in reports for name, value in report.user_properties if name == "measured"]
     if lines:

@@ -31,7 +31,7 @@ async def cancel_batch(
 ) -> func.HttpResponse:
     """202 while the cancellation takes effect, 200 if the batch had already ended; always with its status.
 
-    A note stores it, the event only makes the batch see it at once.
+    A note stores the cancellation; the event only makes the batch see it at once.
     """
     status = report_of_batch(batch)
     if status.http_status != 202:

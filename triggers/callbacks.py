@@ -27,9 +27,9 @@ async def add_callback_of_repeat(engine: Engine, item: StoredRequest | StoredBat
 async def add_callback(engine: Engine, request_id: str, uri: str, *, to_running: bool = False) -> None:
     """Registers `uri` for a call when the request ends, or at once if it has ended. `check_uri` has checked the URI.
 
-    Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again.
-    It works before the request is stored, if that follows within five minutes. `to_running`: the request was started
-    without this callback, so it has to be notified. Raises EngineUnavailable.
+    Safe to repeat: a URI is stored once per request, even after it was called; an abandoned callback is tried again. It
+    can be called before the request is stored, if the request is stored within five minutes. `to_running`: the request
+    was started without this callback, so it has to be notified. Raises EngineUnavailable.
     """
     instance_id = callback_instance(request_id, uri)
     known = await engine.status(instance_id)

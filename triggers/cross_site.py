@@ -1,4 +1,4 @@
-"""Calls that a browser makes for a page of another site.
+"""Calls that pages of other sites make in a browser.
 
 With the platform's sign-in a browser sends the session of its user with every call to the app, from any page.
 So a foreign page could start, cancel or check with the rights of its visitor, although it could not read the
@@ -31,7 +31,7 @@ def cross_site_refusal(req: func.HttpRequest) -> func.HttpResponse | None:
         return None
     event = Event("auth.cross_site_refused", logging.WARNING, method=req.method)
     log.log(event.level, event.line())
-    message = "A browser made this call for a page of another site. Only the app's own page may use its session."
+    message = "A page of another site made this call in the browser. Only the app's own page may use its session."
     return error(403, "CrossSiteCall", message)
 
 

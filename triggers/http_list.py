@@ -83,7 +83,7 @@ async def requests_before(
 ) -> tuple[list[Listed], Place | None]:
     """The newest requests before a place, and the place to continue from; None if there are no more.
 
-    Raises BadRequestError if that would mean to read too many instances.
+    Raises BadRequestError if that would mean reading too many instances.
     """
     prefix = request_prefix(filters.dataset_id) if filters.dataset_id else ""
     newest, read, complete_from = Newest(before), 0, ""

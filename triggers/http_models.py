@@ -92,7 +92,7 @@ async def http_model(req: func.HttpRequest, engine: Engine) -> func.HttpResponse
 
 
 def _model(dataset_id: str, entry: Entry | None, queue: Queue, now: datetime) -> KnownModel | None:
-    """The model, if it is known: also with the data of the queue and of this process."""
+    """The model, if it is known, with the data of the queue and of this process, too."""
     if queue.runs:
         workspace = queue.scope_of(queue.runs[0]).workspace_id
         entry = entry or Entry(known_since=queue.runs[0].since, at=queue.at, workspace_id=workspace)

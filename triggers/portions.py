@@ -8,7 +8,7 @@ from typing import TypeVar
 AT_ONCE = 8
 """Concurrent calls of the engine; others need it, too."""
 SECONDS = 150.0
-"""Half of `functionTimeout` (host.json); reaching that would end the whole process."""
+"""Half of `functionTimeout` (host.json): a function that reaches that timeout ends the whole process."""
 
 T = TypeVar("T")
 

@@ -35,7 +35,7 @@ bp = df.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="30 */5 * * * *")
 @engine_input(bp)
 async def remind_requests(timer: func.TimerRequest, engine: Engine) -> None:
-    """Every five minutes: sends `Recheck` to requests to which a message seems to be lost.
+    """Every five minutes: sends `Recheck` to requests that seem to have missed a message.
 
     Where the orchestration of the active run is dead or was never started, one request of that queue is enough: it
     repairs the run for all.
@@ -75,7 +75,8 @@ async def _remind(engine: Engine, dataset_id: str) -> int:
 
 
 async def _unaware(engine: Engine, dataset_id: str, answered: dict[str, str]) -> list[str]:
-    """The requests whose orchestration has not changed since their answer: the engine lost the episode that got it.
+    """The requests whose orchestration has not changed since the queue gave them their final answer: the engine lost
+    the episode that got it.
 
     The queue soon forgets such a request, and would then enrol it for another refresh. A request that is backing off
     has changed.

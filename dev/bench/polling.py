@@ -64,7 +64,7 @@ def results_table(found: Iterable[Measured]) -> Table:
 
 
 def early_failures_table(refreshes: int, run_many: RunMany) -> Table:
-    """The delay with which a failure is noticed that comes long before the typical end."""
+    """The delay until a failure long before the typical end is noticed."""
     table = Table(box=SIMPLE_HEAD, padding=terminal.CLOSE)
     table.add_column("refresh of", no_wrap=True)
     for part in FAILURE_POINTS:

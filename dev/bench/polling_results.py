@@ -29,7 +29,7 @@ class Way:
     earlier: int
 
     def estimated_calls(self, duration: float) -> float:
-        """About how many calls a refresh of so many seconds takes."""
+        """About how many calls a refresh of this many seconds takes."""
         if self.earlier:
             return MAX_CALLS
         return duration / self.limits.poll_max + (0 if self.limits.poll_min == self.limits.poll_max else MAX_CALLS)

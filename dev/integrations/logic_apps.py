@@ -201,7 +201,7 @@ def _webhook(sign_in: str) -> Json:
             # the reference documents no retry policy here
             "unsubscribe": call(sign_in, "refreshes/cancel", cancel),
         },
-        # the callback's address is a secret: it lets its owner complete the action
+        # the callback's address is a secret: anyone who has it can complete the action
         "runtimeConfiguration": {"secureData": {"properties": ["inputs"]}},
         "limit": {"timeout": LIMIT},
         "runAfter": {},
@@ -234,7 +234,7 @@ def _check_outcome() -> Json:
 def _add_missing_outcome() -> Json:
     """Runs after a body that is not a JSON object, such as a gateway's page: reading a property of it is an error.
 
-    Runs also if the action reached its limit.timeout: according to the reference its status is then Cancelled, a status
+    Runs even if the action reached its limit.timeout: according to the reference its status is then Cancelled, a status
     that no runAfter can name.
     """
     return {**_add_failure("@" + _NO_OUTCOME), "runAfter": {"Check_outcome": ["Failed", "Skipped"]}}

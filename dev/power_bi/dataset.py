@@ -75,12 +75,12 @@ class Dataset:
         return [entry for entry in self.refreshes if entry.blocks and not entry.over(now)]
 
     def used_of_daily_limit(self, now: datetime) -> int:
-        """Refreshes of the last 24 hours that count: over the API and scheduled."""
+        """Refreshes of the last 24 hours that count: scheduled ones, and those through the API."""
         since = now - timedelta(days=1)
         return sum(1 for e in self.refreshes if e.start > since and e.refresh_type in ("ViaApi", "Scheduled"))
 
     def start(self, options: StartOptions, now: datetime, knobs: Knobs, after: Refresh | None) -> Refresh:
-        """A new refresh over the API, queued behind `after` if that is given."""
+        """A new refresh through the API, queued behind `after` if that is given."""
         decided = self._next_outcome(knobs)
         limit = options.timeout if options.enhanced else SHARED_LIMIT if knobs.capacity == "shared" else STANDARD_LIMIT
         decided, seconds = limited(decided, self._seconds(decided, knobs), limit, options.retries)

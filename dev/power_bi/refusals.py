@@ -58,7 +58,7 @@ def forbidden_page() -> Response:
 
 
 def not_authorized() -> Response:
-    """The identity may not use the model: shape B."""
+    """The identity is not allowed to use the model: shape B."""
     return _entity(401, "PowerBINotAuthorizedException")
 
 
@@ -88,7 +88,7 @@ def direct_query() -> Response:
 
 
 def throttled_without_header(seconds: int) -> Response:
-    """Only the text tells how long."""
+    """Only the text says how long."""
     response = throttled(seconds)
     headers = {name: value for name, value in response.headers.items() if name != "Retry-After"}
     return Response(429, headers, response.body)

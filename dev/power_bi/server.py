@@ -48,8 +48,8 @@ def serve(
 ) -> Iterator[Serving]:
     """Serves until the block ends. `port` 0 picks a free one; `clock` returns the time (UTC). Raises PortTaken.
 
-    `tls`: serves over TLS with this certificate. `accepts`: tells which tokens are valid; a call with another one gets
-    the answer for an expired one. Without it every token is valid.
+    `tls`: serves over TLS with this certificate. `accepts`: decides which tokens are valid; a call with another one
+    gets the answer for an expired one. Without it every token is valid.
     """
     with running("power-bi") as call:
         app = _app(service, clock or _now, accepts)

@@ -52,7 +52,7 @@ EVENTS = (
 
 @dataclass
 class Tally:
-    """The sum of many days: how often each event occurred, and on how many of the days."""
+    """The sum of many days: how many times each event occurred, and on how many of the days."""
 
     times: Counter[str] = field(default_factory=Counter)
     days: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-// The plan and the function app: identity instead of keys everywhere, basic sign-in of the deployment sites off.
+// The plan and the function app: identity instead of keys everywhere, basic authentication of the deployment sites disabled.
 
 import { callerType } from '../types.bicep'
 
@@ -218,7 +218,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
           }
           validation: {
             allowedAudiences: ['api://${signInClientId}', signInClientId]
-            // the first lock; ALLOWED_CALLERS and ALLOWED_READERS in settings.bicep are the second, fed from the same parameters
+            // the first check; ALLOWED_CALLERS and ALLOWED_READERS in settings.bicep are the second, from the same parameters
             defaultAuthorizationPolicy: {
               allowedApplications: map(callers, caller => caller.applicationId)
               allowedPrincipals: { identities: map(callers, caller => caller.objectId) }

@@ -1,4 +1,4 @@
-// The workbook: models by freshness, failures by cause, waits, durations, throttles.
+// The workbook: models by freshness, failures by cause, waits, durations, throttling.
 
 @description('Region.')
 param location string

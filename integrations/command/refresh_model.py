@@ -87,7 +87,7 @@ def call(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, prox
 
 
 def call_with_retries(request: urllib.request.Request, outage_minutes: float) -> Answer:
-    """Repeats a call that fails for a passing reason, for so many minutes at most. Raises StopError.
+    """Repeats a call whose failure is transient, for at most this many minutes. Raises StopError.
 
     The pause is what Retry-After says, else it doubles from one to 30 seconds.
     """
@@ -202,7 +202,7 @@ def _az(audience: str) -> str:
 def _token(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> str:
     """The token that a source answers with. A source that is busy, or is lost on the network, is asked again.
 
-    One on this machine (`proxies` False) that does not answer is not there.
+    A source on this machine (`proxies` False) that does not answer does not exist.
     """
     for pause in (1.0, 2.0, 4.0, 8.0, 0.0):
         headers = Message()
@@ -240,7 +240,8 @@ def run(options: argparse.Namespace) -> Json:
     except KeyboardInterrupt:
         known = {name: ordered[name] for name in ("datasetId", "idempotencyKey")}
         cancel = _post(f"{options.url}/api/refreshes/cancel", known, headers)
-        raise StopError(INTERRUPTED, _interrupted(cancel, options, "may have been accepted and continues")) from None
+        otherwise = "The request may have been accepted; if so, it continues."
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, otherwise)) from None
     status, body = answer.status, answer.body
     if status in (200, 424) and body.get("status") in EXIT_CODES:
         return body  # the request of this idempotency key had already ended
@@ -253,7 +254,7 @@ def run(options: argparse.Namespace) -> Json:
         return wait(str(body["statusUri"]), answer.headers, options.outage_minutes)
     except KeyboardInterrupt:
         cancel = urllib.request.Request(str(body.get("cancelUri")), method="DELETE")
-        raise StopError(INTERRUPTED, _interrupted(cancel, options, "continues")) from None
+        raise StopError(INTERRUPTED, _interrupted(cancel, options, "The request continues.")) from None
 
 
 def _post(url: str, body: Json, headers: dict[str, str]) -> urllib.request.Request:
@@ -263,7 +264,7 @@ def _post(url: str, body: Json, headers: dict[str, str]) -> urllib.request.Reque
 def _interrupted(cancel: urllib.request.Request, options: argparse.Namespace, otherwise: str) -> str:
     """Cancels the request if asked to; returns the message."""
     if not options.cancel_on_interrupt:
-        return f"Interrupted. The request {otherwise}; --cancel-on-interrupt would cancel it."
+        return f"Interrupted. {otherwise} With --cancel-on-interrupt it would have been cancelled."
     try:
         answer = call_with_retries(cancel, CANCEL_MINUTES)
     except StopError as stop:
@@ -384,7 +385,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments. Secrets are no arguments: other users of a machine can see those."""
+    """The arguments. Secrets are not arguments, because other users of a machine can see a process's arguments."""
     parser = argparse.ArgumentParser(
         prog="refresh_model.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -395,7 +396,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--refresh", type=_object, metavar="JSON", help='options of an enhanced refresh, such as \'{"type": "full"}\'')
     add("--timeout-minutes", type=float, metavar="N", help="deadline for queue and refresh together (default 660)")
     add("--on-timeout", choices=("leave", "cancel"), help="at the deadline: leave the refresh running, or cancel it")
-    add("--retries", type=int, metavar="N", help="retries by the service after a passing failure (default 0)")
+    add("--retries", type=int, metavar="N", help="retries by the service after a transient failure (default 0)")
     add("--idempotency-key", metavar="KEY", help="starts with the same key are one request (default: a random key)")
     add("--caller", action="append", type=_pair, metavar="NAME=VALUE", help="shown in status and log; repeatable")
     methods = ("auto", "key", "token", "managed-identity", "service-principal", "az", "none")

@@ -3,7 +3,8 @@ completed, and has exactly one outcome: that of its request, or Skipped with the
 
 The engine sometimes repeats episodes and activities. So a lost episode may have ordered the start of a
 model that the repeated one does not start (docs/architecture.md, Batches). Before such a model gets the outcome
-Skipped, `suspects` names it: the batch looks for its request, and cancels it in its queue if it does not exist.
+Skipped, `suspects` names it: the batch looks for its request. If there is none, the queue of the model stores a
+cancellation, so that a late start refreshes nothing.
 """
 
 from collections import Counter
@@ -51,7 +52,7 @@ def note_ends(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
 
 
 def skip_blocked(state: BatchState) -> BatchState:
-    """The state in which models are skipped that cannot start any more because of their dependencies."""
+    """The state after skipping the models that can no longer start because of their dependencies."""
     while True:
         blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
         if not blocked:
@@ -94,7 +95,7 @@ def settle(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
 def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
     """The models of a workspace to refresh, and the entries of `except` that match none.
 
-    `found`: dataset id and name of each refreshable model. An ambiguous name is replaced by the dataset id.
+    `found`: dataset id and name of each refreshable model. An ambiguous name is replaced with the dataset id.
     """
     known = {dataset_id: cut(name, MAX_MODEL_NAME) or dataset_id for dataset_id, name in sorted(found, key=_by_name)}
     without = set(source.without)

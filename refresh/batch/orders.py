@@ -85,7 +85,9 @@ class StartRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_r
 
 
 class Settle(Order[SettleAnswer], frozen=True, kw_only=True, tag="settle"):
-    """Cancels these requests; of the suspects, cancels existing ones, and prevents a refresh of the others."""
+    """Cancels these requests. Of the suspects it cancels those that exist; for the others the queue of the model stores
+    a cancellation.
+    """
 
     cancel: tuple[Numbered, ...] = ()
     suspects: tuple[Numbered, ...] = ()

@@ -111,10 +111,10 @@ def _without_models(state: BatchState) -> Failure | None:
 
 
 def _error(state: BatchState, end: BatchEnd) -> Failure:
-    """Whether the same batch may succeed later: each failure is temporary, and it was not cancelled."""
+    """Whether the same batch may succeed later: each failure is transient, and it was not cancelled."""
     failed = [progress for progress in state.progress if progress.failed]
-    passing = all(progress.error is not None and progress.error.retryable for progress in failed)
-    return _failure(CODES[end], HEADS.get(end, "") + _sentence(state), retryable=passing and end != "Cancelled")
+    transient = all(progress.error is not None and progress.error.retryable for progress in failed)
+    return _failure(CODES[end], HEADS.get(end, "") + _sentence(state), retryable=transient and end != "Cancelled")
 
 
 def _sentence(state: BatchState) -> str:

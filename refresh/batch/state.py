@@ -42,7 +42,7 @@ class Progress(Shown, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether the request of the model ended in any other way than Completed."""
+        """Whether the request of the model ended in any way other than Completed."""
         return self.ended and self.status not in ("Completed", "Skipped")
 
 
@@ -76,7 +76,7 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     settled: bool = False
     """After a stop: the batch has looked for requests that are missing in this state; none of them can appear later."""
     trouble_since: str | None = None
-    """Since when the batch has failed to list the models of the workspace."""
+    """When the batch began to fail to list the models of the workspace."""
     trouble: Failure | None = None
     """The reason why the models cannot be listed; if `ended_at` is set, the error with which the batch ended."""
     not_found: tuple[str, ...] = ()

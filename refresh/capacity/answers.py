@@ -31,7 +31,8 @@ class WaitsForPlace(Shown, frozen=True, kw_only=True):
     """The reason why a run does not start yet, for statuses.
 
     `position`: how many waiting runs of the group come first. `behind`: some of the runs in front.
-    `closed_until`: Power BI reported that the capacity has reached its limits, and no run starts before.
+    `closed_until`: Power BI reported that the capacity has reached its limits, and no run starts before this
+    time.
     """
 
     group: str

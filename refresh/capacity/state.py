@@ -18,7 +18,7 @@ LEVELS: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A place of a run. `incarnation` and `number` are those of its last message; `at`: since when."""
+    """A place of a run. `incarnation` and `number` are those of its last message; `at`: when it got the place."""
 
     dataset_id: str
     workspace_id: str
@@ -76,7 +76,7 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
 
 
 class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An external refresh that a run saw, and until when it counts."""
+    """An external refresh that a run saw, and the time until which it counts."""
 
     until: str
     model_name: str | None = None
@@ -85,8 +85,8 @@ class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The state of one group. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how often in a row Power BI reported
-    that the capacity has reached its limits; `closed_until`: no run gets a place before.
+    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how many times in a row Power BI
+    reported that the capacity has reached its limits; `closed_until`: no run gets a place before this time.
     """
 
     at: str = ""
@@ -120,7 +120,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def counted_external(self) -> dict[str, External]:
-        """External refreshes that take a place: of models of which no run has one."""
+        """External refreshes that take a place: those of models for which no run has a place."""
         ours = {place.dataset_id for place in self.places.values()}
         return {dataset: seen for dataset, seen in self.external.items() if dataset not in ours}
 

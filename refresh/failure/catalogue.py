@@ -11,13 +11,13 @@ import msgspec
 
 from refresh.failure.advice import advice_for
 from refresh.failure.error_code import ErrorCode
-from refresh.failure.message import MAX_MESSAGE, ModelNames, Subject, compose
+from refresh.failure.message import LAST_ERROR, MAX_MESSAGE, SITUATION, ModelNames, Subject, compose
 from refresh.failure.refresh_codes import REFRESH_CODES
 from refresh.failure.request_codes import REQUEST_CODES
 from refresh.messages import Shown
 from refresh.text import cut
 
-__all__ = ["CATALOGUE", "MAX_MESSAGE", "ErrorCode", "Failure", "ModelNames", "failure"]
+__all__ = ["CATALOGUE", "LAST_ERROR", "MAX_MESSAGE", "SITUATION", "ErrorCode", "Failure", "ModelNames", "failure"]
 
 CATALOGUE: Mapping[str, ErrorCode] = {entry.code: entry for entry in (*REQUEST_CODES, *REFRESH_CODES)}
 MAX_CODE = 80
@@ -55,9 +55,11 @@ def failure(
     http_status: int | None = None,
     names: ModelNames | None = None,
     action: str | None = None,
+    link: str = ": ",
 ) -> Failure:
     """The error object for a code of the catalogue. `detail` describes the cause: Power BI's own message, or ours.
 
+    `link` joins `detail` to the meaning of the code: LAST_ERROR, SITUATION, or a colon.
     `action` replaces the advice of the code, see `refresh.failure.advice`.
     A code that is not in the catalogue was written by a newer version: it is kept, with the advice of InternalError.
     """
@@ -76,7 +78,7 @@ def failure(
     )
     return Failure(
         code=cut(code, MAX_CODE),
-        message=compose(entry.meaning, subject, detail, advice),
+        message=compose(entry.meaning, subject, detail, advice, link),
         service_code=(cut(service_code, MAX_CODE) or None) if service_code else None,
         table=table or None,
         partition=partition or None,

@@ -10,13 +10,13 @@ from refresh.failure.sentences import is_advice, sentences
 from refresh.pattern import Pattern
 
 _LASTING = signs.compiled(signs.LASTING)
-_PASSING = signs.compiled(signs.PASSING)
+_TRANSIENT = signs.compiled(signs.TRANSIENT)
 
 
 def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | None:
     """The catalogue entry for an error that Power BI reports inside a refresh; None if the cause is unclear.
 
-    Order: words for a lasting cause, the code, words for a passing cause. So an error that names both credentials and
+    Order: words for a lasting cause, the code, words for a transient cause. So an error that names both credentials and
     a time-out counts as a credentials error. Advice in the message counts only if nothing else matches, because it
     mentions causes that may not apply. The family of the code comes last. `more`: further words that are not shown.
     """
@@ -25,22 +25,22 @@ def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | 
 
 
 def is_vague(entry: ErrorCode | None) -> bool:
-    """Whether a cause only tells where the failure happened."""
+    """Whether a cause only says where the failure happened."""
     return entry is not None and entry.code == "GatewayFailed"
 
 
 @lru_cache(maxsize=512)  # every look at a history meets the same errors, and thousands of partitions fail alike
 def _recognised(code: str | None, text: str, more: str) -> str | None:
-    body = texts.without_noise(texts.without_passing(texts.closing(text).text))
+    body = texts.without_noise(texts.without_transient(texts.closing(text).text))
     facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))
     facts_words, all_words = words_of(f"{facts} {more}".strip()), words_of(body)
     meaning = meaning_of(code)
     by_code = meaning.code if meaning and meaning.how == "code" else None
-    found = _first(_LASTING, facts_words) or by_code or _first(_PASSING, facts_words)
-    if found is None and texts.is_passing(text):
+    found = _first(_LASTING, facts_words) or by_code or _first(_TRANSIENT, facts_words)
+    if found is None and texts.is_transient(text):
         found = "SourceUnavailable"
     if found is None and all_words != facts_words:
-        found = _first(_LASTING, all_words) or _first(_PASSING, all_words)
+        found = _first(_LASTING, all_words) or _first(_TRANSIENT, all_words)
     return found or (meaning.code if meaning else None)
 
 

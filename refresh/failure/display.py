@@ -3,12 +3,12 @@
 import re
 
 from refresh.failure.sentences import is_advice, sentences
-from refresh.failure.texts import MAX_SENTENCES, bounded, unmarked, without_noise, without_passing
+from refresh.failure.texts import MAX_SENTENCES, bounded, unmarked, without_noise, without_transient
 
 
 def readable(text: str) -> str:
     """A message for a person: without marks, ids, links and repetition."""
-    text = without_passing(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
+    text = without_transient(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
     text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
     text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
     kept: list[str] = []

@@ -54,7 +54,7 @@ BY_FAMILY: Mapping[str, str] = {
     "GatewayFailed": r"DM_GWPipeline_(?:Gateway|Client)_\w+",
     "CredentialsRejected": r"DMTS_\w+",
 }
-"""Families: they tell where the failure happened; a message beside the code tells more."""
+"""Families: they say where the failure happened; a message beside the code says more."""
 
 _BY_CODE = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
 _BY_FAMILY = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}

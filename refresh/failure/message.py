@@ -14,6 +14,10 @@ MAX_MESSAGE = 500
 ENOUGH = 260
 """Names are shortened to leave at least this many characters for Power BI's message."""
 _NAME_LIMITS = (80, 50, 24)
+LAST_ERROR = ". Last error: "
+"""The link to a sentence that is the error of a call, or of a refresh: it has a colon of its own."""
+SITUATION = "; "
+"""The link to a sentence that describes the situation at the end, not its cause."""
 
 
 class ModelNames(Shown, frozen=True, kw_only=True):
@@ -46,16 +50,19 @@ class Subject(Shown, frozen=True, kw_only=True):
     run_id: str | None = None
 
 
-def compose(meaning: str, subject: Subject, sentence: str | None, advice: str) -> str:
-    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` is Power BI's."""
+def compose(meaning: str, subject: Subject, sentence: str | None, advice: str, link: str = ": ") -> str:
+    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` is Power BI's.
+
+    `link` is between the meaning and the sentence.
+    """
     detail = clean(sentence or "").strip()
     head = ""
     for limit in _NAME_LIMITS:
         head = f"{_model(subject, limit)}: {meaning}"
-        if MAX_MESSAGE - len(head) >= min(len(detail), ENOUGH) + 3:
+        if MAX_MESSAGE - len(head) >= min(len(detail), ENOUGH) + len(link) + 1:
             break
-    room = MAX_MESSAGE - len(head) - 3
-    message = f"{head}: {_closed(shortened(detail, room))}" if detail and room > 20 else f"{head}."
+    room = MAX_MESSAGE - len(head) - len(link) - 1
+    message = f"{head}{link}{_closed(shortened(detail, room))}" if detail and room > 20 else f"{head}."
     if len(message) + 1 + len(advice) > MAX_MESSAGE:
         # no room for the advice, so none for the ids either
         return message

@@ -1,7 +1,7 @@
 """Decides which of several errors is the cause.
 
 Consequences are never the cause, wherever they appear: operations cancelled because another one failed, lines with
-only ids, the retry limit. Structure counts more than text: `objects[]` tells which tables failed or were cancelled.
+only ids, the retry limit. Structure counts more than text: `objects[]` says which tables failed or were cancelled.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ from refresh.failure.error_code import ErrorCode
 from refresh.failure.families import is_activity, is_cancelled, is_generic
 from refresh.failure.finding import Finding
 
-CAUSE, SUSPECT, PASSING, CONSEQUENCE, NOTE = range(5)
-"""Levels: an error; an error with a code of cancelled operations; an apology of the service; a cancelled operation;
-not an error."""
+CAUSE, SUSPECT, TRANSIENT, CONSEQUENCE, NOTE = range(5)
+"""Levels: an error; an error with a code of cancelled operations; a generic message of the service; a cancelled
+operation; not an error."""
 
 Json = dict[str, Any]
 Object = tuple[str, str | None]
@@ -90,7 +90,7 @@ def _level(finding: Finding, objects: Objects) -> int:
         return CONSEQUENCE
     if is_cancelled(finding.code):
         return SUSPECT if text else CONSEQUENCE
-    return PASSING if text and texts.is_passing(text) else CAUSE
+    return TRANSIENT if text and texts.is_transient(text) else CAUSE
 
 
 def _rank(weighed: Weighed, objects: Objects) -> tuple[int, int, int, int]:
@@ -101,7 +101,7 @@ def _rank(weighed: Weighed, objects: Objects) -> tuple[int, int, int, int]:
 
 
 def _weight(weighed: Weighed) -> int:
-    """A lasting cause wins over a passing one, a known cause over a code, a code over a text."""
+    """A lasting cause wins over a transient one, a known cause over a code, a code over a text."""
     cause, finding = weighed.cause, weighed.finding
     if cause and not is_vague(cause):
         return 1 if cause.retryable else 0

@@ -27,7 +27,7 @@ REFRESH_CODES = (
     # Causes of a failed refresh, as found by `refresh.failure.causes`.
     ErrorCode(
         "CredentialsRejected",
-        "a data source has no stored credentials or does not accept them",
+        "a data source has no stored credentials, or rejects the stored ones",
         "Enter the data source credentials in the settings of the model or of its gateway connection, and "
         "check that each "
         "data source is bound to a connection.",
@@ -50,7 +50,7 @@ REFRESH_CODES = (
     ),
     ErrorCode(
         "SourceTablesMissing",
-        "source tables are missing or the model's owner may not read them",
+        "source tables are missing, or the model's owner is not allowed to read them",
         "Check that the named tables exist and that the owner of the model may read them. Right after a "
         "load, try again: "
         "the SQL endpoint lags behind the load.",
@@ -70,7 +70,7 @@ REFRESH_CODES = (
     ErrorCode(
         "CapacityLimitReached",
         "the capacity reached its limits",
-        "Try again when fewer models are refreshed, or use a larger capacity.",
+        "Try again when fewer models are being refreshed, or use a larger capacity.",
         retryable=True,
     ),
     ErrorCode(

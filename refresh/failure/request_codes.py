@@ -117,7 +117,7 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "NotAuthorized",
-        "the app's identity may not use this model",
+        "the app's identity is not allowed to use this model",
         f"Give the app's identity the role {ROLE} in the workspace, and check that both ids are right; "
         "a new role can take some minutes to apply.",
     ),
@@ -129,7 +129,7 @@ REQUEST_CODES = (
     ),
     ErrorCode(
         "ModelNotFound",
-        "the model or its workspace does not exist, or the app's identity may not see it",
+        "the model or its workspace does not exist, or the app's identity is not allowed to see it",
         f"Check workspaceId and datasetId, and give the app's identity the role {ROLE} in the workspace.",
     ),
     ErrorCode(

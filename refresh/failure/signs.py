@@ -2,7 +2,7 @@
 
 Sources: documented and observed failures of refreshes ("Troubleshoot refresh scenarios" of Power BI, its reference
 for enhanced refresh, Azure SQL's list of transient errors, and public reports). The patterns are applied to the result
-of `masking.words_of`, which holds no names. The first match counts. Lasting causes come before passing ones, so that
+of `masking.words_of`, which holds no names. The first match counts. Lasting causes come before transient ones, so that
 an error that mentions both is not retried. Missing source tables come first of all, because their messages mention
 access, too.
 """
@@ -68,7 +68,7 @@ LASTING: Mapping[str, tuple[str, ...]] = {
         r"(?:refresh|operation|processing)\b[^.]{0,60}exceed\w* (?:the )?(?:\w+ )?(?:time ?-?out|time limit|duration)",
     ),
 }
-PASSING: Mapping[str, tuple[str, ...]] = {
+TRANSIENT: Mapping[str, tuple[str, ...]] = {
     "ModelEvicted": (r"\b0xc11c0020\b", r"(?:has been|was|is being) evicted", r"evicted to free up memory"),
     "CapacityLimitReached": (
         r"exceeded the capacity limit|reach(?:ed|ing) (?:the )?capacity limits?",

@@ -66,7 +66,7 @@ _LINK = Pattern(
     r"https?://\S{1,500}(?: to learn more| for (?:more )?(?:information|details))?\.?",
     re.IGNORECASE,
 )
-_PASSING = Pattern(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
+_TRANSIENT = Pattern(r"\b(?:transient|temporar(?:y|ily))\b", re.IGNORECASE)
 _POLITE = Pattern(
     r"(?:the last refresh attempt failed because of an internal service error"
     r"|(?:an?|some) (?:internal|unexpected)(?: service| server)? (?:error|problem|issue) (?:has )?occurred"
@@ -175,17 +175,17 @@ def is_noise(text: str) -> bool:
     return len(text) <= MAX_SENTENCES and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
 
 
-def is_passing(text: str) -> bool:
-    """Whether the service calls the failure temporary and gives no other information."""
-    if len(text) > MAX_SENTENCES or not _PASSING.search(text):
+def is_transient(text: str) -> bool:
+    """Whether the service calls the failure transient and gives no other information."""
+    if len(text) > MAX_SENTENCES or not _TRANSIENT.search(text):
         return False
     text = without_noise(closing(unmarked(text)).text)
     return not _letters(_POLITE.sub(" ", text))
 
 
-def without_passing(text: str) -> str:
-    """A text without the service's phrases about temporary failures, unless it has nothing else."""
-    if not _PASSING.search(text):
+def without_transient(text: str) -> str:
+    """A text without the service's phrases about transient failures, unless it has nothing else."""
+    if not _TRANSIENT.search(text):
         return text
     kept = [part for part in sentences(text) if _letters(_POLITE.sub(" ", part))]
     return " ".join(kept) or text

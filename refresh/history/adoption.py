@@ -19,7 +19,7 @@ IDLE_WITHIN = timedelta(hours=24)
 CLOCK_STEP = timedelta(seconds=1)
 """The service's clock has whole seconds, so an event in the second of the look may have happened before it."""
 STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})
-"""Types of a standard refresh of the whole model. A refresh through XMLA can be of anything."""
+"""Types of a standard refresh of the whole model. A refresh through XMLA can cover any objects."""
 FRAMING = "directlakeframing"
 """The type of every refresh of a Direct Lake model, including ours: such a model loads no data."""
 KEPT_AT_LEAST = 20
@@ -75,7 +75,7 @@ def candidates(
     """The new refreshes whose type fits these options (None: a standard refresh), each with whether it may be ours.
 
     `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed rows come
-    first, and among equals those that began first, because external refreshes can only have begun after ours. An
+    first, and among equals those that began first, because an external refresh could only begin after ours. An
     enhanced row also has to pass `covers`.
     """
     found = []
@@ -140,7 +140,7 @@ def service_clock(look: Look, at: str) -> str | None:
 
 
 def may_be_lost_one(row: RefreshRow, lost: LostWindow) -> bool:
-    """Whether a refresh began in the window in which our refresh with the lost answer can have begun."""
+    """Whether a refresh began in the window in which our refresh with the lost answer could have begun."""
     since, until = parse_time(lost.since), parse_time(lost.until)
     if row.start is None:
         return False

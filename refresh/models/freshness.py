@@ -22,7 +22,7 @@ class Durations:
 
 
 def durations(entry: Entry) -> Durations | None:
-    """Of at most the last twenty runs; None if none of them completed."""
+    """The durations of at most the last twenty runs; None if none of them completed."""
     known = sorted(one.seconds for one in entry.recent if one.seconds is not None)
     if not known:
         return None

@@ -94,14 +94,14 @@ def _updated(entry: Entry, operation: Expect | RunWaits | RunRefreshes | RunDrop
 
 
 def _named(entry: Entry, operation: RunWaits | RunRefreshes | RunEnded) -> Entry:
-    """With the names and the expectation of the newest operation."""
+    """The entry with the names and the expectation of the newest operation."""
     if operation.at < entry.at:
         return entry
     names = operation.names.also(entry.names)
     entry = replace(entry, at=operation.at, workspace_id=operation.workspace_id, names=names)
     if isinstance(operation, RunRefreshes) or operation.expected_every_hours is None:
         return entry
-    # 0 removes it
+    # 0 removes the expectation
     return replace(entry, expected_every_hours=operation.expected_every_hours or None)
 
 

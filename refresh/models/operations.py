@@ -89,7 +89,7 @@ class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
 
 
 class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
-    """A model is overdue. `fresh_at`: its last success, or when it became known. Logged once for each `fresh_at`."""
+    """A model is overdue. `fresh_at`: its last success, or when the app first saw it. Logged once per `fresh_at`."""
 
     fresh_at: str
     expected_every_hours: float

@@ -78,7 +78,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def fresh_at(self) -> str:
-        """The moment from which the age of the model counts: its last success, or when it became known."""
+        """The moment from which the age of the model counts: its last success, or when the app first saw it."""
         return self.success.ended_at if self.success else self.known_since
 
 

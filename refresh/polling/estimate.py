@@ -1,8 +1,8 @@
 """Duration estimates: how long earlier refreshes of a model took, for refreshes like the present one.
 
-Only completed refreshes of the same kind count. A standard refresh is always of the whole model. A refresh over XMLA
-can be of anything, and an automatic framing does no work. An enhanced refresh can be of anything, too, and the history
-does not show its objects: a few of them have to be read by id.
+Only completed refreshes of the same kind count. A standard refresh is always of the whole model. A refresh through
+XMLA can cover any objects, and an automatic framing does no work. An enhanced refresh can cover any objects, too, and
+the history does not show them: a few of them have to be read by id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def of_standard(rows: Sequence[RefreshRow]) -> tuple[float, ...]:
 
 
 def of_blocker(rows: Sequence[RefreshRow], running: RefreshRow) -> tuple[float, ...]:
-    """The same for an external refresh that is running; empty if its type can be of anything."""
+    """The same for an external refresh that is running; empty if its type can cover any objects."""
     return of_standard(rows) if running.refresh_type.lower() in STANDARD_TYPES else ()
 
 

@@ -21,18 +21,18 @@ FAR_SHARE = 1 / 6
 NEAR_SHARE = 0.0185
 """Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
-"""Around the usual end a wait is at most poll_max. If that would take more looks than this in the span of usual ends,
+"""In the span in which refreshes usually end, a wait is at most poll_max. If that would take more looks than this,
 waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
-"""The span of usual ends: the distance from the median to each outer tenth of the earlier durations, times this and
-times 1 + FEW / n, where n is their number: 2 with three, 1.15 with twenty. `dev.py bench polling` measures the effect
-of all these values."""
+"""The span in which refreshes usually end: the distance from the median to each outer tenth of the earlier durations,
+times this and times 1 + FEW / n, where n is their number: 2 with three, 1.15 with twenty. `dev.py bench polling`
+measures the effect of all these values."""
 FEW = 3
 LEAST_MARGIN = 0.03
 """Share of the usual duration, even if all earlier durations were equal."""
 MOST_LATE = 1.3
-"""Multiple of the usual duration: a later end is never usual, even if single refreshes took longer."""
+"""Multiple of the usual duration: a later end is never usual, even if individual refreshes took longer."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limit
     """Seconds until the next look at a refresh that began `spent_seconds` ago, if earlier ones took `durations`.
 
     With too few durations it is `next_wait`. It is never less than poll_min. The wait that contains the usual end is
-    never more than poll_max, nor is a wait among usual ends, unless these vary by more than NEAR_LOOKS times poll_max.
+    never more than poll_max. The same holds for each wait in the span in which refreshes usually end, unless that span
+    is longer than NEAR_LOOKS times poll_max.
     """
     expected = expectation(durations)
     if expected is None:
@@ -98,7 +99,7 @@ def backoff(failures: int, limits: Limits) -> float:
 
 
 def pause_before_attempt(failed_attempts: int, limits: Limits) -> float:
-    """Seconds until a request tries again after its `failed_attempts`-th passing failure (1 or more).
+    """Seconds until a request tries again after its `failed_attempts`-th transient failure (1 or more).
 
     Doubles from poll_max (a minute by default) to fifteen times that: an evicted model or an overloaded gateway needs
     minutes to recover.
@@ -115,7 +116,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _pace(expected: Expectation, limits: Limits) -> float:
-    """The wait around the usual ends."""
+    """The wait in the span in which refreshes usually end."""
     pace = expected.usual * NEAR_SHARE
     if pace > limits.poll_max:
         spread = expected.late - expected.early

@@ -184,7 +184,7 @@ class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
 
     `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
     A repeated operation may find requests that have collected the outcome: `collected`. `ended_at`: when the run ended,
-    also for a repeat; "" if the queue does not know it. `superseded`: another incarnation continues the run.
+    even for a repeat; "" if the queue does not know it. `superseded`: another incarnation continues the run.
     """
 
     next: Turn | None = None

@@ -47,8 +47,8 @@ def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue |
 
     The queue's time is the latest time of a sender, so that a repeated operation sees the same time. A wrong clock of a
     sender must not move it far: the queue would forget recent entries at once, and keep entries with that time far too
-    long. So each time is clamped to five minutes ahead of `now`, the host's own clock, also the stored time of the
-    queue. Raises ValueError if `at` is not a time.
+    long. So each time, including the stored time of the queue, is clamped to five minutes ahead of `now`, the host's
+    own clock. Raises ValueError if `at` is not a time.
     """
     sent = parse_time(operation.at)
     if sent is None:

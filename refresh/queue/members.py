@@ -41,7 +41,7 @@ def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
 
 
 def acknowledge(queue: Queue, operation: Collect) -> Done:
-    """The request has its outcome. A late duplicate, from an attempt before, changes nothing."""
+    """The request has its outcome. A late duplicate, from an earlier attempt, changes nothing."""
     for ended in queue.ended:
         waiting = ended.uncollected.get(operation.request)
         if waiting and (waiting.token, waiting.attempt) == (operation.token, operation.attempt):

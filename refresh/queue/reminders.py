@@ -1,4 +1,4 @@
-"""Which requests of a queue need a reminder, because a message to them seems to be lost.
+"""Which requests of a queue need a reminder, because they seem to have missed a message.
 
 A request sends no messages while its refresh is running: with many callers and long refreshes they would be most of the
 app's load. A timer reads each queue instead.
@@ -11,7 +11,7 @@ from refresh.queue.state import Queue, Run
 from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
-"""How long a run takes at most to notify its members after its end, and a member to end after its answer."""
+"""The longest time in which a run notifies its members after its end, and in which a member ends after its answer."""
 MOST = 500
 """Requests of one queue that are reminded in one run of the timer."""
 

@@ -40,7 +40,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     incarnation. `spent` is the last permit that was returned: late duplicates of its operations must change nothing.
     `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the executions in
     `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`: a member left
-    without requesting it. `start_asked`: the request that has to start the present incarnation, and since when.
+    without requesting it. `start_asked`: the request that has to start the present incarnation, and when it was asked.
     `capacity_group`: the group in which the run had a place when it was closed.
     """
 
@@ -212,7 +212,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.runs[0].turn if self.runs and self.runs[0].token is None else None
 
     def superseded(self, holder: Turn) -> Superseded:
-        """The answer to an incarnation of a run that may not continue."""
+        """The answer to an incarnation of a run that must not continue."""
         return Superseded(next=self.next_turn(), over=all(run.id != holder.run for run in self.runs))
 
     def held(self, holder: Holder) -> Run | None:

@@ -18,10 +18,10 @@ STORING = timedelta(minutes=5)
 """A callback is stored before its request, and perhaps before the receiver listens; it waits this long for both."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
-"""How often a notified callback looks again if it does not see the end yet: the engine sends messages before it writes
-the state that statuses are read from."""
+"""The maximum number of times that a notified callback looks again if it does not see the end yet: the engine sends
+messages before it writes the state that statuses are read from."""
 MAX_INCARNATIONS = 3
-"""How often a callback is started at most if its orchestration keeps failing."""
+"""The maximum number of times that a callback is started if its orchestration keeps failing."""
 GIVEN_KEYS = (
     "error",
     "id",
@@ -123,5 +123,5 @@ class CallbackState(Message, frozen=True, kw_only=True):
         return answer.kind == "gone" or (answer.kind == "refused" and not self.young(now))
 
     def young(self, now: datetime) -> bool:
-        """Whether the request may not be stored yet, or the receiver may not be listening yet."""
+        """Whether it is possible that the request is not stored yet, or that the receiver is not listening yet."""
         return now - datetime.fromisoformat(self.added_at) < STORING

@@ -15,9 +15,9 @@ MAX_CAUSE = 300
 KINDS = {
     "Scheduled": "a scheduled refresh",
     "OnDemand": "an on-demand refresh",
-    "ViaApi": "a refresh over the API",
+    "ViaApi": "a refresh through the API",
     "ViaEnhancedApi": "an enhanced refresh",
-    "ViaXmlaEndpoint": "a refresh over XMLA",
+    "ViaXmlaEndpoint": "a refresh through XMLA",
 }
 """The names of Power BI's types of refreshes in sentences."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -72,8 +72,8 @@ def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
     if usual is None:
         return text
     over = (model.seconds_since(active.since) or 0.0) - usual
-    late = f", {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
-    return f"{text}, usually takes {span(max(usual, 0.0))}{late}"
+    late = f", so {span(over)} longer than usual" if over > max(MINUTE, usual / 4) else ""
+    return f"{text} (usually {span(max(usual, 0.0))}){late}"
 
 
 def _behind(model: KnownModel, run: RunStatus) -> str:
@@ -103,14 +103,18 @@ def _expected(model: KnownModel) -> str:
     age = model.success_age
     if age is not None:
         return f"{every}, last success {span(age)} ago"
-    return f"{every}, no success since it became known {_ago(model, model.entry.known_since)}"
+    return f"{every}, no success since the app first saw it {_ago(model, model.entry.known_since)}"
 
 
 def _failing(model: KnownModel, last: LastOutcome, failures: int) -> str:
-    times = "the last refresh failed" if failures == 1 else f"the last refresh failed {failures} times in a row"
+    ago = _ago(model, last.at)
     if last.status == "Cancelled":
-        return f"{times}, and the one after it was cancelled {_ago(model, last.at)}"
-    return f"{times} ({_ago(model, last.at)}): {cut(last.message or last.code or last.status, MAX_CAUSE)}"
+        failed = "a refresh failed" if failures == 1 else f"{failures} refreshes in a row failed"
+        return f"{failed}, and the latest one was cancelled {ago}"
+    cause = cut(last.message or last.code or last.status, MAX_CAUSE)
+    if failures == 1:
+        return f"the last refresh failed ({ago}): {cause}"
+    return f"{failures} refreshes in a row failed, the latest {ago}: {cause}"
 
 
 def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
@@ -127,7 +131,7 @@ def _fresh(model: KnownModel, last: LastOutcome | None) -> str:
     if model.expected_every_hours is not None:
         age = timedelta(seconds=model.success_age or 0.0)
         left = timedelta(hours=model.expected_every_hours) - age
-        text += f"; the next one is due in {span(left.total_seconds())}"
+        text += f"; the next success is due in {span(left.total_seconds())}"
     return text
 
 

@@ -57,7 +57,7 @@ class KnownModel:
 
     @cached_property
     def overdue_since(self) -> datetime | None:
-        """Since when a success is overdue; None if it is not."""
+        """When the success became overdue; None if it is not."""
         due = due_at(self.entry, self.expected_every_hours)
         return due if due is not None and due <= self.now else None
 

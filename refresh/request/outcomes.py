@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from refresh.capacity.answers import WaitsForPlace
-from refresh.failure.catalogue import ModelNames, failure
+from refresh.failure.catalogue import SITUATION, ModelNames, failure
 from refresh.history.look import ExternalRefresh
 from refresh.queue.answers import Ended, Left
 from refresh.request.spec import RequestSpec
@@ -15,6 +15,8 @@ CANCELLED = {
     False: "and could not be cancelled",
 }
 """The end of the sentence about a running refresh, by whether Power BI will cancel it; None: that was not requested."""
+
+STARTED_TWICE = "this request was started twice, and the outcome of the other start is not known"
 
 
 def outcome_of_run(answer: Ended) -> RequestOutcome:
@@ -53,7 +55,7 @@ def outcome_after_leaving(
     code = "TimedOut" if left.reason == "TimedOut" else "RequestCancelled"
     return RequestOutcome(
         status=left.reason,
-        error=failure(code, spec.dataset_id, detail=detail, run_id=left.run, names=left.names),
+        error=failure(code, spec.dataset_id, detail=detail, link=SITUATION, run_id=left.run, names=left.names),
         run_id=left.run,
         refresh_id=left.refresh_id,
         shared_with=left.shared_with if left.run else None,
@@ -66,7 +68,7 @@ def outcome_after_leaving(
 def outcome_while_backing_off(spec: RequestSpec, after: str | None, names: ModelNames) -> RequestOutcome:
     """The outcome of a request that was cancelled between two attempts; `after` is the code of the failure."""
     detail = f"it was waiting to try again after {after or 'a failure'}"
-    error = failure("RequestCancelled", spec.dataset_id, detail=detail, names=names)
+    error = failure("RequestCancelled", spec.dataset_id, detail=detail, link=SITUATION, names=names)
     return RequestOutcome(status="Cancelled", error=error)
 
 

@@ -1,4 +1,4 @@
-"""The keys of POST /api/refreshes that tell how a caller gets the outcome, not what to refresh."""
+"""The keys of POST /api/refreshes that say how a caller gets the outcome, not what to refresh."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -110,7 +110,7 @@ class RequestState(Message, frozen=True, kw_only=True):
         return replace(self, **changes)
 
     def may_try_again(self, outcome: RequestOutcome, now: datetime) -> bool:
-        """Whether the request backs off and tries again: its failure may pass, and attempts and time are left."""
+        """Whether the request backs off and tries again: its failure is transient, and attempts and time are left."""
         if outcome.status != "Failed" or outcome.error is None or not outcome.error.retryable:
             return False
         if self.attempt > self.spec.retries:

@@ -52,8 +52,9 @@ def dropped(run: RunState, now: datetime) -> RunDropped:
 def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
     """The outcome of the run, and the requests that it served; None if it is not known to have ended.
 
-    The engine may lose the episode that got the first answer of the queue: then requests may have collected the outcome
-    before the next one, and the time is that of the first one, so that the news is the same.
+    The engine may lose the episode that got the first answer of the queue, and repeats it: then requests may have
+    collected the outcome before the repeated episode gets its answer; the time is that of the first answer, so that the
+    news is the same.
     """
     if run.outcome is None:
         return None

@@ -104,7 +104,7 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
     """Power BI refused the POST, because another refresh is running."""
 
 
-OTHER_EXECUTION = "Another execution of the POST holds the permit and may have started the refresh."
+OTHER_EXECUTION = "The call may have been made twice; the other one may have started the refresh."
 """The error of `AnswerLost` if another execution of the order holds the permit."""
 
 

@@ -7,7 +7,7 @@ from refresh.messages import Message
 
 
 class Calls(Message, frozen=True, kw_only=True):
-    """The recent calls to Power BI: failures in a row, since when, and the last error.
+    """The recent calls to Power BI: failures in a row, the time of the first of them, and the last error.
 
     `broken`: how many of the last failures in a row were exceptions of this app.
     """
@@ -38,7 +38,7 @@ class Posts(Message, frozen=True, kw_only=True):
 
 
 class Blocked(Message, frozen=True, kw_only=True):
-    """The refresh that keeps the model busy, and since when the run has waited for it.
+    """The refresh that keeps the model busy, and when the run began to wait for it.
 
     `usual_seconds`: how long such refreshes take; None if too few are known.
     """

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from refresh.events import Event
-from refresh.failure.catalogue import Failure, failure
+from refresh.failure.catalogue import LAST_ERROR, Failure, failure
 from refresh.history.adoption import service_clock
 from refresh.history.look import LostWindow
 from refresh.history.outcome import Outcome
@@ -46,7 +46,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
         case Refused():
             return fail(run, answer.failure)
         case Throttled():
-            # no outage: Power BI answers. If it gives no duration, waits grow
+            # not an outage: Power BI answers. If it gives no duration, waits grow
             failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
             calls = Calls(failures=failures, last_error=answer.error)
             pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
@@ -58,7 +58,8 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             if budget and (now - time_of(since)).total_seconds() >= run.limits.outage:
                 # an exception of this app must not be blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
-                return fail(run.but(calls=calls), failure(code, run.dataset_id, detail=answer.error, names=run.names))
+                error = failure(code, run.dataset_id, detail=answer.error, link=LAST_ERROR, names=run.names)
+                return fail(run.but(calls=calls), error)
             waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
         case _:
             assert_never(answer)
@@ -66,7 +67,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
 
 
 def _call_failed(before: RunState, after: RunState) -> Event | None:
-    """The event for a failed call, also for a POST or a cancel; None if the last call failed with the same error."""
+    """The event for a failed call, including a POST or a cancel; None if the last call failed with the same error."""
     error = after.calls.last_error
     if not error or error == before.calls.last_error:
         return None
@@ -104,8 +105,8 @@ def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
 
 
 def end_as_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """Ends the run without knowing the outcome of its refresh: that is no reason to run it again."""
-    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, names=run.names)
+    """Ends the run without knowing the outcome of its refresh: that is not a reason to run it again."""
+    error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, link=LAST_ERROR, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return end(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
 

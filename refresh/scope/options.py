@@ -82,7 +82,7 @@ def _check_policy(options: Json) -> None:
     if options["type"] in WITHOUT_POLICY:
         raise OptionError(target, f"{target} needs a refresh policy, and type {options['type']} does not apply one.")
     if partitions:
-        raise OptionError(target, f"{target} needs a refresh policy, which cannot apply to single partitions.")
+        raise OptionError(target, f"{target} needs a refresh policy, which cannot apply to individual partitions.")
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:

@@ -42,7 +42,7 @@ class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Scope(Message, frozen=True, kw_only=True):
-    """The part of a request that tells what the refresh does. Requests with equal scopes can share one refresh.
+    """The part of a request that says what the refresh does. Requests with equal scopes can share one refresh.
 
     `workspace_id` is a GUID in lower case; `refresh` is None for a standard refresh.
     """

@@ -97,6 +97,6 @@ class Visitor:
         assert self.problems == []
 
     def _message(self, message: ConsoleMessage) -> None:
-        # the browser itself reports each answer that is no success
+        # the browser itself reports each answer that is not a success
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.problems.append(f"{message.type}: {message.text}")

@@ -54,7 +54,7 @@ def days(pattern: str) -> list[Json]:
 
 
 def run(number: int, ended: float, took: float, *, waited: float = 20, status: str = "Completed", **more: Any) -> Json:
-    """A run that ended so many seconds ago."""
+    """A run that ended this many seconds ago."""
     return {
         "runId": f"run-{number}",
         "refreshId": str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))),
@@ -192,12 +192,12 @@ def details(row: Json) -> Json:
     """GET /api/models/{datasetId}."""
     summaries = {
         "overdue": "A refresh was due 6 h ago: the last three failed because of the credentials of the data source.",
-        "failing": "The last refresh failed 50 min ago: the table 'Leavers' does not exist.",
+        "failing": "The last refresh failed (50 min ago): the table 'Leavers' does not exist.",
         "ok": "Its data are of 2 h ago, and nothing waits.",
         "unknown": "The first request waits for its refresh.",
     }
     busy = {
-        "refreshing": "Refreshing for 8 min; usually takes 14 min; fresh: the last success was 2 h ago.",
+        "refreshing": "Refreshing for 8 min (usually 14 min); fresh: the last success was 2 h ago.",
         "waiting": "Waits behind a scheduled refresh that began 12 min ago and usually takes 14 min.",
     }
     failed = row["health"] in ("overdue", "failing")

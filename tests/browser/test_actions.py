@@ -65,7 +65,7 @@ def test_cancel(world: World, visit: Visit) -> None:
     with page.expect_response("**/refreshes/live-0/cancel"), page.expect_response("**/refreshes/live-0/status"):
         # after the answer the view is read again at once
         dialog.get_by_role("button", name="Cancel the request").click()
-    expect(dialog.get_by_text("The app cancels the request")).to_be_visible()
+    expect(dialog.get_by_text("The app is cancelling the request")).to_be_visible()
     assert world.sent() == [("/api/refreshes/live-0/cancel", None)]
     dialog.get_by_role("button", name="Close").click()
 

@@ -63,7 +63,7 @@ def a_batch(world: World, visitor: Visitor) -> None:
     visitor.heading("Batch of Load all")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the batch").click()
-    expect(page.get_by_text("The app cancels the batch.")).to_be_visible()
+    expect(page.get_by_text("The app is cancelling the batch.")).to_be_visible()
     page.get_by_role("button", name="Close").click()
     expect(page.locator(".lead .badge")).to_have_text("Cancelled")
     expect(page.locator(".problem")).to_contain_text("The batch was cancelled: ")
@@ -95,7 +95,7 @@ def test_with_keys(power_bi: str, visit: Visit, tmp_path: Path) -> None:
         expect(page.locator(".lead .badge")).to_have_text("Refreshing")
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Cancel the request").click()
-        expect(page.get_by_text("The app cancels the request.")).to_be_visible()
+        expect(page.get_by_text("The app is cancelling the request.")).to_be_visible()
         page.get_by_role("button", name="Close").click()
         expect(page.locator(".lead .badge")).to_have_text("Cancelled")
 

@@ -219,7 +219,7 @@ def test_cancel_a_batch(world: World, visit: Visit) -> None:
     page.get_by_role("button", name="Cancel").click()
     with page.expect_response("**/batches/batch-evening/status"):
         dialog.get_by_role("button", name="Cancel the batch").click()
-    expect(dialog.get_by_text("The app cancels the batch.")).to_be_visible()
+    expect(dialog.get_by_text("The app is cancelling the batch.")).to_be_visible()
     assert world.sent() == [("/api/batches/batch-evening/cancel", None)]
     dialog.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Cancel").click()

@@ -17,7 +17,7 @@ UNAVAILABLE = {"error": {"code": "EngineUnavailable", "message": "The durable en
 
 
 def reads(world: World) -> int:
-    """How often the fleet was read."""
+    """How many times the fleet was read."""
     return sum(path.startswith("/api/models?") for _, path, _ in world.calls)
 
 

@@ -1,4 +1,4 @@
-"""Each view, with what it shows, for eyes, keyboards and screen readers; also empty, and with very much in it."""
+"""Each view, with what it shows, for eyes, keyboards and screen readers; even empty, and with very much in it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_fleet(world: World, visit: Visit) -> None:
     expect(page.locator("tbody th a").first).to_have_text("Carbon report")
     assert page.url.endswith("#/?search=supply&sort=name")
     search.fill("no such model")
-    expect(page.get_by_text("No model fits these filters")).to_be_visible()
+    expect(page.get_by_text("No model matches these filters")).to_be_visible()
 
 
 def test_a_model(world: World, visit: Visit) -> None:

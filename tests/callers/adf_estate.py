@@ -174,7 +174,7 @@ class Factory:
         return StartedRun(self.pool.submit(started.run), line, run_id)
 
     def runners(self, line: Line, pace: Pace) -> dict[str, Runner]:
-        """The activities that call the app over a line."""
+        """The activities that call the app through a `Line`."""
         web = WebActivity(line, token_for, pace)
         hook = WebHookActivity(line, token_for, pace, self.post)
         function = FunctionActivity(line, token_for, pace, self._linked_services(), {SECRET_NAME: self.app.key})

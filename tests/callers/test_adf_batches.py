@@ -75,7 +75,7 @@ def test_what_is_sent(name: str) -> None:
 
 @pytest.mark.parametrize(("folder", "name"), [entry for entry in FILES if entry[1].startswith("refresh-batch")])
 def test_a_list_of_models(factory: Callable[[str], Factory], folder: Path, name: str) -> None:
-    """Succeeds if all were refreshed, also after a lost answer; fails with the sentence that names the failures."""
+    """Succeeds if all were refreshed, even after a lost answer; fails with the sentence that names the failures."""
     caller = replace(factory(form_of(name)), folder=folder)
     first, second = caller.world.model(seconds=0.2), caller.world.model(seconds=0.2)
     bad = caller.world.model(outcome="Failed", seconds=0.2)

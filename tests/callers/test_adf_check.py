@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def activity(file: Json, name: str) -> Json:
-    """An activity of a file, also a nested one."""
+    """An activity of a file, including a nested one."""
 
     def all_of(activities: list[Json]) -> list[Json]:
         inner = [

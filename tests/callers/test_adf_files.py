@@ -26,7 +26,7 @@ NO_PARENT = dict.fromkeys(PARENT)
 
 
 def activities(file: Json) -> Iterator[Json]:
-    """All activities of a pipeline, also those inside others."""
+    """All activities of a pipeline, including those inside others."""
 
     def inside(some: list[Json]) -> Iterator[Json]:
         for one in some:

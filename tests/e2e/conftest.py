@@ -86,6 +86,6 @@ def calling_back(managed: tuple[World, Client]) -> tuple[World, Client]:
 
 @pytest.fixture
 def local() -> None:
-    """Skips if the test may not stop and start the app."""
+    """Skips if the test is not allowed to stop and start the app."""
     if os.environ.get("E2E_BASE_URL"):
         pytest.skip("the app under test runs elsewhere: the test cannot change its settings")

@@ -76,7 +76,7 @@ def only(document: Json, path: str) -> Json:
 
 
 def without_start_of_batches(document: Json) -> Json:
-    """The document without POST /batches: whether a name is there for `dependsOn`, no schema can say.
+    """The document without POST /batches: no schema can express that a name in `dependsOn` exists.
 
     tests/unit/refresh/batch/test_spec.py has a table of refusals, and `test_fuzz` compares good answers with the
     description.
@@ -136,8 +136,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 
     A parameter without a value counts as absent: the platform does not pass it to the app. The app also accepts numbers
     and booleans as texts, which the description leaves out, because tools would offer callers a choice. A wait with a
-    callback is refused, but both keys are made harmless here. A time may have the form of the format and be none that
-    the app knows: a leap second, or one of the years 0, 1 and 9999.
+    callback is refused, but both keys are made harmless here. A time may match the format and still be a time that
+    the app cannot represent: a leap second, or one of the years 0, 1 and 9999.
     """
     query = case.query or {}
     if any(value == "" for value in query.values()):

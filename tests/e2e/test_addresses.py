@@ -31,7 +31,7 @@ def deployed(folder: Path, prefix: str) -> Path:
 
 
 def post(url: str, body: Json, **headers: str) -> requests.Response:
-    """A start at another address than the usual one."""
+    """A start at an address other than the usual one."""
     return requests.post(url, json={"workspaceId": WORKSPACE, **body}, headers=headers, timeout=30)
 
 

@@ -172,7 +172,7 @@ def test_a_starter_needs_no_token(world: World) -> None:
 
 
 def test_a_key_is_one_batch(world: World) -> None:
-    """The same URIs while it goes on, its outcome afterwards, 409 for other models; a passing failure frees the key."""
+    """The same URIs at first, its outcome after the end, 409 for other models; a transient failure frees the key."""
     key = {"idempotencyKey": str(uuid.uuid4())}
     model = world.model(outcome=[TRANSIENT, "Completed"], seconds=1)
     good = world.model(seconds=0.2)

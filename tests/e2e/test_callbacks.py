@@ -80,7 +80,7 @@ def test_a_failing_receiver_is_called_again(calling_back: App) -> None:
 
 
 def test_a_closed_port_is_called_again(calling_back: App) -> None:
-    """A refused connection is no answer."""
+    """A refused connection is not an answer."""
     world, host = calling_back
     with receiving() as receiver:
         uri = receiver.uri

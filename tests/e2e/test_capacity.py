@@ -163,7 +163,7 @@ def test_a_request_shows_why_it_waits(limited: tuple[World, Mortal]) -> None:
 
 
 def test_a_refusing_capacity_gets_no_calls(limited: tuple[World, Mortal]) -> None:
-    """The request continues, and shows until when it waits; a caller that does not wait cancels it."""
+    """The request continues, and shows when its wait ends; a caller that does not wait cancels it."""
     world, _ = limited
     model = world.model(outcome=[{"outcome": "Failed", "errorCode": "CapacityLimitExceeded"}, "Completed"])
     started = world.ask(model, workspaceId=THIRD)

@@ -57,7 +57,7 @@ def test_the_error_is_that_of_a_request(world: World, fault: str, code: str, say
 
 
 def test_a_body_that_a_start_would_refuse(world: World) -> None:
-    """The error names the same key, also for keys that a check does not need."""
+    """The error names the same key, even for keys that a check does not need."""
     model = world.model()
     bodies: dict[str, dict[str, Any]] = {
         "datasetId": {"datasetId": "x"},
@@ -72,7 +72,7 @@ def test_a_body_that_a_start_would_refuse(world: World) -> None:
 
 
 def test_a_check_does_not_wait_for_a_hanging_service(world: World) -> None:
-    """It answers in time, and the answer tells that Power BI did not."""
+    """It answers in time, and the answer says that Power BI did not."""
     model = world.model()
     world.fault(model, "hang", "history", seconds=HANGS)
     began = time.monotonic()

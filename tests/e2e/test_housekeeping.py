@@ -19,7 +19,7 @@ def run_now(app: Devhost, timer: str) -> None:
 
 
 def instances(app: Devhost) -> dict[str, str]:
-    """All instances of the engine that are no entities, and their statuses."""
+    """All instances of the engine that are not entities, and their statuses."""
     rows = app.get(f"/runtime/webhooks/durabletask/instances?code={KEY}").json()
     return {row["instanceId"]: row["runtimeStatus"] for row in rows if not row["instanceId"].startswith("@")}
 

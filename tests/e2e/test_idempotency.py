@@ -198,7 +198,7 @@ def test_a_request_that_backs_off_can_be_cancelled(world: World) -> None:
 
 
 def test_a_key_whose_first_submission_was_purged(managed: tuple[World, Client]) -> None:
-    """The purge deleted submission 1 before submission 2: the key still means the second, also for a cancellation."""
+    """The purge deleted submission 1 before submission 2: the key still means the second, even for a cancellation."""
     world, host = managed
     model = world.model(outcome=[TRANSIENT, "Completed"])
     first = world.refreshed(model, idempotencyKey="k")

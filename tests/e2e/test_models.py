@@ -150,7 +150,7 @@ def test_a_model_from_its_first_request_to_its_failures(world: World) -> None:
     assert failing["lastSuccess"] == completed["lastSuccess"]
     assert [(day["completed"], day["failed"]) for day in failing["days"]] == [(1, 2)]
     row = model_when(world, dataset_id, lambda one: len(one["runs"]) == 3 and len(one["requests"]) == 4)
-    assert row["summary"].startswith("The last refresh failed 2 times in a row (")
+    assert row["summary"].startswith("2 refreshes in a row failed, the latest ")
     assert [run["status"] for run in row["runs"]] == ["Failed", "Failed", "Completed"]
     assert [run["requests"] for run in row["runs"]] == [1, 1, 2]
     assert row["runs"][-1].items() >= {"servedBy": "own", "refreshId": ends[0]["refreshId"]}.items()

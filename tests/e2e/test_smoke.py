@@ -117,7 +117,7 @@ def test_credentials_that_do_not_open_the_app(guarded: Guarded) -> None:
     [
         ("notAuthorized", "has no role in the workspace: give it Contributor"),
         ("datasetNotFound", "does not see the model: give it Contributor"),
-        ("notAccessible", "A tenant setting blocks the app"),
+        ("notAccessible", "The tenant setting 'Service principals can call Fabric public APIs' is off"),
         ("tokenExpired", "check whether POWER_BI_CLOUD is the cloud of the tenant"),
     ],
 )

@@ -32,7 +32,7 @@ def test_an_idle_model_is_refreshed(world: World) -> None:
 
 
 def test_a_model_without_history_is_refreshed(world: World) -> None:
-    """A model that was never refreshed has an empty history; that is no error.
+    """A model that was never refreshed has an empty history; that is not an error.
 
     No refresh is in the way, so the request never waits for an idle model: it shows that it starts its own.
     """

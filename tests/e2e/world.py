@@ -158,8 +158,8 @@ class World:
         return dataset_id
 
     def end_all(self) -> None:
-        """Ends the refreshes of all models, also those that queued requests will start: an app that goes on polling
-        them takes 3 % of a core for each."""
+        """Ends the refreshes of all models, including those that queued requests will start: an app that goes on
+        polling them takes 3 % of a core for each."""
         models = [*self.models]
         self.models.clear()
         for dataset_id in models:

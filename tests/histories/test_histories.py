@@ -53,7 +53,7 @@ def test_this_version_is_recorded() -> None:
 
 
 def test_recorded_histories_still_replay() -> None:
-    """No change of the code breaks an instance of a released version."""
+    """No change to the code breaks an instance of a released version."""
     assert len(RECORDED) >= 30
     assert broken(RECORDED) == [], ADVICE
 

@@ -4,7 +4,7 @@
 
 It runs the app on the devhost, runs callers of every kind against the development service, and keeps the app's lines
 of each story in `tests/data/log/STORY.jsonl`: seconds since its first line, level and message, in the order in which
-they were logged. Run it again after a change of the events; `tests/unit/test_queries.py` puts the stories on a time
+they were logged. Run it again after a change to the events; `tests/unit/test_queries.py` puts the stories on a time
 line. Two stories come from a copy of the app with an added fault, because the app has no known one.
 """
 

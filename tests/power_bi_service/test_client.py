@@ -162,7 +162,7 @@ def test_refusals_are_distinguished(name: str, code: str) -> None:
 
 
 def test_throttles_and_slow_answers() -> None:
-    """A throttle has a pause; a slow answer is an answer."""
+    """Throttling has a pause; a slow answer is an answer."""
     world = World()
     client, _ = client_of(world)
     world.service.add_fault({"fault": "unavailable"})

@@ -214,7 +214,7 @@ def test_a_refresh_may_never_show() -> None:
 
 
 def test_newest_first_and_top() -> None:
-    """`$top`, also encoded, cuts; anything but a number from 1 is refused."""
+    """`$top`, even encoded, cuts; anything but a number from 1 is refused."""
     world = World()
     ids = []
     for _ in range(3):
@@ -265,7 +265,7 @@ def test_a_future_refresh_starts_by_itself() -> None:
 
 
 def test_a_scheduled_refresh_waits_for_the_one_that_runs() -> None:
-    """It starts late instead of beside the other one, also if that is cut short."""
+    """It starts late instead of beside the other one, even if that is cut short."""
     world = World(seconds=60)
     world.service.add_external(DATASET, {"startsIn": 5, "seconds": 10}, world.now)
     first = world.start()

@@ -79,7 +79,7 @@ def test_the_clock_is_a_parameter() -> None:
 
 
 def test_a_taken_port_is_refused(serving: Serving) -> None:
-    """The error tells what to do."""
+    """The error says what to do."""
     port = int(serving.base_url.rpartition(":")[2])
     with pytest.raises(PortTaken, match=f"port {port} is in use"), serve(PowerBiService(), port):
         pass

@@ -256,7 +256,7 @@ def test_a_model_can_be_unknown() -> None:
     ],
 )
 def test_other_paths_are_refused(method: str, path: str, status: int) -> None:
-    """404, and 403 in My workspace; the integer `id` is no valid address."""
+    """404, and 403 in My workspace; the integer `id` is not a valid address."""
     response = World().call(method, path)
     assert response.status == status
     assert response.headers["RequestId"]

@@ -198,7 +198,7 @@ def called_back_truly(world: World) -> None:
 
 
 def a_key_is_one_request(world: World) -> None:
-    """11. A start with a used key is the same request, a new one after a temporary failure, or is refused."""
+    """11. A start with a used key is the same request, a new one after a transient failure, or is refused."""
     starts_with_keys = [start for start in world.callers.starts if start.key]
     finals = {request.id: final(request) for request in world.requests}
     unsure = {(start.dataset_id, start.key) for start in starts_with_keys if start.code in (0, 503)}
@@ -237,7 +237,7 @@ def _newest(world: World, start: Start, others: list[Start], about: str) -> None
 
 
 def tried_as_often_as_allowed(world: World) -> None:
-    """12. A request with retries left does not end with a temporary failure while there is time for another attempt."""
+    """12. A request with retries left does not end with a transient failure while there is time for another attempt."""
     for request in world.requests:
         body, instance = final(request), world.engine.instances.get(request.id)
         if body["status"] != "Failed" or not body["error"].get("retryable"):

@@ -21,7 +21,7 @@ def ignore_dependencies() -> list[Patch]:
 
 
 def any_end_of_a_dependency_will_do() -> list[Patch]:
-    """A model is started after all that it depends on has ended, also badly."""
+    """A model is started after all that it depends on has ended, even badly."""
 
     def may_start(state: BatchState, number: int) -> bool:
         return all(state.progress[before].ended for before in state.models[number].depends_on)

@@ -73,7 +73,7 @@ class Batches:
             world.receivers.wait(uri, content.get("id"))
         world.note(world.now, f"the start of a batch is answered {code or 'not at all'}: {content.get('id')}")
         if code == 503 and len(world.client.refused_starts) == refused:
-            self.refused.append(f"a start of a batch is answered 503, and the engine refused nothing: {content}")
+            self.refused.append(f"a start of a batch is answered with 503, and the engine refused nothing: {content}")
         if code not in (0, 200, 202, 424, 503):
             self.refused.append(f"a start of a batch is answered {code}: {content}")
         if code in (0, 503):

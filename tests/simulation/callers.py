@@ -191,7 +191,7 @@ class Callers:
             await self._call("DELETE", accepted.id, accepted.cancel_token, "http_cancel")
 
     async def _cancel_by_key(self, dataset_id: str, key: str) -> None:
-        """Cancels the newest request of the key, which may be another one than the caller means."""
+        """Cancels the newest request of the key, which may not be the one that the caller intends."""
         world = self._world
         known = [start for start in self.starts if (start.dataset_id, start.key) == (dataset_id, key) and start.id]
         body = json.dumps({"datasetId": dataset_id, "idempotencyKey": key}).encode()

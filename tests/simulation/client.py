@@ -39,7 +39,7 @@ class Client:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._unreadable: dict[str, tuple[float, float]] = {}
-        """By id: until when reads fail, and until when they certainly succeed after that."""
+        """By id: the time until which reads fail, and the time until which they certainly succeed after that."""
         self.refused_starts: list[float] = []
         """The times at which the engine answered a start with an error."""
 

@@ -1,4 +1,4 @@
-"""The invariants of any day, each in its own function, which raises Violation with the broken sentence.
+"""The invariants of any day, each in its own function, which raises Violation with the sentence that the day violated.
 
 Here are the invariants of refreshes, queues and the engine; those of answers to callers are in `answers`.
 """

@@ -273,7 +273,7 @@ def _have_keys(day: Scenario, chance: random.Random) -> None:
 
 
 def _retry(day: Scenario, chance: random.Random) -> None:
-    """Failures may be temporary, and callers set retries."""
+    """Failures may be transient, and callers set retries."""
     for knobs in day.knobs.values():
         knobs["outcome"] = [chance.choice([EVICTED, EVICTED, outcome]) for outcome in knobs["outcome"]]
         knobs["outcome"].append(chance.choice(["Completed", EVICTED]))

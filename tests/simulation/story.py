@@ -85,7 +85,7 @@ def _sentence(facts: Json) -> str:
 
 
 class _Known(dict[str, Any]):
-    """Facts; a missing one is replaced by its name."""
+    """Facts; a missing one is replaced with its name."""
 
     def __missing__(self, key: str) -> str:
         return f"({key})"

@@ -61,7 +61,8 @@ LATE_SECONDS = 20 * 60.0
 MIDWAY_SECONDS = 3.0
 """The maximum time after the start of an activity at which its worker dies."""
 HTTP_DIES = 0.5
-"""The probability that a crash also ends the HTTP calls: they may run on another host than the durable functions."""
+"""The probability that a crash also ends the HTTP calls: they may run on a different host from the durable
+functions."""
 TURNS = 0.4
 """The probability that a call lets others run before it takes effect, or before its answer arrives."""
 
@@ -385,7 +386,7 @@ class World:
         return self.receivers.answer(request)
 
     def happened(self) -> Counter[str]:
-        """How often each event happened, for the service's faults how many calls they hit."""
+        """How many times each event happened; for the service's faults, how many calls they hit."""
         return self.counts + self.service_side.struck()
 
     def batch_requests(self, batch: AcceptedBatch) -> dict[str, str]:

@@ -20,9 +20,9 @@ def sources(pattern: str = "*.py") -> Iterator[str]:
             yield file.read_text(encoding="utf-8")
 
 
-def rows(head: str) -> list[list[str]]:
-    """The rows of the table with this head, as cells."""
-    table = OPERATIONS.split(f"| {head} |", 1)[1].split("\n\n", 1)[0]
+def rows(header: str) -> list[list[str]]:
+    """The rows of the table with this header row, as cells."""
+    table = OPERATIONS.split(f"| {header} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
 
 

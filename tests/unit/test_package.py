@@ -89,7 +89,7 @@ def _pattern(line: str) -> str:
 
 
 def by_git(names: Names) -> set[str]:
-    """The files that a tool packs which reads .funcignore like git."""
+    """The files that are packed by a tool that reads .funcignore as git would."""
     with tempfile.TemporaryDirectory() as folder:
         init = ["git", "init", "--quiet"]
         subprocess.run(init, cwd=folder, check=True)

@@ -200,8 +200,8 @@ def test_a_burst_of_refusals_names_the_principal() -> None:
     assert {row["principal"]: row["refusals"] for row in alert("callers-refused")} == {REFUSED: 12}
 
 
-def test_an_overdue_model_says_since_when_and_where_to_look() -> None:
-    """As the index logs it; a model without any success, or without a failure, is told otherwise."""
+def test_an_overdue_model_has_its_last_success_and_where_to_look() -> None:
+    """As the index logs it; a model without any success, or without a failure, gets another cause or advice."""
     (row,) = alert("model-overdue")
     assert row["datasetId"] == STOCK
     assert row["model"].startswith("Model ")

@@ -206,7 +206,7 @@ def schemas() -> Json:
             {
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
-                "waitsSince": maybe(time("Since when the run waits for it.")),
+                "waitsSince": maybe(time("When the run began to wait for it.")),
                 "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
@@ -223,7 +223,7 @@ def schemas() -> Json:
                 "active": maybe(ref("ActiveRun")),
                 "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
             },
-            "The requests that wait for a model, what they wait for, and since when.",
+            "The requests that wait for a model, what they wait for, and when their waits began.",
         ),
         "Capacity": places.capacity(),
     }
@@ -232,7 +232,7 @@ def schemas() -> Json:
 def _failure() -> Json:
     properties = {
         "code": text("The kind of failure, to branch on.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}),
-        "message": text("Complete by itself: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
+        "message": text("Self-contained: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
         "serviceCode": text("Power BI's own code."),
         "table": text("The table that failed."),
         "partition": text("The partition that failed."),
@@ -291,11 +291,11 @@ def _run() -> Json:
     )
     return {
         "runId": text("The id of the run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was started."},
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times it was started."},
         "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
         "enhanced": {"type": "boolean", "description": "Whether it is an enhanced refresh."},
         "refreshId": maybe(text("Power BI's id of the refresh.")),
-        "adopted": {"type": "boolean", "description": "Whether the refresh is not known to be one of the app."},
+        "adopted": {"type": "boolean", "description": "Whether the refresh is not known to be one of the app's own."},
         "startedAt": maybe(time("When it was started.")),
         "requests": {"type": "array", "items": request, "description": "The requests that share it."},
         "moreRequests": count("Number of further requests, not listed."),

@@ -72,7 +72,7 @@ def options() -> Json:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": MAX_RETRY_COUNT,
-                "description": "How often Power BI itself retries.",
+                "description": "How many times Power BI itself retries.",
             },
             "objects": {
                 "type": "array",
@@ -103,7 +103,7 @@ def options() -> Json:
                 "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$",
                 "maxLength": 8,
                 "not": {"const": "00:00:00"},
-                "description": "How long one attempt may take, hh:mm:ss.",
+                "description": "How long one of Power BI's own attempts may take, hh:mm:ss.",
             },
         },
         "allOf": [
@@ -188,7 +188,7 @@ def request() -> Json:
                 "minimum": 0,
                 "maximum": MAX_RETRIES,
                 "default": 0,
-                "description": "How often the request tries again after a failure that may pass.",
+                "description": "How many times the request tries again after a transient failure (retryable).",
             },
             "priority": _choice(
                 PRIORITIES,
@@ -221,9 +221,9 @@ def request() -> Json:
                 "type": ["number", "null"],
                 "minimum": 0,
                 "maximum": MAX_EXPECTED_HOURS,
-                "description": "How often a success of this model is expected: without one for longer it shows as "
-                "overdue. Valid until a later request sends another value; 0: no success is expected. The app setting "
-                "EXPECTED_EVERY_HOURS takes precedence.",
+                "description": "How often a success of this model is expected, in hours. If there is none for longer "
+                "than this, the model is shown as overdue. Valid until a later request sends another value; 0: no "
+                "success is expected. The app setting EXPECTED_EVERY_HOURS takes precedence.",
             },
         },
         "allOf": [

@@ -106,7 +106,7 @@ def answer_schemas() -> Json:
     error = record(
         {
             "code": text("The kind of failure, to branch on.", maxLength=80),
-            "message": text("Complete by itself: which model, what failed, what to do."),
+            "message": text("Self-contained: which model, what failed, what to do."),
             "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
         },
         "Why the model was not refreshed.",
@@ -152,7 +152,7 @@ def answer_schemas() -> Json:
                 "error": ref("Failure"),
                 "id": text("The id of the batch."),
                 "status": status,
-                "workspaceId": text("The id of the workspace, if the batch is of all its models.", format="uuid"),
+                "workspaceId": text("The id of the workspace, if the batch refreshes all models of it.", format="uuid"),
                 "caller": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},

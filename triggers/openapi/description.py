@@ -190,7 +190,7 @@ def _list() -> Json:
             query("status", "Only requests with one of these statuses.", status, style="form", explode=False),
             query(
                 "continuation",
-                "The continuation of the page before, with the same filters.",
+                "The continuation of the previous page, with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],

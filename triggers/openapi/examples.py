@@ -236,7 +236,7 @@ EXAMPLES: dict[str, Json] = {
     ),
     "ForeignPage": _refusal(
         "CrossSiteCall",
-        "A browser made this call for a page of another site. Only the app's own page may use its session.",
+        "A page of another site made this call in the browser. Only the app's own page may use its session.",
     ),
     "NotAllowed": _refusal("CallerNotAllowed", f"The principal {PRINCIPAL} is not in the app setting ALLOWED_CALLERS."),
     "OnlyReads": _refusal(

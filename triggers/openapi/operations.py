@@ -43,10 +43,10 @@ def answer(
     following: bool = False,
     later: bool = False,
 ) -> Json:
-    """An answer with a body, of one or one of several schemas.
+    """A response whose body has one schema, or one of several.
 
     `example`: its name in EXAMPLES, if that differs from the schema's; several for an answer of several forms.
-    `following`: the answer has headers that tell where and when to poll; `later`: it tells when to send the call again.
+    `following`: the response has headers that say where and when to poll; `later`: it says when to send the call again.
     """
     first = schema if isinstance(schema, str) else schema[0]
     choice = ref(schema) if isinstance(schema, str) else {"anyOf": [ref(name) for name in schema]}

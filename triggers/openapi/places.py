@@ -9,7 +9,7 @@ def waits_for_place() -> Json:
     return record(
         {
             "group": text("The capacity group."),
-            "since": time("Since when the run has waited for a place."),
+            "since": time("When the run began to wait for a place."),
             "position": count("Number of waiting runs of the group that go first."),
             "behind": {
                 "type": "array",
@@ -19,7 +19,7 @@ def waits_for_place() -> Json:
                         "runId": text("The run."),
                         "datasetId": text("The semantic model.", format="uuid"),
                         "modelName": maybe(text("The name of its model, if it is known.")),
-                        "since": time("Since when it has its place, or has waited."),
+                        "since": time("When it got its place, or began to wait."),
                         "holdsPlace": {"type": "boolean", "description": "Whether it has a place; if not, it waits."},
                     },
                     "A run in front.",
@@ -27,7 +27,10 @@ def waits_for_place() -> Json:
                 ),
             },
             "closedUntil": maybe(
-                time("No refresh starts before, because Power BI reported that the capacity has reached its limits.")
+                time(
+                    "No refresh of the group starts before this time, because Power BI reported that the capacity has "
+                    "reached its limits."
+                )
             ),
         },
         "Why the run does not start yet although its model is idle: the limit of its capacity group is reached.",
@@ -50,15 +53,15 @@ def _group() -> Json:
     }
     run = {
         "runId": text("The run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How often it was started."},
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times it was started."},
         "workspaceId": text("The workspace.", format="uuid"),
         **model,
     }
-    external = {**model, "until": time("Until when it counts, unless a run sees it again.")}
+    external = {**model, "until": time("The time until which it counts, unless a run sees it again.")}
     waiting = {
         "position": count("Number of waiting runs that go first."),
         **run,
-        "since": time("Since when it has waited."),
+        "since": time("When it began to wait."),
         "priority": text("The highest of its requests.", enum=list(PRIORITIES)),
     }
     return record(
@@ -72,10 +75,12 @@ def _group() -> Json:
                     "description": "Its workspaces; null: all that no other group names.",
                 }
             ),
-            "closedUntil": maybe(time("No refresh starts before, because the capacity has reached its limits.")),
+            "closedUntil": maybe(
+                time("No refresh of the group starts before this time, because the capacity has reached its limits.")
+            ),
             "holders": {
                 "type": "array",
-                "items": record({**run, "since": time("Since when it has the place.")}, "A run that has a place."),
+                "items": record({**run, "since": time("When it got the place.")}, "A run that has a place."),
                 "description": "The runs that have places.",
             },
             "external": {

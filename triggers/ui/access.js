@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 const SIGNED_IN = "signed-in";
 const PLACE = "place";
 
-/** Replaces a view that this reader may not see. `again` repeats the call. */
+/** Replaces a view that this reader is not allowed to see. `again` repeats the call. */
 export function door(error, again) {
   return error.code === "SignInRequired" ? signIn() : keyForm(hasKey(), again);
 }

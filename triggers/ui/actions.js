@@ -139,7 +139,7 @@ function cancelled(what, { status, body }) {
   if (status === 200) {
     return [h("p", {}, `The ${what} had already ended. `, statusBadge(body.status))];
   }
-  return [h("p", {}, `The app cancels the ${what}. That takes effect within seconds.`)];
+  return [h("p", {}, `The app is cancelling the ${what}. That takes effect within seconds.`)];
 }
 
 function checked(body) {

@@ -70,7 +70,7 @@ export function render(data, { query }) {
     filters(data, query, all),
     data.models.length
       ? models(data)
-      : h("p", { class: "nothing" }, "No model fits these filters. ", h("a", { href: "#/" }, "Show all models")),
+      : h("p", { class: "nothing" }, "No model matches these filters. ", h("a", { href: "#/" }, "Show all models")),
     data.models.length < data.total
       ? h(
           "p",
@@ -95,7 +95,7 @@ function headline(counts) {
     return `Of ${count(all, "model")}, ${listed(parts)}`;
   }
   if (!all) {
-    return "No model fits";
+    return "No model matches";
   }
   return counts.ok === all
     ? all === 1

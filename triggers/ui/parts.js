@@ -233,9 +233,9 @@ export function placeInWords({ group, position, closedUntil }) {
     "The model is idle. Its capacity group ",
     foreign(group),
     " allows no more refreshes at once; ",
-    position ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead` : "this run is the next",
+    position ? `${count(position, "run")} ${position === 1 ? "is" : "are"} ahead` : "this run is next",
     closedUntil
-      ? [". Power BI reports that the capacity is at its limits; the next try is at ", time(closedUntil)]
+      ? [". Power BI reports that the capacity has reached its limits; the next try is at ", time(closedUntil)]
       : null,
     ".",
   ];

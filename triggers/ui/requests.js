@@ -10,7 +10,7 @@ const COLUMNS = [
   ["Model", ""],
   ["Caller", ""],
   ["Status", ""],
-  ["Took altogether", "number"],
+  ["Total time", "number"],
 ];
 
 export const title = () => "Requests";

@@ -35,7 +35,7 @@ def example() -> Pipeline:
     """Copies the files of a folder, then calls the pipeline with one Web activity and waits for it."""
     about = (
         f"Example: copies files, then refreshes the semantic model that reads them. It calls {CHILD}, whose defaults "
-        "for BaseUrl and Audience must be set. Replace Copy files by your own activities."
+        "for BaseUrl and Audience must be set. Replace Copy files with your own activities."
     )
     default = {name: {"defaultValue": value} for name, value in DEFAULTS.items()}
     properties = {

@@ -246,7 +246,7 @@ def _poll(access: Access) -> Pipeline:
         *before,
         start,
         until("Until ended", ended, iteration, after("Start")),
-        # runs also if the loop counts as failed, because its last poll failed
+        # runs even if the loop counts as failed, because its last poll failed
         unless(
             "Check outcome",
             "@equals(variables('Status'), 'Completed')",

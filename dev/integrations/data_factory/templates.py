@@ -33,7 +33,7 @@ def pipeline_file(pipeline: Pipeline) -> Json:
 
 
 def for_synapse(pipeline: Pipeline) -> Pipeline | None:
-    """The pipeline reduced to what Synapse supports; None if it needs something that Synapse may not support.
+    """The pipeline reduced to what Synapse supports; None if it needs something that Synapse perhaps does not support.
 
     Synapse's model has no `httpRequestTimeout` and no `turnOffAsync` of a Web activity, and no policy of a WebHook
     activity, whose input with the key would then be visible.

@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, required=True, help="directory for the state; made if missing")
     parser.add_argument("--key", help="key of the management API (default: a generated key, kept in the state)")
     parser.add_argument(
-        "--keys", action="store_true", help="check function keys as Azure does (default: as Core Tools, not)"
+        "--keys", action="store_true", help="check function keys as Azure does (default: not checked, as in Core Tools)"
     )
     parser.add_argument(
         "--exact-timers", action="store_true", help="do not cut timers to whole seconds as Azure Storage does"

@@ -1,9 +1,9 @@
 """Recorded histories: files with the history of an orchestration, and their replay with changed code.
 
-An orchestration in flight is replayed by the code that is deployed. Code that schedules other work than the history has
-breaks it. Each file has one generation (what runs until the next continue-as-new). The devhost writes them with
-`--record DIR`, each generation as it ends; `python -m devhost histories` writes what a state holds now.
-`replay_history` replays a file with an app's functions:
+An orchestration in flight is replayed by the code that is deployed. If that code schedules work that differs from the
+work in the history, the orchestration fails. Each file has one generation (what runs until the next continue-as-new).
+The devhost writes them with `--record DIR`, each generation as it ends; `python -m devhost histories` writes what a
+state holds now. `replay_history` replays a file with an app's functions:
 
     functions = devhost.app.index.load(Path("app"))
     deviation = replay_history(Path("histories/order-1.json"), functions)
@@ -154,7 +154,7 @@ def replay_history(
         None,
     )
     if orchestrator is None:
-        sentence = f"{_name(history)}: the app no longer has the orchestrator {history.orchestrator!r} . {_BREAKS}"
+        sentence = f"{_name(history)}: the app no longer has the orchestrator {history.orchestrator!r}. {_BREAKS}"
         return Deviation("non-deterministic", 1, sentence)
     # The events after the end of the generation do not depend on the orchestrator.
     events = list(itertools.takewhile(lambda e: e["EventType"] != ev.EXECUTION_COMPLETED, history.history))

@@ -21,9 +21,9 @@ log = logging.getLogger("devhost")
 
 _PLATFORM = ("devhost", "azure_functions_worker", "azure.functions")
 _KEPT = 20
-"""Most lost lines in a report."""
+"""Maximum number of lost lines in a report."""
 _LONGEST = 500
-"""Most characters of a message in a report."""
+"""Maximum number of characters of a message in a report."""
 _own = threading.local()
 
 

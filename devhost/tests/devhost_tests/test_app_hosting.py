@@ -101,7 +101,7 @@ def test_a_form_can_be_posted(host: Client) -> None:
 
 
 def test_large_bodies_arrive(host: Client) -> None:
-    """A body of 3 MB is no problem, as on the platform (100 MB)."""
+    """A body of 3 MB is accepted, as on the platform (100 MB)."""
     assert len(host.post("/api/v1/echo/1", data="x" * 3_000_000).json()["body"]) == 3_000_000
 
 
@@ -182,7 +182,7 @@ def neighbour() -> Iterator[str]:
 
 
 def test_call_http(host: Client, neighbour: str) -> None:
-    """call_http returns status and content to the orchestrator, also for an error."""
+    """call_http returns status and content to the orchestrator, even for an error."""
     host.post("/api/v1/start/fetches/h1", json=f"{neighbour}/x")
     assert host.ended("h1")["output"] == {"status": 418, "content": '{"path": "/x"}'}
 

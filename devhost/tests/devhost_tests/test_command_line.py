@@ -183,7 +183,7 @@ def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
     ],
 )
 def test_an_app_that_the_platform_refuses_is_refused(tmp_path: Path, start: Start, source: str, sentence: str) -> None:
-    """An app that would not load on Azure does not start here either, and the message tells what to change."""
+    """An app that would not load on Azure does not start here either, and the message says what to change."""
     app = tmp_path / "app"
     app.mkdir()
     (app / "host.json").write_text("{}")

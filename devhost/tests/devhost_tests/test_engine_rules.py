@@ -76,7 +76,7 @@ def test_retries_leave_timers_in_the_history(world: Simulation) -> None:
 
 
 def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It hangs as without the retry, and the log tells why."""
+    """It hangs as without the retry, and the log says why."""
     world.start("retries_nobody", "i")
     with caplog.at_level(logging.WARNING):
         world.run()
@@ -86,7 +86,7 @@ def test_an_unknown_activity_is_not_retried(world: Simulation, caplog: pytest.Lo
 
 
 def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """It ends with its timer, and the log tells why it waits."""
+    """It ends with its timer, and the log says why it waits."""
     with caplog.at_level(logging.WARNING):
         assert ended(world, "leaves_work") == "returned"
     assert world.now - START >= timedelta(seconds=59)

@@ -29,7 +29,7 @@ def test_a_written_time_reads_back_the_same(moment: datetime) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_faster_reader_gives_what_dateutil_gives(moment: datetime) -> None:
-    """The same value and zone; also for times with seven digits."""
+    """The same value and zone, even for times with seven digits."""
     fast: Any = sdk._reader(slow)
     for text in (iso(moment), f"{moment:%Y-%m-%dT%H:%M:%S.%f}7Z"):
         assert fast(text) == slow(text)

@@ -41,7 +41,7 @@ def original(function: Any) -> Any:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: ev.NAMES[event["EventType"]])
 def test_events_are_read_the_same(event: dict[str, Any]) -> None:
-    """All attributes, also absent ones."""
+    """All attributes, including absent ones."""
     sdk.make_faster()
     theirs, ours = (object.__new__(_history.HistoryEvent) for _ in range(2))
     original(_history.HistoryEvent.__init__)(theirs, **event)

@@ -144,7 +144,7 @@ def test_all_recordings_of_a_larger_app_replay(tmp_path: Path) -> None:
 
 
 def test_a_generation_in_flight_replays(tmp_path: Path) -> None:
-    """At every step, also while suspended."""
+    """At every step, even while suspended."""
     world = Simulation(APP)
     world.start("writes", "i", text("k"))
     while world.step():
@@ -361,7 +361,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_devhost_records_and_a_state_can_be_read(start: Start, tmp_path: Path) -> None:
-    """`--record` writes each generation when it ends; `histories` reads the state, also while a devhost has it open."""
+    """`--record` writes each generation when it ends; `histories` reads the state, even while a devhost has it open."""
     host = start("--exact-timers", "--record", str(tmp_path / "recorded"))
     host.post("/api/v1/start/generations/g", data="2")
     host.post("/api/v1/start/waits/w", json=1)

@@ -166,7 +166,7 @@ def test_all_synchronous_functions_share_one_pool(start: Start, scratch: Any) ->
 
 
 def test_asynchronous_functions_have_a_pool_of_their_own(host: Client) -> None:
-    """They run on one loop, and asyncio.to_thread uses other threads than the synchronous functions."""
+    """They run on one loop, and asyncio.to_thread does not use the threads of the synchronous functions."""
     host.post("/api/v1/start/calls/threads-1", json={"name": "async_threads"})
     host.post("/api/v1/start/calls/threads-2", json={"name": "thread_name"})
     loop, other = host.ended("threads-1")["output"]

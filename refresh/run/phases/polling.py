@@ -6,7 +6,7 @@ from functools import partial
 from typing import assert_never
 
 from refresh.events import Event
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import LAST_ERROR, failure
 from refresh.history.outcome import Outcome
 from refresh.messages import replace
 from refresh.run.orders import (
@@ -69,7 +69,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
-                # also if it was adopted: the exceptions would prevent reading the next one as well
+                # even if it was adopted: the exceptions would prevent reading the next one as well
                 return end_as_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
@@ -118,6 +118,7 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     if posts.unproven >= MAX_TRIES:
         # most probably all of them were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
-        error = failure("RefreshUnproven", run.dataset_id, detail=detail, refresh_id=run.refresh_id, names=run.names)
+        code, refresh_id = "RefreshUnproven", run.refresh_id
+        error = failure(code, run.dataset_id, detail=detail, link=LAST_ERROR, refresh_id=refresh_id, names=run.names)
         return fail(run, error)
     return reopen(run, 0)

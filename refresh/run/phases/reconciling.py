@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import partial
 
-from refresh.failure.catalogue import failure
+from refresh.failure.catalogue import LAST_ERROR, failure
 from refresh.history.look import Look
 from refresh.messages import replace
 from refresh.polling.schedule import next_wait
@@ -66,5 +66,5 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         if sole:
             return end_as_unknown(run, "RefreshUnproven", phase.error)
         code = "InternalError" if phase.broke else "AnswerLost"
-        return fail(run, failure(code, run.dataset_id, detail=phase.error, names=run.names))
+        return fail(run, failure(code, run.dataset_id, detail=phase.error, link=LAST_ERROR, names=run.names))
     return reopen(run, run.limits.poll_min)

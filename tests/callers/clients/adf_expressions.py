@@ -30,7 +30,7 @@ class State:
 
 
 def evaluated(value: Any, state: State) -> Any:
-    """The value with each expression in it replaced by its result. Raises ExpressionError."""
+    """The value with each expression in it replaced with its result. Raises ExpressionError."""
     if is_expression(value):
         return evaluate(value["value"], state)
     if isinstance(value, dict):

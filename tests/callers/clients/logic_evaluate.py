@@ -22,7 +22,7 @@ class Scope(Protocol):
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
-    """A JSON value in which all expressions are replaced by their values."""
+    """A JSON value in which all expressions are replaced with their values."""
     if isinstance(value, str):
         return _value(parse_text(value), scope)
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def _value(node: Node, scope: Scope) -> Any:
         return "".join(as_text(_value(part, scope)) for part in node.parts)
     if isinstance(node, Access):
         return _property(_value(node.target, scope), _value(node.key, scope), safe=node.safe)
-    arguments = [_value(argument, scope) for argument in node.arguments]  # all of them, also those of if()
+    arguments = [_value(argument, scope) for argument in node.arguments]  # all of them, including those of if()
     if node.name in _FUNCTIONS:
         return _FUNCTIONS[node.name](*arguments)
     return scope.refer(node.name, arguments[0] if arguments else None)

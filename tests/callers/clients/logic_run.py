@@ -263,7 +263,7 @@ class Run:
 
     def _unsubscribe(self, stop: Json) -> None:
         def wait(seconds: float) -> None:
-            threading.Event().wait(seconds * self.scale)  # also when the run is cancelled
+            threading.Event().wait(seconds * self.scale)  # even when the run is cancelled
 
         retried(lambda: self.network.call(stop), stop.get("retryPolicy"), wait)
 

@@ -11,7 +11,7 @@ from dev.integrations import command
 
 
 def test_all_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """After a change of a source, run `python3 dev.py integrations`."""
+    """After a change to a source, run `python3 dev.py integrations`."""
     assert command.stale() == []
     assert command.run(check=True) == 0
     assert capsys.readouterr().out == f"{len(command.files())} files, 0 out of date\n"

@@ -1,7 +1,7 @@
 """Exchanges of the tests. Limits are parameters, so no test waits for a long one.
 
 `SHORT` is a limit that a test expects to reach; every other limit is `LONG`, and a test that reaches it fails. So a
-slow machine makes a test slower, but never fail.
+slow machine makes a test slower, but never makes it fail.
 """
 
 import time

@@ -69,7 +69,7 @@ def test_the_error_of_a_check(answer: Any, code: str, token: str, history: str) 
 
 @pytest.mark.parametrize("kind", [Refused, NotSent])
 def test_without_a_token_power_bi_is_not_called(kind: type[PowerBiError]) -> None:
-    """With a permanent or a temporary error."""
+    """With a permanent or a transient error."""
     code = "TokenUnavailable" if kind is Refused else "SignInUnavailable"
     service = Service()
     power_bi = PowerBiClient(URL, NoTokens(kind(Facts(), code)), transport=service)

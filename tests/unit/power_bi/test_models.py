@@ -65,7 +65,7 @@ def test_a_link_that_cannot_be_followed_is_the_end(link: object) -> None:
 
 
 def test_pages_have_an_end() -> None:
-    """A service that always names another page is query so often and no more."""
+    """A service that always names another page is called MOST_PAGES times and no more."""
     power_bi, query = client((200, {"value": [], "@odata.nextLink": "https://x/?a=b"}))
     assert list(power_bi.models(WORKSPACE)) == []
     assert len(query) == MOST_PAGES
@@ -83,7 +83,7 @@ def test_errors_are_those_of_the_client(status: int, body: object, kind: type[Po
 
 
 def test_a_throttled_workspace_is_left_alone() -> None:
-    """Until the time is over that the service query for."""
+    """Until the pause that the service requested is over."""
     power_bi, query = client((429, {}))
     for _ in range(2):
         with pytest.raises(Throttled):

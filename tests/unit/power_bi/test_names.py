@@ -74,7 +74,7 @@ def test_a_call_for_a_name_waits_a_few_seconds_only() -> None:
 
 
 def test_no_name_is_read_during_a_pause(time: Clock) -> None:
-    """A throttle applies to calls of all kinds."""
+    """Throttling applies to calls of all kinds."""
     power_bi, service = client(reply(429, Retry_After="60"))
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)

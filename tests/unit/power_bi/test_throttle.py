@@ -1,4 +1,4 @@
-"""After a throttle, all callers of the model wait until Power BI's pause has passed."""
+"""After a throttled answer, all callers of the model wait until Power BI's pause has passed."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -55,7 +55,7 @@ def test_no_call_during_the_pause(time: Clock) -> None:
 
 
 def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
-    """As durable timers do; otherwise every throttle would cause one more wait."""
+    """As durable timers do; otherwise every throttled answer would cause one more wait."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -64,7 +64,7 @@ def test_a_timer_that_fires_a_second_early_means_due(time: Clock) -> None:
 
 
 def test_other_models_are_not_paused(time: Clock) -> None:
-    """The throttle does not apply to them."""
+    """The throttling does not apply to them."""
     power_bi, _ = client(reply(429, Retry_After="60"), HISTORY)
     with pytest.raises(Throttled):
         power_bi.history(WORKSPACE, DATASET)
@@ -80,7 +80,7 @@ def test_a_cancellation_is_sent_nevertheless(time: Clock) -> None:
     assert len(service.requests) == 2
 
 
-def test_the_daily_limit_is_not_a_throttle(time: Clock) -> None:
+def test_the_daily_limit_is_not_throttling(time: Clock) -> None:
     """If it comes as a 429: a user has to act, and reads continue."""
     daily = {"error": {"code": "Request Throttled", "message": "Number of refresh requests in last 24 hours exceeded"}}
     power_bi, _ = client(reply(429, daily, Retry_After="60"), HISTORY)
@@ -113,7 +113,7 @@ def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, stat
 
 
 def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_temporary() -> None:
-    """The cancellation may be repeated, as after no refusal."""
+    """It is not a permanent refusal."""
     throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
     power_bi, _ = client(throttled, reply(200))
     with pytest.raises(Throttled):

@@ -132,6 +132,6 @@ def test_no_time_is_written_as_none() -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z"])
 def test_a_stored_time_must_be_valid(text: str) -> None:
-    """Any other form than that of `instant` is an error of ours."""
+    """Any form other than that of `instant` is an error of ours."""
     with pytest.raises(ValueError, match=r"isoformat|month"):
         time_of(text)

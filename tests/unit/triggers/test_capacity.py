@@ -182,7 +182,7 @@ def test_whether_a_model_is_busy(monkeypatch: pytest.MonkeyPatch, client: Client
 
 
 def test_the_route_shows_the_holders_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the external refreshes that count, the waiting runs, and until when the group is closed."""
+    """And the external refreshes that count, the waiting runs, and the time at which the group opens again."""
     group = held()
     group.waiting = in_line(-1).waiting
     group.external = {"other": External(until=instant(NOW + timedelta(minutes=1)), model_name="Stock")}

@@ -1,4 +1,4 @@
-"""Calls that a browser makes for a page of another site are refused where the browser has a session."""
+"""Calls that pages of other sites make in a browser are refused where the browser has a session."""
 
 from __future__ import annotations
 

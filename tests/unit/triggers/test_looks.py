@@ -100,7 +100,7 @@ def test_a_cancelled_caller_does_not_cancel_the_look_of_others(cancelled: int) -
 def test_a_look_that_fails_after_its_caller_was_cancelled_is_silent(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No caller gets the error, and there is no warning; also if another look has replaced it."""
+    """No caller gets the error, and there is no warning, even if another look has replaced it."""
     caplog.set_level(logging.WARNING)
 
     async def use(looks: Looks[int], source: Source, clock: Clock) -> None:

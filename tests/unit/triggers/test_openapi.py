@@ -184,7 +184,7 @@ def stored(
 
 
 def test_the_keys_of_a_status() -> None:
-    """Exactly the possible keys, also of inner objects; and those that are always present are required."""
+    """Exactly the possible keys, including those of inner objects; and those that are always present are required."""
     ended = report(stored(EVERYTHING, {"pipeline": "p"}, "b"), datetime.now(UTC)).body
     going_on = report(stored(caller={"pipeline": "p"}), datetime.now(UTC), LIVE).body
     status = SCHEMAS["Status"]

@@ -1,4 +1,4 @@
-"""The files of the status page: which are served, with which headers, and what they may not contain."""
+"""The files of the status page: which are served, with which headers, and what they must not contain."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ log = logging.getLogger("devhost.app")
 Done = Callable[[Outcome], None]
 
 _HTTP_CALLS = 32
-"""Most concurrent calls of `context.call_http`. On Azure the host makes them, so they use no threads of the worker."""
+"""Maximum number of concurrent calls of `context.call_http`. On Azure the host makes them, so they use no threads of
+the worker."""
 
 
 class _Context(func.Context):
@@ -210,7 +211,7 @@ def _encoded(value: Any) -> Returned:
 
 
 def _raised(problem: BaseException) -> Raised:
-    """The outcome for any exception, also SystemExit: on Azure it ends the worker, here it must not end a thread."""
+    """The outcome for any exception, even SystemExit: on Azure it ends the worker, here it must not end a thread."""
     text = str(problem)
     stack = "".join(traceback.format_tb(problem.__traceback__))
     return Raised(f"{type(problem).__name__}: {text}", text, stack)

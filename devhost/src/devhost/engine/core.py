@@ -55,8 +55,8 @@ class Engine(State):
     def begin(self, item: Item, now: datetime, *, limit: int | None = None) -> Call | None:
         """Takes `item` and returns what to run. None: nothing (a termination, or only stale messages); it is done.
 
-        `limit` is the most waiting messages that are taken: the real queues split them anywhere. It does not apply to
-        the first episode, which needs the start message.
+        `limit` is the maximum number of waiting messages that are taken: the real queues split them anywhere. It does
+        not apply to the first episode, which needs the start message.
         """
         if item.kind == "episode":
             instance = self.instances[item.key]

@@ -65,7 +65,7 @@ class Walker(Actions):
         except Broken as problem:
             result.error = str(problem)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
-            # A malformed action (a name that is no string, an invalid time) is a mistake of the app.
+            # A malformed action (a name that is not a string, an invalid time) is a mistake of the app.
             result.error = f"an action cannot be understood: {type(problem).__name__}: {problem}"
         result.scheduled = [self.map[task_id] for task_id in sorted(self.map)]
         result.open = [what for _, what in self.tasks.values()]

@@ -143,7 +143,7 @@ class SqliteStore:
 
 
 class StateReader:
-    """Reads a state without changing it, also while a devhost uses it. Raises FileNotFoundError, StateTooNew."""
+    """Reads a state without changing it, even while a devhost uses it. Raises FileNotFoundError, StateTooNew."""
 
     def __init__(self, directory: Path) -> None:
         path = directory / "state.db"

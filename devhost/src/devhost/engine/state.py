@@ -47,9 +47,9 @@ class State:
         """Loads the contents of `store`: everything that was in flight is ready again.
 
         `timers` decides when a timer is delivered, `new_id` makes the ids of executions and entity requests,
-        `batch_size` is the most operations in an entity batch. `versioning` has the version of the host, which is also
-        the default for new orchestrations, and the rule for other versions. `latency` delays messages and `blob_reads`
-        makes reads fail; by default neither does.
+        `batch_size` is the maximum number of operations in an entity batch. `versioning` has the version of the host,
+        which is also the default for new orchestrations, and the rule for other versions. `latency` delays messages and
+        `blob_reads` makes reads fail; by default neither does.
         """
         self.store = store
         self.functions = functions

@@ -83,7 +83,7 @@ class Management:
         return None
 
     async def _entity(self, request: Request, method: str, name: str, key: str, more: int) -> Answer | None:
-        """One entity. `$` is the empty key in a read; a signal takes the key as it is, also an absent one."""
+        """One entity. `$` is the empty key in a read; a signal takes the key as it is, even an absent one."""
         if more > 1:
             return None
         if method == "GET":

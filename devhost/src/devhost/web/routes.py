@@ -88,7 +88,7 @@ class Router(Generic[T]):
         self._routes.append((Template(template), frozenset(m.upper() for m in methods), target))
 
     def find(self, method: str, raw_path: str) -> tuple[T, Values] | None:
-        """The first route for a method and a percent-encoded path; None (404) also for a wrong method."""
+        """The first route for a method and a percent-encoded path; None (404) even if only the method is wrong."""
         parts = raw_path.removeprefix("/").removesuffix("/").split("/")
         if [p.lower() for p in parts[: len(self._prefix)]] != self._prefix:
             return None

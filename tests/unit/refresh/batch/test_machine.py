@@ -80,7 +80,7 @@ def test_a_diamond_is_refreshed_from_its_top() -> None:
 
 
 def test_what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() -> None:
-    """With the reason, also behind another one that was skipped."""
+    """With the reason, even behind another one that was skipped."""
     state = begin(batch({**DIAMOND, "E": []}))
     state = end(state, A="Completed")
     state = end(state, B="Failed")
@@ -190,11 +190,11 @@ def test_an_outcome_never_changes() -> None:
 
 def test_failures_that_may_all_pass_free_the_key() -> None:
     """One that a person has to correct does not."""
-    passing = machine.note_ends(
+    transient = machine.note_ends(
         begin(batch({"A": []})), [RequestSeen(number=0, outcome=outcome("Failed", "Throttled"))]
     )
     spec = parsed(models=[dataset(0)], idempotencyKey="k")
-    for state, free in ((passing, True), (end(begin(batch({"A": []})), A="Failed"), False)):
+    for state, free in ((transient, True), (end(begin(batch({"A": []})), A="Failed"), False)):
         found = outcome_of(ended(state))
         assert found is not None
         assert found.error is not None
@@ -246,7 +246,7 @@ def all_models(**keys: object) -> AllModels:
 
 
 def test_the_models_of_a_workspace_are_named_by_their_names() -> None:
-    """Sorted; a name that two models have is replaced by their ids; what is left out may be named either way."""
+    """Sorted; a name that two models have is replaced with their ids; what is left out may be named either way."""
     found = [
         (dataset(3), "Sales"),
         (dataset(1), "Stock"),

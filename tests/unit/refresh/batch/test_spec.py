@@ -35,7 +35,7 @@ def test_models_have_the_defaults_beside_them_and_options_of_their_own() -> None
 
 
 def test_dependencies_are_names_in_any_order() -> None:
-    """Names of models of the batch, also one that stands behind; a dataset id in any case; one name without a list."""
+    """Names of models of the batch, even of a later one; a dataset id in any case; one name without a list."""
     spec = parsed(
         models=[
             {"name": "A", "datasetId": dataset(0), "dependsOn": ["B", "B"]},

@@ -132,7 +132,7 @@ def test_a_run_that_holds_a_place_gets_it_again() -> None:
 
 
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
-    """It does not know since when the run has waited. The group does, and the run gets its place before later ones."""
+    """It does not know when the run began to wait. The group does, and the run gets its place before later ones."""
     desk = Desk()
     desk.take("a")
     desk.pass_time(seconds=1)
@@ -291,7 +291,7 @@ def test_a_group_can_close_any_number_of_times_in_a_row() -> None:
 
 
 def test_refusals_of_refreshes_that_ran_together_close_the_group_once() -> None:
-    """They are no reason to wait longer; and Power BI may say for how long, within a bound."""
+    """They are not a reason to wait longer; and Power BI may say for how long, within a bound."""
     desk = Desk(3)
     for run in "abc":
         desk.take(run)

@@ -6,7 +6,7 @@ from power_bi.answers import error_of, facts_of
 from power_bi.errors import AnswerLost, Facts, NotSent
 from refresh.batch.outcome import failure_of_listing, failure_without_models, outcome_of
 from refresh.batch.state import Progress
-from refresh.failure.catalogue import Failure, ModelNames, failure
+from refresh.failure.catalogue import LAST_ERROR, SITUATION, Failure, ModelNames, failure
 from refresh.history.outcome import judge
 from refresh.history.rows import parse_details
 from refresh.request.state import Final
@@ -21,9 +21,9 @@ REQUEST_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 NAMES = ModelNames(model="Sales", workspace="Finance")
 
 
-def _request(code: str, detail: str | None = None) -> Failure:
+def _request(code: str, detail: str | None = None, link: str = ": ") -> Failure:
     """An outcome that Power BI did not cause."""
-    return failure(code, MODEL, detail=detail, names=NAMES)
+    return failure(code, MODEL, detail=detail, link=link, names=NAMES)
 
 
 def _batch(status: Final) -> Failure:
@@ -71,8 +71,8 @@ def _reported(name: str) -> Failure:
 
 
 EXAMPLES: Mapping[str, Callable[[], Failure]] = {
-    "TimedOut": lambda: _request("TimedOut", f"refresh {REFRESH} was running and continues"),
-    "RequestCancelled": lambda: _request("RequestCancelled", "it was in the queue behind 2 other runs"),
+    "TimedOut": lambda: _request("TimedOut", f"refresh {REFRESH} was running and continues", SITUATION),
+    "RequestCancelled": lambda: _request("RequestCancelled", "it was in the queue behind 2 other runs", SITUATION),
     "RequestTerminated": lambda: _request("RequestTerminated"),
     "WorkspaceNotAllowed": lambda: _request("WorkspaceNotAllowed"),
     "InternalError": lambda: _request("InternalError"),
@@ -80,7 +80,7 @@ EXAMPLES: Mapping[str, Callable[[], Failure]] = {
     "TooManyModels": lambda: failure_of_listing("TooManyModels", 'more than 500 of them are not in "except".'),
     "NoRefreshableModels": lambda: failure_without_models(2),
     "AnswerLost": lambda: _request(
-        "AnswerLost", AnswerLost(Facts("start a refresh", service_message="ReadTimeout")).message
+        "AnswerLost", AnswerLost(Facts("start a refresh", service_message="ReadTimeout")).message, LAST_ERROR
     ),
     "RefreshUnproven": lambda: _refresh("RefreshUnproven"),
     "RefreshDropped": lambda: _refresh("RefreshDropped"),

@@ -32,7 +32,7 @@ def test_a_failed_refresh(name: str) -> None:
     """Code, table, whether a retry helps, and the service's own text."""
     expected = first_expectation(REPORTS[name])
     if expected.get("http") == 200:
-        # a retry succeeds: the first failure must count as a temporary one
+        # a retry succeeds: the first failure must count as a transient one
         expected = {"retryable": True}
     error = msgspec.to_builtins(failure_of(row_of(REPORTS[name])))
     assert not differences(error, expected)
@@ -41,7 +41,7 @@ def test_a_failed_refresh(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_CALLS)
 def test_a_refused_call(name: str) -> None:
-    """Answers before a refresh starts: a throttle, or a refusal with its reason."""
+    """Answers before a refresh starts: throttling, or a refusal with its reason."""
     report = REPORTS[name]
     ((kind, answers),) = report["answers"].items()
     for status, headers, body in (answer for answer in answers if answer != "works"):

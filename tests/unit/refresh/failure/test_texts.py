@@ -160,7 +160,7 @@ def test_a_text_after_the_suffix_is_not_part_of_a_name(tail: str) -> None:
         'The key didn\'t match any rows in the table.. Key = [Item = "x"]. Table = #table({"Name"}, {{"a"}}).',
         'Expression.Error: We cannot convert the value "Table: abc" to type Number.. Details = [Table = "abc"].',
         "Expression.Error: The name 'Table: x' wasn't recognized in the query.",
-        'Table = #"Table: stores" is no table',
+        'Table = #"Table: stores" is not a table',
         "Something about a Table: it was not there when it was read",
     ],
 )

@@ -172,7 +172,7 @@ def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list
     ],
 )
 def test_the_kind_of_a_refresh_decides_whether_it_may_be_equivalent(kind: str, standard: bool, enhanced: bool) -> None:
-    """Refreshes over XMLA may have any scope."""
+    """Refreshes through XMLA may have any scope."""
     assert may_cover(row("r", kind=kind), None) is standard
     assert may_cover(row("r", kind=kind), WHOLE) is enhanced
 
@@ -194,7 +194,7 @@ def test_candidates_are_new_and_running_or_completed() -> None:
 
 
 def test_completed_candidates_come_first_then_the_oldest() -> None:
-    """An external one can only have begun after ours; a completed one cannot fail any more."""
+    """An external one could only begin after ours; a completed one cannot fail any more."""
     rows = [after(9, "d"), after(8, "c", "Completed"), after(7, "b"), after(6, "a", "Completed")]
     assert [found.request_id for found, _ in candidates(rows, LOOK, None, None)] == ["a", "c", "b", "d"]
 

@@ -180,7 +180,7 @@ def test_an_overdue_model_is_noted_once_in_each_period() -> None:
 
 
 def test_a_model_without_requests_can_be_overdue() -> None:
-    """From the time that it became known; a repeat does not start a new period."""
+    """From the time at which the app first saw it; a repeat does not start a new period."""
     shard = shard_after(Expect(at=at(180), dataset_id=MODEL), Expect(at=at(10), dataset_id=MODEL))
     note = NoteOverdue(at=at(0), dataset_id=MODEL, fresh_at=at(180), expected_every_hours=2)
     assert index.apply(shard, note, NOW).event is not None

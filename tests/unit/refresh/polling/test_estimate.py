@@ -82,7 +82,7 @@ def test_no_more_durations_are_stored_than_needed() -> None:
 
 
 def test_the_kind_of_an_external_refresh_must_be_known() -> None:
-    """Enhanced ones and those over XMLA may have any scope."""
+    """Enhanced ones and those through XMLA may have any scope."""
     rows = [*enhanced(100, 100, 100), row("Scheduled", 50)]
     assert of_blocker(rows, row("OnDemand", None, "Unknown")) == (50,)
     for kind in ("ViaEnhancedApi", "ViaXmlaEndpoint", "DirectLakeFraming"):

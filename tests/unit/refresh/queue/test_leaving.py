@@ -115,7 +115,7 @@ def test_the_last_member_to_leave_the_active_run_starts_the_next(desk: Desk) -> 
 
 
 def test_a_run_without_members_is_stopped_by_its_next_operation(desk: Desk) -> None:
-    """The answer also tells which run to start instead."""
+    """The answer also says which run to start instead."""
     desk.enroll("a")
     desk.enroll("b", scope=SALES)
     desk.claim("a-r1")
@@ -195,7 +195,7 @@ def test_an_outcome_is_stored_as_long_as_a_request_that_has_it(desk: Desk) -> No
 
 
 def test_a_request_with_an_expired_outcome_is_unknown(desk: Desk) -> None:
-    """It has got its outcome, so it is not enrolled again; the answer tells which run to start."""
+    """It has got its outcome, so it is not enrolled again; the answer says which run to start."""
     run = desk.posted("a")
     desk.enroll("b")
     desk.finish(run)

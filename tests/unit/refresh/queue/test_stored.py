@@ -159,7 +159,7 @@ def test_an_unreadable_state_is_not_changed(case: str) -> None:
 NOT_OPERATIONS: dict[str, tuple[str, Any]] = {
     "unknown": ("pause", {"operation": "pause", "at": "2026-03-31T12:00:00.000Z"}),
     "unknown, with a known input": ("pause", {"operation": "tidy", "at": "2026-03-31T12:00:00.000Z"}),
-    "of another name than its input": ("sweep", {"operation": "tidy", "at": "2026-03-31T12:00:00.000Z"}),
+    "whose name differs from that in its input": ("sweep", {"operation": "tidy", "at": "2026-03-31T12:00:00.000Z"}),
     "without its name in the input": ("tidy", {"at": "2026-03-31T12:00:00.000Z"}),
     "without input": ("tidy", None),
     "a text": ("tidy", "tidy"),

@@ -64,10 +64,10 @@ def test_waiting_for_other_reasons() -> None:
 def test_refreshing() -> None:
     """Its duration, the usual one, and whether it is late; with the run's own estimate if there is one."""
     assert sentence(active=REFRESHING) == "Refreshing for 12 min."
-    assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min, usually takes 15 min."
+    assert sentence(ended("a", 600, took=15), active=REFRESHING) == "Refreshing for 12 min (usually 15 min)."
     estimate = RunStatus(expected_end=at(12 - 5))
     assert sentence(ended("a", 600, took=15), active=REFRESHING, run=estimate) == (
-        "Refreshing for 12 min, usually takes 5 min, 7 min longer than usual."
+        "Refreshing for 12 min (usually 5 min), so 7 min longer than usual."
     )
     assert sentence(active=REFRESHING, behind=1).endswith("12 min; 1 more request waits for the next refresh.")
     assert sentence(active=REFRESHING, behind=2).endswith("12 min; 2 more requests wait for the next refresh.")
@@ -77,31 +77,34 @@ def test_refreshing() -> None:
 
 
 def test_failing() -> None:
-    """How often in a row, when, and the cause; also while the next refresh is running."""
+    """How many in a row, when, and the cause; even while the next refresh is running."""
     assert sentence(ended("a", 60, "Failed")) == (
         "The last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
     failures = [ended(f"f{number}", 400 - number, "Failed") for number in range(3)]
-    assert sentence(*failures).startswith("The last refresh failed 3 times in a row (6 h ago): Semantic model ")
-    assert sentence(*failures, active=REFRESHING).startswith("Refreshing for 12 min; the last refresh failed 3 times")
+    assert sentence(*failures).startswith("3 refreshes in a row failed, the latest 6 h ago: Semantic model ")
+    assert sentence(*failures, active=REFRESHING).startswith("Refreshing for 12 min; 3 refreshes in a row failed")
     assert sentence(*failures, ended("c", 30, "Cancelled")) == (
-        "The last refresh failed 3 times in a row, and the one after it was cancelled 30 min ago."
+        "3 refreshes in a row failed, and the latest one was cancelled 30 min ago."
+    )
+    assert sentence(failures[0], ended("c", 30, "Cancelled")) == (
+        "A refresh failed, and the latest one was cancelled 30 min ago."
     )
 
 
 def test_overdue() -> None:
-    """With the last success, or without any; also while it refreshes or fails."""
+    """With the last success, or without any; even while it refreshes or fails."""
     old = ended("a", 31 * 60)
     assert sentence(old, expected=24) == "Overdue: expected every 24 h, last success 31 h ago."
     assert sentence(old, active=REFRESHING, expected=24) == (
-        "Refreshing for 12 min, usually takes 10 min; overdue: expected every 24 h, last success 31 h ago."
+        "Refreshing for 12 min (usually 10 min); overdue: expected every 24 h, last success 31 h ago."
     )
     assert sentence(old, ended("b", 60, "Failed"), expected=24) == (
         "Overdue: expected every 24 h, last success 31 h ago; "
         "the last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
     assert sentence(Expect(at=at(180), dataset_id=MODEL), expected=1.5) == (
-        "Overdue: expected every 90 min, no success since it became known 3 h ago."
+        "Overdue: expected every 90 min, no success since the app first saw it 3 h ago."
     )
 
 
@@ -110,7 +113,7 @@ def test_fresh_and_unknown() -> None:
     assert sentence() == "No refresh has ended yet."
     assert sentence(ended("a", 60)) == "Fresh: the last success was 60 min ago, refreshes usually take 10 min."
     assert sentence(ended("a", 60), expected=24) == (
-        "Fresh: the last success was 60 min ago, refreshes usually take 10 min; the next one is due in 23 h."
+        "Fresh: the last success was 60 min ago, refreshes usually take 10 min; the next success is due in 23 h."
     )
     assert sentence(ended("a", 60), ended("b", 30, "Cancelled")) == (
         "Fresh: the last success was 60 min ago; a refresh was cancelled 30 min ago."

@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_states() -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_pages_follow_each_other(sort: str) -> None:
-    """In each order, also if a model appears meanwhile; a continuation is only valid for its order."""
+    """In each order, even if a model appears meanwhile; a continuation is only valid for its order."""
     models = known_models(ENTRIES, {}, NOW, NOW - timedelta(days=30))
     seen, filters = [], ModelFilters(sort=sort, limit=2)
     while True:

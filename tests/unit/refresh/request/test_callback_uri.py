@@ -109,7 +109,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("uri", ALLOWED)
 def test_an_allowed_host_is_called(uri: str) -> None:
-    """The called host is the checked one, also for the library that will call it."""
+    """The called host is the checked one, even for the library that will call it."""
     assert check_uri(uri, CLOUD) == uri
     host = str(URL(uri, encoded=True).raw_host).lower()
     assert host == str(URL(uri).raw_host).lower() == host_of(uri)

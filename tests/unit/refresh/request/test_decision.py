@@ -12,7 +12,7 @@ from refresh.request.stored import StoredRequest
 from refresh.scope.scope import RefreshOptions, Scope
 
 SPEC = RequestSpec(dataset_id="d", scope=Scope(workspace_id="w"), idempotency_key="k")
-PASSING, LASTING = failure("ModelEvicted", "d"), failure("CredentialsRejected", "d")
+TRANSIENT, LASTING = failure("ModelEvicted", "d"), failure("CredentialsRejected", "d")
 
 
 def known(outcome: RequestOutcome | None = None, spec: RequestSpec = SPEC) -> StoredRequest:
@@ -46,8 +46,8 @@ def test_different_options_are_a_conflict_with_any_outcome(outcome: RequestOutco
 AGAIN = [
     RequestOutcome(status="TimedOut", error=failure("TimedOut", "d")),
     RequestOutcome(status="Terminated", error=failure("RequestTerminated", "d")),
-    RequestOutcome(status="Failed", error=PASSING),
-    RequestOutcome(status="OutcomeUnknown", error=PASSING),
+    RequestOutcome(status="Failed", error=TRANSIENT),
+    RequestOutcome(status="OutcomeUnknown", error=TRANSIENT),
 ]
 FOR_GOOD = [
     RequestOutcome(status="Completed"),

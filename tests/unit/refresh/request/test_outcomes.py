@@ -66,7 +66,7 @@ def left(reason: LeaveReason, position: int = 0, refresh: str | None = None, by:
 
 
 LEFT: list[tuple[Left, bool | None, str]] = [
-    (Left(reason="TimedOut"), None, "it was not in the queue yet"),
+    (Left(reason="TimedOut"), None, "before its deadline; it was not in the queue yet"),
     (left("TimedOut", 1), None, "it was in the queue behind 1 other run."),
     (left("TimedOut", 2), None, "it was in the queue behind 2 other runs."),
     (left("TimedOut", 2, by=""), None, "behind 2 other runs, with refresh theirs running since 2026-03-31T11:00"),
@@ -79,7 +79,7 @@ LEFT: list[tuple[Left, bool | None, str]] = [
     (left("TimedOut", 0, "r"), None, "refresh r was running and continues."),
     (left("TimedOut", 0, "r"), True, "refresh r was running and Power BI was asked to cancel it."),
     (left("TimedOut", 0, "r"), False, "refresh r was running and could not be cancelled."),
-    (left("Cancelled", 1), None, "it was in the queue behind 1 other run."),
+    (left("Cancelled", 1), None, "was cancelled; it was in the queue behind 1 other run."),
 ]
 
 
@@ -104,7 +104,7 @@ def test_the_error_of_the_last_call_is_part_of_the_message() -> None:
 
 
 def test_the_message_of_a_request_that_waited_for_a_place() -> None:
-    """In which group, since when, and why it is closed; also if another run of the queue waits."""
+    """The group, when the wait began, and why the group is closed; even if another run of the queue waits."""
     place = WaitsForPlace(group="P1", since="06:00", position=2, closed_until="06:10")
     for where, words in ((left("TimedOut"), "it was waiting for"), (left("TimedOut", 1), "the first one waits for")):
         error = sentence(outcome_after_leaving(SPEC, where, place=place))
@@ -114,7 +114,7 @@ def test_the_message_of_a_request_that_waited_for_a_place() -> None:
 def test_a_request_that_was_cancelled_between_attempts_has_the_last_failure() -> None:
     """It has no run."""
     outcome = outcome_while_backing_off(SPEC, "ModelEvicted", NAMES)
-    assert "it was waiting to try again after ModelEvicted" in sentence(outcome)
+    assert "was cancelled; it was waiting to try again after ModelEvicted" in sentence(outcome)
     assert (outcome.status, outcome.run_id) == ("Cancelled", None)
 
 

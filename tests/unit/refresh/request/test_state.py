@@ -38,7 +38,7 @@ STATE = RequestState(
     recheck_seconds=7,
     limits=Limits(poll_min=4, outage=100),
 )
-PASSING = RequestOutcome(
+TRANSIENT = RequestOutcome(
     status="Failed", run_id="a-r1", error=Failure(code="ModelEvicted", message="Evicted.", retryable=True)
 )
 
@@ -55,7 +55,7 @@ def test_each_turn_waits_for_its_own_event() -> None:
 
 def test_a_state_survives_being_stored() -> None:
     """Also by newer code that added keys, or by older code that lacked some."""
-    state = STATE.backing_off(PASSING).but(standing=Standing(status="Refreshing", refresh_id="r"))
+    state = STATE.backing_off(TRANSIENT).but(standing=Standing(status="Refreshing", refresh_id="r"))
     stored = json.loads(json.dumps(encode(state)))
     assert decode(stored, RequestState) == state
     stored["invented"] = stored["spec"]["invented"] = stored["limits"]["invented"] = {"x": 1}
@@ -110,10 +110,10 @@ def test_the_standing_is_the_answer_of_the_queue() -> None:
 
 def test_a_temporary_failure_is_retried_while_attempts_and_time_are_left() -> None:
     """Two retries are three attempts."""
-    assert STATE.may_try_again(PASSING, NOON)
-    assert STATE.but(attempt=2).may_try_again(PASSING, NOON)
-    assert not STATE.but(attempt=3).may_try_again(PASSING, NOON)
-    assert not STATE.may_try_again(PASSING, STATE.deadline - timedelta(seconds=1))
+    assert STATE.may_try_again(TRANSIENT, NOON)
+    assert STATE.but(attempt=2).may_try_again(TRANSIENT, NOON)
+    assert not STATE.but(attempt=3).may_try_again(TRANSIENT, NOON)
+    assert not STATE.may_try_again(TRANSIENT, STATE.deadline - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_a_temporary_failure_is_retried_while_attempts_and_time_are_left() -> No
         RequestOutcome(status="Completed"),
         RequestOutcome(status="Failed"),
         RequestOutcome(status="Failed", error=Failure(code="RefreshFailed", message="", retryable=False)),
-        RequestOutcome(status="OutcomeUnknown", error=PASSING.error),
-        RequestOutcome(status="Cancelled", error=PASSING.error),
+        RequestOutcome(status="OutcomeUnknown", error=TRANSIENT.error),
+        RequestOutcome(status="Cancelled", error=TRANSIENT.error),
     ],
 )
 def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
@@ -133,7 +133,7 @@ def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
 
 def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
     """And the last failure; the next attempt starts with an empty state."""
-    state = STATE.but(recheck=True, standing=Standing(run_id="a-r1")).backing_off(PASSING)
+    state = STATE.but(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
     assert encode(standing_between(state, NOON)) == {
         "lastReadError": "Evicted.",

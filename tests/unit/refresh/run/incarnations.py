@@ -138,7 +138,7 @@ class Incarnation:
         return self.answer(Claim, Claimed(scope=scope, **facts), holder=self.run.holder)
 
     def superseded(self, kind: type[Operation[Any]], next_run: Turn | None = None) -> "Incarnation":
-        """The queue answers that this orchestration may not continue."""
+        """The queue answers that this orchestration must not continue."""
         return self.answer(kind, Superseded(next=next_run))
 
     def history(

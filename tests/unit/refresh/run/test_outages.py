@@ -36,7 +36,7 @@ BUSY = Throttled(seconds=3_000, error="HTTP 429")
 
 
 def test_a_run_waits_for_the_pause_of_a_throttle() -> None:
-    """In a durable timer, and it is no outage, however long it lasts."""
+    """In a durable timer, and it is not an outage, however long it lasts."""
     run = Incarnation().claimed().answer(ReadHistory, BUSY).wait(3_000)
     assert run.status.last_read_error == "HTTP 429"
     run.history().wait().permitted().posted(BUSY)

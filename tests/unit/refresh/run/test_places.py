@@ -148,7 +148,7 @@ def test_a_run_in_line_asks_the_queue_then_the_group_and_looks_again() -> None:
 
 
 def test_a_further_incarnation_continues_the_wait_of_the_one_before() -> None:
-    """The group knows since when the run has waited; the run keeps that time when it gives its place back."""
+    """The group knows when the run began to wait; the run keeps that time when it gives its place back."""
     run = Limited()
     run.claimed()
     before = instant(run.now - timedelta(minutes=7))

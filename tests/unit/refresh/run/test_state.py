@@ -143,7 +143,7 @@ def test_the_names_of_the_phases_are_stored() -> None:
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: type(phase).__name__)
 def test_a_run_in_each_phase_is_written_and_read_back(phase: Phase) -> None:
-    """As plain JSON; also when it continues in a new history."""
+    """As plain JSON, even when it continues in a new history."""
     run = FULL.to(phase)
     assert decode(stored(run), RunState) == run
     assert decode(stored(continued(run)), RunState) == continued(run)

@@ -193,7 +193,7 @@ def test_a_throttled_read_waits_for_the_given_pause() -> None:
 
 
 def test_a_throttle_without_a_time_backs_off() -> None:
-    """Waits grow, and it is no outage: the request ends only with its own deadline."""
+    """Waits grow, and it is not an outage: the request ends only with its own deadline."""
     run, waits = Incarnation().claimed(), list[float]()
     for _ in range(60):
         run.answer(ReadHistory, Throttled(error="HTTP 430"))
