@@ -106,7 +106,7 @@ def _framework() -> _Framework:
             return self.results[name]
 
     class Reader(ExpressionEvaluator):
-        """The framework's evaluator, which parses each expression once: loops evaluate the same ones again and again."""
+        """The framework's evaluator, which parses each expression once: loops evaluate the same ones many times."""
 
         def __init__(self) -> None:
             super().__init__()
