@@ -24,8 +24,8 @@ from refresh.settings import current_settings
 T = TypeVar("T")
 
 CALL_SECONDS = 120.0
-"""For all calls to Power BI of one activity together. Far below `functionTimeout` (host.json), which would end the
-whole process with all other work in it."""
+"""The time for all calls to Power BI that one activity makes. It is far below `functionTimeout` (host.json), at which
+the host would end the whole process with all other work in it."""
 
 OF_A_CAPACITY = Pattern(r"(?i)capacity|FabricThrottled")
 """Codes of calls that were refused because the capacity, not the call rate, reached its limit."""
@@ -57,7 +57,7 @@ class Model:
         return self.client.known_names(self.workspace_id, self.dataset_id)
 
     def names(self) -> ModelNames:
-        """The same, with a call for each name that is not known yet. Never raises: names are best effort."""
+        """The names, with a call for each one that is not known yet. Never raises: a name may be missing."""
         return self.client.names(self.workspace_id, self.dataset_id)
 
     def history(self) -> History:

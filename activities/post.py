@@ -27,8 +27,8 @@ from refresh.times import instant
 
 ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
-"""The service's clock has whole seconds, and a call takes time on the network, so the start time can be this much
-later."""
+"""The service's clock has whole seconds, and a call takes time on the network, so the start time can be this much later
+than our reckoning of the service's clock."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -41,7 +41,7 @@ class Clock:
         self._last, self._began = last_time, time.monotonic()
 
     def now(self) -> datetime:
-        """The service's time, as a calculation."""
+        """The service's present time, as calculated."""
         return self._last + timedelta(seconds=time.monotonic() - self._began)
 
 
@@ -98,7 +98,7 @@ def _last_look(model: Model, job: orders.PostRefresh) -> Clock | orders.Appeared
 
 
 async def _take_permit(engine: Engine, job: orders.PostRefresh, execution: str) -> Run | None:
-    """The run with the execution that has its permit; None if the permit is refused or does not show in time.
+    """The run; its `execution` is the one that has the permit. None if the permit is refused or does not show in time.
 
     A permit that does not show in time is returned, so that a late one is known to have posted nothing.
     """

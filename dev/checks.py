@@ -35,7 +35,7 @@ class Step:
     needed: bool = True
     """Whether its failure fails the checks. Tests that need a missing tool skip with a reason."""
     beside: bool = False
-    """Whether it begins at once, beside the checks before it, which it has to leave alone."""
+    """Whether it begins at once and runs beside the checks before it, which it must not disturb."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def steps(*, fast: bool, pytest_arguments: Sequence[str] = ()) -> list[Step]:
 
 
 def _beside(*, whole: bool) -> list[Step]:
-    """What takes the second core while the checks before it use only one: downloads, and the bytecode of all tests.
+    """Uses the second core while the checks before it use only one: downloads tools, and compiles all tests.
 
     `whole`: all tests will run.
     """

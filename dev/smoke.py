@@ -141,7 +141,7 @@ class Smoke:
         if not checks:
             return (
                 f"/api/health answered {answer.status} without a report: check that the address is that of this app, "
-                "in this version."
+                "and that the app is as new as this clone."
             )
         if answer.status == 200 and answer.body.get("status") == "ok":
             return None

@@ -37,7 +37,8 @@ NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
 or was rolled back. It doubles up to the longest."""
 
 DEADLINE_EARLY = TIMER_EARLY + timedelta(seconds=0.5)
-"""A timer that fires more than this before a deadline was not set for that deadline. Half a second is margin."""
+"""If a timer fires more than this before a deadline, it was not set for that deadline: the engine fires timers up to a
+second early, and half a second is margin."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
@@ -176,6 +177,6 @@ def now(context: df.DurableOrchestrationContext) -> datetime:
 
 
 def note(context: df.DurableOrchestrationContext, event: Event | None) -> None:
-    """Logs an event, unless this episode is a replay of the moment when it was logged."""
+    """Logs an event, unless the orchestration is replaying: then an earlier episode has logged it."""
     if event and not context.is_replaying:
         log.log(event.level, event.line())

@@ -58,7 +58,7 @@ class EngineUnavailable(Exception):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True)
 class Started:
-    """The engine accepted the start. It accepts all racing starts of one id, and one of their inputs runs."""
+    """The engine accepted the start. If several starts of one id race, it accepts all and runs one, with its input."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Engine:
         try:
             await self._client.start_new(name, instance_id, encode(message))
         except Exception as error:
-            # the SDK only tells by the text of an answer whether an instance with this id is alive
+            # only the text of the SDK's error says that an instance with this id is alive
             found = await self.status(instance_id)
             if found is not None and found.alive:
                 return Exists()
@@ -117,7 +117,7 @@ class Engine:
         return None
 
     async def raise_event(self, instance_id: str, event: str, data: msgspec.Struct | None = None) -> bool:
-        """Raises an event. False if that was not taken: the orchestration has ended, or is not there."""
+        """Raises an event. False if the engine did not take it: the orchestration has ended or does not exist."""
         try:
             await self._client.raise_event(instance_id, event, None if data is None else encode(data))
         except Exception as error:

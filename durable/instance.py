@@ -9,7 +9,7 @@ from refresh.times import iso, parse_time
 ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 """The engine's statuses of an orchestration that has ended."""
 ALIVE = ("Pending", "Running", "ContinuedAsNew", "Suspended")
-"""Its statuses of one that has not ended."""
+"""The engine's statuses of an orchestration that has not ended."""
 
 
 class Instance(Message, frozen=True, kw_only=True):

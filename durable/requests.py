@@ -21,8 +21,8 @@ async def find_request(engine: Engine, request_id: str) -> StoredRequest | None:
 def request_of(instance: Instance) -> StoredRequest | None:
     """An instance as a request; None if it is not a request, or if this code cannot read its input.
 
-    If the host dies while it writes the end of an orchestration, the engine completes that later, but without the
-    custom status. The output stays.
+    If the host dies while it writes the end of an orchestration, the engine completes that end later, but loses the
+    custom status. The output remains.
     """
     if instance.name != names.REFRESH_REQUEST:
         return None

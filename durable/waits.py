@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 
 ACTIVITY_SECONDS = 60.0
-"""How long an activity waits for the permit of its run. The wait delays the refresh; no caller is refused."""
+"""How long an activity waits for the permit of its run. This wait only delays the refresh: no caller is refused."""
 STATUS_SECONDS = 5.0
 """How long a read is retried while the engine rewrites a large state."""
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 2.0, 1.6
@@ -18,7 +18,7 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 2.0, 1.6
 
 
 async def pauses(seconds: float, longest: float = LONGEST_PAUSE, first: float = FIRST_PAUSE) -> AsyncIterator[None]:
-    """Growing pauses until `seconds` are over, with one loop iteration of the caller after each."""
+    """Pauses, longer and longer, until `seconds` are over. The caller's loop runs once after each pause."""
     end, pause = time.monotonic() + seconds, first
     while (remaining := end - time.monotonic()) > 0:
         await sleep(min(pause, remaining))

@@ -14,7 +14,7 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def timer_heartbeat(context: df.DurableEntityContext) -> None:
-    """The operation `beat`; input and state are `Heartbeat`. A state that cannot be read is replaced with the beat."""
+    """The operation `beat`; input and state are `Heartbeat`. If the state cannot be read, the beat replaces it."""
     beat = _read(context.get_input)
     context.set_state(msgspec.to_builtins(latest(_read(lambda: context.get_state(dict)), beat)))
     context.set_result(None)

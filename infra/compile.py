@@ -38,7 +38,7 @@ class CompilationFailed(Exception):  # noqa: N818
 
 
 def sources_hash() -> str:
-    """SHA-256 over the names and contents of all sources; ends of lines do not count."""
+    """SHA-256 over the names and contents of all sources; the kind of line ends makes no difference."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in SOURCES for path in INFRA.glob(pattern)}):
         content = path.read_bytes().replace(b"\r\n", b"\n")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds the folder to deploy: `python3 infra/package.py [--backend B]`. Standard library only.
 
-The folder contains only the files that `admitted` accepts, in a Git clone also the commit (`version.txt`), and has two
-replacements:
+The folder contains the files that `admitted` accepts and, if built in a Git clone, `version.txt` with the commit. Two
+files are replaced:
 
 * `host.json` names the task hub by the app setting TASKHUB_NAME, and the storage provider of the chosen backend. App
   settings could override the file for the host, but the scale controller of the platform reads the file.
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / ".dev" / "package"
 LOCK = "requirements.lock"
 VERSION = "version.txt"
-"""The commit, which triggers/http_health.py reports. Not there without Git or outside of a clone."""
+"""The commit, which triggers/http_health.py reports. The file does not exist without Git or outside of a clone."""
 
 FILES = ("function_app.py", "host.json", "requirements.txt")
 FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
@@ -91,7 +91,10 @@ def host_json(backend: str, root: Path = ROOT) -> dict[str, Any]:
 
 
 def version(root: Path = ROOT) -> str | None:
-    """The id of the commit, with `+changes` if files differ from it; None if Git does not know the folder."""
+    """The id of the commit, with `+changes` if files differ from it or are untracked.
+
+    None if Git does not know the folder.
+    """
     # a clone around this folder is another project
     environ = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}
     found = []

@@ -29,7 +29,7 @@ param authMode string = 'entra'
 @description('Client id of the app registration that callers request tokens for. Required with authMode entra; the hook before provisioning creates the registration.')
 param signInClientId string = ''
 
-@description('The identities that may call, with authMode entra. Both checks (the platform\'s sign-in and the app\'s own list) use this list.')
+@description('The identities that may call, with authMode entra. Both checks, the platform\'s sign-in and the app\'s own, admit these.')
 param callers callerType[] = []
 
 @description('The identities that may read only, with authMode entra: people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')
@@ -48,7 +48,7 @@ param capacityLimits capacityLimitType[] = []
 @allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
 param powerBiCloud string = 'public'
 
-@description('Reach the storage account over private endpoints only. The app itself stays reachable for its callers.')
+@description('Reach the storage account through private endpoints only. The app itself stays reachable for its callers.')
 param privateNetwork bool = false
 
 @description('Instances that always run the orchestrators, activities and entities. Microsoft recommends 1 for Durable Functions on Azure Storage; 0 is cheaper, and timers may be late after idle time.')
@@ -60,7 +60,7 @@ param alwaysReadyInstances int = 1
 @maxValue(100)
 param maximumInstances int = 40
 
-@description('Spread the plan and the storage account over availability zones, in regions that have them.')
+@description('Spread the plan and the storage account across availability zones, in regions that have them.')
 param zoneRedundant bool = false
 
 @description('Where Durable Functions keeps its state.')

@@ -21,7 +21,7 @@ from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent / ".dev" / "tools"
 SECONDS = 120
-"""For each tool; a test run waits no longer."""
+"""The time for each tool; a test run waits no longer."""
 STAMP = "version.txt"
 """Written last: a folder without it is from an interrupted installation."""
 

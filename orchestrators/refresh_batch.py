@@ -89,7 +89,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
     try:
         return unpack(packed)
     except UnreadableBatchError as error:
-        # newer code wrote it: it is kept unchanged until that code is back
+        # newer code wrote the state: it is kept unchanged until that code is back
         note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
         yield from sleep(context, 600)
         context.continue_as_new(encode(packed))
@@ -97,7 +97,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
 
 
 def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The first turn. The engine restarts an ended id: such a second incarnation gets the same outcome."""
+    """The first turn. If the engine has started the id of an ended batch again, it gets the same outcome again."""
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
@@ -116,7 +116,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
 
 
 def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The state after one turn, and the seconds to the next one without an event."""
+    """The state after one turn, and the seconds until the next turn if no event comes first."""
     if not state.listed:
         state, pause = yield from _list(context, state)
         if not state.listed:
@@ -162,7 +162,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 
 
 def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, list[int], bool]]:
-    """The state after a look at the active requests, the missing ones, and whether the look succeeded."""
+    """Three values: the state after a look at the active requests, the missing requests, whether the look succeeded."""
     if not state.started:
         return state, [], True
     requests = tuple(_numbered(context, state, number) for number in state.started)
@@ -184,7 +184,7 @@ def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 def _stopping(
     context: df.DurableOrchestrationContext, state: BatchState, *, cancelled: bool = False, late: bool = False
 ) -> BatchState:
-    """As `machine.note_stop`, and logs the reason when it is found."""
+    """Like `machine.note_stop`; also logs the reason when there is a new one."""
     stopped = machine.note_stop(state, cancelled=cancelled, late=late)
     if stopped.stop != state.stop:
         note(context, Event("batch.stopped", logging.WARNING, **_about(context, state), reason=stopped.stop))

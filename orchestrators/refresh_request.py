@@ -126,7 +126,7 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # enrolled for the first time, again after a failure, or alone after a failure that another request caused
+        # the request enrolled: for the first time; again, after a failure; or alone, because of another's failure
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
@@ -244,7 +244,7 @@ def _cancelled_until(context: df.DurableOrchestrationContext, until: datetime) -
 
 
 def _leave(context: df.DurableOrchestrationContext, state: RequestState, reason: LeaveReason) -> Steps[RequestOutcome]:
-    """The outcome of a request that leaves its run; the outcome of the run if that came first."""
+    """The outcome of a request that leaves its run; if the run had already ended, the outcome of the run."""
     spec = state.spec
     cancel = spec.scope.enhanced and (reason == "Cancelled" or spec.cancel_on_timeout)
     operation = Leave(

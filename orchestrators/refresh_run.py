@@ -38,7 +38,7 @@ def refresh_run(context: df.DurableOrchestrationContext) -> Steps[object]:
     if run is None:
         return None
     for _ in range(STEPS):
-        # before each step, including the first of a history: an episode without a status deletes the one before
+        # before each step, including the first of a history: an episode that sets no status deletes the previous status
         context.set_custom_status(encode(status_of(run, now(context))))
         step = next_step(run, instant(now(context)))
         if isinstance(step, End):

@@ -32,7 +32,7 @@ from refresh.settings import is_loopback
 
 CHUNK_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
-"""Of one header, name and value. Locations and policies of some kilobytes occur."""
+"""The most bytes of one header, name and value together. Locations and policies of some kilobytes occur."""
 HEADERS = 128
 TURNS_TO_CLOSE = 3
 """Iterations of an event loop until a connection that was shut down is closed."""
@@ -45,9 +45,9 @@ class Limits:
     """The limits of one exchange."""
 
     connect_seconds: float = 10.0
-    """For name look-up, connection, proxy and TLS."""
+    """The time for name look-up, connection, proxy and TLS."""
     silence_seconds: float = 30.0
-    """Without a byte of the answer."""
+    """The longest time without a byte of the answer."""
     whole_seconds: float = 60.0
     """From the start to the last byte; less if the deadline of the work is earlier."""
     body_bytes: int = 16 * 1024 * 1024

@@ -62,7 +62,7 @@ class Pool:
         self._running: dict[str, int] = {}
         """Number of calls by key that are ready for a thread or have one. A key is removed with its last call."""
         self._waiting: dict[str, deque[_Call]] = {}
-        """Calls by key beyond the limit of the key."""
+        """By key, the calls that wait because the key has reached its limit."""
 
     async def run(self, function: Callable[..., T], *arguments: Any, key: str, seconds: float) -> T:
         """Runs `function` on a thread of the pool for at most `seconds`, and returns or raises what it does.

@@ -62,7 +62,8 @@ _BY_STATUS = {401: "NotAuthorized", 403: "NotAuthorized", 404: "ModelNotFound", 
 _PAGE = re.compile(rb"(?i)\s{0,200}(\xef\xbb\xbf)?\s{0,200}<(!doctype|html|head|body|\?xml|script|title|h1|div|p)\b")
 
 MAX_VALUES = 500_000
-"""Of one JSON text; they take about 50 MB in memory. A model with thousands of partitions has about ten thousand."""
+"""The most values of one JSON text; this many take about 50 MB in memory. A refresh of a model with thousands of
+partitions has about ten thousand."""
 VALUE_MARKS = (b",", b"[", b"{")
 """Each value has one of these before it or at its beginning, so their count is a bound."""
 _DECODER = json.JSONDecoder()

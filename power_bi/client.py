@@ -25,7 +25,7 @@ from refresh.history.rows import RefreshRow, parse_details, parse_row
 HISTORY_ROWS = 60
 """The number that the service keeps for a busy model, which is also its default."""
 HISTORY_LIMITS = replace(LIMITS, body_bytes=1024 * 1024, cut=True)
-"""Sixty rows have about 40 KB, with long errors a few hundred. The rest of a longer answer is not read."""
+"""Sixty rows have about 40 KB, or with long errors a few hundred KB. The rest of a longer answer is not read."""
 
 Json = dict[str, Any]
 
@@ -94,8 +94,8 @@ class PowerBiClient:
         """
         answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
         if not answer.ok or (answer.status != 202 and answer.body.strip()):
-            # an acceptance has no body; a 200 with a body comes from something else, such as a proxy, and accepts
-            # nothing
+            # an acceptance has no body; a 200 with a body comes from something else, such as a proxy, so it is no
+            # acceptance
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:

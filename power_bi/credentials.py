@@ -14,7 +14,7 @@ from refresh.settings import is_loopback
 
 RENEW_BEFORE_SECONDS = 300.0
 RENEW_AGAIN_SECONDS = 30.0
-"""After a failed renewal, while the old token is still valid."""
+"""The pause after a failed renewal, while the old token is still valid."""
 LAST_USE_SECONDS = 30.0
 """A token is not used in its last seconds, because it could expire on the way."""
 DEVELOPMENT_TOKEN_SECONDS = 3600

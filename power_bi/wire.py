@@ -17,7 +17,7 @@ from power_bi.errors import AnswerLost, Facts, NotSent, PowerBiError
 from refresh.settings import is_loopback
 
 LIMITS = Limits(connect_seconds=10.0, silence_seconds=30.0, whole_seconds=60.0, body_bytes=16 * 1024 * 1024)
-"""A refresh of a model with thousands of partitions is some megabytes long."""
+"""The answer about a refresh of a model with thousands of partitions has some megabytes."""
 
 Json = dict[str, Any]
 

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The garbage collector leaves alone what the collection of the tests has created: all of it stays to the end."""
+    """The garbage collector leaves alone what the collection of the tests has created: it is needed until the end."""
     gc.collect()
     gc.freeze()
 

@@ -79,7 +79,7 @@ async def _token() -> str:
     """`passed`, or the code of the error. Power BI is not called; /api/check does that."""
     fetch = POWER_BI.run(lambda: configured_tokens().token(), key="token", seconds=TOKEN_SECONDS)
     try:
-        # the pool does not abandon a started call, and a developer's login tries several programs in turn
+        # the pool lets a started call run to its end, and a developer's login tries several programs in a row
         await asyncio.wait_for(fetch, TOKEN_SECONDS)
     except PowerBiError as error:
         return error.code

@@ -37,7 +37,7 @@ from triggers.reports import report_of, status_answer
 from triggers.routing import RETRY_SECONDS, http_function
 
 LOOK_SECONDS = 1.0
-"""For reading the queue. A start does not depend on it."""
+"""How long a start waits for a read of the queue. It does not depend on that read."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()

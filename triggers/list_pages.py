@@ -34,7 +34,7 @@ WINDOWS = 3
 """Windows of growing length: an hour, a day, 24 days; then everything older."""
 SIGNATURE_BYTES = 16
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-"""No request is older."""
+"""Every request is newer than this."""
 
 
 @dataclass(frozen=True, order=True)
@@ -105,7 +105,7 @@ class Newest:
             self._found = {listed.request.id: listed for listed in self._sorted()}
 
     def page(self, complete_from: str) -> list[Listed]:
-        """At most one page of the requests at or after a time, newest first."""
+        """The requests at or after a time, newest first; at most one page."""
         return [listed for listed in self._sorted() if listed.place.at >= complete_from][:PAGE_REQUESTS]
 
     def more_than_a_page(self, complete_from: str) -> bool:

@@ -1,6 +1,7 @@
 """Reads of the engine that many callers need within a second: each is made once and shared.
 
-Two hundred callers of one model may poll at the same time; without this each poll would read the model's queue or run.
+Two hundred callers of one model may poll at the same time; without this module, each poll would read the model's queue
+or run.
 No outcome depends on these values. Each process has its own.
 """
 
@@ -20,7 +21,7 @@ from refresh.run.status import RunStatus
 
 KEPT_SECONDS = 1.0
 MODELS_KEPT_SECONDS = 2.0
-"""For pages that people look at."""
+"""How long values are kept for pages that people look at."""
 MAX_KEPT = 1_000
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The timer for callbacks that their request could not notify, or whose orchestration failed."""
+"""The timer for callbacks that their request did not notify, or whose orchestration failed."""
 
 import logging
 from typing import Literal
@@ -20,7 +20,7 @@ from refresh.times import instant
 from triggers.portions import work_through
 
 NOT_DELIVERED = ("Pending", "Running", "ContinuedAsNew", "Failed")
-"""Without terminated callbacks: a person who terminates one wants it to stop."""
+"""Terminated callbacks are not among these: a person who terminates one wants it to stop."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
@@ -62,7 +62,7 @@ async def _look_after(engine: Engine, callback: Instance) -> bool:
 
 
 async def _over(engine: Engine, request_id: str) -> bool:
-    """Whether a request or batch has ended, or never came."""
+    """Whether a request or batch has ended, or was never stored."""
     try:
         report, _ = await end_of(engine, request_id)
     except NotThere:

@@ -150,7 +150,7 @@ async def _visit(engine: Engine, dataset_id: str) -> Literal["quiet", "tidied", 
     if await engine.first_alive(instances) is not None:
         return "working"
     await engine.tell_queue(dataset_id, Sweep(at=at, requests=tuple(looked_at), dead=active.turn))
-    # the newest: the record of a model keeps no more
+    # only the newest, because the record of a model keeps no more
     newest = tuple(looked_at[-MAX_REQUESTS:])
     await engine.tell_model(RequestsEnded(at=at, dataset_id=dataset_id, request_ids=newest))
     return "swept"

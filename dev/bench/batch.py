@@ -1,7 +1,7 @@
 """`dev.py bench batch`: the additional cost of a batch, and how close its wall time is to the ideal.
 
-The deployed app, on the devhost's engine in virtual time without faults. The same models are refreshed once by
-separate callers and once by a batch. The counted messages of the engine are: starts, events, timers, operations of
+It runs the deployed app on the devhost's engine, in virtual time and without faults. The same models are refreshed once
+by separate callers and once by a batch. The counted messages of the engine are: starts, events, timers, operations of
 entities and their answers, activities and their answers, and continue-as-new. The ideal wall time is the sum of the
 durations of all refreshes divided by `maxConcurrent`, or the longest one if that is more.
 """

@@ -38,7 +38,7 @@ REFRESH_SECONDS = 10.0
 POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 900.0
 CALL_SECONDS = 300.0
-"""Generous: with many callers on a busy machine a call waits, and the bench measures by the wall."""
+"""A generous limit: with many callers on a busy machine, a call waits, and the bench measures wall time."""
 SETTINGS = {"POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "5"}
 """All other settings are as deployed. The refresh is shorter than most, so it is polled more often."""
 

@@ -1,4 +1,4 @@
-"""Reads the refresh history of a real model with the developer's own login, to check the outcome the app reported."""
+"""Reads the refresh history of a real model with the developer's own login, to check the outcome that a caller got."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Dataset:
         self.planned.append(Planned(now + timedelta(seconds=found.get("startsIn", 0.0)), found))
 
     def listed(self, now: datetime) -> list[Refresh]:
-        """The history: newest first, at most 60; after the newest 20 nothing older than three days."""
+        """The history, newest first: the newest 20, then those of the last three days, at most 60 in all."""
         visible = [entry for entry in self.refreshes if entry.listed_from and entry.listed_from <= now]
         visible.sort(key=lambda entry: (entry.start, entry.number), reverse=True)
         newest = enumerate(visible[:MOST_ROWS])

@@ -51,7 +51,7 @@ ANSWERS: Mapping[str, Callable[[float], Response]] = {
     "drop": lambda seconds: Response(0, dropped=True),
     "hang": lambda seconds: Response(0, dropped=True, delay_seconds=seconds),
 }
-"""Faults that replace the answer of the service; with `afterEffect` after it has carried out the call."""
+"""Faults that replace the answer of the service. With `afterEffect`, the service has then carried out the call."""
 SLOW, ACCEPTED_BUT_DROPPED = "slow", "acceptedButDropped"
 FAULTS = (*ANSWERS, SLOW, ACCEPTED_BUT_DROPPED)
 _SECONDS = {

@@ -39,7 +39,7 @@ class Outcome:
     seconds: Range | None = None
     """Duration; None: that of the knob `seconds`."""
     attempts: int = 1
-    """The last one has the outcome, those before it fail."""
+    """The number of attempts. The last one has the outcome; those before it fail."""
     error_code: str | None = None
     error_description: str | None = None
     service_exception_json: str | None = None

@@ -16,13 +16,13 @@ def in_progress(status: int, message: str) -> Response:
 
 
 def daily_limit(status: int) -> Response:
-    """Eight in 24 hours on shared capacity; the code was observed with its blank, the status never."""
+    """Eight in 24 hours on shared capacity. The code, with the space in it, was observed; the status was not."""
     text = "Invalid dataset refresh request. Number of refresh requests in last 24 hours exceeded limit"
     return _coded(status, "Request Throttled", text)
 
 
 def mail_refused(option: str) -> Response:
-    """An app's identity has no mailbox."""
+    """The request asks for a mail, but an app's identity has no mailbox."""
     return _coded(400, "InvalidRequest", f"Invalid NotifyOption value '{option}' for app only owner requests")
 
 
@@ -32,7 +32,7 @@ def not_found(status: int = 404) -> Response:
 
 
 def dataset_not_found() -> Response:
-    """The wording of the routes beside the refreshes."""
+    """The 404 of the routes other than those of refreshes, which has a wording of its own."""
     text = "Dataset is not found! please verify datasetId is correct and user have sufficient permissions."
     return _coded(404, "ItemNotFound", text)
 
@@ -73,7 +73,7 @@ def no_token() -> Response:
 
 
 def token_expired() -> Response:
-    """403, not 401."""
+    """The token has expired: 403, not 401."""
     return _coded(403, "TokenExpired", "Access token has expired, resubmit with a new access token")
 
 
@@ -88,7 +88,7 @@ def direct_query() -> Response:
 
 
 def throttled_without_header(seconds: int) -> Response:
-    """Only the text says how long."""
+    """Too many calls: only the text says how long to wait."""
     response = throttled(seconds)
     headers = {name: value for name, value in response.headers.items() if name != "Retry-After"}
     return Response(429, headers, response.body)
@@ -181,7 +181,7 @@ def bad_gateway() -> Response:
 
 
 def redirected() -> Response:
-    """To a cluster, as with client routing; the token must not be sent there."""
+    """A redirect to a cluster, as with client routing; the token must not be sent there."""
     return Response(307, {"Location": "https://wabi-north-europe-d-primary-redirect.analysis.windows.net/elsewhere"})
 
 

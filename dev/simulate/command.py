@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     forget_settings()
     if options.seed is not None:
         return one(where, plan, log=options.log)
-    # however this process is ended, the processes it started end as well
+    # if this process is ended in any way, the processes that it started end, too
     with ended_by_signals(), contextlib.closing(in_parallel(plan)) as days:
         return many(where, plan, days)
 

@@ -40,7 +40,7 @@ To do by hand, once
 
 
 def people_steps(values: Mapping[str, str]) -> str:
-    """What people need to sign in to the status page, with entra. Not done here: the registration may be shared."""
+    """The step for people to sign in to the status page, with entra. It is manual: the registration may be shared."""
     if values["AUTH_MODE"] != "entra":
         return ""
     client_id = values.get("SIGN_IN_CLIENT_ID") or "CLIENT_ID"
@@ -100,7 +100,7 @@ def login(run: Runner) -> str:
 
 
 def smoke_command(values: Mapping[str, str], run: Runner) -> tuple[list[str], str]:
-    """The command of the smoke test for the deployed app; and why it leaves out the model that is set, if it does."""
+    """The command of the smoke test for the deployed app. If it leaves out the model that is set, also the reason."""
     command = [sys.executable, str(ROOT / "dev.py"), "smoke", "--url", values["APP_URL"]]
     model = model_arguments(values)
     reason = why_no_model(values, run) if model else ""

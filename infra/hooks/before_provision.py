@@ -5,8 +5,8 @@
   SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
   Stops if a registration of the same name exists: it belongs to a deployment from another machine, whose callers would
   get 401 from then on.
-* Fixes the first day of a budget, which Azure does not let change. Not before there is a budget: for a new one Azure
-  accepts no day of an earlier month.
+* Sets the first day of the budget once there is one: Azure accepts no earlier month for a new budget, and no change
+  later.
 
 If something is missing, the exit code is 1, with a message.
 """
@@ -66,7 +66,7 @@ def prepare(environ: Mapping[str, str], run: Runner, today: datetime) -> None:
 
 
 def check_callers(environ: Mapping[str, str]) -> None:
-    """Raises HookFailed when CALLERS is missing, or one of CALLERS and READERS malformed."""
+    """Raises HookFailed if CALLERS is missing, or if CALLERS or READERS is malformed."""
     if (environ.get("AUTH_MODE") or "entra") != "entra":
         return
     pairs = [pair.strip() for pair in environ.get("CALLERS", "").split(",") if pair.strip()]

@@ -23,7 +23,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def values(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the process; by hand, if azd has set nothing, with the values from azd."""
+    """The environment of the process. If azd has set nothing (the script runs by hand), also the values of azd."""
     azd = shutil.which("azd")
     if environ.get(MARK) or azd is None:
         return dict(environ)

@@ -12,7 +12,8 @@ WAIT_SECONDS = 600.0
 """A role assignment takes up to ten minutes: learn.microsoft.com/azure/role-based-access-control/troubleshooting."""
 PAUSE_SECONDS = 15.0
 ANSWER_SECONDS = 30.0
-UNAVAILABLE = 503
+NOT_FOUND = 404
+"""Before the host knows the functions of a new app, the platform answers with this status."""
 
 
 def health(url: str) -> int | None:
@@ -33,22 +34,27 @@ def wait(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Returns when the app answers anything but 503, at the latest after ten minutes. Shows why it waits."""
+    """Returns when the app is ready, after about ten minutes at the latest, or after Ctrl-C. Shows why it waits."""
     end = clock() + WAIT_SECONDS
     status = look()
     if answers(status):
         return
     reason = "does not answer" if status is None else f"answers {status}"
     show(
-        f"The app {reason}: in a new deployment its roles can take ten minutes to take effect.\n"
-        f"/api/health is read every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
+        f"The app {reason}. After a first deployment its roles can take ten minutes to take effect; otherwise press "
+        "Ctrl-C and read /api/health.\n"
+        f"It is read every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
     )
-    while not answers(status) and clock() < end:
-        sleep(PAUSE_SECONDS)
-        status = look()
+    try:
+        while not answers(status) and clock() < end:
+            sleep(PAUSE_SECONDS)
+            status = look()
+    except KeyboardInterrupt:
+        show("The wait was interrupted; the smoke test says what is wrong.")
+        return
     show("The app answers." if answers(status) else "The app is still not available; the smoke test says why.")
 
 
 def answers(status: int | None) -> bool:
-    """True if the host runs and its checks do not fail."""
-    return status not in (None, UNAVAILABLE)
+    """True if the host runs, has the functions of the app, and their checks do not fail."""
+    return status is not None and status < 500 and status != NOT_FOUND

@@ -101,7 +101,7 @@ var rules ruleType[] = [
   {
     name: 'callers-refused'
     title: 'Callers are refused'
-    description: 'The app has refused a signed-in principal ten times or more within 15 minutes: one of READERS that tried to do more than read, or one that ALLOWED_CALLERS does not name.'
+    description: 'The app has refused a signed-in principal ten times or more within 15 minutes: one of READERS that tried to do more than read, or one that is in neither READERS nor CALLERS.'
     query: loadTextContent('../queries/alerts/callers-refused.kql')
     severity: 2
     window: 'PT15M'

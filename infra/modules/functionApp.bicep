@@ -19,7 +19,7 @@ param plan string
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string
 
-@description('Spread the plan over availability zones.')
+@description('Spread the plan across availability zones.')
 param zoneRedundant bool
 
 @description('Instances that always run the durable functions.')

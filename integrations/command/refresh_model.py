@@ -202,7 +202,7 @@ def _az(audience: str) -> str:
 def _token(request: urllib.request.Request, seconds: float = CALL_SECONDS, *, proxies: bool = True) -> str:
     """The token that a source answers with. A source that is busy, or is lost on the network, is asked again.
 
-    A source on this machine (`proxies` False) that does not answer does not exist.
+    A source on this machine (`proxies` False) that does not answer counts as absent.
     """
     for pause in (1.0, 2.0, 4.0, 8.0, 0.0):
         headers = Message()

@@ -19,7 +19,7 @@ class RequestSeen(Message, frozen=True, kw_only=True):
 
 
 class RequestsSeen(Answer, frozen=True, kw_only=True, tag="requests_seen"):
-    """The requests that have ended or are missing. `cancelled`: a caller cancelled the batch."""
+    """Those of the requests that have ended or are missing. `cancelled`: a caller cancelled the batch."""
 
     found: tuple[RequestSeen, ...] = ()
     cancelled: bool = False

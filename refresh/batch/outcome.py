@@ -26,7 +26,7 @@ HEADS: dict[BatchEnd, str] = {
 
 
 class Counts(Shown, frozen=True, kw_only=True):
-    """The number of models in each status. A factory, unlike a default, makes msgspec write a zero."""
+    """The number of models in each status. With a factory, msgspec writes a zero; it would leave out a default."""
 
     models: int
     waiting: int

@@ -176,7 +176,11 @@ def _models(listed: object, defaults: dict[str, Any], minutes: float, settings: 
 def _request(
     number: int, own: dict[str, Any], defaults: dict[str, Any], minutes: float, settings: Settings
 ) -> RequestSpec:
-    """The request of a model. An error in one of its keys has that path, one in a default the path of the default."""
+    """The request of a model.
+
+    An error in the model's own key has a path that begins with `models[N]`; an error in a default has the path of the
+    default.
+    """
     path = f"models[{number}]"
     options = {key: value for key, value in own.items() if key not in ("name", "dependsOn")}
     try:

@@ -55,7 +55,7 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
-    """The run has a place, since `since`. `new`: it got it just now. `wake`: runs that can have another one."""
+    """The run has had a place since `since`. `new`: it got the place just now. `wake`: runs that can have others."""
 
     since: str
     new: bool = False
@@ -63,7 +63,7 @@ class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
 
 
 class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
-    """The run waits, see `WaitsForPlace`. `seconds`: after which it asks again, notified or not."""
+    """The run waits, see `WaitsForPlace`. `seconds`: the time after which it asks again if it is not notified."""
 
     since: str
     position: int
@@ -79,7 +79,7 @@ class Outdated(Answer, frozen=True, kw_only=True, tag="outdated"):
 
 
 class PlacesFree(Answer, frozen=True, kw_only=True, tag="places_free"):
-    """Places were given back. `wake`: runs that can have them. `closed_until`: none before that time."""
+    """Places were given back. `wake`: runs that can have them. `closed_until`: no run gets one before that time."""
 
     wake: tuple[WakeUp, ...] = ()
     closed_until: str | None = None

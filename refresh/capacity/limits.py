@@ -49,7 +49,7 @@ class CapacityGroup:
 
 
 def limit_of(groups: Iterable[CapacityGroup], workspace_id: UUID) -> CapacityLimit | None:
-    """The limit for a workspace; None without one. A group that names it has priority over the one of all others."""
+    """The limit for a workspace; None without one. A group that names it has priority over the group of all others."""
     others = None
     for group in groups:
         if workspace_id in group.workspaces:

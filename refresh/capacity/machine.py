@@ -17,9 +17,9 @@ from refresh.queue.answers import WakeUp
 from refresh.times import AHEAD, instant, parse_time, time_of
 
 RECHECK_SECONDS = 60.0
-"""After this time a waiting run asks again, notified or not."""
+"""After this time a waiting run asks again, even if it was not notified."""
 LATE = timedelta(seconds=90)
-"""How much later it may ask before others overtake it: a crash can hide work for this long."""
+"""How long after that time it may still ask before others overtake it: a crash can hide work for this long."""
 CLOSED_SECONDS, LONGEST_CLOSED_SECONDS = 60.0, 900.0
 """How long the group is closed after the first refusal of the capacity; the time doubles with each further one."""
 LONGEST_RETRY_AFTER = 3600.0
@@ -98,7 +98,7 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
 
 
 def _waiter(group: Group, operation: TakePlace) -> Waiter:
-    """The run as a waiting one: since its first message, from any incarnation."""
+    """The run as a waiting run. Its wait began with the first message of any of its incarnations."""
     asker, before = operation.asker, group.waiting.get(operation.asker.run)
     since = min(operation.since, group.at, *([before.since] if before else []))
     return Waiter(

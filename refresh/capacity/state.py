@@ -136,7 +136,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
         return sorted(self.waiting, key=lambda run: (self.waiting[run].rank, run))
 
     def present(self) -> list[str]:
-        """The same without runs that have not asked again in time; others overtake them until they do."""
+        """The waiting runs without those that have not asked again in time; others overtake these until they ask."""
         return [run for run in self.line() if self.waiting[run].due >= self.at]
 
     def in_front(self, run: str) -> list[OtherRun]:

@@ -7,7 +7,7 @@ ROLE = "Contributor, Member or Admin"
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One kind of failure. `meaning` continues "Semantic model X: ..."; `action` is advice for a data engineer.
+    """One kind of failure. `meaning` completes "Semantic model X: ..."; `action` is advice for a data engineer.
 
     `retryable` is True if the same request may succeed later, without any change.
     """

@@ -1,4 +1,4 @@
-"""What Power BI's codes tell about a cause: some are precise, others only name a family of errors.
+"""What Power BI's codes say about a cause: some are precise, others only name a family of errors.
 
 Codes are compared without case. Engine codes are hexadecimal and sometimes appear as signed decimals.
 """
@@ -17,7 +17,7 @@ GENERIC = Pattern(
     r"DM_GWPipeline_UnknownError|DM_GWPipeline_\w*Unknown\w*|BadRequest|GeneralException|Error|Exception)",
     re.IGNORECASE,
 )
-"""Codes that only say that something went wrong: another code or a message beside them tells more."""
+"""Codes that only say that something went wrong: another code or a message beside them says more."""
 
 CANCELLED = frozenset(("0xc11c0006", "0xc112001c"))
 """Codes of operations that the engine cancelled because another one failed. Real causes sometimes have the second."""
@@ -92,7 +92,7 @@ def is_activity(code: str | None) -> bool:
 
 
 def meaning_of(code: str | None) -> CodeMeaning | None:
-    """What a code tells about the cause; None if it could be anything."""
+    """What a code says about the cause; None if it could be anything."""
     text = normal(code)[:200]
     if not text or is_generic(text):
         return None

@@ -1,8 +1,8 @@
 """Builds the message of a failure that people read in a pipeline's output, a mail or a log.
 
-Order: the model (its name if known, else its id) and the table, what failed, Power BI's own message about the cause,
-the advice, and the ids. If 500 characters are too few, the ids are dropped first, then the advice (it has a key of its
-own), and Power BI's message is cut last.
+Order: the model (its name if known, else its id) and the table; what failed; Power BI's own message, the last error, or
+the situation when the request ended; the advice; the ids. If 500 characters are too few, the ids are dropped first,
+then the advice (it has a key of its own); the third part is cut last.
 """
 
 from refresh.failure.display import shortened
@@ -15,9 +15,9 @@ ENOUGH = 260
 """Names are shortened to leave at least this many characters for Power BI's message."""
 _NAME_LIMITS = (80, 50, 24)
 LAST_ERROR = ". Last error: "
-"""The link to a sentence that is the error of a call, or of a refresh: it has a colon of its own."""
+"""The link to a sentence that is the error of a call or of a refresh, and may contain a colon itself."""
 SITUATION = "; "
-"""The link to a sentence that describes the situation at the end, not its cause."""
+"""The link to a sentence that describes the situation when the request ended, not the cause."""
 
 
 class ModelNames(Shown, frozen=True, kw_only=True):
@@ -51,9 +51,9 @@ class Subject(Shown, frozen=True, kw_only=True):
 
 
 def compose(meaning: str, subject: Subject, sentence: str | None, advice: str, link: str = ": ") -> str:
-    """The message, one line of at most 500 characters. `meaning` and `advice` are ours, `sentence` is Power BI's.
+    """The message, one line of at most 500 characters. `meaning` and `advice` are the app's own texts.
 
-    `link` is between the meaning and the sentence.
+    `sentence`: Power BI's message, the last error, or the situation when the request ended. `link` precedes it.
     """
     detail = clean(sentence or "").strip()
     head = ""

@@ -17,7 +17,7 @@ from refresh.pattern import Pattern
 MAX_TEXT = 1_000_000
 """Characters of one text that are read: from its beginning and its end, because the cause can be in either."""
 MAX_SENTENCES = 3000
-"""Longer texts are not split into sentences: they contain more than the news that something was cancelled."""
+"""A longer text is not split into sentences: it says more than that something was cancelled."""
 MAX_NAME = 512
 """Characters of a table or partition name; Power BI allows as many."""
 
@@ -37,7 +37,7 @@ _CLOSING = (
 _CANCELLED = Pattern(
     _BEGIN + r"(?:(?:the|this|your|a)\s)?(?:current\s)?(?:operation|command|task|statement|batch|transaction)s?\s"
     r"(?:(?:was|has been|have been|were|is|got)\s)?cancell?ed"
-    # a stated reason makes it a cause: not enough memory, a user, a time-out
+    # a cancellation with a stated reason is a cause: not enough memory, a user, a time-out
     r"(?!\s(?:because|due to|by|since|after|as a result|when|for|on|at)\b"
     r"(?!\s(?:of\s)?(?:an|the|some)?\s?(?:other|another|error|failure)))"
     r"(?:\s(?:because|due to|since|after|as a result)\s[^.\n]{0,200})?[.!]{0,3}" + _CLOSING,

@@ -72,7 +72,7 @@ def new_rows(rows: Sequence[RefreshRow], look: Look) -> list[RefreshRow]:
 def candidates(
     rows: Sequence[RefreshRow], look: Look, options: RefreshOptions | None, lost: LostWindow | None
 ) -> list[tuple[RefreshRow, bool]]:
-    """The new refreshes whose type fits these options (None: a standard refresh), each with whether it may be ours.
+    """The new refreshes whose type fits these options (None: a standard refresh); with each, whether it may be ours.
 
     `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed rows come
     first, and among equals those that began first, because an external refresh could only begin after ours. An
@@ -126,7 +126,7 @@ def digest_of(objects: Iterable[RefreshObject]) -> str | None:
 
 
 def rolled_over(rows: Sequence[RefreshRow], began: datetime) -> bool:
-    """Whether a refresh that had begun by `began` (the service's clock) is too old to be in this history.
+    """Whether a refresh that began at `began` (the service's clock) or earlier is too old to be in this history.
 
     The history is ordered by start, so while one older row is listed, no newer row is missing.
     """

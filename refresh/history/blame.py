@@ -36,7 +36,7 @@ def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:
 
 
 def concerns(outcome: Outcome) -> Callable[[TableRef], bool]:
-    """A function that says whether the failure is about an object: it, its table, or one of its partitions failed."""
+    """A function that says whether the failure is about an object: the object, its table or its partition failed."""
     failed: dict[str, set[str | None]] = {}
     for ref in failed_objects(outcome):
         failed.setdefault(folded(ref.table), set()).add(_partition(ref))

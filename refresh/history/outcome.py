@@ -10,7 +10,8 @@ from refresh.scope.scope import TableRef
 from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50
-"""There can be thousands. A caller whose object is not in the list gets a retry with a refresh of its own."""
+"""The most failed objects in the list; there can be thousands. A caller whose object is missing in the list gets
+another refresh, of its own."""
 
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
@@ -27,7 +28,7 @@ class Outcome(Shown, frozen=True, kw_only=True):
     failed_objects: tuple[TableRef, ...] = ()
     """Up to 50 of the tables and partitions that failed."""
     adopted: bool = False
-    """The refresh is not known to be one of ours."""
+    """The app did not start the refresh, or is not certain to have started it."""
 
 
 def judge(row: RefreshRow, dataset_id: str, names: ModelNames | None = None) -> Outcome | None:

@@ -39,7 +39,7 @@ def health_of(entry: Entry, *, overdue: bool) -> Health:
 
 
 def in_use(entry: Entry, since: str) -> bool:
-    """Whether the model has an active run, or news since a time (ISO 8601 UTC)."""
+    """Whether the model has an active run, or has had news since a time (ISO 8601 UTC)."""
     return entry.active is not None or max(entry.at, entry.known_since) >= since
 
 

@@ -122,7 +122,7 @@ def _active(entry: Entry, operation: RunWaits | RunRefreshes) -> Entry:
 
 
 def _without_run(entry: Entry, operation: RunDropped | RunEnded) -> Entry:
-    """Without the active run, if the operation is about it and no newer incarnation of it has sent news."""
+    """The entry without its active run, if the operation is about that run and no newer incarnation has sent news."""
     active = entry.active
     if active is None or active.run_id != operation.run:
         return entry
@@ -158,7 +158,7 @@ def _ended(entry: Entry, operation: RunEnded) -> Entry:
 
 
 def _has_ended(entry: Entry, operation: RunWaits | RunRefreshes | RunEnded) -> bool:
-    """Whether the end of the run is stored: the operation is a repeat, or late."""
+    """Whether the end of the run is stored already, so that the operation is a repeat or late."""
     sent, run = time_of(operation.at), _digest(operation.run)
     return any(one.run == run and repeats(sent, datetime.fromtimestamp(one.at, UTC)) for one in entry.recent)
 
@@ -175,7 +175,7 @@ def _last(operation: RunEnded) -> LastOutcome:
 
 
 def _in_a_row(before: int, recent: tuple[Recent, ...], ended: Recent) -> int:
-    """The failures since the last success. If no stored run is a success, one more than before."""
+    """The number of failures since the last success. If no stored run is a success, it is one more than before."""
     failures = 0
     for one in reversed(recent):
         if one.status == "Completed":
@@ -214,7 +214,7 @@ def seconds_of(outcome: Outcome) -> float | None:
 
 
 def _note_overdue(shard: Shard, operation: NoteOverdue, now: datetime) -> Applied:
-    """One event for each period: a success in between, or the same note again, causes none."""
+    """One event for each period. A late note, after a success, causes no event; nor does a repeated note."""
     entry = shard.models.get(operation.dataset_id)
     if entry is None or entry.fresh_at != operation.fresh_at or entry.overdue_noted == entry.fresh_at:
         return Applied(shard)

@@ -12,7 +12,7 @@ from refresh.history.outcome import Outcome
 from refresh.messages import Message
 
 ID_REMEMBERED = timedelta(minutes=30)
-"""Until this long after the end of a run, no other run can have its id, because the queue remembers its requests."""
+"""For this long after the end of a run, no other run can have its id, because the queue remembers its requests."""
 
 
 class ModelOperation(Message, frozen=True, kw_only=True, tag_field="operation"):

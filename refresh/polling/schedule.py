@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from refresh.polling.limits import Limits
 
 GROWTH = 0.1
-"""A wait is a tenth of the elapsed time: after five minutes, half a minute more is not noticed by a person."""
+"""A wait is a tenth of the elapsed time: after five minutes, a person does not notice half a minute more."""
 ENOUGH = 3
 """The least number of earlier refreshes for a usual end: two do not show how much durations vary."""
 FAR_GROWTH = 2.5

@@ -84,7 +84,7 @@ class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
 
 
 class Left(Answer, frozen=True, kw_only=True, tag="left"):
-    """The request has left its run. A repeat gets the same answer, whichever incarnation sends it.
+    """The request has left its run. A repeated operation gets the same answer, even from another incarnation.
 
     `cancel_refresh_id` is set if the refresh has to be cancelled. `next` is a run that has to be started.
     """
@@ -110,8 +110,8 @@ class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
 
 
 class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
-    """The request is enrolled with another token: two starts of one id, and the app has no secret from which both would
-    derive the same token, or the secret was changed in between."""
+    """The request is enrolled with another token, because its id was started twice. That can happen if the app has no
+    secret from which both starts derive the same token, or if the secret was changed in between."""
 
 
 class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
@@ -138,7 +138,7 @@ class Claimed(Answer, frozen=True, kw_only=True, tag="claimed"):
     `objects`: digest of the objects of our last refresh with this scope; None if not known.
     `look` is what the history held when the run was closed; None while it is open. `permit_taken_at`: when an execution
     took the permit to POST; None if the permit is not taken.
-    `priority`: the highest of its requests. `capacity_group`: that in which the run had a place when it was closed.
+    `priority`: the highest among its requests. `capacity_group`: where the run had a place when it was closed.
     """
 
     scope: Scope

@@ -21,15 +21,15 @@ REMEMBERED = timedelta(minutes=30)
 UNCOLLECTED = timedelta(hours=24)
 """How long an outcome is kept for a request that does not collect it (for example because it was terminated)."""
 FROM_THE_FUTURE = timedelta(hours=24)
-"""A time further ahead comes from a wrong clock; its entry would be kept until then."""
+"""A time further ahead than this comes from a wrong clock; without this limit, its entry would be kept until then."""
 OBJECTS_KNOWN = timedelta(days=60)
 """How long the objects of enhanced refreshes are kept after the last one; then the queue's state is deleted."""
 MAX_REMEMBERED = 2_000
-"""Requests that are remembered; the oldest beyond that are forgotten. A tenth of a megabyte."""
+"""Requests that are remembered, a tenth of a megabyte; if there are more, the oldest are forgotten."""
 MAX_ASKED = 500
-"""Cancelled requests that are not enrolled; the oldest beyond that are forgotten."""
+"""Cancelled requests without enrolment that are remembered; if there are more, the oldest are forgotten."""
 MAX_ENDED = 500
-"""Runs whose outcome is kept; the oldest beyond that are forgotten."""
+"""Runs whose outcome is kept; if there are more, the oldest are forgotten."""
 
 
 def ended_run(queue: Queue, run: str) -> EndedRun | None:
@@ -48,7 +48,7 @@ def collect(queue: Queue, request: str) -> None:
 
 
 def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
-    """The answer for a request that has ended, whichever incarnation of it asks."""
+    """The answer for a request that has ended; each of its incarnations gets the same."""
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         return answer_of(queue, ended, served_by(ended, departed.served_by))

@@ -112,7 +112,7 @@ class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
 
 
 class TakePermit(Operation[Done], frozen=True, kw_only=True, tag="take_permit"):
-    """An execution of the activity takes the permit before it posts: the first execution gets it."""
+    """An execution of the activity takes the permit before it posts. The first execution that asks gets it."""
 
     holder: Holder
     permit: int
@@ -129,7 +129,7 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
 
 
 class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit led to no refresh (refused, dropped, an external refresh failed): requests may join again.
+    """The permit led to no refresh, or the adopted one failed: requests may join again.
 
     `execution`: the one that is known to have started nothing. None: the history was searched for a refresh of any
     execution.
@@ -151,7 +151,7 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """The permit was not used, because the orchestrations of these members have ended: removes them, opens the run."""
+    """Removes members whose orchestrations have ended, and opens the run: for that reason the permit was not used."""
 
     holder: Holder
     permit: int

@@ -8,9 +8,9 @@ from refresh.queue.state import Queue
 from refresh.scope.options import MAX_OBJECTS
 
 MAX_RUNS = 200
-"""Waiting runs; they run one after the other."""
+"""The maximum number of runs; they are carried out one after the other."""
 MAX_MEMBERS = 5_000
-"""Requests that wait."""
+"""The maximum number of requests."""
 MAX_OBJECTS_WAITING = 100_000
 """Distinct tables and partitions in the waiting scopes: a hundred requests with no object in common."""
 MAX_NAMES = 4_000_000

@@ -113,7 +113,7 @@ def take_permit(queue: Queue, operation: TakePermit) -> Done:
 
 
 def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
-    """An execution that posted nothing, and will not, returns the permit, whether it holds it or not.
+    """An execution that posted nothing and will post nothing returns the permit, even if it does not hold it.
 
     Executions have unique ids, so this is also valid in a later incarnation of the run.
     """
@@ -128,12 +128,12 @@ def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
 
 
 def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
-    """The permit led to no refresh (refused, dropped, an external refresh failed): requests may join again."""
+    """The permit led to no refresh, or the adopted one failed: requests may join again."""
     return _reopen(queue, operation, ())
 
 
 def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
-    """The permit was not used, because the orchestrations of these members have ended: removes them, opens the run."""
+    """Removes members whose orchestrations have ended, and opens the run: for that reason the permit was not used."""
     return _reopen(queue, operation, operation.requests)
 
 
@@ -224,7 +224,7 @@ def _reopen(queue: Queue, operation: Reopen | Drop, dropped: Iterable[str]) -> R
         run.returned = []
         narrow(queue, run)
     if run.members or run.closed:
-        # a late duplicate finds the run closed again; its refresh is followed to the end even without members
+        # when a late duplicate arrives, the run may be closed again: it continues to its end even without members
         return Done()
     queue.runs.remove(run)
     return queue.superseded(operation.holder)

@@ -44,14 +44,14 @@ def extent_of(frame: int, objects: int) -> Extent:
 
 
 class Partitions(NamedTuple):
-    """The partitions among the objects of a table. `of_table`: those of each table that is an object itself."""
+    """The partitions among the objects. `of_table`: the partitions of each table that is itself an object."""
 
     all: int
     tables: int
     of_table: dict[int, list[int]]
 
     def inside(self, objects: int) -> int:
-        """The partitions of the tables that are in this set as a whole."""
+        """The partitions of those tables that are in this set as a whole."""
         whole = compress(range(self.tables.bit_length()), flags_of(objects & self.tables))
         return bits_of(number for table in whole for number in self.of_table[table])
 
@@ -154,7 +154,7 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 
 
 def put(places: list[T | None], value: T) -> int:
-    """The place of a value in a list without duplicates: its present place, the first free one, or a new one."""
+    """The place of a value in a list without duplicates: its present place; otherwise the first free or a new place."""
     try:
         return places.index(value)
     except ValueError:

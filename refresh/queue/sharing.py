@@ -6,9 +6,9 @@
   timeout) may differ.
 * Two scopes of some objects whose other options are all equal are *merged* into one with all their objects.
 
-No other scopes share: whole models with different options; a whole model behind a partial run that came first (widening
-the partial run would turn minutes into hours); different commit modes. A standard refresh and an enhanced one never
-serve each other: they have different options, and a standard refresh cannot be cancelled.
+No other scopes share a run. So these do not: whole models with different options; a whole model and a partial run that
+came first (widening the partial run would turn minutes into hours); different commit modes. A standard refresh and an
+enhanced one never serve each other: they have different options, and a standard refresh cannot be cancelled.
 """
 
 from collections.abc import Iterable

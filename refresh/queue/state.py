@@ -82,7 +82,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def priority(self) -> Priority:
-        """The highest of its members."""
+        """The highest priority among its members."""
         levels = [PRIORITIES.index(member.priority) for member in self.members.values()]
         return PRIORITIES[max(levels)] if levels else "normal"
 

@@ -67,7 +67,7 @@ def _refreshing(model: KnownModel, active: Active, run: RunStatus) -> str:
     text = f"refreshing for {_for(model, active.since)}"
     end, begun = parse_time(run.expected_end), parse_time(active.since)
     spent = durations(model.entry)
-    # the run knows the durations of refreshes like its own, the index only those of all refreshes of the model
+    # the run knows how long refreshes like its own took; the index knows only how long any refresh of the model took
     usual = (end - begun).total_seconds() if end and begun else spent.usual if spent else None
     if usual is None:
         return text
@@ -103,14 +103,14 @@ def _expected(model: KnownModel) -> str:
     age = model.success_age
     if age is not None:
         return f"{every}, last success {span(age)} ago"
-    return f"{every}, no success since the app first saw it {_ago(model, model.entry.known_since)}"
+    return f"{every}, no success yet; the app first saw the model {_ago(model, model.entry.known_since)}"
 
 
 def _failing(model: KnownModel, last: LastOutcome, failures: int) -> str:
     ago = _ago(model, last.at)
     if last.status == "Cancelled":
         failed = "a refresh failed" if failures == 1 else f"{failures} refreshes in a row failed"
-        return f"{failed}, and the latest one was cancelled {ago}"
+        return f"{failed}; the most recent refresh was cancelled {ago}"
     cause = cut(last.message or last.code or last.status, MAX_CAUSE)
     if failures == 1:
         return f"the last refresh failed ({ago}): {cause}"

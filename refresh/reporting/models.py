@@ -140,7 +140,7 @@ def active_json(active: Active) -> Json:
 
 
 def list_json(models: list[KnownModel], filters: ModelFilters) -> Json:
-    """The answer to GET /api/models. `counts` are those of all states, `total` that of the requested ones."""
+    """The answer to GET /api/models. `counts`: models by state. `total`: models in the requested states."""
     found = [model for model in models if _found(model, filters)]
     counts = Counter(model.health for model in found)
     listed = [model for model in found if _in_states(model, filters.states)]

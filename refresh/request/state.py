@@ -160,7 +160,7 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
 
 
 def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
-    """What a request waits for: its turn, the end of another refresh, the start of its own, or the end of its own.
+    """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh.
 
     Starting lasts for a look at the model, the pause in which others still join, and the POST: some seconds, longer
     while Power BI cannot be reached.

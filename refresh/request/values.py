@@ -46,17 +46,17 @@ def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> s
 
 
 def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
-    """true or false, or such a text."""
+    """true or false, or the same as text."""
     return _checked(lambda: values.boolean(value.get(key, default), key))
 
 
 def number(value: Mapping[str, object], key: str, default: float) -> float:
-    """A number, or a text of one. It can be out of range, or NaN: write comparisons so that NaN fails."""
+    """A number, or its text. It can be out of range, or NaN: write comparisons so that NaN fails."""
     return _checked(lambda: values.number(value.get(key, default), key))
 
 
 def whole_number(value: Mapping[str, object], key: str, most: int, default: int = 0) -> int:
-    """A whole number from 0 to `most`, or a text of one; its fraction may be zero."""
+    """A whole number from 0 to `most`, as number or text; 3.0 counts."""
     return _checked(lambda: values.whole_number(value.get(key, default), key, 0, most))
 
 

@@ -105,6 +105,6 @@ def continued(run: RunState) -> RunState:
 
 
 def _known(part: T | None) -> T:
-    """A part of the state that an earlier phase has set."""
+    """The value, which an earlier phase has set."""
     assert part is not None  # noqa: S101 - see the docstring
     return part

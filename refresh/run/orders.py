@@ -104,7 +104,9 @@ class Busy(Answer, frozen=True, kw_only=True, tag="busy"):
     """Power BI refused the POST, because another refresh is running."""
 
 
-OTHER_EXECUTION = "The call may have been made twice; the other one may have started the refresh."
+OTHER_EXECUTION = (
+    "The call that starts the refresh may have been made twice; its other execution may have started the refresh."
+)
 """The error of `AnswerLost` if another execution of the order holds the permit."""
 
 
@@ -120,7 +122,7 @@ class AnswerLost(Answer, frozen=True, kw_only=True, tag="answer_lost"):
 
 
 class Stale(Answer, frozen=True, kw_only=True, tag="stale"):
-    """Nothing was posted: the queue does not permit it (yet, or any more)."""
+    """Nothing was posted: the queue does not permit it yet, or does not permit it any more."""
 
 
 class Unwanted(Answer, frozen=True, kw_only=True, tag="unwanted"):

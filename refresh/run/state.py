@@ -212,7 +212,7 @@ class RunState(Message, frozen=True, kw_only=True):
     names: ModelNames = ModelNames()
     """Of the model and its workspace, if known."""
     priority: Priority = "normal"
-    """The highest of its requests, when the run was last claimed."""
+    """The highest priority among its requests when the run was last claimed."""
     capacity: InGroup | None = None
     """None where no capacity limit applies."""
 

@@ -32,8 +32,8 @@ from refresh.times import instant, time_of
 MAX_BROKEN = 20
 """Exceptions of this app in a row, after a POST, before the outcome counts as unknown."""
 MAX_TRIES = 3
-"""A run ends after this many of any one kind: dropped refreshes, adopted refreshes after a lost answer that ended
-badly, or POSTs with a lost answer (for these the outage budget must also be used up). A failed cancel is repeated this
+"""A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is used up,
+too), or this many refreshes that were adopted after a lost answer and ended badly. A failed cancel is repeated this
 often; then the run waits until the refresh ends by itself."""
 
 
@@ -105,7 +105,7 @@ def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
 
 
 def end_as_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """Ends the run without knowing the outcome of its refresh: that is not a reason to run it again."""
+    """Ends the run without knowing the outcome of its refresh, and starts no second one for that reason."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, link=LAST_ERROR, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return end(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))

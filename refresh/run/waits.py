@@ -11,9 +11,10 @@ PROBE_AFTER = timedelta(minutes=60)
 """After waiting this long behind the same row, the run posts anyway: the row may never end, and the answer of Power BI
 decides."""
 UNKNOWN_AFTER = timedelta(hours=30)
-"""No refresh runs longer (24 h, plus at most 6 h in a paused capacity). Then the queue has to move on."""
+"""No refresh runs longer (24 h, plus at most 6 h in a paused capacity). Then the next run of the queue has its turn."""
 LONGEST_WAIT_BEHIND = 600.0
-"""Seconds between two looks at an external refresh, however far its estimated end: callers wait for an idle model."""
+"""The most seconds between two looks at an external refresh, even if its estimated end is far: callers wait until the
+model is idle."""
 
 
 def wait_behind(run: RunState, answer: HistoryRead, waited: timedelta) -> float:

@@ -102,7 +102,7 @@ def test_a_refused_start_is_reported_and_not_repeated(name: str, served: Callbac
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("status", [0, 408, 429, 503])
-def test_a_passing_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
+def test_a_transient_fault_is_retried_as_often_as_the_file_says(name: str, status: int, served: Callbacks) -> None:
     """Eleven calls with the same body; then the run fails."""
     network = Scripted(Answer(status))
     assert failure(run_of(name, network, served, model_of(SALES)).to_the_end()).startswith(f"Semantic model {SALES}: ")

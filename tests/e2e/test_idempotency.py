@@ -55,7 +55,7 @@ def test_a_repeat_after_a_permanent_failure_gets_the_error(world: World) -> None
 
 
 @pytest.mark.parametrize("end", ["transient", "timed out"])
-def test_a_repeat_after_a_temporary_failure_is_a_new_attempt(world: World, end: str) -> None:
+def test_a_repeat_after_a_transient_failure_is_a_new_attempt(world: World, end: str) -> None:
     """A pipeline that runs its activity again sends the same key, and expects a new attempt."""
     if end == "timed out":
         model = world.model()
@@ -162,7 +162,7 @@ def test_a_request_is_cancelled_by_its_key(world: World) -> None:
     assert world.cancel_by_key(model, "other").status_code == 404
 
 
-def test_a_temporary_failure_is_retried(world: World) -> None:
+def test_a_transient_failure_is_retried(world: World) -> None:
     """The request retries by itself, shows meanwhile when and why, and keeps to the limit."""
     model = world.model(outcome=[TRANSIENT, TRANSIENT, "Completed"])
     started = world.ask(model, retries=2)

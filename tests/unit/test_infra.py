@@ -185,7 +185,7 @@ def test_both_access_controls_have_one_parameter() -> None:
     settings = (INFRA / "settings.bicep").read_text("utf-8")
     assert re.search(r"name: 'ALLOWED_CALLERS'.*own\.callers.*caller\.objectId", settings)
     assert re.search(r"name: 'ALLOWED_READERS'.*own\.readers.*reader\.objectId", settings)
-    # readers pass the first lock, too
+    # the platform's sign-in admits readers, too
     source = (INFRA / "resources.bicep").read_text("utf-8")
     assert "callers: concat(admittedCallers, authMode == 'entra' ? readers : [])" in source
     # statusUri and cancelUri have their own tokens, see the comment in the Bicep

@@ -178,19 +178,31 @@ class Start:
         return self.now - 1000.0
 
 
-@pytest.mark.parametrize("status", [200, 401, 404, 302])
+@pytest.mark.parametrize("status", [200, 401, 302])
 def test_an_app_that_answers_is_not_waited_for(status: int) -> None:
-    """What is wrong with the answer, the smoke test says."""
+    """The smoke test says what is wrong with the answer."""
     app = Start(status)
     assert (app.wait(), app.lines) == (0.0, [])
 
 
 def test_a_new_app_is_waited_for() -> None:
-    """At first nothing listens, then the host does not run, then a check of the app fails."""
-    app = Start(None, 503, 503, 200)
-    assert app.wait() == 3 * start.PAUSE_SECONDS
+    """At first nothing listens, then the platform answers for the host, then a check of the app fails."""
+    app = Start(None, 404, 502, 504, 503, 200)
+    assert app.wait() == 5 * start.PAUSE_SECONDS
     assert "does not answer" in app.lines[0]
     assert app.lines[1:] == ["The app answers."]
+
+
+def test_a_wait_that_is_interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a person who knows that the app is not new: the smoke test follows."""
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    app = Start(503)
+    monkeypatch.setattr(app, "sleep", interrupt)
+    assert app.wait() == 0.0
+    assert app.lines[1:] == ["The wait was interrupted; the smoke test says what is wrong."]
 
 
 def test_the_wait_for_an_app_ends() -> None:

@@ -154,7 +154,7 @@ def test_an_event_that_needs_an_action_has_advice() -> None:
     assert "KeyError: 'status'" in rows["activity.failed read_refresh"]["error"]
 
 
-def test_a_temporary_failure_needs_an_action_from_the_third_time_on() -> None:
+def test_a_transient_failure_needs_an_action_from_the_third_time_on() -> None:
     """A restart of the app causes one or two; more are a dead engine, or old code."""
     log = Timeline()
     for name, kind in (("engine_unavailable", "engine.unavailable"), ("input_not_understood", "input.not_understood")):

@@ -295,7 +295,10 @@ def _run() -> Json:
         "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
         "enhanced": {"type": "boolean", "description": "Whether it is an enhanced refresh."},
         "refreshId": maybe(text("Power BI's id of the refresh.")),
-        "adopted": {"type": "boolean", "description": "Whether the refresh is not known to be one of the app's own."},
+        "adopted": {
+            "type": "boolean",
+            "description": "True if the app did not start the refresh, or is not certain to have started it.",
+        },
         "startedAt": maybe(time("When it was started.")),
         "requests": {"type": "array", "items": request, "description": "The requests that share it."},
         "moreRequests": count("Number of further requests, not listed."),

@@ -33,7 +33,7 @@ SCHEMES: Json = {
     },
 }
 STARTER = "starter"
-"""For routes of callers that may start a refresh; it stands for the sign-in methods of the app."""
+"""Marks the routes for callers that may start a refresh; the sign-in methods of the app replace it."""
 
 
 def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:

@@ -6,7 +6,7 @@ SINCE, WAITING_SINCE = "2026-03-31T06:00:05.000Z", "2026-03-31T06:00:30.000Z"
 
 
 def capacity(holder: Json, waiting: Json) -> Json:
-    """One group with one place. `holder` has it; `waiting`: how the run that waits differs from `holder`."""
+    """One group with one place. `holder` has the place; `waiting`: how the run that waits differs from `holder`."""
     run = {"incarnation": 1, **holder}
     return {
         "groups": [

@@ -62,7 +62,7 @@ def _group() -> Json:
         "position": count("Number of waiting runs that go first."),
         **run,
         "since": time("When it began to wait."),
-        "priority": text("The highest of its requests.", enum=list(PRIORITIES)),
+        "priority": text("The highest priority among its requests.", enum=list(PRIORITIES)),
     }
     return record(
         {

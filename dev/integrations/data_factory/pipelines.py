@@ -157,7 +157,7 @@ def _workspace(access: Access) -> Pipeline:
 
 
 def _many(way: str, access: Access, description: str, of: tuple[str, ...], which: str) -> Pipeline:
-    """One Web activity that waits for the outcome of a batch. `which`: the parameter that tells the models."""
+    """One Web activity that waits for the outcome of a batch. `which`: the parameter that names the models."""
     before, access_properties, secret = _authentication(access)
     call = {
         "method": "POST",

@@ -81,7 +81,7 @@ def example_template() -> Json:
 
 
 def _default_of(declared: Json, name: str, description: str) -> Json:
-    """A parameter of a template for the default of a parameter of a pipeline, which is changed to refer to it."""
+    """A template parameter that supplies the default of a pipeline parameter; changes that default to refer to it."""
     own = name[0].lower() + name[1:]
     default = declared["defaultValue"]
     declared["defaultValue"] = f"[parameters('{own}')]"

@@ -33,7 +33,7 @@ def _closed(run: RunState, look: Look, answer: CloseAnswer, now: datetime) -> Mo
             return give_way(run, answer, now)
         case Closed():
             if answer.scope != run.scope:
-                # requests that joined since the claim widened the scope; the estimate is for the scope without them
+                # requests that joined since the claim widened the scope, but the estimate is for the earlier scope
                 look = replace(look, durations=())
             permit = run.permit + 1
             closed = run.to(

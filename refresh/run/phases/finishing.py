@@ -30,7 +30,7 @@ def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Fi
 
 
 def _objects(run: RunState, outcome: Outcome) -> str | None:
-    """The objects of a completed enhanced refresh of ours: they identify the next one if its answer is lost."""
+    """The objects of a completed enhanced refresh of ours: if the answer to the next one is lost, they identify it."""
     ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
     return run.followed.objects if ours and outcome.status == "Completed" else None
 

@@ -16,7 +16,7 @@ from refresh.times import instant
 LONG_WAIT_SECONDS = 60.0
 """A run that has to wait longer before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
-"""How long an external refresh counts after the time of the next look at it, in case the run dies."""
+"""How long after the time of the next look at it an external refresh still counts, in case the run dies."""
 
 
 def is_due(run: RunState) -> bool:
@@ -27,7 +27,7 @@ def is_due(run: RunState) -> bool:
 
 
 def behind(run: RunState, now: datetime) -> RunState:
-    """The run while it waits for an external refresh: without a place; the group counts that refresh."""
+    """The run while it waits for an external refresh: it has no place, and the group counts that refresh."""
     if run.capacity is None:
         return run
     until = instant(now + timedelta(seconds=run.wait) + EXTERNAL_COUNTS)
@@ -76,7 +76,7 @@ def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState
 
 
 def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
-    """Notifies the runs. After a lost notification they wait until they ask again."""
+    """Notifies the runs. A run whose notification is lost waits until the time at which it asks again."""
     return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
 
 

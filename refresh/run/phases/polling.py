@@ -58,7 +58,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
         case RefreshAbsent():
             run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; that is a reason to run it again only if it was adopted
+                # it ran, but its outcome can no longer be read; only if it was adopted, the run may start another one
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):

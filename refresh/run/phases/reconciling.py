@@ -28,8 +28,8 @@ from refresh.times import time_of
 def step(run: RunState, phase: Reconciling, look: Look) -> Do[ReadHistoryAnswer]:
     """Compares the history with the look."""
     lost = phase.window if phase.reason == "lost" else None
-    # not `run.posts.sole_objects`: a refresh with those objects can be an external one of the same part, even after
-    # several POSTs
+    # the order does not get `run.posts.sole_objects`: even after several POSTs, a refresh with those objects can be
+    # an external one of the same part
     order = ReadHistory(
         model=run.model, turn=run.turn, scope=run.known_scope, look=look, lost=lost, objects=run.objects
     )

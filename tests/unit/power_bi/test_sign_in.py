@@ -72,7 +72,7 @@ def test_the_managed_identity_is_used_directly(identity: Serving, client_id: str
 
 @pytest.mark.parametrize("client_id", [None, CLIENT_ID])
 @pytest.mark.parametrize("fault", ["serverError", "throttled", "garbage", "wrongJson", "drop"])
-def test_a_short_outage_of_the_endpoint_is_temporary(identity: Serving, fault: str, client_id: str | None) -> None:
+def test_a_short_outage_of_the_endpoint_is_transient(identity: Serving, fault: str, client_id: str | None) -> None:
     """There is one attempt for each call: pauses are durable timers. The next call may succeed."""
     identity.endpoint.fail(fault, times=1)
     error = failure(client_id)
@@ -132,7 +132,7 @@ def test_the_status_decides_with_any_body(
         "eyJtoken",
     ],
 )
-def test_an_answer_without_a_valid_token_is_temporary_and_not_quoted(
+def test_an_answer_without_a_valid_token_is_transient_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     """It may contain one nevertheless."""
@@ -150,7 +150,7 @@ def test_an_answer_without_a_valid_token_is_temporary_and_not_quoted(
     assert "eyJ" not in f"{error} {error.facts}"
 
 
-def test_a_silent_endpoint_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_endpoint_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its limit."""
     monkeypatch.setattr(sign_in, "READ_SECONDS", 0.2)
     with serving(silent) as server:
@@ -161,7 +161,7 @@ def test_a_silent_endpoint_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatc
     assert (type(error), error.code) == (NotSent, "SignInUnavailable")
 
 
-def test_an_endpoint_that_does_not_listen_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_listen_is_a_transient_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform also restarts it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -211,7 +211,7 @@ def test_a_service_principal_in_the_environment_has_priority(
     assert identity.endpoint.calls == 0
 
 
-def test_an_unreachable_sign_in_of_a_service_principal_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_sign_in_of_a_service_principal_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     """azure.identity wraps the network failure in an authentication error."""
     settings = {"AZURE_TENANT_ID": CLIENT_ID, "AZURE_CLIENT_ID": CLIENT_ID, "AZURE_CLIENT_SECRET": "s"}
     for name, value in settings.items():

@@ -112,7 +112,7 @@ def test_an_overloaded_capacity_is_not_called_during_its_pause(time: Clock, stat
     assert len(service.requests) == 3
 
 
-def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_temporary() -> None:
+def test_the_refusal_of_a_cancellation_by_an_overloaded_capacity_is_transient() -> None:
     """It is not a permanent refusal."""
     throttled = reply(400, {"error": {"code": "FabricThrottled", "message": "x"}})
     power_bi, _ = client(throttled, reply(200))

@@ -181,7 +181,7 @@ def test_a_number_is_not_a_status_of_a_source(number: str) -> None:
         f"<ccon>{TRANSIENT}</ccon>",
     ],
 )
-def test_a_transient_issue_is_temporary(excuse: str) -> None:
+def test_an_excuse_counts_as_a_transient_failure(excuse: str) -> None:
     """If the service reports nothing else; any other text outranks it."""
     assert (failure_of(described(excuse)).code, failure_of(described(excuse)).retryable) == ("SourceUnavailable", True)
     lasting = failure_of(described(f"{TRANSIENT} The flux is out of phase. Table: Sales."))

@@ -85,10 +85,10 @@ def test_failing() -> None:
     assert sentence(*failures).startswith("3 refreshes in a row failed, the latest 6 h ago: Semantic model ")
     assert sentence(*failures, active=REFRESHING).startswith("Refreshing for 12 min; 3 refreshes in a row failed")
     assert sentence(*failures, ended("c", 30, "Cancelled")) == (
-        "3 refreshes in a row failed, and the latest one was cancelled 30 min ago."
+        "3 refreshes in a row failed; the most recent refresh was cancelled 30 min ago."
     )
     assert sentence(failures[0], ended("c", 30, "Cancelled")) == (
-        "A refresh failed, and the latest one was cancelled 30 min ago."
+        "A refresh failed; the most recent refresh was cancelled 30 min ago."
     )
 
 
@@ -104,7 +104,7 @@ def test_overdue() -> None:
         "the last refresh failed (60 min ago): Semantic model Sales: the refresh failed."
     )
     assert sentence(Expect(at=at(180), dataset_id=MODEL), expected=1.5) == (
-        "Overdue: expected every 90 min, no success since the app first saw it 3 h ago."
+        "Overdue: expected every 90 min, no success yet; the app first saw the model 3 h ago."
     )
 
 

@@ -59,7 +59,7 @@ FOR_GOOD = [
 
 
 @pytest.mark.parametrize("outcome", AGAIN)
-def test_a_temporary_failure_allows_a_new_request_with_the_key(outcome: RequestOutcome) -> None:
+def test_a_transient_failure_allows_a_new_request_with_the_key(outcome: RequestOutcome) -> None:
     """A pipeline that runs its activity again wants the next submission."""
     assert decide(SPEC, known(outcome), 7) == New(8)
     assert may_start_again(outcome)

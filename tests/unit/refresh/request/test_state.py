@@ -108,7 +108,7 @@ def test_the_standing_is_the_answer_of_the_queue() -> None:
     }
 
 
-def test_a_temporary_failure_is_retried_while_attempts_and_time_are_left() -> None:
+def test_a_transient_failure_is_retried_while_attempts_and_time_are_left() -> None:
     """Two retries are three attempts."""
     assert STATE.may_try_again(TRANSIENT, NOON)
     assert STATE.but(attempt=2).may_try_again(TRANSIENT, NOON)
