@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys the app on the plan ElasticPremium: `python3 infra/publish.py`, after `azd provision`.
 
-The app reads its package from the storage account with its own identity, so it needs no file share and no key of one.
+The app reads its package from the storage account with its own identity, so it needs neither a file share nor its key.
 The platform does not build such a package, so it contains the installed packages for Linux and the Python
 version of the app. Needs uv and the Azure CLI, signed in as a principal with the role Storage Blob Data Contributor on
 the storage account. The values come from the azd environment (`azd env get-values`, or the environment of a hook).

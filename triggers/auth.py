@@ -1,5 +1,5 @@
 """Access control: callers with a function key, or with AUTH_MODE entra the signed-in principals that the app allows.
-Principals of ALLOWED_CALLERS have access to all routes, those of ALLOWED_READERS to the routes that change nothing.
+Principals of ALLOWED_CALLERS have access to all routes, those of ALLOWED_READERS to the GET routes.
 
 The platform's sign-in (App Service authentication) checks the token before a call reaches the app, and names the caller
 in headers. It removes those headers from incoming calls, so the app does not start if sign-in is off.
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def refusal(req: func.HttpRequest, *, reads: bool = False) -> func.HttpResponse | None:
-    """The refusal of a caller without access; None if the caller has access. `reads`: the route changes nothing."""
+    """The refusal of a caller without access; None if the caller has access. `reads`: readers have access, too."""
     settings = current_settings()
     if settings.auth_mode != "entra":
         return None

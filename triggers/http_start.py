@@ -173,6 +173,6 @@ def _new_request(
 async def _ended(req: func.HttpRequest, engine: Engine, request: StoredRequest) -> func.HttpResponse:
     status = await report_of(engine, request)
     uris = uris_of(req, engine, request)
-    # for a later step of the caller that reads the status in any case; not in an error, because people see errors
+    # a later step of the caller may read the status; an error has no URIs, because people see it, and URIs have tokens
     links = {name: uris[name] for name in ("statusUri", "statusQueryGetUri")} if status.http_status == 200 else {}
     return status_answer(req, request, status, {"repeated": True, **links})

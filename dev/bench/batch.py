@@ -86,8 +86,8 @@ def main(arguments: list[str]) -> int:
 def measure(count: int, usual: float, at_once: int, *, together: bool) -> Measured:
     """A day on which the models are refreshed: by a batch with `maxConcurrent`, or each by a caller of its own.
 
-    Those callers come one after the other, so that about as many of their refreshes are in progress at once: in this
-    world each piece of work takes some milliseconds, and hundreds of requests at once are read more rarely.
+    The callers start one after the other, so that about `at_once` of their refreshes run at a time, as in the batch.
+    If all started together, each would be polled less often, because each piece of work takes some milliseconds here.
     """
     models = [f"22222222-aaaa-bbbb-cccc-{number:012}" for number in range(count)]
     chance = random.Random("durations")  # noqa: S311

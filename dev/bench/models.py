@@ -1,7 +1,7 @@
 """`dev.py bench models`: the cost of the list of models and of the page of one model, with few and many ended requests.
 
 The app on the devhost runs in this process, and the calls go over HTTP. The app's own code creates the initial
-state: the index and the records by the operations that runs send, the requests like the engine stores them.
+state: the index and the records by the operations that runs send, the requests as the engine stores them.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _without_models(state: BatchState) -> Failure | None:
 
 
 def _error(state: BatchState, end: BatchEnd) -> Failure:
-    """Whether the same batch may succeed later: each failure is transient, and it was not cancelled."""
+    """The error of the batch: retryable if each failure is transient and the batch was not cancelled."""
     failed = [progress for progress in state.progress if progress.failed]
     transient = all(progress.error is not None and progress.error.retryable for progress in failed)
     return _failure(CODES[end], HEADS.get(end, "") + _sentence(state), retryable=transient and end != "Cancelled")
@@ -121,7 +121,8 @@ def _sentence(state: BatchState) -> str:
     counts, found = counts_of(state), failures(state, NAMED)
     named = [_named(name, progress) for name, progress in found]
     more = counts.failed + counts.skipped - len(named)
-    text = f"{counts.completed} of {counts.models} models were refreshed. {'; '.join(named)}"
+    verb = "was" if counts.completed == 1 else "were"
+    text = f"{counts.completed} of {counts.models} models {verb} refreshed. {'; '.join(named)}"
     text += f"; and {more} more." if more else "."
     first = next((progress.error for _, progress in found if progress.failed and progress.error), None)
     return f"{text} First failure: {first.message}" if first else text

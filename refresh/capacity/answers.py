@@ -7,7 +7,7 @@ from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
 class Asker(Turn, frozen=True, kw_only=True):
-    """A run that sends a message to a group. `number` counts its messages, so that late duplicates are recognized."""
+    """A run that sends a message to a group. `number` counts its messages, so that late duplicates are recognised."""
 
     number: int
 

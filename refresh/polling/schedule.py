@@ -25,9 +25,9 @@ NEAR_LOOKS = 15
 waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
 MOST_SHARE = 0.02
 MARGIN = 1.22
-"""The span in which refreshes usually end: the distance from the median to each outer tenth of the earlier durations,
-times this and times 1 + FEW / n, where n is their number: 2 with three, 1.15 with twenty. `dev.py bench polling`
-measures the effect of all these values."""
+"""How far the span in which refreshes usually end reaches on each side of the median: the distance to the 10th or the
+90th percentile of the n earlier durations, times MARGIN * (1 + FEW / n). That is 2.4 for three and 1.4 for twenty.
+`dev.py bench polling` measures the effect of all these values."""
 FEW = 3
 LEAST_MARGIN = 0.03
 """Share of the usual duration, even if all earlier durations were equal."""

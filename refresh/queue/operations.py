@@ -151,7 +151,7 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """Removes members whose orchestrations have ended, and opens the run: for that reason the permit was not used."""
+    """Removes members whose orchestrations have ended, and reopens the run: with no member left, it posted nothing."""
 
     holder: Holder
     permit: int

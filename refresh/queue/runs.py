@@ -133,7 +133,7 @@ def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
 
 
 def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
-    """Removes members whose orchestrations have ended, and opens the run: for that reason the permit was not used."""
+    """Removes members whose orchestrations have ended, and reopens the run: with no member left, it posted nothing."""
     return _reopen(queue, operation, operation.requests)
 
 

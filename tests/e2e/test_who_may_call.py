@@ -68,7 +68,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Devhost]]:
-    """An app behind the platform's sign-in, that checks keys like the real host."""
+    """An app behind the platform's sign-in that checks keys like the real host."""
     if os.environ.get("E2E_BASE_URL"):
         pytest.skip("the app under test runs elsewhere")
     with serve(PowerBiService()) as service:

@@ -82,7 +82,7 @@ class OtherCall:
 
 
 def scope_of(spec: Json) -> Json:
-    """The part of a request that a key identifies, with Power BI's default, like the app stores it."""
+    """The part of a request that a key identifies, with Power BI's default, as the app stores it."""
     refresh = spec.get("refresh")
     return {"refresh": refresh and {"type": "full", **refresh}}
 

@@ -133,7 +133,7 @@ def test_a_cancelled_batch_waits_for_its_requests() -> None:
     assert found is not None
     assert found.error is not None
     assert (found.status, found.error.code) == ("Cancelled", "RequestCancelled")
-    assert found.error.message.startswith("The batch was cancelled: 1 of 3 models were refreshed. B ended as Cancelled")
+    assert found.error.message.startswith("The batch was cancelled: 1 of 3 models was refreshed. B ended as Cancelled")
 
 
 def test_a_cancellation_that_comes_too_late_changes_nothing() -> None:
