@@ -109,12 +109,14 @@ class World:
         answers: list[requests.Response] = []
         seen: list[Json] = []
 
-        def status() -> Json:
-            answers.append(requests.get(uri, timeout=CALL_SECONDS))
-            seen.append(answers[-1].json())
-            return seen[-1]
+        with requests.Session() as session:  # one connection for all polls
 
-        when(status, lambda _: answers[-1].status_code != 202, seconds)
+            def status() -> Json:
+                answers.append(session.get(uri, timeout=CALL_SECONDS))
+                seen.append(answers[-1].json())
+                return seen[-1]
+
+            when(status, lambda _: answers[-1].status_code != 202, seconds)
         return Result(answers[0], seen, answers[-1])
 
     def refreshed(self, dataset_id: str, **options: Any) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.power_bi_service.world import DATASET, FULL, REFRESHES, World
@@ -37,7 +37,6 @@ def world_after(seed: int, steps: list[str], **knobs: object) -> World:
 
 
 @given(st.integers(0, 50), actions)
-@settings(deadline=None)
 def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
     """Each begins after the end of the one before it; at last all have ended and are in the history."""
     world = world_after(seed, steps)
@@ -50,7 +49,6 @@ def test_one_refresh_at_a_time(seed: int, steps: list[str]) -> None:
 
 
 @given(st.integers(0, 50), actions, st.sampled_from([400, "queue"]))
-@settings(deadline=None)
 def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflict: object) -> None:
     """The same ids, times and outcomes."""
     first, second = (world_after(seed, steps, conflict=conflict) for _ in range(2))
@@ -59,7 +57,6 @@ def test_the_same_seed_gives_the_same_world(seed: int, steps: list[str], conflic
 
 
 @given(st.integers(0, 50), actions)
-@settings(deadline=None)
 def test_an_end_is_final(seed: int, steps: list[str]) -> None:
     """An ended refresh keeps its outcome and its times."""
     world = World(seed, **CHANCES, outcome=OUTCOMES)

@@ -28,7 +28,7 @@ START_SECONDS = 120  # for other hosts' commands; the devhost says when it is re
 END_SECONDS = 15
 KEY = "management-key"
 HOOK = "/runtime/webhooks/durabletask"
-LEAST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
+LEAST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 0.4, 1.5
 
 
 class Client:
@@ -214,4 +214,4 @@ def pauses() -> Iterator[float]:
     pause = LEAST_PAUSE
     while True:
         yield pause
-        pause = min(pause * 1.3, LONGEST_PAUSE)
+        pause = min(pause * GROWTH, LONGEST_PAUSE)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.codec import encode
@@ -326,7 +326,6 @@ def test_characters_that_break_or_reverse_a_line_are_escaped(sign: str) -> None:
     assert json.loads(line)["caller"]["pipeline"] == f"a{sign}b"
 
 
-@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_any_value_makes_one_line_of_printable_ascii(value: object) -> None:
     """Every log store keeps that unchanged."""

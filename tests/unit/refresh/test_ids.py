@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refresh.ids import (
@@ -55,7 +55,6 @@ def test_an_invalid_guid_gives_none(value: object) -> None:
     assert parse_guid(value) is None
 
 
-@settings(deadline=None)
 @given(KEYS, st.integers(1, 10**6), st.from_regex(r"[0-9a-f]{16}", fullmatch=True))
 def test_a_keyed_request_is_found_by_its_key(key: str, submission: int, fingerprint: str) -> None:
     """Its id is valid for the engine and begins with the prefix of the key, which begins with that of the dataset."""
@@ -67,7 +66,6 @@ def test_a_keyed_request_is_found_by_its_key(key: str, submission: int, fingerpr
     assert request.endswith(fingerprint)
 
 
-@settings(deadline=None)
 @given(KEYS, KEYS)
 def test_no_prefix_of_a_key_is_that_of_another(one: str, other: str) -> None:
     """Nor of the same key of another dataset."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refresh.times import instant, iso, parse_time, time_of
@@ -87,7 +87,6 @@ def test_blanks_and_letters_do_not_matter() -> None:
         assert parse_time(text) == six
 
 
-@settings(deadline=None)
 @given(
     st.text()
     | st.integers()
@@ -106,7 +105,6 @@ moments = st.datetimes(datetime(2, 1, 2), datetime(9998, 12, 30), timezones=st.j
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-@settings(deadline=None)
 @given(moments, offsets)
 def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezone) -> None:
     """To the millisecond, from any time zone."""
@@ -116,7 +114,6 @@ def test_a_written_time_is_read_as_the_same_time(time: datetime, offset: timezon
     assert iso(time) == text
 
 
-@settings(deadline=None)
 @given(moments, moments)
 def test_written_times_compare_as_times(one: datetime, other: datetime) -> None:
     """All have one length, so texts in a store are in the order of the times."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refresh.failure.catalogue import CATALOGUE, Failure, ModelNames, failure
@@ -135,7 +135,6 @@ def test_secrets_are_not_shown(text: str, secret: str) -> None:
     assert "failed" in message
 
 
-@settings(deadline=None)
 @given(*[st.text()] * 6)
 def test_texts_of_others_stay_in_one_line(
     detail: str, table: str, code: str, model: str, workspace: str, own: str

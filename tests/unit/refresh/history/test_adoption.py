@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refresh.history.adoption import (
@@ -144,7 +144,6 @@ times = st.integers(-100, 100).map(lambda seconds: NOON + seconds * SECOND)
 histories = st.lists(st.builds(row, st.sampled_from("abcdef"), times | st.none()), max_size=6)
 
 
-@settings(deadline=None)
 @given(histories, histories, times)
 def test_refreshes_of_a_look_are_never_new(before: list[RefreshRow], later: list[RefreshRow], now: datetime) -> None:
     """However the rows change: only ids that were absent, begun in a later second."""

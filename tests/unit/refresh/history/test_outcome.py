@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.codec import NotUnderstoodError, decode, encode
@@ -161,7 +161,6 @@ def test_known_names_are_in_the_message() -> None:
     assert outcome.error.message.startswith("Semantic model Sales: ")
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["Failed", "Cancelled", "Disabled", "TimedOut"]),
     st.builds(ServiceError, **dict.fromkeys(("code", "text", "table", "partition"), st.none() | st.text(min_size=1))),
@@ -187,7 +186,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_value_is_accepted(value: Any) -> None:
     """At any place, as it is or as a text."""

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
@@ -67,7 +67,6 @@ def test_undocumented_statuses_count_as_unknown() -> None:
 words = st.sampled_from(["NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "Unknown", "Other"])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), words), min_size=1, max_size=300))
 def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
     """Under 4 KB as JSON with escapes, with the counts of all."""

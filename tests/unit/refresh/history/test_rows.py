@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
@@ -114,7 +114,6 @@ def test_details_are_read_with_their_objects() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 def test_any_row_is_read(value: dict[str, Any]) -> None:
     """Never an exception, and the resulting texts have a maximum length."""
@@ -125,7 +124,6 @@ def test_any_row_is_read(value: dict[str, Any]) -> None:
         assert all(word is None or (0 < len(word) <= 64 and not UNSAFE.search(word)) for word in words)
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 def test_the_outcome_of_any_row_survives_storage(value: dict[str, Any]) -> None:
     """The engine stores it as UTF-8; it is the same afterwards."""
@@ -151,7 +149,6 @@ def test_names_of_failed_objects_survive_storage(name: str) -> None:
     assert len(stored) < 60_000
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read(value: Any) -> None:
     """Never an exception."""

@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.bench.polling_run import HIDDEN_SECONDS, ONE_WAY_SECONDS, duration
@@ -56,7 +56,6 @@ def test_the_pauses_between_attempts_of_a_request_grow() -> None:
     assert pauses == [60, 120, 240, 480, 900, 900]
 
 
-@settings(deadline=None)
 @given(spans, spans)
 def test_waits_grow_and_keep_the_limits(one: float, other: float) -> None:
     """Also if clocks differ and the elapsed time is negative."""
@@ -73,7 +72,6 @@ def test_fractions_of_seconds_are_kept() -> None:
     assert planned_wait(1.0, [1.0, 1.0, 1.1], fast) == pytest.approx(0.0185)
 
 
-@settings(deadline=None)
 @given(spans, st.lists(st.floats(0.1, 86_400), max_size=ENOUGH - 1), limits)
 def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[float], at: Limits) -> None:
     """Two do not show the variation."""
@@ -81,7 +79,6 @@ def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[flo
     assert planned_wait(spent, durations, at) == next_wait(spent, at)
 
 
-@settings(deadline=None)
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
     """Between an early and a late one, in any order of the history."""
@@ -102,7 +99,6 @@ def test_single_refreshes_that_took_far_longer_change_little() -> None:
     assert odd.late <= 1.3 * odd.usual
 
 
-@settings(deadline=None)
 @given(spans, histories, limits)
 def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], at: Limits) -> None:
     """Never shorter than POLL_MIN, and never longer than a sixth of the usual time, or POLL_MAX if that is more."""
@@ -112,7 +108,6 @@ def test_a_planned_wait_keeps_its_bounds(spent: float, durations: list[float], a
     assert wait <= max(usual * FAR_SHARE, at.poll_max) + at.poll_min + 1e-6
 
 
-@settings(deadline=None)
 @given(histories, limits)
 def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
     """For any variation of earlier refreshes."""
@@ -124,7 +119,6 @@ def test_the_wait_around_the_usual_end_is_at_most_poll_max(durations: list[float
         assert times[-1] - times[-2] <= at.poll_max + 1.001
 
 
-@settings(deadline=None)
 @given(alike, limits)
 def test_in_the_span_of_usual_ends_every_wait_is_at_most_poll_max(durations: list[float], at: Limits) -> None:
     """If they do not vary by more than fifteen of them."""

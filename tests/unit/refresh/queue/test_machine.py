@@ -556,6 +556,4 @@ def without_next(answer: Ended | Left | None) -> Ended | Left | None:
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, phases=set(Phase) - {Phase.explain}
-)
+TestQueue.settings = settings(stateful_step_count=30, phases=set(Phase) - {Phase.explain})

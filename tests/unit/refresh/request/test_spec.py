@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
@@ -297,14 +296,12 @@ def test_any_bytes_are_a_request_or_refused(body: bytes) -> None:
     survives(body)
 
 
-@hypothesis_settings(max_examples=300)
 @given(bodies, st.booleans())
 def test_any_object_is_a_request_or_refused(keys: dict[str, Any], with_ids: bool) -> None:
     """Also if all other keys are valid."""
     survives(json.dumps({**keys, **(IDS if with_ids else {})}).encode())
 
 
-@hypothesis_settings(max_examples=300)
 @given(st.sampled_from(KEYS), json_values)
 def test_any_value_of_a_key_is_served_or_refused(key: str, value: Any) -> None:
     """One invalid value at a time reaches deeper code than many."""

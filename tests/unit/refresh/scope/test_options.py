@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refresh.scope.body import refresh_body
@@ -166,7 +166,6 @@ KEYS = [
 ]
 
 
-@settings(deadline=None)
 @given(JSON | st.dictionaries(st.sampled_from(KEYS), JSON | st.lists(st.dictionaries(st.just("table"), JSON))))
 def test_any_json_is_checked_or_refused(value: Any) -> None:
     """OptionError is the only exception, and an accepted value is canonical: checking it again changes nothing."""
