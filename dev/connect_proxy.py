@@ -30,7 +30,11 @@ def serve(routes: Mapping[str, int]) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
-            server.close()
+            call(_close(server))
+
+
+async def _close(server: asyncio.Server) -> None:
+    server.close()  # on the thread of the loop, which may be closing a connection at the same moment
 
 
 async def _tunnel(routes: Mapping[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

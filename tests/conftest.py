@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 LONG = ("simulation", "e2e", "callers", "browser", "devhost_tests", "commands", "worker")
 """Folders of tests that take long, for the most part in processes of their own. Others take milliseconds each."""
+FIRST = {"test_capacity.py", "test_bounds.py", "test_fuzz.py", "test_latency.py", "test_service_faults.py"}
+"""Modules with a test that takes most of a minute: in the end nothing else would be left beside it."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,11 +52,16 @@ def dealt(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
             short += module
     # those of one folder are much alike: each process gets some of them
     long.sort(key=lambda module: next(folder for folder in LONG if folder in module[0].path.parts))
-    parts = [[item for module in long[process::processes] for item in module] for process in range(processes)]
+    first = [module for module in long if module[0].path.name in FIRST]
+    rest = [module for module in long if module[0].path.name not in FIRST]
     # processor and waiting are shared best if not all processes play simulated days at the same time
-    parts = [part[::-1] if process % 2 else part for process, part in enumerate(parts)]
+    parts = [
+        first[process::processes] + rest[process::processes][:: -1 if process % 2 else 1]
+        for process in range(processes)
+    ]
     left, found = len(items), list[pytest.Item]()
-    for process, part in enumerate(parts):
+    for process, modules in enumerate(parts):
+        part = [item for module in modules for item in module]
         size = left // (processes - process)
         left -= size
         missing = max(0, size - len(part))

@@ -2,36 +2,32 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import azure.mgmt.datafactory.models
-import azure.synapse.artifacts.models
-
 Json = dict[str, Any]
 
-
-def _values(choices: type[Enum]) -> list[str]:
-    return [str(choice.value) for choice in choices]
-
-
-_MODELS = azure.mgmt.datafactory.models
-CHOICES: dict[str, list[str]] = {
-    "WebActivity.method": _values(_MODELS.WebActivityMethod),
-    "WebHookActivity.method": _values(_MODELS.WebHookActivityMethod),
-    "AzureFunctionActivity.method": _values(_MODELS.AzureFunctionActivityMethod),
-    "ParameterSpecification.type": _values(_MODELS.ParameterType),
-    "VariableSpecification.type": _values(_MODELS.VariableType),
-    "WebActivityAuthentication.type": ["MSI"],  # the only one in use
+CHOICES = {
+    "WebActivity.method": "WebActivityMethod",
+    "WebHookActivity.method": "WebHookActivityMethod",
+    "AzureFunctionActivity.method": "AzureFunctionActivityMethod",
+    "ParameterSpecification.type": "ParameterType",
+    "VariableSpecification.type": "VariableType",
 }
+"""The enum of Data Factory with the allowed values of a property."""
 
 
 @dataclass(frozen=True)
 class Metadata:
     """The models of one service."""
 
-    models: ModuleType
+    name: str
+
+    @property
+    def models(self) -> ModuleType:
+        """The module, imported when it is needed: its import takes half a second, and few test processes need it."""
+        return import_module(self.name)
 
     def problems(self, value: Any, kind: str, where: str, ignore: tuple[str, ...] = ()) -> Iterator[str]:
         """Compares a value with the metadata of its model class."""
@@ -62,7 +58,7 @@ class Metadata:
                 continue
             yield from self._typed(inner, attribute_facts["type"], at)
             yield from _bounded(inner, rules, at)
-            choices = CHOICES.get(f"{model.__name__}.{path[-1]}")
+            choices = _choices(f"{model.__name__}.{path[-1]}")
             if choices and str(inner).lower() not in {choice.lower() for choice in choices}:
                 yield f"{at}: {inner!r} is not one of {', '.join(choices)}"
         yield from self._unknown(value, known, where)
@@ -111,6 +107,12 @@ class Metadata:
                 yield from self._unknown(inner, below, f"{where}.{key}")
 
 
+def _choices(name: str) -> list[str]:
+    if name == "WebActivityAuthentication.type":
+        return ["MSI"]  # the only one in use
+    return [str(choice.value) for choice in getattr(DATA_FACTORY.models, CHOICES[name])] if name in CHOICES else []
+
+
 def _at(value: Json, path: tuple[str, ...]) -> tuple[Any, bool]:
     inner: Any = value
     for key in path:
@@ -126,5 +128,5 @@ def _bounded(value: Any, rules: Json, where: str) -> Iterator[str]:
         yield f"{where}: {value} is not between {least} and {most}"
 
 
-DATA_FACTORY = Metadata(azure.mgmt.datafactory.models)
-SYNAPSE = Metadata(azure.synapse.artifacts.models)
+DATA_FACTORY = Metadata("azure.mgmt.datafactory.models")
+SYNAPSE = Metadata("azure.synapse.artifacts.models")

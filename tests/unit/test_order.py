@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import dealt
+from tests.conftest import FIRST, LONG, dealt
 
 
 def stand_ins(path: str, count: int) -> list[Any]:
@@ -46,3 +46,12 @@ def test_modules_stay_together_and_days_do_not() -> None:
     for module in ("e2e/test_b", "e2e/test_e"):
         assert len({home for name, home in homes.items() if module in name}) == 1
     assert {home for name, home in homes.items() if "simulation" in name} == {True, False}
+
+
+def test_the_longest_modules_come_first() -> None:
+    """In the parts of all processes; and their names are those of modules."""
+    ordered = dealt([*ITEMS, *stand_ins("tests/e2e/test_bounds.py", 3), *stand_ins("tests/e2e/test_fuzz.py", 3)], 2)
+    for part in (ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]):
+        assert [item.path.name in FIRST for item in part[:4]] == [True, True, True, False]
+    root = Path(__file__).parents[1]
+    assert {path.name for folder in LONG for path in (root / folder).glob("test_*.py")} >= FIRST

@@ -23,8 +23,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import duckdb_kql
 import pytest
 
 from infra import tools, workbook
@@ -56,6 +54,8 @@ def query_text(group: str, name: str) -> str:
 
 def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days=30)) -> list[Row]:
     """The rows of a query over the lines within a window that ends now."""
+    import duckdb_kql  # slow, and few test processes need it
+
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the translator, about itself
@@ -72,7 +72,7 @@ def run(text: str, log: Sequence[Line], window: dt.timedelta = dt.timedelta(days
             "(?, 'Ingestion', 'Data collection started', 'Quota was reset')",
             [now - dt.timedelta(minutes=3)] * 2,
         )
-        result: duckdb.DuckDBPyRelation = duckdb_kql.query(connection, text)
+        result = duckdb_kql.query(connection, text)
         return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
 
 

@@ -16,7 +16,6 @@ import msgspec
 import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
-from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 
 from dev.integrations import openapi
 from refresh.capacity.answers import OtherRun, WaitsForPlace
@@ -75,6 +74,8 @@ def keys(schema: Json) -> set[str]:
 def test_it_is_openapi(ways: tuple[str, ...]) -> None:
     """Valid OpenAPI 3.1 with each access control; and without details of the other one."""
     document = describe({"url": "https://example.net/api"}, ways)
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # its import is slow, and few test processes need it
+
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert set(document["components"]["securitySchemes"]) == {*ways, TOKEN}
     used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
@@ -320,6 +321,8 @@ SWAGGER = json.loads((ROOT / "integrations" / openapi.CONNECTOR).read_text("utf-
 
 def test_the_connector_is_swagger() -> None:
     """Valid Swagger 2.0, the only version that custom connectors support."""
+    from openapi_spec_validator import OpenAPIV2SpecValidator
+
     assert list(OpenAPIV2SpecValidator(SWAGGER).iter_errors()) == []
 
 
