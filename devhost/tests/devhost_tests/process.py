@@ -134,7 +134,7 @@ class Devhost(Client):
         def answers() -> bool:
             try:
                 return requests.get(base, timeout=5).status_code > 0
-            except requests.ConnectionError:
+            except requests.RequestException:  # a timeout, too, on a machine with much other work
                 return False
 
         until(answers, START_SECONDS, lambda: self.log)
