@@ -14,7 +14,7 @@ from pathlib import Path
 from dev.environment import PYTHON, ROOT
 
 WORKERS = 8
-"""Test processes. Many tests mostly wait in real time: four use 55 to 80 % of two cores, six use 80 to 86 %."""
+"""Test processes. Many tests mostly wait in real time: six use 80 to 86 % of two cores, eight nearly all of both."""
 SHORT_OUTPUT = ("-q", "--no-header", "--tb=short", "--show-capture=no")
 """A failure shows only the failing lines and the assertion. Arguments of the command line take precedence."""
 DETAILS = ".venv/bin/python -m pytest --last-failed --tb=long --show-capture=all -n 0"

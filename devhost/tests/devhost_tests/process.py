@@ -120,7 +120,11 @@ class Devhost(Client):
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.base = self._await_answer(port) if command else self._await_line()
+        try:
+            self.base = self._await_answer(port) if command else self._await_line()
+        except BaseException:
+            self.kill()
+            raise
 
     def _await_line(self) -> str:
         assert self.process.stdout is not None
