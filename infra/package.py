@@ -97,23 +97,18 @@ def version(root: Path = ROOT) -> str | None:
     """
     # a clone around this folder is another project
     environ = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}
-    found = []
-    for command in (("rev-parse", "HEAD"), ("status", "--porcelain")):
-        try:
-            done = subprocess.run(  # noqa: S603
-                ["git", *command],  # noqa: S607
-                cwd=root,
-                env=environ,
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=60,
-            )
-        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-            return None
-        found.append(done.stdout.strip())
-    commit, changes = found
-    return f"{commit}+changes" if changes else commit
+    command = ["git", "status", "--porcelain=v2", "--branch"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, cwd=root, env=environ, capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    lines = done.stdout.splitlines()
+    commit = lines[0].removeprefix("# branch.oid ")
+    if commit == "(initial)":
+        return None
+    return commit if all(line.startswith("# ") for line in lines) else f"{commit}+changes"
 
 
 def build(backend: str, target: Path = PACKAGE, root: Path = ROOT) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ def deployed_version(file: Path = VERSION_FILE) -> str | None:
     return found[1].decode() if found else None
 
 
-_VERSION = deployed_version()
 bp = df.Blueprint()
 _REPORTS: Looks[Json] = Looks(kept_seconds=KEPT_SECONDS)
 """The route needs no sign-in, so storage and sign-in are checked at most once in two seconds."""
@@ -72,7 +72,14 @@ async def _look(engine: Engine) -> Json:
     late_timer = any(timer["late"] for timer in (timers or {}).values())
     healthy = engine_answers and storage_works and token == PASSED and not late_timer
     report: Json = {"status": "ok" if healthy else "unhealthy", "checks": checks}
-    return {**report, "version": _VERSION} if _VERSION else report
+    version = _version()
+    return {**report, "version": version} if version else report
+
+
+@cache
+def _version() -> str | None:
+    """The commit, read with the first report: a cold start reads no files."""
+    return deployed_version()
 
 
 async def _token() -> str:

@@ -29,9 +29,8 @@ def is_vague(entry: ErrorCode | None) -> bool:
     return entry is not None and entry.code == "GatewayFailed"
 
 
-@lru_cache(
-    maxsize=512
-)  # each look at a history finds the same errors, and thousands of partitions fail with the same one
+# each look at a history finds the same errors, and thousands of partitions fail with the same one
+@lru_cache(maxsize=512)
 def _recognised(code: str | None, text: str, more: str) -> str | None:
     body = texts.without_noise(texts.without_transient(texts.closing(text).text))
     facts = " ".join(part for part in sentences(body) if not is_advice(texts.unmarked(part)))

@@ -16,7 +16,7 @@ from refresh.times import instant
 LONG_WAIT_SECONDS = 60.0
 """A run that has to wait longer before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
-"""How long after the time of the next look at it an external refresh still counts, in case the run dies."""
+"""How long an external refresh still counts after the next look at it was due, in case the run has died."""
 
 
 def is_due(run: RunState) -> bool:

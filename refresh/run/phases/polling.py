@@ -58,7 +58,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
         case RefreshAbsent():
             run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; only if it was adopted, the run may start another one
+                # it ran, but its outcome can no longer be read; the run may start another one only if it was adopted
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
@@ -118,7 +118,13 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     if posts.unproven >= MAX_TRIES:
         # most probably all of them were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
-        code, refresh_id = "RefreshUnproven", run.refresh_id
-        error = failure(code, run.dataset_id, detail=detail, link=LAST_ERROR, refresh_id=refresh_id, names=run.names)
+        error = failure(
+            "RefreshUnproven",
+            run.dataset_id,
+            detail=detail,
+            link=LAST_ERROR,
+            refresh_id=run.refresh_id,
+            names=run.names,
+        )
         return fail(run, error)
     return reopen(run, 0)

@@ -30,8 +30,8 @@ async def no_token() -> str:
 
 @pytest.mark.parametrize(("version", "more"), [(COMMIT, {"version": COMMIT}), (None, {})])
 def test_the_report_has_the_commit(monkeypatch: pytest.MonkeyPatch, version: str | None, more: dict[str, str]) -> None:
-    """Also while the app is unhealthy; without the file in the package it is left out."""
-    monkeypatch.setattr(http_health, "_VERSION", version)
+    """Even while the app is unhealthy. If the package has no commit, the key is left out."""
+    monkeypatch.setattr(http_health, "_version", lambda: version)
     monkeypatch.setattr(http_health, "_token", no_token)
     report = asyncio.run(http_health._look(DownEngine()))
     assert report == {"status": "unhealthy", "checks": report["checks"], **more}
