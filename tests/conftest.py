@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONG = ("simulation", "e2e", "callers", "browser", "devhost_tests", "commands", "worker")
 """Folders of tests that take long, for the most part in processes of their own. Others take milliseconds each."""
 FIRST = {"test_capacity.py", "test_bounds.py", "test_fuzz.py", "test_latency.py", "test_service_faults.py"}
-"""Modules with a test that takes most of a minute: in the end nothing else would be left beside it."""
+"""Modules with a test that takes most of a minute: at the end of a run, nothing else would be left to run beside it."""
 
 
 @pytest.hookimpl(trylast=True)

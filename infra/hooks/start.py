@@ -37,7 +37,7 @@ def wait(
     """Returns when the app is ready, after about ten minutes at the latest, or after Ctrl-C. Shows why it waits."""
     end = clock() + WAIT_SECONDS
     status = look()
-    if answers(status):
+    if is_ready(status):
         return
     reason = "does not answer" if status is None else f"answers {status}"
     show(
@@ -46,15 +46,15 @@ def wait(
         f"It is read every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
     )
     try:
-        while not answers(status) and clock() < end:
+        while not is_ready(status) and clock() < end:
             sleep(PAUSE_SECONDS)
             status = look()
     except KeyboardInterrupt:
         show("The wait was interrupted; the smoke test says what is wrong.")
         return
-    show("The app answers." if answers(status) else "The app is still not available; the smoke test says why.")
+    show("The app answers." if is_ready(status) else "The app is still not available; the smoke test says why.")
 
 
-def answers(status: int | None) -> bool:
+def is_ready(status: int | None) -> bool:
     """True if the host runs, has the functions of the app, and their checks do not fail."""
     return status is not None and status < 500 and status != NOT_FOUND

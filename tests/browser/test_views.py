@@ -1,4 +1,4 @@
-"""Each view, with what it shows, for eyes, keyboards and screen readers; even empty, and with very much in it."""
+"""Each view, with what it shows, for eyes, keyboards and screen readers; also when it is empty or very full."""
 
 from __future__ import annotations
 

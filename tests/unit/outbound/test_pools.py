@@ -271,7 +271,7 @@ def handled() -> Iterator[list[tuple[str, str | None]]]:
 
 
 def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | None]]) -> None:
-    """Once each, in their order, even of a function that raises."""
+    """Once each, in their order, even if the function raises."""
 
     def work(fails: bool) -> None:
         log.warning("first %d", 1)
