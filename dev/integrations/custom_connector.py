@@ -167,5 +167,5 @@ def _ref(name: str) -> Json:
 
 def _label(name: str) -> str:
     """A key as a form shows it: `datasetId` becomes `Dataset ID`."""
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+", name)
     return " ".join({"id": "ID", "uri": "URI"}.get(word.lower(), word.capitalize()) for word in words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.integrations import command
+from dev.integrations import command, custom_connector
 
 
 def test_all_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +33,19 @@ def test_the_command_updates_files(tmp_path: Path) -> None:
     assert command.write(folder) == wrong
     assert command.stale(folder) == []
     assert (folder / "adf/README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("datasetId", "Dataset ID"),
+        ("statusUri", "Status URI"),
+        ("failuresInARow", "Failures In A Row"),
+        ("p95Seconds", "P95 Seconds"),
+        ("code", "Code"),
+    ],
+)
+def test_labels_of_the_connector(name: str, label: str) -> None:
+    """Forms show the words of a key, one-letter words and digits included."""
+    schema = custom_connector._property(name, {"type": "string"})
+    assert schema["x-ms-summary"] == label
