@@ -53,7 +53,7 @@ def test_an_example_is_of_its_code(code: str) -> None:
 def documented_signs() -> list[tuple[str, str, str]]:
     """Cause, `code` or `text`, and its sign according to docs/errors.md."""
     found = []
-    for cause, codes, words in rows_of("cause | codes, in any case"):
+    for cause, codes, words in rows_of("cause | codes, for example"):
         found += [(cause.strip("`"), "code", sign) for sign in re.findall(r"`([^`]+)`", codes)]
         found += [(cause.strip("`"), "text", sign) for sign in re.findall(r"`([^`]+)`", words)]
     return found
