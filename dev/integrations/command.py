@@ -58,7 +58,7 @@ def stale(folder: Path = FOLDER) -> list[str]:
 
 
 def write(folder: Path = FOLDER) -> list[str]:
-    """Brings the files up to date; returns the names of those that were not."""
+    """Brings the files up to date; returns the names of the files that it changed."""
     contents, changed = files(), stale(folder)
     for name in changed:
         path = folder / name
@@ -81,6 +81,6 @@ def run(*, check: bool) -> int:
 
 
 def _content(path: Path) -> bytes:
-    """A file's content with the line ends of the repository: a checkout on Windows may have changed them."""
+    """A file's content with the line ends of the repository, which a checkout on Windows may have changed."""
     content = path.read_bytes()
     return content if path.suffix == ".zip" else content.replace(b"\r\n", b"\n")

@@ -31,7 +31,7 @@ KEPT = (
     "x-extensible-enum",
 )
 WITHOUT = ("GetDescription",)
-"""Operations that a flow does not need."""
+"""Operations that a connector does not need."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -132,7 +132,7 @@ def _content(message: Json) -> Json:
 
 
 def _schema(schema: Json) -> Json:
-    """A schema reduced to the keywords of Swagger 2.0, where null is an extension."""
+    """A schema reduced to the keywords of Swagger 2.0, in which null is an extension."""
     if "$ref" in schema:
         return _ref(schema["$ref"].rpartition("/")[2])
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]

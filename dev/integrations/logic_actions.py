@@ -6,7 +6,7 @@ TIMEOUT_MINUTES = 660
 LIMIT = "PT12H"
 """An hour more than the deadline of the request, so that the outcome comes before the timeout of the action."""
 RETRIES = {"type": "fixed", "count": 10, "interval": "PT30S"}
-"""Covers an outage of five minutes. Retries are safe: the idempotency key makes them the same request."""
+"""They cover an outage of five minutes. They are safe, because the idempotency key makes them the same request."""
 
 ENDED = ["Succeeded", "Failed", "TimedOut"]
 
@@ -55,7 +55,7 @@ def failing(body: Json) -> Json:
 
 
 def response(code: int, body: Json, after: Json) -> Json:
-    """Asynchronous: a caller over HTTP gets 202 at once and polls until this answer is available."""
+    """An asynchronous response: a caller over HTTP gets 202 at once and polls until this response is available."""
     return {
         "type": "Response",
         "kind": "Http",

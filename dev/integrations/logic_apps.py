@@ -1,8 +1,8 @@
 """The Logic Apps workflows in integrations/logic_apps.
 
 `refresh-with-http` and `refresh-with-webhook` make a request for each model, with the HTTP action or the HTTP webhook
-action; `refresh-batch` makes one batch. Each authenticates with a managed identity or a function key, and is for a
-Consumption or a Standard app.
+action; `refresh-batch` makes one batch. Each workflow exists with a managed identity and with a function key,
+for Consumption and for Standard apps.
 """
 
 import json
@@ -32,7 +32,7 @@ _NO_OUTCOME = (
 
 
 def definition(way: str, sign_in: str) -> Json:
-    """The workflow definition of a way (one of WAYS) and a sign-in (identity, key), without its parameters."""
+    """The workflow definition for a way (one of WAYS) and a sign-in (one of SIGN_INS), without its parameters."""
     if way == BATCH:
         return _definition(
             logic_batch.trigger(), {"Refresh": logic_batch.batch(sign_in), "Check_outcome": logic_batch.check_outcome()}
@@ -115,7 +115,7 @@ def consumption(way: str, sign_in: str) -> Json:
             "logicAppName": {
                 "type": "string",
                 "defaultValue": name,
-                "metadata": {"description": "Name of the logic app that is created or updated."},
+                "metadata": {"description": "Name of the logic app to create or update."},
             },
             "location": {
                 "type": "string",
@@ -144,7 +144,7 @@ def standard(way: str, sign_in: str) -> Json:
 
 
 def standard_parameters(sign_in: str) -> Json:
-    """The parameters.json of the workflows of a sign-in. Standard has no secure types: the key is an app setting."""
+    """The parameters.json for a sign-in. Standard has no secure types, so the key is an app setting."""
     name, setting = ("FunctionKey", "REFRESHER_KEY") if sign_in == "key" else ("Audience", "REFRESHER_AUDIENCE")
     return {
         "BaseUrl": {"type": "String", "value": "@appsetting('REFRESHER_URL')"},
@@ -171,7 +171,8 @@ def _trigger() -> Json:
             "datasetId": {"type": "string", "description": "GUID of the semantic model."},
             "refresh": {
                 "type": "object",
-                "description": 'Options of an enhanced refresh, such as {"type": "full"}. Without: a standard one.',
+                "description": 'Options of an enhanced refresh, such as {"type": "full"}. By default, a standard '
+                "refresh.",
             },
         },
         "required": ["workspaceId", "datasetId"],
@@ -213,7 +214,7 @@ def _add_failure(text: str) -> Json:
 
 
 def _check_outcome() -> Json:
-    """The HTTP action fails with a 424. The webhook action succeeds in any case: its body holds the outcome."""
+    """Checks the outcome. A 424 fails the HTTP action; the webhook action succeeds, with the outcome in its body."""
     message = (
         "@coalesce(body('Refresh')?['Error']?['Message'], body('Refresh')?['error']?['message'], " + _NO_OUTCOME + ")"
     )
@@ -232,7 +233,7 @@ def _check_outcome() -> Json:
 
 
 def _add_missing_outcome() -> Json:
-    """Runs after a body that is not a JSON object, such as a gateway's page: reading a property of it is an error.
+    """Runs if the body is no JSON object but, for example, a gateway's page: reading a property of it is an error.
 
     Runs even if the action reached its limit.timeout: according to the reference its status is then Cancelled, a status
     that no runAfter can name.

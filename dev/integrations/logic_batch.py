@@ -1,27 +1,27 @@
-"""The workflow `refresh-batch`: one batch, and its outcome."""
+"""The workflow `refresh-batch`: sends one batch and checks its outcome."""
 
 from dev.integrations.logic_actions import ENDED, TIMEOUT_MINUTES, Json, failing, http, response
 
 
 def trigger() -> Json:
-    """Accepts a list of models, or all of the workspace."""
+    """Accepts a list of models, or `all` for the whole workspace."""
     model = {
         "type": "object",
         "properties": {
             "datasetId": {"type": "string", "description": "GUID of the semantic model."},
-            "name": {"type": "string", "description": "Its name in the batch; without: the GUID."},
-            "dependsOn": {"type": "array", "description": "Names of models that have to complete before it."},
+            "name": {"type": "string", "description": "Name of the model in the batch; by default the GUID."},
+            "dependsOn": {"type": "array", "description": "Names of the models that have to complete first."},
         },
         "required": ["datasetId"],
     }
     properties = {
         "workspaceId": {"type": "string", "description": "GUID of the workspace."},
-        "models": {"type": "array", "items": model, "description": "The models; or all."},
-        "all": {"type": "boolean", "description": "All refreshable models of the workspace."},
-        "except": {"type": "array", "description": "With all: names or GUIDs of models that are left out."},
+        "models": {"type": "array", "items": model, "description": "The models. Omit them if all is true."},
+        "all": {"type": "boolean", "description": "Whether to refresh all refreshable models."},
+        "except": {"type": "array", "description": "With all: names or GUIDs of the models to leave out."},
         "refresh": {"type": "object", "description": "Options of an enhanced refresh, for all models."},
         "onFailure": {"type": "string", "description": "continue (default) or stop."},
-        "maxConcurrent": {"type": "integer", "description": "How many are refreshed at the same time; 50 by default."},
+        "maxConcurrent": {"type": "integer", "description": "How many models are refreshed at once; 50 by default."},
     }
     schema = {"type": "object", "properties": properties, "required": ["workspaceId"]}
     return {"type": "Request", "kind": "Http", "inputs": {"method": "POST", "schema": schema}}
@@ -45,7 +45,7 @@ def batch(sign_in: str) -> Json:
 
 
 def check_outcome() -> Json:
-    """After a 424 the HTTP action fails; the body has the message with the first failures."""
+    """Checks the outcome. After a 424, the HTTP action fails; the message in the body names the first failures."""
     message = (
         "@coalesce(body('Refresh')?['error']?['message'], actions('Refresh')?['error']?['message'], "
         "'The refresh service reported no outcome.')"

@@ -13,7 +13,8 @@ from triggers.uris import route_prefix
 
 OPENAPI, CONNECTOR = "openapi.yaml", "custom-connector.swagger.json"
 HEAD = (
-    "# Written by `python3 dev.py integrations` from triggers/openapi/. A running app serves it at /api/openapi.json.\n"
+    "# Written by `python3 dev.py integrations` from triggers/openapi/. A running app serves this description at "
+    "/api/openapi.json.\n"
 )
 APP = "your-app"
 """Placeholder for the name of the function app."""
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 
 
 def texts() -> dict[str, str]:
-    """The content of the files by their path in integrations/."""
+    """The content of the files, by their path in integrations/."""
     host = f"{{app}}.azurewebsites.net/{route_prefix()}".rstrip("/")
     variable = {"default": APP, "description": "The name of the function app."}
     document = describe({"url": f"https://{host}", "variables": {"app": variable}})

@@ -23,11 +23,11 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "Unavailable": (503, ("EngineUnavailable",)),
     "NotStarted": (503, ("NotStarted", "EngineUnavailable")),
 }
-"""Our own refusals: name of the schema, HTTP status, and codes. A refused call has started nothing."""
+"""The app's own refusals: name of the schema, HTTP status, and codes. A refused call has started nothing."""
 
 
 def refusal(codes: tuple[str, ...]) -> Json:
-    """The body of an answer with one of our own error codes."""
+    """The body of an answer with one of the app's own error codes."""
     error = record(
         {
             "code": text("What is wrong.", enum=list(codes)),
@@ -63,8 +63,8 @@ def schemas() -> Json:
         "caller": _caller(),
         "batchId": text("The batch that this request is part of."),
     }
-    expected_end = time("The expected end of the refresh, from the durations of earlier ones.")
-    last_error = "if it failed: an error of Power BI, of the sign-in, or of the app itself."
+    expected_end = time("The expected end of the refresh, estimated from the durations of earlier refreshes.")
+    last_error = "if that call failed: an error of Power BI, of the sign-in, or of the app itself."
     repeated = {"repeated": {"type": "boolean", "description": "True if an earlier call started this request."}}
     run = {
         "runId": text("The run that serves the request: one refresh for all requests that share it."),
@@ -75,7 +75,7 @@ def schemas() -> Json:
         "statusQueryGetUri": text("The same as statusUri, unless the app returns Durable's own URIs.", format="uri"),
     }
     requested = {"requestedAt": time("When the request was accepted.")}
-    ended = {"endedAt": time("When the refresh ended, or the request if it ended earlier.")}
+    ended = {"endedAt": time("When the refresh ended; if the request ended earlier, when the request ended.")}
     outcome = {
         **run,
         "sharedWith": count("Number of other requests in the run."),
@@ -92,12 +92,12 @@ def schemas() -> Json:
                 **repeated,
                 **links,
                 "cancelUri": text(
-                    "DELETE cancels the request; the URI contains its own token. Only the caller that started the "
-                    "request gets it, recognised by principal or key.",
+                    "DELETE cancels the request; the URI contains its own token. Returned only to the caller that "
+                    "started the request, who is recognised by principal or key.",
                     format="uri",
                 ),
                 # templates, so not URIs in the strict sense
-                **{name: text("Durable's own URI, if the app returns those.") for name in MANAGEMENT},
+                **{name: text("A management URI of Durable, if the app returns these.") for name in MANAGEMENT},
             },
             "An accepted request.",
             optional=("repeated", "cancelUri", *MANAGEMENT),
@@ -106,8 +106,8 @@ def schemas() -> Json:
         "RefreshInTheWay": record(
             {
                 "refreshId": text("Power BI's id of the refresh."),
-                "refreshType": text("Its type, in Power BI's words."),
-                "startedAt": time("When it started."),
+                "refreshType": text("The type of the refresh, in Power BI's words."),
+                "startedAt": time("When the refresh started."),
             },
             "A running refresh that the run waits for.",
             optional=("refreshType", "startedAt"),
@@ -115,27 +115,27 @@ def schemas() -> Json:
         "WaitsForPlace": places.waits_for_place(),
         "Progress": record(
             {
-                "objects": count("Number of tables and partitions."),
+                "objects": count("Number of partitions that the refresh processes."),
                 "byStatus": {
                     "type": "object",
-                    "description": "How many of them have which status, in Power BI's words.",
-                    "properties": {state: count("Their number.") for state in STATES},
+                    "description": "The number of these partitions by status, in Power BI's words.",
+                    "properties": {state: count("Number of partitions with this status.") for state in STATES},
                 },
                 "tables": {
                     "type": "array",
                     "maxItems": MOST_TABLES,
-                    "description": "Failed tables, then tables in progress.",
+                    "description": "Tables that failed, then tables in progress.",
                     "items": record(
                         {
                             "table": text("The name of the table.", maxLength=LONGEST_NAME),
-                            "status": text("Its status.", enum=list(STATES)),
-                            "completed": count("Number of completed partitions."),
-                            "objects": count("Number of partitions."),
+                            "status": text("The status of the table.", enum=list(STATES)),
+                            "completed": count("Number of completed partitions of the table."),
+                            "objects": count("Number of partitions of the table."),
                         },
                         "The progress of a table.",
                     ),
                 },
-                "moreTables": count("Number of further such tables."),
+                "moreTables": count("Number of further tables that failed or are in progress."),
             },
             "The progress of an enhanced refresh.",
         ),
@@ -148,14 +148,14 @@ def schemas() -> Json:
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the request."},
                 **links,
-                "position": count("Number of runs ahead of this one."),
+                "position": count("Number of runs ahead of this request's run."),
                 **outcome,
                 "waitsFor": ref("RefreshInTheWay"),
                 "waitsForPlace": ref("WaitsForPlace"),
                 "retry": record(
                     {
-                        "attempt": {"type": "integer", "minimum": 2, "description": "The number of that attempt."},
-                        "at": time("When it starts."),
+                        "attempt": {"type": "integer", "minimum": 2, "description": "The number of the next attempt."},
+                        "at": time("When the next attempt starts."),
                         "after": text("The error code of the last failure."),
                     },
                     "The next attempt, while the request is backing off after a failure.",
@@ -165,11 +165,13 @@ def schemas() -> Json:
                 "progress": ref("Progress"),
                 "lastReadError": text(
                     f"Why the last call for the request failed, {last_error} "
-                    "Also why the request waits to try again, or for room in the queue."
+                    "It also says why the request waits for its next attempt, or for room in the queue."
                 ),
                 "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
                 "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
-                "customStatus": maybe(record({"status": identity["status"]}, "The status again; null after the end.")),
+                "customStatus": maybe(
+                    record({"status": identity["status"]}, "Repeats the status; null after the end.")
+                ),
                 "output": maybe(
                     record(
                         {"status": text("The outcome.", enum=list(ENDS)), **outcome, **_names()},
@@ -180,7 +182,7 @@ def schemas() -> Json:
                 "createdTime": time("The same as requestedAt."),
                 "lastUpdatedTime": maybe(time("When the engine last changed the instance.")),
             },
-            "The status of a request. Keys without a value are left out.",
+            "The status of a request. Keys without a value are omitted.",
             optional=(
                 *("error", "caller", "batchId", *_names(), "repeated", "cancelling", *links, "position", *outcome),
                 *("waitsFor", "waitsForPlace", "retry", "expectedEnd", "progress", "lastReadError"),
@@ -188,13 +190,15 @@ def schemas() -> Json:
         ),
         "Summary": record(
             {**identity, **_names(), **run, **requested, **ended, "error": ref("Failure")},
-            "A request in the list. Keys without a value are left out.",
+            "A request in the list. Keys without a value are omitted.",
             optional=("caller", "batchId", *_names(), *run, *ended, "error"),
         ),
         "Requests": record(
             {
                 "refreshes": {"type": "array", "items": ref("Summary"), "description": "The requests, newest first."},
-                "continuation": maybe(text("Pass it with the same filters for the next page; null on the last one.")),
+                "continuation": maybe(
+                    text("Pass it with the same filters to get the next page; null on the last page.")
+                ),
             },
             "A page of requests.",
         ),
@@ -206,14 +210,14 @@ def schemas() -> Json:
             {
                 **_run(),
                 "waitsFor": maybe(ref("RefreshInTheWay")),
-                "waitsSince": maybe(time("When the run began to wait for it.")),
+                "waitsSince": maybe(time("When the run began to wait for that refresh.")),
                 "waitsForPlace": maybe(ref("WaitsForPlace")),
                 "expectedEnd": maybe(expected_end),
                 "progress": maybe(ref("Progress")),
                 "lastReadError": maybe(text(f"Why the last call for the run failed, {last_error}")),
                 "nextLookAt": maybe(time("When the run reads Power BI again.")),
             },
-            "The run whose turn it is.",
+            "The first run of the queue.",
         ),
         "Queue": record(
             {
@@ -221,9 +225,13 @@ def schemas() -> Json:
                 **_names(),
                 "waiting": count("Number of waiting requests, in all runs."),
                 "active": maybe(ref("ActiveRun")),
-                "queue": {"type": "array", "items": ref("Run"), "description": "The runs behind it, in their order."},
+                "queue": {
+                    "type": "array",
+                    "items": ref("Run"),
+                    "description": "The runs behind the active one, in their order.",
+                },
             },
-            "The requests that wait for a model, what they wait for, and when their waits began.",
+            "The requests that wait for a model, what they wait for, and since when.",
         ),
         "Capacity": places.capacity(),
     }
@@ -231,8 +239,8 @@ def schemas() -> Json:
 
 def _failure() -> Json:
     properties = {
-        "code": text("The kind of failure, to branch on.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}),
-        "message": text("Self-contained: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
+        "code": text("The kind of failure; branch on it.", maxLength=80, **{"x-extensible-enum": sorted(CATALOGUE)}),
+        "message": text("A self-contained message: which model, what failed, what to do.", maxLength=MAX_MESSAGE),
         "serviceCode": text("Power BI's own code."),
         "table": text("The table that failed."),
         "partition": text("The partition that failed."),
@@ -249,10 +257,10 @@ def _finding(identity: Json) -> Json:
     refresh = record(
         {
             "refreshId": text("Power BI's id of the refresh."),
-            "refreshType": text("Its type, in Power BI's words."),
-            "status": text("Its status, in Power BI's words."),
-            "startedAt": maybe(time("When it started.")),
-            "endedAt": maybe(time("When it ended.")),
+            "refreshType": text("The type of the refresh, in Power BI's words."),
+            "status": text("The status of the refresh, in Power BI's words."),
+            "startedAt": maybe(time("When the refresh started.")),
+            "endedAt": maybe(time("When the refresh ended.")),
         },
         "A refresh of the model.",
     )
@@ -260,10 +268,12 @@ def _finding(identity: Json) -> Json:
         {
             "error": ref("Failure"),
             "ok": {"type": "boolean", "description": "Whether all checks passed."},
-            "checks": record(dict.fromkeys(("workspaceAllowed", "token", "history"), step), "Their results."),
+            "checks": record(
+                dict.fromkeys(("workspaceAllowed", "token", "history"), step), "The results of the checks."
+            ),
             "lastRefresh": maybe(refresh),
             "running": maybe(refresh),
-            "notChecked": text("What only a real refresh can show."),
+            "notChecked": text("What only a real refresh could show."),
             "workspaceId": identity["workspaceId"],
             "datasetId": identity["datasetId"],
             **_names(),
@@ -284,24 +294,24 @@ def _run() -> Json:
     request = record(
         {
             "id": text("The id of the request."),
-            "since": time("When it enrolled."),
+            "since": time("When the request was enrolled."),
             "caller": maybe(_caller()),
         },
         "A request in the run.",
     )
     return {
         "runId": text("The id of the run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times it was started."},
-        "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
-        "enhanced": {"type": "boolean", "description": "Whether it is an enhanced refresh."},
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times the run was started."},
+        "status": text("The status of the run.", enum=[status for status in STATUSES if status not in ENDS]),
+        "enhanced": {"type": "boolean", "description": "Whether the run makes an enhanced refresh."},
         "refreshId": maybe(text("Power BI's id of the refresh.")),
         "adopted": {
             "type": "boolean",
             "description": "True if the app did not start the refresh, or is not certain to have started it.",
         },
-        "startedAt": maybe(time("When it was started.")),
-        "requests": {"type": "array", "items": request, "description": "The requests that share it."},
-        "moreRequests": count("Number of further requests, not listed."),
+        "startedAt": maybe(time("When the refresh was started.")),
+        "requests": {"type": "array", "items": request, "description": "The requests that share the run."},
+        "moreRequests": count("Number of further requests that are not listed."),
     }
 
 

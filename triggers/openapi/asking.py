@@ -53,13 +53,13 @@ def options() -> Json:
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "Options of an enhanced refresh, as in Power BI's own API. Needs a Premium, Embedded or Fabric "
-        "capacity. An empty object is a standard refresh.",
+        "description": "Options of an enhanced refresh, as in Power BI's own API. They need a Premium, Embedded or "
+        "Fabric capacity. An empty object requests a standard refresh.",
         "properties": {
             "type": _choice(TYPES, "What the refresh processes.", TYPES[0]),
             "commitMode": _choice(
                 COMMIT_MODES,
-                "Commit everything at once or in parts; PartialBatch needs applyRefreshPolicy false.",
+                "Whether everything is committed at once or in parts; PartialBatch needs applyRefreshPolicy false.",
                 "Transactional",
             ),
             "maxParallelism": {
@@ -78,14 +78,14 @@ def options() -> Json:
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_OBJECTS,
-                "description": "The tables and partitions to refresh; without it, the whole model.",
+                "description": "The tables and partitions to refresh; without this key, the whole model.",
                 "items": {
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["table"],
                     "properties": {
                         "table": _name("Name of a table."),
-                        "partition": _name("Name of one of its partitions; without it, all of them."),
+                        "partition": _name("Name of a partition of the table; without this key, all its partitions."),
                     },
                 },
             },
@@ -96,14 +96,14 @@ def options() -> Json:
             "effectiveDate": {
                 "type": "string",
                 "anyOf": [{"format": "date"}, {"format": "date-time"}],
-                "description": "The date that an incremental refresh policy uses as today: a date or a date and time.",
+                "description": "The date, or date and time, that an incremental refresh policy treats as the present.",
             },
             "timeout": {
                 "type": "string",
                 "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$",
                 "maxLength": 8,
                 "not": {"const": "00:00:00"},
-                "description": "How long one of Power BI's own attempts may take, hh:mm:ss.",
+                "description": "How long each of Power BI's own attempts may take, hh:mm:ss.",
             },
         },
         "allOf": [
@@ -136,7 +136,8 @@ def idempotency_key() -> Json:
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_KEY,
-        "description": "Your name for the request, of printable characters. Repeated calls with it are one request.",
+        "description": "Your name for the request; printable characters only. Repeated calls with this key are one "
+        "request.",
     }
 
 
@@ -162,7 +163,8 @@ def request() -> Json:
             "refresh": {"anyOf": [{"$ref": "#/components/schemas/RefreshOptions"}, {"type": "null"}]},
             "notifyOption": _choice(
                 NOTIFY_OPTIONS,
-                "Mail that Power BI sends after a standard refresh. It sends none for an app's identity.",
+                "Mail that Power BI sends after a standard refresh. MailOnFailure and MailOnCompletion are refused "
+                "with 400 if the app signs in as a managed identity or service principal, and together with refresh.",
                 NOTIFY_OPTIONS[0],
             ),
             "timeoutMinutes": {
@@ -170,12 +172,13 @@ def request() -> Json:
                 "exclusiveMinimum": 0,
                 "maximum": MAX_TIMEOUT_MINUTES,
                 "default": DEFAULT_TIMEOUT_MINUTES,
-                "description": "Deadline in minutes for queue, idle wait and refresh together; fractions allowed.",
+                "description": "Deadline in minutes. It covers the time in the queue, the wait for an idle model and "
+                "the refresh. Fractions are allowed.",
             },
             "onTimeout": _choice(
                 ("leave", "cancel"),
-                "leave: the refresh continues. cancel: it is cancelled unless another request shares it (enhanced "
-                "refreshes only).",
+                "What happens at the deadline. leave: the refresh continues. cancel: the refresh is cancelled unless "
+                "another request shares it (enhanced refreshes only).",
                 "leave",
             ),
             "share": {
@@ -201,29 +204,30 @@ def request() -> Json:
                 "minimum": 0,
                 "maximum": MAX_WAIT_SECONDS,
                 "default": 0,
-                "description": "Seconds that the answer may wait for the end of the request; not with callBackUri.",
+                "description": "How many seconds the answer may wait for the end of the request; not with callBackUri.",
             },
             "callBackUri": {
                 "type": ["string", "null"],
                 "format": "uri",
                 "maxLength": MAX_URI_CHARACTERS,
-                "description": "Called when the request has ended, in the form of the WebHook activity of Data "
-                "Factory; after a crash perhaps twice. https, a host that the app allows, no user and no fragment.",
+                "description": "The app calls this URI when the request has ended, after a crash perhaps twice, in "
+                "the form of the WebHook activity of Data Factory. It must be an https URI on a host that the app "
+                "allows, without user information and without a fragment.",
             },
             "caller": {
                 "type": "object",
                 "propertyNames": {"pattern": f"^{CALLER_KEY.pattern}$", "maxLength": 64},
                 "additionalProperties": {"type": "string"},
-                "description": f"The sender, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
-                "Shown in status, list, queue and the log lines of the request.",
+                "description": f"Describes the sender, such as pipeline and run; at most {MAX_CALLER_BYTES} bytes. "
+                "It is shown in the status, the list, the queue and the log lines of the request.",
             },
             "expectedEveryHours": {
                 "type": ["number", "null"],
                 "minimum": 0,
                 "maximum": MAX_EXPECTED_HOURS,
                 "description": "How often a success of this model is expected, in hours. If there is none for longer "
-                "than this, the model is shown as overdue. Valid until a later request sends another value; 0: no "
-                "success is expected. The app setting EXPECTED_EVERY_HOURS takes precedence.",
+                "than this, the model is shown as overdue. It is valid until a later request sends another value; with "
+                "0, no success is expected. The app setting EXPECTED_EVERY_HOURS takes precedence.",
             },
         },
         "allOf": [

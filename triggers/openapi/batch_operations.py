@@ -3,12 +3,12 @@
 from refresh.batch.spec import MAX_BATCH_BODY_BYTES
 from triggers.openapi import asking
 from triggers.openapi.batch_examples import ASKED_FOR
-from triggers.openapi.operations import answer, operation
+from triggers.openapi.operations import answer, completed, ended_otherwise, operation
 from triggers.openapi.schema import Json, ref
 
 
 def paths(starter: str, token: str) -> Json:
-    """The operations, by path. `starter` and `token`: their access control."""
+    """The operations, by path. `starter` and `token` mark their access control."""
     batch_id = {
         "name": "id",
         "in": "path",
@@ -25,7 +25,7 @@ def paths(starter: str, token: str) -> Json:
             "get": operation(
                 "GetBatchByToken",
                 "Get the status of a batch by its token",
-                "The status of a batch, from its statusUri. An unknown id and a wrong token get the same answer.",
+                "Returns the status of a batch by its statusUri. An unknown id and a wrong token get the same answer.",
                 token,
                 {**_status(), 404: wrong},
             ),
@@ -36,7 +36,10 @@ def paths(starter: str, token: str) -> Json:
                 token,
                 {
                     **_cancelled(),
-                    403: answer("OnlyReads", "The token only reads the status; the token of cancelUri cancels."),
+                    403: answer(
+                        "OnlyReads",
+                        "This token only permits reading; the token in cancelUri permits cancelling.",
+                    ),
                     404: wrong,
                 },
             ),
@@ -46,7 +49,7 @@ def paths(starter: str, token: str) -> Json:
             "get": operation(
                 "GetBatch",
                 "Get the status of a batch",
-                "The status of a batch, without its token.",
+                "Returns the status of a batch without its token.",
                 starter,
                 {**_status(), 404: unknown},
             ),
@@ -68,24 +71,23 @@ def _start(starter: str) -> Json:
     return operation(
         "StartBatch",
         "Refresh many semantic models",
-        "Starts the refresh of many models, in the order of their dependencies. Completed only if all were refreshed.",
+        "Refreshes many models in the order of their dependencies. The batch completes only if all are refreshed.",
         starter,
         {
             200: answer(
                 ("BatchStatus", "BatchStarted"),
-                "Completed, within waitSeconds or by an earlier call with this idempotency key; or, with callBackUri, "
-                "accepted.",
+                completed("batch"),
                 example="BatchCompleted",
             ),
-            202: answer("BatchStarted", "Accepted; with `repeated`, accepted by an earlier call.", following=True),
+            202: answer("BatchStarted", "Accepted. With `repeated`, an earlier call was accepted.", following=True),
             400: answer("Refusal", "The batch is invalid; nothing has been started.", example="BatchRefused"),
             409: answer("KeyInUse", "The idempotency key was used for a different batch; nothing has been started."),
             424: answer(
                 "BatchStatus",
-                "Any other outcome, within waitSeconds or by an earlier call with this idempotency key.",
+                ended_otherwise("batch"),
                 example="BatchFailed",
             ),
-            503: answer("NotStarted", "Not stored; nothing has been started. Send it again.", later=True),
+            503: answer("NotStarted", "The batch was not stored; nothing has been started. Send it again.", later=True),
         },
         parameters=[
             {
@@ -106,8 +108,10 @@ def _start(starter: str) -> Json:
 def _status() -> dict[int, Json]:
     return {
         200: answer("BatchStatus", "All models were refreshed.", example="BatchCompleted"),
-        202: answer("BatchStatus", "It is in progress.", example=("BatchRunning", "BatchListing"), following=True),
-        424: answer("BatchStatus", "The batch ended in any other way; error says why.", example="BatchFailed"),
+        202: answer(
+            "BatchStatus", "The batch is in progress.", example=("BatchRunning", "BatchListing"), following=True
+        ),
+        424: answer("BatchStatus", "The batch ended in any other way; `error` says why.", example="BatchFailed"),
         503: answer("Unavailable", "The durable engine does not answer. Send the call again later.", later=True),
     }
 

@@ -1,4 +1,4 @@
-"""Batches as JSON Schema: what a caller may send, and what we answer."""
+"""Batches as JSON Schema: what a caller may send, and what the app answers."""
 
 from refresh.batch.spec import (
     DEFAULT_CONCURRENT,
@@ -27,7 +27,7 @@ def asked_schemas() -> Json:
         "dependsOn": {
             "type": "array",
             "items": name,
-            "description": "Names of the models of the batch that have to complete before it is started.",
+            "description": "Names of the models of the batch that have to complete before this model is started.",
         },
         "timeoutMinutes": request["timeoutMinutes"],
     }
@@ -50,25 +50,27 @@ def asked_schemas() -> Json:
                     "type": "array",
                     "minItems": 1,
                     "maxItems": MAX_MODELS,
-                    "description": "The models, each an object or only its id. Required without all and retryOf.",
+                    "description": "The models, each an object or only its dataset id. Required unless `all` or "
+                    "`retryOf` is given.",
                     "items": {"anyOf": [ref("BatchModel"), request["datasetId"]]},
                 },
                 "all": {
                     "type": "boolean",
                     "default": False,
-                    "description": "All refreshable models of the workspace, instead of models.",
+                    "description": "Whether to refresh all refreshable models of the workspace; replaces `models`.",
                 },
                 "except": {
                     "type": "array",
                     "maxItems": MAX_MODELS,
                     "items": name,
-                    "description": "With all: names or dataset ids of models that are left out.",
+                    "description": "With `all`: names or dataset ids of the models to leave out.",
                 },
                 "onFailure": {
                     "type": "string",
                     "enum": list(ON_FAILURE),
                     "default": ON_FAILURE[0],
-                    "description": "After a failure: continue with models independent of it, or start no other model.",
+                    "description": "After a failure, continue with the models that do not depend on the failed one, "
+                    "or stop: start no other model.",
                 },
                 "maxConcurrent": {
                     "type": "integer",
@@ -81,7 +83,8 @@ def asked_schemas() -> Json:
                     "type": "string",
                     "pattern": f"^{BATCH_PREFIX}[0-9A-Za-z-]+$",
                     "maxLength": 100,
-                    "description": "An earlier batch that has ended; its completed models are not refreshed again.",
+                    "description": "Id of an earlier batch that has ended; its completed models are not refreshed "
+                    "again.",
                 },
                 **options,
                 **of_the_batch,
@@ -105,8 +108,8 @@ def answer_schemas() -> Json:
     status = text("The status of the batch.", enum=list(BATCH_STATUSES))
     error = record(
         {
-            "code": text("The kind of failure, to branch on.", maxLength=80),
-            "message": text("Self-contained: which model, what failed, what to do."),
+            "code": text("The kind of failure; branch on it.", maxLength=80),
+            "message": text("A self-contained message: which model, what failed, what to do."),
             "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
         },
         "Why the model was not refreshed.",
@@ -118,33 +121,41 @@ def answer_schemas() -> Json:
                 "status": status,
                 **repeated,
                 **uris,
-                "cancelUri": text("DELETE cancels the batch. Only the caller that started it gets it.", format="uri"),
+                "cancelUri": text(
+                    "DELETE cancels the batch. This URI is returned only to the caller that started the batch.",
+                    format="uri",
+                ),
                 "counts": counts,
-                **{name: text("Durable's own URI, if the app returns those.") for name in MANAGEMENT},
+                **{name: text("A management URI of Durable, if the app returns these.") for name in MANAGEMENT},
             },
             "A batch that was accepted.",
             optional=("repeated", "cancelUri", *MANAGEMENT),
         ),
         "ModelInBatch": record(
             {
-                "name": text("Its name in the batch."),
+                "name": text("The name of the model in the batch."),
                 "status": text("The status of the model, or its outcome.", enum=[*MODEL_STATUSES, "Skipped"]),
                 "error": error,
-                "reason": text("Why it was skipped."),
+                "reason": text("Why the model was skipped."),
                 "workspaceId": text("The id of the workspace.", format="uuid"),
                 "datasetId": text("The id of the semantic model.", format="uuid"),
                 "dependsOn": {
                     "type": "array",
                     "items": {"type": "string"},
-                    "description": "The models that have to complete before it.",
+                    "description": "The models that have to complete before this one is started.",
                 },
-                "requestId": text("The id of its request, for /refreshes/{id}/status."),
+                "requestId": text("The id of the model's request, for /refreshes/{id}/status."),
                 "refreshId": text("Power BI's id of the refresh."),
-                "startedAt": time("When its request was started."),
-                "endedAt": time("When its refresh ended, or its request if that ended earlier."),
-                "earlier": {"type": "boolean", "description": "True if it completed in the batch of retryOf."},
+                "startedAt": time("When the request of the model was started."),
+                "endedAt": time(
+                    "When the refresh of the model ended; if its request ended earlier, when the request ended."
+                ),
+                "earlier": {
+                    "type": "boolean",
+                    "description": "True if the model had already completed in the batch that `retryOf` names.",
+                },
             },
-            "A model of a batch. Keys without a value are left out.",
+            "A model of a batch. Keys without a value are omitted.",
             optional=(*("error", "reason", "dependsOn", "requestId", "refreshId", "startedAt", "endedAt", "earlier"),),
         ),
         "BatchStatus": record(
@@ -152,7 +163,7 @@ def answer_schemas() -> Json:
                 "error": ref("Failure"),
                 "id": text("The id of the batch."),
                 "status": status,
-                "workspaceId": text("The id of the workspace, if the batch refreshes all models of it.", format="uuid"),
+                "workspaceId": text("The id of the workspace, if the batch refreshes all its models.", format="uuid"),
                 "caller": {
                     "type": "object",
                     "additionalProperties": {"type": "string"},
@@ -161,12 +172,12 @@ def answer_schemas() -> Json:
                 "retryOf": text("The id of the earlier batch."),
                 "requestedAt": time("When the batch was accepted."),
                 "deadline": time("When the batch times out."),
-                "endedAt": time("When it ended."),
-                "lastReadError": text("Why the models of the workspace could not be listed so far."),
+                "endedAt": time("When the batch ended."),
+                "lastReadError": text("Why the models of the workspace could not be listed yet."),
                 "exceptNotFound": {
                     "type": "array",
                     "items": {"type": "string"},
-                    "description": "Entries of except that match no model.",
+                    "description": "Entries of `except` that match no model.",
                 },
                 **repeated,
                 "cancelling": {"type": "boolean", "description": "True if this call cancels the batch."},
@@ -175,18 +186,18 @@ def answer_schemas() -> Json:
                 "models": {
                     "type": "array",
                     "items": ref("ModelInBatch"),
-                    "description": "Each model; empty until those of the workspace are known.",
+                    "description": "The models of the batch; empty until the models of the workspace are known.",
                 },
                 "instanceId": text("The same as id. This key and those below have the form of Durable's own status."),
                 "runtimeStatus": text("Durable's status.", enum=list(RUNTIME_STATUSES)),
-                "customStatus": maybe(record({"status": status}, "The status again; null after the end.")),
+                "customStatus": maybe(record({"status": status}, "Repeats the status; null after the end.")),
                 "output": maybe(
                     record({"status": text("The outcome.", enum=list(BATCH_ENDS))}, "The outcome; null before the end.")
                 ),
                 "createdTime": time("The same as requestedAt."),
                 "lastUpdatedTime": maybe(time("When the engine last changed the instance.")),
             },
-            "The status of a batch. Keys without a value are left out.",
+            "The status of a batch. Keys without a value are omitted.",
             optional=(
                 *("error", "workspaceId", "caller", "retryOf", "endedAt", "lastReadError", "exceptNotFound"),
                 *("repeated", "cancelling", *uris),

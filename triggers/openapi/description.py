@@ -1,8 +1,8 @@
-"""Builds the whole document: operations, schemas, security."""
+"""Builds the whole OpenAPI document: operations, schemas, security."""
 
 from refresh.reporting.status import STATUSES
 from triggers.openapi import answers, asking, batch_operations, batch_schemas, models
-from triggers.openapi.operations import answer, body, operation, query
+from triggers.openapi.operations import answer, body, completed, ended_otherwise, operation, query
 from triggers.openapi.schema import Json
 
 TITLE = "Power BI refresh for data pipelines"
@@ -23,21 +23,21 @@ SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A Microsoft Entra ID token for the app, of a principal that the app allows (AUTH_MODE entra).",
+        "description": "A Microsoft Entra ID token for the app, for a principal that it admits (AUTH_MODE entra).",
     },
     TOKEN: {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "The token of one request or batch: part of its statusUri, or of its cancelUri.",
+        "description": "The token of one request or batch. It is part of the statusUri or of the cancelUri.",
     },
 }
 STARTER = "starter"
-"""Marks the routes for callers that may start a refresh; the sign-in methods of the app replace it."""
+"""Marks the routes for callers that may start a refresh; it is replaced by the sign-in methods of the app."""
 
 
 def describe(server: Json, ways: tuple[str, ...] = (FUNCTION_KEY, SIGN_IN)) -> Json:
-    """The OpenAPI 3.1 document. `server` is an entry of `servers`: where the routes begin.
+    """The OpenAPI 3.1 document. `server` is an entry of `servers`: the address to which the routes are relative.
 
     `ways`: the sign-in methods; an app has one of them.
     """
@@ -68,16 +68,17 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def _opened(operation: Json, ways: tuple[str, ...]) -> Json:
-    """The operation with its sign-in methods, and its answer to a caller without access."""
+    """The operation with its sign-in methods, and with the answers to a caller without access."""
     opener = operation["security"]
     if opener != STARTER:
         return {**operation, "security": [{opener: []}] if opener else []}
     responses = dict(operation["responses"])
-    # with keys the platform answers, with an empty body
+    # with keys, the platform answers, with an empty body
     responses["401"] = {"description": "The key is missing or wrong."}
     if SIGN_IN in ways:
         responses["401"] = answer("NotSignedIn", "The caller is not signed in; with AUTH_MODE key the body is empty.")
-        responses["403"] = answer("NotAllowed", "No access.", example=("NotAllowed", "OnlyReader", "ForeignPage"))
+        examples = ("NotAllowed", "OnlyReader", "ForeignPage")
+        responses["403"] = answer("NotAllowed", "The caller is signed in, but has no access.", example=examples)
     ordered = {status: responses[status] for status in sorted(responses)}
     return {**operation, "security": [{way: []} for way in ways], "responses": ordered}
 
@@ -111,32 +112,23 @@ def _start() -> Json:
     return operation(
         "StartRefresh",
         "Refresh a semantic model",
-        "Starts a refresh. The Location of the 202 is the status, which answers 202 until the request has ended.",
+        "Starts a refresh. The Location of the 202 is the statusUri, which answers 202 until the request has ended.",
         STARTER,
         {
-            200: answer(
-                ("Status", "Started"),
-                "Completed, within waitSeconds or by an earlier call with this idempotency key; or, with callBackUri, "
-                "accepted.",
-                example=("Completed", "Accepted"),
-            ),
+            200: answer(("Status", "Started"), completed("request"), example=("Completed", "Accepted")),
             202: answer(
                 "Started",
-                "Accepted; with `repeated`, accepted by an earlier call.",
+                "Accepted. With `repeated`, an earlier call was accepted.",
                 example=("Started", "Repeated"),
                 following=True,
             ),
             400: answer("Refusal", "The request is invalid; nothing has been started.", example=_REFUSED),
             409: answer("KeyInUse", "The idempotency key was used with different options; nothing has been started."),
-            424: answer(
-                "Status",
-                "Any other outcome, within waitSeconds or by an earlier call with this idempotency key.",
-                example=_ENDED,
-            ),
+            424: answer("Status", ended_otherwise("request"), example=_ENDED),
             429: answer("NoRoom", "The queue of this model is full; nothing has been started.", later=True),
             503: answer(
                 "NotStarted",
-                "Not stored; nothing has been started. Send it again.",
+                "The request was not stored; nothing has been started. Send it again.",
                 example=("NotStarted", "Unavailable"),
                 later=True,
             ),
@@ -173,7 +165,7 @@ def _list() -> Json:
     return operation(
         "ListRefreshes",
         "List requests",
-        "The stored requests, newest first, at most 50 on a page. Even a shorter page can have a next one.",
+        "Lists the stored requests, newest first, at most 50 a page. A shorter page can also be followed by another.",
         STARTER,
         {
             200: answer("Requests", "A page of requests."),
@@ -184,13 +176,13 @@ def _list() -> Json:
             query("datasetId", "Only requests for this semantic model.", asking.guid("A semantic model.")),
             query(
                 "since",
-                "Only requests since this time.",
+                "Only requests that were sent at this time or later.",
                 {"type": "string", "format": "date-time", "description": "A time with an offset or Z."},
             ),
             query("status", "Only requests with one of these statuses.", status, style="form", explode=False),
             query(
                 "continuation",
-                "The continuation of the previous page, with the same filters.",
+                "The continuation of the previous page; send it with the same filters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],
@@ -201,7 +193,7 @@ def _status() -> Json:
     return operation(
         "GetRefreshByToken",
         "Get the status of a request by its token",
-        "The status of a request, from its statusUri. An unknown id and a wrong token get the same answer.",
+        "Returns the status of a request by its statusUri. An unknown id and a wrong token get the same answer.",
         TOKEN,
         {**_STATUS, 404: answer("NotFound", "The request does not exist, or the token is wrong.")},
     )
@@ -215,7 +207,7 @@ def _cancel() -> Json:
         TOKEN,
         {
             **_CANCELLED,
-            403: answer("OnlyReads", "The token only reads the status; the token of cancelUri cancels."),
+            403: answer("OnlyReads", "This token only permits reading; the token in cancelUri permits cancelling."),
             404: answer("NotFound", "The request does not exist, or the token is wrong."),
         },
     )
@@ -225,7 +217,7 @@ def _status_for_starters() -> Json:
     return operation(
         "GetRefresh",
         "Get the status of a request",
-        "The status of a request, without its token.",
+        "Returns the status of a request without its token.",
         STARTER,
         {**_STATUS, 404: answer("NotFound", "The request does not exist.")},
     )
@@ -245,7 +237,7 @@ def _check() -> Json:
     return operation(
         "CheckModel",
         "Check whether a refresh is possible",
-        "Starts nothing. Checks whether the app can get a token and read the history. Takes about 20 seconds at most.",
+        "Checks whether the app can get a token and read the history, within about 20 seconds. Starts no refresh.",
         STARTER,
         {
             200: answer("Finding", "The results; branch on ok.", example=("Finding", "Obstacle")),
@@ -266,7 +258,7 @@ def _queue() -> Json:
     return operation(
         "GetQueue",
         "List the requests that wait for a model",
-        "The active run of a semantic model and the queue behind it.",
+        "Returns the active run of a semantic model and the runs behind it.",
         STARTER,
         {
             200: answer("Queue", "The queue; it may be empty.", example=("Queue", "EmptyQueue")),
@@ -281,9 +273,9 @@ def _capacity() -> Json:
     return operation(
         "GetCapacity",
         "See which runs hold the places of each capacity",
-        "For each group of CAPACITY_LIMITS: the runs that have places, external refreshes, and the runs that wait.",
+        "Returns, for each group of CAPACITY_LIMITS, the runs that have places, external refreshes and waiting runs.",
         STARTER,
-        {200: answer("Capacity", "The groups; none without that setting."), 503: _UNAVAILABLE},
+        {200: answer("Capacity", "The groups; an empty list if the setting has no value."), 503: _UNAVAILABLE},
     )
 
 
@@ -291,11 +283,12 @@ def _health() -> Json:
     return operation(
         "GetHealth",
         "Check whether the app can work",
-        "Whether engine, storage, sign-in and timers work. No sign-in: the answer contains nothing secret.",
+        "Reports whether the engine, the storage, the token for Power BI and the timers work. Callers need not "
+        "authenticate, because the answer contains nothing secret.",
         None,
         {
             200: answer("Health", "All checks passed."),
-            503: answer("Health", "A check failed, see checks.", example="Unhealthy"),
+            503: answer("Health", "A check failed; `checks` shows which one.", example="Unhealthy"),
         },
     )
 
@@ -307,7 +300,7 @@ def _openapi() -> Json:
     return operation(
         "GetDescription",
         "Get this description",
-        "This description, for tools that import one from a URL.",
+        "Returns this description, for tools that import a description from a URL.",
         None,
         {200: {"description": "OpenAPI 3.1.", "content": content}},
     )
@@ -325,6 +318,6 @@ _CANCELLED = {
 _STATUS = {
     200: answer("Status", "The model was refreshed.", example="Completed"),
     202: answer("Status", "The request is in progress.", example=_GOING_ON, following=True),
-    424: answer("Status", "The request ended without success; error says why.", example=_ENDED),
+    424: answer("Status", "The request ended without success; `error` says why.", example=_ENDED),
     503: _UNAVAILABLE,
 }

@@ -7,12 +7,12 @@ def health() -> Json:
     """Whether the app can work."""
     timer = record(
         {
-            "lastRun": maybe(time("When it last ran; null if it never ran.")),
-            "late": {"type": "boolean", "description": "Whether it has missed runs."},
+            "lastRun": maybe(time("When the timer last ran; null if it never ran.")),
+            "late": {"type": "boolean", "description": "Whether the timer has missed runs."},
         },
         "A timer of the app.",
     )
-    step = text("Whether it works.", enum=["passed", "failed", "unknown"])
+    step = text("The result of the check.", enum=["passed", "failed", "unknown"])
     checks = record(
         {
             "engine": step,
@@ -23,6 +23,6 @@ def health() -> Json:
         "The results of the checks.",
     )
     status = text("Whether all checks passed.", enum=["ok", "unhealthy"])
-    version = text("The deployed commit, with `+changes` if files differed from it; left out if it is not known.")
+    version = text("The deployed commit, with `+changes` if files differed from it; omitted if it is not known.")
     properties = {"status": status, "checks": checks, "version": version}
     return record(properties, "Whether the app can work.", optional=("version",))

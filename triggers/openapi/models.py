@@ -18,8 +18,8 @@ def list_models(opener: str, unavailable: Json) -> Json:
     return operation(
         "ListModels",
         "List models",
-        "Every model with a request within the retention, or that EXPECTED_EVERY_HOURS names: how fresh it is, how "
-        "its last refresh ended, what runs or waits now. At most some seconds old.",
+        "Lists every model that was requested within the retention or that EXPECTED_EVERY_HOURS names: how fresh it "
+        "is, how its last refresh ended, what runs or waits now. The list is at most some seconds old.",
         opener,
         {
             200: answer("Models", "A page of models."),
@@ -36,14 +36,14 @@ def list_models(opener: str, unavailable: Json) -> Json:
             query("workspaceId", "Only models of this workspace.", asking.guid("A workspace.")),
             query(
                 "sort",
-                "freshness: overdue ones first, then failing ones, then the oldest success first. name: by name. "
-                "duration: the longest first. failures: most in a row first.",
+                "freshness: overdue models first, then failing ones, then the oldest success first. name: by name. "
+                "duration: the longest refresh first. failures: the most failures in a row first.",
                 {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
             ),
-            query("limit", "Models on a page.", limit),
+            query("limit", "How many models a page has at most.", limit),
             query(
                 "continuation",
-                "The continuation of the previous page, with the same sort.",
+                "The continuation of the previous page; send it with the same parameters.",
                 {"type": "string", "pattern": asking.CONTINUATION_PATTERN},
             ),
         ],
@@ -61,8 +61,8 @@ def get_model(opener: str, unavailable: Json) -> Json:
     }
     return operation(
         "GetModel",
-        "Get the state of a model and its reason",
-        "One model with the reason for its state in a sentence, and its last runs and requests.",
+        "Get the state of a model and the reason for it",
+        "Returns one model with a sentence that explains its state, and its last runs and requests.",
         opener,
         {
             200: answer("ModelDetails", "The model."),
@@ -76,26 +76,28 @@ def get_model(opener: str, unavailable: Json) -> Json:
 
 def schemas() -> Json:
     """The named schemas of answers about models."""
-    as_of = {"asOf": time("When the app looked.")}
+    as_of = {"asOf": time("The time of this information.")}
     details = {
         "summary": text("The reason for the model's state, in one sentence."),
-        "runs": _list(_run(), "The last runs that ended, newest first; at most 50."),
+        "runs": _list(_run(), "The last ended runs, newest first; at most 50."),
         "requests": _list(_request(), "The last requests, newest first; at most 50."),
         **as_of,
     }
     model, optional = _model(), _OPTIONAL
-    counts: Json = {name: count(f"Models that are {name}.") for name in HEALTHS}
-    counts["active"] = count("Models with a run that waits or refreshes.")
+    counts: Json = {name: count(f"Number of models that are {name}.") for name in HEALTHS}
+    counts["active"] = count("Number of models with a run that waits or refreshes.")
     return {
-        "Model": record(model, "A semantic model. A key without a value is left out.", optional=optional),
+        "Model": record(model, "A semantic model. A key without a value is omitted.", optional=optional),
         "ModelDetails": record({**model, **details}, "A semantic model with its history.", optional=optional),
         "Models": record(
             {
                 "models": _list(ref("Model"), "The models."),
-                "total": count("Models that match all filters, on all pages."),
-                "counts": record(counts, "Models that match search and workspaceId, by state."),
+                "total": count("Number of models that match all filters, on all pages."),
+                "counts": record(counts, "Number of models that match `search` and `workspaceId`, by state."),
                 **as_of,
-                "continuation": text("Pass it with the same sort for the next page; missing on the last one."),
+                "continuation": text(
+                    "Pass it with the same parameters to get the next page; missing on the last page."
+                ),
             },
             "A page of models.",
             optional=("continuation",),
@@ -112,52 +114,55 @@ _OPTIONAL = (
 def _model() -> Json:
     seconds = {"type": "number", "minimum": 0}
     return {
-        "datasetId": text("The semantic model.", format="uuid"),
-        "workspaceId": text("Its workspace; missing while only EXPECTED_EVERY_HOURS names the model.", format="uuid"),
+        "datasetId": text("The id of the semantic model.", format="uuid"),
+        "workspaceId": text(
+            "The id of the workspace; missing while only EXPECTED_EVERY_HOURS names the model.", format="uuid"
+        ),
         "modelName": text("The name of the model."),
         "workspaceName": text("The name of the workspace."),
         "health": text(
-            "overdue: no success for longer than expected. failing: the last run that was not cancelled failed. ok: it "
-            "completed. unknown: no run has completed or failed yet.",
+            "overdue: no success for longer than expected. failing: the last run that was not cancelled failed. ok: "
+            "that run completed. unknown: no run has completed or failed yet.",
             enum=list(HEALTHS),
         ),
         "activity": text("The current activity.", enum=["idle", "waiting", "refreshing"]),
         "lastSuccess": record(
             {
-                "startedAt": time("When it started."),
-                "endedAt": time("When it ended."),
+                "startedAt": time("When the refresh started."),
+                "endedAt": time("When the refresh ended."),
                 "refreshId": text("Power BI's id of the refresh."),
             },
             "The last refresh that completed and loaded data.",
             optional=("startedAt", "refreshId"),
         ),
-        "lastSuccessAgeSeconds": count("Seconds since its end."),
+        "lastSuccessAgeSeconds": count("Seconds since the last success."),
         "lastOutcome": record(
             {
                 "status": text("The outcome.", enum=list(get_args(Status))),
-                "at": time("When the app recorded it."),
+                "at": time("When the app recorded the outcome."),
                 "code": text("The kind of failure."),
                 "message": text("The message of the failure."),
-                "action": text("The remedy."),
+                "action": text("What a person can do."),
             },
             "The outcome of the last run.",
             optional=("code", "message", "action"),
         ),
-        "failuresInARow": count("Runs that failed since the last success."),
+        "failuresInARow": count("Number of runs that failed since the last success."),
         "durations": record(
             {
-                "usualSeconds": {**seconds, "description": "The median."},
-                "p95Seconds": {**seconds, "description": "The 95th percentile."},
+                "usualSeconds": {**seconds, "description": "The median duration."},
+                "p95Seconds": {**seconds, "description": "The 95th percentile of the durations."},
                 "count": count("The number of completed refreshes among the last 20 runs."),
             },
-            "The durations of its refreshes.",
+            "The durations of the model's refreshes.",
         ),
         "expectedEveryHours": {
             "type": "number",
             "exclusiveMinimum": 0,
-            "description": "How often a success is expected: by EXPECTED_EVERY_HOURS, or by its last request.",
+            "description": "How often a success is expected, according to EXPECTED_EVERY_HOURS or to the model's last "
+            "request.",
         },
-        "overdueSince": time("When the success became overdue."),
+        "overdueSince": time("When the model became overdue."),
         "days": {
             "type": "array",
             "maxItems": 14,
@@ -165,21 +170,21 @@ def _model() -> Json:
             "items": record(
                 {
                     "date": text("The day, UTC.", format="date"),
-                    "completed": count("Runs that completed."),
-                    "failed": count("Runs that failed."),
+                    "completed": count("Number of completed runs."),
+                    "failed": count("Number of failed runs."),
                 },
                 "A day.",
             ),
         },
         "active": record(
             {
-                "runId": text("The run."),
-                "since": time("When it began to wait; once it refreshes, when its refresh began."),
-                "status": text("Its status.", enum=[status for status in STATUSES if status not in ENDS]),
-                "requests": count("Requests that shared it at its last change."),
+                "runId": text("The id of the run."),
+                "since": time("When the run began to wait; once it refreshes, when its refresh began."),
+                "status": text("The status of the run.", enum=[status for status in STATUSES if status not in ENDS]),
+                "requests": count("Number of requests that shared the run at its last change."),
                 "refreshId": text("Power BI's id of the refresh."),
             },
-            "The run whose turn it is.",
+            "The first run of the queue.",
             optional=("refreshId",),
         ),
     }
@@ -189,38 +194,46 @@ def _run() -> Json:
     seconds = {"type": "number", "minimum": 0}
     return record(
         {
-            "runId": text("The run."),
+            "runId": text("The id of the run."),
             "refreshId": text("Power BI's id of the refresh."),
-            "status": text("How it ended.", enum=list(get_args(Status))),
+            "status": text("How the run ended.", enum=list(get_args(Status))),
             "code": text("The kind of failure."),
-            "message": text("The sentence of the failure."),
-            "waitingSince": time("When the first of its requests was enrolled."),
-            "startedAt": time("When its refresh started."),
-            "endedAt": time("When it ended."),
+            "message": text("The message of the failure."),
+            "waitingSince": time("When the first request of the run was enrolled."),
+            "startedAt": time("When the refresh of the run started."),
+            "endedAt": time("When the run ended."),
             "durationSeconds": {**seconds, "description": "How long the refresh took."},
-            "waitedSeconds": {**seconds, "description": "How long it waited for its refresh to start."},
-            "requests": count("Requests that it served."),
+            "waitedSeconds": {**seconds, "description": "How long the run waited for its refresh to start."},
+            "requests": count("Number of requests that the run served."),
             "servedBy": text("Whether the refresh is known to be one of the app's own.", enum=["own", "adopted"]),
         },
-        "A run that ended.",
+        "An ended run.",
         optional=("refreshId", "code", "message", "startedAt", "durationSeconds", "servedBy"),
     )
 
 
 def _request() -> Json:
-    caller = {"type": "object", "additionalProperties": {"type": "string"}, "description": "Caller of the request."}
+    caller = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "The caller object of the request.",
+    }
     return record(
         {
-            "id": text("The request."),
+            "id": text("The id of the request."),
             "status": text("The status of the request.", enum=list(STATUSES)),
             "code": text("The kind of failure."),
             "caller": caller,
-            "requestedAt": time("When it was accepted."),
-            "endedAt": time("When it ended."),
-            "waitedSeconds": {"type": "number", "minimum": 0, "description": "How long it waited for its refresh."},
-            "runId": text("Its run."),
-            "servedBy": text("As in the status of a request.", enum=list(get_args(ServedBy))),
-            "shared": {"type": "boolean", "description": "Whether other requests share its run."},
+            "requestedAt": time("When the request was accepted."),
+            "endedAt": time("When the request ended."),
+            "waitedSeconds": {
+                "type": "number",
+                "minimum": 0,
+                "description": "How long the request waited for its refresh.",
+            },
+            "runId": text("The id of the run that serves the request."),
+            "servedBy": text("The same as in the status of a request.", enum=list(get_args(ServedBy))),
+            "shared": {"type": "boolean", "description": "Whether other requests share the run."},
         },
         "A request.",
         optional=("code", "caller", "endedAt", "waitedSeconds", "runId", "servedBy"),

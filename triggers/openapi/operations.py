@@ -10,7 +10,7 @@ from triggers.openapi.schema import Json, ref
 def operation(
     name: str, summary: str, description: str, opener: str | None, responses: dict[int, Json], **more: Any
 ) -> Json:
-    """One method of one route. `opener` is the access that a caller needs; None: no sign-in."""
+    """One method of one route. `opener` is the access that a caller needs; None if it needs none."""
     return {
         "operationId": name,
         "summary": summary,
@@ -19,6 +19,22 @@ def operation(
         **more,
         "responses": {str(status): responses[status] for status in sorted(responses)},
     }
+
+
+def completed(thing: str) -> str:
+    """The description of a 200 to a start. `thing`: request or batch."""
+    return (
+        f"The {thing} has completed: within waitSeconds, or before this call, which repeats an idempotency key. With "
+        f"callBackUri, the {thing} was accepted."
+    )
+
+
+def ended_otherwise(thing: str) -> str:
+    """The description of a 424 to a start. `thing`: request or batch."""
+    return (
+        f"The {thing} has ended with any other outcome: within waitSeconds, or before this call, which repeats an "
+        "idempotency key."
+    )
 
 
 def query(name: str, description: str, schema: Json, **more: Any) -> Json:

@@ -8,21 +8,24 @@ def waits_for_place() -> Json:
     """The reason why a run waits for a place."""
     return record(
         {
-            "group": text("The capacity group."),
+            "group": text("The name of the capacity group."),
             "since": time("When the run began to wait for a place."),
-            "position": count("Number of waiting runs of the group that go first."),
+            "position": count("Number of waiting runs of the group that go before this one."),
             "behind": {
                 "type": "array",
-                "description": "Some of the runs in front: those that have a place, then those that wait.",
+                "description": "Some of the runs in front of this one: those that have a place, then those that wait.",
                 "items": record(
                     {
-                        "runId": text("The run."),
-                        "datasetId": text("The semantic model.", format="uuid"),
-                        "modelName": maybe(text("The name of its model, if it is known.")),
-                        "since": time("When it got its place, or began to wait."),
-                        "holdsPlace": {"type": "boolean", "description": "Whether it has a place; if not, it waits."},
+                        "runId": text("The id of the run."),
+                        "datasetId": text("The id of the semantic model.", format="uuid"),
+                        "modelName": maybe(text("The name of the model, if it is known.")),
+                        "since": time("When the run got its place, or began to wait."),
+                        "holdsPlace": {
+                            "type": "boolean",
+                            "description": "True if the run has a place, false if it waits.",
+                        },
                     },
-                    "A run in front.",
+                    "A run that goes before this one.",
                     optional=("modelName", "since", "holdsPlace"),
                 ),
             },
@@ -41,38 +44,38 @@ def waits_for_place() -> Json:
 def capacity() -> Json:
     """All groups."""
     return record(
-        {"groups": {"type": "array", "items": _group(), "description": "As in CAPACITY_LIMITS."}},
+        {"groups": {"type": "array", "items": _group(), "description": "The groups of CAPACITY_LIMITS."}},
         "Which runs hold the places of each capacity group, and which wait.",
     )
 
 
 def _group() -> Json:
     model = {
-        "datasetId": text("The semantic model.", format="uuid"),
-        "modelName": maybe(text("Its name, if it is known.")),
+        "datasetId": text("The id of the semantic model.", format="uuid"),
+        "modelName": maybe(text("The name of the model, if it is known.")),
     }
     run = {
-        "runId": text("The run."),
-        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times it was started."},
-        "workspaceId": text("The workspace.", format="uuid"),
+        "runId": text("The id of the run."),
+        "incarnation": {"type": "integer", "minimum": 1, "description": "How many times the run was started."},
+        "workspaceId": text("The id of the workspace.", format="uuid"),
         **model,
     }
-    external = {**model, "until": time("The time until which it counts, unless a run sees it again.")}
+    external = {**model, "until": time("The time until which the refresh counts, unless a run sees it again.")}
     waiting = {
-        "position": count("Number of waiting runs that go first."),
+        "position": count("Number of waiting runs that go before this one."),
         **run,
-        "since": time("When it began to wait."),
-        "priority": text("The highest priority among its requests.", enum=list(PRIORITIES)),
+        "since": time("When the run began to wait."),
+        "priority": text("The highest priority of its requests.", enum=list(PRIORITIES)),
     }
     return record(
         {
-            "name": text("The group."),
-            "refreshes": {"type": "integer", "minimum": 1, "description": "How many places it has."},
+            "name": text("The name of the group."),
+            "refreshes": {"type": "integer", "minimum": 1, "description": "How many places the group has."},
             "workspaces": maybe(
                 {
                     "type": "array",
-                    "items": text("A workspace.", format="uuid"),
-                    "description": "Its workspaces; null: all that no other group names.",
+                    "items": text("The id of a workspace.", format="uuid"),
+                    "description": "The workspaces of the group; null means all workspaces that no other group names.",
                 }
             ),
             "closedUntil": maybe(
@@ -80,20 +83,20 @@ def _group() -> Json:
             ),
             "holders": {
                 "type": "array",
-                "items": record({**run, "since": time("When it got the place.")}, "A run that has a place."),
+                "items": record({**run, "since": time("When the run got the place.")}, "A run that has a place."),
                 "description": "The runs that have places.",
             },
             "external": {
                 "type": "array",
                 "items": record(external, "An external refresh."),
-                "description": "External refreshes that were seen and take a place.",
+                "description": "External refreshes that the app has seen and that occupy a place.",
             },
             "waiting": {
                 "type": "array",
                 "items": record(waiting, "A run that waits."),
                 "description": "The runs that wait, in their order.",
             },
-            "moreWaiting": count("Number of further waiting runs, not listed."),
+            "moreWaiting": count("Number of further waiting runs that are not listed."),
         },
         "A capacity group.",
     )

@@ -6,15 +6,15 @@ Json = dict[str, Any]
 
 RETRIES = 3
 PAUSE_SECONDS = 60
-"""Between two attempts of an activity."""
+"""The pause between two attempts of an activity."""
 LONGEST = "0.12:00:00"
-"""For activities that wait for the outcome: an hour above the default deadline of a request (660 minutes)."""
+"""The timeout of activities that wait for the outcome: an hour above the default deadline (660 minutes)."""
 SHORTEST = "0.00:10:00"
-"""For activities that get their answer at once."""
+"""The timeout of activities that get their answer at once."""
 ANSWER = "00:04:00"
-"""For one HTTP answer: more than the 230 s after which Azure ends a call, so that `waitSeconds` may be 200."""
+"""The timeout of one HTTP answer: above the 230 s after which Azure ends a call, so `waitSeconds` may be 200."""
 POLL_SECONDS = 30
-"""Between two polls of the loop."""
+"""The pause between two polls of the loop."""
 JSON_HEADER = {"Content-Type": "application/json"}
 
 
@@ -55,7 +55,7 @@ def set_variable(name: str, variable: str, value: str, depends_on: list[Json]) -
 
 
 def until(name: str, condition: str, inner: list[Json], depends_on: list[Json]) -> Json:
-    """Repeats activities until a condition is true; it is evaluated after each iteration."""
+    """Repeats activities until a condition is true, which is evaluated after each iteration."""
     properties = {"expression": expression(condition), "timeout": LONGEST, "activities": inner}
     return activity(name, "Until", properties, depends_on)
 

@@ -16,7 +16,7 @@ STORAGE, FILES = "ExampleStorage", "ExampleFiles"
 COPY_TIMEOUT = "0.02:00:00"
 PARAMETERS = {
     "StorageUrl": "address of a Data Lake Storage account that the factory's identity may read and write",
-    "Container": "container of both folders",
+    "Container": "container in which both folders are",
     "SourceFolder": "folder to copy from",
     "TargetFolder": "folder to copy to, which the model reads",
     **{name: DESCRIPTIONS[name] for name in ("WorkspaceId", "DatasetId")},
@@ -28,7 +28,7 @@ DEFAULTS = {
     "TargetFolder": "curated",
 }
 HANDED_ON = ("WorkspaceId", "DatasetId")
-"""The child pipeline has defaults for the rest, which are the same for all models."""
+"""The child pipeline has defaults for its other parameters, whose values are the same for all models."""
 
 
 def example() -> Pipeline:
@@ -49,7 +49,7 @@ def example() -> Pipeline:
 
 
 def linked_service() -> Json:
-    """A storage account by its address; the factory authenticates with its managed identity."""
+    """A storage account, given by its address; the factory authenticates with its managed identity."""
     properties = {
         "type": "AzureBlobFS",
         "parameters": {"Url": {"type": "string"}},

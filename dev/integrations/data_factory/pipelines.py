@@ -1,4 +1,4 @@
-"""The pipelines: four ways to request a refresh, and two of many models, each with an identity or a function key."""
+"""The pipelines: four that refresh one model, and two that refresh many, each with an identity or a function key."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,12 +33,12 @@ OF_ONE_MODEL = ('","datasetId":"', "pipeline().parameters.DatasetId", '","idempo
 OF_MODELS = ('","models":', "string(pipeline().parameters.Models)", ',"idempotencyKey":"')
 OF_ALL_MODELS = ('","all":true,"except":', "string(pipeline().parameters.Except)", ',"idempotencyKey":"')
 KEY = f"@activity('{READ_KEY}').output.value"
-"""The function key. It is sent in a header only: URLs are logged on their way."""
+"""The function key. It is sent only in a header, because proxies and servers log URLs."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How a pipeline authenticates. `parameter` is the pipeline's parameter for it."""
+    """How a pipeline authenticates. `parameter`: the pipeline parameter that the method needs."""
 
     name: str
     parameter: str
@@ -64,13 +64,14 @@ DESCRIPTIONS = {
     "BaseUrl": "address of the refresh service, without a slash at the end; azd up prints it",
     "WorkspaceId": "GUID of the workspace, in the address of the workspace after /groups/",
     "DatasetId": "GUID of the semantic model, in the address of its page after /datasets/",
-    "Models": 'array of models, such as [{"name": "A", "datasetId": "GUID"}], each perhaps with dependsOn and options',
-    "Except": "array of names or GUIDs of semantic models of the workspace that are left out",
+    "Models": 'array of models, such as [{"name": "A", "datasetId": "GUID"}], each optionally with dependsOn and '
+    "options",
+    "Except": "array of names or GUIDs of the models to leave out",
     "Options": 'object with other keys of the request, such as {"refresh": {"type": "full"}, "timeoutMinutes": 90}',
     "Audience": "audience of the service's app registration; azd up prints it",
     "KeySecretUri": "address of the key vault secret that holds a function key of the service",
 }
-"""What each parameter is. A pipeline has no descriptions of parameters, so they are a part of its own description."""
+"""What each parameter is. Data Factory has no descriptions of parameters, so the pipeline's description has them."""
 TYPES = {"Models": "array", "Except": "array", "Options": "object"}
 """The types of parameters that are not strings. Data Factory refuses a value or a default of another type."""
 DEFAULTS: Json = {
@@ -80,12 +81,12 @@ DEFAULTS: Json = {
     "Audience": "api://CLIENT_ID",
     "KeySecretUri": "https://VAULT.vault.azure.net/secrets/NAME",
 }
-"""Those of a deployment are placeholders, which no service answers to: set them once, after the import."""
+"""Values that depend on the deployment are placeholders, at which no service exists: set them after the import."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline: `properties` is what the REST API takes; `linked_service` the one it needs, if any."""
+    """A pipeline: `properties` is its JSON for the REST API; `linked_service`: the one that it needs, if any."""
 
     name: str
     properties: Json
@@ -98,17 +99,17 @@ class Pipeline:
 
 
 def all_pipelines() -> list[Pipeline]:
-    """Each way with each kind of access."""
+    """All pipelines: each way with each kind of access."""
     ways = (_web, _webhook, _function, _poll, _batch, _workspace)
     return [way(access) for way in ways for access in (IDENTITY, FUNCTION_KEY)]
 
 
 def body(*, may_wait: bool = False, of: tuple[str, ...] = OF_ONE_MODEL) -> Json:
-    """The body of the POST: Options, overridden by what only the pipeline knows.
+    """The body of the POST: Options, overridden by values that only the pipeline knows.
 
     The idempotency key names this run of this pipeline: a retried activity requests the same refresh. The caller is the
-    parent pipeline, because its name means something to people. `waitSeconds` is kept if the activity can use it: other
-    activities need the answer that holds the address of the status. `of`: what is refreshed.
+    parent pipeline, because people know its name. `waitSeconds` is kept if the activity can use it; other activities
+    need the answer that contains the address of the status. `of`: the part of the body that names the models.
     """
     parts = [
         '{"workspaceId":"',
@@ -152,12 +153,15 @@ def _batch(access: Access) -> Pipeline:
 
 
 def _workspace(access: Access) -> Pipeline:
-    description = "Refreshes all refreshable semantic models of a workspace but some; succeeds if all were refreshed."
+    description = (
+        "Refreshes all refreshable semantic models of a workspace, except those in Except; succeeds if all were "
+        "refreshed."
+    )
     return _many("refresh-workspace", access, description, OF_ALL_MODELS, "Except")
 
 
 def _many(way: str, access: Access, description: str, of: tuple[str, ...], which: str) -> Pipeline:
-    """One Web activity that waits for the outcome of a batch. `which`: the parameter that names the models."""
+    """One Web activity that waits for the outcome of a batch. `which`: the parameter that selects the models."""
     before, access_properties, secret = _authentication(access)
     call = {
         "method": "POST",
@@ -174,8 +178,8 @@ def _many(way: str, access: Access, description: str, of: tuple[str, ...], which
 def _webhook(access: Access) -> Pipeline:
     """A WebHook activity has no retry policy, so each attempt is an activity that runs if the previous one failed.
 
-    There is no loop around them: the last attempt fails with its own message, and the pipeline succeeds if a later
-    attempt succeeds, because only the last activities of the branches count.
+    There is no loop around these activities: the last attempt fails with its own message, and the pipeline succeeds if
+    a later attempt succeeds, because only the last activities of the branches count.
     """
     before, access_properties, secret = _authentication(access)
     call = {
@@ -199,7 +203,7 @@ def _webhook(access: Access) -> Pipeline:
 def _function(access: Access) -> Pipeline:
     linked = {"referenceName": access.linked_service, "type": "LinkedServiceReference"}
     call = {"functionName": "refreshes", "method": "POST", "headers": JSON_HEADER, "body": body()}
-    # its output holds the token that can cancel the request
+    # the output contains the token that can cancel the request
     hidden = policy(SHORTEST, secure_output=True)
     start = activity("Start", "AzureFunctionActivity", call, [], linkedServiceName=linked, policy=hidden)
     poll = {
@@ -209,12 +213,14 @@ def _function(access: Access) -> Pipeline:
         "turnOffAsync": False,
     }
     refresh = activity("Refresh", "WebActivity", poll, after("Start"), policy=policy(LONGEST, secure_input=True))
-    description = "Refreshes a semantic model: an Azure Function activity starts, a Web activity waits for the outcome."
+    description = (
+        "Refreshes a semantic model: an Azure Function activity starts it, a Web activity waits for the outcome."
+    )
     return _pipeline("refresh-with-function", access, description, [start, refresh], linked=True)
 
 
 def _poll(access: Access) -> Pipeline:
-    """The loop ends with the first poll that fails: a status is 424 for every outcome but Completed."""
+    """Polls in a loop that ends with the first failed poll: the status is 424 for every outcome except Completed."""
     before, access_properties, secret = _authentication(access)
     call = {
         "method": "POST",
@@ -260,7 +266,7 @@ def _poll(access: Access) -> Pipeline:
 
 
 def _authentication(access: Access) -> tuple[list[Json], Json, bool]:
-    """Activities that run first, the properties of the call that use them, and whether those hold a secret."""
+    """Activities that run first, the properties of the call that uses them, and whether these contain a secret."""
     if access is IDENTITY:
         audience = expression(f"@pipeline().parameters.{IDENTITY.parameter}")
         return [], {"headers": JSON_HEADER, "authentication": {"type": "MSI", "resource": audience}}, False
@@ -301,7 +307,7 @@ def _pipeline(
     names = ["WorkspaceId", which, "Options"]
     if not linked:
         names = ["BaseUrl", *names, access.parameter]
-    about = "The linked service holds address and key." if access is FUNCTION_KEY else IDENTITY.description
+    about = "The linked service contains the address and the key." if access is FUNCTION_KEY else IDENTITY.description
     properties = {
         "description": described(f"{description} {about if linked else access.description}", names, DESCRIPTIONS),
         "activities": activities,

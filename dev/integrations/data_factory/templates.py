@@ -28,15 +28,15 @@ def text(value: Json) -> bytes:
 
 
 def pipeline_file(pipeline: Pipeline) -> Json:
-    """The format of the Git repository of a factory or of a Synapse workspace."""
+    """The pipeline in the format of the Git repository of a factory or of a Synapse workspace."""
     return {"name": pipeline.name, "properties": pipeline.properties}
 
 
 def for_synapse(pipeline: Pipeline) -> Pipeline | None:
-    """The pipeline reduced to what Synapse supports; None if it needs something that Synapse perhaps does not support.
+    """The pipeline reduced to what Synapse supports; None if it needs something that Synapse may not support.
 
-    Synapse's model has no `httpRequestTimeout` and no `turnOffAsync` of a Web activity, and no policy of a WebHook
-    activity, whose input with the key would then be visible.
+    In Synapse's schema, a Web activity has no `httpRequestTimeout` and no `turnOffAsync`, and a WebHook activity has no
+    policy, so its input with the key would be visible.
     """
     properties = deepcopy(pipeline.properties)
     for activity in properties["activities"]:
@@ -53,8 +53,8 @@ def for_synapse(pipeline: Pipeline) -> Pipeline | None:
 def arm_template(pipeline: Pipeline) -> Json:
     """A deployment into an existing factory.
 
-    A parameter names the linked service that the pipeline needs, if any. Others are the defaults of those parameters of
-    the pipeline whose value is the same for all models.
+    One parameter of the template names the linked service that the pipeline needs, if any. The others give the defaults
+    of those pipeline parameters whose value is the same for all models.
     """
     template = gallery_template(pipeline)
     for parameter in template["parameters"].values():
@@ -66,7 +66,7 @@ def arm_template(pipeline: Pipeline) -> Json:
 
 
 def example_template() -> Json:
-    """A deployment of the example with all that it needs: child pipeline, dataset and linked service."""
+    """A deployment of the example and of everything it needs: child pipeline, dataset and linked service."""
     parent = example.example()
     child = next(one for one in all_pipelines() if one.name == example.CHILD)
     template = arm_template(child)
@@ -81,7 +81,7 @@ def example_template() -> Json:
 
 
 def _default_of(declared: Json, name: str, description: str) -> Json:
-    """A template parameter that supplies the default of a pipeline parameter; changes that default to refer to it."""
+    """A template parameter for the default of a pipeline parameter. Makes the default refer to the new parameter."""
     own = name[0].lower() + name[1:]
     default = declared["defaultValue"]
     declared["defaultValue"] = f"[parameters('{own}')]"
@@ -89,7 +89,7 @@ def _default_of(declared: Json, name: str, description: str) -> Json:
 
 
 def _resource(kind: str, file: Json, *after: Json) -> Json:
-    """A part of a factory as a resource; `after`: the resources that must exist before it."""
+    """A part of a factory as a resource. `after`: the resources that must exist first."""
     return {
         "name": f"[concat(parameters('factoryName'), '/{file['name']}')]",
         "type": f"Microsoft.DataFactory/factories/{kind}",
