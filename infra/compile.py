@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles the deployment: `python3 infra/compile.py`, or with `--check` only says whether it is up to date.
+"""Compiles the deployment: `python3 infra/compile.py`, or with `--check` only checks whether it is up to date.
 
 Writes `workbook.json` from the queries (see workbook.py) and `main.json`, the ARM template, from the Bicep sources.
 The template contains a hash of its sources as `metadata.sources`, so that a machine without the compiler can tell
@@ -38,7 +38,7 @@ class CompilationFailed(Exception):  # noqa: N818
 
 
 def sources_hash() -> str:
-    """SHA-256 over the names and contents of all sources; the kind of line ends makes no difference."""
+    """SHA-256 over the names and contents of all sources; it does not depend on the kind of line ends."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in SOURCES for path in INFRA.glob(pattern)}):
         content = path.read_bytes().replace(b"\r\n", b"\n")
@@ -53,7 +53,7 @@ def recorded_hash() -> str | None:
 
 
 def compiler() -> str | None:
-    """The path of a Bicep compiler on this machine; None if it has none."""
+    """The path of a Bicep compiler on this machine; None if there is none."""
     installed = Path.home() / ".azure" / "bin" / ("bicep.exe" if os.name == "nt" else "bicep")
     named = os.environ.get("BICEP")
     return named or shutil.which("bicep") or (str(installed) if installed.is_file() else None)
@@ -80,7 +80,7 @@ def compiled(program: str) -> Json:
 
 
 def main(arguments: list[str]) -> int:
-    """0 if everything is up to date or was written; otherwise 1, and the reason on stderr."""
+    """Returns 0 if everything is up to date or was written; otherwise 1, with the reason on stderr."""
     parser = argparse.ArgumentParser(description="Compiles the Bicep sources into infra/main.json.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is not up to date")
     if parser.parse_args(arguments).check:

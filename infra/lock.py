@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Locks the deployed packages: `python3 infra/lock.py` writes requirements.lock from requirements.txt, with uv.
 
-Locked versions stay, unless requirements.txt no longer allows them; `--upgrade` takes the newest ones.
-`--check` writes nothing and fails if uv would write another lock. The lock is valid for every Python and
-platform (markers tell them apart), and has the hashes of all files, so that pip installs nothing else.
+Locked versions are kept, unless requirements.txt no longer allows them; `--upgrade` selects the newest ones.
+`--check` writes nothing and fails if uv would write a different lock. The lock is valid for every Python and
+platform (markers distinguish them), and contains the hashes of all files, so that pip installs nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compile_lock(target: Path, *, upgrade: bool) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """0; 1 if the lock is not up to date, or if uv failed or is missing."""
+    """Returns 0; 1 if the lock is not up to date, or if uv failed or is missing."""
     parser = argparse.ArgumentParser(description="Writes requirements.lock from requirements.txt.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the lock is not up to date")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that requirements.txt allows")

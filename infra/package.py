@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds the folder to deploy: `python3 infra/package.py [--backend B]`. Standard library only.
 
-The folder contains the files that `admitted` accepts and, if built in a Git clone, `version.txt` with the commit. Two
-files are replaced:
+The folder contains the files that `admitted` accepts and, if it is built in a Git clone, `version.txt` with the commit.
+Two files are replaced:
 
 * `host.json` names the task hub by the app setting TASKHUB_NAME, and the storage provider of the chosen backend. App
   settings could override the file for the host, but the scale controller of the platform reads the file.
@@ -35,7 +35,7 @@ FILES = ("function_app.py", "host.json", "requirements.txt")
 FOLDERS = ("triggers", "orchestrators", "entities", "activities", "durable", "refresh", "power_bi", "outbound")
 PAGE = "triggers/ui"
 SUFFIXES = {".py": FOLDERS, ".html": (PAGE,), ".css": (PAGE,), ".js": (PAGE,), ".svg": (PAGE,)}
-"""The admitted files, and the endings of admitted files with their folders. The status page is static files."""
+"""The admitted files, and the endings of admitted files with their folders. The status page is made of static files."""
 
 HUB = "%TASKHUB_NAME%"
 BACKENDS: dict[str, dict[str, Any] | None] = {
@@ -46,7 +46,7 @@ BACKENDS: dict[str, dict[str, Any] | None] = {
         "connectionStringName": "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
     },
 }
-"""The storage provider in host.json by backend; None keeps the project's."""
+"""The storage provider in host.json by backend; with None, that of the project is kept."""
 
 PLATFORM = "x86_64-manylinux_2_28"
 DEPENDENCIES = ".python_packages/lib/site-packages"
@@ -66,7 +66,7 @@ def admitted(name: str) -> bool:
 
 
 def files(root: Path = ROOT) -> Iterator[str]:
-    """The names of the deployed files. Links are left out, because their targets may be anywhere."""
+    """The names of the deployed files. Links are excluded, because their targets may be anywhere."""
     for name in FILES:
         if (root / name).is_file() and not (root / name).is_symlink():
             yield name
@@ -80,7 +80,7 @@ def files(root: Path = ROOT) -> Iterator[str]:
 
 
 def host_json(backend: str, root: Path = ROOT) -> dict[str, Any]:
-    """host.json for a backend."""
+    """The content of host.json for a backend."""
     host: dict[str, Any] = json.loads((root / "host.json").read_text("utf-8"))
     durable = host["extensions"]["durableTask"]
     provider = BACKENDS[backend]
@@ -154,7 +154,7 @@ def write_zip(archive: Path, folder: Path = PACKAGE) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """0; otherwise 1, and the reason on stderr."""
+    """Returns 0; otherwise 1, with the reason on stderr."""
     parser = argparse.ArgumentParser(description="Builds the folder that is deployed, .dev/package.")
     parser.add_argument("--backend", choices=list(BACKENDS), default=os.environ.get("BACKEND") or "azureStorage")
     parser.add_argument("--output", type=Path, default=PACKAGE, help="the folder; its content is replaced")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draws docs/architecture-picture.svg from docs/architecture-picture.dot: `python3 infra/picture.py`.
 
-graphviz-pure (requirements-dev.txt) draws the same on every platform, and includes its fonts. The picture
-contains a hash of its source, by which a test checks that it is up to date.
+graphviz-pure (requirements-dev.txt) draws the same picture on every platform, and includes its fonts. The picture
+contains a hash of its source, so that a test can check that it is up to date.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def drawn(dot: str) -> str:
 
 
 def main() -> int:
-    """0; otherwise 1, and the reason on stderr."""
+    """Returns 0; otherwise 1, with the reason on stderr."""
     dot = program()
     if dot is None:
         print("graphviz-pure is not installed: python3 -m pip install graphviz-pure", file=sys.stderr)

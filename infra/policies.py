@@ -33,32 +33,32 @@ Json = dict[str, Any]
 
 
 class PoliciesFailed(Exception):  # noqa: N818
-    """checkov did not run; the message is checkov's."""
+    """checkov did not run; the message is that of checkov."""
 
 
 def program() -> str | None:
-    """The path of checkov: from infra/tools.py, or on the PATH; None if it is not installed."""
+    """The path of checkov, installed by infra/tools.py or on the PATH; None if it is not installed."""
     folder = tools.CHECKOV.installed()
     own = os.pathsep.join(str(folder / name) for name in ("bin", "Scripts")) if folder else ""
     return (own and shutil.which("checkov", path=own)) or shutil.which("checkov")
 
 
 def modules(template: Json, name: str = "main") -> Iterator[tuple[str, Json]]:
-    """The template and its nested templates, each with its own resources only, by the name of the deployment."""
+    """The template and its nested templates by the name of the deployment, each with only its own resources."""
     resources = template["resources"]
     own = []
     for resource in resources.values() if isinstance(resources, dict) else resources:
         if resource["type"] == "Microsoft.Resources/deployments":
             yield from modules(resource["properties"]["template"], resource["name"])
         elif not resource.get("existing"):
-            # checkov gets a loop as one resource
+            # checkov gets only one resource for a loop
             own.append({key: value for key, value in resource.items() if key != "copy"})
     if own:
         yield name, {**template, "resources": own}
 
 
 def source(module: str) -> Path:
-    """The Bicep file of a module. Deployments have the names of their files."""
+    """The Bicep file of a module. A deployment has the name of its file."""
     return INFRA / "main.bicep" if module == "main" else INFRA / "modules" / f"{module}.bicep"
 
 
@@ -105,13 +105,13 @@ def faults(checkov: str) -> list[str]:
 
 
 def main() -> int:
-    """0 if all policies hold; otherwise 1, and the reasons on stdout."""
+    """Returns 0 if all policies are met; otherwise 1, with the reasons on stdout."""
     checkov = program()
     if checkov is None:
         print("checkov is not installed. Run: python3 infra/tools.py", file=sys.stderr)
         return 1
     found = faults(checkov)
-    print("\n".join(found) or "All policies hold.")
+    print("\n".join(found) or "All policies are met.")
     return 1 if found else 0
 
 

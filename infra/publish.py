@@ -3,8 +3,8 @@
 
 The app reads its package from the storage account with its own identity, so it needs neither a file share nor its key.
 The platform does not build such a package, so it contains the installed packages for Linux and the Python
-version of the app. Needs uv and the Azure CLI, signed in as a principal with the role Storage Blob Data Contributor on
-the storage account. The values come from the azd environment (`azd env get-values`, or the environment of a hook).
+version of the app. This script needs uv, and the Azure CLI signed in as a principal that has the role Storage Blob Data
+Contributor on the storage account. The values come from the azd environment (`azd env get-values`, or the environment of a hook).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def commands(values: dict[str, str], archive: Path, az: str = "az") -> list[list
 
 
 def main() -> int:
-    """The exit code of the smoke test; 1, and the reason on stderr, if the deployment fails."""
+    """Returns the exit code of the smoke test; 1, with the reason on stderr, if the deployment fails."""
     values = environment.values(os.environ)
     missing = [name for name in NEEDED if not values.get(name)]
     az = shutil.which("az")

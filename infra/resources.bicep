@@ -14,7 +14,7 @@ param location string = resourceGroup().location
 @description('Tags of all resources.')
 param tags object = {}
 
-@description('Hosting plan. ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
+@description('Hosting plan. Use ElasticPremium where Flex Consumption is not offered, as in Azure Government.')
 @allowed(['FlexConsumption', 'ElasticPremium'])
 param plan string = 'FlexConsumption'
 
@@ -22,55 +22,55 @@ param plan string = 'FlexConsumption'
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string = '3.12'
 
-@description('Who may call. entra: the listed principals, which are managed identities, service principals or people. key: every caller with a function key.')
+@description('Who may call. entra: the listed principals, which are managed identities, service principals or people. key: every caller that has a function key.')
 @allowed(['entra', 'key'])
 param authMode string = 'entra'
 
-@description('Client id of the app registration that callers request tokens for. Required with authMode entra; the hook before provisioning creates the registration.')
+@description('Client id of the app registration for which callers request tokens. Required with authMode entra; the hook before provisioning creates the registration.')
 param signInClientId string = ''
 
-@description('The identities that may call, with authMode entra. Both checks, the platform\'s sign-in and the app\'s own, admit these.')
+@description('The identities that may call, with authMode entra. The platform\'s sign-in and the app\'s own check both admit only these and the readers.')
 param callers callerType[] = []
 
-@description('The identities that may read only, with authMode entra: people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')
+@description('The identities that may only read, with authMode entra, such as people who look at the state of models. For a person who signs in with the app registration itself, the application id is signInClientId.')
 param readers callerType[] = []
 
-@description('Ids of the workspaces whose semantic models may be refreshed. All workspaces if empty.')
+@description('Ids of the workspaces whose semantic models may be refreshed. If it is empty, all workspaces are allowed.')
 param allowedWorkspaces string[] = []
 
-@description('Hosts that may be called back. The default of the code (Data Factory, Synapse, Logic Apps Consumption) if empty.')
+@description('Hosts that may be called back. If it is empty, the default of the code applies (Data Factory, Synapse, Logic Apps Consumption).')
 param callbackAllowedHosts string[] = []
 
-@description('Groups of workspaces, each with a limit on how many refreshes the app runs in it at once. No limit if empty.')
+@description('Groups of workspaces, each with a limit on how many refreshes the app runs in the group at once. If it is empty, there is no limit.')
 param capacityLimits capacityLimitType[] = []
 
 @description('Cloud of the Power BI tenant.')
 @allowed(['public', 'gcc', 'gcchigh', 'dod', 'china'])
 param powerBiCloud string = 'public'
 
-@description('Reach the storage account through private endpoints only. The app itself stays reachable for its callers.')
+@description('Whether the storage account can be reached only through private endpoints. The app itself remains reachable for its callers.')
 param privateNetwork bool = false
 
-@description('Instances that always run the orchestrators, activities and entities. Microsoft recommends 1 for Durable Functions on Azure Storage; 0 is cheaper, and timers may be late after idle time.')
+@description('Number of instances that are always on, for orchestrators, activities and entities. Microsoft recommends 1 for Durable Functions on Azure Storage; 0 is cheaper, and timers may be late after idle time.')
 @allowed([0, 1, 2])
 param alwaysReadyInstances int = 1
 
-@description('Upper bound of instances.')
+@description('Largest number of instances.')
 @minValue(1)
 @maxValue(100)
 param maximumInstances int = 40
 
-@description('Spread the plan and the storage account across availability zones, in regions that have them.')
+@description('Whether the plan and the storage account are spread across availability zones, in regions that have them.')
 param zoneRedundant bool = false
 
 @description('Where Durable Functions keeps its state.')
 @allowed(['azureStorage', 'durableTaskScheduler'])
 param backend string = 'azureStorage'
 
-@description('IP ranges that reach the Durable Task Scheduler, with backend durableTaskScheduler. At least one; 0.0.0.0/0 admits every address.')
+@description('IP ranges that can reach the Durable Task Scheduler, with backend durableTaskScheduler. At least one is needed; 0.0.0.0/0 admits every address.')
 param schedulerIpAllowlist string[] = ['0.0.0.0/0']
 
-@description('Name of the task hub. A new name starts with an empty state (docs/operations.md).')
+@description('Name of the task hub. A new name means a new, empty task hub (docs/operations.md).')
 @minLength(3)
 @maxLength(45)
 param taskHubName string = 'refreshhub'
@@ -85,14 +85,14 @@ param retentionDays int = 30
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Gigabytes of log a day, after which the workspace takes no more until the next day. -1: no cap.')
+@description('Gigabytes of log a day, after which the workspace accepts no more until the next day. -1 means no cap.')
 @minValue(-1)
 param logDailyCapGb int = 1
 
-@description('Address that receives the alerts. Without an address the alerts only appear in the portal.')
+@description('Address that receives the alerts. Without an address, the alerts appear in the portal only.')
 param alertMailAddress string = ''
 
-@description('Semantic models that must be fresh: an alert fires when one of them had no completed refresh for freshnessHours.')
+@description('Dataset ids of the semantic models that must be fresh: an alert fires when one of them has had no completed refresh for freshnessHours.')
 param expectedDatasets string[] = []
 
 @description('Hours without a completed refresh after which an expected model counts as stale.')
@@ -103,11 +103,11 @@ param freshnessHours int = 26
 @description('For selected models: the longest time between two successful refreshes, in hours, by dataset id. It becomes the app setting EXPECTED_EVERY_HOURS. For example {"01234567-89ab-cdef-0123-456789abcdef": 24}.')
 param expectedEveryHours object = {}
 
-@description('Throttled answers (429) of Power BI within 15 minutes above which an alert fires.')
+@description('An alert fires if Power BI sends more throttled answers (429) than this within 15 minutes.')
 @minValue(1)
 param throttleThreshold int = 10
 
-@description('Monthly budget of the resource group in the currency of the subscription. No budget if 0.')
+@description('Monthly budget of the resource group in the currency of the subscription. With 0, there is no budget.')
 @minValue(0)
 param monthlyBudget int = 0
 
@@ -117,12 +117,12 @@ param budgetStartDate string = utcNow('yyyy-MM-01')
 @description('App settings that most deployments leave at their defaults.')
 param tuning tuningType = {}
 
-// a deployment that could not work stops here, with the reason
+// a deployment whose app could not work fails here, with the reason
 var signInId = authMode == 'entra' && empty(signInClientId)
-  ? fail('authMode entra needs signInClientId: the client id of an app registration that callers request tokens for.')
+  ? fail('authMode entra needs signInClientId: the client id of the app registration for which callers request tokens.')
   : signInClientId
 var admittedCallers = authMode == 'entra' && empty(callers)
-  ? fail('authMode entra needs callers: without one nothing could call the app.')
+  ? fail('authMode entra needs at least one entry in callers; otherwise no caller could call the app.')
   : callers
 
 module identity 'modules/identity.bicep' = {
@@ -257,7 +257,7 @@ output appUrl string = app.outputs.url
 @description('Name of the function app.')
 output appName string = app.outputs.name
 
-@description('What callers request a token for, with authMode entra; empty with key.')
+@description('Audience for which callers request a token, with authMode entra; empty with key.')
 output audience string = authMode == 'entra' ? 'api://${signInClientId}' : ''
 
 @description('Name of the identity of the app.')

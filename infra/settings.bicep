@@ -4,7 +4,7 @@
 import { callerType, capacityLimitType, tuningType } from 'types.bicep'
 
 @export()
-@description('What the deployment decides about the app.')
+@description('The settings of the app that the deployment decides.')
 @sealed()
 type ownType = {
   powerBiCloud: string
@@ -21,7 +21,7 @@ type ownType = {
 }
 
 @export()
-@description('The settings by name. A setting without a value is left out, so that the default of the code applies.')
+@description('The settings by name. A setting without a value is omitted, so that the default of the code applies.')
 func ownSettings(own ownType) object => toObject(
   filter(
     [

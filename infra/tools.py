@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Installs the programs that only the checks of the deployment need: `python3 infra/tools.py`. Takes about a minute.
 
-* checkov, the policies (infra/policies.py), into a separate environment: it needs older packages than the project.
+* checkov, for the policies (infra/policies.py). It has a separate environment, because it needs older packages.
 * Microsoft's parser and type checker of KQL (tests/kql/check.js). Needs npm.
 
-Both go into `.dev/tools`, at the versions in this file; installed versions stay. `dev.py test` calls this before the
-tests. For a tool that cannot be installed, for example without a network, the reason is printed, and the tests that
-need it skip. The Bicep compiler is not included, because no registry has it (`az bicep install`).
+Both go into `.dev/tools`, at the versions that this file names; a tool that has its version is not installed again.
+`dev.py test` calls this script before the tests. If a tool cannot be installed, for example without a network, the
+reason is printed, and the tests that need the tool are skipped. The Bicep compiler is not included, because no registry
+has it (`az bicep install`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent / ".dev" / "tools"
 SECONDS = 120
-"""The time for each tool; a test run waits no longer."""
+"""The time limit for each tool, so that a test run does not wait longer."""
 STAMP = "version.txt"
 """Written last: a folder without it is from an interrupted installation."""
 
@@ -32,7 +33,7 @@ class InstallationFailed(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Tool:
-    """`commands` installs the version into a folder. Raises InstallationFailed if that is impossible."""
+    """A tool. `commands` returns what installs the version into a folder, or raises InstallationFailed."""
 
     name: str
     version: str
@@ -85,7 +86,7 @@ KUSTO = Tool("kusto", "@kusto/language-service-next@12.4.1", _with_npm)
 
 
 def main() -> int:
-    """0, or 1 if a tool could not be installed."""
+    """Returns 0, or 1 if a tool could not be installed."""
     code = 0
     for tool in (CHECKOV, KUSTO):
         if tool.installed():

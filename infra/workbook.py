@@ -23,7 +23,7 @@ and what to do about each kind of failure."""
 
 @dataclass(frozen=True)
 class Part:
-    """One query of the workbook. `form` is a visualization of workbooks: table, timechart, barchart."""
+    """One query of the workbook. `form` is its visualization: table, timechart or barchart."""
 
     query: str
     title: str

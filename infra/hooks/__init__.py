@@ -1,1 +1,1 @@
-"""The hooks that `azd` runs (azure.yaml). Standard library only; they work alike on Linux, macOS and Windows."""
+"""The hooks that `azd` runs (azure.yaml). Standard library only; they work on Linux, macOS and Windows."""

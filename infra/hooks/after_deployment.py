@@ -2,8 +2,8 @@
 """After `azd deploy`: prints the manual steps, waits for the app, tests it, and prints parameters for the pipelines.
 
 If SMOKE_WORKSPACE and SMOKE_DATASET are set in the azd environment, the smoke test checks that model, too, if `az` is
-signed in as a service principal: a person gets no token for the app. Otherwise the model is left out, and the reason is
-printed. By hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
+signed in as a service principal: a person gets no token for the app. Otherwise the model is not checked, and the reason
+is printed. To run it by hand: `python3 infra/hooks/after_deployment.py`. The exit code is that of the smoke test.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ To do by hand, once
 
 
 def people_steps(values: Mapping[str, str]) -> str:
-    """The step for people to sign in to the status page, with entra. It is manual: the registration may be shared."""
+    """The step that lets people sign in to the status page, with entra. It is manual: registrations may be shared."""
     if values["AUTH_MODE"] != "entra":
         return ""
     client_id = values.get("SIGN_IN_CLIENT_ID") or "CLIENT_ID"
     return f"""
-  3. Status page, {values["APP_URL"]}/api/ui. For people to sign in to it:
+  3. Status page, {values["APP_URL"]}/api/ui. To let people sign in to it:
        az ad app update --id {client_id} --enable-id-token-issuance true \\
          --web-redirect-uris {values["APP_URL"]}/.auth/login/aad/callback
      and name them in READERS or CALLERS as {client_id}:OBJECT_ID."""
@@ -60,10 +60,10 @@ def pipeline_parameters(values: Mapping[str, str]) -> str:
     if values["AUTH_MODE"] == "entra":
         lines.append(f"  Audience  {values.get('AUDIENCE', '')}")
     else:
-        # the key itself must not appear in the log of a deployment; an address with a version would keep an old key
+        # the key must not appear in the log of a deployment; an address with a version would lead to an old key
         lines += [
             "  KeySecretUri  https://VAULT.vault.azure.net/secrets/refresh-function-key",
-            "    Without a version at its end: the pipelines then read a renewed key. To store the key:",
+            "    Without a version at its end, so that the pipelines read a renewed key. To store the key:",
             "    az keyvault secret set --vault-name VAULT --name refresh-function-key --output none \\",
             '      --value "$(az functionapp keys list --query functionKeys.default --output tsv \\',
             f'      --name {values["APP_NAME"]} --resource-group {values["AZURE_RESOURCE_GROUP"]})"',
@@ -79,14 +79,14 @@ def model_arguments(values: Mapping[str, str]) -> list[str]:
 
 
 def why_no_model(values: Mapping[str, str], run: Runner) -> str:
-    """Why the model that is set cannot be checked here, and how to do it by hand; empty if it can be checked."""
+    """Why the configured model cannot be checked here, and how to check it by hand; empty if it can be checked."""
     by_hand = f"python3 dev.py smoke --url {values['APP_URL']} {' '.join(model_arguments(values))}"
     if values["AUTH_MODE"] != "entra":
         return f"The model is not checked, because that needs a function key. By hand:\n  {by_hand} --key KEY"
     if login(run) != "servicePrincipal":
         return (
-            "The model is not checked, because az is not signed in as a service principal. By hand, signed in as one "
-            f"that is in CALLERS:\n  AUDIENCE={values.get('AUDIENCE', '')} {by_hand}"
+            "The model is not checked, because az is not signed in as a service principal. To check it by hand, sign "
+            f"in as a service principal that is in CALLERS:\n  AUDIENCE={values.get('AUDIENCE', '')} {by_hand}"
         )
     return ""
 
@@ -100,7 +100,7 @@ def login(run: Runner) -> str:
 
 
 def smoke_command(values: Mapping[str, str], run: Runner) -> tuple[list[str], str]:
-    """The command of the smoke test for the deployed app. If it leaves out the model that is set, also the reason."""
+    """The command of the smoke test for the deployed app. If it omits the configured model, also the reason."""
     command = [sys.executable, str(ROOT / "dev.py"), "smoke", "--url", values["APP_URL"]]
     model = model_arguments(values)
     reason = why_no_model(values, run) if model else ""
@@ -108,7 +108,7 @@ def smoke_command(values: Mapping[str, str], run: Runner) -> tuple[list[str], st
 
 
 def main() -> int:
-    """The exit code of the smoke test; 1 if the outputs of the deployment are missing."""
+    """Returns the exit code of the smoke test; 1 if the outputs of the deployment are missing."""
     values = environment.values(os.environ)
     missing = [name for name in NEEDED if not values.get(name)]
     if missing:

@@ -18,7 +18,7 @@ from infra.hooks.before_provision import HookFailed, Runner, run_command
 
 
 def clean_up(environ: Mapping[str, str], run: Runner) -> None:
-    """Deletes the registration and its id in the environment. Raises HookFailed."""
+    """Deletes the registration, and its id from the environment. Raises HookFailed."""
     client_id = environ.get("SIGN_IN_CREATED")
     if not client_id:
         return
@@ -28,7 +28,7 @@ def clean_up(environ: Mapping[str, str], run: Runner) -> None:
 
 
 def main() -> int:
-    """0, or 1 with the reason."""
+    """Returns 0, or 1 with the reason on stderr."""
     try:
         clean_up(os.environ, run_command)
     except HookFailed as problem:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Before `azd provision`: checks what Bicep cannot check early, and creates what Bicep cannot create.
 
-* With AUTH_MODE entra: the callers must be named. Creates the app registration that callers request tokens for, unless
-  SIGN_IN_CLIENT_ID names one. It gets no secret and no permission: the platform only validates tokens with it.
-  Stops if a registration of the same name exists: it belongs to a deployment from another machine, whose callers would
-  get 401 from then on.
-* Sets the first day of the budget once there is one: Azure accepts no earlier month for a new budget, and no change
-  later.
+* With AUTH_MODE entra, it stops if no callers are named. It creates the app registration for which callers request
+  tokens, unless SIGN_IN_CLIENT_ID names one. The registration gets no secret and no permission: the platform only
+  validates tokens with it. The hook stops if a registration of the same name exists: that one belongs to a deployment
+  from another machine, whose callers would get 401 from then on.
+* If there is a budget without a first day, it sets that day to the first of this month: Azure accepts no earlier month
+  for a new budget, and no change later.
 
 If something is missing, the exit code is 1, with a message.
 """
@@ -40,10 +40,10 @@ Or allow every caller with a function key:  azd env set AUTH_MODE key"""
 
 
 REGISTERED = """\
-The app registration {name!r} exists already, but SIGN_IN_CLIENT_ID is not set. Nothing was changed.
+The app registration {name!r} already exists, but SIGN_IN_CLIENT_ID is not set. Nothing was changed.
 If this environment was deployed from another machine, set its values here first (docs/operations.md, section Deploy):
   azd env set SIGN_IN_CLIENT_ID {client_id}
-  azd env set CALLERS ..., and READERS, BUDGET_START_DATE and all other values as they are there
+  azd env set CALLERS ..., and READERS, BUDGET_START_DATE and all other values as on that machine
 If an earlier attempt was interrupted and no deployment uses the registration, delete it and try again:
   az ad app delete --id {client_id}
 If another team has deployed an environment of this name, choose another name:  azd env new NAME"""
@@ -103,7 +103,7 @@ def register(environment_name: str, run: Runner) -> str:
     )
     client_id, object_id = str(created["appId"]), str(created["id"])
     cloud = run(["az", "cloud", "show", "--query", "name", "--output", "tsv"]).strip()
-    # tokens of version 2: their issuer is the one that modules/functionApp.bicep names
+    # version 2, because modules/functionApp.bicep names the issuer of tokens of that version
     change = {"api": {"requestedAccessTokenVersion": 2}, "identifierUris": [f"api://{client_id}"]}
     run(
         [
@@ -118,7 +118,7 @@ def register(environment_name: str, run: Runner) -> str:
 
 
 def run_command(command: list[str]) -> str:
-    """Runs a program of the PATH. Raises HookFailed."""
+    """Runs a program that is on the PATH; returns its output. Raises HookFailed."""
     program = shutil.which(command[0])
     if program is None:
         raise HookFailed(f"{command[0]} is not installed.")
@@ -129,7 +129,7 @@ def run_command(command: list[str]) -> str:
 
 
 def main() -> int:
-    """0, or 1 with the reason."""
+    """Returns 0, or 1 with the reason on stderr."""
     try:
         prepare(os.environ, run_command, datetime.now(UTC))
     except HookFailed as problem:

@@ -1,4 +1,4 @@
-"""The values of the azd environment, in a hook or by hand."""
+"""The values of the azd environment, whether azd runs a hook or a person runs a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def values(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the process. If azd has set nothing (the script runs by hand), also the values of azd."""
+    """The environment of the process. If azd has set nothing (a person runs the script), also the values of azd."""
     azd = shutil.which("azd")
     if environ.get(MARK) or azd is None:
         return dict(environ)

@@ -1,4 +1,4 @@
-"""Waits for a new deployment: its host does not run, or reports what it cannot reach, until its roles take effect."""
+"""Waits for a new deployment: until its roles take effect, its host does not run, or reports what it cannot reach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_FOUND = 404
 
 
 def health(url: str) -> int | None:
-    """The status of `/api/health`; None without an answer."""
+    """The HTTP status of `/api/health`; None without an answer."""
     try:
         with urllib.request.urlopen(f"{url}/api/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - an https address
             return int(answer.status)
@@ -41,9 +41,9 @@ def wait(
         return
     reason = "does not answer" if status is None else f"answers {status}"
     show(
-        f"The app {reason}. After a first deployment its roles can take ten minutes to take effect; otherwise press "
+        f"The app {reason}. After a first deployment, its roles can take ten minutes to take effect; otherwise press "
         "Ctrl-C and read /api/health.\n"
-        f"It is read every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
+        f"The script reads /api/health every {PAUSE_SECONDS:.0f} seconds for up to {WAIT_SECONDS / 60:.0f} minutes ..."
     )
     try:
         while not is_ready(status) and clock() < end:

@@ -1,5 +1,5 @@
-// The alerts. Each query in ../queries/alerts returns one row for each thing that is wrong; the columns that end up in the
-// mail are the dimensions: which model, what the cause is, what to do. docs/operations.md has a section for each rule.
+// The alerts. Each query in ../queries/alerts returns one row for each problem. Some columns of the row become the
+// dimensions in the mail: which model, what the cause is, what to do. docs/operations.md has a section for each rule.
 
 @description('Region.')
 param location string
@@ -10,28 +10,28 @@ param tags object
 @description('The Application Insights component whose log is searched.')
 param componentId string
 
-@description('The Log Analytics workspace behind it.')
+@description('The Log Analytics workspace behind that component.')
 param workspaceId string
 
-@description('Receives the mails; nothing is mailed if empty.')
+@description('Address that receives the mails. If it is empty, no mail is sent.')
 param mailAddress string
 
-@description('Models that must be fresh.')
+@description('Dataset ids of the models that must be fresh.')
 param expectedDatasets string[]
 
 @description('Hours without a completed refresh after which an expected model counts as stale.')
 param freshnessHours int
 
-@description('Throttled answers (429) within 15 minutes above which an alert fires.')
+@description('An alert fires if there are more throttled answers (429) than this within 15 minutes.')
 param throttleThreshold int
 
 type ruleType = {
-  @description('Name of the rule, and of its section in docs/operations.md.')
+  @description('Name of the rule, which is also the name of its section in docs/operations.md.')
   name: string
   title: string
   description: string
   query: string
-  @description('0 critical, 1 error, 2 warning, 3 informational.')
+  @description('Severity: 0 critical, 1 error, 2 warning, 3 informational.')
   severity: 0 | 1 | 2 | 3
   @description('How far the query looks back, as a duration of ISO 8601.')
   window: string
@@ -67,7 +67,7 @@ var rules ruleType[] = [
   }
   {
     name: 'needs-a-person'
-    title: 'The refresh service needs a person'
+    title: 'The refresh service needs attention'
     description: 'The app has logged an error: a callback was abandoned, a request was not started, a step failed unexpectedly, or the engine does not answer.'
     query: loadTextContent('../queries/alerts/needs-a-person.kql')
     severity: 1
@@ -101,7 +101,7 @@ var rules ruleType[] = [
   {
     name: 'callers-refused'
     title: 'Callers are refused'
-    description: 'The app has refused a signed-in principal ten times or more within 15 minutes: one of READERS that tried to do more than read, or one that is in neither READERS nor CALLERS.'
+    description: 'The app has refused a signed-in principal ten times or more within 15 minutes: either it is in READERS and tried to do more than read, or it is in neither READERS nor CALLERS.'
     query: loadTextContent('../queries/alerts/callers-refused.kql')
     severity: 2
     window: 'PT15M'
@@ -112,7 +112,7 @@ var rules ruleType[] = [
   {
     name: 'model-overdue'
     title: 'A model is overdue'
-    description: 'A model had no success for longer than its requests or EXPECTED_EVERY_HOURS expect. Logged once for each such period.'
+    description: 'A model has had no success for longer than its requests or EXPECTED_EVERY_HOURS allow. The app logs this once for each such period.'
     query: loadTextContent('../queries/alerts/model-overdue.kql')
     severity: 1
     window: 'PT1H'
@@ -123,7 +123,7 @@ var rules ruleType[] = [
   {
     name: 'slower-than-usual'
     title: 'A refresh takes longer than usual'
-    description: 'A refresh took more than one and a half times the median of the last two days, and more than two minutes longer than it.'
+    description: 'A refresh took more than one and a half times the median of the last two days, and more than two minutes longer than that median.'
     query: loadTextContent('../queries/alerts/slower-than-usual.kql')
     severity: 3
     window: 'P2D'
@@ -134,7 +134,7 @@ var rules ruleType[] = [
   {
     name: 'log-capped'
     title: 'The log has reached its daily cap'
-    description: 'The workspace takes no more log until the next day; no other alert is reliable until then. Raise logDailyCapGb, or find out what fills the log.'
+    description: 'The workspace accepts no more log until the next day; no other alert is reliable until then. Raise logDailyCapGb, or find out what fills the log.'
     query: loadTextContent('../queries/alerts/log-capped.kql')
     severity: 1
     window: 'PT1H'
@@ -147,7 +147,7 @@ var rules ruleType[] = [
 var freshnessRule ruleType = {
   name: 'model-stale'
   title: 'A model is not fresh'
-  description: 'An expected model had no completed refresh for freshnessHours.'
+  description: 'An expected model has had no completed refresh for freshnessHours.'
   query: replace(
     replace(loadTextContent('../queries/alerts/model-stale.kql'), '{expectedDatasets}', join(map(expectedDatasets, id => '"${toLower(id)}"'), ', ')),
     '{freshnessHours}',

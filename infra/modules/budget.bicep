@@ -1,13 +1,13 @@
-// The monthly budget of the resource group: mails when the actual cost reaches 80 and 100 percent of it.
+// The monthly budget of the resource group. Mails are sent when the actual cost reaches 80 and 100 percent of the budget.
 
-@description('Amount in the currency of the subscription.')
+@description('Amount of the budget in the currency of the subscription.')
 @minValue(1)
 param amount int
 
-@description('First day: the first of a month. It cannot be changed later.')
+@description('First day of the budget: the first of a month. It cannot be changed later.')
 param startDate string
 
-@description('Receives the notices; empty if there is none.')
+@description('Action group that receives the notices; empty if there is none.')
 param actionGroupId string
 
 resource budget 'Microsoft.Consumption/budgets@2024-08-01' = {

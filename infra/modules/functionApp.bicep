@@ -19,14 +19,14 @@ param plan string
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string
 
-@description('Spread the plan across availability zones.')
+@description('Whether the plan is spread across availability zones.')
 param zoneRedundant bool
 
-@description('Instances that always run the durable functions.')
+@description('Number of instances that always run the durable functions.')
 @minValue(0)
 param alwaysReadyInstances int
 
-@description('Upper bound of instances.')
+@description('Largest number of instances.')
 @minValue(1)
 param maximumInstances int
 
@@ -58,7 +58,7 @@ param schedulerEndpoint string
 @allowed(['entra', 'key'])
 param authMode string
 
-@description('Client id of the app registration that callers request tokens for.')
+@description('Client id of the app registration for which callers request tokens.')
 param signInClientId string
 
 @description('The identities that may call.')
@@ -70,7 +70,7 @@ param ownSettings object
 var flex = plan == 'FlexConsumption'
 var packageUrl = '${storage.properties.primaryEndpoints.blob}${packageContainerName}'
 
-// what the Functions host reads; all of it is an address or the name of an identity, none of it a secret
+// the settings that the Functions host reads: addresses and names of identities, and no secrets
 var hostSettings = union(
   {
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
@@ -88,13 +88,13 @@ var hostSettings = union(
     : {
         DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identityClientId}'
       },
-  // Flex Consumption refuses these; it has functionAppConfig instead
+  // Flex Consumption refuses these settings; it has functionAppConfig instead
   flex
     ? {}
     : {
         FUNCTIONS_EXTENSION_VERSION: '~4'
         FUNCTIONS_WORKER_RUNTIME: 'python'
-        // the package is read from the container with the identity, so that no file share and no key of it is needed
+        // the package is read from the container with the identity, so that neither a file share nor its key is needed
         WEBSITE_RUN_FROM_PACKAGE: '${packageUrl}/app.zip'
         WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: identityId
       }
@@ -153,7 +153,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
             instanceMemoryMB: 2048
             maximumInstanceCount: maximumInstances < 40 ? 40 : maximumInstances
             alwaysReady: alwaysReadyInstances == 0 ? [] : [{ name: 'durable', instanceCount: alwaysReadyInstances }]
-            // for Python the platform assumes 1: a start that waits for the end would occupy an instance alone
+            // the platform's default for Python is one request per instance: a start with waitSeconds would occupy a whole
+            // instance
             triggers: { http: { perInstanceConcurrency: 32 } }
           }
         }
@@ -185,25 +186,25 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
 
   resource slotNames 'config' = if (!flex) {
     name: 'slotConfigNames'
-    // a slot that took these along at a swap would work on the state of the other one
+    // slot settings stay with their slot: if a swap moved these two, the slot would use the other slot's task hub
     properties: { appSettingNames: ['TASKHUB_NAME', 'PUBLIC_BASE_URL'] }
   }
 
   resource signIn 'config' = if (authMode == 'entra') {
-    // checkov takes every resource of the type sites/config for a web app of its own:
+    // checkov treats every resource of the type sites/config as a separate web app:
     // checkov:skip=CKV_AZURE_13: this resource is the sign-in that the check looks for
     // checkov:skip=CKV_AZURE_80: the app is Python
     // checkov:skip=CKV_AZURE_88: the app writes no files; its state is in Durable Functions
     // checkov:skip=CKV_AZURE_63: requests are telemetry of Application Insights
     // checkov:skip=CKV_AZURE_65: errors are in Application Insights; detailed pages would only show them to callers
-    // checkov:skip=CKV_AZURE_66: as CKV_AZURE_65
+    // checkov:skip=CKV_AZURE_66: the same reason as for CKV_AZURE_65
     name: 'authsettingsV2'
     properties: {
       platform: { enabled: true, runtimeVersion: '~1' }
       globalValidation: {
-        // Not RedirectToLoginPage or Return401: statusUri and cancelUri carry a token of their own, and the pollers of
-        // Data Factory and Logic Apps send no other. The app answers 401 on all routes that start or show anything.
-        // The platform still refuses tokens that are not valid, and removes its own headers from what callers send.
+        // Not RedirectToLoginPage or Return401: statusUri and cancelUri contain their own token, and callers that poll,
+        // such as Data Factory and Logic Apps, send no other token. The app answers 401 on all other routes that start
+        // or show anything. The platform still refuses invalid tokens, and removes its own headers from incoming calls.
         requireAuthentication: false
         unauthenticatedClientAction: 'AllowAnonymous'
       }

@@ -1,5 +1,5 @@
-// The identity of the app. User-assigned, because its roles then exist before the first start, and its role in a Power BI
-// workspace survives a re-creation of the app.
+// The identity of the app. It is user-assigned, so that its roles exist before the first start of the app, and so that its
+// role in a Power BI workspace remains if the app is created again.
 
 @description('Name of the identity.')
 param name string

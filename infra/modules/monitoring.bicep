@@ -1,6 +1,6 @@
-// Log Analytics workspace and Application Insights. Both accept data from signed-in identities only.
+// Log Analytics workspace and Application Insights. Both accept data only from signed-in identities.
 
-@description('Makes the names unique.')
+@description('Part of the names, which makes them unique.')
 param token string
 
 @description('Region.')
@@ -12,7 +12,7 @@ param tags object
 @description('Days for which the log is kept.')
 param retentionDays int
 
-@description('Gigabytes a day; -1 for no cap.')
+@description('Gigabytes of log a day; -1 means no cap.')
 param dailyCapGb int
 
 @description('Object id of the identity of the app.')

@@ -1,4 +1,4 @@
-// The network of the switch privateNetwork: one subnet for the app, one for the private endpoints.
+// The network that privateNetwork creates: one subnet for the app, one for the private endpoints.
 
 @description('Name of the virtual network.')
 param name string
@@ -9,7 +9,7 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('Hosting plan: decides to which service the subnet of the app is delegated.')
+@description('Hosting plan, which decides to which service the subnet of the app is delegated.')
 @allowed(['FlexConsumption', 'ElasticPremium'])
 param plan string
 

@@ -15,7 +15,7 @@ param subnetId string
 @description('The storage account.')
 param storageAccountId string
 
-@description('Its name.')
+@description('Name of the storage account.')
 param storageAccountName string
 
 var services = ['blob', 'queue', 'table']

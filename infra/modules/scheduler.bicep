@@ -12,7 +12,7 @@ param tags object
 @description('Name of the task hub.')
 param taskHubName string
 
-@description('IP ranges that reach the scheduler. At least one; 0.0.0.0/0 admits every address.')
+@description('IP ranges that can reach the scheduler. At least one is needed; 0.0.0.0/0 admits every address.')
 @minLength(1)
 param ipAllowlist string[]
 

@@ -1,4 +1,5 @@
-// The storage account: state of Durable Functions, host, deployment package. No shared keys; the app has three roles.
+// The storage account, for the state of Durable Functions, the host and the deployment package. Shared keys are disabled;
+// the app has three roles.
 
 @description('Name of the storage account.')
 param name string
@@ -9,10 +10,10 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('Keep copies in three availability zones.')
+@description('Whether copies are kept in three availability zones.')
 param zoneRedundant bool
 
-@description('Refuse everything that does not come through a private endpoint.')
+@description('Whether calls that do not come through a private endpoint are refused.')
 param privateOnly bool
 
 @description('Object id of the identity of the app.')
@@ -25,7 +26,7 @@ var appRoles = [storageBlobDataOwner, storageQueueDataContributor, storageTableD
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   // checkov:skip=CKV_AZURE_206: zone redundancy is the parameter zoneRedundant; a geo copy of a task hub must never run beside the original
-  // checkov:skip=CKV_AZURE_35: the switch privateNetwork denies public access; without it signed-in identities are the boundary
+  // checkov:skip=CKV_AZURE_35: the parameter privateNetwork denies public access; without it, sign-in is the boundary
   // checkov:skip=CKV_AZURE_43: the name is strefresh and the token of at most 13 letters and digits, which checkov cannot see
   name: name
   location: location
@@ -47,7 +48,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   resource blobs 'blobServices' = {
     name: 'default'
     properties: {
-      // a package that was overwritten or deleted by mistake can be brought back
+      // a package that was overwritten or deleted by mistake can be restored
       deleteRetentionPolicy: { enabled: true, days: 7 }
       containerDeleteRetentionPolicy: { enabled: true, days: 7 }
     }

@@ -6,7 +6,7 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('The Application Insights component whose log it shows.')
+@description('The Application Insights component whose log the workbook shows.')
 param componentId string
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
