@@ -4,7 +4,8 @@
 The app reads its package from the storage account with its own identity, so it needs neither a file share nor its key.
 The platform does not build such a package, so it contains the installed packages for Linux and the Python
 version of the app. This script needs uv, and the Azure CLI signed in as a principal that has the role Storage Blob Data
-Contributor on the storage account. The values come from the azd environment (`azd env get-values`, or the environment of a hook).
+Contributor on the storage account. The values come from the azd environment (`azd env get-values`, or the environment
+of a hook).
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ def test_the_smoke_test_checks_a_model_if_one_is_set() -> None:
     ("mode", "login", "by_hand"),
     [
         ("entra", "user", f"AUDIENCE={VALUES['AUDIENCE']} python3 dev.py smoke --url {VALUES['APP_URL']}"),
-        ("entra", "", "signed in as one that is in CALLERS"),
+        ("entra", "", "sign in as a service principal that is in CALLERS"),
         ("key", "servicePrincipal", f"--workspace {APPLICATION} --dataset {OBJECT} --key KEY"),
     ],
     ids=["a person", "no login", "a key"],

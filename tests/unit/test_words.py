@@ -1,7 +1,8 @@
 """Plain words: texts and names avoid a list of unclear ones, for each of which the test shows a better word.
 
-Checked are documents, docstrings, comments, names of tests, messages of the code that is not a test, and names of
-variables. Tests quote messages of other services, so their strings are not checked.
+The test checks the whole text of documents, deployment files, queries, workflows and settings. In JavaScript, it checks
+comments and strings; in Python docstrings, comments, names of tests, messages of the code that is not a test, and names
+of variables. Tests quote messages of other services, so their strings are not checked.
 """
 
 import ast
@@ -39,8 +40,43 @@ TEXTS = (
     (" it", r"means? it(?= |\.|,|$)(?! (has|is|was|can|must|would))", "intends that"),
     ("says", r"says (so|no)", "reports it, refuses"),
     ("stand", r"stands? (in the way|beside|alone)", "is running, is beside, is complete"),
+    ("travel", r"travel(s|led)?", "is part of, is sent with"),
+    ("feeds", r"feeds", "configures, supplies"),
+    ("course of", r"the course of (each|a|the) (request|refresh|run)", "progress"),
+    ("count", r"counts? as much as", "is worth"),
+    ("count", r"counts? from the (second|third)", "counts only if there are at least"),
+    ("without remedy", r"without remedy", "unrecoverable"),
+    ("to nothing", r"is nothing at all", "matches nothing, has no effect"),
+    ("let", r"(let|lets|letting) (it |them |the app |that )?in(?!-)", "admits, includes"),
+    ("in the words", r"in the words of an? (user|caller)", "in the user's terms"),
+    # literal translations
+    (
+        " to ",
+        r"(allows|enables|recommends|suggests) to(?= [a-z])(?! read only)",
+        "lets a caller ..., recommends ...ing",
+    ),
+    ("since ", r"since [0-9a-z]+ (seconds|minutes|hours|days|weeks)", "for"),
+    ("information", r"informations|an information", "information"),
+    ("possibilit", r"possibility to", "possible to, can"),
+    ("depend", r"depend(s|ing)? of", "depends on"),
+    ("look", r"how (it|they|this|that) looks? like", "what it looks like"),
+    ("same like", r"the same like", "the same as"),
 )
-"""Unclear words and phrases, in any case."""
+"""Unclear words and phrases, in upper or lower case."""
+
+FORMATS = (
+    *("py", "md", "bicep", "bicepparam", "kql", "yml", "yaml", "js", "css"),
+    *("html", "json", "toml", "dot", "txt"),
+)
+"""The endings of the files that are checked."""
+WITHOUT_ENDING = (".funcignore", ".gitignore", ".ci/run")
+GENERATED = re.compile(
+    r"integrations/(openapi\.yaml|custom-connector\.swagger\.json|(adf|synapse|logic_apps)/.*\.json)"
+    r"|infra/(main|workbook)\.json"
+)
+"""Their sources are checked."""
+RECORDED = re.compile(r"(.*/)?(data|histories)/.*\.(?!(py|md)$)[^/.]+|tests/reports\.json")
+"""Recordings of the app and of other services."""
 
 NAMES = {
     "told": "report, message, result",
@@ -68,15 +104,23 @@ ALLOWED_NAMES = {
 }
 """Exceptions, each with its reason."""
 
+JAVASCRIPT_TEXT = re.compile(r"""//[^\n]*|/\*.*?\*/|"[^"\n]*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
+
 _PATTERNS = [(part, re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), better) for part, pattern, better in TEXTS]
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Path and text of every document and module of the repository."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py", "*.md"]
+    """Path and text of every file of the repository that people wrote, except this one."""
+    patterns = [*(f"*.{ending}" for ending in FORMATS), *WITHOUT_ENDING]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
     for path in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
-        if (ROOT / path).is_file() and path != "tests/unit/test_words.py":
+        if is_written(path) and (ROOT / path).is_file():
             yield path, (ROOT / path).read_text(encoding="utf-8")
+
+
+def is_written(path: str) -> bool:
+    """Whether people wrote the file: it was neither generated nor recorded. This file quotes the unclear words."""
+    return path != "tests/unit/test_words.py" and not GENERATED.fullmatch(path) and not RECORDED.fullmatch(path)
 
 
 def unclear(text: str) -> Iterator[tuple[int, str, str]]:
@@ -103,6 +147,12 @@ def texts(path: str, source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name.replace("_", " ")
 
 
+def script_texts(source: str) -> Iterator[tuple[int, str]]:
+    """Line and text of all comments and strings of a script."""
+    for match in JAVASCRIPT_TEXT.finditer(source):
+        yield source.count("\n", 0, match.start()) + 1, match[0]
+
+
 def names(source: str) -> Iterator[tuple[int, str]]:
     """Line and name of each assignment, parameter, function and class."""
     for node in ast.walk(ast.parse(source)):
@@ -123,6 +173,8 @@ def unclear_texts(path: str, content: str) -> list[str]:
         if not any(unclear(content.replace("_", " "))):  # parsing takes far longer
             return []
         parts = texts(path, content)
+    elif path.endswith(".js"):
+        parts = script_texts(content)
     return [
         f"{path}:{start + line}: {phrase!r}: better {better}"
         for start, text in parts
@@ -145,7 +197,7 @@ def unclear_names(path: str, content: str) -> list[str]:
 
 
 def test_texts_are_plain() -> None:
-    """Docs, docstrings, comments, names of tests, and messages."""
+    """Documents and other text files; in Python docstrings, comments, names of tests, and messages."""
     found = [problem for path, content in files() for problem in unclear_texts(path, content)]
     assert not found, "\n".join(["", *found])
 
@@ -154,6 +206,33 @@ def test_names_are_nouns() -> None:
     """Names of variables, parameters, attributes, functions and classes."""
     found = [problem for path, content in files() for problem in unclear_names(path, content)]
     assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("infra/modules/alerts.bicep", True),
+        ("infra/queries/alerts/needs-a-person.kql", True),
+        ("triggers/ui/app.js", True),
+        (".github/workflows/test.yml", True),
+        (".funcignore", True),
+        (".ci/run", True),
+        ("tests/histories/record.py", True),
+        ("infra/main.json", False),
+        ("integrations/openapi.yaml", False),
+        ("integrations/adf/pipeline/refresh-with-web-key.json", False),
+        ("tests/histories/1.0/refresh_run-033.json", False),
+        ("devhost/tests/devhost_tests/data/conformance/recorded.json", False),
+    ],
+)
+def test_files_that_people_wrote_are_checked(path: str, written: bool) -> None:
+    """Not those that are generated or recorded."""
+    assert (ROOT / path).is_file()
+    assert is_written(path) == written
+    assert (path in dict(files())) == written
+
+
+KQL = "infra/queries/app.kql"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +245,16 @@ def test_names_are_nouns() -> None:
         ("tests/test_app.py", "def test_nobody_asks(): ...\n", ["tests/test_app.py:1: 'nobody'"]),
         ("docs/app.md", "first\nA time that is none.\n", ["docs/app.md:2: 'is none'"]),
         ("docs/app.md", "A request is none of these. None if there is none.\n", []),
+        ("infra/app.bicep", "// one\n@description('Nobody may call.')\n", ["infra/app.bicep:2: 'Nobody'"]),
+        (KQL, "// Events that count from the third one on.\n", [f"{KQL}:1: 'count from the third'"]),
+        (
+            "app.js",
+            "const nobody = 1;\nshow('nobody'); // ever rarer\n",
+            ["app.js:2: 'nobody'", "app.js:2: 'ever rarer'"],
+        ),
+        (".funcignore", "# the app is let in\n", [".funcignore:1: 'let in'"]),
+        ("app.yml", "description: It has run since two hours.\n", ["app.yml:1: 'since two hours'"]),
+        ("app.py", "# what the role allows to do\n", ["app.py:1: 'allows to'"]),
     ],
 )
 def test_an_unclear_word_is_found(path: str, source: str, expected: list[str]) -> None:
