@@ -18,8 +18,8 @@ def list_models(opener: str, unavailable: Json) -> Json:
     return operation(
         "ListModels",
         "List models",
-        "Lists every model that was requested within the retention or that EXPECTED_EVERY_HOURS names: how fresh it "
-        "is, how its last refresh ended, what runs or waits now. The list is at most some seconds old.",
+        "Lists every model that was requested within the retention period or that EXPECTED_EVERY_HOURS names: how "
+        "fresh it is, how its last refresh ended, what runs or waits now. The list is at most some seconds old.",
         opener,
         {
             200: answer("Models", "A page of models."),
@@ -67,7 +67,7 @@ def get_model(opener: str, unavailable: Json) -> Json:
         {
             200: answer("ModelDetails", "The model."),
             400: answer("Refusal", "The id is not a GUID.", example="GuidRefused"),
-            404: answer("ModelUnknown", "No refresh of this model was requested within the retention."),
+            404: answer("ModelUnknown", "No refresh of this model was requested within the retention period."),
             503: unavailable,
         },
         parameters=[dataset_id],
