@@ -122,7 +122,7 @@ var signInId = authMode == 'entra' && empty(signInClientId)
   ? fail('authMode entra needs signInClientId: the client id of the app registration for which callers request tokens.')
   : signInClientId
 var admittedCallers = authMode == 'entra' && empty(callers)
-  ? fail('authMode entra needs at least one entry in callers; otherwise no caller could call the app.')
+  ? fail('authMode entra needs callers: without an entry, no caller could call the app.')
   : callers
 
 module identity 'modules/identity.bicep' = {
