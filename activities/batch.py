@@ -41,7 +41,7 @@ LEAST_MINUTES = 0.01
 """The deadline of a request that is started just before the deadline of its batch."""
 
 LIST_SECONDS = 120.0
-MOST_LISTED = 2 * MAX_MODELS
+MAX_LISTED = 2 * MAX_MODELS
 """Refreshable models of a workspace: those of a batch, and as many excluded ones."""
 MAX_NAME = 200
 
@@ -183,7 +183,7 @@ async def list_models(order: Any) -> Any:
     def models() -> list[tuple[str, str]]:
         listed = configured_client().models(workspace_id)
         refreshable = ((model.dataset_id, cut(model.name, MAX_NAME)) for model in listed if model.refreshable)
-        return list(islice(refreshable, MOST_LISTED + 1))
+        return list(islice(refreshable, MAX_LISTED + 1))
 
     try:
         found = await POWER_BI.run(models, key=job.workspace_id, seconds=LIST_SECONDS)
@@ -194,7 +194,7 @@ async def list_models(order: Any) -> Any:
         event = Event("power_bi.error", logging.WARNING, workspaceId=job.workspace_id, **facts, error=error.message)
         log.log(event.level, event.line())
         return encode(_trouble(error, job.workspace_id))
-    return encode(orders.ModelsListed(models=tuple(found[:MOST_LISTED]), more=len(found) > MOST_LISTED))
+    return encode(orders.ModelsListed(models=tuple(found[:MAX_LISTED]), more=len(found) > MAX_LISTED))
 
 
 def _trouble(error: PowerBiError, workspace_id: str) -> Throttled | Unavailable | Refused:

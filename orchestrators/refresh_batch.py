@@ -68,7 +68,7 @@ def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
         return None
     if outcome := outcome_of(state):
         return (yield from _end(context, state, outcome))
-    before = state = state.but(turn=state.turn + 1)
+    before = state = state.replace(turn=state.turn + 1)
     context.set_custom_status(encode(_standing(before, state)))
     state, pause = yield from (_begin if state.turn == 1 else _turn)(context, state)
     if state.ended_at is None and not state.over:
@@ -77,7 +77,7 @@ def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
             context.set_custom_status(encode(standing))
             state = yield from _wait(context, state, pause)
     elif state.ended_at is None:
-        state = state.but(ended_at=instant(now(context)))
+        state = state.replace(ended_at=instant(now(context)))
     context.continue_as_new(encode(pack(state)))
     return None
 
@@ -112,7 +112,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
             pass
         case _:
             assert_never(notes)
-    return state.but(turn=0), SHORT_SECONDS
+    return state.replace(turn=0), SHORT_SECONDS
 
 
 def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
@@ -139,7 +139,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     """The state with the models of the workspace; without them if the batch has to end, or to try again."""
     source, at = state.spec.all_models, instant(now(context))
     if source is None or state.stop:
-        return state.but(ended_at=at), 0.0
+        return state.replace(ended_at=at), 0.0
     answer = yield from call(context, ListModels(workspace_id=source.workspace_id))
     match answer:
         case ModelsListed():
@@ -148,13 +148,13 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             note(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
                 trouble = failure_of_listing("TooManyModels", f'more than {MAX_MODELS} of them are not in "except".')
-                return state.but(trouble=trouble, ended_at=at), 0.0
+                return state.replace(trouble=trouble, ended_at=at), 0.0
             if not models:
                 trouble = failure_without_models(len(answer.models))
-                return state.but(trouble=trouble, ended_at=at), 0.0
-            return state.with_models(tuple(models)).but(not_found=missing), 0.0
+                return state.replace(trouble=trouble, ended_at=at), 0.0
+            return state.with_models(tuple(models)).replace(not_found=missing), 0.0
         case Refused():
-            return state.but(trouble=answer.failure, ended_at=at), 0.0
+            return state.replace(trouble=answer.failure, ended_at=at), 0.0
         case Throttled() | Unavailable() | Broke():
             return machine.note_unlisted(state, answer, at)
         case _:
@@ -231,10 +231,10 @@ def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: flo
     """The state after a notification, a cancellation, the recheck, or the deadline; see `refresh_request`."""
     waited = yield from _waited(context, state, pause)
     if waited == "callback":
-        return state.but(callbacks=True)
+        return state.replace(callbacks=True)
     if waited == "recheck" and state.stop == "Cancelled":
         # the message that cancels a request may be lost
-        return state.but(settled=False)
+        return state.replace(settled=False)
     return _stopping(context, state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
 
 

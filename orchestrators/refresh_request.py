@@ -65,7 +65,7 @@ def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
-    state = state.but(turn=state.turn + 1)
+    state = state.replace(turn=state.turn + 1)
     context.set_custom_status(encode(state.standing))
     outcome, state = yield from (_back_off if state.failed else _turn)(context, state)
     if outcome:
@@ -139,11 +139,11 @@ def _enrolled(
             at=instant(now(context)), request=context.instance_id, token=state.token, attempt=state.attempt
         )
         tell(context, state.spec.dataset_id, collected)
-        return _ended(state.but(standing=standing), waited, now(context))
+        return _ended(state.replace(standing=standing), waited, now(context))
     if waited == "Cancelled" or waited == "TimedOut":
         return (yield from _leave(context, state, waited)), state
     callbacks = state.callbacks or waited == "callback"
-    return None, state.but(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
+    return None, state.replace(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
 
 
 def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:

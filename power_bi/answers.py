@@ -22,7 +22,7 @@ from refresh.pattern import Pattern
 from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
-MOST_EVIDENCE = 8000
+MAX_EVIDENCE = 8000
 """Characters of an error body that are searched for its meaning."""
 
 _IN_PROGRESS = Pattern(
@@ -118,7 +118,7 @@ def service_error_in(body: bytes) -> tuple[ServiceError, str]:
         return ServiceError(text=text), text or ""
     findings = errors_in(value)
     evidence = " ".join(f"{one.code or ''} {one.text or ''} {one.signs}" for one in findings)
-    return cause_among(findings) or ServiceError(), clean(evidence[:MOST_EVIDENCE])
+    return cause_among(findings) or ServiceError(), clean(evidence[:MAX_EVIDENCE])
 
 
 def _words_of_page(body: bytes) -> str:

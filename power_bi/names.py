@@ -15,7 +15,7 @@ from refresh import clock
 from refresh.failure.catalogue import ModelNames
 from refresh.text import cut
 
-MOST_NAMES = 5000
+MAX_NAMES = 5000
 """Names that are cached; beyond that the oldest half is dropped, and read again when needed."""
 ASK_AGAIN = timedelta(minutes=15)
 """How long the app waits before it asks again for a name that could not be read."""
@@ -56,8 +56,8 @@ class Names:
                 self._known[path] = name
                 self._not_before.pop(path, None)
             for cache in (self._known, self._not_before):
-                if len(cache) > MOST_NAMES:
-                    for old in list(cache)[: MOST_NAMES // 2]:
+                if len(cache) > MAX_NAMES:
+                    for old in list(cache)[: MAX_NAMES // 2]:
                         del cache[old]
         return name
 

@@ -12,7 +12,7 @@ from power_bi.errors import Facts, Throttled
 from refresh import clock
 from refresh.times import instant
 
-MOST_MODELS = 1000
+MAX_MODELS = 1000
 """The number of models that triggers the removal of pauses that are over."""
 TIMER_EARLY = timedelta(seconds=1)
 """How much too early a durable timer can fire; it still counts as due."""
@@ -32,7 +32,7 @@ class Throttle:
         now = clock.now()
         until = now + timedelta(seconds=answer.retry_after_seconds)
         with self._lock:
-            if len(self._until) >= MOST_MODELS:
+            if len(self._until) >= MAX_MODELS:
                 self._until = {model: end for model, end in self._until.items() if end > now}
             self._until[dataset_id] = max(until, self._until.get(dataset_id, until))
 

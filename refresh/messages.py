@@ -21,7 +21,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A value that is sent between functions or stored. Keys with the default value are not written."""
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class ApiMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """A value that callers also see: its keys are spelled as in the HTTP API."""
 
 

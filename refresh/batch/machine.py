@@ -42,13 +42,13 @@ def ready(state: BatchState) -> list[int]:
 
 def note_started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
     """The state after the order to start these models."""
-    return state.changed({number: Progress(status="Started", started_at=at) for number in numbers})
+    return state.with_progress({number: Progress(status="Started", started_at=at) for number in numbers})
 
 
 def note_ends(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
     """The state after a look at the requests."""
     ends = {one.number: _ended(state.progress[one.number], one.outcome) for one in found if one.outcome}
-    return state.changed({number: end for number, end in ends.items() if not state.progress[number].ended})
+    return state.with_progress({number: end for number, end in ends.items() if not state.progress[number].ended})
 
 
 def skip_blocked(state: BatchState) -> BatchState:
@@ -57,7 +57,7 @@ def skip_blocked(state: BatchState) -> BatchState:
         blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
         if not blocked:
             return state
-        state = state.changed({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
+        state = state.with_progress({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
 
 
 def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
@@ -67,13 +67,13 @@ def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False)
     for applies, reason in found:
         # a cancellation counts at any time: active requests are cancelled
         if applies and (state.stop is None or (reason == "Cancelled" and state.stop != "Cancelled")):
-            return state.but(stop=reason, settled=False)
+            return state.replace(stop=reason, settled=False)
     return state
 
 
 def let_wait_again(state: BatchState, lost: Iterable[int]) -> BatchState:
     """The state after a stop: models whose request is missing wait again, because a late start may still create it."""
-    return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
+    return state.with_progress(dict.fromkeys(lost, WAITING)).replace(settled=False)
 
 
 def suspects(state: BatchState) -> list[int]:
@@ -89,7 +89,7 @@ def settle(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
     """The state after a stop has taken effect: the requests of `alive` exist, all other models are skipped."""
     known, reason = set(alive), STOPPED[state.stop or "Failed"]
     skipped = {number: _skipped(reason) for number in state.numbers("Waiting") if number not in known}
-    return note_started(state, known, at).changed(skipped).but(settled=True)
+    return note_started(state, known, at).with_progress(skipped).replace(settled=True)
 
 
 def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
@@ -127,9 +127,9 @@ def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at
         case _:
             assert_never(answer)
     since = state.trouble_since or at
-    state = state.but(trouble=failure_of_listing(code, answer.error), trouble_since=since)
+    state = state.replace(trouble=failure_of_listing(code, answer.error), trouble_since=since)
     if (time_of(at) - time_of(since)).total_seconds() >= state.limits.outage:
-        return state.but(ended_at=at), 0.0
+        return state.replace(ended_at=at), 0.0
     return state, max(state.limits.poll_max, min(seconds, state.limits.outage))
 
 

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from refresh.batch.state import BatchState, Progress
 from refresh.failure.catalogue import CATALOGUE, Failure
 from refresh.failure.message import MAX_MESSAGE
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.text import cut
 
 BatchEnd: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "Terminated"]
@@ -25,7 +25,7 @@ HEADS: dict[BatchEnd, str] = {
 }
 
 
-class Counts(Shown, frozen=True, kw_only=True):
+class Counts(ApiMessage, frozen=True, kw_only=True):
     """The number of models in each status. With a factory, msgspec writes a zero; it would leave out a default."""
 
     models: int
@@ -36,7 +36,7 @@ class Counts(Shown, frozen=True, kw_only=True):
     skipped: int
 
 
-class BatchOutcome(Shown, frozen=True, kw_only=True):
+class BatchOutcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a batch: the last custom status of its orchestration, and its output if it completed."""
 
     status: BatchEnd

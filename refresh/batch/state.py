@@ -10,7 +10,7 @@ import msgspec
 from refresh.batch.spec import BatchSpec, ModelSpec
 from refresh.failure.catalogue import Failure
 from refresh.ids import request_in_batch
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.polling.limits import Limits
 from refresh.request.state import Final
 from refresh.times import time_of
@@ -21,7 +21,7 @@ StopReason: TypeAlias = Literal["Cancelled", "TimedOut", "Failed"]
 and `onFailure` is `stop`."""
 
 
-class Progress(Shown, frozen=True, kw_only=True):
+class Progress(ApiMessage, frozen=True, kw_only=True):
     """The progress of a model of a batch, and its outcome. Times are ISO 8601 UTC.
 
     `reason`: why it was skipped. `request_id`: of its request, if this is the outcome of an earlier batch.
@@ -116,13 +116,13 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
         """The state with its models."""
         return replace(self, models=models, progress=progress or (WAITING,) * len(models))
 
-    def changed(self, changes: dict[int, Progress]) -> Self:
+    def with_progress(self, changes: dict[int, Progress]) -> Self:
         """The state with the progress of some models."""
         if not changes:
             return self
         progress = tuple(changes.get(number, before) for number, before in enumerate(self.progress))
         return replace(self, progress=progress)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The state with some changes."""
         return replace(self, **changes)

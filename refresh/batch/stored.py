@@ -11,7 +11,7 @@ import msgspec
 
 from refresh.batch.outcome import BatchOutcome, Counts
 from refresh.batch.state import BatchState, Progress
-from refresh.messages import Message, Shown, typed_json
+from refresh.messages import ApiMessage, Message, typed_json
 
 PACKED_ABOVE = 10_000
 """Bytes of JSON: the batch of some ten models stays readable in the storage."""
@@ -30,14 +30,14 @@ class PackedBatch(Message, frozen=True, kw_only=True):
     packed: str = ""
 
 
-class Change(Shown, frozen=True, kw_only=True):
+class Change(ApiMessage, frozen=True, kw_only=True):
     """The progress of a model, newer than that in the stored state."""
 
     number: int
     progress: Progress
 
 
-class BatchStanding(Shown, frozen=True, kw_only=True):
+class BatchStanding(ApiMessage, frozen=True, kw_only=True):
     """The custom status of a batch in progress. `failures`: names and codes of the first ones.
 
     `changed`: the changes of this turn, which the input of the orchestration only has after the next continue-as-new.
@@ -90,4 +90,4 @@ def overlaid(state: BatchState, standing: BatchStanding | None) -> BatchState:
         for change in standing.changed
         if change.number < len(state.progress) and not state.progress[change.number].ended
     }
-    return state.changed(newer)
+    return state.with_progress(newer)

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from refresh.messages import Message, Shown
+from refresh.messages import ApiMessage, Message
 from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
@@ -17,7 +17,7 @@ class Asker(Turn, frozen=True, kw_only=True):
         return self.incarnation, self.number
 
 
-class OtherRun(Shown, frozen=True, kw_only=True):
+class OtherRun(ApiMessage, frozen=True, kw_only=True):
     """A run in front. `holds_place`: it has a place; otherwise it waits, too."""
 
     run_id: str
@@ -27,7 +27,7 @@ class OtherRun(Shown, frozen=True, kw_only=True):
     holds_place: bool = False
 
 
-class WaitsForPlace(Shown, frozen=True, kw_only=True):
+class WaitsForPlace(ApiMessage, frozen=True, kw_only=True):
     """The reason why a run does not start yet, for statuses.
 
     `position`: how many waiting runs of the group come first. `behind`: some of the runs in front.

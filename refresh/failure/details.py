@@ -11,7 +11,7 @@ from refresh.failure.json_text import folded
 from refresh.pattern import Pattern
 from refresh.text import clean
 
-MOST = 40
+MAX_PAIRS = 40
 """Pairs that are read of one error."""
 
 _UNDERLYING = "underlyingerrormessage"
@@ -53,15 +53,15 @@ def details(*groups: object) -> Details:
     """Reads `details[]` and `parameters`, given as a list of pairs or as an object."""
     found = Details()
     for group in groups:
-        for name, value in list(_pairs(group))[:MOST]:
+        for name, value in list(_pairs(group))[:MAX_PAIRS]:
             _add(found, name, value)
     return found
 
 
 def _pairs(group: object) -> Iterable[tuple[str, str]]:
     if isinstance(group, dict):
-        group = [{"name": name, "value": value} for name, value in list(group.items())[:MOST]]
-    for entry in group[:MOST] if isinstance(group, list) else ():
+        group = [{"name": name, "value": value} for name, value in list(group.items())[:MAX_PAIRS]]
+    for entry in group[:MAX_PAIRS] if isinstance(group, list) else ():
         if not isinstance(entry, dict):
             if isinstance(entry, str):
                 yield "", entry

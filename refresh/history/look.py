@@ -1,9 +1,9 @@
 """The facts that a run keeps of a refresh history."""
 
-from refresh.messages import Message, Shown
+from refresh.messages import ApiMessage, Message
 
 
-class ExternalRefresh(Shown, frozen=True, kw_only=True):
+class ExternalRefresh(ApiMessage, frozen=True, kw_only=True):
     """An external refresh that keeps the model busy, in the form that a status shows."""
 
     refresh_id: str

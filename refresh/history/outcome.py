@@ -4,7 +4,7 @@ from typing import Literal
 
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.scope.options import MAX_NAME
 from refresh.scope.scope import TableRef
 from refresh.times import iso
@@ -16,7 +16,7 @@ another refresh, of its own."""
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
 
-class Outcome(Shown, frozen=True, kw_only=True):
+class Outcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a refresh. Times are ISO 8601 with a `Z`; `error` comes from `failure`."""
 
     status: Status

@@ -9,12 +9,12 @@ import msgspec
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.outcome import Status
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 
 Activity: TypeAlias = Literal["WaitingForIdle", "Refreshing"]
 
 
-class Success(Shown, frozen=True, kw_only=True):
+class Success(ApiMessage, frozen=True, kw_only=True):
     """The last refresh that loaded data, with Power BI's times."""
 
     started_at: str | None = None
@@ -22,7 +22,7 @@ class Success(Shown, frozen=True, kw_only=True):
     refresh_id: str | None = None
 
 
-class LastOutcome(Shown, frozen=True, kw_only=True):
+class LastOutcome(ApiMessage, frozen=True, kw_only=True):
     """The end of the last run. `message` and `action` are those of the failure."""
 
     status: Status
@@ -32,7 +32,7 @@ class LastOutcome(Shown, frozen=True, kw_only=True):
     action: str | None = None
 
 
-class Active(Shown, frozen=True, kw_only=True):
+class Active(ApiMessage, frozen=True, kw_only=True):
     """The active run, according to its last news at `at`. `since`: when it began to wait, or its refresh was posted."""
 
     run_id: str
@@ -88,7 +88,7 @@ class Shard(msgspec.Struct, kw_only=True, omit_defaults=True):
     models: dict[str, Entry] = msgspec.field(default_factory=dict)
 
 
-class RecordedRun(Shown, frozen=True, kw_only=True):
+class RecordedRun(ApiMessage, frozen=True, kw_only=True):
     """An ended run, as callers see it. `ended_at` is Power BI's time, or else ours; `recorded_at` is ours."""
 
     run_id: str

@@ -22,8 +22,8 @@ NEAR_SHARE = 0.0185
 """Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
 """In the span in which refreshes usually end, a wait is at most poll_max. If that would take more looks than this,
-waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
-MOST_SHARE = 0.02
+waits are longer: this many looks are spread evenly over the span, at most MAX_SHARE of the usual duration apart."""
+MAX_SHARE = 0.02
 MARGIN = 1.22
 """How far the span in which refreshes usually end reaches on each side of the median: the distance to the 10th or the
 90th percentile of the n earlier durations, times MARGIN * (1 + FEW / n). That is 2.4 for three and 1.4 for twenty.
@@ -31,7 +31,7 @@ MARGIN = 1.22
 FEW = 3
 LEAST_MARGIN = 0.03
 """Share of the usual duration, even if all earlier durations were equal."""
-MOST_LATE = 1.3
+MAX_LATE = 1.3
 """Multiple of the usual duration: a later end is never usual, even if individual refreshes took longer."""
 
 
@@ -61,7 +61,7 @@ def expectation(durations: Sequence[float]) -> Expectation | None:
     margin = MARGIN * (1 + FEW / len(known))
     early = usual - max(margin * (usual - quantile(known, 0.1)), usual * LEAST_MARGIN)
     late = usual + max(margin * (quantile(known, 0.9) - usual), usual * LEAST_MARGIN)
-    return Expectation(max(early, 0.0), usual, min(late, usual * MOST_LATE))
+    return Expectation(max(early, 0.0), usual, min(late, usual * MAX_LATE))
 
 
 def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limits) -> float:
@@ -120,7 +120,7 @@ def _pace(expected: Expectation, limits: Limits) -> float:
     pace = expected.usual * NEAR_SHARE
     if pace > limits.poll_max:
         spread = expected.late - expected.early
-        pace = max(min(spread / NEAR_LOOKS, expected.usual * MOST_SHARE), limits.poll_max)
+        pace = max(min(spread / NEAR_LOOKS, expected.usual * MAX_SHARE), limits.poll_max)
     return max(pace, limits.poll_min)
 
 

@@ -12,7 +12,7 @@ from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
 """The longest time in which a run notifies its members after its end, and in which a member ends after its answer."""
-MOST = 500
+MAX_REMINDED = 500
 """Requests of one queue that are reminded in one run of the timer."""
 
 
@@ -22,7 +22,7 @@ def to_remind(queue: Queue, now: datetime) -> list[str]:
     uncollected = [request for run in queue.ended if run.at < overdue for request in run.uncollected]
     leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]
     dropped = [request for request, departed in queue.departed.items() if departed.dropped]
-    return [*uncollected, *leaving, *dropped][:MOST]
+    return [*uncollected, *leaving, *dropped][:MAX_REMINDED]
 
 
 def answered_at(queue: Queue, now: datetime) -> dict[str, str]:

@@ -7,7 +7,7 @@ beside it are for callers that read the body as it is, such as Logic Apps.
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.reporting.status import StatusReport
 from refresh.run.orders import Broke, NotDelivered
 from refresh.times import TIMER_EARLY
@@ -70,7 +70,7 @@ def kind_of(http_status: int) -> Kind:
     return "again" if http_status in (408, 429) or http_status >= 500 else "gone"
 
 
-class CallbackStatus(Shown, frozen=True, kw_only=True):
+class CallbackStatus(ApiMessage, frozen=True, kw_only=True):
     """The custom status of a callback. `state`: waiting, retrying, delivered or abandoned."""
 
     state: str

@@ -10,7 +10,7 @@ from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
 from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
@@ -35,7 +35,7 @@ class StatusReport:
     retry_after: int | None
 
 
-class Live(Shown, frozen=True, kw_only=True):
+class Live(ApiMessage, frozen=True, kw_only=True):
     """The present standing of a request that has not ended, after one more look."""
 
     status: str

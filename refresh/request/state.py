@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import pause_before_attempt
 from refresh.queue.answers import Enrolled, ServedBy
@@ -16,7 +16,7 @@ Progressing: TypeAlias = Literal["Queued", "WaitingForIdle", "Starting", "Refres
 Final: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated"]
 
 
-class RequestOutcome(Shown, frozen=True, kw_only=True):
+class RequestOutcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a request: the last custom status of its orchestration, and its output if it completed."""
 
     status: Final
@@ -36,7 +36,7 @@ class RequestOutcome(Shown, frozen=True, kw_only=True):
         return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
-class Retry(Shown, frozen=True, kw_only=True):
+class Retry(ApiMessage, frozen=True, kw_only=True):
     """The next attempt of a request that is backing off: its number, its time, and the code of the last failure."""
 
     attempt: int
@@ -44,7 +44,7 @@ class Retry(Shown, frozen=True, kw_only=True):
     after: str | None = None
 
 
-class Standing(Shown, frozen=True, kw_only=True):
+class Standing(ApiMessage, frozen=True, kw_only=True):
     """The standing of a request when it last asked the queue: its custom status until it ends."""
 
     status: Progressing = "Queued"
@@ -105,7 +105,7 @@ class RequestState(Message, frozen=True, kw_only=True):
         """The event that this turn waits for. Each turn has its own: a late event must not end a later wait."""
         return f"wake-{self.turn}"
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The state with some changes."""
         return replace(self, **changes)
 

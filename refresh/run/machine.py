@@ -54,7 +54,7 @@ def next_step(run: RunState, at: str) -> Step:
     if leaving_place.is_due(run):
         return next_step(run.to(LeavingPlace(then=run.phase, wait=run.wait), wait=0), at)
     if run.wait > 0:
-        return Wait(run.wait, run.but(wait=0))
+        return Wait(run.wait, run.replace(wait=0))
     match run.phase:
         case Claiming() as phase:
             return claiming.step(run, phase, at)

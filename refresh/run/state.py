@@ -220,7 +220,7 @@ class RunState(Message, frozen=True, kw_only=True):
         """The run in another phase, with further changes."""
         return replace(self, phase=phase, **changes)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The run with some changes."""
         return replace(self, **changes)
 

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import Shown, tag_of
+from refresh.messages import ApiMessage, tag_of
 from refresh.run.state import RunState
 from refresh.times import instant
 
 
-class RunStatus(Shown, frozen=True, kw_only=True):
+class RunStatus(ApiMessage, frozen=True, kw_only=True):
     """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`.
 
     `waits_for_place`: its position in the line of its capacity group.

@@ -50,7 +50,7 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
             failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
             calls = Calls(failures=failures, last_error=answer.error)
             pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
-            waiting = run.but(wait=max(pause, run.limits.poll_min), calls=calls)
+            waiting = run.replace(wait=max(pause, run.limits.poll_min), calls=calls)
         case Unavailable() | Broke():
             since = run.calls.failing_since or instant(now)
             broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
@@ -59,8 +59,8 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
                 # an exception of this app must not be blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
                 error = failure(code, run.dataset_id, detail=answer.error, link=LAST_ERROR, names=run.names)
-                return fail(run.but(calls=calls), error)
-            waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
+                return fail(run.replace(calls=calls), error)
+            waiting = run.replace(calls=calls, wait=backoff(calls.failures, run.limits))
         case _:
             assert_never(answer)
     return Moved(waiting, _call_failed(run, waiting))
@@ -76,7 +76,7 @@ def _call_failed(before: RunState, after: RunState) -> Event | None:
 
 def reset_failures(run: RunState) -> RunState:
     """Resets the counts of failed calls, because Power BI answered."""
-    return run if run.calls == Calls() else run.but(calls=Calls())
+    return run if run.calls == Calls() else run.replace(calls=Calls())
 
 
 def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
@@ -159,7 +159,7 @@ def give_way(run: RunState, answer: Superseded, now: datetime) -> Moved:
 def forget_group(run: RunState) -> RunState:
     """Removes the capacity group from the state, so that the run does not give its place back: its refresh may still be
     running. A timer frees the place when the model is idle."""
-    return run.but(capacity=None)
+    return run.replace(capacity=None)
 
 
 def without_place(run: RunState, then: Phase) -> RunState:

@@ -73,7 +73,7 @@ def the_capacity_fails_callers() -> list[Patch]:
     """A refresh that the capacity refused fails its requests."""
 
     def ended_at_once(run: RunState, outcome: Outcome) -> Moved:
-        return original(run.but(capacity=None), outcome)
+        return original(run.replace(capacity=None), outcome)
 
     original = polling._ended
     return [(polling, "_ended", ended_at_once)]

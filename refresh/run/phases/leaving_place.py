@@ -66,7 +66,7 @@ def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesF
         event = Event("capacity.closed", logging.WARNING, group=before.group, closedUntil=answer.closed_until)
     elif before.placed:
         event = Event("capacity.place_left", group=before.group)
-    return Moved(_on(run.but(capacity=capacity), answer, phase.then, phase.wait), event)
+    return Moved(_on(run.replace(capacity=capacity), answer, phase.then, phase.wait), event)
 
 
 def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState:

@@ -30,12 +30,12 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
 def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
-    run, running = reset_failures(run).but(names=answer.names.also(run.names)), answer.running
+    run, running = reset_failures(run).replace(names=answer.names.also(run.names)), answer.running
     if _left_group(run, answer.capacity):
         return Moved(without_place(run, Looking()))
-    run = run.but(capacity=_in_group(run, answer.capacity))
+    run = run.replace(capacity=_in_group(run, answer.capacity))
     if running is None:
-        return Moved(ready(run.but(look=answer.look, blocked=None)))
+        return Moved(ready(run.replace(look=answer.look, blocked=None)))
     if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
         expected = expectation(answer.durations)
         blocked = Blocked(by=running, since=instant(now), usual_seconds=expected.usual if expected else None)
@@ -44,8 +44,8 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
     waited = now - time_of(run.blocked.since)
     if waited >= PROBE_AFTER:
         blocked = replace(run.blocked, since=instant(now))
-        return Moved(ready(run.but(look=answer.look, blocked=blocked)))
-    return Moved(leaving_place.behind(run.but(wait=wait_behind(run, answer, waited)), now))
+        return Moved(ready(run.replace(look=answer.look, blocked=blocked)))
+    return Moved(leaving_place.behind(run.replace(wait=wait_behind(run, answer, waited)), now))
 
 
 def ready(run: RunState) -> RunState:

@@ -51,7 +51,7 @@ def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnsw
 def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, now: datetime) -> Moved:
     match answer:
         case RefreshRead():
-            run = reset_failures(run).but(refresh=_seen(refresh, answer))
+            run = reset_failures(run).replace(refresh=_seen(refresh, answer))
             if answer.outcome is not None:
                 return _ended(run, answer.outcome)
             moved = Moved(run)
@@ -79,7 +79,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
     if now - time_of(refresh.posted_at) >= UNKNOWN_AFTER:
         return _ended(run, _unknown(run, "RefreshNeverEnded"))
     waiting = moved.run
-    return Moved(waiting.but(wait=waiting.wait or wait_to_poll(waiting, now)), moved.event)
+    return Moved(waiting.replace(wait=waiting.wait or wait_to_poll(waiting, now)), moved.event)
 
 
 def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
@@ -92,7 +92,7 @@ def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
 
 
 def _dropped(run: RunState) -> Moved:
-    run = run.but(posts=replace(run.posts, drops=run.posts.drops + 1))
+    run = run.replace(posts=replace(run.posts, drops=run.posts.drops + 1))
     if run.posts.drops >= MAX_TRIES:
         return fail(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
     return reopen(run, run.limits.poll_min)
@@ -107,14 +107,14 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     refresh = run.followed
     if run.capacity is not None and outcome.error is not None and outcome.error.code == "CapacityLimitReached":
         # the group is closed for a while, and then the run tries again, for as long as a request waits for it
-        run = run.but(capacity=replace(run.capacity, limit_reached=True))
+        run = run.replace(capacity=replace(run.capacity, limit_reached=True))
         facts = {"group": run.in_group.group, "refreshId": refresh.id, "error": outcome.error}
         return Moved(reopen(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
     if not refresh.adopted or outcome.status == "Completed":
         return end(run, replace(outcome, adopted=refresh.adopted))
     # not known to be ours: it can satisfy a request but must not fail it
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
-    run = run.but(posts=posts)
+    run = run.replace(posts=posts)
     if posts.unproven >= MAX_TRIES:
         # most probably all of them were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None

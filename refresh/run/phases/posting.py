@@ -70,13 +70,13 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
 def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, execution: str, now: datetime) -> Moved:
     # the history may be readable while no refresh can be started, so these failures are counted separately
     calls = replace(run.calls, failures=run.posts.failures, failing_since=run.posts.failing_since)
-    moved = with_trouble(run.but(calls=calls), result, now)
+    moved = with_trouble(run.replace(calls=calls), result, now)
     if isinstance(moved.run.phase, Finishing):
         return Moved(moved.run.to(Finishing(execution=execution)), moved.event)
     calls = moved.run.calls
     posts = replace(run.posts, failures=calls.failures, failing_since=calls.failing_since)
-    waiting = moved.run.but(posts=posts)
+    waiting = moved.run.replace(posts=posts)
     if isinstance(result, Throttled) and result.capacity and waiting.capacity is not None:
         capacity = replace(waiting.capacity, limit_reached=True, retry_after=result.seconds)
-        waiting = waiting.but(capacity=capacity)
+        waiting = waiting.replace(capacity=capacity)
     return Moved(reopen(waiting, moved.run.wait, execution).run, moved.event)

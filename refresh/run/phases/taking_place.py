@@ -36,7 +36,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
     match answer:
         case Placed():
             placed = replace(in_group, asked=True, placed=True, waits=None)
-            return _placed(run.but(capacity=placed), phase, answer, now)
+            return _placed(run.replace(capacity=placed), phase, answer, now)
         case Waits():
             waits = WaitsForPlace(
                 group=in_group.group,
