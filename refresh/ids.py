@@ -36,8 +36,7 @@ def key_prefix(dataset_id: str, key: str) -> str:
 
 
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
-    """The id of a request with an idempotency key. `submission` counts from 1; `fingerprint` is that of the request's
-    scope."""
+    """The id of a request with an idempotency key. `submission` counts from 1; `fingerprint` is that of its scope."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
 
 
@@ -47,7 +46,7 @@ def batch_key_prefix(key: str) -> str:
 
 
 def request_in_batch(batch_id: str, dataset_id: str, name: str) -> str:
-    """The id of the request of a model in a batch. It is deterministic, so a repeated start creates no second request."""
+    """The id of the request of a model in a batch: always the same, so a repeated start creates no second request."""
     return f"{request_prefix(dataset_id)}b{sha256(f'{batch_id} {name}'.encode()).hexdigest()[:24]}"
 
 

@@ -38,7 +38,7 @@ Decision: TypeAlias = NewBatch | SameBatch | EndedBatch | Conflict
 
 
 def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> Decision:
-    """What a start means. `known`: the newest batch with its idempotency key, and `submission` its submission number."""
+    """What a start means. `known`: the newest batch with its idempotency key; `submission`: its submission number."""
     if known is None:
         return NewBatch(submission + 1)
     keys = [key for key, digest in spec.digests.items() if digest != known.state.digests.get(key)]

@@ -88,7 +88,7 @@ def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> B
 
 
 def failures(state: BatchState, limit: int) -> list[tuple[str, Progress]]:
-    """Up to `limit` models that did not complete: first those that ended in another way, then those that were skipped."""
+    """Up to `limit` models that did not complete: first those that ended in another way, then the skipped ones."""
     models = [(model.name, progress) for model, progress in zip(state.models, state.progress, strict=True)]
     failed = [entry for entry in models if entry[1].failed]
     return [*failed, *(entry for entry in models if entry[1].status == "Skipped")][:limit]

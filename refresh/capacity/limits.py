@@ -36,7 +36,7 @@ class LimitsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityGroup:
-    """Workspaces with a common limit. `workspaces` is empty for the group of all workspaces that no other group names."""
+    """Workspaces with a common limit. `workspaces` is empty for the group of all workspaces without another group."""
 
     name: str
     refreshes: int

@@ -29,7 +29,7 @@ class Failure(ApiMessage, frozen=True, kw_only=True):
     `code` is always a code of the catalogue, to branch on; `service_code` is Power BI's own code, if it gave one.
     `message` is one line of at most 500 characters that makes sense by itself, see `refresh.failure.message`. `action`
     holds the advice in full, because a long message from Power BI leaves no room for it in `message`. `retryable` is
-    always written: it has a factory because msgspec would leave out a default of false.
+    always written: it has a default factory, because msgspec would leave out a plain default of false.
     """
 
     code: str

@@ -5,7 +5,7 @@ import re
 from refresh.pattern import Pattern
 
 MAX_CHARACTERS = 3000
-"""Characters of one error that are searched for its cause."""
+"""The maximum number of characters of one error that are searched for its cause."""
 
 _MARKED = Pattern(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
 # an apostrophe within a word neither opens nor closes a name

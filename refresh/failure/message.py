@@ -2,7 +2,7 @@
 
 Order: the model (its name if known, else its id) and the table; what failed; Power BI's own message, the last error, or
 the situation when the request ended; the advice; the ids. If 500 characters are too few, the ids are dropped first,
-then the advice (it has a key of its own); the third part is cut last.
+then the advice, which is also in a key of its own. Power BI's message, the last error or the situation is cut last.
 """
 
 from refresh.failure.display import shortened

@@ -10,8 +10,8 @@ from refresh.scope.scope import TableRef
 from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50
-"""The most failed objects in the list; there can be thousands. A caller whose object is missing in the list gets
-another refresh, of its own."""
+"""The maximum number of failed objects in the list; there can be thousands. A caller whose object is missing in the
+list gets a refresh of its own."""
 
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
