@@ -34,7 +34,7 @@ class Extracted(NamedTuple):
 
 
 def comparable_key(key: str) -> str:
-    """A key in comparable form, because Power BI writes `errorCode`, `ErrorCode`, `pbi.error` and `error_description`."""
+    """A key in comparable form: Power BI writes `errorCode`, `ErrorCode`, `pbi.error` and `error_description`."""
     return re.sub(r"[^a-z0-9]", "", key.lower()[:80])
 
 
