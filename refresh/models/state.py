@@ -1,6 +1,6 @@
-"""The stored data of models: an entry for each in a shard of the index, and a record of the runs for each.
+"""The stored data of models: for each model an entry in a shard of the index, and a record of its runs.
 
-Plain data of limited size. The index is the source of the list, the record that of the page of one model.
+Plain data of limited size. The list of models is made from the index, the page of one model from its record.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -45,7 +45,8 @@ class Active(ApiMessage, frozen=True, kw_only=True):
 
 
 class Recent(NamedTuple):
-    """A run that ended at `at` (seconds since 1970). `run`: digest of its id. `seconds`: of a completed refresh."""
+    """A run that ended at `at` (seconds since 1970). `run`: digest of its id. `seconds`: how long a completed refresh
+    took."""
 
     at: int
     run: str
@@ -56,10 +57,10 @@ class Recent(NamedTuple):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The index entry of a model. Times are ISO 8601 UTC.
 
-    `known_since`: the time of its first news; `at`: that of the last news of a request or its run. `recent`: the
-    last runs that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the
-    date of their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`:
-    the `fresh_at` for which the model was noted as overdue.
+    `known_since`: when the app first saw the model; `at`: the time of the last news of a run. `recent`: the last runs
+    that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the date of
+    their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`: the
+    `fresh_at` for which the model was noted as overdue.
     """
 
     known_since: str
@@ -105,14 +106,14 @@ class RecordedRun(ApiMessage, frozen=True, kw_only=True):
 
 
 class EndedRequest(NamedTuple):
-    """An ended request: its id, and when."""
+    """An ended request: its id and the time of its end."""
 
     id: str
     at: str
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The stored data of one model beside its entry: its last runs and requests, oldest first."""
+    """The stored data of one model in addition to its entry: its last runs and requests, oldest first."""
 
     runs: tuple[RecordedRun, ...] = ()
     requests: tuple[EndedRequest, ...] = ()

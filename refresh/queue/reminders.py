@@ -11,9 +11,9 @@ from refresh.queue.state import Queue, Run
 from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
-"""The longest time in which a run notifies its members after its end, and in which a member ends after its answer."""
+"""The longest time in which an ended run notifies its members, and in which a member ends after it got its outcome."""
 MAX_REMINDED = 500
-"""Requests of one queue that are reminded in one run of the timer."""
+"""The maximum number of requests of one queue that one run of the timer reminds."""
 
 
 def to_remind(queue: Queue, now: datetime) -> list[str]:

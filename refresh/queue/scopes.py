@@ -154,7 +154,8 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 
 
 def put(places: list[T | None], value: T) -> int:
-    """The place of a value in a list without duplicates: its present place; otherwise the first free or a new place."""
+    """The place of a value in a list without duplicates: where it already is; otherwise the first free place, or a new
+    one."""
     try:
         return places.index(value)
     except ValueError:
