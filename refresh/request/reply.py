@@ -9,7 +9,7 @@ from refresh.request.values import BadRequestError, number
 from refresh.settings import Settings
 
 MAX_WAIT_SECONDS = 200
-"""The platform cuts every call after 230 s, and a caller gets nothing if it stops waiting before the answer."""
+"""The platform ends every call after 230 s, and a caller gets nothing if it stops waiting before the answer."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def parse_reply(body: bytes, settings: Settings) -> Reply:
 
 
 def reply_of(value: dict[str, Any], settings: Settings) -> Reply:
-    """The reply options in the JSON object of a body. Raises BadRequestError likewise."""
+    """The reply options in the JSON object of a body. Raises BadRequestError like `parse_reply`."""
     wait, uri = number(value, "waitSeconds", 0), _call_back(value.get("callBackUri"), settings)
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         raise BadRequestError(f"waitSeconds must be from 0 to {MAX_WAIT_SECONDS}.", "waitSeconds")

@@ -69,10 +69,10 @@ class Standing(ApiMessage, frozen=True, kw_only=True):
 class RequestState(Message, frozen=True, kw_only=True):
     """A request between two turns: the input of each of its orchestrations.
 
-    `token` identifies the request to its queue: with an idempotency key or in a batch it follows from the id, so that
-    racing starts have the same. `read_token` and `cancel_token` protect its status and cancel URIs. `starter` is a
-    digest of the caller's credential: only the same caller gets the cancel URI again. `callbacks`: a receiver waits for
-    a callback.
+    `token` identifies the request to its queue. With an idempotency key or in a batch it is derived from the id, so
+    that racing starts have the same token (`durable.tokens`). `read_token` and `cancel_token` protect its status and
+    cancel URIs. `starter` is a digest of the caller's credential: only the same caller gets the cancel URI again.
+    `callbacks`: a receiver waits for a callback.
     """
 
     spec: RequestSpec
@@ -85,10 +85,10 @@ class RequestState(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     callbacks: bool = False
     batch: str = ""
-    """The batch that the request is part of, which is notified of its end; empty: none."""
+    """The id of the batch that the request belongs to, which is notified of its end; empty if there is none."""
     turn: int = 0
     recheck: bool = False
-    """The last wait ended without a notification: check whether the active run is alive."""
+    """The last wait ended without a notification, so this turn checks whether the active run is alive."""
     standing: Standing = Standing()
     """The last custom status, because an orchestration that continues as new starts without one."""
     attempt: int = 1
@@ -102,11 +102,12 @@ class RequestState(Message, frozen=True, kw_only=True):
 
     @property
     def wake(self) -> str:
-        """The event that this turn waits for. Each turn has its own: a late event must not end a later wait."""
+        """The event that this turn waits for. Each turn has its own event, because a late event must not end a later
+        wait."""
         return f"wake-{self.turn}"
 
     def replace(self, **changes: Any) -> Self:
-        """The state with some changes."""
+        """The state with some fields changed."""
         return replace(self, **changes)
 
     def may_try_again(self, outcome: RequestOutcome, now: datetime) -> bool:
@@ -162,8 +163,8 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
 def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
     """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh.
 
-    Starting lasts for a look at the model, the pause in which others still join, and the POST: some seconds, longer
-    while Power BI cannot be reached.
+    Starting lasts for a look at the model, the pause in which other requests can still join, and the POST: some
+    seconds, longer while Power BI cannot be reached.
     """
     if position:
         return "Queued"
