@@ -29,7 +29,8 @@ from refresh.run.transitions import end_as_unknown, fail, without_place
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
-"""A run whose orchestrations keep failing ends, instead of starting refreshes endlessly."""
+"""After this many incarnations the run ends, so that a run whose orchestrations fail again and again does not start
+refreshes endlessly."""
 
 
 def step(run: RunState, phase: Claiming, at: str) -> Ask[ClaimAnswer]:
@@ -84,9 +85,9 @@ def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunStat
         # this incarnation does not know whether the refresh was visible before, so the grace starts again
         return run.to(Cancelling() if answer.cancel else Polling(), refresh=_followed(run, answer, now), look=None)
     if answer.permit_taken_at is None:
-        # no execution has used the permit, and from now on none can
+        # no execution has used the permit, and from now on no execution can
         return run.to(Reopening())
-    # an earlier incarnation of this run may have posted: search for its refresh before starting another one
+    # an earlier incarnation of this run may have posted: search for its refresh before starting another refresh
     window = LostWindow(since=service_clock(answer.look, answer.permit_taken_at))
     return run.to(Reconciling(reason="lost", since=instant(now), until=run.grace_ends(now), window=window))
 

@@ -18,8 +18,8 @@ from refresh.times import instant, time_of
 
 SETTLE_SECONDS = 2.0
 """The pause between look and POST, so that our refresh starts in a later second of the service's clock than the look
-and can be told from refreshes that started before. The engine may fire the timer a second early; one second is enough.
-Requests that arrive in the pause still join."""
+and can be distinguished from refreshes that started before. The engine may fire the timer a second early; one second is
+enough. Requests that arrive in the pause still join."""
 
 
 def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
@@ -49,14 +49,14 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
 
 
 def ready(run: RunState) -> RunState:
-    """The run after a look at an idle model: with a limit it needs a place before its POST."""
+    """The run when it may post: if a capacity limit applies, it needs a place first."""
     if run.capacity is None:
         return run.to(Closing(), wait=SETTLE_SECONDS)
     return run.to(TakingPlace(looked=True))
 
 
 def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
-    """Whether the settings have moved the workspace to another group since the run asked, or to none."""
+    """Whether the workspace has no group or another group in the settings since the run asked for a place."""
     before = run.capacity
     return before is not None and before.asked and (limit is None or limit.group != before.group)
 

@@ -58,7 +58,8 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
         case RefreshAbsent():
             run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; the run may start another one only if it was adopted
+                # it ran, but its outcome can no longer be read; the run may start another refresh only if this one was
+                # adopted
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
@@ -69,7 +70,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
-                # even if it was adopted: the exceptions would prevent reading the next one as well
+                # also if the refresh was adopted: the exceptions would prevent reading the next one as well
                 return end_as_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
@@ -83,7 +84,8 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
 
 
 def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
-    """An adopted refresh began before it was found, so its start is the service's start time."""
+    """The refresh with what was read. An adopted refresh began before it was found, so its start is the service's start
+    time."""
     began = refresh.began_at
     started = parse_time(answer.began_at) if refresh.adopted else None
     if started is not None:
@@ -106,7 +108,7 @@ def _unknown(run: RunState, code: str) -> Outcome:
 def _ended(run: RunState, outcome: Outcome) -> Moved:
     refresh = run.followed
     if run.capacity is not None and outcome.error is not None and outcome.error.code == "CapacityLimitReached":
-        # the group is closed for a while, and then the run tries again, for as long as a request waits for it
+        # the group closes for a while; then the run tries again, for as long as a request waits for it
         run = run.replace(capacity=replace(run.capacity, limit_reached=True))
         facts = {"group": run.in_group.group, "refreshId": refresh.id, "error": outcome.error}
         return Moved(reopen(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))

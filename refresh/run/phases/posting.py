@@ -47,7 +47,7 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
             return follow(run, result.refresh_id, now, adopted=True)
         case Busy():
             phase = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
-            # Power BI answers POSTs, so earlier lost answers do not count as repeated
+            # Power BI answers POSTs again, so the count of lost answers in a row starts again
             posts = replace(run.posts, lost=0, lost_since=None)
             return Moved(run.to(phase, posts=posts), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
