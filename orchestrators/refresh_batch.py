@@ -1,8 +1,8 @@
 """The orchestrator `refresh_batch`: requests for many models, with dependencies between them and one outcome.
 
-Each model's refresh is an ordinary request, which an activity starts; the batch looks at the requests when one notifies
-it of its end, and on each recheck. There is one turn in each history: look, skip, start, wait. The decisions are in
-`refresh.batch.machine`.
+Each model's refresh is an ordinary request, which an activity starts. The batch looks at the requests when a request
+notifies it of its end, and on each recheck. There is one turn in each history: look, skip, start, wait. The decisions
+are in `refresh.batch.machine`.
 """
 
 import logging
@@ -49,7 +49,8 @@ from refresh.times import instant
 SHORT_SECONDS = 30.0
 """The pause before the next turn after an activity that failed."""
 SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
-"""Of the custom status. The engine allows 8,000 characters; with a longer one the batch continues as new at once."""
+"""The limits of the custom status, for which the engine allows 8,000 characters. If the changes of a turn have more
+than SHOWN_CHARACTERS, the batch does not show them, but continues as new at once."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
@@ -62,7 +63,7 @@ class NotAllCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`; any but Completed fails."""
+    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`. It fails unless Completed."""
     state = yield from _state(context)
     if state is None:
         return None
@@ -89,7 +90,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
     try:
         return unpack(packed)
     except UnreadableBatchError as error:
-        # newer code wrote the state: it is kept unchanged until that code is back
+        # newer code wrote the state: it is kept unchanged until the newer version is deployed again
         note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
         yield from sleep(context, 600)
         context.continue_as_new(encode(packed))
@@ -97,7 +98,8 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
 
 
 def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The first turn. If the engine has started the id of an ended batch again, it gets the same outcome again."""
+    """The first turn. If the engine starts the id of an ended batch again, the new orchestration has the same
+    outcome."""
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
@@ -162,7 +164,8 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 
 
 def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, list[int], bool]]:
-    """Three values: the state after a look at the active requests, the missing requests, whether the look succeeded."""
+    """Three values: the state after a look at the active requests, the missing requests, and whether the look
+    succeeded."""
     if not state.started:
         return state, [], True
     requests = tuple(_numbered(context, state, number) for number in state.started)
@@ -194,7 +197,8 @@ def _stopping(
 def _settle(
     context: df.DurableOrchestrationContext, state: BatchState, healthy: bool
 ) -> Steps[tuple[BatchState, bool]]:
-    """The state after a stop has taken effect, and whether it has."""
+    """The state after a stop, and whether the next turn can wait as long as usual: all calls succeeded, and no further
+    request was found."""
     suspects = machine.suspects(state)
     cancelled = state.started if state.stop == "Cancelled" else ()
     alive: tuple[int, ...] = ()
@@ -207,12 +211,12 @@ def _settle(
         if not isinstance(answer, Settled):
             return state, False
         alive = answer.alive
-    # a request that exists although this state does not have it is looked at soon
+    # a request that exists, but was not in the state, is looked at soon
     return machine.settle(state, alive, instant(now(context))), healthy and not alive
 
 
 def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: list[int]) -> Steps[bool]:
-    """Starts the requests of these models. One that was not started is missing at the next look."""
+    """Starts the requests of these models. A request that was not started is missing at the next look."""
     requests = tuple(
         NewRequest(
             request=state.request_id(context.instance_id, number),
@@ -258,7 +262,7 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
 
 
 def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: BatchOutcome) -> Steps[object]:
-    """The last turn, in its own history: its input has the outcome of each model for the status."""
+    """The last turn, in a history of its own, whose input contains the outcome of each model for the status."""
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error}

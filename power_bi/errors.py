@@ -72,7 +72,7 @@ class PowerBiError(Exception):
 
     @property
     def http_status(self) -> int | None:
-        """The status of the answer; None without an answer."""
+        """The status of the answer; None if there was no answer."""
         return self.facts.http_status
 
     @property

@@ -1,7 +1,7 @@
 """The models of a workspace (GET /groups/{id}/datasets).
 
-Microsoft's reference documents no paging. If the service does page, it uses
-`@odata.nextLink`; only the query of that address is used, with our own path, because the app must not call its host.
+Microsoft's reference documents no paging. If the service does page, it uses `@odata.nextLink`. Only the query of that
+address is used, with our own path, because the app must not call the host in it.
 """
 
 import re
@@ -23,7 +23,7 @@ _QUERY = re.compile(r"[A-Za-z0-9$%&=._~+:-]{1,2000}", re.ASCII)
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model of a workspace: its id (GUID in lower case) and its name. `refreshable` according to Power BI."""
+    """A model of a workspace: its id (GUID in lower case), its name, and whether Power BI calls it refreshable."""
 
     dataset_id: str
     name: str

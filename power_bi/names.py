@@ -16,7 +16,7 @@ from refresh.failure.catalogue import ModelNames
 from refresh.text import cut
 
 MAX_NAMES = 5000
-"""Names that are cached; beyond that the oldest half is dropped, and read again when needed."""
+"""The maximum number of cached names; beyond that, the oldest half is dropped, and read again when needed."""
 ASK_AGAIN = timedelta(minutes=15)
 """How long the app waits before it asks again for a name that could not be read."""
 CALL_SECONDS = 3.0
@@ -39,7 +39,7 @@ class Names:
             return ModelNames(model=self._known.get(model), workspace=self._known.get(workspace))
 
     def of(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """The names, with a call for each one that is not known yet."""
+        """The names, with a call for each name that is not known yet."""
         model, workspace = _paths(workspace_id, dataset_id)
         return ModelNames(model=self._name(model, str(dataset_id)), workspace=self._name(workspace, str(dataset_id)))
 

@@ -1,8 +1,8 @@
 """The pauses that Power BI asks for, by model, so that the app makes no call before they are over.
 
-The throttled run itself waits in a durable timer. This is for other calls about the same model: the next run, a new
-incarnation, a check. Cancels do not wait for it (`PowerBiClient._ask`). It is kept per process: another worker learns
-of the pause by one call.
+The throttled run itself waits in a durable timer. The stored pause is for other calls about the same model: the next
+run, a new incarnation, a check. Cancels ignore it (`PowerBiClient._ask`). Pauses are kept per process, so each other
+worker makes one call before it learns of a pause.
 """
 
 import threading
@@ -13,7 +13,7 @@ from refresh import clock
 from refresh.times import instant
 
 MAX_MODELS = 1000
-"""The number of models that triggers the removal of pauses that are over."""
+"""With this number of models, the pauses that are over are removed."""
 TIMER_EARLY = timedelta(seconds=1)
 """How much too early a durable timer can fire; it still counts as due."""
 
@@ -26,7 +26,7 @@ class Throttle:
         self._until: dict[str, datetime] = {}
 
     def keep(self, dataset_id: str, answer: Throttled) -> None:
-        """Keeps the pause that the service asked for. Without one, callers choose their own waits."""
+        """Keeps the pause that the service asked for. If it asked for none, callers choose their own waits."""
         if answer.retry_after_seconds is None:
             return
         now = clock.now()
