@@ -119,7 +119,7 @@ class Engine:
         return None
 
     async def raise_event(self, instance_id: str, event: str, data: msgspec.Struct | None = None) -> bool:
-        """Raises an event. False if the engine did not take it: the orchestration has ended or does not exist."""
+        """Raises an event. False if the engine did not accept it: the orchestration has ended or does not exist."""
         try:
             await self._client.raise_event(instance_id, event, None if data is None else encode(data))
         except Exception as error:

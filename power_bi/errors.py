@@ -136,7 +136,7 @@ class ServiceUnavailable(BadAnswer):
 
 
 class Throttled(BadAnswer):
-    """429, 430, or an overloaded capacity with any status. Nothing was accepted. Waits of an hour occur.
+    """429, 430, or an overloaded capacity with any status. Nothing was accepted. The pause can be an hour.
 
     `retry_after_seconds` is None if the service gives no duration: then waits grow from one try to the next.
     """

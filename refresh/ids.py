@@ -36,7 +36,8 @@ def key_prefix(dataset_id: str, key: str) -> str:
 
 
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
-    """The id of a request with an idempotency key. `submission` counts from 1; `fingerprint` is that of its scope."""
+    """The id of a request with an idempotency key. `submission` counts from 1; `fingerprint` is the digest of its
+    scope."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
 
 

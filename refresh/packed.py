@@ -44,7 +44,7 @@ def unreadable(stored: object, problem: UnreadableError, answer: Any = None) -> 
 
 
 def read_operation(name: str, value: object, kind: Any) -> Any:
-    """The operation of this union, given by name and input as the engine passes it. Raises UnreadableError."""
+    """An operation of the union `kind`, given by name and input as the engine passes it. Raises UnreadableError."""
     try:
         operation = typed(value, kind)
     except msgspec.ValidationError as error:
@@ -57,7 +57,7 @@ def read_operation(name: str, value: object, kind: Any) -> Any:
 
 
 def pack(state: msgspec.Struct, schema: int) -> Json:
-    """The state as plain JSON values. `schema` increases with a change that older code would misread."""
+    """The state as plain JSON values. `schema` has to be increased with a change that older code would misread."""
     text = msgspec.json.encode(state)
     if len(text) <= PACKED_ABOVE:
         return {"schema": schema, **msgspec.to_builtins(state)}

@@ -29,7 +29,7 @@ MAX_BATCH_BODY_BYTES = 1024 * 1024
 """Enough for 500 models with some partitions each."""
 MAX_MODELS = 500
 MAX_DEPENDENCIES = 5_000
-"""For all models of a batch together."""
+"""The maximum number of dependencies of all models of a batch together."""
 MAX_MODEL_NAME = 200
 MAX_CONCURRENT, DEFAULT_CONCURRENT = 100, 50
 """The maximum and the default of simultaneous requests of a batch. Each look of the batch reads all of them."""

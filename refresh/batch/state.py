@@ -77,7 +77,7 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     stop: StopReason | None = None
     settled: bool = False
     """After a stop: the batch has looked for requests that exist although this state does not contain them; no further
-    ones can appear."""
+    request can appear."""
     trouble_since: str | None = None
     """When the first of the failed attempts to list the models of the workspace was made (ISO 8601 UTC)."""
     trouble: Failure | None = None

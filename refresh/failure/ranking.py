@@ -1,7 +1,7 @@
 """Decides which of several errors is the cause.
 
-Consequences are never the cause, wherever they appear: operations cancelled because another one failed, lines with
-only ids, the retry limit. Structure counts more than text: `objects[]` says which tables failed or were cancelled.
+Consequences are never the cause, wherever they appear: operations cancelled because another operation failed, lines
+with only ids, the retry limit. Structure counts more than text: `objects[]` says which tables failed or were cancelled.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Which requests of a queue need a reminder, because they seem to have missed a message.
 
-A request sends no messages while its refresh is running: with many callers and long refreshes they would be most of the
-app's load. A timer reads each queue instead.
+A request sends no messages while its refresh is running: with many callers and long refreshes, such messages would be
+most of the app's load. A timer reads each queue instead.
 """
 
 from datetime import datetime, timedelta

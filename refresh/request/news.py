@@ -20,8 +20,7 @@ def run_lost(dataset_id: str, left: Left, at: str) -> RunDropped | None:
 
 
 def request_ended(request: str, dataset_id: str, outcome: RequestOutcome) -> RequestsEnded | None:
-    """The news that a request ended without the outcome of a run; None if it has one. `outcome` has the time of its
-    end."""
+    """The news that a request ended without the outcome of a run; otherwise None. `outcome` has the time of its end."""
     if outcome.run_id is not None and (outcome.error is None or outcome.error.code not in OWN_ENDS):
         return None
     return RequestsEnded(at=outcome.ended_at or "", dataset_id=dataset_id, request_ids=(request,))

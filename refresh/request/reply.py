@@ -14,10 +14,10 @@ MAX_WAIT_SECONDS = 200
 
 @dataclass(frozen=True)
 class Reply:
-    """`wait_seconds`: how long the start may wait for the end before it answers. `call_back_uri`: called at the end.
+    """How a caller gets the outcome. `wait_seconds`: how long the start may wait for the end before it answers.
 
-    The URI is a capability: anything that knows it can answer in our name. Keep it out of every log, error, status and
-    list.
+    `call_back_uri` is called at the end. The URI is a capability: anything that knows it can answer in our name. Keep
+    it out of every log, error, status and list.
     """
 
     wait_seconds: float = 0

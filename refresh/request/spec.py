@@ -43,12 +43,12 @@ CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class RequestSpec(Message, frozen=True, kw_only=True):
-    """The content of one request. `timeout_minutes` covers queue, idle wait and refresh together.
+    """The content of one request. `timeout_minutes` covers the queue, the wait for an idle model, and the refresh.
 
     `retries`: how many times the request tries again after a transient failure. `idempotency_key`: the caller's own
     name for this request, so that sending it again does not create a second request; empty if there is no name.
     `priority`: which run goes first where a capacity limit is reached. `expected_every_hours`: how often the caller
-    expects the model to be refreshed, 0 to withdraw that; None if it does not say.
+    expects the model to be refreshed, 0 to withdraw that; None if the request does not say.
     """
 
     dataset_id: str

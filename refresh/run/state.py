@@ -51,7 +51,7 @@ class TakingPlace(PhaseBase, frozen=True, kw_only=True, tag="taking_place"):
 
 
 class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_place"):
-    """Waits for the event of the group, or the time to ask again (seconds)."""
+    """Waits for `event` from the group, for at most `seconds`; then the run asks again."""
 
     event: str
     seconds: float
@@ -194,7 +194,7 @@ class RunState(Message, frozen=True, kw_only=True):
     wait: float = 0
     """Seconds to wait before the step of the phase."""
     scope: Scope | None = None
-    """None until the run is claimed."""
+    """The scope of the run; None until the run is claimed."""
     since: str = ""
     """When the first of its requests enrolled, according to the claim."""
     permit: int = 0
@@ -215,7 +215,7 @@ class RunState(Message, frozen=True, kw_only=True):
     priority: Priority = "normal"
     """The highest priority among its requests when the run was last claimed."""
     capacity: InGroup | None = None
-    """None where no capacity limit applies."""
+    """The run's state in its capacity group; None if no capacity limit applies."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""

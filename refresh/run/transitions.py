@@ -40,7 +40,8 @@ often; then the run waits until the refresh ends by itself."""
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
     """A call failed: waits as Power BI asks, or with growing pauses, and tries again.
 
-    With `budget` the run fails once calls have failed for as long as the operator allows; without it, it continues.
+    With `budget`, the run fails once calls have failed for as long as the operator allows; without `budget`, it
+    continues.
     """
     match answer:
         case Refused():
@@ -80,7 +81,7 @@ def reset_failures(run: RunState) -> RunState:
 
 
 def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
-    """Follows a refresh: the run records it in its queue next."""
+    """Follows a refresh: next, the run records it in its queue."""
     refresh = Followed(
         id=refresh_id,
         posted_at=instant(now),

@@ -118,7 +118,7 @@ def _ended(run: RunState, outcome: Outcome) -> Moved:
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
     run = run.replace(posts=posts)
     if posts.unproven >= MAX_TRIES:
-        # most probably all of them were ours, and one more would end in the same way
+        # most probably all these refreshes were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
         error = failure(
             "RefreshUnproven",
