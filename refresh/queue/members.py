@@ -180,8 +180,8 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
 
 
 def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
-    """The open run that a new request joins, and the run's scope after that; None and the request's own scope if there
-    is none."""
+    """The open run that a new request joins, and the run's scope after that; None and the request's own scope if no run
+    fits."""
     table = queue.scopes
     candidates = [(run, table.extent(run.scope)) for run in queue.runs if run.joinable]
     for run, scope in candidates:
