@@ -79,8 +79,8 @@ def let_wait_again(state: BatchState, lost: Iterable[int]) -> BatchState:
 
 
 def suspects(state: BatchState) -> list[int]:
-    """The waiting models that an episode with a lost result may have started: all their dependencies have been started,
-    so they may have completed."""
+    """The waiting models that an episode with a lost result may have started: each of their dependencies has been
+    started, and may have completed."""
     return [
         number
         for number in state.numbers("Waiting")

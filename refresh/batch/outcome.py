@@ -149,7 +149,7 @@ def _failure(code: str, message: str, *, retryable: bool) -> Failure:
 
 
 def failure_of_listing(code: str, detail: str) -> Failure:
-    """The error if the models of a workspace cannot be listed, or cannot be a batch."""
+    """The error if the models of a workspace cannot be listed, or cannot form a batch."""
     entry = CATALOGUE[code]
     return _failure(code, f"{entry.meaning[:1].upper()}{entry.meaning[1:]}: {detail}", retryable=entry.retryable)
 

@@ -18,8 +18,8 @@ MAX_READ = 5
 LONGEST_SECONDS = 24 * 3600.0
 """No refresh takes longer; a longer duration in the history comes from wrong times."""
 WORTH_SECONDS = 300.0
-"""If all enhanced refreshes were shorter than this, none is read by id: polling without an estimate costs hardly more
-calls."""
+"""If the newest enhanced refreshes were all shorter than this, none is read by id: polling without an estimate costs
+hardly more calls."""
 
 
 def seconds_of(row: RefreshRow) -> float:

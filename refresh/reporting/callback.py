@@ -15,7 +15,7 @@ from refresh.times import TIMER_EARLY
 PATIENCE = timedelta(days=1)
 """How long a callback is retried, counted from its first failed attempt."""
 STORING = timedelta(minutes=5)
-"""How long after its start a callback tolerates that its request is not stored yet, or that the receiver is not
+"""How long after it was added a callback tolerates that its request is not stored yet, or that the receiver is not
 listening yet."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
