@@ -1,9 +1,9 @@
-"""The function app: registers its parts."""
+"""The function app: registers the functions of all modules."""
 
 import gc
 import os
 
-# imports leave no garbage, and looking for it takes a quarter of the time to start
+# imports leave no garbage, but garbage collections during them would take a quarter of the start-up time
 gc.disable()
 
 # set before the SDK is used: stored values are plain JSON and must never name classes to import
@@ -37,7 +37,7 @@ from triggers import (
     timer_reminders,
 )
 
-# read here, so that with an invalid setting the app does not start, and the error names it
+# read here, so that the app does not start with an invalid setting, and the error names the setting
 current_settings()
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -79,5 +79,5 @@ for part in (
     app.register_functions(part.bp)
 
 gc.enable()
-# what is imported stays: later collections need not look at it
+# imported objects are never freed, so later collections need not examine them
 gc.freeze()

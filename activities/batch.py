@@ -36,13 +36,14 @@ from refresh.text import cut
 from refresh.times import instant, time_of
 
 AT_ONCE = 16
-"""The maximum number of simultaneous calls to the engine, which other code needs, too."""
-LEAST_MINUTES = 0.01
-"""The deadline of a request that is started just before the deadline of its batch."""
+"""The maximum number of simultaneous calls to the engine, which other code also needs."""
+MIN_MINUTES = 0.01
+"""The minimum timeout of a request; it applies if the request is started just before the deadline of its batch."""
 
 LIST_SECONDS = 120.0
-MOST_LISTED = 2 * MAX_MODELS
-"""Refreshable models of a workspace: those of a batch, and as many excluded ones."""
+MAX_LISTED = 2 * MAX_MODELS
+"""The maximum number of refreshable models that are read from a workspace: MAX_MODELS for the batch, plus as many that
+`except` may exclude."""
 MAX_NAME = 200
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ async def read_requests(order: Any, engine: Engine) -> Any:
 async def start_requests(order: Any, engine: Engine) -> Any:
     """Order: `orders.StartRequests`. Answer: `Notified`, with the number of requests that exist now.
 
-    The ids and tokens of the requests follow from the batch and the models, so an order that is carried out twice
+    The ids and tokens of the requests are derived from the batch and the models, so an order that is carried out twice
     starts each request once. An ended request is not started again, although the engine would allow it.
     """
     job: orders.StartRequests = decode(order, orders.StartRequests)
@@ -97,7 +98,7 @@ def _request(engine: Engine, job: orders.StartRequests, one: orders.NewRequest) 
     now, settings = clock.now(), current_settings()
     left = (time_of(job.deadline) - now).total_seconds() / 60
     return RequestState(
-        spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, left), LEAST_MINUTES)),
+        spec=replace(one.spec, timeout_minutes=max(min(one.spec.timeout_minutes, left), MIN_MINUTES)),
         token=token(engine.secret, "enroll", one.request, keyed=True),
         read_token=token(engine.secret, "read", one.request, keyed=True),
         cancel_token=token(engine.secret, "cancel", one.request, keyed=True),
@@ -135,7 +136,8 @@ async def settle_requests(order: Any, engine: Engine) -> Any:
 async def notify_batch(order: Any, engine: Engine) -> Any:
     """Order: `NotifyBatch`. Answer: `Notified`. A batch that misses this notices the end at its recheck.
 
-    The engine sends messages before it stores statuses, so the batch is notified when the end can be read.
+    The engine sends messages before it stores statuses, so this waits up to some seconds until the end of the request
+    can be read.
     """
     job: NotifyBatch = decode(order, NotifyBatch)
     if not await _ended(engine, job.request):
@@ -183,18 +185,18 @@ async def list_models(order: Any) -> Any:
     def models() -> list[tuple[str, str]]:
         listed = configured_client().models(workspace_id)
         refreshable = ((model.dataset_id, cut(model.name, MAX_NAME)) for model in listed if model.refreshable)
-        return list(islice(refreshable, MOST_LISTED + 1))
+        return list(islice(refreshable, MAX_LISTED + 1))
 
     try:
         found = await POWER_BI.run(models, key=job.workspace_id, seconds=LIST_SECONDS)
     except PoolBusyError:
-        return encode(Unavailable(error="Too many calls to Power BI wait for an answer."))
+        return encode(Unavailable(error="Too many calls to Power BI are waiting."))
     except PowerBiError as error:
         facts = {"httpStatus": error.http_status, "powerBiRequestId": error.power_bi_request_id}
         event = Event("power_bi.error", logging.WARNING, workspaceId=job.workspace_id, **facts, error=error.message)
         log.log(event.level, event.line())
         return encode(_trouble(error, job.workspace_id))
-    return encode(orders.ModelsListed(models=tuple(found[:MOST_LISTED]), more=len(found) > MOST_LISTED))
+    return encode(orders.ModelsListed(models=tuple(found[:MAX_LISTED]), more=len(found) > MAX_LISTED))
 
 
 def _trouble(error: PowerBiError, workspace_id: str) -> Throttled | Unavailable | Refused:
@@ -207,7 +209,8 @@ def _trouble(error: PowerBiError, workspace_id: str) -> Throttled | Unavailable 
 
 
 async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """The results of `work` for all items, some at the same time. Raises its exceptions."""
+    """The results of `work` for all items, of which up to AT_ONCE are handled at the same time. Raises its
+    exceptions."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(thing: T) -> R:

@@ -57,7 +57,7 @@ class Model:
         return self.client.known_names(self.workspace_id, self.dataset_id)
 
     def names(self) -> ModelNames:
-        """The names, with a call for each one that is not known yet. Never raises: a name may be missing."""
+        """The names, with a call for each name that is not known yet. Never raises: a name may be missing."""
         return self.client.names(self.workspace_id, self.dataset_id)
 
     def history(self) -> History:

@@ -22,8 +22,8 @@ from refresh.run.state import RunState
 from refresh.settings import current_settings
 
 EVENTS_AT_ONCE = 16
-"""An event takes two calls of the storage. One after the other, the events of a thousand members would take longer than
-the function may."""
+"""The maximum number of events that are raised at the same time. An event takes two calls of the storage: one after the
+other, the events of a thousand members would take longer than the function may."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()

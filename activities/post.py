@@ -27,21 +27,21 @@ from refresh.times import instant
 
 ACCEPTED = 202
 STAMP_MARGIN = timedelta(seconds=3)
-"""The service's clock has whole seconds, and a call takes time on the network, so the start time can be this much later
-than our reckoning of the service's clock."""
+"""How much later the start time of a refresh can be than our calculation of the service's time: the service's clock has
+whole seconds, and a call takes time on the network."""
 
 log = logging.getLogger(__name__)
 bp = df.Blueprint()
 
 
 class Clock:
-    """The service's clock, continued from the last time that an answer showed."""
+    """The service's clock, continued from the time in the service's last answer."""
 
     def __init__(self, last_time: datetime) -> None:
         self._last, self._began = last_time, time.monotonic()
 
     def now(self) -> datetime:
-        """The service's present time, as calculated."""
+        """The service's current time, as calculated."""
         return self._last + timedelta(seconds=time.monotonic() - self._began)
 
 
@@ -51,7 +51,8 @@ async def post_refresh(order: Any, engine: Engine) -> Any:
     """Order: `orders.PostRefresh`. Answer: `orders.PostResult`.
 
     The engine may run this twice, in sequence or at the same moment. So each execution reads the history, then asks the
-    queue for the permit, and the one that gets it posts at once: a taken permit means that a POST was sent.
+    queue for the permit, and the execution that gets the permit posts at once. A permit that was taken and not returned
+    means that a POST may have been sent.
     """
     job: orders.PostRefresh = decode(order, orders.PostRefresh)
     execution = secrets.token_hex(4)
@@ -75,7 +76,7 @@ async def _result(engine: Engine, job: orders.PostRefresh, execution: str) -> or
         window = LostWindow(since=adoption.service_clock(job.look, holder.permit_taken_at or ""))
         return orders.AnswerLost(error=orders.OTHER_EXECUTION, window=window)
     if await engine.first_alive(holder.members) is None:
-        # all of them ended while the permit was requested
+        # all members ended while the permit was requested
         await _return_permit(engine, job, execution)
         return orders.Unwanted(requests=tuple(holder.members))
     result = await on_power_bi(job.model, lambda model: _post(model, job, service), about)
@@ -98,9 +99,10 @@ def _last_look(model: Model, job: orders.PostRefresh) -> Clock | orders.Appeared
 
 
 async def _take_permit(engine: Engine, job: orders.PostRefresh, execution: str) -> Run | None:
-    """The run; its `execution` is the one that has the permit. None if the permit is refused or does not show in time.
+    """The run, whose `execution` holds the permit. None if the permit is refused or does not become visible in time.
 
-    A permit that does not show in time is returned, so that a late one is known to have posted nothing.
+    A permit that does not become visible in time is returned, so that it is known to be unused even if it is given
+    later.
     """
     dataset_id = job.model.dataset_id
     operation = TakePermit(at=instant(clock.now()), holder=job.holder, permit=job.permit, execution=execution)
@@ -126,7 +128,7 @@ def _post(model: Model, job: orders.PostRefresh, service: Clock) -> Started | or
     except RefreshInProgress:
         return orders.Busy()
     except AnswerLost as error:
-        # if Power BI accepted it, it did so before the call was abandoned
+        # if Power BI accepted the POST, it did so before the call was abandoned
         window = LostWindow(since=instant(sent_at), until=instant(service.now() + STAMP_MARGIN))
         return orders.AnswerLost(error=error.message, window=window, accepted=error.http_status == ACCEPTED)
     except PowerBiError as error:

@@ -122,7 +122,8 @@ def _listed(history: History, refresh_id: str) -> RefreshRow | None:
 
 
 def _explained(model: Model, row: RefreshRow) -> RefreshRow:
-    """Adds the error of the history to a failed refresh: an answer by id may not contain it."""
+    """Adds the error from the history to a failed refresh that was read by id, because that answer may not contain
+    it."""
     known = row.error or ServiceError()
     if row.state in ("running", "completed") or known.code or known.text:
         return row

@@ -16,7 +16,7 @@ from refresh.reporting.status import StatusReport, final_report
 
 
 async def find_batch(engine: Engine, batch_id: str) -> StoredBatch | None:
-    """A batch by its id; None for an unknown one. Raises EngineUnavailable."""
+    """A batch by its id; None if it does not exist. Raises EngineUnavailable."""
     if not batch_id.startswith(BATCH_PREFIX) or not REQUEST_ID.fullmatch(batch_id):
         return None
     instance = await engine.status(batch_id)
@@ -41,7 +41,7 @@ def batch_of(instance: Instance) -> StoredBatch | None:
 
 
 async def read_note(engine: Engine, instance_id: str) -> NoteState | None:
-    """A note; None for an unknown one. Raises EngineUnavailable, and NotUnderstoodError for a note of newer code."""
+    """A note; None if it does not exist. Raises EngineUnavailable, and NotUnderstoodError for a note of newer code."""
     instance = await engine.status(instance_id)
     if instance is None or instance.name != names.BATCH_NOTE:
         return None

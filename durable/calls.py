@@ -33,12 +33,12 @@ Steps = Generator[Any, Any, T]
 """The steps of an orchestration: it yields durable tasks, receives their results, and returns T."""
 
 NOT_UNDERSTOOD_SECONDS, LONGEST_NOT_UNDERSTOOD_SECONDS = 30.0, 600.0
-"""The pause before the next try if this code, or that of a queue, cannot read a value, because the app is being updated
-or was rolled back. It doubles up to the longest."""
+"""The pause before the next try if this code, or the code of an entity, cannot read a value, because the app is being
+updated or was rolled back. The pause doubles up to the longest."""
 
 DEADLINE_EARLY = TIMER_EARLY + timedelta(seconds=0.5)
-"""If a timer fires more than this before a deadline, it was not set for that deadline: the engine fires timers up to a
-second early, and half a second is margin."""
+"""A timer that fires more than this time before a deadline was not set for that deadline: the engine fires timers up to
+a second early, and half a second is margin."""
 
 ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
     orders.ReadHistory: (names.READ_HISTORY, orders.ReadHistoryAnswer),
@@ -62,8 +62,8 @@ ACTIVITIES: dict[type[orders.Order[Any]], tuple[str, Any]] = {
 
 log = logging.getLogger(__name__)
 
-# A notification that arrives together with the end of a history is passed to the next one, where no task waits for it.
-# The SDK considers that a fault and warns.
+# A notification that arrives together with the end of a history is passed to the next history, where no task waits for
+# it. The SDK considers that a fault and warns.
 warnings.filterwarnings("ignore", "Potential duplicate Task completion", UserWarning)
 
 
@@ -124,7 +124,7 @@ def _answered(
 
 
 def tell(context: df.DurableOrchestrationContext, dataset_id: str, operation: Operation[Any]) -> None:
-    """Signals an operation to the dataset's queue: half the messages of `ask`, and no answer."""
+    """Signals an operation to the dataset's queue. That takes half the messages of `ask`, and gives no answer."""
     context.signal_entity(df.EntityId(names.DATASET_QUEUE, dataset_id), tag_of(operation), encode(operation))
 
 
@@ -138,7 +138,7 @@ def tell_model(context: df.DurableOrchestrationContext, news: ModelNews | None) 
 def input_of(context: df.DurableOrchestrationContext, kind: type[T]) -> Steps[T | None]:
     """The input of the orchestration; None if this code cannot read it.
 
-    Then newer code wrote it, and the orchestration continues as new with the same input after a pause.
+    In that case newer code wrote it, and the orchestration continues as new with the same input after a pause.
     """
     value = context.get_input()
     try:
@@ -163,7 +163,7 @@ def sleep(context: df.DurableOrchestrationContext, seconds: float) -> Steps[None
 
 
 def wait_for(context: df.DurableOrchestrationContext, event: str, seconds: float) -> Steps[None]:
-    """Waits for an event, whose name is used for no other wait, for some seconds at most."""
+    """Waits for an event for at most `seconds`. No other wait may use the name of the event."""
     timer = context.create_timer(now(context) + timedelta(seconds=seconds))
     yield context.task_any([context.wait_for_external_event(event), timer])
     if not timer.is_completed:
@@ -177,6 +177,6 @@ def now(context: df.DurableOrchestrationContext) -> datetime:
 
 
 def note(context: df.DurableOrchestrationContext, event: Event | None) -> None:
-    """Logs an event, unless the orchestration is replaying: then an earlier episode has logged it."""
+    """Logs an event, unless the orchestration is replaying, because then an earlier episode has logged it."""
     if event and not context.is_replaying:
         log.log(event.level, event.line())

@@ -19,12 +19,12 @@ class NotUnderstoodError(ValueError):
 
 
 def encode(message: msgspec.Struct) -> Any:
-    """The message as JSON values: dicts, lists, texts, numbers."""
+    """The message as JSON values: dicts, lists, strings, numbers."""
     return msgspec.to_builtins(message)
 
 
 def decode(value: object, kind: Any) -> Any:
-    """A message of this type, or of one of a union of types, from JSON values. Raises NotUnderstoodError."""
+    """Converts JSON values to a message of this type, or of a member of a union of types. Raises NotUnderstoodError."""
     try:
         return typed(value, kind)
     except msgspec.ValidationError as error:

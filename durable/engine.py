@@ -41,7 +41,8 @@ from refresh.queue.stored import load
 from refresh.times import iso
 
 PAGE_ROWS, PAGE_ROWS_WITHOUT_INPUTS = 100, 500
-"""An input can have more than 64 KB, and several copies are in memory while a page is read."""
+"""The maximum number of rows of a page with and without inputs: an input can have more than 64 KB, and several copies
+are in memory while a page is read."""
 NOT_ENDED = "status code 412"
 """Part of the SDK's error text for a 412: the orchestration has not ended."""
 PROBED_INSTANCE = "health-probe"
@@ -58,7 +59,8 @@ class EngineUnavailable(Exception):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True)
 class Started:
-    """The engine accepted the start. If several starts of one id race, it accepts all and runs one, with its input."""
+    """The engine accepted the start. If several starts of one id race, it accepts all and runs one of them, with that
+    one's input."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Engine:
         status = await self._client.get_status(instance_id, show_input=True)
         if status.runtime_status:
             return instance_of(status.to_json())
-        # the SDK treats a 500 as an answer, too: the body of a 404 is a string, that of an error an object
+        # the SDK also returns a 500 as an answer; its message is an object, while the message of a 404 is a string
         if not isinstance(getattr(status, "message", None), str):
             raise EngineUnavailable("the engine could not read the orchestration")
         return None
@@ -117,7 +119,7 @@ class Engine:
         return None
 
     async def raise_event(self, instance_id: str, event: str, data: msgspec.Struct | None = None) -> bool:
-        """Raises an event. False if the engine did not take it: the orchestration has ended or does not exist."""
+        """Raises an event. False if the engine did not accept it: the orchestration has ended or does not exist."""
         try:
             await self._client.raise_event(instance_id, event, None if data is None else encode(data))
         except Exception as error:
@@ -238,7 +240,7 @@ class Engine:
         return await self._state(df.EntityId(names.CAPACITY_GROUP, group), stored_group.load)
 
     async def beat(self, timer: str, at: str) -> None:
-        """Records that a timer runs. A failure does not matter, because the next run records it, too."""
+        """Records that a timer runs. A failure does not matter, because the next run is also recorded."""
         entity = df.EntityId(names.TIMER_HEARTBEAT, timer)
         try:
             await self._client.signal_entity(entity, "beat", encode(Heartbeat(at=at)))
@@ -262,7 +264,7 @@ class Engine:
         return answers or reads, reads
 
     async def _answers(self, seconds: float) -> bool:
-        """Any HTTP answer counts: a route that the API does not have is answered without the storage."""
+        """Whether the engine answers at all. Any HTTP answer counts: for an unknown route the API needs no storage."""
         timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._rpc_base_url):

@@ -1,4 +1,4 @@
-"""The receivers of news about models: the entities that get an operation, and its form."""
+"""The receivers of news about models: which entities get an operation, and in which form."""
 
 import azure.durable_functions as df
 
@@ -21,7 +21,7 @@ ModelNews = RunWaits | RunRefreshes | RunDropped | RunEnded | RequestsEnded | Ex
 
 
 def addressed(news: ModelNews) -> list[tuple[df.EntityId, ModelOperation]]:
-    """The entities that get an operation, each with its form of it."""
+    """The entities that receive this operation, each with the variant of the operation that it stores."""
     record, index = record_of(news.dataset_id), shard(shard_of(news.dataset_id))
     match news:
         case RunEnded():

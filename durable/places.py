@@ -1,8 +1,9 @@
-"""Finds places in capacity groups that no run will give back. An entity cannot see orchestrations, so this module does.
+"""Finds places in capacity groups that no run will give back, because an entity cannot read orchestrations.
 
-The queue decides. A run that is in its queue continues, or one of its requests repairs it, and its refresh may
-be running although its orchestration is dead. Only a run that has left its queue, or whose requests and
-orchestration are all dead, has lost its place; and while the model is busy, its refresh may be the running one.
+The queue decides. A run that is in its queue continues, or one of its requests repairs it, and its refresh may be
+running although its orchestration has ended. A place is lost only if its run has left the queue, or if the
+orchestrations of the run and of all its requests have ended. Even then it may still be in use while the model is busy:
+the running refresh may be that of the run.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,9 +19,9 @@ from refresh.run.waits import UNKNOWN_AFTER
 from refresh.times import time_of
 
 IsBusy = Callable[[str, str], Awaitable[bool | None]]
-"""Whether a refresh of a model is running, by workspace and dataset; None if that is not known for now."""
+"""Whether a refresh of a model is running, by workspace and dataset; None if that cannot be read at the moment."""
 YOUNG = timedelta(minutes=1)
-"""A newer place is not checked: the queue that was read may be older than the place."""
+"""A place that is newer than this is not checked, because the queue that was read may be older than the place."""
 MAX_LOOKS = 200
 """The maximum number of requests of a run that are checked."""
 
@@ -45,7 +46,7 @@ async def is_lost(engine: Engine, run: str, entry: Place | Waiter, now: datetime
         return True
     busy = await is_busy(entry.workspace_id, entry.dataset_id)
     if busy is None:
-        # no refresh runs longer
+        # no refresh runs longer than that
         return now - time_of(entry.at) >= UNKNOWN_AFTER
     return not busy
 

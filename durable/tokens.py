@@ -1,5 +1,5 @@
-"""The tokens of requests and batches: "read" for the status, "cancel" for the cancellation, and for a request "enroll",
-with which it identifies itself to its queue."""
+"""The tokens of requests and batches: "read" for the status, "cancel" for the cancellation. A request also has the
+token "enroll", with which it identifies itself to its queue."""
 
 import base64
 import hashlib
@@ -10,8 +10,8 @@ import secrets
 def token(secret: bytes, purpose: str, request_id: str, *, keyed: bool) -> str:
     """A token for a purpose. It is stored with the request or batch, to be compared with the token of a call.
 
-    `keyed`: it is derived from the id and the app's secret, so that racing starts of one id get the same. Otherwise,
-    and if the app has no secret, it is random.
+    `keyed`: the token is derived from the id and the app's secret, so that racing starts of one id get the same token.
+    Otherwise, and if the app has no secret, it is random.
     """
     if not (keyed and secret):
         return secrets.token_urlsafe(24)

@@ -13,5 +13,5 @@ bp = df.Blueprint()
 
 @bp.entity_trigger(context_name="context")
 def capacity_group(context: df.DurableEntityContext) -> None:
-    """One operation of `refresh.capacity.operations`; its result is the answer. Both are JSON objects."""
+    """Applies one operation of `refresh.capacity.operations`; the result is the answer. Both are JSON objects."""
     shell.apply(context, handle, Event("capacity.not_understood", logging.ERROR, group=context.entity_key))

@@ -18,10 +18,10 @@ Handle = Callable[[object, str, object, datetime], Handled]
 
 
 def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Event) -> None:
-    """Applies the current operation and logs its event. `not_understood`: the event if this code cannot read it, or the
-    state.
+    """Applies the current operation and logs its event.
 
-    State and result are set together at the end: the engine does not undo the effects of a failed operation.
+    `not_understood`: the event if this code cannot read the operation or the state. State and result are set together
+    at the end: the engine does not undo the effects of a failed operation.
     """
     handled = handle(context.get_state(lambda: None), context.operation_name, _input(context), clock.now())
     event = not_understood.about(error=cut(handled.problem, 300)) if handled.problem else handled.event
@@ -35,7 +35,8 @@ def apply(context: df.DurableEntityContext, handle: Handle, not_understood: Even
 
 
 def _input(context: df.DurableEntityContext) -> object:
-    """The input; None if it is not JSON in a JSON text, the format of the SDK. Other senders may write anything."""
+    """The input; None if it is not a JSON string that contains JSON, as the SDK sends it. Other senders may write
+    anything."""
     try:
         return context.get_input()
     except (TypeError, ValueError):

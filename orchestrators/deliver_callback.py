@@ -1,4 +1,4 @@
-"""The orchestrator `deliver_callback`: calls one URI when a request has ended, after a crash perhaps twice.
+"""The orchestrator `deliver_callback`: calls one URI when a request has ended. After a crash it may call twice.
 
 It waits for the notification that the request has ended, reads the request, and tries for up to a day. The wait costs
 nothing, because no timer runs.
@@ -18,7 +18,7 @@ from refresh.request.callback_uri import host_of
 from refresh.run.orders import Broke, CallBack, Delivered, NoRequest, NotDelivered, NotEnded
 
 ATTEMPTS = 10
-"""Attempts in one history: about 60 events."""
+"""The maximum number of attempts in one history, which then has about 60 events."""
 
 bp = df.Blueprint()
 
@@ -78,7 +78,7 @@ def _status(state: CallbackState, end: str, answer: object) -> CallbackStatus:
 
 
 def _about(state: CallbackState, answer: object) -> dict[str, object]:
-    """The ids for a log line. Of the URI, only its host."""
+    """The ids for a log line, and of the URI only its host."""
     known = answer if isinstance(answer, Delivered | NotDelivered) else None
     about = {"requestId": state.request, "datasetId": known and known.dataset_id, "caller": known and known.caller}
     return {**about, "host": host_of(state.uri), "answer": _response(answer), "failures": state.failures}

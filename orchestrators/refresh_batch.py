@@ -1,8 +1,8 @@
 """The orchestrator `refresh_batch`: requests for many models, with dependencies between them and one outcome.
 
-Each model's refresh is an ordinary request, which an activity starts; the batch looks at the requests when one notifies
-it of its end, and on each recheck. There is one turn in each history: look, skip, start, wait. The decisions are in
-`refresh.batch.machine`.
+Each model's refresh is an ordinary request, which an activity starts. The batch looks at the requests when a request
+notifies it of its end, and on each recheck. There is one turn in each history: look, skip, start, wait. The decisions
+are in `refresh.batch.machine`.
 """
 
 import logging
@@ -49,7 +49,8 @@ from refresh.times import instant
 SHORT_SECONDS = 30.0
 """The pause before the next turn after an activity that failed."""
 SHOWN_FAILURES, SHOWN_CHARACTERS = 5, 3_500
-"""Of the custom status. The engine allows 8,000 characters; with a longer one the batch continues as new at once."""
+"""The limits of the custom status, for which the engine allows 8,000 characters. If the changes of a turn have more
+than SHOWN_CHARACTERS, the batch does not show them, but continues as new at once."""
 
 Waited: TypeAlias = Literal["notified", "recheck", "callback", "Cancelled", "TimedOut"]
 
@@ -62,13 +63,13 @@ class NotAllCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`; any but Completed fails."""
+    """Input: `refresh.batch.stored.PackedBatch`. Output: `BatchOutcome`. It fails unless Completed."""
     state = yield from _state(context)
     if state is None:
         return None
     if outcome := outcome_of(state):
         return (yield from _end(context, state, outcome))
-    before = state = state.but(turn=state.turn + 1)
+    before = state = state.replace(turn=state.turn + 1)
     context.set_custom_status(encode(_standing(before, state)))
     state, pause = yield from (_begin if state.turn == 1 else _turn)(context, state)
     if state.ended_at is None and not state.over:
@@ -77,7 +78,7 @@ def refresh_batch(context: df.DurableOrchestrationContext) -> Steps[object]:
             context.set_custom_status(encode(standing))
             state = yield from _wait(context, state, pause)
     elif state.ended_at is None:
-        state = state.but(ended_at=instant(now(context)))
+        state = state.replace(ended_at=instant(now(context)))
     context.continue_as_new(encode(pack(state)))
     return None
 
@@ -89,7 +90,7 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
     try:
         return unpack(packed)
     except UnreadableBatchError as error:
-        # newer code wrote the state: it is kept unchanged until that code is back
+        # newer code wrote the state: it is kept unchanged until the newer version is deployed again
         note(context, Event("input.not_understood", logging.ERROR, instanceId=context.instance_id, error=str(error)))
         yield from sleep(context, 600)
         context.continue_as_new(encode(packed))
@@ -97,7 +98,8 @@ def _state(context: df.DurableOrchestrationContext) -> Steps[BatchState | None]:
 
 
 def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
-    """The first turn. If the engine has started the id of an ended batch again, it gets the same outcome again."""
+    """The first turn. If the engine starts the id of an ended batch again, the new orchestration has the same
+    outcome."""
     notes = yield from call(context, ReadNotes(batch=context.instance_id))
     match notes:
         case NotesRead(ended=None, cancelled=cancelled):
@@ -112,7 +114,7 @@ def _begin(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[
             pass
         case _:
             assert_never(notes)
-    return state.but(turn=0), SHORT_SECONDS
+    return state.replace(turn=0), SHORT_SECONDS
 
 
 def _turn(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, float]]:
@@ -139,7 +141,7 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
     """The state with the models of the workspace; without them if the batch has to end, or to try again."""
     source, at = state.spec.all_models, instant(now(context))
     if source is None or state.stop:
-        return state.but(ended_at=at), 0.0
+        return state.replace(ended_at=at), 0.0
     answer = yield from call(context, ListModels(workspace_id=source.workspace_id))
     match answer:
         case ModelsListed():
@@ -148,13 +150,13 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
             note(context, Event("batch.listed", **_about(context, state), **facts))
             if answer.more or len(models) > MAX_MODELS:
                 trouble = failure_of_listing("TooManyModels", f'more than {MAX_MODELS} of them are not in "except".')
-                return state.but(trouble=trouble, ended_at=at), 0.0
+                return state.replace(trouble=trouble, ended_at=at), 0.0
             if not models:
                 trouble = failure_without_models(len(answer.models))
-                return state.but(trouble=trouble, ended_at=at), 0.0
-            return state.with_models(tuple(models)).but(not_found=missing), 0.0
+                return state.replace(trouble=trouble, ended_at=at), 0.0
+            return state.with_models(tuple(models)).replace(not_found=missing), 0.0
         case Refused():
-            return state.but(trouble=answer.failure, ended_at=at), 0.0
+            return state.replace(trouble=answer.failure, ended_at=at), 0.0
         case Throttled() | Unavailable() | Broke():
             return machine.note_unlisted(state, answer, at)
         case _:
@@ -162,7 +164,8 @@ def _list(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[t
 
 
 def _look(context: df.DurableOrchestrationContext, state: BatchState) -> Steps[tuple[BatchState, list[int], bool]]:
-    """Three values: the state after a look at the active requests, the missing requests, whether the look succeeded."""
+    """Three values: the state after a look at the active requests, the missing requests, and whether the look
+    succeeded."""
     if not state.started:
         return state, [], True
     requests = tuple(_numbered(context, state, number) for number in state.started)
@@ -194,7 +197,8 @@ def _stopping(
 def _settle(
     context: df.DurableOrchestrationContext, state: BatchState, healthy: bool
 ) -> Steps[tuple[BatchState, bool]]:
-    """The state after a stop has taken effect, and whether it has."""
+    """The state after a stop, and whether the next turn can wait as long as usual: all calls succeeded, and no further
+    request was found."""
     suspects = machine.suspects(state)
     cancelled = state.started if state.stop == "Cancelled" else ()
     alive: tuple[int, ...] = ()
@@ -207,12 +211,12 @@ def _settle(
         if not isinstance(answer, Settled):
             return state, False
         alive = answer.alive
-    # a request that exists although this state does not have it is looked at soon
+    # a request that exists, but was not in the state, is looked at soon
     return machine.settle(state, alive, instant(now(context))), healthy and not alive
 
 
 def _start(context: df.DurableOrchestrationContext, state: BatchState, numbers: list[int]) -> Steps[bool]:
-    """Starts the requests of these models. One that was not started is missing at the next look."""
+    """Starts the requests of these models. A request that was not started is missing at the next look."""
     requests = tuple(
         NewRequest(
             request=state.request_id(context.instance_id, number),
@@ -231,10 +235,10 @@ def _wait(context: df.DurableOrchestrationContext, state: BatchState, pause: flo
     """The state after a notification, a cancellation, the recheck, or the deadline; see `refresh_request`."""
     waited = yield from _waited(context, state, pause)
     if waited == "callback":
-        return state.but(callbacks=True)
+        return state.replace(callbacks=True)
     if waited == "recheck" and state.stop == "Cancelled":
         # the message that cancels a request may be lost
-        return state.but(settled=False)
+        return state.replace(settled=False)
     return _stopping(context, state, cancelled=waited == "Cancelled", late=waited == "TimedOut")
 
 
@@ -258,7 +262,7 @@ def _waited(context: df.DurableOrchestrationContext, state: BatchState, pause: f
 
 
 def _end(context: df.DurableOrchestrationContext, state: BatchState, outcome: BatchOutcome) -> Steps[object]:
-    """The last turn, in its own history: its input has the outcome of each model for the status."""
+    """The last turn, in a history of its own, whose input contains the outcome of each model for the status."""
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "counts": outcome.counts, "error": outcome.error}

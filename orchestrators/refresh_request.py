@@ -1,6 +1,6 @@
 """The orchestrator `refresh_request`: one caller's request, from its enrolment in the queue to its outcome.
 
-The queue holds the truth. Each turn asks the queue, then waits for the notification, which carries the outcome, for a
+The queue is authoritative. Each turn asks the queue, then waits for the notification (which carries the outcome), for a
 cancellation, or for a reminder to recheck. A lost notification only costs time: the queue keeps the outcome.
 """
 
@@ -60,12 +60,11 @@ class NotCompletedError(Exception):
 
 @bp.orchestration_trigger(context_name="context")
 def refresh_request(context: df.DurableOrchestrationContext) -> Steps[object]:
-    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`; the orchestration fails unless
-    Completed."""
+    """Input: `refresh.request.state.RequestState`. Output: `RequestOutcome`. It fails unless Completed."""
     state = yield from input_of(context, RequestState)
     if state is None:
         return None
-    state = state.but(turn=state.turn + 1)
+    state = state.replace(turn=state.turn + 1)
     context.set_custom_status(encode(state.standing))
     outcome, state = yield from (_back_off if state.failed else _turn)(context, state)
     if outcome:
@@ -126,7 +125,7 @@ def _enrolled(
     standing = standing_of(answer)
     context.set_custom_status(encode(standing))
     if answer.run != state.standing.run_id:
-        # the request enrolled: for the first time; again, after a failure; or alone, because of another's failure
+        # the request enrolled for the first time, again after a failure, or alone because of another request's failure
         facts = {"runId": answer.run, "position": answer.position, "sharedWith": answer.shared_with}
         again = {"attempt": state.attempt, "insteadOf": state.standing.run_id}
         note(context, Event("request.enrolled", **_about(context, state), **facts, **again))
@@ -139,11 +138,11 @@ def _enrolled(
             at=instant(now(context)), request=context.instance_id, token=state.token, attempt=state.attempt
         )
         tell(context, state.spec.dataset_id, collected)
-        return _ended(state.but(standing=standing), waited, now(context))
+        return _ended(state.replace(standing=standing), waited, now(context))
     if waited == "Cancelled" or waited == "TimedOut":
         return (yield from _leave(context, state, waited)), state
     callbacks = state.callbacks or waited == "callback"
-    return None, state.but(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
+    return None, state.replace(recheck=waited == "recheck", standing=standing, callbacks=callbacks)
 
 
 def _look_after(context: df.DurableOrchestrationContext, state: RequestState, answer: Enrolled) -> Steps[None]:
@@ -172,8 +171,8 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
     """Waits for the first of the events and the timer. Returns the outcome if the notification carried it.
 
     Whether the timer is for the deadline or for the recheck is decided when it is created: a fired timer counts as due,
-    whatever the clock says. One exception: a deadline timer that fires more than DEADLINE_EARLY before the deadline is
-    the recheck timer of an episode that the engine lost after its messages had been sent.
+    regardless of the current time. One exception: a deadline timer that fires more than DEADLINE_EARLY before the
+    deadline is the recheck timer of an episode that the engine lost after its messages had been sent.
     """
     began: datetime = now(context)
     recheck_at = began + timedelta(seconds=state.recheck_seconds)
@@ -197,7 +196,7 @@ def _wait(context: df.DurableOrchestrationContext, state: RequestState) -> Steps
 
 
 def _outcome_in(data: object) -> Literal["notified"] | Ended:
-    """The outcome in a notification. Code of another version may have sent none, or one that this code cannot read."""
+    """The outcome in a notification. Other versions may have sent no outcome, or one that this code cannot read."""
     try:
         ended: Ended = decode(unwrapped(data), Ended)
     except NotUnderstoodError:
@@ -270,7 +269,7 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
     if left.cancel_refresh_id:
         cancelled = yield from _cancel(context, state, left.cancel_refresh_id)
         if cancelled and left.active:
-            # the run may sleep until the estimated end; a new incarnation looks now, so that the next run can begin
+            # the run may wait until the estimated end; a new incarnation looks now, so that the next run can begin
             yield from _restart(context, state, left.active)
     yield from _start(context, state, left.next)
     trouble = place = None
@@ -283,8 +282,8 @@ def _left(context: df.DurableOrchestrationContext, state: RequestState, left: Le
 
 
 def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refresh_id: str) -> Steps[bool]:
-    """Whether Power BI will cancel the refresh. Tries several times: a cancel often fails when other things fail,
-    too."""
+    """Whether Power BI will cancel the refresh. Tries several times, because a cancel often fails together with other
+    calls."""
     model = ModelRef(workspace_id=state.spec.scope.workspace_id, dataset_id=state.spec.dataset_id)
     for attempt in range(1, CANCEL_TRIES + 1):
         answer = yield from call(context, CancelRefresh(model=model, refresh_id=refresh_id))
@@ -307,7 +306,7 @@ def _cancel(context: df.DurableOrchestrationContext, state: RequestState, refres
 def _end(context: df.DurableOrchestrationContext, state: RequestState, outcome: RequestOutcome) -> Steps[object]:
     known, ended_at = outcome.names.also(state.standing.names), outcome.ended_at or instant(now(context))
     outcome = replace(outcome, ended_at=ended_at, model_name=known.model, workspace_name=known.workspace)
-    # the engine stores it with the episode that sends the messages; a failed orchestration shows the last stored one
+    # the engine stores the status with the episode that sends the messages, and shows it if the orchestration fails
     context.set_custom_status(encode(outcome))
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
     facts = {"status": outcome.status, "runId": outcome.run_id, "refreshId": outcome.refresh_id}

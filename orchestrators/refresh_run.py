@@ -23,10 +23,11 @@ from refresh.text import cut
 from refresh.times import instant
 
 STEPS = 12
-"""Steps in one history: at most 55 events, and every episode replays all of them. A new history costs one operation on
-the queue, which is little compared to the polls in between."""
+"""The maximum number of steps in one history, which then has at most 55 events; every episode replays all of them. A
+new history costs one operation on the queue, which is little compared to the polls in between."""
 NEW_HISTORY_SECONDS = 60
-"""A longer wait ends the history. In the next one the run first asks the queue whether it still holds its turn."""
+"""A wait of more seconds ends the history. In the next history the run first asks the queue whether it still holds its
+turn."""
 
 bp = df.Blueprint()
 
@@ -80,7 +81,7 @@ def _carry_out(context: df.DurableOrchestrationContext, run: RunState, step: Ste
 def _moved(run: RunState, then: Callable[[datetime], Moved], time: datetime) -> Moved:
     """The run after an answer. An exception of this app counts as a failed call: the step is tried again.
 
-    It must not end the orchestration, because the next incarnation would start another refresh.
+    The exception must not end the orchestration, because the next incarnation would start another refresh.
     """
     try:
         return then(time)

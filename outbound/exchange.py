@@ -1,4 +1,4 @@
-"""One HTTP exchange with a bound on its time, from name look-up to last byte, and on its bytes.
+"""One HTTP exchange with limits on its bytes and on its time, from the name look-up to the last byte.
 
 It uses aiohttp on an event loop of its own, because a time-out of aiohttp covers the whole exchange and closes the
 socket, however slowly the other side sends. The blocking HTTP libraries (requests, urllib3, http.client) restart their
@@ -32,7 +32,8 @@ from refresh.settings import is_loopback
 
 CHUNK_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
-"""The most bytes of one header, name and value together. Locations and policies of some kilobytes occur."""
+"""The maximum number of bytes of one header, name and value together. Some Location and policy headers have several
+kilobytes."""
 HEADERS = 128
 TURNS_TO_CLOSE = 3
 """Iterations of an event loop until a connection that was shut down is closed."""
@@ -49,11 +50,11 @@ class Limits:
     silence_seconds: float = 30.0
     """The longest time without a byte of the answer."""
     whole_seconds: float = 60.0
-    """From the start to the last byte; less if the deadline of the work is earlier."""
+    """The longest time from the start to the last byte; less if the deadline of the work is earlier."""
     body_bytes: int = 16 * 1024 * 1024
     """A longer body is an error. 0: the body is not read, the connection is closed after the headers."""
     cut: bool = False
-    """A longer body is cut instead: the caller only needs its beginning."""
+    """If true, a longer body is cut instead, because the caller only needs its beginning."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ class Received:
     body: bytes = b""
     """As it was sent, never decompressed. Empty for a redirect, because the body of a redirect is not read."""
     broken: str | None = None
-    """Why the body is incomplete, as names of error types: it broke off, is too long, or took too long."""
+    """The names of the error types if the body is incomplete: it broke off, is too long, or took too long."""
 
 
 class ExchangeError(Exception):
-    """There was no answer. The text has only names of error types, because their own texts quote URLs and headers."""
+    """There was no answer. The message has only the names of error types, because the errors' own texts quote URLs and
+    headers."""
 
 
 class NotSentError(ExchangeError):
@@ -237,7 +239,8 @@ async def _body(response: aiohttp.ClientResponse, limits: Limits) -> bytes:
 
 
 def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """Headers as text that can be encoded again; aiohttp's own text cannot be if the bytes are not UTF-8."""
+    """Headers as text that can be encoded again. The text that aiohttp makes of bytes other than UTF-8 cannot be
+    encoded."""
     return CIMultiDict(
         (name.decode("ascii", "replace"), value.decode("utf-8", "replace")) for name, value in response.raw_headers
     )

@@ -60,16 +60,16 @@ class Pool:
         self._calls = 0
         """Calls that wait or run."""
         self._running: dict[str, int] = {}
-        """Number of calls by key that are ready for a thread or have one. A key is removed with its last call."""
+        """By key, the number of calls that are ready for a thread or have one. A key is removed with its last call."""
         self._waiting: dict[str, deque[_Call]] = {}
         """By key, the calls that wait because the key has reached its limit."""
 
     async def run(self, function: Callable[..., T], *arguments: Any, key: str, seconds: float) -> T:
-        """Runs `function` on a thread of the pool for at most `seconds`, and returns or raises what it does.
+        """Runs `function` on a thread of the pool for at most `seconds`. Returns its result or raises its exception.
 
         Its HTTP exchanges are limited to the remaining time (see `outbound.deadline`). It sees the context variables of
-        the caller, and its log lines are logged in the caller's task. Raises PoolBusyError if it was not started. If
-        the caller is cancelled, the function still runs to its end, and its thread becomes free only then.
+        the caller, and its log lines are logged in the caller's task. Raises PoolBusyError if the function was not
+        started. If the caller is cancelled, the function still runs to its end, and its thread becomes free only then.
         """
         lines = _Lines()
         _watch_handlers()
@@ -132,7 +132,8 @@ class Pool:
                 call.future.set_result(result)
 
     def _leave(self, key: str) -> None:
-        """Passes the place of a finished call to the next call of its key, behind the calls of other keys."""
+        """Counts a call as finished. The next waiting call of its key becomes ready, behind the ready calls of other
+        keys."""
         with self._lock:
             self._calls -= 1
             following = self._waiting[key].popleft() if key in self._waiting else None
@@ -146,11 +147,11 @@ class Pool:
             self._hand_out(following)
 
     def _withdraw(self, call: _Call) -> bool:
-        """Takes back a call that has not started; False if it has."""
+        """Takes back a call that has not started; False if it has started."""
         if not call.future.cancel():
             return False
         with self._lock, contextlib.suppress(KeyError, ValueError):
-            # a call that is not here is ready already; a thread will find it cancelled
+            # a call that is not in this list is already ready for a thread, which will find it cancelled
             self._waiting[call.key].remove(call)
             self._calls -= 1
             if not self._waiting[call.key]:
@@ -196,24 +197,25 @@ def _collected(lines: _Lines, function: Callable[..., T], arguments: tuple[Any, 
     return function(*arguments)
 
 
-def _is_for_now(record: logging.LogRecord) -> bool:
-    """A filter for handlers: False for a line that is kept for the caller's task."""
+def _is_logged_now(record: logging.LogRecord) -> bool:
+    """A filter for handlers: False for a line that is kept, because the caller's task logs it later."""
     lines = _LINES.get()
     return lines is None or not lines.keep(record)
 
 
 def _watch_handlers() -> None:
-    """Adds the filter to the root logger's handlers. A host adds its handler later than this module is imported."""
+    """Adds the filter to the root logger's handlers. It does so for each call, because a host adds its handler after
+    this module was imported."""
     for handler in logging.getLogger().handlers:
-        if _is_for_now not in handler.filters:
-            handler.addFilter(_is_for_now)
+        if _is_logged_now not in handler.filters:
+            handler.addFilter(_is_logged_now)
 
 
 POWER_BI = Pool("power-bi", threads=64, for_each_key=2, waiting=1000)
-"""Calls of Power BI; the key is the model. Two for each model: a read of its run, and a check or a cancel beside it.
-So 31 stalled models leave room for all others. A thread that waits for an answer costs about 60 KB."""
+"""Calls of Power BI; the key is the model. Two for each model: a read of its run, and at the same time a check or a
+cancel. So 31 stalled models leave room for all others. A thread that waits for an answer costs about 60 KB."""
 CALLBACKS = Pool("callback", threads=32, for_each_key=16, waiting=1000)
 """Callbacks; the key is the host of the receiver. Data Factory's receivers share a host and answer within a second, so
-16 at once are thousands per minute. A stalled host leaves half of the pool to the others."""
+16 at once amount to thousands per minute. A stalled host leaves half of the pool to the others."""
 ENGINE = Pool("engine", threads=8, for_each_key=8, waiting=200)
 """Blocking calls of the engine's own API, which runs on this machine and answers within milliseconds."""

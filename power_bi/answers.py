@@ -1,8 +1,8 @@
 """Reads Power BI's answers: ids and clocks from headers, errors from bodies of every observed shape.
 
-The reference documents only successful answers. Error bodies come as `{"error": {"code", "message"}}`, the same with
-`pbi.error` and its `details[]` or with OData's `details[]`, `{"Message"}`, `{"message"}`, `{"errorCode", "message"}`,
-as HTML, or empty.
+The reference documents only successful answers. Error bodies come as `{"error": {"code", "message"}}`, sometimes with
+`pbi.error` and its `details[]` or with OData's `details[]`, as `{"Message"}`, `{"message"}` or `{"errorCode",
+"message"}`, as HTML, or empty.
 """
 
 import json
@@ -22,8 +22,8 @@ from refresh.pattern import Pattern
 from refresh.text import clean, cut
 
 LONGEST_WAIT = 24 * 3600.0
-MOST_EVIDENCE = 8000
-"""Characters of an error body that are searched for its meaning."""
+MAX_EVIDENCE = 8000
+"""The maximum number of characters of an error body that are searched for its meaning."""
 
 _IN_PROGRESS = Pattern(
     r"(?i)already[\s-]+(executing|running|in[\s-]+progress|being|refreshing|started|processing)"
@@ -62,10 +62,11 @@ _BY_STATUS = {401: "NotAuthorized", 403: "NotAuthorized", 404: "ModelNotFound", 
 _PAGE = re.compile(rb"(?i)\s{0,200}(\xef\xbb\xbf)?\s{0,200}<(!doctype|html|head|body|\?xml|script|title|h1|div|p)\b")
 
 MAX_VALUES = 500_000
-"""The most values of one JSON text; this many take about 50 MB in memory. A refresh of a model with thousands of
-partitions has about ten thousand."""
+"""The maximum number of values in one JSON text; so many values take about 50 MB in memory. A refresh of a model with
+thousands of partitions has about ten thousand values."""
 VALUE_MARKS = (b",", b"[", b"{")
-"""Each value has one of these before it or at its beginning, so their count is a bound."""
+"""Each value has one of these before it or at its beginning, so the number of marks is an upper bound for the number of
+values."""
 _DECODER = json.JSONDecoder()
 _LIST = Pattern(r'\s*\{\s*(?:"@odata\.context"\s*:\s*"[^"\\]*"\s*,\s*)?"value"\s*:\s*\[\s*')
 _SEPARATOR = Pattern(r"\s*,\s*")
@@ -86,28 +87,28 @@ def is_page(body: bytes) -> bool:
     return _PAGE.match(body[:600]) is not None
 
 
-def rows_in(body: bytes, most: int) -> list[object] | None:
+def rows_in(body: bytes, limit: int) -> list[object] | None:
     """The first rows of `{"@odata.context": ..., "value": [rows]}`; None if the body has another form.
 
-    The rest is not parsed, so that a history of thousands of rows costs no more than one of `most`.
+    Only `limit` rows are parsed, so that a history of thousands of rows costs no more than a short one.
     """
     rows: list[object] = []
     try:
         # a body that was cut may end inside a character
         text = getincrementaldecoder(json.detect_encoding(body))().decode(body)
         separator = _LIST.match(text)
-        while separator and len(rows) < most:
+        while separator and len(rows) < limit:
             row, end = _DECODER.raw_decode(text, separator.end())
             rows.append(row)
             separator = _SEPARATOR.match(text, end)
-        if len(rows) == most:
+        if len(rows) == limit:
             return rows
     except (ValueError, RecursionError):
         pass
     # fewer rows, or another form: parse the whole body
     value = json_of(body)
     listed = value.get("value") if isinstance(value, dict) else None
-    return listed[:most] if isinstance(listed, list) else None
+    return listed[:limit] if isinstance(listed, list) else None
 
 
 def service_error_in(body: bytes) -> tuple[ServiceError, str]:
@@ -118,7 +119,7 @@ def service_error_in(body: bytes) -> tuple[ServiceError, str]:
         return ServiceError(text=text), text or ""
     findings = errors_in(value)
     evidence = " ".join(f"{one.code or ''} {one.text or ''} {one.signs}" for one in findings)
-    return cause_among(findings) or ServiceError(), clean(evidence[:MOST_EVIDENCE])
+    return cause_among(findings) or ServiceError(), clean(evidence[:MAX_EVIDENCE])
 
 
 def _words_of_page(body: bytes) -> str:
@@ -181,7 +182,8 @@ def error_of(facts: Facts, method: str, *, enhanced: bool = False) -> PowerBiErr
 
 
 def _refused_start(facts: Facts, evidence: str, enhanced: bool) -> str:
-    """Why a start was refused as a bad request: because of the options, or of a cause that would fail the refresh."""
+    """Why a start was refused as a bad request: because of its options, or of a cause that would also make the refresh
+    fail."""
     cause = cause_of(facts.service_code, facts.service_message)
     if cause:
         return cause.code

@@ -14,7 +14,7 @@ NOT_OF_THE_MODEL = (*OF_THE_TOKEN, "UnexpectedAnswer")
 
 
 async def is_busy(workspace_id: str, dataset_id: str) -> bool | None:
-    """Whether the history shows a running refresh; None if it cannot be read for now. Both ids are GUIDs.
+    """Whether the history shows a running refresh; None if it cannot be read at the moment. Both ids are GUIDs.
 
     A model that does not exist, or that the app is not allowed to read (any more), is not busy.
     """

@@ -1,4 +1,5 @@
-"""Checks whether this app can read a model's refresh history: its permissions, as far as testable without a start."""
+"""Checks whether this app can read a model's refresh history: its permissions, as far as a check without a refresh can
+tell."""
 
 from typing import Any
 from uuid import UUID
@@ -22,10 +23,11 @@ Json = dict[str, Any]
 
 
 def check_model(client: PowerBiClient, workspace_id: UUID, dataset_id: UUID) -> Json:
-    """`ok`; `error` in the form of `failure`, if there is one; `checks`, each `passed`, `failed` or `unknown`.
+    """The result: `ok`; `error` in the form of `failure`, if there is one; `checks`, each `passed`, `failed` or
+    `unknown`.
 
-    `lastRefresh` and `running`: the newest refresh, and the one that keeps the model busy. `modelName` and
-    `workspaceName`: if they could be read. Each of these can be None.
+    `lastRefresh` and `running`: the newest refresh, and the refresh that keeps the model busy. `modelName` and
+    `workspaceName`: if they could be read. Each of these four can be None.
     """
     try:
         history = client.history(workspace_id, dataset_id)

@@ -23,7 +23,7 @@ from refresh.failure.catalogue import ModelNames
 from refresh.history.rows import RefreshRow, parse_details, parse_row
 
 HISTORY_ROWS = 60
-"""The number that the service keeps for a busy model, which is also its default."""
+"""The number of rows that the service keeps for a frequently refreshed model, which is also its default."""
 HISTORY_LIMITS = replace(LIMITS, body_bytes=1024 * 1024, cut=True)
 """Sixty rows have about 40 KB, or with long errors a few hundred KB. The rest of a longer answer is not read."""
 
@@ -69,7 +69,7 @@ class PowerBiClient:
         return self._names.of(workspace_id, dataset_id)
 
     def known_names(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """The same without a call: empty until `names` has read them."""
+        """The names that are known without a call; empty until `names` has read them."""
         return self._names.known(workspace_id, dataset_id)
 
     def models(self, workspace_id: UUID) -> Iterator[ListedModel]:
@@ -77,7 +77,7 @@ class PowerBiClient:
         return self._models.of(workspace_id)
 
     def history(self, workspace_id: UUID, dataset_id: UUID, top: int = HISTORY_ROWS) -> History:
-        """The newest `top` refreshes of the model, whatever started them. A new one may be missing for a while."""
+        """The newest `top` refreshes of the model, whatever started them. A new refresh may be missing for a while."""
         answer = self._ask(
             "GET", "read the refresh history", workspace_id, dataset_id, f"?$top={int(top)}", limits=HISTORY_LIMITS
         )
@@ -94,8 +94,7 @@ class PowerBiClient:
         """
         answer = self._ask("POST", "start a refresh", workspace_id, dataset_id, body=body or {})
         if not answer.ok or (answer.status != 202 and answer.body.strip()):
-            # an acceptance has no body; a 200 with a body comes from something else, such as a proxy, so it is no
-            # acceptance
+            # an acceptance has no body; a 200 with a body comes from something else, such as a proxy
             raise answer.error()
         refresh_id = answers.refresh_id_of(answer.headers)
         if refresh_id is None:
@@ -115,7 +114,8 @@ class PowerBiClient:
         if answer.status in (200, 202) and isinstance(value, dict) and ("status" in value or "extendedStatus" in value):
             return parse_details(value, str(tail))
         error = answer.error()
-        # it is not documented how an unknown id, or a kind that cannot be read by id, is answered: 404, or 400
+        # the answer for an unknown id, or for a kind of refresh that cannot be read by id, is not documented: it is 404
+        # or 400
         unknown = (answer.status, error.code) in ((404, "ModelNotFound"), (400, "UnexpectedAnswer"))
         if unknown and not error.facts.page:
             return None
@@ -124,8 +124,8 @@ class PowerBiClient:
     def cancel(self, workspace_id: UUID, dataset_id: UUID, refresh_id: UUID | str) -> bool:
         """Cancels an enhanced refresh: True if Power BI will try, False if the refresh has already ended.
 
-        The cancellation takes effect later and may lose against the refresh's own end: only its row shows which. Raises
-        Refused (RefreshNotFound) for an id that Power BI does not know.
+        The cancellation takes effect later, and the refresh may end by itself before; only its row shows which
+        happened. Raises Refused (RefreshNotFound) for an id that Power BI does not know.
         """
         answer = self._ask("DELETE", "cancel the refresh", workspace_id, dataset_id, f"/{UUID(str(refresh_id))}")
         if answer.ok:
@@ -149,8 +149,8 @@ class PowerBiClient:
     ) -> Answer:
         # typed ids: no text of a caller is pasted into a path
         path = f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets/{UUID(str(dataset_id))}/refreshes{tail}"
+        # a cancel (DELETE) skips the throttle: it is only tried a few times, and a caller waits for it
         if method != "DELETE":
-            # no throttle: a cancel is only tried a few times, and a caller waits for it
             self._throttle.check(str(dataset_id), operation)
         answer = self._wire.exchange(method, path, body, operation, str(dataset_id), limits=limits)
         if not answer.ok and isinstance(error := answer.error(), Throttled):

@@ -106,7 +106,7 @@ class CachedTokens:
 
 
 def token_source(scope: str, api_url: str, client_id: str | None, authority: str) -> TokenSource:
-    """Tokens of `scope` from `authority` (host name); for a service on this machine, made-up ones.
+    """Tokens of `scope` from `authority` (host name); made-up tokens for a service on this machine.
 
     `client_id` names a user-assigned managed identity; `power_bi.sign_in` says which identity signs in otherwise.
     """

@@ -72,7 +72,7 @@ class PowerBiError(Exception):
 
     @property
     def http_status(self) -> int | None:
-        """The status of the answer; None without an answer."""
+        """The status of the answer; None if there was no answer."""
         return self.facts.http_status
 
     @property
@@ -136,7 +136,7 @@ class ServiceUnavailable(BadAnswer):
 
 
 class Throttled(BadAnswer):
-    """429, 430, or an overloaded capacity with any status. Nothing was accepted. Waits of an hour occur.
+    """429, 430, or an overloaded capacity with any status. Nothing was accepted. The pause can be an hour.
 
     `retry_after_seconds` is None if the service gives no duration: then waits grow from one try to the next.
     """

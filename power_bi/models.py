@@ -1,7 +1,7 @@
 """The models of a workspace (GET /groups/{id}/datasets).
 
-Microsoft's reference documents no paging. If the service does page, it uses
-`@odata.nextLink`; only the query of that address is used, with our own path, because the app must not call its host.
+Microsoft's reference documents no paging. If the service does page, it uses `@odata.nextLink`. Only the query of that
+address is used, with our own path, because the app must not call the host in it.
 """
 
 import re
@@ -17,13 +17,13 @@ from power_bi.throttle import Throttle
 from power_bi.wire import Wire
 from refresh.ids import parse_guid
 
-MOST_PAGES = 20
+MAX_PAGES = 20
 _QUERY = re.compile(r"[A-Za-z0-9$%&=._~+:-]{1,2000}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model of a workspace: its id (GUID in lower case) and its name. `refreshable` according to Power BI."""
+    """A model of a workspace: its id (GUID in lower case), its name, and whether Power BI calls it refreshable."""
 
     dataset_id: str
     name: str
@@ -37,14 +37,14 @@ class Models:
         self._wire, self._throttle = wire, throttle
 
     def of(self, workspace_id: UUID) -> Iterator[ListedModel]:
-        """The models of a workspace, page by page, at most MOST_PAGES. Raises the errors of `power_bi.errors`."""
+        """The models of a workspace, page by page, at most MAX_PAGES. Raises the errors of `power_bi.errors`."""
         path, key, operation = (
             f"/v1.0/myorg/groups/{UUID(str(workspace_id))}/datasets",
             str(workspace_id),
             "list models",
         )
         query = ""
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             self._throttle.check(key, operation)
             answer = self._wire.exchange("GET", path + query, None, operation, "")
             value = answers.json_of(answer.body) if answer.status == 200 else None

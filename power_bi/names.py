@@ -15,8 +15,8 @@ from refresh import clock
 from refresh.failure.catalogue import ModelNames
 from refresh.text import cut
 
-MOST_NAMES = 5000
-"""Names that are cached; beyond that the oldest half is dropped, and read again when needed."""
+MAX_NAMES = 5000
+"""The maximum number of cached names; beyond that, the oldest half is dropped, and read again when needed."""
 ASK_AGAIN = timedelta(minutes=15)
 """How long the app waits before it asks again for a name that could not be read."""
 CALL_SECONDS = 3.0
@@ -39,7 +39,7 @@ class Names:
             return ModelNames(model=self._known.get(model), workspace=self._known.get(workspace))
 
     def of(self, workspace_id: UUID, dataset_id: UUID) -> ModelNames:
-        """The names, with a call for each one that is not known yet."""
+        """The names, with a call for each name that is not known yet."""
         model, workspace = _paths(workspace_id, dataset_id)
         return ModelNames(model=self._name(model, str(dataset_id)), workspace=self._name(workspace, str(dataset_id)))
 
@@ -56,8 +56,8 @@ class Names:
                 self._known[path] = name
                 self._not_before.pop(path, None)
             for cache in (self._known, self._not_before):
-                if len(cache) > MOST_NAMES:
-                    for old in list(cache)[: MOST_NAMES // 2]:
+                if len(cache) > MAX_NAMES:
+                    for old in list(cache)[: MAX_NAMES // 2]:
                         del cache[old]
         return name
 

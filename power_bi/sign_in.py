@@ -3,8 +3,8 @@
 Order: a service principal or user in the environment (AZURE_CLIENT_SECRET and similar settings); the managed identity,
 if the platform has an endpoint for it or AZURE_CLIENT_ID names one; a developer's login.
 
-The errors of azure.identity do not allow that classification. For a managed identity all of them, a short outage of the
-endpoint as well as a missing identity, are ClientAuthenticationError without a status, or any exception of its parser.
+The errors of azure.identity do not allow that classification. For a managed identity, a short outage of the
+endpoint and a missing identity both raise ClientAuthenticationError without a status, or any exception of its parser.
 So the HTTP answers are recorded as they pass through its pipeline.
 
 azure.identity takes a noticeable part of a second to import. To keep cold starts fast, it is imported for the first
@@ -20,7 +20,8 @@ from power_bi.errors import Facts, NotSent, PowerBiError, Refused
 from refresh.text import cut
 
 REFUSALS = (400, 401, 403)
-"""After these answers a person has to act. All else is transient: 5xx, 408, 429, no connection, unreadable answers."""
+"""After these answers a person has to act. Everything else is transient: 5xx, 408, 429, no connection, unreadable
+answers."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 _SIGN_IN = "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"
@@ -29,7 +30,8 @@ _FEDERATED = "AZURE_FEDERATED_TOKEN_FILE"
 
 
 class SignIn:
-    """Fetches a token of `scope`, with a new credential each time: a cached one would repeat a rejected token."""
+    """Fetches a token of `scope`, with a new credential each time: a cached credential would repeat a rejected
+    token."""
 
     def __init__(self, scope: str, client_id: str | None, authority: str) -> None:
         self._scope, self._client_id, self._authority = scope, client_id, authority

@@ -1,8 +1,8 @@
 """The pauses that Power BI asks for, by model, so that the app makes no call before they are over.
 
-The throttled run itself waits in a durable timer. This is for other calls about the same model: the next run, a new
-incarnation, a check. Cancels do not wait for it (`PowerBiClient._ask`). It is kept per process: another worker learns
-of the pause by one call.
+The throttled run itself waits in a durable timer. The stored pause is for other calls about the same model: the next
+run, a new incarnation, a check. Cancels ignore it (`PowerBiClient._ask`). Pauses are kept per process, so each other
+worker makes one call before it learns of a pause.
 """
 
 import threading
@@ -12,8 +12,8 @@ from power_bi.errors import Facts, Throttled
 from refresh import clock
 from refresh.times import instant
 
-MOST_MODELS = 1000
-"""The number of models that triggers the removal of pauses that are over."""
+MAX_MODELS = 1000
+"""With this number of models, the pauses that are over are removed."""
 TIMER_EARLY = timedelta(seconds=1)
 """How much too early a durable timer can fire; it still counts as due."""
 
@@ -26,13 +26,13 @@ class Throttle:
         self._until: dict[str, datetime] = {}
 
     def keep(self, dataset_id: str, answer: Throttled) -> None:
-        """Keeps the pause that the service asked for. Without one, callers choose their own waits."""
+        """Keeps the pause that the service asked for. If it asked for none, callers choose their own waits."""
         if answer.retry_after_seconds is None:
             return
         now = clock.now()
         until = now + timedelta(seconds=answer.retry_after_seconds)
         with self._lock:
-            if len(self._until) >= MOST_MODELS:
+            if len(self._until) >= MAX_MODELS:
                 self._until = {model: end for model, end in self._until.items() if end > now}
             self._until[dataset_id] = max(until, self._until.get(dataset_id, until))
 

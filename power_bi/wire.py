@@ -82,8 +82,8 @@ class Wire:
         """The answer to one call, whatever its status; errors name the `operation` that was tried.
 
         `limits`: the limits of the exchange. `seconds`: a shorter time for the call than its limits and the deadline of
-        the work allow. An expired token is renewed once and the call repeated, even a POST, because a refused token
-        proves no acceptance. Raises NotSent, AnswerLost, or the errors of the token source.
+        the work allow. An expired token is renewed once and the call repeated, even a POST, because a call with a
+        refused token was not accepted. Raises NotSent, AnswerLost, or the errors of the token source.
         """
         try:
             with deadline.within(seconds):

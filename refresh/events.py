@@ -19,7 +19,8 @@ class Event:
         self.facts = {key: value for key, value in facts.items() if value not in (None, "", [], {}, ())}
 
     def about(self, **facts: Any) -> "Event":
-        """The event with more facts, for example ids that only its sender knows."""
+        """The event with additional facts, such as ids that only the logging code knows. The event's own facts take
+        precedence."""
         return Event(self.name, self.level, **{**facts, **self.facts})
 
     def line(self) -> str:

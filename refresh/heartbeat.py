@@ -1,4 +1,4 @@
-"""The last run of each timer, so that a timer that stopped is noticed. One entity `timer_heartbeat` stores each."""
+"""The last run of each timer, stored in one entity `timer_heartbeat` per timer, so that a stopped timer is noticed."""
 
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
 
 
 def latest(stored: Heartbeat, beat: Heartbeat) -> Heartbeat:
-    """The stored value after a beat: the later one, so that a late or repeated beat changes nothing.
+    """The stored value after a beat: the later of the two, so that a late or repeated beat changes nothing.
 
     A stored time far ahead of the beat comes from a wrong clock and would hide all later runs, so the beat replaces it.
     """

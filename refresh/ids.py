@@ -14,7 +14,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{32}")
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,100}", re.ASCII)
 BATCH_PREFIX = "batch-"
-"""What the ids of batches begin with."""
+"""The prefix of the ids of batches."""
 CALLBACK_PREFIX = "callback-"
 """The prefix of the instance ids of callbacks, so that they can be listed."""
 
@@ -36,27 +36,28 @@ def key_prefix(dataset_id: str, key: str) -> str:
 
 
 def keyed_request(dataset_id: str, key: str, submission: int, fingerprint: str) -> str:
-    """The id of the request that is the `submission`-th (from 1) with a key. `fingerprint`: of its scope."""
+    """The id of a request with an idempotency key. `submission` counts from 1; `fingerprint` is the digest of its
+    scope."""
     return f"{key_prefix(dataset_id, key)}{submission}-{fingerprint}"
 
 
 def batch_key_prefix(key: str) -> str:
-    """What the ids of all batches with an idempotency key begin with."""
+    """The prefix of the ids of all batches with an idempotency key."""
     return f"{BATCH_PREFIX}k{sha256(key.encode()).hexdigest()[:32]}-"
 
 
 def request_in_batch(batch_id: str, dataset_id: str, name: str) -> str:
-    """The id of the request of a model in a batch: starting it twice starts it once."""
+    """The id of the request of a model in a batch: always the same, so a repeated start creates no second request."""
     return f"{request_prefix(dataset_id)}b{sha256(f'{batch_id} {name}'.encode()).hexdigest()[:24]}"
 
 
 def cancel_note(batch_id: str) -> str:
-    """The instance id of the note that a batch was cancelled."""
+    """The instance id of the note that stores that a batch was cancelled."""
     return f"{batch_id}-cancel"
 
 
 def end_note(batch_id: str) -> str:
-    """The instance id of the note of how a batch ended."""
+    """The instance id of the note that stores how a batch ended."""
     return f"{batch_id}-end"
 
 
@@ -83,5 +84,5 @@ def callback_prefix(request_id: str) -> str:
 
 
 def callback_instance(request_id: str, uri: str) -> str:
-    """The instance id of a callback: equal for equal URIs, so that a callback that is added twice exists once."""
+    """The instance id of a callback: the same for the same URI, so that a callback that is added twice exists once."""
     return f"{callback_prefix(request_id)}{sha256(uri.encode()).hexdigest()[:16]}"

@@ -21,7 +21,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A value that is sent between functions or stored. Keys with the default value are not written."""
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class ApiMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """A value that callers also see: its keys are spelled as in the HTTP API."""
 
 
@@ -43,7 +43,7 @@ def typed(value: object, kind: Any) -> Any: ...
 
 
 def typed(value: object, kind: Any) -> Any:
-    """A value of this type, or of one of a union of types, from JSON values. Raises msgspec.ValidationError."""
+    """Converts plain JSON values to this type, or to a member of a union of types. Raises msgspec.ValidationError."""
     _describe(kind)
     return msgspec.convert(value, kind)
 
@@ -57,9 +57,9 @@ def typed_json(text: bytes | str, kind: type[T]) -> T:
 def _describe(kind: Any) -> None:
     """Has msgspec build its type information for this type, in one thread at a time.
 
-    msgspec builds its type information for a class when it first decodes it, and marks it as complete before that of
-    the nested classes is complete. Another thread that decodes the class at that moment crashes the process. The worker
-    decodes in its event loop and in the threads of orchestrators, entities and activities.
+    msgspec builds its type information for a class when it first decodes the class, and marks the information as
+    complete before the nested classes are complete. Another thread that decodes the class at that moment crashes the
+    process. The worker decodes in its event loop and in the threads of orchestrators, entities and activities.
     """
     if kind not in _DESCRIBED:
         with _DESCRIBING:

@@ -1,7 +1,7 @@
-"""The stored form of an entity: its state as plain JSON values, compressed above a size, and its operations.
+"""The stored form of an entity: its state as plain JSON values, compressed if it is large, and its operations.
 
-The engine stores a state of more than some 30,000 characters in a blob, which costs further storage calls and makes
-reads fail while it is rewritten. So a large state is compressed, which works well for its similar ids and texts.
+The engine stores a state of more than about 30,000 characters in a blob, which costs further storage calls and makes
+reads fail while the blob is rewritten. So a large state is compressed, which works well for its similar ids and texts.
 """
 
 import zlib
@@ -15,7 +15,7 @@ from refresh.messages import tag_of, typed, typed_json
 from refresh.times import parse_time
 
 PACKED_ABOVE = 10_000
-"""Bytes of JSON. A smaller state stays readable in the storage."""
+"""The size in bytes of JSON above which a state is compressed. A smaller state stays readable in the storage."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -27,9 +27,9 @@ class UnreadableError(ValueError):
 
 
 class Handled(NamedTuple):
-    """The answer to an operation, and the state to store: None deletes it, `keep` leaves it unchanged.
+    """The answer to an operation, and the state to store: None deletes the state, `keep` leaves it unchanged.
 
-    `event`: for the log. `problem`: why the operation was not understood.
+    `event` is to be logged. `problem`: why the operation was not understood.
     """
 
     answer: Any
@@ -39,12 +39,12 @@ class Handled(NamedTuple):
 
 
 def unreadable(stored: object, problem: UnreadableError, answer: Any = None) -> Handled:
-    """The result of an operation that this code cannot read, or whose state it cannot read: the state is unchanged."""
+    """The result if this code cannot read the operation or the stored state: the state stays unchanged."""
     return Handled(answer, None if stored in (None, "") else "keep", problem=str(problem))
 
 
 def read_operation(name: str, value: object, kind: Any) -> Any:
-    """The operation of this union, given by name and input as the engine passes it. Raises UnreadableError."""
+    """An operation of the union `kind`, given by name and input as the engine passes it. Raises UnreadableError."""
     try:
         operation = typed(value, kind)
     except msgspec.ValidationError as error:
@@ -57,7 +57,7 @@ def read_operation(name: str, value: object, kind: Any) -> Any:
 
 
 def pack(state: msgspec.Struct, schema: int) -> Json:
-    """The state as plain JSON values. `schema` increases with a change that older code would misread."""
+    """The state as plain JSON values. `schema` has to be increased with a change that older code would misread."""
     text = msgspec.json.encode(state)
     if len(text) <= PACKED_ABOVE:
         return {"schema": schema, **msgspec.to_builtins(state)}
@@ -65,14 +65,15 @@ def pack(state: msgspec.Struct, schema: int) -> Json:
 
 
 def unpack(stored: object, kind: type[T], schema: int, what: str) -> T:
-    """The state from the result of `pack`; an empty one for a deleted entity, which reads as an empty text.
+    """The state from the result of `pack`; an empty state for a deleted entity, whose stored value is None or an empty
+    string.
 
     `what` names the state in the message of an error. Raises UnreadableError.
     """
     if stored in (None, ""):
         return kind()
     if not isinstance(stored, dict) or stored.get("schema", schema) != schema:
-        raise UnreadableError(f"the stored {what} is of another schema")
+        raise UnreadableError(f"the stored {what} has another schema")
     try:
         if "packed" in stored:
             return typed_json(zlib.decompress(b64decode(stored["packed"])), kind)

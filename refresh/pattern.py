@@ -1,7 +1,7 @@
 """Regular expressions that are compiled on first use.
 
-The many patterns that read failures would take a tenth of the import time of the app, and most processes read no
-failure for hours.
+Compiling the many patterns that classify failures would take a tenth of the import time of the app, and most processes
+have no failure to classify for hours.
 """
 
 import re

@@ -19,12 +19,12 @@ from refresh.capacity.limits import CapacityGroup, CapacityLimit, LimitsError, l
 from refresh.ids import parse_guid
 from refresh.polling.limits import Limits
 
-LEAST_PAUSE_SECONDS = 2
+MIN_PAUSE_SECONDS = 2
 MAX_RETENTION_DAYS = 3650
 MAX_EXPECTED_HOURS = 366 * 24.0
-"""The longest expectation of a model's next success."""
+"""The maximum of EXPECTED_EVERY_HOURS, about a year."""
 MAX_RECHECK_SECONDS = 43_200
-"""A request must look at its queue while the queue still keeps its outcome, which is a day."""
+"""A request must recheck its queue while the queue still keeps its outcome, which is for a day."""
 CLOUDS = ("public", "gcc", "gcchigh", "dod", "china")
 CALLBACK_HOSTS = (
     "datafactory.azure.com",
@@ -36,7 +36,7 @@ CALLBACK_HOSTS = (
 """The hosts of Data Factory, Synapse and Logic Apps (Consumption) in the public cloud."""
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
-"""A name with a dot, in lower case. Its last label begins with a letter, so it cannot be an address."""
+"""A name with a dot, in lower case. Its last label begins with a letter, so it cannot be an IP address."""
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
@@ -68,16 +68,16 @@ class Settings:
     expose_management_uris: bool = False
     ui_enabled: bool = True
     exact_timers: bool = False
-    """The engine's timers are exact, as those of the devhost can be: pauses need not be whole seconds."""
+    """True if the engine's timers are exact, as those of the devhost can be. Then pauses need not be whole seconds."""
     auth_mode: str = "key"
     allowed_callers: frozenset[UUID] = frozenset()
     allowed_readers: frozenset[UUID] = frozenset()
     expected_every_hours: Mapping[str, float] = field(default_factory=dict)
-    """By dataset id (GUID in lower case)."""
+    """Hours by dataset id (GUID in lower case)."""
     public_base_url: str | None = None
     website_hostname: str | None = None
     slot: str | None = None
-    """The deployment slot in which the app runs; None for the production slot, and where there are none."""
+    """The deployment slot in which the app runs; None in the production slot, and for an app without slots."""
     app_identity: bool = False
     """True if the app runs as a managed identity or service principal; Power BI sends no mail for those."""
 
@@ -88,29 +88,30 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        """The waits of a run. The engine cuts timers to whole seconds, and a timer of one second fires at once."""
-        least, most = self.poll_min_seconds, self.poll_max_seconds
+        """The durations that a run waits. The engine cuts timers to whole seconds, and a timer of one second fires at
+        once."""
+        shortest, longest = self.poll_min_seconds, self.poll_max_seconds
         if not self.exact_timers:
-            least = max(math.ceil(least), LEAST_PAUSE_SECONDS)
-            most = max(math.ceil(most), least)
+            shortest = max(math.ceil(shortest), MIN_PAUSE_SECONDS)
+            longest = max(math.ceil(longest), shortest)
         return Limits(
-            poll_min=least, poll_max=most, grace=self.visibility_grace_seconds, outage=self.outage_budget_seconds
+            poll_min=shortest, poll_max=longest, grace=self.visibility_grace_seconds, outage=self.outage_budget_seconds
         )
 
     def allows_workspace(self, workspace_id: UUID) -> bool:
-        """True if refreshes in this workspace are allowed: all are, unless ALLOWED_WORKSPACES names some."""
+        """True if refreshes in this workspace are allowed: in any workspace, unless ALLOWED_WORKSPACES names some."""
         return not self.allowed_workspaces or workspace_id in self.allowed_workspaces
 
     def capacity_of(self, workspace_id: UUID) -> CapacityLimit | None:
-        """The limit of simultaneous refreshes for a workspace; None without one."""
+        """The limit of simultaneous refreshes for a workspace; None if it has no limit."""
         return limit_of(self.capacity_limits, workspace_id)
 
     def allows_caller(self, principal_id: str) -> bool:
-        """True for a principal of ALLOWED_CALLERS."""
+        """True for a principal in ALLOWED_CALLERS."""
         return UUID(principal_id) in self.allowed_callers
 
     def allows_reader(self, principal_id: str) -> bool:
-        """True for a principal that may look: one of ALLOWED_READERS or ALLOWED_CALLERS."""
+        """True for a principal with read access: one in ALLOWED_READERS or ALLOWED_CALLERS."""
         return UUID(principal_id) in self.allowed_readers | self.allowed_callers
 
     @classmethod
@@ -155,9 +156,9 @@ class Settings:
         if settings.exact_timers and not settings.local:
             raise SettingsError("EXACT_TIMERS", "is for development, with POWER_BI_API_URL on this machine")
         if settings.power_bi_api_url and not settings.power_bi_scope and not is_loopback(settings.power_bi_api_url):
-            raise SettingsError("POWER_BI_SCOPE", "is needed with a POWER_BI_API_URL of your own")
+            raise SettingsError("POWER_BI_SCOPE", "is required with POWER_BI_API_URL, unless that is on this machine")
         if settings.auth_mode == "entra":
-            # only the platform's sign-in removes headers that any client can send
+            # without the platform's sign-in, any client can send the headers that identify the caller
             if values.get("WEBSITE_AUTH_ENABLED", "").lower() not in ("true", "1"):
                 raise SettingsError("AUTH_MODE", "entra needs the platform's sign-in (authentication), which is off")
             if not settings.allowed_callers:
@@ -167,12 +168,12 @@ class Settings:
         elif settings.allowed_readers:
             raise SettingsError("ALLOWED_READERS", "has no effect with AUTH_MODE key: every caller with a key may read")
         if settings.slot and not settings.public_base_url:
-            # after a swap the platform's name of the app may be that of the other slot
+            # after a swap, the host name that the platform reports may be that of the other slot
             problem = f"is needed in the deployment slot {settings.slot}, as a slot setting: URIs begin with it"
             raise SettingsError("PUBLIC_BASE_URL", problem)
         if LOCAL_HOSTS.intersection(settings.callback_allowed_hosts) and not settings.local:
             raise SettingsError(
-                "CALLBACK_ALLOWED_HOSTS", "may name this machine only if POWER_BI_API_URL is on this machine, too"
+                "CALLBACK_ALLOWED_HOSTS", "may name this machine only if POWER_BI_API_URL is also on this machine"
             )
         return settings
 
@@ -239,13 +240,14 @@ def _capacity_limits(values: Mapping[str, str], name: str) -> tuple[CapacityGrou
 
 
 def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
-    """A JSON object of dataset ids and hours, each id once."""
+    """Hours by dataset id, from a JSON object that has each id at most once."""
     form = 'must be a JSON object such as {"01234567-89ab-cdef-0123-456789abcdef": 24}'
     try:
         pairs = json.loads(values.get(name, "{}"), object_pairs_hook=list, parse_constant=str)
     except (ValueError, RecursionError):
         raise SettingsError(name, form) from None
-    # the hook turns an object into a list of pairs; any other value is not such a list
+    # the hook turns each object into a list of pairs, so that an id that occurs twice is noticed; any other value is
+    # invalid
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise SettingsError(name, form)
     found: dict[str, float] = {}
@@ -254,7 +256,7 @@ def _hours_by_model(values: Mapping[str, str], name: str) -> dict[str, float]:
         if dataset_id is None:
             raise SettingsError(name, f"must name models by their dataset ids; {model!r} is not a GUID")
         if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MAX_EXPECTED_HOURS:
-            raise SettingsError(name, f"the hours of {model} must be above 0, at most {MAX_EXPECTED_HOURS:.0f}")
+            raise SettingsError(name, f"the hours of {model} must be above 0 and at most {MAX_EXPECTED_HOURS:.0f}")
         if dataset_id in found:
             raise SettingsError(name, f"names the model {dataset_id} twice")
         found[dataset_id] = float(hours)
@@ -285,7 +287,7 @@ def _service_url(values: Mapping[str, str], name: str) -> str | None:
     except ValueError:
         host = None
     if not host or parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", text):
-        raise SettingsError(name, "must be an absolute URL without user, query and fragment")
+        raise SettingsError(name, "must be an absolute URL without user, query or fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(text)):
         raise SettingsError(name, "must use https (http is only allowed for this machine)")
     return text.rstrip("/")

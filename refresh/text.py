@@ -3,10 +3,10 @@
 import re
 
 MAX_CLEANED = 20_000
-"""Characters that are cleaned. Texts that are shown are far shorter."""
+"""The maximum number of characters that are cleaned; the rest is dropped. Texts that are shown are far shorter."""
 
-# A token does not belong in an error text, but a gateway may quote the request that it refuses, and a data source its
-# connection string or a URL with a key in it.
+# A token does not belong in an error text, but a gateway may quote the request that it refuses, and a data source may
+# quote its connection string or a URL with a key in it.
 _SECRETS = (
     (re.compile(r"(?i)bearer\s+[\w.~+/=-]+|\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), "***"),
     (
@@ -19,13 +19,16 @@ _SECRETS = (
     (re.compile(r"(?i)([?&](?:sig|code|key|token|sv|se|st|skoid|sktid)=)[^\s;&,'\"<>]{1,2000}"), r"\1***"),
 )
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u2060\ufeff]")
-"""Zero-width marks: they occur inside words, which stay whole."""
+"""Zero-width characters. They occur inside words, so they are removed without leaving a space."""
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 """White space, control characters, unpaired surrogates, and characters that break a line or change its direction."""
 
 
 def clean(text: str) -> str:
-    """One line without control and direction characters, unpaired surrogates, and anything that looks like a secret."""
+    """The text on one line, with everything masked that looks like a secret.
+
+    Control characters, characters that change the direction, and unpaired surrogates are removed.
+    """
     text = _BLANK.sub(" ", _INVISIBLE.sub("", text[:MAX_CLEANED]))
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
@@ -33,7 +36,7 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """`text` cleaned and cut to `limit` characters; the last one is an ellipsis if something is missing."""
+    """`text` cleaned and cut to `limit` characters. If it was cut, the last character is an ellipsis."""
     text = clean(text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

@@ -1,6 +1,6 @@
 """Times: how they are written and read.
 
-Stored times have one fixed length (`2026-03-31T06:00:00.000Z`), so that they can be compared as texts.
+Stored times have one fixed length (`2026-03-31T06:00:00.000Z`), so that they can be compared as strings.
 """
 
 import re
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 TIMER_EARLY = timedelta(seconds=1)
 """How much too early a timer may fire."""
 AHEAD = timedelta(minutes=5)
-"""How far the time in a message to an entity may be ahead of the clock of the host."""
+"""How far the time in a message to an entity may be ahead of the clock of the entity's host."""
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{0,12}))?\s*(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII | re.IGNORECASE

@@ -181,7 +181,7 @@ def _with_models(state: BatchState, spec: BatchSpec, earlier: StoredBatch | None
     models = spec.models or earlier.state.models
     if not models:
         every = spec.all_models or earlier.state.spec.all_models
-        return state.but(spec=replace(state.spec, all_models=every))
+        return state.replace(spec=replace(state.spec, all_models=every))
     return state.with_models(models, carried_over(models, earlier.state, earlier.id))
 
 

@@ -1,4 +1,4 @@
-"""The meaning of the start of a batch: a new batch, one in progress, one that has ended, or a conflict."""
+"""What the start of a batch means: a new batch, a batch in progress, an ended batch, or a conflict."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,9 +11,9 @@ from refresh.request.decision import Conflict
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A new batch. `submission`: its number for its idempotency key, from 1.
+    """A new batch. `submission` counts the batches with its idempotency key, from 1.
 
-    `after`: the previous one of the key, whose completed models are not refreshed again.
+    `after`: the previous batch with the key, whose completed models are not refreshed again.
     """
 
     submission: int = 1
@@ -38,7 +38,7 @@ Decision: TypeAlias = NewBatch | SameBatch | EndedBatch | Conflict
 
 
 def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> Decision:
-    """The meaning of a start. `known`: the newest batch with its idempotency key, and its submission number."""
+    """What a start means. `known`: the newest batch with its idempotency key; `submission`: its submission number."""
     if known is None:
         return NewBatch(submission + 1)
     keys = [key for key, digest in spec.digests.items() if digest != known.state.digests.get(key)]
@@ -52,5 +52,5 @@ def decide(spec: BatchSpec, known: StoredBatch | None, submission: int = 0) -> D
 
 
 def may_start_again(outcome: BatchOutcome) -> bool:
-    """Whether a key is free for another submission: an activity that runs again sends the same key."""
+    """Whether the same key may start another batch: a pipeline that retries its activity sends the same key again."""
     return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

@@ -1,4 +1,4 @@
-"""Dependencies between the models of a batch. Models are numbers, from 0 in the order of the batch."""
+"""Dependencies between the models of a batch. Models are identified by numbers, from 0 in the order of the batch."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ Dependencies = Sequence[Sequence[int]]
 
 
 def cycle_in(dependencies: Dependencies) -> list[int]:
-    """The models of a cycle in order, the first one again at the end; empty without one.
+    """The models of a cycle in order, with the first one again at the end; empty if there is no cycle.
 
     Iterative: a chain of 500 models would be too deep for a recursion in some hosts.
     """

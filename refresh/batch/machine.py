@@ -1,9 +1,9 @@
 """The next steps of a batch, as pure functions of its state. A model is started only after all its dependencies have
-completed, and has exactly one outcome: that of its request, or Skipped with the reason.
+completed. It has exactly one outcome: that of its request, or Skipped with the reason.
 
-The engine sometimes repeats episodes and activities. So a lost episode may have ordered the start of a
-model that the repeated one does not start (docs/architecture.md, Batches). Before such a model gets the outcome
-Skipped, `suspects` names it: the batch looks for its request. If there is none, the queue of the model stores a
+The engine sometimes repeats episodes and activities. So an episode whose result was lost may already have started a
+model that its repetition does not start (docs/architecture.md, Batches). Before such a model gets the outcome Skipped,
+the batch looks for its request; `suspects` names these models. If there is no request, the queue of the model stores a
 cancellation, so that a late start refreshes nothing.
 """
 
@@ -42,13 +42,13 @@ def ready(state: BatchState) -> list[int]:
 
 def note_started(state: BatchState, numbers: Iterable[int], at: str) -> BatchState:
     """The state after the order to start these models."""
-    return state.changed({number: Progress(status="Started", started_at=at) for number in numbers})
+    return state.with_progress({number: Progress(status="Started", started_at=at) for number in numbers})
 
 
 def note_ends(state: BatchState, found: Iterable[RequestSeen]) -> BatchState:
-    """The state after a look at the requests."""
+    """The state after a look at the requests: models whose requests have ended get their outcomes."""
     ends = {one.number: _ended(state.progress[one.number], one.outcome) for one in found if one.outcome}
-    return state.changed({number: end for number, end in ends.items() if not state.progress[number].ended})
+    return state.with_progress({number: end for number, end in ends.items() if not state.progress[number].ended})
 
 
 def skip_blocked(state: BatchState) -> BatchState:
@@ -57,27 +57,30 @@ def skip_blocked(state: BatchState) -> BatchState:
         blocked = {number: by for number in state.numbers("Waiting") if (by := _blocker(state, number)) is not None}
         if not blocked:
             return state
-        state = state.changed({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
+        state = state.with_progress({number: _skipped(_because_of(state, by)) for number, by in blocked.items()})
 
 
 def note_stop(state: BatchState, *, cancelled: bool = False, late: bool = False) -> BatchState:
-    """The state with the reason to start no further model, if there is one. The first one counts."""
+    """The state with the reason to start no further models, if there is one. The first reason counts, except that a
+    cancellation replaces any other."""
     failed = state.spec.on_failure == "stop" and any(progress.failed for progress in state.progress)
     found: tuple[tuple[bool, StopReason], ...] = ((cancelled, "Cancelled"), (late, "TimedOut"), (failed, "Failed"))
     for applies, reason in found:
-        # a cancellation counts at any time: active requests are cancelled
+        # a cancellation always counts, because only a cancellation also cancels the active requests
         if applies and (state.stop is None or (reason == "Cancelled" and state.stop != "Cancelled")):
-            return state.but(stop=reason, settled=False)
+            return state.replace(stop=reason, settled=False)
     return state
 
 
 def let_wait_again(state: BatchState, lost: Iterable[int]) -> BatchState:
-    """The state after a stop: models whose request is missing wait again, because a late start may still create it."""
-    return state.changed(dict.fromkeys(lost, WAITING)).but(settled=False)
+    """The state after a stop: models whose requests are missing wait again, because a late start may still create
+    these."""
+    return state.with_progress(dict.fromkeys(lost, WAITING)).replace(settled=False)
 
 
 def suspects(state: BatchState) -> list[int]:
-    """The models that a lost episode may have started: each dependency was started, and may have completed."""
+    """The waiting models that an episode with a lost result may have started: each of their dependencies has been
+    started, and may have completed."""
     return [
         number
         for number in state.numbers("Waiting")
@@ -86,14 +89,15 @@ def suspects(state: BatchState) -> list[int]:
 
 
 def settle(state: BatchState, alive: Iterable[int], at: str) -> BatchState:
-    """The state after a stop has taken effect: the requests of `alive` exist, all other models are skipped."""
+    """The state after a stop has taken effect: models whose requests exist (`alive`) are started, all other waiting
+    models are skipped."""
     known, reason = set(alive), STOPPED[state.stop or "Failed"]
     skipped = {number: _skipped(reason) for number in state.numbers("Waiting") if number not in known}
-    return note_started(state, known, at).changed(skipped).but(settled=True)
+    return note_started(state, known, at).with_progress(skipped).replace(settled=True)
 
 
 def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[ModelSpec], tuple[str, ...]]:
-    """The models of a workspace to refresh, and the entries of `except` that match none.
+    """The models of a workspace to refresh, and the entries of `except` that match no model.
 
     `found`: dataset id and name of each refreshable model. An ambiguous name is replaced with the dataset id.
     """
@@ -113,9 +117,9 @@ def choose(source: AllModels, found: Iterable[tuple[str, str]]) -> tuple[list[Mo
 
 
 def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at: str) -> tuple[BatchState, float]:
-    """The state after a failed attempt to list the models of the workspace, and the seconds until the next one.
+    """The state after a failed attempt to list the models of the workspace, and the seconds until the next attempt.
 
-    The batch has ended if all attempts have failed for as long as the app tolerates an outage.
+    The batch ends if all attempts fail for as long as the app tolerates an outage.
     """
     match answer:
         case Throttled():
@@ -127,9 +131,9 @@ def note_unlisted(state: BatchState, answer: Throttled | Unavailable | Broke, at
         case _:
             assert_never(answer)
     since = state.trouble_since or at
-    state = state.but(trouble=failure_of_listing(code, answer.error), trouble_since=since)
+    state = state.replace(trouble=failure_of_listing(code, answer.error), trouble_since=since)
     if (time_of(at) - time_of(since)).total_seconds() >= state.limits.outage:
-        return state.but(ended_at=at), 0.0
+        return state.replace(ended_at=at), 0.0
     return state, max(state.limits.poll_max, min(seconds, state.limits.outage))
 
 
@@ -193,6 +197,6 @@ def _ended(progress: Progress, outcome: RequestOutcome) -> Progress:
 
 
 def entry_of(dataset_id: object, name: object) -> tuple[str, str] | None:
-    """A model in the list of Power BI; None for an invalid one."""
+    """Dataset id and name of a model in Power BI's list; None if its id is not a GUID."""
     key = parse_guid(dataset_id)
     return (key, name if isinstance(name, str) and name else key) if key else None

@@ -11,7 +11,7 @@ from refresh.run.orders import Answer, Broke, NotifyAnswer, Order, Refused, Thro
 
 
 class RequestSeen(Message, frozen=True, kw_only=True):
-    """The request of a model, by the number of the model. It is active if it is neither ended nor `missing`."""
+    """The state of the request of model `number`. The request is active if it has no `outcome` and is not `missing`."""
 
     number: int
     outcome: RequestOutcome | None = None
@@ -19,27 +19,28 @@ class RequestSeen(Message, frozen=True, kw_only=True):
 
 
 class RequestsSeen(Answer, frozen=True, kw_only=True, tag="requests_seen"):
-    """Those of the requests that have ended or are missing. `cancelled`: a caller cancelled the batch."""
+    """The requests that have ended or are missing. `cancelled`: a caller cancelled the batch."""
 
     found: tuple[RequestSeen, ...] = ()
     cancelled: bool = False
 
 
 class Settled(Answer, frozen=True, kw_only=True, tag="settled"):
-    """The suspects that have a request."""
+    """`alive`: the numbers of the suspects whose requests exist."""
 
     alive: tuple[int, ...] = ()
 
 
 class NotesRead(Answer, frozen=True, kw_only=True, tag="notes_read"):
-    """`ended`: the stored state with the earlier end of this batch, if this is a second incarnation of it."""
+    """`ended`: the stored final state, if an earlier incarnation of this batch has ended. `cancelled`: a caller
+    cancelled it."""
 
     ended: Any = None
     cancelled: bool = False
 
 
 class ModelsListed(Answer, frozen=True, kw_only=True, tag="models_listed"):
-    """Dataset id and name of each refreshable model of a workspace. `more`: there are more than listed."""
+    """Dataset id and name of each refreshable model of a workspace. `more`: the workspace has more than these."""
 
     models: tuple[tuple[str, str], ...] = ()
     more: bool = False
@@ -85,22 +86,22 @@ class StartRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_r
 
 
 class Settle(Order[SettleAnswer], frozen=True, kw_only=True, tag="settle"):
-    """Cancels these requests. Of the suspects it cancels those that exist; for the others the queue of the model stores
-    a cancellation.
-    """
+    """Cancels the requests of `cancel`, and those of `suspects` that exist. For a suspect without a request, the queue
+    of the model stores a cancellation."""
 
     cancel: tuple[Numbered, ...] = ()
     suspects: tuple[Numbered, ...] = ()
 
 
 class ReadNotes(Order[ReadNotesAnswer], frozen=True, kw_only=True, tag="read_notes"):
-    """Reads whether this batch has ended before, or was cancelled."""
+    """Reads whether an earlier incarnation of this batch has ended, and whether the batch was cancelled."""
 
     batch: str
 
 
 class KeepEnd(Order[NotifyAnswer], frozen=True, kw_only=True, tag="keep_end"):
-    """Stores the outcome of the batch, for a second incarnation of it. `state`: as in `refresh.batch.stored`."""
+    """Stores the final state of the batch, in case the engine starts another incarnation. `state`: as in
+    `refresh.batch.stored`."""
 
     batch: str
     state: Any
@@ -113,7 +114,7 @@ class ListModels(Order[ListModelsAnswer], frozen=True, kw_only=True, tag="list_m
 
 
 class NoteState(Message, frozen=True, kw_only=True):
-    """The input of a note. `ended`: the final state."""
+    """The input of a note. `ended`: the final state of the batch; None in the note that it was cancelled."""
 
     batch: str
     at: str

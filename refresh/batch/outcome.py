@@ -1,17 +1,17 @@
-"""The outcome of a batch: it agrees with those of its models, and its message names the first failures."""
+"""The outcome of a batch. It follows from the outcomes of its models, and its message names the first failures."""
 
 from typing import Literal, TypeAlias
 
 from refresh.batch.state import BatchState, Progress
 from refresh.failure.catalogue import CATALOGUE, Failure
 from refresh.failure.message import MAX_MESSAGE
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.text import cut
 
 BatchEnd: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "Terminated"]
 
 NAMED = 3
-"""The number of failures in the message."""
+"""The maximum number of models that the message names."""
 CODES: dict[BatchEnd, str] = {
     "Failed": "ModelsNotRefreshed",
     "Cancelled": "RequestCancelled",
@@ -25,8 +25,8 @@ HEADS: dict[BatchEnd, str] = {
 }
 
 
-class Counts(Shown, frozen=True, kw_only=True):
-    """The number of models in each status. With a factory, msgspec writes a zero; it would leave out a default."""
+class Counts(ApiMessage, frozen=True, kw_only=True):
+    """The number of models in each status. The fields have no defaults, so that msgspec also writes zeros."""
 
     models: int
     waiting: int
@@ -36,7 +36,7 @@ class Counts(Shown, frozen=True, kw_only=True):
     skipped: int
 
 
-class BatchOutcome(Shown, frozen=True, kw_only=True):
+class BatchOutcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a batch: the last custom status of its orchestration, and its output if it completed."""
 
     status: BatchEnd
@@ -61,7 +61,7 @@ def counts_of(state: BatchState) -> Counts:
 
 
 def outcome_of(state: BatchState) -> BatchOutcome | None:
-    """The outcome of a batch that has ended, with its models listed or not; None while it is in progress."""
+    """The outcome of a batch that has ended, even before its models were listed; None while it is in progress."""
     if state.ended_at is None:
         return None
     counts = counts_of(state)
@@ -87,11 +87,11 @@ def outcome_by_engine(state: BatchState, status: str, ended_at: str | None) -> B
     return BatchOutcome(status="Failed", counts=counts_of(state), error=error, ended_at=ended_at)
 
 
-def failures(state: BatchState, most: int) -> list[tuple[str, Progress]]:
-    """The first models by number with an outcome other than Completed; skipped ones come last."""
+def failures(state: BatchState, limit: int) -> list[tuple[str, Progress]]:
+    """Up to `limit` models that did not complete: first those that ended in another way, then the skipped ones."""
     models = [(model.name, progress) for model, progress in zip(state.models, state.progress, strict=True)]
     failed = [entry for entry in models if entry[1].failed]
-    return [*failed, *(entry for entry in models if entry[1].status == "Skipped")][:most]
+    return [*failed, *(entry for entry in models if entry[1].status == "Skipped")][:limit]
 
 
 def _end(state: BatchState) -> BatchEnd:
@@ -149,7 +149,7 @@ def _failure(code: str, message: str, *, retryable: bool) -> Failure:
 
 
 def failure_of_listing(code: str, detail: str) -> Failure:
-    """The error if the models of a workspace cannot be refreshed."""
+    """The error if the models of a workspace cannot be listed, or cannot form a batch."""
     entry = CATALOGUE[code]
     return _failure(code, f"{entry.meaning[:1].upper()}{entry.meaning[1:]}: {detail}", retryable=entry.retryable)
 

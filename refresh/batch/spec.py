@@ -1,6 +1,6 @@
 """The body of POST /api/batches, checked key by key.
 
-Each model is an ordinary request with its own options; the same keys beside `models` are the defaults of all.
+Each model is an ordinary request with its own options. The same keys next to `models` are the defaults for all models.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ from refresh.request.values import BadRequestError, boolean, choice, shown_key, 
 from refresh.settings import Settings
 
 MAX_BATCH_BODY_BYTES = 1024 * 1024
-"""500 models with some partitions each."""
+"""Enough for 500 models with some partitions each."""
 MAX_MODELS = 500
 MAX_DEPENDENCIES = 5_000
-"""For all models of a batch together."""
+"""The maximum number of dependencies of all models of a batch together."""
 MAX_MODEL_NAME = 200
 MAX_CONCURRENT, DEFAULT_CONCURRENT = 100, 50
-"""The maximum number of simultaneous requests of a batch: each look of the batch reads all of them."""
+"""The maximum and the default of simultaneous requests of a batch. Each look of the batch reads all of them."""
 ON_FAILURE: tuple["OnFailure", ...] = ("continue", "stop")
 OF_THE_BATCH = ("timeoutMinutes", "idempotencyKey", "waitSeconds", "callBackUri", "caller")
 """Keys of a request that a batch has once, for all its models; a model may also have its own `timeoutMinutes`."""
 OPTION_KEYS = tuple(key for key in KEYS if key not in (*OF_THE_BATCH, "datasetId"))
-"""Keys of a model; beside `models` they are the default of all models."""
+"""Keys of a model. Next to `models`, they are the defaults for all models."""
 MODEL_KEYS = ("datasetId", "name", "dependsOn", *OPTION_KEYS, "timeoutMinutes")
 BATCH_KEYS = ("models", "all", "except", "onFailure", "maxConcurrent", "retryOf", *OPTION_KEYS, *OF_THE_BATCH)
 NO_MODEL = "00000000-0000-0000-0000-000000000000"
@@ -55,7 +55,7 @@ class ModelSpec(Message, frozen=True, kw_only=True):
 
 
 class AllModels(Message, frozen=True, kw_only=True):
-    """All refreshable models of a workspace. `without`: names and dataset ids of excluded ones."""
+    """All refreshable models of a workspace. `without`: names and dataset ids of excluded models."""
 
     options: RequestSpec
     without: tuple[str, ...] = ()
@@ -67,7 +67,8 @@ class AllModels(Message, frozen=True, kw_only=True):
 
 
 class BatchSpec(Message, frozen=True, kw_only=True):
-    """A batch of one caller: `models`, or `all_models` of a workspace, or those of the batch `retry_of`.
+    """The batch that a caller asks for: `models`, or `all_models` of a workspace, or the models of the earlier batch
+    `retry_of`.
 
     `timeout_minutes` is the deadline for the whole batch.
     """
@@ -83,7 +84,8 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def digests(self) -> dict[str, str]:
-        """A digest for each key of the batch: batches with one idempotency key must have the same ones."""
+        """Digests of the keys that define the models. A repeated start with the same idempotency key must have the same
+        digests."""
         parts: dict[str, object] = {"models": self.models, "all": self.all_models, "retryOf": self.retry_of}
         return {
             key: sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:16] if part else ""
@@ -92,7 +94,7 @@ class BatchSpec(Message, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """A short name for the models of the batch."""
+        """A short digest of the models of the batch, for its id."""
         return sha256(" ".join(self.digests.values()).encode()).hexdigest()[:8]
 
 
@@ -105,11 +107,11 @@ def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | Non
     retry_of, every = _retry_of(value.get("retryOf")), boolean(value, "all", default=False)
     listed = value.get("models")
     if every and listed is not None:
-        raise BadRequestError("models and all exclude each other; leave one of them out.", "models")
+        raise BadRequestError("models and all are mutually exclusive; leave one of them out.", "models")
     if not every and value.get("except") is not None:
         raise BadRequestError("except needs all: true.", "except")
     if not every and listed is None and not retry_of:
-        raise BadRequestError("models is required, or all: true, or retryOf.", "models")
+        raise BadRequestError("Specify models, all: true, or retryOf.", "models")
     defaults = {key: value[key] for key in OPTION_KEYS if key in value}
     minutes = timeout_of(value)
     return BatchSpec(
@@ -125,10 +127,10 @@ def parse_batch(value: dict[str, Any], settings: Settings, key_header: str | Non
 
 
 def _concurrent(value: Mapping[str, Any]) -> int:
-    most = whole_number(value, "maxConcurrent", MAX_CONCURRENT, DEFAULT_CONCURRENT)
-    if most < 1:
+    number = whole_number(value, "maxConcurrent", MAX_CONCURRENT, DEFAULT_CONCURRENT)
+    if number < 1:
         raise BadRequestError(f"maxConcurrent must be from 1 to {MAX_CONCURRENT}.", "maxConcurrent")
-    return most
+    return number
 
 
 def _retry_of(value: object) -> str:
@@ -197,7 +199,7 @@ def _name(number: int, own: Mapping[str, Any], dataset_id: str) -> str:
     name = own.get("name", dataset_id)
     if not isinstance(name, str) or not _is_name(name):
         raise BadRequestError(
-            f"models[{number}].name must be a text of 1 to {MAX_MODEL_NAME} printable characters.",
+            f"models[{number}].name must be a string of 1 to {MAX_MODEL_NAME} printable characters.",
             f"models[{number}].name",
         )
     return name
@@ -236,7 +238,7 @@ def _check_graph(depends_on: list[tuple[int, ...]], names: list[str]) -> None:
     count = sum(map(len, depends_on))
     if count > MAX_DEPENDENCIES:
         raise BadRequestError(
-            f"dependsOn has {count} entries in all, at most {MAX_DEPENDENCIES} are allowed.", "models"
+            f"dependsOn has {count} entries in total, at most {MAX_DEPENDENCIES} are allowed.", "models"
         )
     cycle = cycle_in(depends_on)
     if cycle:

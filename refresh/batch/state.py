@@ -10,21 +10,22 @@ import msgspec
 from refresh.batch.spec import BatchSpec, ModelSpec
 from refresh.failure.catalogue import Failure
 from refresh.ids import request_in_batch
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.polling.limits import Limits
 from refresh.request.state import Final
 from refresh.times import time_of
 
 ModelStatus: TypeAlias = Literal["Waiting", "Started", Final, "Skipped"]
 StopReason: TypeAlias = Literal["Cancelled", "TimedOut", "Failed"]
-"""The reason to start no further model: a caller cancelled the batch, its deadline passed, or a model did not complete
+"""The reason to start no further models: a caller cancelled the batch, its deadline passed, or a model did not complete
 and `onFailure` is `stop`."""
 
 
-class Progress(Shown, frozen=True, kw_only=True):
+class Progress(ApiMessage, frozen=True, kw_only=True):
     """The progress of a model of a batch, and its outcome. Times are ISO 8601 UTC.
 
-    `reason`: why it was skipped. `request_id`: of its request, if this is the outcome of an earlier batch.
+    `reason`: why the model was skipped. `request_id` is set if the outcome was taken over from an earlier batch: the id
+    of the request there.
     """
 
     status: ModelStatus = "Waiting"
@@ -37,7 +38,7 @@ class Progress(Shown, frozen=True, kw_only=True):
 
     @property
     def ended(self) -> bool:
-        """Whether this is the outcome of the model."""
+        """Whether the model has its outcome."""
         return self.status not in ("Waiting", "Started")
 
     @property
@@ -48,13 +49,14 @@ class Progress(Shown, frozen=True, kw_only=True):
 
 WAITING = Progress()
 LONGEST_RECHECK_SECONDS = 300.0
-"""The maximum time between two looks without a notification: no timer looks for lost notifications of batches."""
+"""The maximum time between two looks without a notification. It is short because no timer detects lost notifications of
+batches."""
 
 
 class BatchState(Message, frozen=True, kw_only=True, dict=True):
-    """A batch between two turns. `models` is empty until those of the workspace have been listed.
+    """A batch between two turns. `models` is empty until the models of the workspace have been listed.
 
-    `spec` does not repeat them; `digests` are those of `BatchSpec`.
+    `models` is not repeated in `spec`. `digests`: see `BatchSpec.digests`.
 
     `read_token` and `cancel_token` give access to its status and cancel URIs; `starter` is a digest of the caller's
     sign-in. `callbacks`: a receiver waits for a callback.
@@ -74,9 +76,10 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
     turn: int = 0
     stop: StopReason | None = None
     settled: bool = False
-    """After a stop: the batch has looked for requests that are missing in this state; none of them can appear later."""
+    """After a stop: the batch has looked for requests that exist although this state does not contain them; no further
+    request can appear."""
     trouble_since: str | None = None
-    """When the batch began to fail to list the models of the workspace."""
+    """When the first of the failed attempts to list the models of the workspace was made (ISO 8601 UTC)."""
     trouble: Failure | None = None
     """The reason why the models cannot be listed; if `ended_at` is set, the error with which the batch ended."""
     not_found: tuple[str, ...] = ()
@@ -116,13 +119,13 @@ class BatchState(Message, frozen=True, kw_only=True, dict=True):
         """The state with its models."""
         return replace(self, models=models, progress=progress or (WAITING,) * len(models))
 
-    def changed(self, changes: dict[int, Progress]) -> Self:
-        """The state with the progress of some models."""
+    def with_progress(self, changes: dict[int, Progress]) -> Self:
+        """The state with new progress of some models, by number."""
         if not changes:
             return self
         progress = tuple(changes.get(number, before) for number, before in enumerate(self.progress))
         return replace(self, progress=progress)
 
-    def but(self, **changes: Any) -> Self:
-        """The state with some changes."""
+    def replace(self, **changes: Any) -> Self:
+        """The state with some fields changed."""
         return replace(self, **changes)

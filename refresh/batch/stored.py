@@ -1,7 +1,7 @@
 """The stored form of a batch: its state is the input of its orchestration, compressed if it is large.
 
-A batch continues as new with each turn. The ids and options of its models are similar: the compressed state of 500
-models stays below some 30,000 characters, above which the engine stores an input in a blob.
+A batch continues as new with each turn. The ids and options of its models are similar, so the compressed state of 500
+models stays below about 30,000 characters, above which the engine stores an input in a blob.
 """
 
 import zlib
@@ -11,16 +11,17 @@ import msgspec
 
 from refresh.batch.outcome import BatchOutcome, Counts
 from refresh.batch.state import BatchState, Progress
-from refresh.messages import Message, Shown, typed_json
+from refresh.messages import ApiMessage, Message, typed_json
 
 PACKED_ABOVE = 10_000
-"""Bytes of JSON: the batch of some ten models stays readable in the storage."""
+"""The size in bytes of JSON above which a state is compressed: the batch of about ten models stays readable in the
+storage."""
 MAX_UNPACKED = 64 * 1024 * 1024
-"""Bytes of JSON: far more than a body of a megabyte and 500 outcomes need."""
+"""The maximum size in bytes of JSON: far more than a body of a megabyte and 500 outcomes need."""
 
 
 class UnreadableBatchError(ValueError):
-    """A stored batch that this code cannot read, because newer code wrote it."""
+    """A stored batch that this code cannot read, for example because newer code wrote it."""
 
 
 class PackedBatch(Message, frozen=True, kw_only=True):
@@ -30,17 +31,18 @@ class PackedBatch(Message, frozen=True, kw_only=True):
     packed: str = ""
 
 
-class Change(Shown, frozen=True, kw_only=True):
-    """The progress of a model, newer than that in the stored state."""
+class Change(ApiMessage, frozen=True, kw_only=True):
+    """The progress of a model. It is newer than the progress in the stored state."""
 
     number: int
     progress: Progress
 
 
-class BatchStanding(Shown, frozen=True, kw_only=True):
-    """The custom status of a batch in progress. `failures`: names and codes of the first ones.
+class BatchStanding(ApiMessage, frozen=True, kw_only=True):
+    """The custom status of a batch in progress. `failures`: names and codes of the first models that did not complete.
 
-    `changed`: the changes of this turn, which the input of the orchestration only has after the next continue-as-new.
+    `changed`: the changes of this turn. The input of the orchestration contains them only after the next
+    continue-as-new.
     """
 
     status: str = "Running"
@@ -82,7 +84,7 @@ def unpack(stored: PackedBatch) -> BatchState:
 
 
 def overlaid(state: BatchState, standing: BatchStanding | None) -> BatchState:
-    """The state with newer data of the custom status. A model that has ended keeps its outcome."""
+    """The state with the newer progress from the custom status. A model that has ended keeps its outcome."""
     if standing is None:
         return state
     newer = {
@@ -90,4 +92,4 @@ def overlaid(state: BatchState, standing: BatchStanding | None) -> BatchState:
         for change in standing.changed
         if change.number < len(state.progress) and not state.progress[change.number].ended
     }
-    return state.changed(newer)
+    return state.with_progress(newer)

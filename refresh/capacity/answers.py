@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from refresh.messages import Message, Shown
+from refresh.messages import ApiMessage, Message
 from refresh.queue.answers import NotUnderstood, Turn, WakeUp
 
 
@@ -17,8 +17,8 @@ class Asker(Turn, frozen=True, kw_only=True):
         return self.incarnation, self.number
 
 
-class OtherRun(Shown, frozen=True, kw_only=True):
-    """A run in front. `holds_place`: it has a place; otherwise it waits, too."""
+class OtherRun(ApiMessage, frozen=True, kw_only=True):
+    """A run ahead of another run. `holds_place`: it has a place; otherwise it is also waiting."""
 
     run_id: str
     dataset_id: str
@@ -27,12 +27,11 @@ class OtherRun(Shown, frozen=True, kw_only=True):
     holds_place: bool = False
 
 
-class WaitsForPlace(Shown, frozen=True, kw_only=True):
+class WaitsForPlace(ApiMessage, frozen=True, kw_only=True):
     """The reason why a run does not start yet, for statuses.
 
-    `position`: how many waiting runs of the group come first. `behind`: some of the runs in front.
-    `closed_until`: Power BI reported that the capacity has reached its limits, and no run starts before this
-    time.
+    `position`: how many waiting runs of the group are ahead. `behind`: some of the runs ahead. `closed_until`: Power BI
+    reported that the capacity has reached its limits, and no run starts before this time.
     """
 
     group: str
@@ -43,7 +42,7 @@ class WaitsForPlace(Shown, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The same for the message of a request whose deadline passes."""
+        """This reason as text, for the error message of a request that timed out."""
         ahead = f", behind {self.position} other run{'s' if self.position > 1 else ''}" if self.position else ""
         closed = f"; no refresh starts before {self.closed_until}, because the capacity has reached its limits"
         detail = f"waiting since {self.since}{ahead}{closed if self.closed_until else ''}"
@@ -55,7 +54,8 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
-    """The run has had a place since `since`. `new`: it got the place just now. `wake`: runs that can have others."""
+    """The run has a place since `since`. `new`: it got the place with this answer. `wake`: waiting runs to notify,
+    because further places are free."""
 
     since: str
     new: bool = False
@@ -63,7 +63,7 @@ class Placed(Answer, frozen=True, kw_only=True, tag="placed"):
 
 
 class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
-    """The run waits, see `WaitsForPlace`. `seconds`: the time after which it asks again if it is not notified."""
+    """The run waits, see `WaitsForPlace`. `seconds`: when it asks again if it is not notified."""
 
     since: str
     position: int
@@ -73,13 +73,15 @@ class Waits(Answer, frozen=True, kw_only=True, tag="waits"):
 
 
 class Outdated(Answer, frozen=True, kw_only=True, tag="outdated"):
-    """The group has a later message of the run. `number`: that of its last one."""
+    """The group has already processed a message of this run that replaces this one; `number` is the number of that
+    message."""
 
     number: int
 
 
 class PlacesFree(Answer, frozen=True, kw_only=True, tag="places_free"):
-    """Places were given back. `wake`: runs that can have them. `closed_until`: no run gets one before that time."""
+    """The answer to a message that gives places back. `wake`: waiting runs to notify, because places are free.
+    `closed_until`: no run gets a place before that time."""
 
     wake: tuple[WakeUp, ...] = ()
     closed_until: str | None = None

@@ -1,4 +1,4 @@
-"""The limits of capacities: groups of workspaces, and how many refreshes of ours each group allows at once.
+"""The limits of capacities: groups of workspaces, and how many of our refreshes each group allows at once.
 
 The setting is a JSON array of `{"name": "P1", "workspaces": ["<GUID>", ...], "refreshes": 3}`. The group without
 `workspaces` has all workspaces that no other group names.
@@ -20,23 +20,23 @@ MAX_WORKSPACES = 1_000
 MAX_REFRESHES = 1_000
 KEYS = ("name", "workspaces", "refreshes")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
-"""The name is the key of the group's entity, and appears in logs and statuses."""
+"""The form of a group's name, which is the key of the group's entity and appears in logs and statuses."""
 
 
 class CapacityLimit(Message, frozen=True, kw_only=True):
-    """The group that a run belongs to, and how many refreshes of ours it allows at once."""
+    """The group that a run belongs to, and how many of our refreshes the group allows at once."""
 
     group: str
     refreshes: int
 
 
 class LimitsError(ValueError):
-    """The setting is invalid; the text has the reason and the place."""
+    """The setting is invalid; the message names the problem and its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityGroup:
-    """Workspaces with a common limit. `workspaces` is empty for the group of all others."""
+    """Workspaces with a common limit. `workspaces` is empty for the group of all workspaces without another group."""
 
     name: str
     refreshes: int
@@ -49,7 +49,8 @@ class CapacityGroup:
 
 
 def limit_of(groups: Iterable[CapacityGroup], workspace_id: UUID) -> CapacityLimit | None:
-    """The limit for a workspace; None without one. A group that names it has priority over the group of all others."""
+    """The limit for a workspace; None if it has none. A group that names the workspace precedes the group without
+    `workspaces`."""
     others = None
     for group in groups:
         if workspace_id in group.workspaces:
@@ -78,7 +79,7 @@ def _group(value: Any, number: int) -> CapacityGroup:
         raise LimitsError(f"group {number} must be a JSON object")
     for key in value:
         if key not in KEYS:
-            raise LimitsError(f"group {number} has the unknown key {key[:64]!r}; known are {', '.join(KEYS)}")
+            raise LimitsError(f"group {number} has the unknown key {key[:64]!r}; known keys: {', '.join(KEYS)}")
     name, refreshes = value.get("name"), value.get("refreshes")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise LimitsError(
@@ -111,12 +112,12 @@ def _workspaces(value: dict[str, Any], name: str) -> frozenset[UUID]:
 def _check_names(groups: tuple[CapacityGroup, ...]) -> None:
     twice = [name for name, count in Counter(group.name.lower() for group in groups).items() if count > 1]
     if twice:
-        raise LimitsError(f"two groups are named {twice[0]!r} (in any case)")
+        raise LimitsError(f"two groups are named {twice[0]!r} (names are case-insensitive)")
 
 
 def _check_workspaces(groups: tuple[CapacityGroup, ...]) -> None:
     if sum(not group.workspaces for group in groups) > 1:
-        raise LimitsError("two groups are without workspaces; only one can have all those that no other group names")
+        raise LimitsError("only one group may omit workspaces; it covers all workspaces that no other group names")
     group_of: dict[UUID, str] = {}
     for group in groups:
         for workspace in sorted(group.workspaces):

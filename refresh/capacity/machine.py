@@ -1,8 +1,9 @@
 """A capacity group: which runs may refresh at the same time, and which run is next.
 
 A pure state machine: `apply(group, operation, now) -> (group, answer)`; the entity around it only loads and stores. A
-run gets a place only when it asks, so a dead waiting run takes none; it keeps the place until it gives it back, or a
-timer frees it (`FreePlaces`). The messages of a run are numbered, so duplicates and late ones change nothing.
+run gets a place only when it asks, so a dead waiting run takes none. A run keeps its place until it gives the place
+back or a timer frees it (`FreePlaces`). The messages of a run are numbered, so duplicates and late messages change
+nothing.
 """
 
 from datetime import datetime, timedelta
@@ -19,25 +20,27 @@ from refresh.times import AHEAD, instant, parse_time, time_of
 RECHECK_SECONDS = 60.0
 """After this time a waiting run asks again, even if it was not notified."""
 LATE = timedelta(seconds=90)
-"""How long after that time it may still ask before others overtake it: a crash can hide work for this long."""
+"""The extra time in which a waiting run may still ask again before other runs overtake it. Recovery after a crash can
+take this long."""
 CLOSED_SECONDS, LONGEST_CLOSED_SECONDS = 60.0, 900.0
-"""How long the group is closed after the first refusal of the capacity; the time doubles with each further one."""
+"""How long the group is closed after the first report that the capacity has reached its limits, and the maximum. The
+time doubles with each further report."""
 LONGEST_RETRY_AFTER = 3600.0
 """The longest pause that the group accepts from Power BI."""
 REMEMBERED = timedelta(minutes=30)
-"""How long the group stores runs that have left: longer than the engine can delay a duplicate of a message."""
+"""How long the group remembers runs that have left: longer than the engine can delay a duplicate of a message."""
 DEAD_AFTER = timedelta(hours=1)
-"""A waiting run that has not asked for this long is dropped. If it asks again, its message carries the
-time it first asked, so it keeps its rank."""
+"""A waiting run that should have asked again this long ago is dropped. If it asks later, its message carries the time
+of its first message, so it keeps its rank."""
 MAX_WAITING = 2_000
-"""The maximum of stored waiting runs; further ones ask again and are stored when there is room."""
+"""The maximum number of stored waiting runs. Further runs keep asking, and are stored when there is room."""
 MAX_LEFT = 2_000
 NAMED_RUNS = 5
-"""The number of runs in front that an answer names."""
+"""The maximum number of runs ahead that an answer names."""
 
 
 def apply(group: Group, operation: AnyGroupOperation, now: datetime) -> tuple[Group | None, TakeAnswer | PlacesFree]:
-    """Applies one operation: the new group, None if it is empty, and the answer. `group` is not changed.
+    """Applies one operation. Returns the new group (None if it is empty) and the answer; `group` itself is not changed.
 
     The group's time is the latest time of a sender, limited by `now`, the host's clock, as in `refresh.queue.machine`.
     Raises ValueError if `at` is not a time.
@@ -76,12 +79,12 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
         group.places[asker.run] = replace(place, incarnation=asker.incarnation, number=asker.number)
         return Placed(since=place.at)
     group.left.pop(asker.run, None)
-    # the run has looked at this model: no external refresh is running
+    # the run has just looked at the model, and no external refresh is running
     group.external.pop(operation.dataset_id, None)
     waiter = _waiter(group, operation)
     if len(group.waiting) < MAX_WAITING or asker.run in group.waiting:
         group.waiting[asker.run] = waiter
-    line = group.present()
+    line = group.on_time()
     position = line.index(asker.run) if asker.run in line else len(line)
     if position < group.free:
         group.waiting.pop(asker.run, None)
@@ -98,7 +101,7 @@ def _take(group: Group, operation: TakePlace) -> TakeAnswer:
 
 
 def _waiter(group: Group, operation: TakePlace) -> Waiter:
-    """The run as a waiting run. Its wait began with the first message of any of its incarnations."""
+    """The waiting run. Its wait began with the first message of any of its incarnations."""
     asker, before = operation.asker, group.waiting.get(operation.asker.run)
     since = min(operation.since, group.at, *([before.since] if before else []))
     return Waiter(
@@ -136,7 +139,7 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
     asker = operation.asker
     known = group.known_stamp(asker)
     if known is not None and (asker.stamp < known or _left_at(group, asker) == asker.stamp):
-        # a late duplicate, or a repeat
+        # a late duplicate or a repetition
         return PlacesFree(wake=_wake(group), closed_until=group.closed_until if group.closed else None)
     group.places.pop(asker.run, None)
     group.waiting.pop(asker.run, None)
@@ -155,10 +158,13 @@ def _leave(group: Group, operation: LeavePlace) -> PlacesFree:
 
 
 def _close(group: Group, retry_after: float | None) -> None:
-    """Closes the group for a growing time. Refusals while it is closed belong to earlier refreshes."""
+    """Closes the group, for longer after each further report of a capacity at its limits.
+
+    A report that arrives while the group is closed belongs to an earlier refresh and is not counted.
+    """
     if not group.closed:
         group.closings += 1
-    # without a bound on the exponent, a float overflows
+    # the exponent is limited, because a float would overflow
     pause = min(CLOSED_SECONDS * 2 ** min(group.closings - 1, 10), LONGEST_CLOSED_SECONDS)
     pause = max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
     until = instant(time_of(group.at) + timedelta(seconds=pause))
@@ -184,7 +190,7 @@ def _left_at(group: Group, asker: Asker) -> tuple[int, int] | None:
 def _wake(group: Group) -> tuple[WakeUp, ...]:
     """The runs that can have a place now and have not been notified yet."""
     woken = []
-    for run in group.present()[: group.free]:
+    for run in group.on_time()[: group.free]:
         waiter = group.waiting[run]
         if not waiter.woken:
             woken.append(WakeUp(request=run_instance(run, waiter.incarnation), event=waiter.wake))
@@ -201,5 +207,5 @@ def _forget(group: Group) -> None:
     group.waiting = {run: waiter for run, waiter in group.waiting.items() if waiter.due >= alive}
     longest = instant(now + timedelta(seconds=LONGEST_RETRY_AFTER))
     if not group.closed or group.closed_until > longest:
-        # open again, or closed by a wrong clock
+        # the time has passed, or a wrong clock set it
         group.closed_until = ""

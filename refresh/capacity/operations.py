@@ -1,6 +1,7 @@
 """The operations of a capacity group. Their answers are in `refresh.capacity.answers`.
 
-As with a queue, each has ids of ours and `at`, the sender's clock (ISO 8601 UTC), and may arrive twice and late.
+As with a queue, each operation carries our ids and `at`, the sender's clock (ISO 8601 UTC), and may arrive twice and
+late.
 """
 
 from typing import Generic, TypeAlias, TypeVar
@@ -20,10 +21,10 @@ class GroupOperation(Message, Generic[A], frozen=True, kw_only=True, tag_field="
 
 
 class TakePlace(GroupOperation[TakeAnswer], frozen=True, kw_only=True, tag="take_place"):
-    """A run whose model is idle asks for a place. A waiting run asks again; a run that has a place gets it again.
+    """A run whose model is idle asks for a place. A waiting run asks again. A run that already has a place keeps it.
 
-    `refreshes`: how many the group allows at once. `since`: when the run first asked. `wake`: the name of the event for
-    a run that has to wait.
+    `refreshes`: how many the group allows at once. `since`: when the run first asked. `wake`: the name of the event
+    that the run waits for if it gets no place.
     """
 
     asker: Asker
@@ -40,8 +41,8 @@ class LeavePlace(GroupOperation[PlacesFree], frozen=True, kw_only=True, tag="lea
     """A run gives its place back, or stops waiting.
 
     `completed`: its refresh completed. `limit_reached`: Power BI refused or failed the refresh, because the capacity
-    has reached its limits; `retry_after`: the pause in seconds. `busy_until`: the run has seen an external refresh of
-    the model, which counts until then.
+    has reached its limits; `retry_after`: the pause in seconds that Power BI asked for. `busy_until`: the run has seen
+    an external refresh of the model, which takes a place until this time.
     """
 
     asker: Asker

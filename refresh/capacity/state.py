@@ -1,6 +1,6 @@
 """The state of a capacity group: runs with a place, waiting runs, and external refreshes.
 
-Plain data and questions about it, and the order of waiting runs.
+Plain data with query methods, and the order of waiting runs.
 """
 
 from datetime import timedelta
@@ -12,8 +12,9 @@ from refresh.queue.answers import Priority
 from refresh.times import instant, time_of
 
 LEVEL = timedelta(minutes=30)
-"""The effect of a priority: a run is treated as if it had asked this much earlier or later. So the order depends on
-age, and no run starves: one of high priority overtakes those of low priority that asked up to an hour before it."""
+"""How much a priority counts: a run is treated as if it had asked this much earlier or later. So the order also depends
+on age, and every run gets its place: a run of high priority overtakes only those runs of low priority that asked up to
+an hour before it."""
 LEVELS: dict[Priority, int] = {"low": -1, "normal": 0, "high": 1}
 
 
@@ -34,10 +35,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A waiting run. `wake`: the event for which it waits. `due`: the latest time of its next message, unless it is
+    """A waiting run. `wake`: the event that it waits for. `due`: the latest time of its next message, unless the run is
     dead.
 
-    `woken`: it was notified that it can have a place.
+    `woken`: the run was notified that it can have a place.
     """
 
     dataset_id: str
@@ -58,7 +59,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def rank(self) -> str:
-        """The order of runs: the time of the first message, corrected by the priority."""
+        """The sort key of waiting runs: the time of the first message, shifted by the priority."""
         return instant(time_of(self.since) - LEVELS[self.priority] * LEVEL)
 
 
@@ -76,7 +77,7 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
 
 
 class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An external refresh that a run saw, and the time until which it counts."""
+    """An external refresh that a run saw, and the time until which it takes a place."""
 
     until: str
     model_name: str | None = None
@@ -85,8 +86,9 @@ class External(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The state of one group. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `places`, `waiting` and `left` are by run, `external` by dataset. `closings`: how many times in a row Power BI
-    reported that the capacity has reached its limits; `closed_until`: no run gets a place before this time.
+    The keys of `places`, `waiting` and `left` are runs, those of `external` datasets. `closings`: how many times in a
+    row Power BI reported that the capacity has reached its limits; `closed_until`: no run gets a place before this
+    time.
     """
 
     at: str = ""
@@ -115,12 +117,12 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def closed(self) -> bool:
-        """Whether no run gets a place for now."""
+        """Whether the group is closed: no run gets a place."""
         return self.closed_until > self.at
 
     @property
     def counted_external(self) -> dict[str, External]:
-        """External refreshes that take a place: those of models for which no run has a place."""
+        """The external refreshes that take a place: only refreshes of models for which no run has a place."""
         ours = {place.dataset_id for place in self.places.values()}
         return {dataset: seen for dataset, seen in self.external.items() if dataset not in ours}
 
@@ -135,13 +137,14 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
         """The waiting runs in their order."""
         return sorted(self.waiting, key=lambda run: (self.waiting[run].rank, run))
 
-    def present(self) -> list[str]:
-        """The waiting runs without those that have not asked again in time; others overtake these until they ask."""
+    def on_time(self) -> list[str]:
+        """The waiting runs in their order, without those that did not ask again in time. Others overtake such a run
+        until it asks."""
         return [run for run in self.line() if self.waiting[run].due >= self.at]
 
     def in_front(self, run: str) -> list[OtherRun]:
-        """The runs that hold places, then the waiting runs before this one."""
-        line = self.present()
+        """The runs that hold places, then the waiting runs ahead of this one."""
+        line = self.on_time()
         before = line[: line.index(run)] if run in line else line
         holders = sorted(self.places.items(), key=lambda entry: (entry[1].at, entry[0]))
         return [
@@ -167,7 +170,7 @@ class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
         ]
 
     def known_stamp(self, asker: Asker) -> tuple[int, int] | None:
-        """The stamp of the last message of a run; None if it is not known."""
+        """The stamp of the last message of a run; None if the group does not know the run."""
         run = asker.run
         known = [entries[run].stamp for entries in (self.places, self.waiting, self.left) if run in entries]
         return max(known, default=None)

@@ -21,7 +21,8 @@ Json = dict[str, Any]
 
 
 def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """Applies an operation, with the engine's name and its input, to a stored state. `now`: the host's clock."""
+    """Applies an operation, given by name and input as the engine passes it, to a stored state. `now`: the host's
+    clock."""
     try:
         group, operation = load(stored), read_operation(name, value, AnyGroupOperation)
     except UnreadableError as error:

@@ -14,7 +14,7 @@ from refresh.failure.error_code import ErrorCode
 from refresh.failure.message import LAST_ERROR, MAX_MESSAGE, SITUATION, ModelNames, Subject, compose
 from refresh.failure.refresh_codes import REFRESH_CODES
 from refresh.failure.request_codes import REQUEST_CODES
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.text import cut
 
 __all__ = ["CATALOGUE", "LAST_ERROR", "MAX_MESSAGE", "SITUATION", "ErrorCode", "Failure", "ModelNames", "failure"]
@@ -23,13 +23,13 @@ CATALOGUE: Mapping[str, ErrorCode] = {entry.code: entry for entry in (*REQUEST_C
 MAX_CODE = 80
 
 
-class Failure(Shown, frozen=True, kw_only=True):
+class Failure(ApiMessage, frozen=True, kw_only=True):
     """The error object that callers get. Empty keys are not written.
 
     `code` is always a code of the catalogue, to branch on; `service_code` is Power BI's own code, if it gave one.
     `message` is one line of at most 500 characters that makes sense by itself, see `refresh.failure.message`. `action`
     holds the advice in full, because a long message from Power BI leaves no room for it in `message`. `retryable` is
-    always written: it has a factory because msgspec would leave out a default of false.
+    always written: it has a default factory, because msgspec would leave out a plain default of false.
     """
 
     code: str

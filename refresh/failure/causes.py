@@ -20,7 +20,7 @@ def cause_of(code: str | None, text: str | None, more: str = "") -> ErrorCode | 
     a time-out counts as a credentials error. Advice in the message counts only if nothing else matches, because it
     mentions causes that may not apply. The family of the code comes last. `more`: further words that are not shown.
     """
-    found = _recognised(code, texts.bounded(text or "", texts.MAX_SENTENCES), more[:500])
+    found = _recognised(code, texts.bounded(text or "", texts.MAX_SEARCHED), more[:500])
     return CATALOGUE[found] if found else None
 
 
@@ -29,7 +29,7 @@ def is_vague(entry: ErrorCode | None) -> bool:
     return entry is not None and entry.code == "GatewayFailed"
 
 
-# each look at a history finds the same errors, and thousands of partitions fail with the same one
+# each look at a history finds the same errors, and thousands of partitions can fail with the same error
 @lru_cache(maxsize=512)
 def _recognised(code: str | None, text: str, more: str) -> str | None:
     body = texts.without_noise(texts.without_transient(texts.closing(text).text))

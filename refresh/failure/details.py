@@ -7,12 +7,12 @@ cluster, activity, request, time, error numbers.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from refresh.failure.json_text import folded
+from refresh.failure.json_text import comparable_key
 from refresh.pattern import Pattern
 from refresh.text import clean
 
-MOST = 40
-"""Pairs that are read of one error."""
+MAX_PAIRS = 40
+"""The maximum number of pairs that are read from one list."""
 
 _UNDERLYING = "underlyingerrormessage"
 _LEFT_OUT = Pattern(
@@ -53,24 +53,24 @@ def details(*groups: object) -> Details:
     """Reads `details[]` and `parameters`, given as a list of pairs or as an object."""
     found = Details()
     for group in groups:
-        for name, value in list(_pairs(group))[:MOST]:
+        for name, value in list(_pairs(group))[:MAX_PAIRS]:
             _add(found, name, value)
     return found
 
 
 def _pairs(group: object) -> Iterable[tuple[str, str]]:
     if isinstance(group, dict):
-        group = [{"name": name, "value": value} for name, value in list(group.items())[:MOST]]
-    for entry in group[:MOST] if isinstance(group, list) else ():
+        group = [{"name": name, "value": value} for name, value in list(group.items())[:MAX_PAIRS]]
+    for entry in group[:MAX_PAIRS] if isinstance(group, list) else ():
         if not isinstance(entry, dict):
             if isinstance(entry, str):
                 yield "", entry
             continue
-        keys = {folded(str(key)): value for key, value in entry.items()}
+        keys = {comparable_key(str(key)): value for key, value in entry.items()}
         name = next((keys[key] for key in ("code", "key", "name", "label", "target") if keys.get(key)), "")
         value = keys.get("detail", keys.get("value", keys.get("message")))
         if isinstance(value, dict):
-            value = {folded(str(key)): inner for key, inner in value.items()}.get("value")
+            value = {comparable_key(str(key)): inner for key, inner in value.items()}.get("value")
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
         if isinstance(value, str) and value.strip():
@@ -79,19 +79,19 @@ def _pairs(group: object) -> Iterable[tuple[str, str]]:
 
 def _add(found: Details, name: str, value: str) -> None:
     label = _PREFIX.sub("", name.strip())[:80]
-    key = folded(label).removesuffix("text")
+    key = comparable_key(label).removesuffix("text")
     if key in ("table", "tablename"):
         found.table = found.table or value.strip()
     elif key in ("partition", "partitionname"):
         found.partition = found.partition or value.strip()
-    elif _UNDERLYING in folded(name):
+    elif _UNDERLYING in comparable_key(name):
         found.underlying.append(value)
     elif _LEFT_OUT.search(key) and not _TEXT_NAMES.search(key):
         if _WORTH_KNOWING.search(key):
             found.signs.append(f"error {clean(value)[:40]}")
     elif _NOTHING.fullmatch(value.strip()):
         pass
-    elif not key or _TEXT_NAMES.search(folded(name)) or _is_sentence(value):
+    elif not key or _TEXT_NAMES.search(comparable_key(name)) or _is_sentence(value):
         found.texts.append(value)
     else:
         words = _CAMEL.sub(" ", label.removesuffix("Text")).strip()

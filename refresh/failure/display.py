@@ -1,14 +1,14 @@
-"""Messages of the service, made readable and shortened to the room there is."""
+"""Makes messages of the service readable, and shortens them to the available length."""
 
 import re
 
 from refresh.failure.sentences import is_advice, sentences
-from refresh.failure.texts import MAX_SENTENCES, bounded, unmarked, without_noise, without_transient
+from refresh.failure.texts import MAX_SEARCHED, bounded, unmarked, without_noise, without_transient
 
 
 def readable(text: str) -> str:
-    """A message for a person: without marks, ids, links and repetition."""
-    text = without_transient(without_noise(unmarked(bounded(text, MAX_SENTENCES))))
+    """A message for a person: without marks, ids, links or repetition."""
+    text = without_transient(without_noise(unmarked(bounded(text, MAX_SEARCHED))))
     text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
     text = re.sub(r"\s{1,20}", " ", text).replace(" ;", ";").replace(".;", ". ")
     kept: list[str] = []
@@ -20,7 +20,8 @@ def readable(text: str) -> str:
 
 
 def shortened(text: str, room: int) -> str:
-    """A text cut to fit: first drops the service's advice, then the middle, so that names at the end stay."""
+    """The text in at most `room` characters. First drops the service's advice, then the middle, so that names at the
+    end stay."""
     if len(text) <= room:
         return text
     parts = sentences(text)

@@ -1,6 +1,6 @@
 """What Power BI's codes say about a cause: some are precise, others only name a family of errors.
 
-Codes are compared without case. Engine codes are hexadecimal and sometimes appear as signed decimals.
+Codes are compared case-insensitively. Engine codes are hexadecimal and sometimes appear as signed decimals.
 """
 
 import re
@@ -17,13 +17,14 @@ GENERIC = Pattern(
     r"DM_GWPipeline_UnknownError|DM_GWPipeline_\w*Unknown\w*|BadRequest|GeneralException|Error|Exception)",
     re.IGNORECASE,
 )
-"""Codes that only say that something went wrong: another code or a message beside them says more."""
+"""Codes that only say that something went wrong. Another code, or the message of the same error, says more."""
 
 CANCELLED = frozenset(("0xc11c0006", "0xc112001c"))
-"""Codes of operations that the engine cancelled because another one failed. Real causes sometimes have the second."""
+"""Codes of operations that the engine cancelled because another operation failed. Errors that are the real cause
+sometimes also have the second code."""
 CANCELLED_NAME = Pattern(r"(?:\w+_)?\w*Cancell?ed(?:Error|Exception)?", re.IGNORECASE)
 ACTIVITY = frozenset(("0x414700ef", "0xc14700f0"))
-"""Lines that hold only an activity id."""
+"""Codes of lines that hold only an activity id."""
 
 BY_CODE: Mapping[str, str] = {
     "OwnerLostAccess": r"DMTS_UserNotFound\w*|\w*Owner(?:LostAccess|HasNoAccess|NotFound)\w*",
@@ -48,13 +49,14 @@ BY_CODE: Mapping[str, str] = {
         r"DM_GWPipeline_\w*(?:Timeout|TimedOut)\w*|Gateway_?(?:Timeout|TimedOut)\w*"
     ),
 }
-"""Code of the catalogue -> its Power BI codes, tried in this order."""
+"""A code of the catalogue -> the Power BI codes that mean the same, tried in this order."""
 
 BY_FAMILY: Mapping[str, str] = {
     "GatewayFailed": r"DM_GWPipeline_(?:Gateway|Client)_\w+",
     "CredentialsRejected": r"DMTS_\w+",
 }
-"""Families: they say where the failure happened; a message beside the code says more."""
+"""A code of the catalogue -> a family of Power BI codes. The family only says where the failure happened; the message
+of the error says more."""
 
 _BY_CODE = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_CODE.items()}
 _BY_FAMILY = {code: Pattern(pattern, re.IGNORECASE) for code, pattern in BY_FAMILY.items()}
@@ -81,7 +83,7 @@ def is_generic(code: str | None) -> bool:
 
 
 def is_cancelled(code: str | None) -> bool:
-    """Whether a code marks an operation that was cancelled because another one failed."""
+    """Whether a code marks an operation that was cancelled because another operation failed."""
     text = normal(code)
     return text in CANCELLED or (not _HEX.fullmatch(text) and CANCELLED_NAME.fullmatch(text) is not None)
 
@@ -92,7 +94,7 @@ def is_activity(code: str | None) -> bool:
 
 
 def meaning_of(code: str | None) -> CodeMeaning | None:
-    """What a code says about the cause; None if it could be anything."""
+    """What a code says about the cause; None if the code leaves the cause open."""
     text = normal(code)[:200]
     if not text or is_generic(text):
         return None

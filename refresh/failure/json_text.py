@@ -1,4 +1,5 @@
-"""Finds JSON inside a text: the whole text, after a preface, before the engine's closing, or several in a row."""
+"""Finds JSON in a text. It can be the whole text, stand after a preface or before the engine's closing, and occur
+several times."""
 
 import json
 import re
@@ -7,7 +8,8 @@ from typing import Any, NamedTuple
 from refresh.pattern import Pattern
 
 MAX_TRIES = 50
-"""How many places of one text are tried: Power Query messages contain braces of their own."""
+"""The maximum number of places in one text where JSON is looked for: Power Query messages contain braces of their own.
+"""
 
 _START = Pattern(r'\{\s{0,20}"|\[\s{0,20}\{\s{0,20}"')
 _ESCAPED_START = Pattern(r'\{\s{0,20}\\{1,3}"')
@@ -24,15 +26,15 @@ _ID_KEYS = frozenset(
 Json = dict[str, Any]
 
 
-class Opened(NamedTuple):
+class Extracted(NamedTuple):
     """A text without the JSON that describes errors, and the values of that JSON in order."""
 
     text: str
     values: list[Any]
 
 
-def folded(key: str) -> str:
-    """A key in comparable form: Power BI writes `errorCode`, `ErrorCode`, `pbi.error`, `error_description`."""
+def comparable_key(key: str) -> str:
+    """A key in comparable form: Power BI writes `errorCode`, `ErrorCode`, `pbi.error` and `error_description`."""
     return re.sub(r"[^a-z0-9]", "", key.lower()[:80])
 
 
@@ -44,10 +46,10 @@ def decoded(text: str) -> Any:
         return None
 
 
-def opened(text: str) -> Opened:
+def extract_json(text: str) -> Extracted:
     """The JSON values in a text that describe errors, and the text around them. JSON with only ids is dropped."""
     if "{" not in text:
-        return Opened(text, [])
+        return Extracted(text, [])
     if not _START.search(text) and _ESCAPED_START.search(text):
         # the JSON was encoded once more than the text around it
         text = text.replace('\\\\\\"', '\\"').replace('\\"', '"')
@@ -76,13 +78,15 @@ def opened(text: str) -> Opened:
         kept += [before, "\n"]
         place = end
     kept.append(text[place:])
-    return Opened("".join(kept), values)
+    return Extracted("".join(kept), values)
 
 
 def _is_error(value: Any) -> bool:
     entries = value if isinstance(value, list) else [value]
-    return any(isinstance(entry, dict) and any(folded(key) in _ERROR_KEYS for key in entry) for entry in entries[:20])
+    return any(
+        isinstance(entry, dict) and any(comparable_key(key) in _ERROR_KEYS for key in entry) for entry in entries[:20]
+    )
 
 
 def _only_ids(value: Any) -> bool:
-    return isinstance(value, dict) and all(folded(key) in _ID_KEYS for key in value)
+    return isinstance(value, dict) and all(comparable_key(key) in _ID_KEYS for key in value)

@@ -4,8 +4,8 @@ import re
 
 from refresh.pattern import Pattern
 
-MOST = 3000
-"""Characters of one error that are searched for its cause."""
+MAX_CHARACTERS = 3000
+"""The maximum number of characters of one error that are searched for its cause."""
 
 _MARKED = Pattern(r"<(?:ccon|oii|pii|euii|eupi)>([^<]{0,1000})</(?:ccon|oii|pii|euii|eupi)>", re.IGNORECASE)
 # an apostrophe within a word neither opens nor closes a name
@@ -19,7 +19,7 @@ INSTEAD = " ~ "
 
 def words_of(text: str) -> str:
     """A text with its names replaced. Sentences and exception types in quotes are kept."""
-    text = text if len(text) <= MOST else f"{text[: MOST * 3 // 4]} {text[-MOST // 4 :]}"
+    text = text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS * 3 // 4]} {text[-MAX_CHARACTERS // 4 :]}"
     masked = _MARKED.sub(_keep_or_mask, text)
     for pattern in (_SINGLE, _OTHER, _BRACKETS):
         masked = pattern.sub(_keep_or_mask, masked)

@@ -2,11 +2,11 @@
 
 Order: the model (its name if known, else its id) and the table; what failed; Power BI's own message, the last error, or
 the situation when the request ended; the advice; the ids. If 500 characters are too few, the ids are dropped first,
-then the advice (it has a key of its own); the third part is cut last.
+then the advice, which is also in a key of its own. Power BI's message, the last error or the situation is cut last.
 """
 
 from refresh.failure.display import shortened
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.text import clean, cut
 
 MAX_MESSAGE = 500
@@ -20,7 +20,7 @@ SITUATION = "; "
 """The link to a sentence that describes the situation when the request ended, not the cause."""
 
 
-class ModelNames(Shown, frozen=True, kw_only=True):
+class ModelNames(ApiMessage, frozen=True, kw_only=True):
     """The names of a model and its workspace; None if not known."""
 
     model: str | None = None
@@ -36,7 +36,7 @@ class ModelNames(Shown, frozen=True, kw_only=True):
         return {"modelName": self.model, "workspaceName": self.workspace}
 
 
-class Subject(Shown, frozen=True, kw_only=True):
+class Subject(ApiMessage, frozen=True, kw_only=True):
     """What a message is about. All names and codes come from outside and can have any length."""
 
     dataset_id: str

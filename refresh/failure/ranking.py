@@ -1,7 +1,7 @@
 """Decides which of several errors is the cause.
 
-Consequences are never the cause, wherever they appear: operations cancelled because another one failed, lines with
-only ids, the retry limit. Structure counts more than text: `objects[]` says which tables failed or were cancelled.
+Consequences are never the cause, wherever they appear: operations cancelled because another operation failed, lines
+with only ids, the retry limit. Structure counts more than text: `objects[]` says which tables failed or were cancelled.
 """
 
 from collections.abc import Iterable
@@ -15,8 +15,8 @@ from refresh.failure.families import is_activity, is_cancelled, is_generic
 from refresh.failure.finding import Finding
 
 CAUSE, SUSPECT, TRANSIENT, CONSEQUENCE, NOTE = range(5)
-"""Levels: an error; an error with a code of cancelled operations; a generic message of the service; a cancelled
-operation; not an error."""
+"""Levels, from the most to the least likely cause: an error; an error with a code that the engine also gives to
+cancelled operations; a message that only calls the failure transient; a cancelled operation; not an error."""
 
 Json = dict[str, Any]
 Object = tuple[str, str | None]
@@ -30,7 +30,7 @@ class Objects:
     cancelled: frozenset[str] = field(default_factory=frozenset)
 
     tables: frozenset[str] = field(default_factory=frozenset)
-    """The failed tables, in comparable form (`folded`)."""
+    """The failed tables, in comparable form (`comparable_name`)."""
 
 
 def objects_of(value: object) -> Objects:
@@ -45,12 +45,12 @@ def objects_of(value: object) -> Objects:
         if status == "failed":
             failed.append((entry["table"], partition if isinstance(partition, str) and partition else None))
         elif status in ("cancelled", "canceled"):
-            cancelled.add(folded(entry["table"]))
-    tables = frozenset(folded(table) for table, _ in failed)
+            cancelled.add(comparable_name(entry["table"]))
+    tables = frozenset(comparable_name(table) for table, _ in failed)
     return Objects(tuple(failed), frozenset(cancelled - tables), tables)
 
 
-def folded(name: str) -> str:
+def comparable_name(name: str) -> str:
     """A name in comparable form: names in a model never differ only by case."""
     return name.strip().casefold()
 
@@ -65,7 +65,7 @@ class Weighed:
 
 
 def ranked(findings: Iterable[Finding], objects: Objects) -> list[Weighed]:
-    """The errors without duplicates, the cause first; equal ones keep their order."""
+    """The errors without duplicates, the cause first. Errors of the same rank keep their order."""
     weighed = [_weighed(finding, objects) for finding in dict.fromkeys(findings)]
     return sorted(weighed, key=lambda one: _rank(one, objects))
 
@@ -74,7 +74,7 @@ def _weighed(finding: Finding, objects: Objects) -> Weighed:
     level = _level(finding, objects)
     cause = cause_of(finding.code, finding.text, finding.signs) if level < CONSEQUENCE else None
     if level == SUSPECT and cause:
-        # the engine uses this code for causes, too
+        # the engine also uses this code for causes
         level = CAUSE
     return Weighed(finding, level, cause)
 
@@ -86,7 +86,7 @@ def _level(finding: Finding, objects: Objects) -> int:
         return NOTE
     if text and texts.is_cancellation(text):
         return CONSEQUENCE
-    if finding.table and folded(finding.table) in objects.cancelled:
+    if finding.table and comparable_name(finding.table) in objects.cancelled:
         return CONSEQUENCE
     if is_cancelled(finding.code):
         return SUSPECT if text else CONSEQUENCE
@@ -95,13 +95,14 @@ def _level(finding: Finding, objects: Objects) -> int:
 
 def _rank(weighed: Weighed, objects: Objects) -> tuple[int, int, int, int]:
     table, failed = weighed.finding.table, objects.tables
-    own = bool(table and folded(table) in failed)
+    own = bool(table and comparable_name(table) in failed)
     elsewhere = bool(table and failed and not own)
     return weighed.level, int(elsewhere), _weight(weighed), int(not own)
 
 
 def _weight(weighed: Weighed) -> int:
-    """A lasting cause wins over a transient one, a known cause over a code, a code over a text."""
+    """The order of errors of the same level: a lasting cause, a transient cause, a vague cause, another specific code,
+    a text."""
     cause, finding = weighed.cause, weighed.finding
     if cause and not is_vague(cause):
         return 1 if cause.retryable else 0

@@ -1,9 +1,10 @@
-"""The codes of refreshes: bad ends, and the causes that `refresh.failure.causes` can tell apart."""
+"""The codes of refreshes that did not complete: how they ended, and the causes that `refresh.failure.causes` can tell
+apart."""
 
 from refresh.failure.error_code import ErrorCode
 
 REFRESH_CODES = (
-    # Bad ends of a refresh.
+    # How a refresh ends without completing.
     ErrorCode(
         "RefreshFailed",
         "the refresh failed",

@@ -9,12 +9,12 @@ from refresh.failure.causes import cause_of
 from refresh.failure.display import readable, shortened
 from refresh.failure.families import is_generic
 from refresh.failure.finding import Finding
-from refresh.failure.ranking import CAUSE, NOTE, Objects, folded, objects_of, ranked
+from refresh.failure.ranking import CAUSE, NOTE, Objects, comparable_name, objects_of, ranked
 from refresh.messages import Message
 from refresh.text import clean, cut
 
 MAX_SHOWN = 600
-"""Characters of a text that are kept; a message shows fewer of them."""
+"""The maximum number of characters of a text that are kept; a message shows fewer of them."""
 MAX_NAME = 200
 MAX_CODE = 80
 
@@ -65,10 +65,11 @@ def error_of(findings: list[Finding], objects: Objects | None = None) -> Service
 
 
 def explained(known: ServiceError, listed: ServiceError) -> ServiceError:
-    """A failure read by id, completed with the cause from the history: by id it may only name the failed objects."""
+    """The cause from the history (`listed`), with the failed object of the same refresh read by id (`known`), which may
+    name only the object."""
     if not known.table:
         return listed
-    same = listed.table is not None and folded(listed.table) == folded(known.table)
+    same = listed.table is not None and comparable_name(listed.table) == comparable_name(known.table)
     partition = known.partition or (listed.partition if same else None)
     return msgspec.structs.replace(listed, table=known.table, partition=partition)
 
@@ -78,10 +79,10 @@ def _about(best: Finding, peers: list[Finding], objects: Objects) -> tuple[str |
     named = next((one for one in (best, *peers) if one.table), best)
     if not objects.failed:
         return named.table, named.partition
-    table = named.table if named.table and folded(named.table) in objects.tables else objects.failed[0][0]
-    own = [(name, part) for name, part in objects.failed if folded(name) == folded(table)]
+    table = named.table if named.table and comparable_name(named.table) in objects.tables else objects.failed[0][0]
+    own = [(name, part) for name, part in objects.failed if comparable_name(name) == comparable_name(table)]
     parts = [part for _, part in own if part]
-    same = named.table is not None and folded(named.table) == folded(table)
+    same = named.table is not None and comparable_name(named.table) == comparable_name(table)
     if same and named.partition and (not parts or named.partition in parts):
         return own[0][0], named.partition
     return own[0][0], parts[0] if parts else None

@@ -1,7 +1,7 @@
 """Finds every error in an answer of Power BI, wherever it is, each as a `Finding`.
 
 `serviceExceptionJson` is a string that holds JSON. Documented: `{"errorCode", "errorDescription"}`. Observed: nested as
-`{"error": {"code", "pbi.error": {"parameters", "details"}}}`, broken, or absent. Texts can hold JSON again, or a list
+`{"error": {"code", "pbi.error": {"parameters", "details"}}}`, broken, or absent. A text can again hold JSON, or a list
 of errors. HTTP errors have the same shapes, and OData's `details[]`. Nothing here raises, whatever the input.
 """
 
@@ -13,10 +13,11 @@ from typing import Any
 from refresh.failure import texts
 from refresh.failure.details import details
 from refresh.failure.finding import Finding
-from refresh.failure.json_text import decoded, folded, opened
+from refresh.failure.json_text import comparable_key, decoded, extract_json
 
 MAX_FINDINGS = 1000
-"""Errors of one answer that are compared; errors that differ only by table count once."""
+"""The maximum number of errors of one answer that are compared. Within one text, cancellations with the same code count
+once."""
 MAX_DEPTH = 12
 
 _CODES = ("errorcode", "code")
@@ -46,7 +47,8 @@ def errors_of_messages(value: object) -> list[Finding]:
 
 
 def errors_of_attempts(value: object) -> list[Finding]:
-    """The errors of the last failed attempt: the service's own retries dealt with the earlier ones."""
+    """The errors of the last failed attempt. The errors of earlier attempts are out of date, because the service has
+    tried again."""
     for attempt in reversed(value if isinstance(value, list) else []):
         found = errors_in(attempt.get("serviceExceptionJson")) if isinstance(attempt, dict) else []
         if found:
@@ -72,7 +74,7 @@ def _value(value: object, depth: int) -> Iterator[Finding]:
 
 
 def _object(value: Json, depth: int) -> Iterator[Finding]:
-    keys = {folded(str(key)): inner for key, inner in value.items()}
+    keys = {comparable_key(str(key)): inner for key, inner in value.items()}
     code = _first(keys, _CODES)
     extra = details(keys.get("details"), keys.get("parameters"))
     inner = [
@@ -95,7 +97,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
         own = [Finding(code)]
     found = [*own, *inner, *nested]
     for index, finding in enumerate(found):
-        # facts beside an error apply to it and to the errors nested in it
+        # facts that stand next to an error apply to it and to the errors nested in it
         text = _with_labels(finding.text, extra.labels) if index == 0 and extra.labels else finding.text
         yield replace(
             finding,
@@ -108,7 +110,7 @@ def _object(value: Json, depth: int) -> Iterator[Finding]:
 
 
 def details_errors(value: object, depth: int) -> Iterator[Finding]:
-    """Entries of OData's `details[]` with a code and a message, which makes them errors of their own."""
+    """The entries of OData's `details[]` that have both a code and a message, which makes them errors of their own."""
     for entry in value[:50] if isinstance(value, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("code"), str) and isinstance(entry.get("message"), str):
             yield Finding(entry["code"], signs=entry["message"][:2000], warning=True)
@@ -123,7 +125,7 @@ def _with_labels(text: str | None, labels: str) -> str:
 
 
 def _text(code: str | None, text: str, depth: int) -> Iterator[Finding]:
-    """The errors of a text: each entry of its list, with embedded JSON decoded and the closing object read."""
+    """The errors that a text lists. Embedded JSON is decoded, and the object that the closing names is read."""
     if depth > MAX_DEPTH:
         return
     seen: set[tuple[str | None, str]] = set()
@@ -136,7 +138,7 @@ def _text(code: str | None, text: str, depth: int) -> Iterator[Finding]:
 
 
 def _part(code: str | None, text: str, depth: int) -> Iterator[Finding]:
-    outside, values = opened(text)
+    outside, values = extract_json(text)
     rest, table, partition = texts.closing(outside)
     if not values:
         if table is None and partition is None:

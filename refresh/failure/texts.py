@@ -15,14 +15,16 @@ from refresh.failure.sentences import sentences
 from refresh.pattern import Pattern
 
 MAX_TEXT = 1_000_000
-"""Characters of one text that are read: from its beginning and its end, because the cause can be in either."""
-MAX_SENTENCES = 3000
-"""A longer text is not split into sentences: it says more than that something was cancelled."""
+"""The maximum number of characters of one text that are read: half of them from its beginning, half from its end,
+because the cause can be in either."""
+MAX_SEARCHED = 3000
+"""The maximum number of characters that are searched sentence by sentence. A longer text never counts as only a
+cancellation, only noise, or only transient."""
 MAX_NAME = 512
-"""Characters of a table or partition name; Power BI allows as many."""
+"""The maximum length of a table or partition name in Power BI."""
 
 _CODE = Pattern(r"(?i)\b(0x[0-9a-f]{8})\s?:\s")
-# a line end in a text that was encoded once more
+# a line end in a text that was JSON-encoded twice
 _ESCAPED_LINE = Pattern(r"(?:\\r)?\\n(?=\s{0,20}0x[0-9a-f]{8}\s?:|\s{0,20}$)", re.IGNORECASE)
 _SENTENCE_END = (".", ";", "!", "?", "}", "]", ")", ">", '"', "'")
 _MARK = Pattern(r"(?i)</?(?:ccon|oii|pii|euii|eupi)>")
@@ -97,9 +99,9 @@ class Named(NamedTuple):
     partition: str | None
 
 
-def bounded(text: str, most: int = MAX_TEXT) -> str:
+def bounded(text: str, limit: int = MAX_TEXT) -> str:
     """The whole text, or its beginning and end if it is too long."""
-    return text if len(text) <= most else f"{text[: most // 2]}\n{text[-most // 2 :]}"
+    return text if len(text) <= limit else f"{text[: limit // 2]}\n{text[-limit // 2 :]}"
 
 
 def unmarked(text: str) -> str:
@@ -125,7 +127,7 @@ def listed(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _parts(code: str | None, text: str) -> Iterator[tuple[str | None, str]]:
-    """Separates cancellations and other sentences without a cause from the error beside them."""
+    """Separates cancellations and other sentences without a cause from the error in the same text."""
     rest, place = [], 0
     for begin, end in _consequences(text):
         if begin < place:
@@ -160,9 +162,9 @@ def _consequences(text: str) -> list[tuple[int, int]]:
 
 
 def is_cancellation(text: str) -> bool:
-    """Whether a text says only that something was cancelled, without a reason of its own."""
-    lower = text[:MAX_SENTENCES].lower()
-    if len(text) > MAX_SENTENCES or not ("ancel" in lower or "another" in lower):
+    """Whether a text says only that something was cancelled, without giving a reason of its own."""
+    lower = text[:MAX_SEARCHED].lower()
+    if len(text) > MAX_SEARCHED or not ("ancel" in lower or "another" in lower):
         return False
     rest = text
     for pattern in (_CANCELLED, _SIBLING):
@@ -172,12 +174,12 @@ def is_cancellation(text: str) -> bool:
 
 def is_noise(text: str) -> bool:
     """Whether a text names no cause: only ids, a retry limit, or the interface that raised an exception."""
-    return len(text) <= MAX_SENTENCES and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
+    return len(text) <= MAX_SEARCHED and not _letters(without_noise(_RETRY_LIMIT.sub(" ", closing(text).text)))
 
 
 def is_transient(text: str) -> bool:
     """Whether the service calls the failure transient and gives no other information."""
-    if len(text) > MAX_SENTENCES or not _TRANSIENT.search(text):
+    if len(text) > MAX_SEARCHED or not _TRANSIENT.search(text):
         return False
     text = without_noise(closing(unmarked(text)).text)
     return not _letters(_POLITE.sub(" ", text))
@@ -278,8 +280,8 @@ _MENTIONED = Pattern(r"'([^'\r\n]{1,200})'\s{1,2}(table|partition)\b", re.IGNORE
 def mentioned(text: str) -> tuple[str | None, str | None]:
     """The table and the partition that a sentence mentions, such as "column 'Id' in Table 'Customer'"."""
     found: dict[str, str] = {}
-    for match in _MENTIONS.finditer(text[:MAX_SENTENCES]):
+    for match in _MENTIONS.finditer(text[:MAX_SEARCHED]):
         found.setdefault(match[1].lower(), (match[2] or match[3] or match[4]).strip())
-    for match in _MENTIONED.finditer(text[:MAX_SENTENCES]):
+    for match in _MENTIONED.finditer(text[:MAX_SEARCHED]):
         found.setdefault(match[2].lower(), unmarked(match[1]).strip())
     return found.get("table"), found.get("partition")

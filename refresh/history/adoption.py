@@ -15,15 +15,16 @@ from refresh.scope.scope import RefreshOptions
 from refresh.times import instant, iso, parse_time
 
 IDLE_WITHIN = timedelta(hours=24)
-"""No refresh runs longer. Some rows never get an end and stay in the history as running."""
+"""A refresh that has been running for longer does not count. No refresh takes this long, but some rows never get an end
+and stay in the history as running."""
 CLOCK_STEP = timedelta(seconds=1)
-"""The service's clock has whole seconds, so an event in the second of the look may have happened before it."""
+"""The resolution of the service's clock. An event in the same second as the look may have happened before the look."""
 STANDARD_TYPES = frozenset({"viaapi", "scheduled", "ondemand"})
-"""Types of a standard refresh of the whole model. A refresh through XMLA can cover any objects."""
+"""The types of a standard refresh of the whole model. A refresh through XMLA can cover any objects."""
 FRAMING = "directlakeframing"
 """The type of every refresh of a Direct Lake model, including ours: such a model loads no data."""
 KEPT_AT_LEAST = 20
-"""Rows that the service keeps regardless of age."""
+"""The number of rows that the service keeps regardless of their age."""
 
 
 def blocker(rows: Sequence[RefreshRow], now: datetime) -> RefreshRow | None:
@@ -42,9 +43,9 @@ def external_refresh(row: RefreshRow) -> ExternalRefresh:
 def look_at(rows: Sequence[RefreshRow], service_time: datetime, read_at: datetime) -> Look:
     """The facts that a run keeps of the history before it posts. `read_at`: our clock before the call.
 
-    Only rows that could later be mistaken for new ones are listed, so the look stays small. Whether a model is a Direct
-    Lake one is noted now: many new rows can later hide the old ones. A model that also has imported tables shows other
-    refresh types, and framing does not load those tables.
+    Only rows that could later be mistaken for new ones are listed, so the look stays small. Whether the model is a
+    Direct Lake model is noted now, because many new rows can later push the old rows out. A model that also has
+    imported tables shows other refresh types, and framing does not load those tables.
     """
     known = (row.request_id for row in rows if row.start is None or row.start >= service_time - CLOCK_STEP)
     busy_with = blocker(rows, service_time)
@@ -74,9 +75,9 @@ def candidates(
 ) -> list[tuple[RefreshRow, bool]]:
     """The new refreshes whose type fits these options (None: a standard refresh); with each, whether it may be ours.
 
-    `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed rows come
-    first, and among equals those that began first, because an external refresh could only begin after ours. An
-    enhanced row also has to pass `covers`.
+    `lost`: the window in which our own refresh may have begun; None if there is no such refresh. Completed refreshes
+    come first. Within each state, the refresh that began first comes first, because an external refresh could only
+    begin after ours. An enhanced refresh also has to pass `covers`.
     """
     found = []
     for row in sorted(new_rows(rows, look), key=lambda row: (row.state != "completed", iso(row.start) or "")):
@@ -89,7 +90,7 @@ def candidates(
 def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool = False) -> bool:
     """Whether a row's type can satisfy these options (None: a standard refresh).
 
-    `framing`: a framing counts, because it may be our own refresh or do the same.
+    `framing`: whether a framing counts. It may be our own refresh, or may do the same.
     """
     kind = row.refresh_type.lower()
     if kind == FRAMING:
@@ -100,9 +101,10 @@ def may_cover(row: RefreshRow, options: RefreshOptions | None, *, framing: bool 
 def covers(details: RefreshRow, options: RefreshOptions, *, ours: bool, known: str | None) -> bool:
     """Whether an enhanced refresh, read by id, does everything that these options request.
 
-    The details of a refresh list partitions in the same way for a whole model, for a part of it, and for a table named
-    without partitions. In these cases the refresh has to be (most probably) `ours` and to have the same objects as our
-    last refresh with these options. `known` is the digest of those objects; None if not known.
+    The details of a refresh list the same partitions for the whole model, for a part of it, and for a table named
+    without partitions. Unless they list every requested object, the refresh has to be (most probably) `ours` and to
+    have the same objects as our last refresh with these options. `known` is the digest of those objects; None if not
+    known.
     """
     if not same_kind(details, options):
         return False
@@ -140,7 +142,7 @@ def service_clock(look: Look, at: str) -> str | None:
 
 
 def may_be_lost_one(row: RefreshRow, lost: LostWindow) -> bool:
-    """Whether a refresh began in the window in which our refresh with the lost answer could have begun."""
+    """Whether a refresh began in the window in which our own refresh began whose answer was lost."""
     since, until = parse_time(lost.since), parse_time(lost.until)
     if row.start is None:
         return False

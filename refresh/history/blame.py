@@ -6,19 +6,19 @@ member that needed only a part is concerned, so each such member gets a refresh 
 
 from collections.abc import Callable
 
-from refresh.failure.ranking import folded
+from refresh.failure.ranking import comparable_name
 from refresh.history.outcome import Outcome
 from refresh.scope.scope import TableRef
 
 OF_THE_OPTIONS = ("InvalidRefreshRequest", "DefinitionInvalid")
-"""Refusals that may be about other members' objects: the same POST for one caller alone might be accepted."""
+"""Codes of refusals that may be about other members' objects: the same POST for one member alone might be accepted."""
 
 
 def may_spare(outcome: Outcome) -> bool:
     """Whether a member that needed only part of the run might be unaffected by its outcome.
 
-    An outcome that is not a failure concerns every member. So does a failure before the refresh began, unless Power BI
-    refused the options: each member alone would fail in the same way.
+    An outcome that is not a failure concerns every member. A failure before the refresh began also concerns every
+    member, because each would fail in the same way alone. The exception is a refusal of the options.
     """
     if outcome.status in ("Completed", "OutcomeUnknown"):
         return False
@@ -36,13 +36,14 @@ def failed_objects(outcome: Outcome) -> tuple[TableRef, ...]:
 
 
 def concerns(outcome: Outcome) -> Callable[[TableRef], bool]:
-    """A function that says whether the failure is about an object: the object, its table or its partition failed."""
+    """A function that tells whether the failure concerns an object: the object itself, its table or one of its
+    partitions failed."""
     failed: dict[str, set[str | None]] = {}
     for ref in failed_objects(outcome):
-        failed.setdefault(folded(ref.table), set()).add(_partition(ref))
+        failed.setdefault(comparable_name(ref.table), set()).add(_partition(ref))
 
     def concerned(ref: TableRef) -> bool:
-        partitions = failed.get(folded(ref.table))
+        partitions = failed.get(comparable_name(ref.table))
         if partitions is None:
             return False
         return ref.partition is None or None in partitions or _partition(ref) in partitions
@@ -51,4 +52,4 @@ def concerns(outcome: Outcome) -> Callable[[TableRef], bool]:
 
 
 def _partition(ref: TableRef) -> str | None:
-    return None if ref.partition is None else folded(ref.partition)
+    return None if ref.partition is None else comparable_name(ref.partition)

@@ -1,9 +1,9 @@
 """The facts that a run keeps of a refresh history."""
 
-from refresh.messages import Message, Shown
+from refresh.messages import ApiMessage, Message
 
 
-class ExternalRefresh(Shown, frozen=True, kw_only=True):
+class ExternalRefresh(ApiMessage, frozen=True, kw_only=True):
     """An external refresh that keeps the model busy, in the form that a status shows."""
 
     refresh_id: str
@@ -15,9 +15,9 @@ class Look(Message, frozen=True, kw_only=True):
     """The content of the history when a run looked at it before its POST.
 
     `known`: ids of the rows that could later be mistaken for new ones. `running`: id of the refresh that kept the model
-    busy. `service_time` is the service's clock, `read_at` ours before the call (ISO 8601 UTC). `durations`: seconds
-    that earlier refreshes of this kind took, see `refresh.polling.estimate`. `direct_lake`: the model holds no data of
-    its own, because the history contained only framing.
+    busy. `service_time` is the service's clock, `read_at` is our clock before the call (ISO 8601 UTC). `durations`:
+    seconds that earlier refreshes of this kind took, see `refresh.polling.estimate`. `direct_lake`: the history
+    contained only framing, so the model loads no data.
     """
 
     service_time: str
@@ -29,7 +29,8 @@ class Look(Message, frozen=True, kw_only=True):
 
 
 class LostWindow(Message, frozen=True, kw_only=True):
-    """The window in which our refresh with the lost answer began, by the service's clock. None: no bound is known."""
+    """The window, by the service's clock, in which our refresh began whose answer was lost. None: the bound is not
+    known."""
 
     since: str | None = None
     until: str | None = None

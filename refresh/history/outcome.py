@@ -4,19 +4,19 @@ from typing import Literal
 
 from refresh.failure.catalogue import Failure, ModelNames, failure
 from refresh.history.rows import RefreshObject, RefreshRow
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.scope.options import MAX_NAME
 from refresh.scope.scope import TableRef
 from refresh.times import iso
 
 MAX_FAILED_OBJECTS = 50
-"""The most failed objects in the list; there can be thousands. A caller whose object is missing in the list gets
-another refresh, of its own."""
+"""The maximum number of failed objects in the list; there can be thousands. A caller whose object is missing in the
+list gets a refresh of its own."""
 
 Status = Literal["Completed", "Failed", "Cancelled", "OutcomeUnknown"]
 
 
-class Outcome(Shown, frozen=True, kw_only=True):
+class Outcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a refresh. Times are ISO 8601 with a `Z`; `error` comes from `failure`."""
 
     status: Status

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from refresh.history.rows import RefreshObject
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.text import cut
 
-MOST_TABLES = 5
-"""Tables listed by name. With LONGEST_NAME this keeps a custom status below 4 KB in any alphabet."""
+MAX_TABLES = 5
+"""The maximum number of tables listed by name. With LONGEST_NAME, it keeps a custom status below 4 KB in any alphabet.
+"""
 LONGEST_NAME = 40
 
 STATES = ("NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "TimedOut", "Disabled", "Unknown")
@@ -16,7 +17,7 @@ STATES = ("NotStarted", "InProgress", "Completed", "Failed", "Cancelled", "Timed
 BAD = ("Failed", "TimedOut", "Cancelled", "Disabled")
 
 
-class TableProgress(Shown, frozen=True, kw_only=True):
+class TableProgress(ApiMessage, frozen=True, kw_only=True):
     """A table: how many of its partitions are completed, and one status for all of them."""
 
     table: str
@@ -25,7 +26,7 @@ class TableProgress(Shown, frozen=True, kw_only=True):
     objects: int
 
 
-class Progress(Shown, frozen=True, kw_only=True):
+class Progress(ApiMessage, frozen=True, kw_only=True):
     """The number of tables and partitions, their number by status, and up to five tables by name: failed tables first,
     then tables in progress. `more_tables`: how many more such tables there are."""
 
@@ -52,13 +53,13 @@ def progress(objects: Sequence[RefreshObject]) -> Progress | None:
         TableProgress(
             table=cut(name, LONGEST_NAME), status=status, completed=counts["Completed"], objects=counts.total()
         )
-        for name, counts, status in named[:MOST_TABLES]
+        for name, counts, status in named[:MAX_TABLES]
     )
     return Progress(
         objects=total.total(),
         by_status={state: total[state] for state in STATES if total[state]},
         tables=tables_shown,
-        more_tables=max(len(named) - MOST_TABLES, 0),
+        more_tables=max(len(named) - MAX_TABLES, 0),
     )
 
 

@@ -1,8 +1,9 @@
 """Parses rows of the refresh history, and refreshes read by id, into typed values.
 
 Sources: Microsoft's references for refresh history, refresh execution details and enhanced refresh, and recorded
-traffic. Fields are sometimes missing, times have 0 to 7 fraction digits and a `Z` in the list but none by id, running
-is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; a value that cannot be read becomes None.
+traffic. Fields are sometimes missing. Times have 0 to 7 fraction digits; they end in `Z` in the list, but not in a
+refresh read by id. A running refresh is called `Unknown`, `NotStarted` or `InProgress`. Parsing never raises; a value
+that cannot be read becomes None.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +49,8 @@ class RefreshRow:
     end: datetime | None = None
     error: ServiceError | None = None
     type: str | None = None
-    """Full, DataOnly ...: only of enhanced refreshes read by id, like `commit_mode` and `objects`."""
+    """Full, DataOnly and so on. Only an enhanced refresh that was read by id has it; the same applies to `commit_mode`
+    and `objects`."""
     commit_mode: str | None = None
     objects: tuple[RefreshObject, ...] = field(default=(), compare=False, repr=False)
     """Left out of comparison and repr, because a model can have thousands of partitions."""
@@ -57,7 +59,8 @@ class RefreshRow:
     def state(self) -> State:
         """The state of the refresh. An undocumented word counts as running, so that no end is invented.
 
-        `extendedStatus` is more precise than `status`, except for `Unknown`: beside `Completed`, `Completed` counts.
+        `extendedStatus` counts if it is set and not `Unknown`, otherwise `status`. So `Completed` with the extended
+        status `Unknown` means completed.
         """
         extended = (self.extended_status or "unknown").lower()
         return _STATES.get(self.status.lower() if extended == "unknown" else extended, "running")

@@ -30,7 +30,8 @@ def durations(entry: Entry) -> Durations | None:
 
 
 def health_of(entry: Entry, *, overdue: bool) -> Health:
-    """The health of the model. Overdue has priority over failing; unknown: no run has completed or failed yet."""
+    """The health of the model. Overdue has priority over failing; unknown means that no run has completed or failed
+    yet."""
     if overdue:
         return "overdue"
     if entry.failures:
@@ -52,5 +53,6 @@ def due_at(entry: Entry, expected_every_hours: float | None) -> datetime | None:
 
 
 def expected_hours(dataset_id: str, entry: Entry, settings: Mapping[str, float]) -> float | None:
-    """How often a success is expected: the value of the setting, else that of the last request."""
+    """How often a success is expected, in hours: by the setting if it names the model, otherwise by the last
+    request."""
     return settings.get(dataset_id, entry.expected_every_hours)

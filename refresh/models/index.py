@@ -35,7 +35,8 @@ SHARDS = 16
 than about 700 models the engine stores it in a blob, which works, but makes each operation and each list more
 expensive."""
 MAX_RECENT = 20
-"""The number of stored runs: they give the usual duration, and a repeated operation about one of them is recognised."""
+"""The maximum number of stored runs. They give the usual duration, and a repeated operation about one of them is
+recognised."""
 MAX_DAYS = 14
 FAILING = ("Failed", "OutcomeUnknown")
 """Outcomes that count as failures. A cancelled run is neither a failure nor a success."""
@@ -62,7 +63,7 @@ class Applied:
 
 
 def apply(shard: Shard, operation: IndexOperation, now: datetime) -> Applied:
-    """Applies one operation to a shard, which is not changed. `now`: the host's clock; it limits that of the sender."""
+    """Applies one operation to a shard, which is not changed. `now`, the host's clock, limits the sender's clock."""
     operation = replace(operation, at=min(operation.at, instant(now + AHEAD)))
     match operation:
         case Forget():
@@ -175,7 +176,8 @@ def _last(operation: RunEnded) -> LastOutcome:
 
 
 def _in_a_row(before: int, recent: tuple[Recent, ...], ended: Recent) -> int:
-    """The number of failures since the last success. If no stored run is a success, it is one more than before."""
+    """The number of failures since the last success. If no stored run is a success: the number before, plus one if this
+    run failed."""
     failures = 0
     for one in reversed(recent):
         if one.status == "Completed":
@@ -214,7 +216,7 @@ def seconds_of(outcome: Outcome) -> float | None:
 
 
 def _note_overdue(shard: Shard, operation: NoteOverdue, now: datetime) -> Applied:
-    """One event for each period. A late note, after a success, causes no event; nor does a repeated note."""
+    """Logs one event for each period. A late note, after a success, causes no event; nor does a repeated note."""
     entry = shard.models.get(operation.dataset_id)
     if entry is None or entry.fresh_at != operation.fresh_at or entry.overdue_noted == entry.fresh_at:
         return Applied(shard)

@@ -35,9 +35,9 @@ class AboutRun(AboutModel, frozen=True, kw_only=True):
 
 
 class RunWaits(AboutRun, frozen=True, kw_only=True, tag="run_waits"):
-    """The active run waits for the idle model. `since`: when its first request enrolled.
+    """The active run waits until the model is idle. `since`: when its first request enrolled.
 
-    `requests`: their number; None for the number of the previous operation.
+    `requests`: the number of its requests; None if it has not changed since the previous operation.
     """
 
     workspace_id: str
@@ -64,8 +64,8 @@ class RunDropped(AboutRun, frozen=True, kw_only=True, tag="run_dropped"):
 class RunEnded(AboutRun, frozen=True, kw_only=True, tag="run_ended"):
     """The outcome of a run.
 
-    `loads`: its refresh loads data, so the model is fresh after it. `request_ids`: its newest requests, in
-    the record only. `expected_every_hours`: of the last request with that key; None without any.
+    `loads`: its refresh loads data, so the model is fresh after it. `request_ids`: its newest requests; only the record
+    gets them. `expected_every_hours`: the value of the last request with that key; None if no request had it.
     """
 
     workspace_id: str
@@ -85,7 +85,7 @@ class RequestsEnded(AboutModel, frozen=True, kw_only=True, tag="requests_ended")
 
 
 class Expect(AboutModel, frozen=True, kw_only=True, tag="expect"):
-    """The setting expects successes of a model, which may have no request."""
+    """Makes the index list a model that the setting EXPECTED_EVERY_HOURS names, even if it never had a request."""
 
 
 class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
@@ -96,7 +96,7 @@ class NoteOverdue(AboutModel, frozen=True, kw_only=True, tag="note_overdue"):
 
 
 class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
-    """Removes data from before `before` (ISO 8601 UTC), except for models of `keep` or with an active run."""
+    """Removes data older than `before` (ISO 8601 UTC), except for models of `keep` or with an active run."""
 
     before: str
     keep: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class Forget(ModelOperation, frozen=True, kw_only=True, tag="forget"):
 def repeats(sent: datetime, ended: datetime) -> bool:
     """Whether news sent at this time is about the run that ended then, not about a later run with the same id.
 
-    If a request was purged and starts again with its idempotency key, its run has the id of the former one.
+    If a request was purged and starts again with its idempotency key, its run gets the id of the earlier run.
     """
     return sent - ended < ID_REMEMBERED
 

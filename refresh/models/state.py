@@ -1,6 +1,6 @@
-"""The stored data of models: an entry for each in a shard of the index, and a record of the runs for each.
+"""The stored data of models: for each model an entry in a shard of the index, and a record of its runs.
 
-Plain data of limited size. The index is the source of the list, the record that of the page of one model.
+Plain data of limited size. The list of models is made from the index, the page of one model from its record.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -9,12 +9,12 @@ import msgspec
 
 from refresh.failure.catalogue import ModelNames
 from refresh.history.outcome import Status
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 
 Activity: TypeAlias = Literal["WaitingForIdle", "Refreshing"]
 
 
-class Success(Shown, frozen=True, kw_only=True):
+class Success(ApiMessage, frozen=True, kw_only=True):
     """The last refresh that loaded data, with Power BI's times."""
 
     started_at: str | None = None
@@ -22,7 +22,7 @@ class Success(Shown, frozen=True, kw_only=True):
     refresh_id: str | None = None
 
 
-class LastOutcome(Shown, frozen=True, kw_only=True):
+class LastOutcome(ApiMessage, frozen=True, kw_only=True):
     """The end of the last run. `message` and `action` are those of the failure."""
 
     status: Status
@@ -32,7 +32,7 @@ class LastOutcome(Shown, frozen=True, kw_only=True):
     action: str | None = None
 
 
-class Active(Shown, frozen=True, kw_only=True):
+class Active(ApiMessage, frozen=True, kw_only=True):
     """The active run, according to its last news at `at`. `since`: when it began to wait, or its refresh was posted."""
 
     run_id: str
@@ -45,7 +45,8 @@ class Active(Shown, frozen=True, kw_only=True):
 
 
 class Recent(NamedTuple):
-    """A run that ended at `at` (seconds since 1970). `run`: digest of its id. `seconds`: of a completed refresh."""
+    """A run that ended at `at` (seconds since 1970). `run`: digest of its id. `seconds`: how long a completed refresh
+    took."""
 
     at: int
     run: str
@@ -56,10 +57,10 @@ class Recent(NamedTuple):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The index entry of a model. Times are ISO 8601 UTC.
 
-    `known_since`: the time of its first news; `at`: that of the last news of a request or its run. `recent`: the
-    last runs that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the
-    date of their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`:
-    the `fresh_at` for which the model was noted as overdue.
+    `known_since`: when the app first saw the model; `at`: the time of the last news of a run. `recent`: the last runs
+    that ended, oldest first. `failures`: runs that failed in a row. `days`: completed and failed runs by the date of
+    their end (UTC). `active_at`: the time of the last operation that counted for `active`. `overdue_noted`: the
+    `fresh_at` for which the model was noted as overdue.
     """
 
     known_since: str
@@ -88,7 +89,7 @@ class Shard(msgspec.Struct, kw_only=True, omit_defaults=True):
     models: dict[str, Entry] = msgspec.field(default_factory=dict)
 
 
-class RecordedRun(Shown, frozen=True, kw_only=True):
+class RecordedRun(ApiMessage, frozen=True, kw_only=True):
     """An ended run, as callers see it. `ended_at` is Power BI's time, or else ours; `recorded_at` is ours."""
 
     run_id: str
@@ -105,14 +106,14 @@ class RecordedRun(Shown, frozen=True, kw_only=True):
 
 
 class EndedRequest(NamedTuple):
-    """An ended request: its id, and when."""
+    """An ended request: its id and the time of its end."""
 
     id: str
     at: str
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The stored data of one model beside its entry: its last runs and requests, oldest first."""
+    """The stored data of one model in addition to its entry: its last runs and requests, oldest first."""
 
     runs: tuple[RecordedRun, ...] = ()
     requests: tuple[EndedRequest, ...] = ()

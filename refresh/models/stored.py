@@ -1,7 +1,7 @@
 """The stored form of shards and records, and of their operations.
 
 Reading is tolerant (`refresh.messages`). A state that this code cannot read stays unchanged; the operation is logged
-and lost. Later operations are applied after newer code is back.
+and lost. Operations are applied again as soon as the newer version is deployed again.
 """
 
 from datetime import datetime
@@ -15,7 +15,8 @@ SCHEMA = 1
 
 
 def handle_index(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """Applies an operation to a shard, with the engine's name and its input. `now`: the host's clock."""
+    """Applies an operation, given by name and input as the engine passes it, to a stored shard. `now`: the host's
+    clock."""
     try:
         shard, operation = load_shard(stored), read_operation(name, value, IndexOperation)
     except UnreadableError as error:
@@ -25,7 +26,7 @@ def handle_index(stored: object, name: str, value: object, now: datetime) -> Han
 
 
 def handle_record(stored: object, name: str, value: object, now: datetime) -> Handled:
-    """The same for the record of a model."""
+    """Applies an operation to the stored record of a model, in the same way."""
     try:
         known, operation = load_record(stored), read_operation(name, value, RecordOperation)
     except UnreadableError as error:

@@ -1,8 +1,8 @@
-"""Duration estimates: how long earlier refreshes of a model took, for refreshes like the present one.
+"""Duration estimates: how long earlier refreshes of a model took that resemble the current one.
 
-Only completed refreshes of the same kind count. A standard refresh is always of the whole model. A refresh through
-XMLA can cover any objects, and an automatic framing does no work. An enhanced refresh can cover any objects, too, and
-the history does not show them: a few of them have to be read by id.
+Only completed refreshes of the same kind count. A standard refresh always covers the whole model. A refresh through
+XMLA can cover any objects, and an automatic framing does no work. An enhanced refresh can also cover any objects, which
+the history does not show: a few enhanced refreshes have to be read by id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,14 @@ from refresh.history.rows import RefreshRow
 from refresh.scope.scope import RefreshOptions
 
 MAX_DURATIONS = 20
-"""Durations that are kept; a history has at least as many rows."""
+"""The maximum number of durations that are kept; a history has at least as many rows."""
 MAX_READ = 5
-"""Enhanced refreshes that are read by id."""
+"""The maximum number of enhanced refreshes that are read by id."""
 LONGEST_SECONDS = 24 * 3600.0
 """No refresh takes longer; a longer duration in the history comes from wrong times."""
 WORTH_SECONDS = 300.0
-"""Shorter enhanced refreshes are not read by id: polling them without an estimate costs hardly more calls."""
+"""If the newest enhanced refreshes were all shorter than this, none is read by id: polling without an estimate costs
+hardly more calls."""
 
 
 def seconds_of(row: RefreshRow) -> float:
@@ -34,7 +35,8 @@ def of_standard(rows: Sequence[RefreshRow]) -> tuple[float, ...]:
 
 
 def of_blocker(rows: Sequence[RefreshRow], running: RefreshRow) -> tuple[float, ...]:
-    """The same for an external refresh that is running; empty if its type can cover any objects."""
+    """Seconds that earlier refreshes like this running external refresh took; empty if its type can cover any
+    objects."""
     return of_standard(rows) if running.refresh_type.lower() in STANDARD_TYPES else ()
 
 
@@ -47,13 +49,16 @@ def to_read(rows: Sequence[RefreshRow]) -> list[RefreshRow]:
 def of_enhanced(
     rows: Sequence[RefreshRow], options: RefreshOptions, details: Sequence[RefreshRow]
 ) -> tuple[float, ...]:
-    """Seconds that earlier enhanced refreshes with these options took. `details`: those that were read of `to_read`.
+    """Seconds that earlier enhanced refreshes with these options took. `details`: the refreshes of `to_read`, as read
+    by id.
 
-    If every refresh read by id did the same work, older unread ones count too if their duration is similar.
+    If every refresh read by id did the same work, older refreshes that were not read also count, if their duration is
+    similar.
     """
     alike = [row for row in details if _same_work(row, options)]
     if options.whole_model:
-        # the history lists a refresh of the whole model like one of a part of it, with all its tables
+        # read by id, a refresh of the whole model and of a part of it both list their tables; those with the most
+        # tables count as refreshes of the whole model
         widest = max((len(_tables(row)) for row in alike), default=0)
         alike = [row for row in alike if len(_tables(row)) == widest]
     ids = {row.request_id for row in alike}

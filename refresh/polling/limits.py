@@ -4,8 +4,8 @@ from refresh.messages import Message
 
 
 class Limits(Message, frozen=True, kw_only=True):
-    """Seconds. They are part of a run's input, because a changed setting must not make the replay of a running
-    orchestration differ from its history."""
+    """Limits in seconds. They are part of a run's input, because a changed setting must not make the replay of a
+    running orchestration differ from its history."""
 
     poll_min: float = 5
     poll_max: float = 60

@@ -13,26 +13,29 @@ from refresh.polling.limits import Limits
 GROWTH = 0.1
 """A wait is a tenth of the elapsed time: after five minutes, a person does not notice half a minute more."""
 ENOUGH = 3
-"""The least number of earlier refreshes for a usual end: two do not show how much durations vary."""
+"""The minimum number of earlier refreshes for an estimate: two do not show how much durations vary."""
 FAR_GROWTH = 2.5
-"""Far before the usual end, a wait is the elapsed time multiplied by this: most early failures happen in minutes."""
+"""Far before the usual end, a wait is the elapsed time multiplied by this, because most early failures happen within
+minutes."""
 FAR_SHARE = 1 / 6
-"""The longest of these waits, as a share of the usual duration: one hour for a refresh that takes six."""
+"""The longest wait far before the usual end, as a share of the usual duration: one hour for a refresh that takes six
+hours."""
 NEAR_SHARE = 0.0185
 """Around the usual end, a wait is this share of the usual duration: with the time of a call it stays below 2 %."""
 NEAR_LOOKS = 15
 """In the span in which refreshes usually end, a wait is at most poll_max. If that would take more looks than this,
-waits are longer: this many looks are spread evenly over the span, at most MOST_SHARE of the usual duration apart."""
-MOST_SHARE = 0.02
+waits are longer: this many looks are spread evenly over the span, at most MAX_SHARE of the usual duration apart."""
+MAX_SHARE = 0.02
 MARGIN = 1.22
 """How far the span in which refreshes usually end reaches on each side of the median: the distance to the 10th or the
-90th percentile of the n earlier durations, times MARGIN * (1 + FEW / n). That is 2.4 for three and 1.4 for twenty.
-`dev.py bench polling` measures the effect of all these values."""
+90th percentile of the n earlier durations, times MARGIN * (1 + FEW / n). That is 2.4 for three durations and 1.4 for
+twenty. `dev.py bench polling` measures the effect of all these values."""
 FEW = 3
-LEAST_MARGIN = 0.03
-"""Share of the usual duration, even if all earlier durations were equal."""
-MOST_LATE = 1.3
-"""Multiple of the usual duration: a later end is never usual, even if individual refreshes took longer."""
+MIN_MARGIN = 0.03
+"""The minimum reach of that span on each side, as a share of the usual duration, even if all earlier durations were
+equal."""
+MAX_LATE = 1.3
+"""The maximum of `Expectation.late`, as a multiple of the usual duration, even if individual refreshes took longer."""
 
 
 @dataclass(frozen=True)
@@ -52,43 +55,44 @@ def next_wait(spent_seconds: float, limits: Limits) -> float:
 def expectation(durations: Sequence[float]) -> Expectation | None:
     """When a refresh ends if it resembles the earlier ones with these durations; None if there are too few.
 
-    It uses the median and the outer tenths, so that a single refresh that took three times as long changes little.
+    It uses the median and the 10th and 90th percentiles, so that a single refresh that took three times as long changes
+    little.
     """
     if len(durations) < ENOUGH:
         return None
     known = sorted(durations)
     usual = quantile(known, 0.5)
     margin = MARGIN * (1 + FEW / len(known))
-    early = usual - max(margin * (usual - quantile(known, 0.1)), usual * LEAST_MARGIN)
-    late = usual + max(margin * (quantile(known, 0.9) - usual), usual * LEAST_MARGIN)
-    return Expectation(max(early, 0.0), usual, min(late, usual * MOST_LATE))
+    early = usual - max(margin * (usual - quantile(known, 0.1)), usual * MIN_MARGIN)
+    late = usual + max(margin * (quantile(known, 0.9) - usual), usual * MIN_MARGIN)
+    return Expectation(max(early, 0.0), usual, min(late, usual * MAX_LATE))
 
 
 def planned_wait(spent_seconds: float, durations: Sequence[float], limits: Limits) -> float:
     """Seconds until the next look at a refresh that began `spent_seconds` ago, if earlier ones took `durations`.
 
-    With too few durations it is `next_wait`. It is never less than poll_min. The wait that contains the usual end is
-    never more than poll_max. The same holds for each wait in the span in which refreshes usually end, unless that span
-    is longer than NEAR_LOOKS times poll_max.
+    With too few durations it is `next_wait`. The wait is never less than poll_min. The wait that contains the usual end
+    is never more than poll_max. The same holds for each wait in the span in which refreshes usually end, unless that
+    span is longer than NEAR_LOOKS times poll_max.
     """
     expected = expectation(durations)
     if expected is None:
         return next_wait(spent_seconds, limits)
     spent = max(spent_seconds, 0.0)
     pace = _pace(expected, limits)
-    most = max(expected.usual * FAR_SHARE, limits.poll_max)
-    # the first of a series of looks, one pace apart, whose last one comes just after the late end
+    longest = max(expected.usual * FAR_SHARE, limits.poll_max)
+    # the first of a series of looks, one pace apart, of which the last comes just after the late end
     first = expected.late + pace / 10 - pace * -(-(expected.late - expected.early) // pace)
     first = min(first, expected.usual)
     if spent < first:
-        far = max(min(spent * FAR_GROWTH, most), next_wait(spent, limits))
+        far = max(min(spent * FAR_GROWTH, longest), next_wait(spent, limits))
         return _not_past(spent, far, first, limits)
     if pace > limits.poll_max and spent < expected.usual + limits.poll_max / 2:
         # the wait that contains the usual end
         around = expected.usual - limits.poll_max / 2
         return limits.poll_max if spent >= around - 1 else _not_past(spent, pace, around, limits)
     if spent > expected.late:
-        overdue = min((spent - expected.late) / 2, spent * GROWTH, most)
+        overdue = min((spent - expected.late) / 2, spent * GROWTH, longest)
         return max(pace, overdue)
     return pace
 
@@ -120,11 +124,11 @@ def _pace(expected: Expectation, limits: Limits) -> float:
     pace = expected.usual * NEAR_SHARE
     if pace > limits.poll_max:
         spread = expected.late - expected.early
-        pace = max(min(spread / NEAR_LOOKS, expected.usual * MOST_SHARE), limits.poll_max)
+        pace = max(min(spread / NEAR_LOOKS, expected.usual * MAX_SHARE), limits.poll_max)
     return max(pace, limits.poll_min)
 
 
 def _not_past(spent: float, wait: float, at: float, limits: Limits) -> float:
-    """The wait, shortened or extended to end at `at` if it would pass it or end shortly before it."""
+    """The wait, changed to end at `at` if it would otherwise end later or only shortly before."""
     gap = at - spent
     return max(gap, limits.poll_min) if wait > gap - limits.poll_min else wait

@@ -32,7 +32,11 @@ class Holder(Turn, frozen=True, kw_only=True):
 
 
 class WakeUp(Message, frozen=True, kw_only=True):
-    """A request to notify, and the name of the event that it waits for. `served_by`: as in `Ended`."""
+    """An orchestration to notify, and the event that it waits for. `request`: the instance id of a request, or of a run
+    that waits for a place.
+
+    `served_by`: as in `Ended`.
+    """
 
     request: str
     event: str
@@ -47,11 +51,11 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class NotUnderstood(Answer, frozen=True, kw_only=True, tag="not_understood"):
-    """The code of the queue is older than the code of the sender."""
+    """The entity cannot read the operation or its stored state, because newer code wrote it."""
 
 
 class Done(Answer, frozen=True, kw_only=True, tag="done"):
-    """The operation is applied; it has no further answer."""
+    """The operation is applied, and needs no other answer."""
 
 
 class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
@@ -70,7 +74,7 @@ class Enrolled(Answer, frozen=True, kw_only=True, tag="enrolled"):
     start: bool = False
     """This request has to start the active run."""
     names: ModelNames = ModelNames()
-    """Of the model and its workspace; set when a run has read them."""
+    """The names of the model and its workspace; set when a run has read them."""
 
 
 class Ended(Answer, frozen=True, kw_only=True, tag="ended"):
@@ -104,14 +108,15 @@ class Left(Answer, frozen=True, kw_only=True, tag="left"):
 
 
 class Unknown(Answer, frozen=True, kw_only=True, tag="unknown"):
-    """The queue does not have the request (any more). Another incarnation has ended, and its outcome is forgotten."""
+    """The queue does not have the request (any more): another incarnation of it has ended, and its outcome is
+    forgotten."""
 
     next: Turn | None = None
 
 
 class Taken(Answer, frozen=True, kw_only=True, tag="taken"):
     """The request is enrolled with another token, because its id was started twice. That can happen if the app has no
-    secret from which both starts derive the same token, or if the secret was changed in between."""
+    secret from which both starts derive the same token, or if the secret was changed between the starts."""
 
 
 class QueueFull(Answer, frozen=True, kw_only=True, tag="queue_full"):
@@ -167,7 +172,8 @@ class Closed(Answer, frozen=True, kw_only=True, tag="closed"):
 
 
 class PermitTaken(Answer, frozen=True, kw_only=True, tag="permit_taken"):
-    """The permit cannot be returned: another execution took it (`at`, our clock) and posts or has posted."""
+    """The permit cannot be returned: another execution took it (`at`, by our clock), and may have posted or will
+    post."""
 
     at: str
 
@@ -180,11 +186,12 @@ class Recorded(Answer, frozen=True, kw_only=True, tag="recorded"):
 
 
 class Finished(Answer, frozen=True, kw_only=True, tag="finished"):
-    """The outcome is kept for `wake`; `next` is the run to start.
+    """The outcome is kept for the requests of `wake`; `next` is the run to start.
 
     `ended` is the answer that those requests will get, without `served_by`. `expected_every_hours`: as in `Claimed`.
-    A repeated operation may find requests that have collected the outcome: `collected`. `ended_at`: when the run ended,
-    even for a repeat; "" if the queue does not know it. `superseded`: another incarnation continues the run.
+    `collected`: requests that have already collected the outcome, if the operation is a repetition. `ended_at`: when
+    the run ended, also if the operation is a repetition; "" if the queue does not know it. `superseded`: another
+    incarnation continues the run.
     """
 
     next: Turn | None = None

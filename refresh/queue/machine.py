@@ -1,7 +1,7 @@
 """The queue of one dataset: which requests share which run, whose turn it is, and how each run ended.
 
 A pure state machine: `apply(queue, operation, now) -> (queue, answer)`; the entity around it only loads and stores. The
-durable engine sometimes applies an operation twice, or late. So every operation carries ids of ours and gets the same
+durable engine sometimes applies an operation twice, or late. So every operation carries our own ids and gets the same
 answer when it is repeated, and ended runs and requests are remembered for half an hour (`refresh.queue.memory`).
 
 The queue holds runs. The first one is active; the others wait for their turn. A request is a member of one run. One
@@ -43,7 +43,8 @@ from refresh.times import AHEAD, instant, parse_time
 
 
 def apply(queue: Queue, operation: AnyOperation, now: datetime) -> tuple[Queue | None, AnyAnswer]:
-    """Applies an operation: the new queue (None if nothing is left to keep) and the answer. `queue` is not changed.
+    """Applies an operation. Returns the new queue (None if nothing is left to keep) and the answer; `queue` is not
+    changed.
 
     The queue's time is the latest time of a sender, so that a repeated operation sees the same time. A wrong clock of a
     sender must not move it far: the queue would forget recent entries at once, and keep entries with that time far too

@@ -16,7 +16,8 @@ START_WITHIN = timedelta(seconds=30)
 
 
 def enroll(queue: Queue, operation: Enroll) -> EnrollAnswer:
-    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one."""
+    """Enrols a request in a run that it can share, or in a new one. A repeat returns the standing of the request, or
+    its outcome once there is one."""
     request = operation.request
     before = queue.departed.get(request)
     if before is not None and _comes_again(before, operation):
@@ -50,7 +51,8 @@ def acknowledge(queue: Queue, operation: Collect) -> Done:
 
 
 def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
-    """Takes a request out; returns its outcome instead if there is one. The last request to leave may cancel."""
+    """Takes a request out, or returns its outcome if there is one. If no request is left, the refresh may have to be
+    cancelled."""
     request = operation.request
     collect(queue, request)
     departed = queue.departed.get(request)
@@ -70,14 +72,15 @@ def leave(queue: Queue, operation: Leave) -> LeaveAnswer:
 
 
 def ask_to_leave(queue: Queue, operation: AskToLeave) -> Done:
-    """A caller cancels a request. The request learns it with its next operation, even if it is not enrolled now."""
+    """A caller cancels a request. The answer to its next operation tells the request, even if it is not enrolled
+    now."""
     request = operation.request
     run, departed = queue.run_of(request), queue.departed.get(request)
     if run is not None:
         run.members[request] = replace(run.members[request], leaving=True)
     elif departed is None or departed.run:
         # a request that has its outcome may be backing off before its next attempt
-        queue.asked[request] = queue.at
+        queue.pending_cancellations[request] = queue.at
     return Done()
 
 
@@ -128,7 +131,8 @@ def _standing(queue: Queue, run: Run, request: str, *, start: bool) -> Enrolled:
 
 
 def _ask_to_start(queue: Queue, operation: Enroll) -> bool:
-    """Whether to tell this request to start the active run: only one at a time, and the same one if it repeats."""
+    """Whether to tell this request to start the active run. Only one request is told at a time; a repeated operation
+    gets the same answer."""
     active = queue.runs[0]
     if active.token is not None:
         return False
@@ -146,14 +150,14 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
     table = queue.scopes
     known = len(table.objects)
     extent = table.take_in(operation.scope)
-    run, scope = _place(queue, extent) if operation.share else (None, extent)
+    run, scope = _run_to_join(queue, extent) if operation.share else (None, extent)
     grown = extent if len(table.objects) > known else None
     refusal = full(queue, new_run=run is None, scope=grown)
     if refusal is not None:
         return refusal
     if operation.expected_every_hours is not None:
         queue.expected_every_hours = operation.expected_every_hours
-    leaving = queue.asked.pop(operation.request, None) is not None
+    leaving = queue.pending_cancellations.pop(operation.request, None) is not None
     member = Member(
         operation.token,
         operation.at,
@@ -175,8 +179,9 @@ def _join(queue: Queue, operation: Enroll) -> Run | QueueFull:
     return run
 
 
-def _place(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
-    """The open run that a new request joins, and the run's scope with it; None and its own scope if there is none."""
+def _run_to_join(queue: Queue, extent: Extent) -> tuple[Run | None, Extent]:
+    """The open run that a new request joins, and the run's scope after that; None and the request's own scope if no run
+    fits."""
     table = queue.scopes
     candidates = [(run, table.extent(run.scope)) for run in queue.runs if run.joinable]
     for run, scope in candidates:

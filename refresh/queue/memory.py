@@ -23,13 +23,16 @@ UNCOLLECTED = timedelta(hours=24)
 FROM_THE_FUTURE = timedelta(hours=24)
 """A time further ahead than this comes from a wrong clock; without this limit, its entry would be kept until then."""
 OBJECTS_KNOWN = timedelta(days=60)
-"""How long the objects of enhanced refreshes are kept after the last one; then the queue's state is deleted."""
+"""How long the objects of enhanced refreshes are kept after the last such refresh. A queue without other entries is
+deleted then."""
 MAX_REMEMBERED = 2_000
-"""Requests that are remembered, a tenth of a megabyte; if there are more, the oldest are forgotten."""
-MAX_ASKED = 500
-"""Cancelled requests without enrolment that are remembered; if there are more, the oldest are forgotten."""
+"""The maximum number of requests that are remembered, in about a tenth of a megabyte; if there are more, the oldest are
+forgotten."""
+MAX_PENDING_CANCELLATIONS = 500
+"""The maximum number of cancelled but not enrolled requests that are remembered; if there are more, the oldest are
+forgotten."""
 MAX_ENDED = 500
-"""Runs whose outcome is kept; if there are more, the oldest are forgotten."""
+"""The maximum number of runs whose outcome is kept; if there are more, the oldest are forgotten."""
 
 
 def ended_run(queue: Queue, run: str) -> EndedRun | None:
@@ -38,7 +41,7 @@ def ended_run(queue: Queue, run: str) -> EndedRun | None:
 
 
 def collect(queue: Queue, request: str) -> None:
-    """Moves a request from those that wait for their outcome to those that have it."""
+    """Moves a request from those that wait for their outcome to those that have collected it."""
     for ended in queue.ended:
         waiting = ended.uncollected.pop(request, None)
         if waiting is not None:
@@ -48,7 +51,7 @@ def collect(queue: Queue, request: str) -> None:
 
 
 def answer_again(queue: Queue, departed: Departed) -> Ended | Left | Unknown:
-    """The answer for a request that has ended; each of its incarnations gets the same."""
+    """The answer for a request that has ended. Each incarnation of the request gets the same answer."""
     ended = next((ended for ended in queue.ended if ended.number == departed.run), None)
     if ended is not None:
         return answer_of(queue, ended, served_by(ended, departed.served_by))
@@ -71,7 +74,8 @@ def forget(queue: Queue) -> None:
     young, collectable = instant(now - REMEMBERED), instant(now - UNCOLLECTED)
     departed = {request: entry for request, entry in queue.departed.items() if young <= entry.at <= ahead}
     queue.departed = _newest(departed, MAX_REMEMBERED)
-    queue.asked = _newest({request: at for request, at in queue.asked.items() if young <= at <= ahead}, MAX_ASKED)
+    pending = {request: at for request, at in queue.pending_cancellations.items() if young <= at <= ahead}
+    queue.pending_cancellations = _newest(pending, MAX_PENDING_CANCELLATIONS)
     needed = {entry.run for entry in queue.departed.values()}
     queue.ended = [
         ended
@@ -98,8 +102,8 @@ def would_forget(queue: Queue, at: str) -> bool:
     return after != queue
 
 
-def _newest(entries: dict[str, T], most: int) -> dict[str, T]:
-    return dict(list(entries.items())[-most:]) if len(entries) > most else entries
+def _newest(entries: dict[str, T], limit: int) -> dict[str, T]:
+    return dict(list(entries.items())[-limit:]) if len(entries) > limit else entries
 
 
 def answer_of(queue: Queue, ended: EndedRun, by: ServedBy | None) -> Ended:

@@ -1,8 +1,8 @@
 """The operations of a queue. Their answers are in `refresh.queue.answers`.
 
-The engine sometimes applies an operation twice, or late. So each carries ids of ours and gets the same answer when it
-is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not know an operation, because newer code sent
-it, answers `NotUnderstood`; the sender tries again later.
+The engine sometimes applies an operation twice, or late. So each operation carries our own ids and gets the same answer
+when it is repeated. `at` is the sender's clock (ISO 8601 UTC). A queue that does not know an operation, because newer
+code sent it, answers `NotUnderstood`; the sender tries again later.
 """
 
 from typing import Generic, TypeAlias, TypeVar
@@ -39,9 +39,10 @@ class Operation(Message, Generic[A], frozen=True, kw_only=True, tag_field="opera
 
 
 class Enroll(Operation[EnrollAnswer], frozen=True, kw_only=True, tag="enroll"):
-    """Joins a run or appends one. A repeat returns the standing of the request, or its outcome once there is one.
+    """Enrols a request in a run that it can share, or in a new one. A repeat returns the standing of the request, or
+    its outcome once there is one.
 
-    `expected_every_hours`: how often the caller expects the model to be refreshed; None if it does not say.
+    `expected_every_hours`: how often the caller expects the model to be refreshed; None if the request does not say.
     """
 
     request: str
@@ -63,7 +64,7 @@ class Collect(Operation[Done], frozen=True, kw_only=True, tag="collect"):
 
 
 class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
-    """Takes a request out. `cancel`: it requests the cancellation of its refresh."""
+    """Takes a request out. `cancel`: the request asks to cancel its refresh."""
 
     request: str
     token: str
@@ -72,25 +73,28 @@ class Leave(Operation[LeaveAnswer], frozen=True, kw_only=True, tag="leave"):
 
 
 class AskToLeave(Operation[Done], frozen=True, kw_only=True, tag="ask_to_leave"):
-    """A caller cancels a request. The request learns it with its next operation, even if it is not enrolled now."""
+    """A caller cancels a request. The answer to its next operation tells the request, even if it is not enrolled
+    now."""
 
     request: str
 
 
 class Restart(Operation[Restarted], frozen=True, kw_only=True, tag="restart"):
-    """Gives the active run a new incarnation if the named one is the present one."""
+    """Gives the active run a new incarnation, if `turn` is still its current incarnation."""
 
     turn: Turn
 
 
 class Claim(Operation[ClaimAnswer], frozen=True, kw_only=True, tag="claim"):
-    """The first orchestration of an incarnation gets the run. A repeat by the same one returns the run's state."""
+    """Gives the run to the first orchestration that claims this incarnation. A repeat by the same orchestration returns
+    the run's state."""
 
     holder: Holder
 
 
 class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_behind"):
-    """The model is busy with an external refresh. `names`: of the model and its workspace, for the requests."""
+    """The model is busy with an external refresh. `names`: the names of the model and its workspace, for the
+    requests."""
 
     holder: Holder
     refresh: ExternalRefresh
@@ -100,8 +104,8 @@ class WaitBehind(Operation[HoldAnswer], frozen=True, kw_only=True, tag="wait_beh
 class Close(Operation[CloseAnswer], frozen=True, kw_only=True, tag="close"):
     """Requests the permit to POST once: no request can join from now on. Repeating the same number changes nothing.
 
-    `names`: of the model and its workspace, for the requests. `capacity_group`: in which the run has a place, for the
-    next incarnation of the run.
+    `names`: the names of the model and its workspace, for the requests. `capacity_group`: the group in which the run
+    has a place, for the next incarnation of the run.
     """
 
     holder: Holder
@@ -129,10 +133,10 @@ class ReturnPermit(Operation[Done], frozen=True, kw_only=True, tag="return_permi
 
 
 class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
-    """The permit led to no refresh, or the adopted one failed: requests may join again.
+    """The permit led to no refresh, or the adopted refresh failed: requests may join again.
 
-    `execution`: the one that is known to have started nothing. None: the history was searched for a refresh of any
-    execution.
+    `execution`: the execution that is known to have started nothing. None: the history was searched for a refresh of
+    any execution.
     """
 
     holder: Holder
@@ -141,7 +145,7 @@ class Reopen(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="reopen"):
 
 
 class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
-    """The refresh of the permit is known."""
+    """The refresh of the permit is known: the run started it, or adopted it."""
 
     holder: Holder
     permit: int
@@ -151,7 +155,8 @@ class Record(Operation[RecordAnswer], frozen=True, kw_only=True, tag="record"):
 
 
 class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
-    """Removes members whose orchestrations have ended, and reopens the run: with no member left, it posted nothing."""
+    """Removes members whose orchestrations have ended, and reopens the run, which posted nothing because none of its
+    members was active."""
 
     holder: Holder
     permit: int
@@ -160,10 +165,10 @@ class Drop(Operation[ReopenAnswer], frozen=True, kw_only=True, tag="drop"):
 
 
 class Finish(Operation[FinishAnswer], frozen=True, kw_only=True, tag="finish"):
-    """The outcome of the run. Members enrolled after `late_after`, the look before an adopted refresh, came too
-    late for it. None if no refresh was adopted.
+    """The outcome of the run. Members that enrolled after `late_after` came too late for an adopted refresh.
 
-    `objects`: digest of the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
+    `late_after`: the time of the look before the adopted refresh; None if no refresh was adopted. `objects`: digest of
+    the objects of the refresh, if it was ours. `execution`: as in `Reopen`.
     """
 
     holder: Holder

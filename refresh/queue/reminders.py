@@ -1,7 +1,7 @@
 """Which requests of a queue need a reminder, because they seem to have missed a message.
 
-A request sends no messages while its refresh is running: with many callers and long refreshes they would be most of the
-app's load. A timer reads each queue instead.
+A request sends no messages while its refresh is running: with many callers and long refreshes, such messages would be
+most of the app's load. A timer reads each queue instead.
 """
 
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from refresh.queue.state import Queue, Run
 from refresh.times import instant
 
 NOTIFIED_WITHIN = timedelta(minutes=1)
-"""The longest time in which a run notifies its members after its end, and in which a member ends after its answer."""
-MOST = 500
-"""Requests of one queue that are reminded in one run of the timer."""
+"""The longest time in which an ended run notifies its members, and in which a member ends after it got its outcome."""
+MAX_REMINDED = 500
+"""The maximum number of requests of one queue that one run of the timer reminds."""
 
 
 def to_remind(queue: Queue, now: datetime) -> list[str]:
@@ -22,7 +22,7 @@ def to_remind(queue: Queue, now: datetime) -> list[str]:
     uncollected = [request for run in queue.ended if run.at < overdue for request in run.uncollected]
     leaving = [request for run in queue.runs for request, member in run.members.items() if member.leaving]
     dropped = [request for request, departed in queue.departed.items() if departed.dropped]
-    return [*uncollected, *leaving, *dropped][:MOST]
+    return [*uncollected, *leaving, *dropped][:MAX_REMINDED]
 
 
 def answered_at(queue: Queue, now: datetime) -> dict[str, str]:

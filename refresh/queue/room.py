@@ -12,16 +12,17 @@ MAX_RUNS = 200
 MAX_MEMBERS = 5_000
 """The maximum number of requests."""
 MAX_OBJECTS_WAITING = 100_000
-"""Distinct tables and partitions in the waiting scopes: a hundred requests with no object in common."""
+"""The maximum number of distinct tables and partitions in the waiting scopes: enough for a hundred requests with no
+object in common."""
 MAX_NAMES = 4_000_000
-"""Characters of the names of these objects: a hundred request bodies of 40 KB."""
+"""The maximum number of characters in the names of these objects: enough for a hundred request bodies of 40 KB."""
 MAX_BODY_CHARACTERS = 64 * 1024
-"""Characters of the names in one request: at most the bytes of its body."""
+"""The maximum number of characters in the names of one request: at most the bytes of its body."""
 RETRY_AFTER_SECONDS = 60
 
 
 def full(queue: Queue, *, new_run: bool, scope: Extent | None = None) -> QueueFull | None:
-    """The refusal of one more request, if the queue is full.
+    """The refusal of one more request if the queue is full; None if there is room.
 
     `scope`: the request's scope if it adds objects to the table; None otherwise.
     """

@@ -41,11 +41,12 @@ from refresh.queue.operations import (
 from refresh.queue.state import Departed, EndedRun, Member, Queue, Run, Uncollected
 
 MAX_RETURNED = 20
-"""Executions known to have returned a permit: the engine rarely runs an activity more than twice."""
+"""The maximum number of stored executions that returned a permit: the engine rarely runs an activity more than
+twice."""
 
 
 def restart(queue: Queue, operation: Restart) -> Restarted:
-    """Gives the active run a new incarnation if the named one is the present one."""
+    """Gives the active run a new incarnation, if `operation.turn` is still its current incarnation."""
     if queue.runs and queue.runs[0].is_at(operation.turn):
         queue.runs[0].incarnation += 1
         queue.runs[0].token = queue.runs[0].start_asked = None
@@ -53,7 +54,8 @@ def restart(queue: Queue, operation: Restart) -> Restarted:
 
 
 def claim(queue: Queue, operation: Claim) -> ClaimAnswer:
-    """The first orchestration of an incarnation gets the run. A repeat by the same one returns the run's state."""
+    """Gives the run to the first orchestration that claims this incarnation. A repeat by the same orchestration returns
+    the run's state."""
     holder = operation.holder
     if queue.runs and queue.runs[0].is_at(holder):
         queue.runs[0].token = queue.runs[0].token or holder.token
@@ -91,7 +93,8 @@ def wait_behind(queue: Queue, operation: WaitBehind) -> HoldAnswer:
 
 
 def close(queue: Queue, operation: Close) -> CloseAnswer:
-    """Gives the permit to POST once; then no request can join. Permits are numbered, so a repeat gets the same."""
+    """Gives the permit to POST once; from then on no request can join. Permits are numbered, so a repeat gets the same
+    permit."""
     run = queue.held(operation.holder)
     if run is None:
         return queue.superseded(operation.holder)
@@ -128,12 +131,13 @@ def return_permit(queue: Queue, operation: ReturnPermit) -> Done:
 
 
 def reopen(queue: Queue, operation: Reopen) -> ReopenAnswer:
-    """The permit led to no refresh, or the adopted one failed: requests may join again."""
+    """The permit led to no refresh, or the adopted refresh failed: requests may join again."""
     return _reopen(queue, operation, ())
 
 
 def drop(queue: Queue, operation: Drop) -> ReopenAnswer:
-    """Removes members whose orchestrations have ended, and reopens the run: with no member left, it posted nothing."""
+    """Removes members whose orchestrations have ended, and reopens the run, which posted nothing because none of its
+    members was active."""
     return _reopen(queue, operation, operation.requests)
 
 
@@ -152,8 +156,8 @@ def finish(queue: Queue, operation: Finish) -> FinishAnswer:
     """Keeps the outcome for the members and begins the turn of the next run.
 
     `late_after` is set if the refresh is adopted: members enrolled after that time may be too late for it, so they get
-    a run of their own, in the order of enrolment. So do members whose own objects did not fail in a run with a wider
-    scope: no request fails because of another request's mistake.
+    a run of their own, in the order of enrolment. Members whose own objects did not fail in a run with a wider scope
+    also get a run of their own: no request fails because of another request's mistake.
     """
     run = queue.held(operation.holder)
     if run is not None and operation.execution is not None and not (run.closed and run.permit == operation.permit):
@@ -297,7 +301,7 @@ def _run_for(members: dict[str, Member], scope: int, share: bool) -> Run:
 def _insert(queue: Queue, new_runs: list[Run]) -> None:
     """Inserts each run behind the runs that have waited longer.
 
-    Its members were ahead of those only because they shared an earlier run.
+    The members of a new run were ahead of the waiting runs only because they shared an earlier run.
     """
     latest = [*accumulate((run.since for run in queue.runs), max)]
     places: dict[int, list[Run]] = {}

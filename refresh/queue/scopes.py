@@ -80,11 +80,11 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
         return extent
 
     def put(self, extent: Extent) -> int:
-        """The place of an extent."""
+        """Stores an extent, and returns its place."""
         return put(self.extents, extent)
 
     def take_in(self, scope: Scope) -> Extent:
-        """A scope in terms of this table."""
+        """Stores the frame and the objects of a scope, and returns the scope in terms of this table."""
         options = scope.refresh
         if options is None or not options.objects:
             return Extent(put(self.frames, scope))
@@ -154,7 +154,8 @@ class ScopeTable(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 
 
 def put(places: list[T | None], value: T) -> int:
-    """The place of a value in a list without duplicates: its present place; otherwise the first free or a new place."""
+    """Stores a value in a list without duplicates, and returns its place: the first free place, or a new one. A value
+    that is already there keeps its place."""
     try:
         return places.index(value)
     except ValueError:

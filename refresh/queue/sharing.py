@@ -6,9 +6,9 @@
   timeout) may differ.
 * Two scopes of some objects whose other options are all equal are *merged* into one with all their objects.
 
-No other scopes share a run. So these do not: whole models with different options; a whole model and a partial run that
-came first (widening the partial run would turn minutes into hours); different commit modes. A standard refresh and an
-enhanced one never serve each other: they have different options, and a standard refresh cannot be cancelled.
+No other scopes share a run. For example, these do not: whole models with different options; a whole model and a partial
+run that came first (widening the partial run would turn minutes into hours); different commit modes. A standard refresh
+and an enhanced one never serve each other: they have different options, and a standard refresh cannot be cancelled.
 """
 
 from collections.abc import Iterable
@@ -39,12 +39,12 @@ def serves(table: ScopeTable, wide: Extent, narrow: Extent) -> bool:
 
 
 def merged(table: ScopeTable, first: Extent, second: Extent) -> Extent | None:
-    """The scope with the objects of two partial ones; None if one refresh cannot do both."""
+    """The scope with the objects of two partial scopes; None if one refresh cannot do both."""
     return _union(table, (first, second))
 
 
 def together(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
-    """The narrowest scope that serves all of these; None if there is no such scope, or no extents."""
+    """The narrowest scope that serves all of these; None if there is no such scope, or if there are no extents."""
     distinct = set(extents)
     if len(distinct) < 2:
         return distinct.pop() if distinct else None
@@ -72,7 +72,7 @@ def _union(table: ScopeTable, extents: Iterable[Extent]) -> Extent | None:
         return None
     if objects & table.partitions.all:
         objects &= ~table.partitions.inside(objects)
-    # Power BI limits the number of objects, and no request may fail because of another one
+    # Power BI limits the number of objects, and no request may fail because of another request
     return None if objects.bit_count() > MAX_OBJECTS else extent_of(frames.pop(), objects)
 
 

@@ -1,7 +1,7 @@
-"""The state of a queue: its runs, their members, and entries for those that ended or left.
+"""The state of a queue: its runs, their members, and entries for the runs and requests that have ended or left.
 
-Plain data and questions about it. Requests are members of runs; the first run is active, the others wait for their
-turn. `refresh.queue.stored` serialises it; keys added by newer code are ignored when it is read.
+Plain data with query methods. Requests are members of runs; the first run is active, the others wait for their turn.
+`refresh.queue.stored` serialises the state; keys added by newer code are ignored when it is read.
 """
 
 import msgspec
@@ -17,10 +17,10 @@ MAX_KNOWN_OBJECTS = 10
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
-    """A request enrolled in a run. `wake` is the event that it waits for at present, `since` its time of enrolment.
+    """A request enrolled in a run. `wake` is the event that it currently waits for, `since` the time of its enrolment.
 
-    `scope` is its own scope if that is narrower than the run's. `runs_made` counts the runs that were named after it in
-    this attempt.
+    `scope` is the place of its own scope, if that is narrower than the run's. `runs_made` counts the runs that were
+    named after it in this attempt.
     """
 
     token: str
@@ -36,12 +36,12 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A refresh that is to be started or is running. `permit` is the number of the last permit to POST.
 
-    The run is closed while it holds a permit. `token` is the token of the orchestration that claimed the present
-    incarnation. `spent` is the last permit that was returned: late duplicates of its operations must change nothing.
-    `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the executions in
-    `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`: a member left
-    without requesting it. `start_asked`: the request that has to start the present incarnation, and when it was asked.
-    `capacity_group`: the group in which the run had a place when it was closed.
+    The run is closed while it holds a permit. `token` is the token of the orchestration that claimed the current
+    incarnation. `spent` is the last permit that was returned: late duplicates of operations with it must change
+    nothing. `look`: the history when the run was closed. `execution` took the permit at `permit_taken_at`; the
+    executions in `returned` posted nothing with it. `cancel`: every member left and requested the cancellation; `kept`:
+    a member left without requesting it. `start_asked`: the request that has to start the current incarnation, and when
+    it was asked. `capacity_group`: the group in which the run had a place when it was closed.
     """
 
     id: str
@@ -88,20 +88,21 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def turn(self) -> Turn:
-        """The present incarnation."""
+        """The current incarnation."""
         return Turn(run=self.id, incarnation=self.incarnation)
 
     def is_at(self, turn: Turn | None) -> bool:
-        """Whether this is the present incarnation of the run."""
+        """Whether `turn` is the current incarnation of the run."""
         return turn is not None and (self.id, self.incarnation) == (turn.run, turn.incarnation)
 
     def is_held_by(self, holder: Holder) -> bool:
-        """Whether this orchestration claimed the present incarnation."""
+        """Whether this orchestration claimed the current incarnation."""
         return self.is_at(holder) and self.token == holder.token
 
 
 class Uncollected(msgspec.Struct, frozen=True, array_like=True):
-    """A request that has not collected its outcome. `served_by`: `wider`, `merged`, or None for a run of its scope."""
+    """A request that has not collected its outcome. `served_by`: `wider`, `merged`, or None if the run had its
+    scope."""
 
     token: str
     wake: str
@@ -123,8 +124,9 @@ class EndedRun(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Departed(msgspec.Struct, frozen=True, array_like=True):
     """A request that is no longer in the queue, remembered so that late duplicates and new incarnations change nothing.
 
-    `run` is the number of the ended run whose outcome it has, or 0. `left` is the place of the answer that it got when
-    it left, and `shared_with` a part of that answer. `dropped`: its orchestration was believed to have ended.
+    `run` is the number of the ended run whose outcome the request has, or 0. `left` is the place of the answer that the
+    request got when it left, and `shared_with` a part of that answer. `dropped`: its orchestration was believed to have
+    ended.
     """
 
     at: str
@@ -140,18 +142,17 @@ class Departed(msgspec.Struct, frozen=True, array_like=True):
 class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The queue of one dataset. `at` is the time of its last operation (ISO 8601 UTC).
 
-    `asked`: requests that were cancelled before they enrolled, and when. `lefts`: answers of requests that left.
-    `known_objects`: by fingerprint of the last scopes of enhanced refreshes, the digest of the objects of our refresh;
-    `objects_at`: when the newest of them was stored.
-    `names`: of the model and its workspace, as the last run read them.
-    `expected_every_hours`: what the last request that named a number expects of the model.
+    `pending_cancellations`: requests that were cancelled while they were not enrolled, and when. `lefts`: answers of
+    requests that left. `known_objects`: for the last scopes of enhanced refreshes, by fingerprint, a digest of the
+    objects that our refresh had; `objects_at`: when the newest digest was stored. `names`: the names of the model and
+    its workspace, as the last run read them. `expected_every_hours`: the value of the last request that had this key.
     """
 
     at: str = ""
     runs: list[Run] = msgspec.field(default_factory=list)
     ended: list[EndedRun] = msgspec.field(default_factory=list)
     departed: dict[str, Departed] = msgspec.field(default_factory=dict)
-    asked: dict[str, str] = msgspec.field(default_factory=dict)
+    pending_cancellations: dict[str, str] = msgspec.field(default_factory=dict, name="asked")  # the stored key
     scopes: ScopeTable = msgspec.field(default_factory=ScopeTable)
     lefts: list[Left | None] = msgspec.field(default_factory=list)
     runs_ended: int = 0
@@ -163,7 +164,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def quiet(self) -> bool:
         """Whether the queue has no runs and no entries to remember."""
-        return not (self.runs or self.ended or self.departed or self.asked)
+        return not (self.runs or self.ended or self.departed or self.pending_cancellations)
 
     def copy(self) -> "Queue":
         """A copy that can be changed without changing this queue."""
@@ -172,7 +173,7 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
             runs=[msgspec.structs.replace(run, members={**run.members}, returned=run.returned[:]) for run in self.runs],
             ended=[msgspec.structs.replace(run, uncollected={**run.uncollected}) for run in self.ended],
             departed={**self.departed},
-            asked={**self.asked},
+            pending_cancellations={**self.pending_cancellations},
             scopes=self.scopes.copy(),
             lefts=self.lefts[:],
             runs_ended=self.runs_ended,
@@ -230,7 +231,8 @@ class Queue(msgspec.Struct, kw_only=True, omit_defaults=True):
         return run
 
     def blocker_of(self, run: Run) -> ExternalRefresh | None:
-        """The refresh that a run waits for: an external one or that of the active run; None if nothing is running."""
+        """The refresh that a run waits for: an external refresh, or the refresh of the active run; None if nothing is
+        running."""
         active = self.runs[0]
         if active is run or active.refresh_id is None:
             return active.waits_for

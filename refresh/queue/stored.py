@@ -1,7 +1,7 @@
 """Loads and stores a queue for the entity, and decodes its operations: plain JSON in, plain JSON out.
 
 Reading is tolerant (`refresh.messages`). A state that newer code wrote and this code cannot read stays unchanged: every
-operation is answered with `NotUnderstood` until the newer code is back.
+operation is answered with `NotUnderstood` until the newer version is deployed again.
 
 A large queue is compressed (`refresh.packed`): its ids share their beginning, and the names of its objects resemble
 each other. A queue of about sixty requests stays readable in the storage.
@@ -35,7 +35,7 @@ def handle(stored: object, name: str, value: object, now: datetime) -> Handled:
 
 
 def load(stored: object) -> Queue:
-    """The queue that `dump` wrote. A deleted entity reads as an empty text: an empty queue. Raises UnreadableError."""
+    """The queue from the result of `dump`; an empty one for a deleted entity. Raises UnreadableError."""
     queue = unpack(stored, Queue, SCHEMA, "queue")
     _check(queue)
     return queue
@@ -47,7 +47,8 @@ def dump(queue: Queue) -> Json:
 
 
 def _check(queue: Queue) -> None:
-    """Raises UnreadableError for a dangling reference: newer code may use references differently."""
+    """Raises UnreadableError if the queue refers to an entry that it does not have: newer code may use references
+    differently."""
     table = queue.scopes
     extents = {place for place, extent in enumerate(table.extents) if extent is not None}
     frames = {place for place, frame in enumerate(table.frames) if frame is not None}

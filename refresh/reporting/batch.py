@@ -15,7 +15,7 @@ from refresh.times import instant, time_of
 BATCH_ENDS = ("Completed", "Failed", "Cancelled", "TimedOut", "Terminated")
 BATCH_STATUSES = ("Listing", "Running", *BATCH_ENDS)
 MODEL_STATUSES = ("Waiting", "Started", "Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated")
-"""All statuses of a model but Skipped."""
+"""All statuses of a model except Skipped."""
 
 Json = dict[str, Any]
 
@@ -64,7 +64,8 @@ def final_batch_report(batch: StoredBatch) -> StatusReport | None:
 
 
 def _model(batch: StoredBatch, number: int, progress: Progress) -> Json:
-    """A model: its name, its status, and the known data of its request. The error is code and message only."""
+    """A model: its name, its status, and the known data of its request. Of the error only code, message and
+    retryable."""
     state, model = batch.state, batch.state.models[number]
     requested = progress.status not in ("Waiting", "Skipped")
     error = progress.error

@@ -1,13 +1,13 @@
 """The rules of callbacks: the allowed URIs, the body, and when to try again. Pure.
 
-The body has the keys of the WebHook activity of Data Factory (`Output`, `Error`, `StatusCode`); `status` and the keys
-beside it are for callers that read the body as it is, such as Logic Apps.
+The body has the keys of the WebHook activity of Data Factory (`Output`, `Error`, `StatusCode`). `status` and the other
+keys in lower case are for callers that read the body as it is, such as Logic Apps.
 """
 
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.reporting.status import StatusReport
 from refresh.run.orders import Broke, NotDelivered
 from refresh.times import TIMER_EARLY
@@ -15,11 +15,12 @@ from refresh.times import TIMER_EARLY
 PATIENCE = timedelta(days=1)
 """How long a callback is retried, counted from its first failed attempt."""
 STORING = timedelta(minutes=5)
-"""A callback is stored before its request, and perhaps before the receiver listens; it waits this long for both."""
+"""How long after it was added a callback tolerates that its request is not stored yet, or that the receiver is not
+listening yet."""
 LONGEST_PAUSE = 900.0
 LOOKS = 3
-"""The maximum number of times that a notified callback looks again if it does not see the end yet: the engine sends
-messages before it writes the state that statuses are read from."""
+"""The maximum number of times that a notified callback looks again if it does not see the end of its request yet: the
+engine sends messages before it writes the state that statuses are read from."""
 MAX_INCARNATIONS = 3
 """The maximum number of times that a callback is started if its orchestration keeps failing."""
 GIVEN_KEYS = (
@@ -39,7 +40,7 @@ GIVEN_KEYS = (
     "counts",
     "models",
 )
-"""The keys of a status that a callback contains; the others are for polling, or carry nothing at the end."""
+"""The keys of a status that a callback contains. The other keys are for polling, or have no value at the end."""
 
 Json = dict[str, Any]
 Kind = Literal["delivered", "again", "refused", "gone"]
@@ -50,9 +51,9 @@ ABANDONED = "abandoned"
 def body_of(report: StatusReport) -> Json:
     """The body of the POST: the end of a request, with the keys of its status."""
     output = {key: report.body[key] for key in GIVEN_KEYS if key in report.body}
-    # the WebHook activity may ignore the case of keys: an `error` beside `Error` could hide the error code
-    beside = {key: value for key, value in output.items() if key != "error"}
-    body = {"StatusCode": str(report.http_status), "Output": output, **beside}
+    # the WebHook activity may ignore the case of keys: the key `error` next to `Error` could hide the error code
+    others = {key: value for key, value in output.items() if key != "error"}
+    body = {"StatusCode": str(report.http_status), "Output": output, **others}
     if error := report.body.get("error"):
         body["Error"] = {"ErrorCode": error["code"], "Message": error["message"]}
     return body
@@ -61,7 +62,8 @@ def body_of(report: StatusReport) -> Json:
 def kind_of(http_status: int) -> Kind:
     """The meaning of an answer to the POST. A redirect is not followed: the address it names was not checked.
 
-    `refused`: there is no receiver, or not yet, because a caller may have to get the answer to its own call first.
+    `again`: a later attempt may succeed. `refused`: no receiver is listening, or not yet, because some callers listen
+    only after they have received the answer to their own call. `gone`: the receiver rejects the callback permanently.
     """
     if 200 <= http_status < 300:
         return "delivered"
@@ -70,7 +72,7 @@ def kind_of(http_status: int) -> Kind:
     return "again" if http_status in (408, 429) or http_status >= 500 else "gone"
 
 
-class CallbackStatus(Shown, frozen=True, kw_only=True):
+class CallbackStatus(ApiMessage, frozen=True, kw_only=True):
     """The custom status of a callback. `state`: waiting, retrying, delivered or abandoned."""
 
     state: str
@@ -109,7 +111,7 @@ class CallbackState(Message, frozen=True, kw_only=True):
     def pause(self, requested: float | None) -> float:
         """Seconds until the next attempt: doubles, or as the receiver requests, up to a quarter of an hour.
 
-        A receiver that names a time does not want to be called before it, although a timer may fire early.
+        A requested pause is extended by TIMER_EARLY, because a timer may fire that much too early.
         """
         own = self.first_pause * 2 ** min(max(self.failures - 1, 0), 12)
         return float(min(max(own, requested + TIMER_EARLY.total_seconds() if requested else 0.0), LONGEST_PAUSE))

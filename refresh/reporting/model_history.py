@@ -32,26 +32,26 @@ def active_of(queue: Queue, posted_at: str | None, at: str) -> Active | None:
     )
 
 
-def runs_json(record: Record, forgotten: datetime) -> list[Json]:
-    """The ended runs, newest first, except for those that ended before `forgotten`."""
-    return [_run(run) for run in reversed(record.runs) if run.recorded_at >= instant(forgotten)]
+def runs_json(record: Record, retention_cutoff: datetime) -> list[Json]:
+    """The ended runs, newest first, except for those recorded before `retention_cutoff`."""
+    return [_run(run) for run in reversed(record.runs) if run.recorded_at >= instant(retention_cutoff)]
 
 
 def request_ids(record: Record, queue: Queue) -> list[str]:
-    """The newest requests of a model, waiting and ended ones; at most 50."""
+    """The newest requests of a model, both waiting and ended; at most 50."""
     at = {request.id: request.at for request in record.requests}
     at |= {request: member.since for run in queue.runs for request, member in run.members.items()}
     return sorted(at, key=lambda request: at[request], reverse=True)[:MAX_REQUESTS]
 
 
 def requests_json(requests: Iterable[StoredRequest], queue: Queue) -> list[Json]:
-    """Requests, newest first; those in progress according to the queue."""
+    """Requests, newest first. The standing of a request in progress comes from the queue."""
     newest = sorted(requests, key=lambda request: (request.state.requested_at, request.id), reverse=True)
     return [_request(request, live_by_queue(request.id, request.standing, queue)) for request in newest]
 
 
 def _run(run: RecordedRun) -> Json:
-    return _without_nothing(
+    return _without_none(
         {
             "runId": run.run_id,
             "refreshId": run.refresh_id,
@@ -72,7 +72,7 @@ def _run(run: RecordedRun) -> Json:
 def _request(request: StoredRequest, live: Live) -> Json:
     outcome, spec = request.outcome, request.state.spec
     known = outcome or live
-    return _without_nothing(
+    return _without_none(
         {
             "id": request.id,
             "status": known.status,
@@ -89,12 +89,12 @@ def _request(request: StoredRequest, live: Live) -> Json:
 
 
 def _seconds(begin: str | None, end: str | None) -> float | None:
-    """Seconds between two times; 0 if different clocks make them negative. None if one is missing."""
+    """Seconds between two times; 0 if different clocks make the difference negative. None if a time is missing."""
     begun, ended = parse_time(begin), parse_time(end)
     if begun is None or ended is None:
         return None
     return max(round((ended - begun).total_seconds(), 1), 0.0)
 
 
-def _without_nothing(value: Json) -> Json:
+def _without_none(value: Json) -> Json:
     return {key: entry for key, entry in value.items() if entry is not None}

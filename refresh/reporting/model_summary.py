@@ -24,7 +24,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def summary(model: KnownModel, active: Active | None, queue: Queue, run: RunStatus) -> str:
-    """The sentence. `active` and `run`: the active run, and its status (empty without one)."""
+    """The sentence. `active`: the active run, if there is one. `run`: the status of that run, otherwise empty."""
     parts = [*_doing(model, active, queue, run), *_standing(model, alone=active is None)]
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '…')) else '.'}"

@@ -1,4 +1,4 @@
-"""Models in the HTTP API: one, and the list with its filters, counts, order and pages."""
+"""Models in the HTTP API: a single model, and the list with its filters, counts, order and pages."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -43,7 +43,7 @@ class ModelFilters:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model at a moment. `expected_every_hours`: how often a success is expected; None: never."""
+    """A model at the time `now`. `expected_every_hours`: how often a success is expected; None if none is expected."""
 
     dataset_id: str
     entry: Entry
@@ -63,7 +63,7 @@ class KnownModel:
 
     @property
     def success_age(self) -> float | None:
-        """Seconds since the last success; None without one."""
+        """Seconds since the last success; None if there was none."""
         return self.seconds_since(self.entry.success.ended_at if self.entry.success else None)
 
     def seconds_since(self, time: str | None) -> float | None:
@@ -73,16 +73,16 @@ class KnownModel:
 
 
 def known_models(
-    entries: Mapping[str, Entry], settings: Mapping[str, float], now: datetime, forgotten: datetime
+    entries: Mapping[str, Entry], settings: Mapping[str, float], now: datetime, retention_cutoff: datetime
 ) -> list[KnownModel]:
     """All listed models. `settings`: expected hours by dataset id; such a model is listed even without a request.
 
-    A model without news since `forgotten` is not listed: the next purge removes it.
+    A model without news since `retention_cutoff` is not listed: the next purge removes it.
     """
     unheard = {dataset_id: Entry(known_since=instant(now)) for dataset_id in settings if dataset_id not in entries}
     listed = []
     for dataset_id, entry in {**entries, **unheard}.items():
-        if dataset_id in settings or in_use(entry, instant(forgotten)):
+        if dataset_id in settings or in_use(entry, instant(retention_cutoff)):
             listed.append(KnownModel(dataset_id, entry, expected_hours(dataset_id, entry, settings), now))
     return listed
 
@@ -91,7 +91,7 @@ def model_json(model: KnownModel) -> Json:
     """A model, without keys that have no value."""
     entry, due, spent = model.entry, model.overdue_since, durations(model.entry)
     age = model.success_age
-    return _without_nothing(
+    return _without_none(
         {
             "datasetId": model.dataset_id,
             "workspaceId": entry.workspace_id or None,
@@ -128,7 +128,7 @@ def activity(active: Active | None) -> str:
 
 def active_json(active: Active) -> Json:
     """The active run."""
-    return _without_nothing(
+    return _without_none(
         {
             "runId": active.run_id,
             "since": active.since,
@@ -184,7 +184,7 @@ def _in_states(model: KnownModel, states: frozenset[str]) -> bool:
 
 
 def _sort_key(model: KnownModel, sort: str) -> SortKey:
-    """The sort key. No two models have the same one."""
+    """The sort key, different for each model."""
     entry, dataset_id = model.entry, model.dataset_id
     success = entry.success.ended_at if entry.success else ""
     match sort:
@@ -199,5 +199,5 @@ def _sort_key(model: KnownModel, sort: str) -> SortKey:
             return float(HEALTHS.index(model.health)), success, dataset_id
 
 
-def _without_nothing(value: Json) -> Json:
+def _without_none(value: Json) -> Json:
     return {key: entry for key, entry in value.items() if entry is not None}

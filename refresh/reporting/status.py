@@ -10,7 +10,7 @@ from refresh.capacity.answers import WaitsForPlace
 from refresh.failure.catalogue import ModelNames
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import Shown
+from refresh.messages import ApiMessage
 from refresh.polling.schedule import next_wait
 from refresh.queue.state import Queue
 from refresh.request.state import RequestOutcome, RequestState, Standing, phase_of
@@ -35,8 +35,8 @@ class StatusReport:
     retry_after: int | None
 
 
-class Live(Shown, frozen=True, kw_only=True):
-    """The present standing of a request that has not ended, after one more look."""
+class Live(ApiMessage, frozen=True, kw_only=True):
+    """The current standing of a request in progress, according to the newest source that was read."""
 
     status: str
     position: int | None = None
@@ -70,7 +70,7 @@ def live_by_request(standing: Standing) -> Live:
 
 
 def live_by_run(standing: Standing, run: RunStatus) -> Live:
-    """The same for a request whose run is active, from the status of the run."""
+    """The standing of a request whose run is active, from the status of the run."""
     refresh_id = run.refresh_id or standing.refresh_id
     waits_for = None if refresh_id else run.waits_for
     in_line = None if refresh_id else run.waits_for_place
@@ -90,7 +90,7 @@ def live_by_run(standing: Standing, run: RunStatus) -> Live:
 
 
 def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
-    """The same for a request whose run waits for its turn, from the queue."""
+    """The standing of a request whose run waits for its turn, from the queue."""
     run = queue.run_of(request_id)
     if run is None:
         return live_by_request(standing)
@@ -111,7 +111,7 @@ def live_by_queue(request_id: str, standing: Standing, queue: Queue) -> Live:
 def report(
     request: StoredRequest, now: datetime, live: Live | None = None, names: ModelNames = UNNAMED
 ) -> StatusReport:
-    """The status of a request. `live`: its present standing, if it has not ended and that was looked up.
+    """The status of a request. `live`: the current standing of a request in progress, if it was looked up.
 
     `names`: names of the model, used if the request does not know them.
     """
@@ -138,12 +138,12 @@ def final_report(request: StoredRequest) -> StatusReport | None:
 def summary(request: StoredRequest, run: RunStatus | None = None, names: ModelNames = UNNAMED) -> Json:
     """A request in a list. `run`: the status of its run, if that is active and was looked up.
 
-    `names`: names of the model, used if neither knows them.
+    `names`: names of the model, used if neither the request nor its run knows them.
     """
     spec, outcome = request.state.spec, request.outcome
     standing = live_by_run(request.standing, run) if run else live_by_request(request.standing)
     of = outcome or standing
-    return _without_nothing(
+    return _without_none(
         {
             "id": request.id,
             "status": outcome.status if outcome else standing.status,
@@ -180,7 +180,7 @@ def _with_ids(request: StoredRequest, body: Json, names: ModelNames) -> Json:
     durable = {key: body.pop(key) for key in ("runtimeStatus", "customStatus", "output")}
     times = {"createdTime": state.requested_at, "lastUpdatedTime": request.updated}
     # the keys of Durable's own status are always present, because its pollers read them
-    return {**error, **_without_nothing({**ids, **body}), "instanceId": request.id, **durable, **times}
+    return {**error, **_without_none({**ids, **body}), "instanceId": request.id, **durable, **times}
 
 
 def _ended(outcome: RequestOutcome) -> Json:
@@ -189,7 +189,7 @@ def _ended(outcome: RequestOutcome) -> Json:
 
 
 def _durable(request: StoredRequest, outcome: RequestOutcome | None, status: str = "") -> Json:
-    """The keys of Durable's own status. The answer already has the error once, so `output` does not repeat it."""
+    """The keys of Durable's own status. The answer contains the error already, so `output` does not repeat it."""
     if outcome is None:
         return {"runtimeStatus": request.engine_status, "customStatus": {"status": status}, "output": None}
     words = {"Completed": "Completed", "Terminated": "Terminated"}
@@ -197,5 +197,5 @@ def _durable(request: StoredRequest, outcome: RequestOutcome | None, status: str
     return {"runtimeStatus": words.get(outcome.status, "Failed"), "customStatus": None, "output": output}
 
 
-def _without_nothing(value: Json) -> Json:
+def _without_none(value: Json) -> Json:
     return {key: entry for key, entry in value.items() if entry is not None}

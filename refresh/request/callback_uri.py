@@ -18,7 +18,7 @@ _URI = re.compile(
 
 
 class UriError(ValueError):
-    """A URI that must not be called. The text names the host and the setting, never path and query."""
+    """A URI that must not be called. The message names the host and the setting, never the path or the query."""
 
     def __init__(self, message: str, code: str = "InvalidRequest") -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ def check_uri(uri: object, settings: Settings) -> str:
     """
     if not isinstance(uri, str) or len(uri) > MAX_URI_CHARACTERS or not (found := _URI.fullmatch(uri)):
         raise UriError(
-            f"callBackUri must be a URI such as https://host/path?query without user and fragment, "
+            f"callBackUri must be a URI such as https://host/path?query without user or fragment, "
             f"at most {MAX_URI_CHARACTERS} characters."
         )
     host = found["host"].lower()

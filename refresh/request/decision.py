@@ -1,5 +1,7 @@
-"""Decides what a start means: a new request, one in progress, one that has ended, or a conflict; and whether the queue
-has room for a new one. Pure."""
+"""Decides what a start means: a new request, a request in progress, an ended request, or a conflict.
+
+For a new request, it also decides whether the queue has room. Pure.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,7 @@ from refresh.times import instant
 
 @dataclass(frozen=True)
 class New:
-    """A new request is started. `submission`: its number for its idempotency key, from 1."""
+    """A new request is started. `submission` counts the requests with its idempotency key, from 1."""
 
     submission: int = 1
 
@@ -55,7 +57,7 @@ Decision: TypeAlias = New | Same | Ended | Conflict
 
 
 def decide(spec: RequestSpec, known: StoredRequest | None, submission: int = 0) -> Decision:
-    """The meaning of a start. `known`: the newest request with its idempotency key, with its submission number."""
+    """What a start means. `known`: the newest request with its idempotency key; `submission`: its submission number."""
     if known is None:
         return New(submission + 1)
     keys = spec.differs_from(known.state.spec)
@@ -79,7 +81,8 @@ def admit(new: New, spec: RequestSpec, queue: Queue, now: datetime) -> New | Ful
 
 
 def may_start_again(outcome: RequestOutcome) -> bool:
-    """Whether a key allows another submission: a caller that repeats its activity keeps its key and means a retry."""
+    """Whether the same key may start another request: a pipeline that retries its activity sends the same key again,
+    and expects a new attempt."""
     if outcome.status in ("TimedOut", "Terminated"):
         return True
     return outcome.status != "Completed" and outcome.error is not None and outcome.error.retryable

@@ -12,14 +12,15 @@ OWN_ENDS = ("RequestCancelled", "TimedOut")
 
 
 def run_lost(dataset_id: str, left: Left, at: str) -> RunDropped | None:
-    """The active run has lost its last request before its POST, which the run itself may notice minutes later."""
+    """The news that the active run lost its last request before its POST; None if it did not. The run itself may notice
+    that minutes later."""
     if left.run is None or left.position or left.shared_with or left.refresh_id:
         return None
     return RunDropped(at=at, dataset_id=dataset_id, run=left.run, incarnation=left.incarnation)
 
 
 def request_ended(request: str, dataset_id: str, outcome: RequestOutcome) -> RequestsEnded | None:
-    """A request ended without the outcome of a run. `outcome` has the time of its end."""
+    """The news that a request ended without the outcome of a run; otherwise None. `outcome` has the time of its end."""
     if outcome.run_id is not None and (outcome.error is None or outcome.error.code not in OWN_ENDS):
         return None
     return RequestsEnded(at=outcome.ended_at or "", dataset_id=dataset_id, request_ids=(request,))

@@ -1,4 +1,4 @@
-"""The outcomes of a request: that of its run, or one without a run."""
+"""The outcomes of a request: the outcome of its run, or an outcome without a run."""
 
 from typing import assert_never
 
@@ -14,7 +14,8 @@ CANCELLED = {
     True: "and Power BI was asked to cancel it",
     False: "and could not be cancelled",
 }
-"""The end of the sentence about a running refresh, by whether Power BI will cancel it; None: that was not requested."""
+"""The end of the sentence about a running refresh. The key: whether Power BI will cancel it; None if nothing asked it
+to."""
 
 STARTED_TWICE = "this request was started twice, and the outcome of the other start is not known"
 

@@ -9,15 +9,15 @@ from refresh.request.values import BadRequestError, number
 from refresh.settings import Settings
 
 MAX_WAIT_SECONDS = 200
-"""The platform cuts every call after 230 s, and a caller gets nothing if it stops waiting before the answer."""
+"""The platform ends every call after 230 s, and a caller gets nothing if it stops waiting before the answer."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """`wait_seconds`: how long the start may wait for the end before it answers. `call_back_uri`: called at the end.
+    """How a caller gets the outcome. `wait_seconds`: how long the start may wait for the end before it answers.
 
-    The URI is a capability: anything that knows it can answer in our name. Keep it out of every log, error, status and
-    list.
+    `call_back_uri` is called at the end. The URI is a capability: anything that knows it can answer in our name. Keep
+    it out of every log, error, status and list.
     """
 
     wait_seconds: float = 0
@@ -30,7 +30,7 @@ def parse_reply(body: bytes, settings: Settings) -> Reply:
 
 
 def reply_of(value: dict[str, Any], settings: Settings) -> Reply:
-    """The reply options in the JSON object of a body. Raises BadRequestError likewise."""
+    """The reply options in the JSON object of a body. Raises BadRequestError like `parse_reply`."""
     wait, uri = number(value, "waitSeconds", 0), _call_back(value.get("callBackUri"), settings)
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         raise BadRequestError(f"waitSeconds must be from 0 to {MAX_WAIT_SECONDS}.", "waitSeconds")

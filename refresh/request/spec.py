@@ -43,12 +43,12 @@ CALLER_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class RequestSpec(Message, frozen=True, kw_only=True):
-    """The content of one request. `timeout_minutes` covers queue, idle wait and refresh together.
+    """The content of one request. `timeout_minutes` covers the queue, the wait for an idle model, and the refresh.
 
     `retries`: how many times the request tries again after a transient failure. `idempotency_key`: the caller's own
     name for this request, so that sending it again does not create a second request; empty if there is no name.
     `priority`: which run goes first where a capacity limit is reached. `expected_every_hours`: how often the caller
-    expects the model to be refreshed, 0 to withdraw that; None if it does not say.
+    expects the model to be refreshed, 0 to withdraw that; None if the request does not say.
     """
 
     dataset_id: str
@@ -82,7 +82,7 @@ def parse_spec(body: bytes, settings: Settings, key_header: str | None = None) -
 
 
 def spec_of(value: dict[str, Any], settings: Settings, key_header: str | None = None) -> RequestSpec:
-    """The same for a JSON object that has been read."""
+    """The request in the JSON object of a body. Raises BadRequestError like `parse_spec`."""
     only_known(value, KEYS)
     workspace_id = guid(value, "workspaceId")
     if not settings.allows_workspace(workspace_id):
@@ -123,10 +123,10 @@ def parse_cancellation(body: bytes) -> tuple[str, str]:
     return str(guid(value, "datasetId")), idempotency_key_of(value["idempotencyKey"], None)
 
 
-def json_object(body: bytes, most: int = MAX_BODY_BYTES) -> dict[str, Any]:
-    """The body of a POST. Raises BadRequestError if it is not a JSON object or has more than `most` bytes."""
-    if len(body) > most:
-        raise BadRequestError(f"The body has {len(body)} bytes; the maximum is {most}.", "body")
+def json_object(body: bytes, limit: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """The body of a POST. Raises BadRequestError if it is not a JSON object or has more than `limit` bytes."""
+    if len(body) > limit:
+        raise BadRequestError(f"The body has {len(body)} bytes; the maximum is {limit}.", "body")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -163,10 +163,10 @@ def _priority(value: dict[str, Any]) -> Priority:
 
 
 def idempotency_key_of(value: object, header: str | None) -> str:
-    """The key of the body or of the header Idempotency-Key; empty without one. Raises BadRequestError."""
+    """The key of the body or of the header Idempotency-Key; empty if there is none. Raises BadRequestError."""
     for target, text in (("idempotencyKey", value), ("Idempotency-Key", header)):
         if text is not None and not (isinstance(text, str) and 1 <= len(text) <= MAX_KEY and text.isprintable()):
-            raise BadRequestError(f"{target} must be a text of 1 to {MAX_KEY} printable characters.", target)
+            raise BadRequestError(f"{target} must be a string of 1 to {MAX_KEY} printable characters.", target)
     if value is not None and header is not None and value != header:
         raise BadRequestError(
             "idempotencyKey and the header Idempotency-Key differ; send only one of them.", "idempotencyKey"
@@ -210,7 +210,7 @@ def _options(value: object) -> RefreshOptions | None:
 
 
 def caller_of(value: object) -> dict[str, str]:
-    """What the caller says of itself. Raises BadRequestError."""
+    """What the caller says about itself. Raises BadRequestError."""
     if not isinstance(value, dict):
         raise BadRequestError("caller must be an object of strings.", "caller")
     for key, text in value.items():

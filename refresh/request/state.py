@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from refresh.failure.catalogue import Failure, ModelNames
 from refresh.history.look import ExternalRefresh
-from refresh.messages import Message, Shown, replace
+from refresh.messages import ApiMessage, Message, replace
 from refresh.polling.limits import Limits
 from refresh.polling.schedule import pause_before_attempt
 from refresh.queue.answers import Enrolled, ServedBy
@@ -16,7 +16,7 @@ Progressing: TypeAlias = Literal["Queued", "WaitingForIdle", "Starting", "Refres
 Final: TypeAlias = Literal["Completed", "Failed", "Cancelled", "TimedOut", "OutcomeUnknown", "Terminated"]
 
 
-class RequestOutcome(Shown, frozen=True, kw_only=True):
+class RequestOutcome(ApiMessage, frozen=True, kw_only=True):
     """The outcome of a request: the last custom status of its orchestration, and its output if it completed."""
 
     status: Final
@@ -36,7 +36,7 @@ class RequestOutcome(Shown, frozen=True, kw_only=True):
         return ModelNames(model=self.model_name, workspace=self.workspace_name)
 
 
-class Retry(Shown, frozen=True, kw_only=True):
+class Retry(ApiMessage, frozen=True, kw_only=True):
     """The next attempt of a request that is backing off: its number, its time, and the code of the last failure."""
 
     attempt: int
@@ -44,7 +44,7 @@ class Retry(Shown, frozen=True, kw_only=True):
     after: str | None = None
 
 
-class Standing(Shown, frozen=True, kw_only=True):
+class Standing(ApiMessage, frozen=True, kw_only=True):
     """The standing of a request when it last asked the queue: its custom status until it ends."""
 
     status: Progressing = "Queued"
@@ -69,10 +69,10 @@ class Standing(Shown, frozen=True, kw_only=True):
 class RequestState(Message, frozen=True, kw_only=True):
     """A request between two turns: the input of each of its orchestrations.
 
-    `token` identifies the request to its queue: with an idempotency key or in a batch it follows from the id, so that
-    racing starts have the same. `read_token` and `cancel_token` protect its status and cancel URIs. `starter` is a
-    digest of the caller's credential: only the same caller gets the cancel URI again. `callbacks`: a receiver waits for
-    a callback.
+    `token` identifies the request to its queue. With an idempotency key or in a batch it is derived from the id, so
+    that racing starts have the same token (`durable.tokens`). `read_token` and `cancel_token` protect its status and
+    cancel URIs. `starter` is a digest of the caller's credential: only the same caller gets the cancel URI again.
+    `callbacks`: a receiver waits for a callback.
     """
 
     spec: RequestSpec
@@ -85,10 +85,10 @@ class RequestState(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     callbacks: bool = False
     batch: str = ""
-    """The batch that the request is part of, which is notified of its end; empty: none."""
+    """The id of the batch that the request belongs to, which is notified of its end; empty if there is none."""
     turn: int = 0
     recheck: bool = False
-    """The last wait ended without a notification: check whether the active run is alive."""
+    """The last wait ended without a notification, so this turn checks whether the active run is alive."""
     standing: Standing = Standing()
     """The last custom status, because an orchestration that continues as new starts without one."""
     attempt: int = 1
@@ -102,11 +102,12 @@ class RequestState(Message, frozen=True, kw_only=True):
 
     @property
     def wake(self) -> str:
-        """The event that this turn waits for. Each turn has its own: a late event must not end a later wait."""
+        """The event that this turn waits for. Each turn has its own event, because a late event must not end a later
+        wait."""
         return f"wake-{self.turn}"
 
-    def but(self, **changes: Any) -> Self:
-        """The state with some changes."""
+    def replace(self, **changes: Any) -> Self:
+        """The state with some fields changed."""
         return replace(self, **changes)
 
     def may_try_again(self, outcome: RequestOutcome, now: datetime) -> bool:
@@ -162,8 +163,8 @@ def standing_between(state: RequestState, until: datetime) -> Standing:
 def phase_of(position: int, refresh_id: str | None, waits_for: ExternalRefresh | None) -> Progressing:
     """What a request waits for: its turn, the end of another refresh, or the start or the end of its own refresh.
 
-    Starting lasts for a look at the model, the pause in which others still join, and the POST: some seconds, longer
-    while Power BI cannot be reached.
+    Starting lasts for a look at the model, the pause in which other requests can still join, and the POST: some
+    seconds, longer while Power BI cannot be reached.
     """
     if position:
         return "Queued"

@@ -8,7 +8,7 @@ from refresh.request.state import RequestOutcome, RequestState, Standing
 
 
 class StoredRequest(Message, frozen=True, kw_only=True):
-    """A request. `outcome` is None until it ends; `standing` is from the last time it asked the queue."""
+    """A request. `outcome` is None until it ends; `standing` is its state when it last asked the queue."""
 
     id: str
     engine_status: str
@@ -19,13 +19,15 @@ class StoredRequest(Message, frozen=True, kw_only=True):
 
 
 def text_of(outcome: RequestOutcome) -> str:
-    """The reason with which the orchestration of a request fails: a line for people, one for `outcome_in`."""
+    """The reason with which the orchestration of a request fails: one line for people, and one line for
+    `outcome_in`."""
     message = outcome.error.message if outcome.error else outcome.status
     return f"{message}\n{msgspec.json.encode(outcome).decode()}"
 
 
 def outcome_in(text: str) -> RequestOutcome | None:
-    """The outcome at the end of the reason that the engine shows; None if the code of the request failed."""
+    """The outcome at the end of the reason that the engine shows; None if it has none, because the code of the request
+    failed."""
     try:
         outcome = typed_json(text.rpartition("\n")[2], RequestOutcome)
     except (msgspec.DecodeError, UnicodeEncodeError):
@@ -36,7 +38,7 @@ def outcome_in(text: str) -> RequestOutcome | None:
 def outcome_by_engine(state: RequestState, status: str, output: object, ended_at: str | None) -> RequestOutcome:
     """The outcome of a request without an outcome of its own: it was terminated by hand, or its code failed.
 
-    `status`: the engine's status. `output`: the engine's reason, a text.
+    `status`: the engine's status. `output`: the engine's reason, a string.
     """
     terminated = status in ("Terminated", "Canceled")
     detail = output if isinstance(output, str) else None

@@ -37,7 +37,7 @@ def guid(value: Mapping[str, object], key: str) -> UUID:
 
 
 def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:
-    """One of several words, in any case; the first one if the key is missing."""
+    """One of several words, case-insensitive; the first one if the key is missing."""
     text = value.get(key, choices[0])
     for word in choices:
         if isinstance(text, str) and text.lower() == word.lower():
@@ -46,22 +46,22 @@ def choice(value: Mapping[str, object], key: str, choices: tuple[str, ...]) -> s
 
 
 def boolean(value: Mapping[str, object], key: str, *, default: bool) -> bool:
-    """true or false, or the same as text."""
+    """true or false, also as a string."""
     return _checked(lambda: values.boolean(value.get(key, default), key))
 
 
 def number(value: Mapping[str, object], key: str, default: float) -> float:
-    """A number, or its text. It can be out of range, or NaN: write comparisons so that NaN fails."""
+    """A number, also as a string. It can be out of range, or NaN: write comparisons so that NaN fails."""
     return _checked(lambda: values.number(value.get(key, default), key))
 
 
-def whole_number(value: Mapping[str, object], key: str, most: int, default: int = 0) -> int:
-    """A whole number from 0 to `most`, as number or text; 3.0 counts."""
-    return _checked(lambda: values.whole_number(value.get(key, default), key, 0, most))
+def whole_number(value: Mapping[str, object], key: str, highest: int, default: int = 0) -> int:
+    """A whole number from 0 to `highest`, also as a string or in a form such as 3.0."""
+    return _checked(lambda: values.whole_number(value.get(key, default), key, 0, highest))
 
 
 def shown_key(key: str) -> str:
-    """A caller's own key, safe for an error message: shortened, without line breaks and control characters."""
+    """A caller's own key, safe for an error message: shortened, without line breaks or control characters."""
     return cut(repr(key)[1:-1], 64)
 
 

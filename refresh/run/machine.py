@@ -54,7 +54,7 @@ def next_step(run: RunState, at: str) -> Step:
     if leaving_place.is_due(run):
         return next_step(run.to(LeavingPlace(then=run.phase, wait=run.wait), wait=0), at)
     if run.wait > 0:
-        return Wait(run.wait, run.but(wait=0))
+        return Wait(run.wait, run.replace(wait=0))
     match run.phase:
         case Claiming() as phase:
             return claiming.step(run, phase, at)
@@ -97,7 +97,7 @@ def next_step(run: RunState, at: str) -> Step:
 
 
 def continued(run: RunState) -> RunState:
-    """The run as it continues in a new history: it claims the run again, unless it gives a place back, notifies others,
+    """The run as it continues in a new history. It claims the run again, unless it gives a place back, notifies others,
     starts the next run, or is over."""
     if isinstance(run.phase, Claiming | LeavingPlace | Waking | StartingNext | Notifying | Over):
         return run

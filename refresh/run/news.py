@@ -11,11 +11,11 @@ from refresh.times import instant
 NOT_LOADING = ("ClearValues", "Calculate", "Defragment")
 """Types of refreshes that load no new data."""
 MAX_REQUESTS = 50
-"""The number of requests in the news of an end, as many as the record of a model stores."""
+"""The maximum number of requests in the news of an end; the record of a model stores as many."""
 
 
 def waits(run: RunState, now: datetime, requests: int | None = None, expected: float | None = None) -> RunWaits:
-    """The run waits for the idle model."""
+    """The news that the run waits until the model is idle."""
     return RunWaits(
         at=instant(now),
         dataset_id=run.dataset_id,
@@ -30,7 +30,7 @@ def waits(run: RunState, now: datetime, requests: int | None = None, expected: f
 
 
 def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
-    """The refresh of the run is known."""
+    """The news that the refresh of the run is known."""
     return RunRefreshes(
         at=instant(now),
         dataset_id=run.dataset_id,
@@ -45,16 +45,16 @@ def refreshes(run: RunState, now: datetime, requests: int) -> RunRefreshes:
 
 
 def dropped(run: RunState, now: datetime) -> RunDropped:
-    """The run ends without an outcome, unless its next incarnation continues."""
+    """The news that this incarnation of the run ends without an outcome."""
     return RunDropped(at=instant(now), dataset_id=run.dataset_id, run=run.run, incarnation=run.incarnation)
 
 
 def ended(run: RunState, now: datetime, answer: Finished) -> RunEnded | None:
-    """The outcome of the run, and the requests that it served; None if it is not known to have ended.
+    """The news of the outcome of the run, and of the requests that it served; None if it is not known to have ended.
 
-    The engine may lose the episode that got the first answer of the queue, and repeats it: then requests may have
-    collected the outcome before the repeated episode gets its answer; the time is that of the first answer, so that the
-    news is the same.
+    The engine may lose and repeat the episode that got the queue's first answer. By then, requests may already have
+    collected the outcome, so `served` includes them. The time is that of the first answer, so that both episodes report
+    the same news.
     """
     if run.outcome is None:
         return None

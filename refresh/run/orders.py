@@ -1,6 +1,6 @@
 """The orders that orchestrations give to activities, and the answers.
 
-Errors of Power BI are answers, too: the run decides on their details, and an exception would lose them.
+Errors of Power BI are also answers: the run decides on their details, and an exception would lose them.
 """
 
 from typing import Generic, Literal, TypeAlias, TypeVar
@@ -35,9 +35,9 @@ class Answer(Message, frozen=True, kw_only=True, tag_field="answer"):
 
 
 class Throttled(Answer, frozen=True, kw_only=True, tag="throttled"):
-    """Power BI throttles calls for some seconds; None: it gave no duration.
+    """Power BI throttles calls for this number of seconds; None if it gave no duration.
 
-    `capacity`: because the capacity has reached its limits.
+    `capacity`: the reason is that the capacity has reached its limits.
     """
 
     seconds: float | None = None
@@ -69,8 +69,8 @@ class HistoryRead(Answer, frozen=True, kw_only=True, tag="history_read"):
     `adoptable`: id of a refresh that is new since the `look` of the order and satisfies its scope. `durations`: seconds
     that refreshes like the running one took. `changed`: whether any refresh is new since the `look` of the order.
     `sole`: id of the only refresh that may be ours and is not proven to satisfy the scope; `sole_objects`: digest of
-    its objects. `names`: of the model and its workspace, if they could be read. `capacity`: the limit for
-    the workspace, by the present settings; None if there is none, and in answers to an order with a `look`.
+    its objects. `names`: the names of the model and its workspace, if they could be read. `capacity`: the limit for the
+    workspace, by the current settings; None if there is none, and in answers to an order with a `look`.
     """
 
     look: Look
@@ -216,7 +216,7 @@ ReadRunAnswer: TypeAlias = RunRead | Broke
 
 
 class PostResult(Answer, frozen=True, kw_only=True, tag="post_result"):
-    """The result of one execution of the order. `execution` has started nothing unless the answer says otherwise."""
+    """The result of one execution of the order. If `result` does not say otherwise, `execution` has started nothing."""
 
     execution: str
     result: PostAnswer
@@ -230,10 +230,11 @@ class Order(Message, Generic[A], frozen=True, kw_only=True, tag_field="order"):
 
 
 class ReadHistory(Order[ReadHistoryAnswer], frozen=True, kw_only=True, tag="read_history"):
-    """Reads whether the model is idle. With `look`: whether a refresh appeared since then that satisfies `scope`.
+    """Reads whether the model is idle. With `look`, also reads whether a refresh that satisfies `scope` appeared since
+    then.
 
-    `lost`: our own refresh may be among the new ones, begun in that window; None if not. `objects`: digest of the
-    objects of our last refresh with this scope.
+    `lost`: the window in which our own refresh may have begun; None if there is no such refresh. `objects`: digest of
+    the objects of our last refresh with this scope.
     """
 
     model: ModelRef
@@ -265,7 +266,7 @@ class ReadRefresh(Order[ReadRefreshAnswer], frozen=True, kw_only=True, tag="read
 
 
 class CancelRefresh(Order[CancelAnswer], frozen=True, kw_only=True, tag="cancel_refresh"):
-    """Cancels a refresh of ours."""
+    """Cancels our refresh."""
 
     model: ModelRef
     refresh_id: str
@@ -279,7 +280,8 @@ class StartRun(Order[NotifyAnswer], frozen=True, kw_only=True, tag="start_run"):
 
 
 class NotifyRequests(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_requests"):
-    """Raises the events that requests wait for. `ended`: the outcome that each carries, without `served_by`."""
+    """Raises the events that requests or runs wait for. `ended`: the outcome that each event carries, without
+    `served_by`."""
 
     wake: tuple[WakeUp, ...]
     ended: Ended | None = None
@@ -298,7 +300,7 @@ class NotifyCallbacks(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notif
 
 
 class NotifyBatch(Order[NotifyAnswer], frozen=True, kw_only=True, tag="notify_batch"):
-    """Tells a batch that the request of one of its models has ended."""
+    """Notifies a batch that the request of one of its models has ended."""
 
     batch: str
     request: str

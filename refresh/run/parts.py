@@ -1,4 +1,5 @@
-"""The parts of a run's state: its calls and POSTs, the external refresh, its refresh, its capacity group."""
+"""The parts of a run's state: its calls and POSTs, the external refresh that it waits for, its own refresh, and its
+capacity group."""
 
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
@@ -51,10 +52,10 @@ class Blocked(Message, frozen=True, kw_only=True):
 class InGroup(Message, frozen=True, kw_only=True):
     """The run's state in its capacity group.
 
-    `refreshes`: how many the group allows at once. `number`: of the last message to the group. `since`: when the run
-    first asked. `asked`: it has a place or waits for one; `placed`: it has one. `waits`: its position in the line.
-    `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits; `retry_after`:
-    the pause in seconds.
+    `refreshes`: how many the group allows at once. `number`: the number of the last message to the group. `since`: when
+    the run first asked. `asked`: the run has a place or waits for one; `placed`: it has one. `waits`: its position in
+    the line. `limit_reached`: Power BI refused or failed its refresh because the capacity has reached its limits;
+    `retry_after`: the pause in seconds.
     """
 
     group: str
@@ -71,10 +72,10 @@ class InGroup(Message, frozen=True, kw_only=True):
 class Followed(Message, frozen=True, kw_only=True):
     """The refresh that the run follows.
 
-    `posted_at`: by our clock. `began_at`: its best known start; an adopted refresh began before it was found.
-    `visible_by`: the end of the grace in which it may be missing from the history; `seen`: it has appeared.
-    `after_loss`: it was found after a lost answer, so it is probably ours. `durations`: seconds that earlier ones of
-    this kind took. `objects`: digest of its tables and partitions.
+    `posted_at`: the time of its POST by our clock, or when it was found. `began_at`: its best known start; an adopted
+    refresh began before it was found. `visible_by`: the end of the grace in which it may be missing from the history;
+    `seen`: it has appeared. `after_loss`: it was found after a lost answer, so it is probably ours. `durations`:
+    seconds that earlier refreshes of this kind took. `objects`: digest of its tables and partitions.
     """
 
     id: str

@@ -1,4 +1,5 @@
-"""The state of a run between two steps: the input of each of its orchestrations, so plain values and small.
+"""The state of a run between two steps: the input of each of its orchestrations, so its values are plain and it stays
+small.
 
 A run is in one phase at a time; values that only one phase needs are in that phase. `Phase` lists the phases.
 """
@@ -44,13 +45,13 @@ class ReportingBlocker(PhaseBase, frozen=True, kw_only=True, tag="reporting_bloc
 
 
 class TakingPlace(PhaseBase, frozen=True, kw_only=True, tag="taking_place"):
-    """Asks the capacity group for a place. `looked`: just after a look that found the model idle."""
+    """Asks the capacity group for a place. `looked`: the run has just found the model idle."""
 
     looked: bool = False
 
 
 class WaitingForPlace(PhaseBase, frozen=True, kw_only=True, tag="waiting_for_place"):
-    """Waits for the event of the group, or the time to ask again (seconds)."""
+    """Waits for `event` from the group, for at most `seconds`; then the run asks again."""
 
     event: str
     seconds: float
@@ -96,7 +97,7 @@ class Reconciling(PhaseBase, frozen=True, kw_only=True, tag="reconciling"):
     window: LostWindow = LostWindow()
     error: str | None = None
     broke: bool = False
-    """An exception in this app lost the answer."""
+    """The answer was lost by an exception in this app."""
     accepted: bool = False
     """Power BI accepted the POST but returned no id."""
 
@@ -137,7 +138,7 @@ class Finishing(PhaseBase, frozen=True, kw_only=True, tag="finishing"):
 
 
 class StartingNext(PhaseBase, frozen=True, kw_only=True, tag="starting_next"):
-    """Starts the next run of the queue, before the members of this one are notified."""
+    """Starts the next run of the queue, before the members of this run are notified."""
 
     next: Turn
     wake: tuple[WakeUp, ...] = ()
@@ -193,7 +194,7 @@ class RunState(Message, frozen=True, kw_only=True):
     wait: float = 0
     """Seconds to wait before the step of the phase."""
     scope: Scope | None = None
-    """None until the run is claimed."""
+    """The scope of the run; None until the run is claimed."""
     since: str = ""
     """When the first of its requests enrolled, according to the claim."""
     permit: int = 0
@@ -210,18 +211,18 @@ class RunState(Message, frozen=True, kw_only=True):
     refresh: Followed | None = None
     outcome: Outcome | None = None
     names: ModelNames = ModelNames()
-    """Of the model and its workspace, if known."""
+    """The names of the model and its workspace, if known."""
     priority: Priority = "normal"
     """The highest priority among its requests when the run was last claimed."""
     capacity: InGroup | None = None
-    """None where no capacity limit applies."""
+    """The run's state in its capacity group; None if no capacity limit applies."""
 
     def to(self, phase: Phase, **changes: Any) -> Self:
         """The run in another phase, with further changes."""
         return replace(self, phase=phase, **changes)
 
-    def but(self, **changes: Any) -> Self:
-        """The run with some changes."""
+    def replace(self, **changes: Any) -> Self:
+        """The run with some fields changed."""
         return replace(self, **changes)
 
     @property
@@ -236,7 +237,7 @@ class RunState(Message, frozen=True, kw_only=True):
 
     @property
     def in_group(self) -> InGroup:
-        """The capacity group; the phases that ask it have one."""
+        """The run's state in its capacity group, which is set in the phases that ask the group."""
         assert self.capacity is not None  # noqa: S101 - set before those phases
         return self.capacity
 
@@ -247,7 +248,7 @@ class RunState(Message, frozen=True, kw_only=True):
 
     @property
     def known_scope(self) -> Scope:
-        """The scope; every phase after the claim has it."""
+        """The scope, which is set in every phase after the claim."""
         assert self.scope is not None  # noqa: S101 - set by the claim
         return self.scope
 
@@ -258,7 +259,7 @@ class RunState(Message, frozen=True, kw_only=True):
 
     @property
     def followed(self) -> Followed:
-        """The refresh that the run follows; the phases after the POST have it."""
+        """The refresh that the run follows, which is set in the phases after the POST."""
         assert self.refresh is not None  # noqa: S101 - set before those phases
         return self.refresh
 
@@ -276,5 +277,5 @@ class RunState(Message, frozen=True, kw_only=True):
         return instant(time_of(self.refresh.began_at) + timedelta(seconds=expected.usual)) if expected else None
 
     def grace_ends(self, now: datetime) -> str:
-        """The end of the grace in which a refresh that begins now may not be visible."""
+        """The end of the grace in which a refresh that begins now may not be visible yet."""
         return instant(now + timedelta(seconds=self.limits.grace))

@@ -1,20 +1,21 @@
-"""The custom status of a run's orchestration: what a person needs to know of a run, far below the limit of 16 KB."""
+"""The custom status of a run's orchestration: what a person needs to know about a run, far below the limit of 16 KB."""
 
 from datetime import datetime, timedelta
 
 from refresh.capacity.answers import WaitsForPlace
 from refresh.history.look import ExternalRefresh
 from refresh.history.progress import Progress
-from refresh.messages import Shown, tag_of
+from refresh.messages import ApiMessage, tag_of
 from refresh.run.state import RunState
 from refresh.times import instant
 
 
-class RunStatus(Shown, frozen=True, kw_only=True):
-    """`phase` is the tag of the run's phase. `waits_for` is the external refresh, since `waits_since`.
+class RunStatus(ApiMessage, frozen=True, kw_only=True):
+    """`phase` is the tag of the run's phase. `waits_for`: the external refresh; `waits_since`: when the run began to
+    wait for it.
 
-    `waits_for_place`: its position in the line of its capacity group.
-    `usual_wait_seconds`: how long refreshes like the external one take.
+    `waits_for_place`: the run's position in the line of its capacity group. `usual_wait_seconds`: how long refreshes
+    like the external one take.
     """
 
     phase: str = ""

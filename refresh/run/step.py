@@ -51,7 +51,8 @@ class AskGroup(Generic[A]):
 
 @dataclass(frozen=True)
 class WaitForEvent:
-    """Wait for an event, whose name is used once, for some seconds at most; `then` is the run afterwards."""
+    """Wait for an event for at most `seconds`; `then` is the run afterwards. The name of the event is used only
+    once."""
 
     event: str
     seconds: float
@@ -60,7 +61,7 @@ class WaitForEvent:
 
 @dataclass(frozen=True)
 class Wait:
-    """Wait some seconds; `then` is the run afterwards. A fired timer counts as due, whatever the clock says."""
+    """Wait for `seconds`; `then` is the run afterwards. A fired timer counts as due, regardless of the current time."""
 
     seconds: float
     then: RunState

@@ -30,27 +30,28 @@ from refresh.run.step import Moved
 from refresh.times import instant, time_of
 
 MAX_BROKEN = 20
-"""Exceptions of this app in a row, after a POST, before the outcome counts as unknown."""
+"""After this many exceptions of this app in a row, following a POST, the outcome counts as unknown."""
 MAX_TRIES = 3
-"""A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is used up,
-too), or this many refreshes that were adopted after a lost answer and ended badly. A failed cancel is repeated this
+"""A run ends after this many dropped refreshes, or this many POSTs with a lost answer (if the outage budget is also
+used up), or this many refreshes that were adopted after a lost answer and ended badly. A failed cancel is repeated this
 often; then the run waits until the refresh ends by itself."""
 
 
 def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool = True) -> Moved:
     """A call failed: waits as Power BI asks, or with growing pauses, and tries again.
 
-    With `budget` the run fails once calls have failed for as long as the operator allows; without it, it continues.
+    With `budget`, the run fails once calls have failed for as long as the operator allows; without `budget`, it
+    continues.
     """
     match answer:
         case Refused():
             return fail(run, answer.failure)
         case Throttled():
-            # not an outage: Power BI answers. If it gives no duration, waits grow
+            # not an outage, because Power BI answers; if it gives no duration, the pauses grow
             failures = run.calls.failures + 1 if answer.seconds is None else run.calls.failures
             calls = Calls(failures=failures, last_error=answer.error)
             pause = backoff(failures, run.limits) if answer.seconds is None else answer.seconds
-            waiting = run.but(wait=max(pause, run.limits.poll_min), calls=calls)
+            waiting = run.replace(wait=max(pause, run.limits.poll_min), calls=calls)
         case Unavailable() | Broke():
             since = run.calls.failing_since or instant(now)
             broken = run.calls.broken + 1 if isinstance(answer, Broke) else 0
@@ -59,8 +60,8 @@ def with_trouble(run: RunState, answer: Trouble, now: datetime, *, budget: bool 
                 # an exception of this app must not be blamed on Power BI
                 code = "InternalError" if isinstance(answer, Broke) else "ServiceUnavailable"
                 error = failure(code, run.dataset_id, detail=answer.error, link=LAST_ERROR, names=run.names)
-                return fail(run.but(calls=calls), error)
-            waiting = run.but(calls=calls, wait=backoff(calls.failures, run.limits))
+                return fail(run.replace(calls=calls), error)
+            waiting = run.replace(calls=calls, wait=backoff(calls.failures, run.limits))
         case _:
             assert_never(answer)
     return Moved(waiting, _call_failed(run, waiting))
@@ -76,11 +77,11 @@ def _call_failed(before: RunState, after: RunState) -> Event | None:
 
 def reset_failures(run: RunState) -> RunState:
     """Resets the counts of failed calls, because Power BI answered."""
-    return run if run.calls == Calls() else run.but(calls=Calls())
+    return run if run.calls == Calls() else run.replace(calls=Calls())
 
 
 def follow(run: RunState, refresh_id: str, now: datetime, *, adopted: bool, after_loss: bool = False) -> Moved:
-    """Follows a refresh: the run records it in its queue next."""
+    """Follows a refresh: next, the run records it in its queue."""
     refresh = Followed(
         id=refresh_id,
         posted_at=instant(now),
@@ -105,7 +106,7 @@ def reopen(run: RunState, pause: float, execution: str | None = None) -> Moved:
 
 
 def end_as_unknown(run: RunState, code: str, detail: str | None = None) -> Moved:
-    """Ends the run without knowing the outcome of its refresh, and starts no second one for that reason."""
+    """Ends the run without knowing the outcome of its refresh. A second refresh is not started for that reason."""
     error = failure(code, run.dataset_id, refresh_id=run.refresh_id, detail=detail, link=LAST_ERROR, names=run.names)
     adopted = run.refresh is not None and run.refresh.adopted
     return end(run, Outcome(status="OutcomeUnknown", refresh_id=run.refresh_id, error=error, adopted=adopted))
@@ -117,7 +118,7 @@ def fail(run: RunState, error: Failure) -> Moved:
 
 
 def end(run: RunState, outcome: Outcome) -> Moved:
-    """Ends the run with its outcome: it hands that to the queue next."""
+    """Ends the run with its outcome: next, the run hands the outcome to the queue."""
     if outcome.status == "OutcomeUnknown":
         run = forget_group(run)
     level = logging.INFO if outcome.status == "Completed" else logging.WARNING
@@ -126,7 +127,7 @@ def end(run: RunState, outcome: Outcome) -> Moved:
 
 
 def search_after_taken_permit(run: RunState, answer: PermitTaken, now: datetime) -> Moved:
-    """Another execution of the POST took the permit: searches for its refresh before starting another one."""
+    """Another execution of the POST took the permit: searches for its refresh before starting another refresh."""
     since = service_clock(run.look, answer.at) if run.look else None
     return search(run, AnswerLost(error=OTHER_EXECUTION, window=LostWindow(since=since)), now)
 
@@ -150,8 +151,8 @@ def search(run: RunState, answer: AnswerLost, now: datetime, *, broke: bool = Fa
 
 
 def give_way(run: RunState, answer: Superseded, now: datetime) -> Moved:
-    """Ends this orchestration, because another one holds the run or the run is over. If the next run can start now, it
-    starts that first."""
+    """Ends this orchestration, because another orchestration holds the run or the run is over. If the next run can
+    start now, this orchestration starts it first."""
     then: Phase = StartingNext(next=answer.next) if answer.next else Over()
     return Moved(without_place(run, then) if answer.over else run.to(then, wait=0), news=dropped(run, now))
 
@@ -159,7 +160,7 @@ def give_way(run: RunState, answer: Superseded, now: datetime) -> Moved:
 def forget_group(run: RunState) -> RunState:
     """Removes the capacity group from the state, so that the run does not give its place back: its refresh may still be
     running. A timer frees the place when the model is idle."""
-    return run.but(capacity=None)
+    return run.replace(capacity=None)
 
 
 def without_place(run: RunState, then: Phase) -> RunState:

@@ -11,14 +11,15 @@ PROBE_AFTER = timedelta(minutes=60)
 """After waiting this long behind the same row, the run posts anyway: the row may never end, and the answer of Power BI
 decides."""
 UNKNOWN_AFTER = timedelta(hours=30)
-"""No refresh runs longer (24 h, plus at most 6 h in a paused capacity). Then the next run of the queue has its turn."""
+"""After this time the outcome counts as unknown, and the next run of the queue has its turn: no refresh runs longer (24
+h, plus at most 6 h in a paused capacity)."""
 LONGEST_WAIT_BEHIND = 600.0
-"""The most seconds between two looks at an external refresh, even if its estimated end is far: callers wait until the
-model is idle."""
+"""The maximum number of seconds between two looks at an external refresh, even if its estimated end is far away:
+callers wait until the model is idle."""
 
 
 def wait_behind(run: RunState, answer: HistoryRead, waited: timedelta) -> float:
-    """Seconds until the next look at a busy model. `waited`: since the external refresh was first seen."""
+    """Seconds until the next look at a busy model. `waited`: the time since the run first saw the external refresh."""
     began = parse_time(answer.running.started_at) if answer.running else None
     # both times are from the service's own clock
     service_time = parse_time(answer.look.service_time)
@@ -35,6 +36,6 @@ def wait_to_poll(run: RunState, now: datetime) -> float:
     wait = planned_wait((now - time_of(refresh.began_at)).total_seconds(), refresh.durations, run.limits)
     if not refresh.durations:
         return wait
-    # however far the estimated end is, do not wait past the moment that proves a drop or that ends all waiting
+    # however far away the estimated end is, do not wait past the moment that proves a drop or that ends all waiting
     last = time_of(refresh.posted_at) + UNKNOWN_AFTER if refresh.seen else time_of(refresh.visible_by)
     return max(min(wait, (last - now).total_seconds()), run.limits.poll_min)

@@ -8,10 +8,11 @@ from refresh.scope.scope import NotifyOption, RefreshOptions
 
 
 def refresh_body(options: RefreshOptions | None, notify_option: NotifyOption = "NoNotification") -> dict[str, Any]:
-    """The body. Without options it is a standard refresh, which every capacity can run.
+    """The body. Without options it requests a standard refresh, which every capacity can run.
 
-    Its notifyOption is always sent: the reference calls it required, and app identities may send NoNotification. With
-    options it is an enhanced refresh, for which the documentation excludes notifyOption; its type is always explicit.
+    A standard refresh always sends notifyOption: the reference calls it required, and app identities may send
+    NoNotification. With options it is an enhanced refresh, for which the documentation excludes notifyOption; its type
+    is always explicit.
     """
     if options is None:
         return {"notifyOption": notify_option}

@@ -1,7 +1,8 @@
 """The options of an enhanced refresh: checked before they are sent, and converted to one canonical form.
 
-Power BI answers 202 to most mistakes and fails the refresh minutes later, so mistakes that can be known are refused
-here. Sources: Microsoft's "Enhanced refresh with the Power BI REST API" and the reference of refresh-dataset-in-group.
+Power BI answers 202 to most mistakes and fails the refresh minutes later, so mistakes that can be detected here are
+refused here. Sources: Microsoft's "Enhanced refresh with the Power BI REST API" and the reference of
+refresh-dataset-in-group.
 """
 
 import re
@@ -41,7 +42,7 @@ def check_options(value: object) -> Json | None:
     for key in value:
         if key not in _CHECKS:
             target = f"refresh.{cut(str(key), 64)}"
-            hint = " It belongs beside refresh, not inside it." if key == "notifyOption" else ""
+            hint = " Put it next to refresh, not inside it." if key == "notifyOption" else ""
             raise OptionError(target, f"{target} is not a known option.{hint} Known options: {', '.join(_CHECKS)}.")
     if not value:
         return None
@@ -50,13 +51,13 @@ def check_options(value: object) -> Json | None:
     options = {key: check(value[key], f"refresh.{key}") for key, check in _CHECKS.items() if key in value}
     _check_policy(options)
     if options["type"] in WITHOUT_POLICY:
-        # Power BI applies policies by default, but these types cannot
+        # Power BI applies policies by default, but these types cannot be combined with policies
         options["applyRefreshPolicy"] = False
     return {key: options[key] for key in _CHECKS if key in options}
 
 
 def _check_policy(options: Json) -> None:
-    """Refuses options that conflict with an incremental refresh policy, whether a table has one or not."""
+    """Refuses options that conflict with an incremental refresh policy, whether or not a table has one."""
     policy, target = options.get("applyRefreshPolicy"), "refresh.applyRefreshPolicy"
     if options.get("commitMode") == "PartialBatch" and policy is not False:
         raise OptionError(

@@ -22,8 +22,8 @@ class TableRef(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
 class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """The options of an enhanced refresh in canonical form, as `refresh.scope.options` returns them.
 
-    Keys are written as Power BI spells them. None: Power BI's default. `objects` is empty for the whole model, else
-    sorted and without duplicates.
+    Keys are written as Power BI spells them. None means Power BI's default. `objects` is empty for the whole model,
+    otherwise sorted and without duplicates.
     """
 
     type: RefreshType = "Full"
@@ -37,7 +37,7 @@ class RefreshOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     @property
     def whole_model(self) -> bool:
-        """Whether the refresh is of the whole model."""
+        """Whether the refresh covers the whole model."""
         return not self.objects
 
 
@@ -53,7 +53,7 @@ class Scope(Message, frozen=True, kw_only=True):
 
     @property
     def enhanced(self) -> bool:
-        """Whether Power BI runs it as an enhanced refresh, which can be read by id and cancelled."""
+        """Whether the refresh is an enhanced one, which can be read by id and cancelled."""
         return self.refresh is not None
 
 

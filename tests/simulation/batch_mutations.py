@@ -46,7 +46,7 @@ def cancel_the_batch_alone() -> list[Patch]:
 
     def settle(state: BatchState, alive: Any, at: str) -> BatchState:
         cancelled = dict.fromkeys(state.started, Progress(status="Cancelled", ended_at=at))
-        return original(state.changed(cancelled if state.stop == "Cancelled" else {}), alive, at)
+        return original(state.with_progress(cancelled if state.stop == "Cancelled" else {}), alive, at)
 
     original = batch_machine.settle
     return [(batch_machine, "settle", settle)]

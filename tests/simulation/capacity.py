@@ -100,7 +100,7 @@ class Places:
             if run not in line or len(waiters) != 1:
                 continue  # several operations at once: their order is not known here
             turn = _turn(line[run], run)
-            ahead = [name for name in after.present() if _turn(after.waiting[name], name) < turn]
+            ahead = [name for name in after.on_time() if _turn(after.waiting[name], name) < turn]
             overtaken = ahead if len(ahead) > after.free else []
             self.granted.append(Granted(self._world.now, run, overtaken))
             self._world.counts["places granted"] += 1

@@ -56,10 +56,10 @@ def no_place_comes_back() -> list[Patch]:
 def the_last_to_ask_goes_first() -> list[Patch]:
     """A place goes to the run that asks, however many wait."""
 
-    def present(self: Group) -> list[str]:
+    def on_time(self: Group) -> list[str]:
         return sorted(self.line(), key=lambda run: self.waiting[run].since, reverse=True)
 
-    return [(Group, "present", present)]
+    return [(Group, "on_time", on_time)]
 
 
 @mutation
@@ -73,7 +73,7 @@ def the_capacity_fails_callers() -> list[Patch]:
     """A refresh that the capacity refused fails its requests."""
 
     def ended_at_once(run: RunState, outcome: Outcome) -> Moved:
-        return original(run.but(capacity=None), outcome)
+        return original(run.replace(capacity=None), outcome)
 
     original = polling._ended
     return [(polling, "_ended", ended_at_once)]

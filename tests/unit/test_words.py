@@ -95,8 +95,6 @@ NAMES = {
 
 ALLOWED_NAMES = {
     ("dev/identity_endpoint.py", "asked"): "a key of its control API",
-    ("refresh/messages.py", "Shown"): "a base class of stored messages",
-    ("refresh/queue/state.py", "asked"): "a key of the stored queue",
     ("refresh/reporting/callback.py", "looked"): "the state after a look",
     ("refresh/run/parts.py", "asked"): "a key of a stored state",
     ("refresh/run/phases/looking.py", "_looked"): "the transition after a look",

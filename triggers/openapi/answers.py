@@ -5,7 +5,7 @@ from typing import get_args
 import msgspec
 
 from refresh.failure.catalogue import CATALOGUE, MAX_MESSAGE, Failure
-from refresh.history.progress import LONGEST_NAME, MOST_TABLES, STATES
+from refresh.history.progress import LONGEST_NAME, MAX_TABLES, STATES
 from refresh.queue.answers import ServedBy
 from refresh.reporting.status import ENDS, STATUSES
 from triggers.openapi import health, models, places
@@ -123,7 +123,7 @@ def schemas() -> Json:
                 },
                 "tables": {
                     "type": "array",
-                    "maxItems": MOST_TABLES,
+                    "maxItems": MAX_TABLES,
                     "description": "Tables that failed, then tables in progress.",
                     "items": record(
                         {

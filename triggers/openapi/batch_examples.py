@@ -38,7 +38,7 @@ def _model(name: str, dataset_id: str, *depends_on: int) -> ModelSpec:
 def _state(*progress: Progress, ended_at: str | None = None) -> BatchState:
     models = (_model("Customers", CUSTOMERS), _model("Sales", SALES, 0))
     state = BatchState(spec=BatchSpec(caller=CALLER), read_token="", cancel_token="", requested_at=ACCEPTED_AT)
-    return state.with_models(models, progress).but(ended_at=ended_at)
+    return state.with_models(models, progress).replace(ended_at=ended_at)
 
 
 def _status(state: BatchState) -> Json:

@@ -35,6 +35,6 @@ def _cancelled(run: RunState, refresh: Followed, answer: CancelAnswer | Broke, n
             pass
         case _:
             assert_never(answer)
-    # it will end soon, however long earlier refreshes took
+    # the refresh will end soon, however long earlier refreshes took
     followed = replace(refresh, durations=())
     return Moved(run.to(Polling(), refresh=followed, wait=run.limits.poll_min))

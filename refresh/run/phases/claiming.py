@@ -29,7 +29,8 @@ from refresh.run.transitions import end_as_unknown, fail, without_place
 from refresh.times import instant
 
 MAX_INCARNATIONS = 20
-"""A run whose orchestrations keep failing ends, instead of starting refreshes endlessly."""
+"""After this many incarnations the run ends, so that a run whose orchestrations fail again and again does not start
+refreshes endlessly."""
 
 
 def step(run: RunState, phase: Claiming, at: str) -> Ask[ClaimAnswer]:
@@ -45,16 +46,16 @@ def _claimed(run: RunState, phase: Claiming, answer: ClaimAnswer, now: datetime)
             news = dropped(run, now) if phase.then is not None else None
             return Moved(over, Event("run.superseded"), news)
         case Claimed():
-            run = run.but(priority=answer.priority)
+            run = run.replace(priority=answer.priority)
             if isinstance(phase.then, TakingPlace):
                 # requests that joined while the run waited may have added to its scope
-                run = run.but(scope=answer.scope, objects=answer.objects)
+                run = run.replace(scope=answer.scope, objects=answer.objects)
             if phase.then is not None:
                 return Moved(run.to(phase.then))
             capacity = run.capacity
             if answer.capacity_group:
                 capacity = InGroup(group=answer.capacity_group, refreshes=1, asked=True, placed=True)
-            run = run.but(
+            run = run.replace(
                 scope=answer.scope,
                 objects=answer.objects,
                 permit=answer.permit,
@@ -79,14 +80,14 @@ def _news(run: RunState, answer: Claimed, now: datetime) -> RunWaits | RunRefres
 def _as_the_queue_says(run: RunState, answer: Claimed, now: datetime) -> RunState:
     if not answer.closed or answer.look is None:
         return run.to(Looking())
-    run = run.but(look=answer.look, late_after=answer.look.read_at)
+    run = run.replace(look=answer.look, late_after=answer.look.read_at)
     if answer.refresh_id:
         # this incarnation does not know whether the refresh was visible before, so the grace starts again
         return run.to(Cancelling() if answer.cancel else Polling(), refresh=_followed(run, answer, now), look=None)
     if answer.permit_taken_at is None:
-        # no execution has used the permit, and from now on none can
+        # no execution has used the permit, and from now on no execution can
         return run.to(Reopening())
-    # an earlier incarnation of this run may have posted: search for its refresh before starting another one
+    # an earlier incarnation of this run may have posted: search for its refresh before starting another refresh
     window = LostWindow(since=service_clock(answer.look, answer.permit_taken_at))
     return run.to(Reconciling(reason="lost", since=instant(now), until=run.grace_ends(now), window=window))
 
@@ -108,5 +109,5 @@ def _abandoned(run: RunState, answer: Claimed, now: datetime) -> Moved:
     if answer.closed and (answer.refresh_id or answer.permit_taken_at):
         followed = _followed(run, answer, now) if answer.refresh_id else None
         late_after = answer.look.read_at if answer.look else None
-        return end_as_unknown(run.but(refresh=followed, late_after=late_after), "InternalError", detail)
+        return end_as_unknown(run.replace(refresh=followed, late_after=late_after), "InternalError", detail)
     return fail(run, failure("InternalError", run.dataset_id, detail=detail, names=run.names))

@@ -30,7 +30,8 @@ def finish(run: RunState, phase: Finishing, outcome: Outcome, at: str) -> Ask[Fi
 
 
 def _objects(run: RunState, outcome: Outcome) -> str | None:
-    """The objects of a completed enhanced refresh of ours: if the answer to the next one is lost, they identify it."""
+    """The digest of the objects of our completed enhanced refresh. If the answer to the next POST is lost, it
+    identifies the refresh."""
     ours = run.refresh is not None and not run.refresh.adopted and run.known_scope.enhanced
     return run.followed.objects if ours and outcome.status == "Completed" else None
 
@@ -50,7 +51,7 @@ def _finished(run: RunState, answer: FinishAnswer, now: datetime) -> Moved:
 
 
 def start_next(run: RunState, phase: StartingNext) -> Do[NotifyAnswer]:
-    """Starts the next run. If that fails, one of the run's requests starts it at its next recheck."""
+    """Starts the next run. If that fails, one of that run's requests starts it at its next recheck."""
     return Do(StartRun(dataset_id=run.dataset_id, turn=phase.next), partial(_started, run, phase))
 
 
@@ -63,7 +64,8 @@ def _notifying(run: RunState, wake: tuple[WakeUp, ...], ended: Ended | None) -> 
 
 
 def notify(run: RunState, phase: Notifying) -> Do[NotifyAnswer]:
-    """Sends the members the outcome. A member whose notification is lost collects it when it is reminded."""
+    """Sends the outcome to the members. A member whose notification is lost collects the outcome when it is
+    reminded."""
     return Do(NotifyRequests(wake=phase.wake, ended=phase.ended), partial(_notified, run))
 
 

@@ -14,20 +14,21 @@ from refresh.run.step import AskGroup, Do, Moved
 from refresh.times import instant
 
 LONG_WAIT_SECONDS = 60.0
-"""A run that has to wait longer before it can post gives its place back."""
+"""A run that has to wait longer than this before it can post gives its place back."""
 EXTERNAL_COUNTS = timedelta(minutes=10)
 """How long an external refresh still counts after the next look at it was due, in case the run has died."""
 
 
 def is_due(run: RunState) -> bool:
-    """Whether the run has a place that it cannot use for now."""
+    """Whether the run has to leave its capacity group, because it cannot use a place soon."""
     if run.capacity is None or not run.capacity.asked or not isinstance(run.phase, Looking):
         return False
     return run.capacity.limit_reached or run.wait > LONG_WAIT_SECONDS
 
 
 def behind(run: RunState, now: datetime) -> RunState:
-    """The run while it waits for an external refresh: it has no place, and the group counts that refresh."""
+    """The run while it waits for an external refresh: it gives its place back, and the group counts the external
+    refresh."""
     if run.capacity is None:
         return run
     until = instant(now + timedelta(seconds=run.wait) + EXTERNAL_COUNTS)
@@ -66,7 +67,7 @@ def _left(run: RunState, phase: LeavingPlace, order: LeavePlace, answer: PlacesF
         event = Event("capacity.closed", logging.WARNING, group=before.group, closedUntil=answer.closed_until)
     elif before.placed:
         event = Event("capacity.place_left", group=before.group)
-    return Moved(_on(run.but(capacity=capacity), answer, phase.then, phase.wait), event)
+    return Moved(_on(run.replace(capacity=capacity), answer, phase.then, phase.wait), event)
 
 
 def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState:
@@ -76,7 +77,8 @@ def _on(run: RunState, answer: PlacesFree, then: Phase, wait: float) -> RunState
 
 
 def wake(run: RunState, phase: Waking) -> Do[NotifyAnswer]:
-    """Notifies the runs. A run whose notification is lost waits until the time at which it asks again."""
+    """Notifies the runs that can have a place. A run whose notification is lost asks again by itself after some
+    time."""
     return Do(NotifyRequests(wake=phase.wake), partial(_woken, run, phase))
 
 

@@ -18,8 +18,8 @@ from refresh.times import instant, time_of
 
 SETTLE_SECONDS = 2.0
 """The pause between look and POST, so that our refresh starts in a later second of the service's clock than the look
-and can be told from refreshes that started before. The engine may fire the timer a second early; one second is enough.
-Requests that arrive in the pause still join."""
+and can be distinguished from refreshes that started before. The engine may fire the timer a second early; one second is
+enough. Requests that arrive in the pause still join."""
 
 
 def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
@@ -30,12 +30,12 @@ def step(run: RunState, phase: Looking) -> Do[ReadHistoryAnswer]:
 def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> Moved:
     if not isinstance(answer, HistoryRead):
         return with_trouble(run, answer, now)
-    run, running = reset_failures(run).but(names=answer.names.also(run.names)), answer.running
+    run, running = reset_failures(run).replace(names=answer.names.also(run.names)), answer.running
     if _left_group(run, answer.capacity):
         return Moved(without_place(run, Looking()))
-    run = run.but(capacity=_in_group(run, answer.capacity))
+    run = run.replace(capacity=_in_group(run, answer.capacity))
     if running is None:
-        return Moved(ready(run.but(look=answer.look, blocked=None)))
+        return Moved(ready(run.replace(look=answer.look, blocked=None)))
     if run.blocked is None or run.blocked.by.refresh_id != running.refresh_id:
         expected = expectation(answer.durations)
         blocked = Blocked(by=running, since=instant(now), usual_seconds=expected.usual if expected else None)
@@ -44,19 +44,19 @@ def _looked(run: RunState, answer: ReadHistoryAnswer | Broke, now: datetime) -> 
     waited = now - time_of(run.blocked.since)
     if waited >= PROBE_AFTER:
         blocked = replace(run.blocked, since=instant(now))
-        return Moved(ready(run.but(look=answer.look, blocked=blocked)))
-    return Moved(leaving_place.behind(run.but(wait=wait_behind(run, answer, waited)), now))
+        return Moved(ready(run.replace(look=answer.look, blocked=blocked)))
+    return Moved(leaving_place.behind(run.replace(wait=wait_behind(run, answer, waited)), now))
 
 
 def ready(run: RunState) -> RunState:
-    """The run after a look at an idle model: with a limit it needs a place before its POST."""
+    """The run when it may post: if a capacity limit applies, it needs a place first."""
     if run.capacity is None:
         return run.to(Closing(), wait=SETTLE_SECONDS)
     return run.to(TakingPlace(looked=True))
 
 
 def _left_group(run: RunState, limit: CapacityLimit | None) -> bool:
-    """Whether the settings have moved the workspace to another group since the run asked, or to none."""
+    """Whether the workspace has no group or another group in the settings since the run asked for a place."""
     before = run.capacity
     return before is not None and before.asked and (limit is None or limit.group != before.group)
 

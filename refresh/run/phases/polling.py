@@ -51,14 +51,15 @@ def step(run: RunState, phase: Polling, refresh: Followed) -> Do[ReadRefreshAnsw
 def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, now: datetime) -> Moved:
     match answer:
         case RefreshRead():
-            run = reset_failures(run).but(refresh=_seen(refresh, answer))
+            run = reset_failures(run).replace(refresh=_seen(refresh, answer))
             if answer.outcome is not None:
                 return _ended(run, answer.outcome)
             moved = Moved(run)
         case RefreshAbsent():
             run = reset_failures(run)
             if answer.rolled_over:
-                # it ran, but its outcome can no longer be read; the run may start another one only if it was adopted
+                # it ran, but its outcome can no longer be read; the run may start another refresh only if this one was
+                # adopted
                 return _ended(run, _unknown(run, "HistoryRolledOver"))
             # the answer may be stale: only an absence after the grace proves that the refresh was dropped
             if not refresh.seen and time_of(answer.read_at) >= time_of(refresh.visible_by):
@@ -69,7 +70,7 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
             moved = with_trouble(run, Unavailable(error=answer.failure.message), now, budget=False)
         case Broke():
             if run.calls.broken + 1 >= MAX_BROKEN:
-                # even if it was adopted: the exceptions would prevent reading the next one as well
+                # also if the refresh was adopted: the exceptions would prevent reading the next one as well
                 return end_as_unknown(run, "InternalError", answer.error)
             moved = with_trouble(run, answer, now, budget=False)
         case Throttled() | Unavailable():
@@ -79,11 +80,12 @@ def _read(run: RunState, refresh: Followed, answer: ReadRefreshAnswer | Broke, n
     if now - time_of(refresh.posted_at) >= UNKNOWN_AFTER:
         return _ended(run, _unknown(run, "RefreshNeverEnded"))
     waiting = moved.run
-    return Moved(waiting.but(wait=waiting.wait or wait_to_poll(waiting, now)), moved.event)
+    return Moved(waiting.replace(wait=waiting.wait or wait_to_poll(waiting, now)), moved.event)
 
 
 def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
-    """An adopted refresh began before it was found, so its start is the service's start time."""
+    """The refresh with what was read. An adopted refresh began before it was found, so its start is the service's start
+    time."""
     began = refresh.began_at
     started = parse_time(answer.began_at) if refresh.adopted else None
     if started is not None:
@@ -92,7 +94,7 @@ def _seen(refresh: Followed, answer: RefreshRead) -> Followed:
 
 
 def _dropped(run: RunState) -> Moved:
-    run = run.but(posts=replace(run.posts, drops=run.posts.drops + 1))
+    run = run.replace(posts=replace(run.posts, drops=run.posts.drops + 1))
     if run.posts.drops >= MAX_TRIES:
         return fail(run, failure("RefreshDropped", run.dataset_id, refresh_id=run.refresh_id, names=run.names))
     return reopen(run, run.limits.poll_min)
@@ -106,17 +108,17 @@ def _unknown(run: RunState, code: str) -> Outcome:
 def _ended(run: RunState, outcome: Outcome) -> Moved:
     refresh = run.followed
     if run.capacity is not None and outcome.error is not None and outcome.error.code == "CapacityLimitReached":
-        # the group is closed for a while, and then the run tries again, for as long as a request waits for it
-        run = run.but(capacity=replace(run.capacity, limit_reached=True))
+        # the group closes for a while; then the run tries again, for as long as a request waits for it
+        run = run.replace(capacity=replace(run.capacity, limit_reached=True))
         facts = {"group": run.in_group.group, "refreshId": refresh.id, "error": outcome.error}
         return Moved(reopen(run, 0).run, Event("capacity.limit_reached", logging.WARNING, **facts))
     if not refresh.adopted or outcome.status == "Completed":
         return end(run, replace(outcome, adopted=refresh.adopted))
     # not known to be ours: it can satisfy a request but must not fail it
     posts = replace(run.posts, unproven=run.posts.unproven + refresh.after_loss)
-    run = run.but(posts=posts)
+    run = run.replace(posts=posts)
     if posts.unproven >= MAX_TRIES:
-        # most probably all of them were ours, and one more would end in the same way
+        # most probably all these refreshes were ours, and one more would end in the same way
         detail = outcome.error.message if outcome.error else None
         error = failure(
             "RefreshUnproven",

@@ -47,7 +47,7 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
             return follow(run, result.refresh_id, now, adopted=True)
         case Busy():
             phase = Reconciling(reason="busy", since=instant(now), until=run.grace_ends(now))
-            # Power BI answers POSTs, so earlier lost answers do not count as repeated
+            # Power BI answers POSTs again, so the count of lost answers in a row starts again
             posts = replace(run.posts, lost=0, lost_since=None)
             return Moved(run.to(phase, posts=posts), Event("refresh.refused_busy", logging.WARNING))
         case AnswerLost():
@@ -70,13 +70,13 @@ def _posted(run: RunState, answer: PostResult | Broke, now: datetime) -> Moved:
 def _not_accepted(run: RunState, result: Throttled | Unavailable | Refused, execution: str, now: datetime) -> Moved:
     # the history may be readable while no refresh can be started, so these failures are counted separately
     calls = replace(run.calls, failures=run.posts.failures, failing_since=run.posts.failing_since)
-    moved = with_trouble(run.but(calls=calls), result, now)
+    moved = with_trouble(run.replace(calls=calls), result, now)
     if isinstance(moved.run.phase, Finishing):
         return Moved(moved.run.to(Finishing(execution=execution)), moved.event)
     calls = moved.run.calls
     posts = replace(run.posts, failures=calls.failures, failing_since=calls.failing_since)
-    waiting = moved.run.but(posts=posts)
+    waiting = moved.run.replace(posts=posts)
     if isinstance(result, Throttled) and result.capacity and waiting.capacity is not None:
         capacity = replace(waiting.capacity, limit_reached=True, retry_after=result.seconds)
-        waiting = waiting.but(capacity=capacity)
+        waiting = waiting.replace(capacity=capacity)
     return Moved(reopen(waiting, moved.run.wait, execution).run, moved.event)

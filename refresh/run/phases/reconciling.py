@@ -45,7 +45,7 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         if now - time_of(phase.since) >= UNKNOWN_AFTER:
             return end_as_unknown(run, "AnswerLost", answer.error)
         return with_trouble(run, answer, now, budget=False)
-    run = reset_failures(run).but(names=answer.names.also(run.names))
+    run = reset_failures(run).replace(names=answer.names.also(run.names))
     if answer.adoptable:
         return follow(run, answer.adoptable, now, adopted=True, after_loss=phase.reason == "lost")
     if phase.reason == "busy" and (answer.running or answer.changed or look.running):
@@ -53,7 +53,7 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         return reopen(run, run.limits.poll_min)
     # the answer may be stale: only a look after the grace proves that no refresh appeared
     if time_of(answer.look.read_at) < time_of(phase.until):
-        return Moved(run.but(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
+        return Moved(run.replace(wait=next_wait((now - time_of(phase.since)).total_seconds(), run.limits)))
     if phase.reason == "busy":
         return reopen(run, run.limits.poll_max)
     if phase.accepted and answer.sole:
@@ -61,7 +61,7 @@ def _compared(run: RunState, phase: Reconciling, look: Look, answer: ReadHistory
         return follow(run, answer.sole, now, adopted=True, after_loss=True)
     lost_since = run.posts.lost_since or phase.since
     sole = answer.sole_objects or run.posts.sole_objects
-    run = run.but(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since, sole_objects=sole))
+    run = run.replace(posts=replace(run.posts, lost=run.posts.lost + 1, lost_since=lost_since, sole_objects=sole))
     if run.posts.lost >= MAX_TRIES and (now - time_of(lost_since)).total_seconds() >= run.limits.outage:
         if sole:
             return end_as_unknown(run, "RefreshUnproven", phase.error)

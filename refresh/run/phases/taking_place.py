@@ -36,7 +36,7 @@ def _taken(run: RunState, phase: TakingPlace, order: TakePlace, answer: TakeAnsw
     match answer:
         case Placed():
             placed = replace(in_group, asked=True, placed=True, waits=None)
-            return _placed(run.but(capacity=placed), phase, answer, now)
+            return _placed(run.replace(capacity=placed), phase, answer, now)
         case Waits():
             waits = WaitsForPlace(
                 group=in_group.group,
@@ -74,5 +74,6 @@ def _placed(run: RunState, phase: TakingPlace, answer: Placed, now: datetime) ->
 
 
 def wait(run: RunState, phase: WaitingForPlace) -> WaitForEvent:
-    """Waits. Then the run asks the queue whether it still has requests, and their priority, and then the group."""
+    """Waits for a place. Then the run asks the queue whether it still has requests and what their priority is, and
+    after that the group."""
     return WaitForEvent(phase.event, phase.seconds, run.to(Claiming(then=TakingPlace())))

@@ -10,7 +10,7 @@ from outbound.exchange import Limits, Outgoing, Received
 from power_bi.client import PowerBiClient
 from power_bi.credentials import CachedTokens
 from power_bi.errors import PowerBiError, Refused, Throttled
-from power_bi.models import MOST_PAGES, ListedModel
+from power_bi.models import MAX_PAGES, ListedModel
 
 WORKSPACE = UUID("0a1b2c3d-0000-4000-8000-000000000001")
 DATASET = "22222222-aaaa-bbbb-cccc-{:012}"
@@ -65,10 +65,10 @@ def test_a_link_that_cannot_be_followed_is_the_end(link: object) -> None:
 
 
 def test_pages_have_an_end() -> None:
-    """A service that always names another page is called MOST_PAGES times and no more."""
+    """A service that always names another page is called MAX_PAGES times and no more."""
     power_bi, query = client((200, {"value": [], "@odata.nextLink": "https://x/?a=b"}))
     assert list(power_bi.models(WORKSPACE)) == []
-    assert len(query) == MOST_PAGES
+    assert len(query) == MAX_PAGES
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_names_are_cut_and_cleaned() -> None:
 
 def test_the_number_of_stored_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of a process has a limit."""
-    monkeypatch.setattr("power_bi.names.MOST_NAMES", 4)
+    monkeypatch.setattr("power_bi.names.MAX_NAMES", 4)
     power_bi, service = client(*[MODEL, FINANCE, *[MODEL] * 20])
     for number in range(10):
         power_bi.names(WORKSPACE, UUID(int=number))

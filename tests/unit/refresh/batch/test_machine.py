@@ -37,7 +37,7 @@ DIAMOND = {"A": [], "B": ["A"], "C": ["A"], "D": ["B", "C"]}
 def ended(state: BatchState) -> BatchState:
     """The state after the end of all models."""
     assert state.over
-    return state.but(ended_at=AT)
+    return state.replace(ended_at=AT)
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_failures_that_may_all_pass_free_the_key() -> None:
         assert found is not None
         assert found.error is not None
         assert found.error.retryable is free
-        known = StoredBatch(id="b", engine_status="Failed", state=state.but(digests=spec.digests), outcome=found)
+        known = StoredBatch(id="b", engine_status="Failed", state=state.replace(digests=spec.digests), outcome=found)
         assert decide(spec, known, 1) == (NewBatch(2, known) if free else EndedBatch(known))
 
 
 def test_a_key_is_one_batch() -> None:
     """New, the same in progress, or a conflict."""
     spec = parsed(models=[dataset(0)], idempotencyKey="k")
-    known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).but(digests=spec.digests))
+    known = StoredBatch(id="b", engine_status="Running", state=state_of(spec).replace(digests=spec.digests))
     assert decide(spec, None, 3) == NewBatch(4)
     assert decide(spec, known, 1) == SameBatch(known)
     assert decide(parsed(models=[dataset(1)]), known, 1) == Conflict(["models"])
@@ -232,7 +232,7 @@ def test_what_completed_before_is_not_refreshed_again() -> None:
     carried = machine.carried_over(before.models, before, "batch-1")
     assert [progress.status for progress in carried] == ["Completed", "Waiting", "Completed"]
     assert carried[0].request_id == before.request_id("batch-1", 0)
-    state = begin(before.but(progress=carried))
+    state = begin(before.replace(progress=carried))
     assert statuses(state) == {"A": "Completed", "B": "Started", "C": "Completed"}
     assert state.request_id("batch-2", 0) == carried[0].request_id
     assert state.request_id("batch-2", 1) != before.request_id("batch-1", 1)
@@ -308,7 +308,7 @@ def test_every_model_has_one_outcome_whatever_happens(
         else:
             assert state.progress[number].status == "Skipped"
             assert state.progress[number].reason
-    found = outcome_of(state.but(ended_at=AT))
+    found = outcome_of(state.replace(ended_at=AT))
     assert found is not None
     assert (found.status == "Completed") == (len(order) == len(state.models) == found.counts.completed)
     assert found.counts.models == found.counts.completed + found.counts.failed + found.counts.skipped

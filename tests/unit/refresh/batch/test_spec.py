@@ -57,7 +57,7 @@ def test_all_models_of_a_workspace() -> None:
 
 ONE = [dataset(0)]
 BAD: list[tuple[Json, str | None, str]] = [
-    ({}, "models", "models is required"),
+    ({}, "models", "Specify models"),
     ({"models": []}, "models", "at least one"),
     ({"models": "x"}, "models", "a list"),
     ({"models": [dataset(0)] * (MAX_MODELS + 1)}, "models", "at most 500"),
@@ -87,7 +87,7 @@ BAD: list[tuple[Json, str | None, str]] = [
     ({"models": ONE, "caller": "me"}, "caller", "object of strings"),
     ({"models": ONE, "idempotencyKey": ""}, "idempotencyKey", "1 to 256"),
     ({"models": ONE, "retryOf": "22222222"}, "retryOf", "id of an earlier batch"),
-    ({"models": ONE, "all": True}, "models", "exclude each other"),
+    ({"models": ONE, "all": True}, "models", "mutually exclusive"),
     ({"models": ONE, "except": ["A"]}, "except", "all: true"),
     ({"all": True, "except": "A"}, "except", "list of names"),
     ({"all": True, "workspaceId": "x"}, "workspaceId", "must be a GUID"),

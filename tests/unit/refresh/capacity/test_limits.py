@@ -36,7 +36,7 @@ def test_a_workspace_that_no_group_names_has_no_limit() -> None:
         ({}, "must be a JSON array of 1 to 100 groups"),
         ([], "must be a JSON array of 1 to 100 groups"),
         ([3], "group 1 must be a JSON object"),
-        ([{**P1, "workspace": []}], "group 1 has the unknown key 'workspace'; known are name, workspaces, refreshes"),
+        ([{**P1, "workspace": []}], "group 1 has the unknown key 'workspace'; known keys: name, workspaces, refreshes"),
         ([{"refreshes": 1}], "group 1 needs a name"),
         ([{"name": "a/b", "refreshes": 1}], "group 1 needs a name"),
         ([{"name": "x" * 65, "refreshes": 1}], "group 1 needs a name"),
@@ -50,7 +50,7 @@ def test_a_workspace_that_no_group_names_has_no_limit() -> None:
         ([{**P1, "workspaces": ["x"]}], "group P1: 'x' is not a GUID"),
         ([{**P1, "workspaces": [str(A), str(A).upper()]}], f"group P1 names workspace {A} twice"),
         ([P1, {**OTHERS, "name": "p1"}], "two groups are named 'p1'"),
-        ([OTHERS, {**OTHERS, "name": "more"}], "two groups are without workspaces"),
+        ([OTHERS, {**OTHERS, "name": "more"}], "only one group may omit workspaces"),
         ([P1, {"name": "P2", "workspaces": [str(B)], "refreshes": 1}], f"workspace {B} is in the groups P1 and P2"),
     ],
 )

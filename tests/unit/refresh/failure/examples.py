@@ -31,7 +31,7 @@ def _batch(status: Final) -> Failure:
     state = batch({"Sales": [], "Margins": ["Sales"], "Stock": []})
     bad = Progress(status=status, error=failure("CredentialsRejected", MODEL, names=NAMES))
     skipped = Progress(status="Skipped", reason="Sales, which it depends on, ended as Failed")
-    found = outcome_of(state.but(progress=(bad, skipped, Progress(status="Completed")), ended_at=AT))
+    found = outcome_of(state.replace(progress=(bad, skipped, Progress(status="Completed")), ended_at=AT))
     assert found is not None
     assert found.error is not None
     return found.error

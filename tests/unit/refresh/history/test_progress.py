@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.codec import decode, encode
-from refresh.history.progress import BAD, MOST_TABLES, Progress, TableProgress, progress
+from refresh.history.progress import BAD, MAX_TABLES, Progress, TableProgress, progress
 from refresh.history.rows import RefreshObject
 
 
@@ -74,7 +74,7 @@ def test_it_is_small_for_any_model(entries: list[tuple[str, str]]) -> None:
     assert found is not None
     assert len(json_of(found)) < 3_500
     assert found.objects == len(entries) == sum(found.by_status.values())
-    assert len(found.tables) <= MOST_TABLES
+    assert len(found.tables) <= MAX_TABLES
     named = len(found.tables) + found.more_tables
     assert named <= len({table for table, _ in entries})
     assert all(table.completed <= table.objects for table in found.tables)
@@ -87,5 +87,5 @@ def test_thousands_of_partitions_result_in_a_short_list() -> None:
     many = [RefreshObject("\U0001f4c8売上" * 100 + str(n % 500), str(n), "InProgress") for n in range(5_000)]
     found = progress(many)
     assert found is not None
-    assert (found.objects, found.more_tables) == (5_000, 500 - MOST_TABLES)
+    assert (found.objects, found.more_tables) == (5_000, 500 - MAX_TABLES)
     assert len(json_of(found)) < 3_500

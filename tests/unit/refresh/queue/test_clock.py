@@ -51,13 +51,13 @@ def test_entries_of_a_clock_that_is_ahead_expire_in_time(desk: Desk) -> None:
     desk.now = NOON + timedelta(days=400)
     desk.leave("d")
     desk.ask_to_leave("e")
-    assert desk.queue.departed["d"].at == desk.queue.asked["e"] == instant(NOON + AHEAD)
+    assert desk.queue.departed["d"].at == desk.queue.pending_cancellations["e"] == instant(NOON + AHEAD)
     desk.enroll("f")
     assert desk.runs[0].members["f"].since == instant(NOON + AHEAD)
     desk.clock = None
     desk.now = NOON + AHEAD + timedelta(minutes=31)
     desk.tidy()
-    assert set(desk.queue.departed) == set(desk.queue.asked) == set()
+    assert set(desk.queue.departed) == set(desk.queue.pending_cancellations) == set()
 
 
 def test_a_queue_recovers_from_two_clocks_that_are_ahead(desk: Desk) -> None:
@@ -65,11 +65,11 @@ def test_a_queue_recovers_from_two_clocks_that_are_ahead(desk: Desk) -> None:
     desk.later(days=365).leave("d")
     desk.ask_to_leave("x")
     desk.enroll("e")
-    assert (set(desk.queue.departed), set(desk.queue.asked)) == ({"d"}, {"x"})
+    assert (set(desk.queue.departed), set(desk.queue.pending_cancellations)) == ({"d"}, {"x"})
     desk.now = NOON + timedelta(minutes=1)
     desk.tidy()
     assert desk.queue.at == instant(desk.now + AHEAD)
-    assert (desk.queue.departed, desk.queue.asked) == ({}, {})
+    assert (desk.queue.departed, desk.queue.pending_cancellations) == ({}, {})
     assert desk.members == [["e"]]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from refresh.queue.answers import Done, Ended, Left, Superseded, Taken, Turn, Unknown, WakeUp
-from refresh.queue.memory import MAX_ASKED, MAX_REMEMBERED
+from refresh.queue.memory import MAX_PENDING_CANCELLATIONS, MAX_REMEMBERED
 from refresh.queue.state import Departed
 from refresh.queue.stored import dump
 from tests.unit.refresh.queue.queues import COMPLETED, SALES, Desk
@@ -217,7 +217,7 @@ def test_a_request_can_be_cancelled_before_it_is_enrolled(desk: Desk) -> None:
     desk.ask_to_leave("a")
     assert desk.later(minutes=5).enrolled("a").leaving
     assert desk.enrolled("a").leaving
-    assert desk.queue.asked == {}
+    assert desk.queue.pending_cancellations == {}
 
 
 def test_cancelling_a_request_that_has_ended_changes_nothing(desk: Desk) -> None:
@@ -235,7 +235,7 @@ def test_cancelling_a_request_that_has_left_is_not_stored(desk: Desk) -> None:
     desk.enroll("a")
     desk.leave("a")
     desk.ask_to_leave("a")
-    assert desk.queue.asked == {}
+    assert desk.queue.pending_cancellations == {}
 
 
 def test_a_late_reopen_does_not_remove_a_run_that_has_posted_again(desk: Desk) -> None:
@@ -306,12 +306,15 @@ def test_the_number_of_entries_is_limited(desk: Desk) -> None:
         desk.ask_to_leave(f"asked-{number}")
     queue = desk.queue
     queue.departed |= {f"r{number}": Departed(desk.at, "t") for number in range(MAX_REMEMBERED)}
-    queue.asked |= {f"r{number}": desk.at for number in range(MAX_ASKED)}
+    queue.pending_cancellations |= {f"r{number}": desk.at for number in range(MAX_PENDING_CANCELLATIONS)}
     desk.stored = dump(queue)
     desk.leave("last")
     desk.ask_to_leave("last-asked")
-    assert (len(desk.queue.departed), len(desk.queue.asked)) == (MAX_REMEMBERED, MAX_ASKED)
+    assert (len(desk.queue.departed), len(desk.queue.pending_cancellations)) == (
+        MAX_REMEMBERED,
+        MAX_PENDING_CANCELLATIONS,
+    )
     assert "last" in desk.queue.departed
     assert "first-0" not in desk.queue.departed
-    assert "last-asked" in desk.queue.asked
-    assert "asked-0" not in desk.queue.asked
+    assert "last-asked" in desk.queue.pending_cancellations
+    assert "asked-0" not in desk.queue.pending_cancellations

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refresh.queue.reminders import MOST, answered_at, is_unclaimed, to_remind
+from refresh.queue.reminders import MAX_REMINDED, answered_at, is_unclaimed, to_remind
 from refresh.times import instant
 from tests.unit.refresh.queue.queues import Desk
 
@@ -72,8 +72,8 @@ def test_requests_that_should_have_ended_a_minute_after_their_answer(desk: Desk)
 
 def test_a_visit_reminds_a_limited_number(desk: Desk) -> None:
     """The others are reminded after these have collected."""
-    desk.finish(desk.posted(*(f"request-{number}" for number in range(MOST + 1))))
-    assert len(reminded(desk, minutes=2)) == MOST
+    desk.finish(desk.posted(*(f"request-{number}" for number in range(MAX_REMINDED + 1))))
+    assert len(reminded(desk, minutes=2)) == MAX_REMINDED
 
 
 def test_a_run_that_no_orchestration_claims(desk: Desk) -> None:

@@ -69,6 +69,12 @@ ARRAYS = {
 """The parts that are stored as arrays, where the position of an entry has a meaning."""
 
 
+def test_pending_cancellations_keep_their_stored_key() -> None:
+    """Queues that earlier code stored have the key `asked`."""
+    desk = rich()
+    assert list(desk.stored["asked"]) == list(desk.queue.pending_cancellations) == ["h"]
+
+
 def test_additions_of_newer_code_are_ignored() -> None:
     """At every level, in objects and in arrays: newer code was rolled back, or runs beside this code."""
     desk = rich()

@@ -50,12 +50,12 @@ def test_the_deadline_counts_from_the_acceptance() -> None:
 
 def test_each_turn_waits_for_its_own_event() -> None:
     """A late notification must not end a later wait."""
-    assert (STATE.but(turn=1).wake, STATE.but(turn=2).wake) == ("wake-1", "wake-2")
+    assert (STATE.replace(turn=1).wake, STATE.replace(turn=2).wake) == ("wake-1", "wake-2")
 
 
 def test_a_state_survives_being_stored() -> None:
     """Also by newer code that added keys, or by older code that lacked some."""
-    state = STATE.backing_off(TRANSIENT).but(standing=Standing(status="Refreshing", refresh_id="r"))
+    state = STATE.backing_off(TRANSIENT).replace(standing=Standing(status="Refreshing", refresh_id="r"))
     stored = json.loads(json.dumps(encode(state)))
     assert decode(stored, RequestState) == state
     stored["invented"] = stored["spec"]["invented"] = stored["limits"]["invented"] = {"x": 1}
@@ -111,8 +111,8 @@ def test_the_standing_is_the_answer_of_the_queue() -> None:
 def test_a_transient_failure_is_retried_while_attempts_and_time_are_left() -> None:
     """Two retries are three attempts."""
     assert STATE.may_try_again(TRANSIENT, NOON)
-    assert STATE.but(attempt=2).may_try_again(TRANSIENT, NOON)
-    assert not STATE.but(attempt=3).may_try_again(TRANSIENT, NOON)
+    assert STATE.replace(attempt=2).may_try_again(TRANSIENT, NOON)
+    assert not STATE.replace(attempt=3).may_try_again(TRANSIENT, NOON)
     assert not STATE.may_try_again(TRANSIENT, STATE.deadline - timedelta(seconds=1))
 
 
@@ -133,7 +133,7 @@ def test_no_other_outcome_is_retried(outcome: RequestOutcome) -> None:
 
 def test_a_request_that_backs_off_shows_its_next_attempt() -> None:
     """And the last failure; the next attempt starts with an empty state."""
-    state = STATE.but(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
+    state = STATE.replace(recheck=True, standing=Standing(run_id="a-r1")).backing_off(TRANSIENT)
     assert not state.recheck
     assert encode(standing_between(state, NOON)) == {
         "lastReadError": "Evicted.",

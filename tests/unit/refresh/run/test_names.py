@@ -43,7 +43,7 @@ def test_failures_of_a_run_name_the_model() -> None:
     run = Incarnation().claimed().history(names=BOTH).wait().permitted()
     for _ in range(NEVER):
         run.posted(Accepted(refresh_id="r")).recorded()
-        run.run = run.run.but(wait=run.run.limits.grace)
+        run.run = run.run.replace(wait=run.run.limits.grace)
         run.wait().absent()
         if run.phase is Finishing:
             break

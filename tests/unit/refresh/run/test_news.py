@@ -20,7 +20,7 @@ AT = instant(NOW)
 SINCE = "2026-03-31T11:00:00.000Z"
 LOOK = Look(service_time=AT, read_at=AT)
 RUN = RunState(run="r", dataset_id="d", incarnation=2, token="t", names=ModelNames(model="Sales"))
-CLAIMED = RUN.but(scope=Scope(workspace_id="w"), since=SINCE, look=LOOK)
+CLAIMED = RUN.replace(scope=Scope(workspace_id="w"), since=SINCE, look=LOOK)
 ABOUT: dict[str, Any] = {"at": AT, "dataset_id": "d", "run": "r", "incarnation": 2}
 WAKE = (WakeUp(request="a", event="wake-1"), WakeUp(request="b", event="wake-1"))
 
@@ -34,7 +34,7 @@ def news_after(run: RunState, answer: Any) -> Any:
 
 def following(run: RunState = CLAIMED) -> RunState:
     """The run with its refresh."""
-    return follow(run, "ours", NOW, adopted=False).run.but(wait=0)
+    return follow(run, "ours", NOW, adopted=False).run.replace(wait=0)
 
 
 def test_a_claim_reports_the_state_of_the_queue() -> None:
@@ -109,5 +109,5 @@ def test_types_that_load_no_data() -> None:
     }
     for kind, expected in loads.items():
         scope = Scope(workspace_id="w", refresh=RefreshOptions(type=kind))
-        run = CLAIMED.but(scope=scope).to(Finishing(), outcome=Outcome(status="Completed"))
+        run = CLAIMED.replace(scope=scope).to(Finishing(), outcome=Outcome(status="Completed"))
         assert news_after(run, Finished(wake=WAKE)).loads is expected

@@ -206,7 +206,7 @@ def test_a_change_affects_no_other_field() -> None:
     changed = FULL.to(Posting(), permit=4)
     assert (changed.phase, changed.permit, changed.look) == (Posting(), 4, LOOK)
     assert (FULL.phase, FULL.permit) == (Polling(), 3)
-    assert FULL.but(permit=4, phase=Posting()) == changed
+    assert FULL.replace(permit=4, phase=Posting()) == changed
     with pytest.raises(AttributeError):
         changed.permit = 5  # type: ignore[misc]
 
@@ -214,7 +214,7 @@ def test_a_change_affects_no_other_field() -> None:
 def test_an_unknown_field_cannot_be_changed() -> None:
     """A misspelt name would be lost silently."""
     with pytest.raises(TypeError, match="permits"):
-        FULL.but(permits=1)
+        FULL.replace(permits=1)
 
 
 RESULTS: tuple[orders.PostAnswer, ...] = (
