@@ -94,7 +94,7 @@ def test_the_states_of_a_batch(world: World, visit: Visit) -> None:
     assert page.locator("figure, table").count() == 0
     visitor.go("#/batches/batch-unnamed", "Batch")
     expect(page.locator(".lead")).to_contain_text("1 of 1 model completed.")
-    expect(page.locator("figcaption")).to_have_text("No model of this batch depends on another one.")
+    expect(page.locator("figcaption")).to_have_text("No model of this batch depends on another model.")
     visitor.go("#/batches/no%20such", "The app does not know this")
     assert "The batch does not exist" in page.inner_text("main")
     assert ("GET", "/api/batches/no%20such/status", None) in world.calls

@@ -100,7 +100,7 @@ def test_an_error_at_first(world: World, visit: Visit) -> None:
     assert "The app answered HTTP 502." in page.inner_text("main")
     world.refusal = (403, {"error": {"code": "CallerNotAllowed", "message": "The principal x is not among those."}})
     page.get_by_role("button", name="Try now").click()
-    expect(page.locator("main")).to_contain_text("Ask the operators of the app to admit you.")
+    expect(page.locator("main")).to_contain_text("Ask the operators of the app to give you access.")
     world.refusal = None
     visitor.go("#/models/00000000-0000-4000-8000-000000000000", "The app does not know this")
     assert "The app knows no such model." in page.inner_text("main")

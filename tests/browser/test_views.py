@@ -117,7 +117,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "and 2 more tables" in now.inner_text()
     assert now.get_by_role("link", name="Load prices").get_attribute("href") == "#/requests/live-1"
     assert "factory: adf-finance-prod" in now.inner_text()
-    assert "Behind it: 1 run" in now.inner_text()
+    assert "Waiting behind it: 1 run" in now.inner_text()
     assert "1.8 × usual" in page.get_by_role("region", name="Runs").inner_text()
     requests = page.get_by_role("region", name="Requests")
     assert "shared" in requests.inner_text()
@@ -128,7 +128,7 @@ def test_a_model(world: World, visit: Visit) -> None:
     assert "Waits for an external refresh (Scheduled) that began 12 min ago." in page.inner_text("main")
     visitor.go(f"#/models/{model_id('Open invoices')}", "Open invoices")
     waiting = page.get_by_role("region", name="Now").inner_text()
-    assert "capacity group Finance capacity allows no more refreshes at once; 2 runs are ahead." in waiting
+    assert "capacity group Finance capacity allows no more simultaneous refreshes; 2 runs are ahead." in waiting
 
 
 def test_a_request(world: World, visit: Visit) -> None:
