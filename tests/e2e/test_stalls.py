@@ -29,7 +29,7 @@ STALL_SECONDS = 300
 """Of a model's Power BI; the app cancels a call after 30 seconds without an answer, and calls again."""
 FELT = 4.0
 """A measured call may take this much longer beside stalls than without: two cores also run all the servers."""
-LEAST_SECONDS = 2.0
+MIN_SECONDS = 2.0
 """Below this nothing is compared: a call of some milliseconds can take ten times as long occasionally."""
 
 Json = dict[str, Any]
@@ -77,7 +77,7 @@ def compared(before: dict[str, float], beside: dict[str, float], record_property
     """No call took much longer beside the stalls."""
     for what, seconds in beside.items():
         record_property("measured", f"stalls: {what} took {seconds:.1f} s, and {before[what]:.1f} s without them")
-        assert seconds < max(FELT * before[what], LEAST_SECONDS), (what, before, beside)
+        assert seconds < max(FELT * before[what], MIN_SECONDS), (what, before, beside)
 
 
 def test_models_whose_power_bi_hangs_do_not_delay_others(world: World, record_property: Record) -> None:
@@ -107,7 +107,7 @@ def test_silent_receivers_do_not_delay_others(world: World, record_property: Rec
         receiver.called()
         took = time.monotonic() - began
         record_property("measured", f"stalls: a callback beside {SILENT_RECEIVERS} silent ones took {took:.1f} s")
-        assert took < max(FELT * before["a refresh"], LEAST_SECONDS)
+        assert took < max(FELT * before["a refresh"], MIN_SECONDS)
 
 
 def _ask_for_callbacks(world: World, model: str, server: Server) -> None:

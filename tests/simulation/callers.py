@@ -143,8 +143,8 @@ class Callers:
             # engine refused may be called if the start with the key is sent again
             world.receivers.wait(uri, content.get("id"))
         if key is not None:
-            world.counts["asked again"] += len([a for a in self.starts if a.key == key]) > 1
-            world.counts["key in use"] += code == 409
+            world.counts["starts repeated"] += len([a for a in self.starts if a.key == key]) > 1
+            world.counts["key conflicts"] += code == 409
         if code not in (200, 202) or content["status"] == "Completed":
             world.note(world.now, f"a start under key {key!r} is answered {code or 'not at all'}")
             if code in (0, 503) and tries < MAX_TRIES and key is not None:
@@ -177,7 +177,7 @@ class Callers:
         if accepted.purged_at:
             return
         accepted.cancelled_at = world.now
-        world.counts["cancels asked"] += 1
+        world.counts["cancels requested"] += 1
         world.note(world.now, f"{accepted.id} is cancelled by its caller")
         way = 1.0 if accepted.caller.cancels_by_uri else world.random.random()
         key = accepted.caller.spec.get("idempotencyKey")

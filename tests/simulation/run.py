@@ -16,7 +16,7 @@ from tests.simulation.platform import Installed
 from tests.simulation.rules import Violation
 from tests.simulation.scenario import START, Level, Scenario, scenario
 from tests.simulation.story import story
-from tests.simulation.world import MOST_STEPS, World
+from tests.simulation.world import MAX_STEPS, World
 
 TIMELINE = 80
 """The number of lines of a timeline in the output: enough to see the cause, few enough to read."""
@@ -115,14 +115,14 @@ def _play(world: World) -> None:
             world.checked_posts = len(world.posts)
         if world.loop.problems:
             raise Violation(f"9: an exception that nothing awaited: {world.loop.problems[0]}")
-        if world.steps > MOST_STEPS:
-            raise Violation(f"6: not quiet after {MOST_STEPS} steps, at {world.now - START}")
+        if world.steps > MAX_STEPS:
+            raise Violation(f"6: not quiet after {MAX_STEPS} steps, at {world.now - START}")
     for request in world.requests:
         code, body = world.finish(world.callers.look(request))
         if code not in (200, 202, 424):
             raise Violation(f"9: the status of {request.id} is answered {code}")
-        world.counts[f"told {body['status']}"] += 1
-        world.counts["callers who shared"] += bool(body.get("sharedWith"))
+        world.counts[f"outcome {body['status']}"] += 1
+        world.counts["callers sharing a run"] += bool(body.get("sharedWith"))
         world.counts["adopted"] += body.get("servedBy") == "adopted"
         if code == 202:
             raise Violation(f"1: {request.id} has no end: {body['status']}")
@@ -136,7 +136,7 @@ def _play(world: World) -> None:
         world.finish(world.batches.look_at_requests(batch))
     for callback in world.receivers.callbacks:
         world.counts["callbacks"] += 1
-        world.counts["calls back"] += len(callback.calls)
+        world.counts["calls of callbacks"] += len(callback.calls)
     world.tidy_up()
     while world.step():
         pass

@@ -25,4 +25,4 @@ def test_a_start_that_replaces_another_one_is_the_same_request(seed: int) -> Non
     )
     result = run_day(day)
     assert result.violation is None, result.story
-    assert result.counts["told Completed"] == 1
+    assert result.counts["outcome Completed"] == 1

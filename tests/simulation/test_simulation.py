@@ -55,7 +55,7 @@ def test_every_day_keeps_the_invariants(first: int) -> None:
     tally = Tally()
     for seed in range(first, first + CHUNK):
         tally.add(play(seed))
-    assert tally.times["told Completed"] > CHUNK, "too few callers got Completed"
+    assert tally.times["outcome Completed"] > CHUNK, "too few callers got Completed"
 
 
 @pytest.mark.parametrize(("seed", "level"), kept_seeds())
@@ -83,8 +83,8 @@ def test_good_days_are_good() -> None:
     for seed in range(GOOD_DAYS):
         tally.add(play(seed, "none"))
     assert {name for name in tally.faults() if tally.times[name]} == set()
-    assert tally.times["told Terminated"] == 0
-    assert tally.times["told Completed"] > tally.times["requests"] / 3
+    assert tally.times["outcome Terminated"] == 0
+    assert tally.times["outcome Completed"] > tally.times["requests"] / 3
 
 
 @pytest.mark.parametrize("level", LEVELS)

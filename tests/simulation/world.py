@@ -49,7 +49,7 @@ from tests.simulation.purge import Purge
 from tests.simulation.reminders import Reminders
 from tests.simulation.scenario import START, Scenario
 
-MOST_STEPS = 500_000
+MAX_STEPS = 500_000
 HIDDEN_SECONDS = (60.0, 90.0)
 """How long the work of a dead worker stays hidden, with the visibility time-outs of host.json."""
 STATUS_LOST = 0.1

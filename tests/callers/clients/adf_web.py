@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 DEFAULT_ANSWER = "00:01:00"
-MOST_ANSWER = 600.0
+MAX_ANSWER = 600.0
 DEFAULT_LOOK_SECONDS = 15.0
 """Between two polls if the answer has no Retry-After. Not documented."""
 
@@ -51,7 +51,7 @@ class WebActivity:
 
     def _limit(self, properties: Json) -> float:
         limit = seconds_of(properties.get("httpRequestTimeout", DEFAULT_ANSWER))
-        assert limit <= MOST_ANSWER, limit
+        assert limit <= MAX_ANSWER, limit
         return self.pace.limit(min(limit, CUT_SECONDS))
 
     def _ask(self, call: Call) -> Answer:

@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-LEAST_SECONDS = 0.05
+MIN_SECONDS = 0.05
 """Minimum of a scaled wait, so that polling does not keep the machine busy."""
 
 
@@ -32,7 +32,7 @@ class Scaled:
 
     def wait(self, seconds: float) -> None:
         """Sleeps for the scaled time."""
-        time.sleep(max(LEAST_SECONDS, seconds * self._waits))
+        time.sleep(max(MIN_SECONDS, seconds * self._waits))
 
     def limit(self, seconds: float) -> float:
         """The scaled limit."""

@@ -50,7 +50,7 @@ def test_the_browser_is_installed_before_all_tests() -> None:
 def test_all_tests_are_compiled_before_they_run() -> None:
     """Otherwise each process would compile them. Not for a few tests."""
     (step,) = [step for step in steps(fast=False) if step.name == "bytecode"]
-    assert (step.beside, step.needed) == (True, False)
+    assert (step.parallel, step.needed) == (True, False)
     assert "bytecode" not in [step.name for step in steps(fast=True)]
     assert "bytecode" not in [step.name for step in steps(fast=False, pytest_arguments=["tests/unit"])]
 
@@ -67,7 +67,7 @@ def test_a_check_beside_others_begins_before_them() -> None:
         order.append(command[0])
         return 0
 
-    todo = [Step("types", ["mypy"]), Step("tools", ["tools"], beside=True), Step("tests", ["pytest"])]
+    todo = [Step("types", ["mypy"]), Step("tools", ["tools"], parallel=True), Step("tests", ["pytest"])]
     assert [result.name for result in run_steps(todo, runner)] == ["types", "tools", "tests"]
     assert order.index("tools") < order.index("pytest")
 

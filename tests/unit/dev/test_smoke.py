@@ -117,7 +117,7 @@ def test_no_address_at_all() -> None:
         (404, "", "without a report"),
         (200, "<html>", "without a report"),
         (200, "[" * 200_000, "without a report"),
-        (200, "x" * (smoke.MOST_BYTES + 1), "without a report"),
+        (200, "x" * (smoke.MAX_BYTES + 1), "without a report"),
         (200, {"checks": "fine"}, "without a report"),
         (503, {"checks": {"engine": "failed", "storage": "unknown"}}, "The durable engine does not answer"),
         (503, {"checks": {"engine": "passed", "storage": "failed"}}, "The storage account cannot be reached"),

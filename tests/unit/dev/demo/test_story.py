@@ -11,14 +11,14 @@ from rich.console import Console
 
 from dev.demo import real_power_bi, story, view
 from dev.demo.assessment import Refresh, assess
-from dev.demo.callers import Caller, Order, Report
+from dev.demo.callers import Caller, RefreshRequest, Report
 from refresh.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def caller(order: Order, status: str, *, over: bool = False) -> Caller:
-    found = Caller(order, "http://127.0.0.1:9")
+def caller(request: RefreshRequest, status: str, *, over: bool = False) -> Caller:
+    found = Caller(request, "http://127.0.0.1:9")
     found.report = Report(sent=NOON, ended=NOON if over else None, body={"status": status, "position": 0})
     return found
 
@@ -57,9 +57,9 @@ def test_the_real_run_keeps_the_login() -> None:
 )
 def test_the_late_order_is_sent_when_the_refresh_has_started(statuses: list[str], due: bool) -> None:
     """Earlier it would share that refresh. It is sent as well if no refresh can start any more."""
-    sales = [caller(story.FIRST_ORDERS[0], status, over=status == "Failed") for status in statuses]
-    stock = caller(story.FIRST_ORDERS[3], "Refreshing")
-    assert story.late_order_is_due([*sales, stock]) is due
+    sales = [caller(story.FIRST_REQUESTS[0], status, over=status == "Failed") for status in statuses]
+    stock = caller(story.FIRST_REQUESTS[3], "Refreshing")
+    assert story.late_request_is_due([*sales, stock]) is due
 
 
 def test_activity_of_power_bi() -> None:
@@ -75,7 +75,7 @@ def test_activity_of_power_bi() -> None:
 def test_log_has_a_line_for_each_change() -> None:
     """If the output is not a terminal."""
     where, out = console(120)
-    one = caller(story.FIRST_ORDERS[0], "WaitingForIdle")
+    one = caller(story.FIRST_REQUESTS[0], "WaitingForIdle")
     with view.live(where, [one]) as update:
         update("Sales: idle")
         update("Sales: idle")
@@ -93,7 +93,7 @@ def test_log_has_a_line_for_each_change() -> None:
 def test_live_table_fits_a_narrow_terminal() -> None:
     """At 80 columns no cell is cut."""
     where, out = console(80, terminal=True)
-    callers = [caller(ask, "WaitingForIdle") for ask in story.FIRST_ORDERS]
+    callers = [caller(ask, "WaitingForIdle") for ask in story.FIRST_REQUESTS]
     with view.live(where, callers) as update:
         update("Sales: scheduled refresh running; Stock: our refresh running")
     text = out.getvalue()
@@ -115,20 +115,20 @@ def test_table_of_outcomes(width: int) -> None:
         sent=NOON, ended=NOON, code=424, body={"status": "OutcomeUnknown", "error": {"message": "[lost] it is"}}
     )
     recorded = [Refresh("r1", "Completed", NOON + timedelta(seconds=7))]
-    assessments = [assess(story.FIRST_ORDERS[0], good, recorded), assess(story.FIRST_ORDERS[1], good, recorded)]
-    view.show_assessments(where, [*assessments, assess(story.FIRST_ORDERS[3], bad, recorded)])
+    assessments = [assess(story.FIRST_REQUESTS[0], good, recorded), assess(story.FIRST_REQUESTS[1], good, recorded)]
+    view.show_assessments(where, [*assessments, assess(story.FIRST_REQUESTS[3], bad, recorded)])
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert "Load orders Sales Completed #1, 2 callers 7.0 s 6.0 s yes" in lines
     assert "Load warehouses Stock OutcomeUnknown NO" in lines
     assert "Load warehouses received this error:\n  [lost] it is" in out.getvalue()
-    assert "Load warehouses: incorrect: it names no refresh" in out.getvalue()
+    assert "Load warehouses: incorrect: the outcome names no refresh" in out.getvalue()
 
 
 def test_the_conclusion() -> None:
     """One incorrect outcome is enough, and an unchecked one is not called correct."""
     received = Report(sent=NOON, ended=NOON, code=200, body={"status": "Completed", "refreshId": "r1"})
     correct, unchecked, incorrect = (
-        assess(story.LATE_ORDER, received, known) for known in ([Refresh("r1", "Completed", NOON)], None, [])
+        assess(story.LATE_REQUEST, received, known) for known in ([Refresh("r1", "Completed", NOON)], None, [])
     )
     assert story.conclusion([correct, correct]) == "All outcomes are correct: Power BI's own records agree."
     assert story.conclusion([correct, unchecked]) == "The outcomes could not be checked."

@@ -84,7 +84,7 @@ def test_invalid_arguments_are_refused(arguments: list[str], sentence: str, caps
 def test_days_without_a_violation_end_with_0() -> None:
     """The output has the counts, the speed, and the events that never occurred."""
     first = result(10, counts={"wake_lost": 3, "requests": 1200})
-    second = result(11, counts={"wake_lost": 1, "told Completed": 2})
+    second = result(11, counts={"wake_lost": 1, "outcome Completed": 2})
     ended = [first, None, second]
     clock = iter(range(100)).__next__
     code, text = output_of(lambda where: many(where, PLAN, ended, lambda: float(clock())))
@@ -150,7 +150,7 @@ def test_a_log_gets_a_line_after_the_first_day_and_every_ten_seconds() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_everything_fits_on_a_terminal(width: int) -> None:
     """No line is too long and no cell is cut, even with large counts."""
-    counts = dict.fromkeys([*FAULTS, "told Completed", "requests"], 20_000)
+    counts = dict.fromkeys([*FAULTS, "outcome Completed", "requests"], 20_000)
     ended = [result(seed, counts=counts) for seed in PLAN.seeds]
     _, text = output_of(lambda where: many(where, PLAN, ended), width, terminal=True)
     assert max(map(len, text.splitlines())) <= width
@@ -232,6 +232,6 @@ def test_days_are_played_by_other_processes(monkeypatch: pytest.MonkeyPatch) -> 
 def test_counts_with_an_unknown_name_are_shown() -> None:
     """No count is hidden."""
     tally = Tally()
-    tally.add(result(0, counts={"gremlins": 1, "told Nothing": 1}))
+    tally.add(result(0, counts={"gremlins": 1, "outcome Nothing": 1}))
     assert tally.faults()[-1] == "gremlins"
-    assert tally.outcomes()[-1] == "told Nothing"
+    assert tally.outcomes()[-1] == "outcome Nothing"

@@ -57,7 +57,7 @@ LONGEST_REFRESH = 2_400
 ALL_OVER = SICK_FOR + timedelta(hours=12)
 DELAYED = timedelta(minutes=25)
 """The maximum delay of an operation's duplicate: less than the time for which the queue stores its entries."""
-MOST_EVENTS = 60_000
+MAX_EVENTS = 60_000
 
 
 @dataclass
@@ -150,7 +150,7 @@ class World:
 
     def go_on(self) -> None:
         """Until all have ended, one event after the other."""
-        for _ in range(MOST_EVENTS):
+        for _ in range(MAX_EVENTS):
             waiting: list[Caller | Orchestration] = [caller for caller in self.callers if not caller.over]
             if not (waiting or self.queue.runs):
                 return
