@@ -135,7 +135,7 @@ def test_settings_and_overlapping_routes(tmp_path: Path, start: Start) -> None:
     )
     host = start(app=app)
     assert host.get("/api/x").text == "hello, from file"
-    host.wait_for_log("/api/x fits function a_last_resort and function x; it goes to a_last_resort")
+    host.wait_for_log("/api/x matches function a_last_resort and function x; it goes to a_last_resort")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_open_work_keeps_an_instance_running(world: Simulation, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         assert ended(world, "leaves_work") == "returned"
     assert world.now - START >= timedelta(seconds=59)
-    assert "stays Running until these are over: timer due" in caplog.text
+    assert "stays Running until these tasks end: timer due" in caplog.text
 
 
 def test_a_timer_of_two_weeks(world: Simulation) -> None:
@@ -206,7 +206,7 @@ def test_purge_by_time_takes_what_runs_unless_a_final_status_is_asked_for(
         world.hub.purge_between(START, world.now, frozenset({"Completed", "Failed"}))
     with caplog.at_level(logging.WARNING):
         assert world.hub.purge_between(START, world.now, frozenset({"Running"})) == 2
-    assert "deletes 2 running instances and entities too, as on Azure: @log@k, waits" in caplog.text
+    assert "also deletes 2 running instances and entities, as on Azure: @log@k, waits" in caplog.text
     world.engine.commit()
     assert world.hub.status("waits") is None
     assert world.hub.status("@log@k") is None

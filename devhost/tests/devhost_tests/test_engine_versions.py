@@ -93,7 +93,7 @@ def test_a_rollback_parks_newer_instances(older: str | None, caplog: pytest.LogC
         world.run()
     assert (status(world, "running"), status(world, "pending")) == ("Running", "Pending")
     assert world.engine.idle, "no busy loop"
-    assert "instance running (collects) has version 2.0 and is left alone" in caplog.text
+    assert "instance running (collects) has version 2.0 and is not run" in caplog.text
     assert caplog.text.count("instance running") == 1
     world.start("one_step", "own", text(1))
     world.run()
@@ -191,7 +191,9 @@ def test_versions_in_host_json(tmp_path: Path) -> None:
 
 def test_a_wrong_value_is_refused(tmp_path: Path) -> None:
     """The message lists the valid values."""
-    with pytest.raises(BadSettings, match="versionMatchStrategy is 'Newer'; it can be None, Strict, CurrentOrOlder"):
+    with pytest.raises(
+        BadSettings, match="versionMatchStrategy is 'Newer'; it must be one of None, Strict, CurrentOrOlder"
+    ):
         settings(tmp_path, {"versionMatchStrategy": "Newer"})
 
 

@@ -76,8 +76,8 @@ def test_without_an_engine_it_does_not_start(start: Start) -> None:
     """Neither on a state that was never used nor on one whose devhost has ended."""
     early = start("--http-only")
     assert early.stop() == 2
-    assert "no devhost runs on the state" in early.log
+    assert "no devhost uses the state" in early.log
     start().stop()
     late = start("--http-only")
     assert late.stop() == 2
-    assert "no devhost runs on the state" in late.log
+    assert "no devhost uses the state" in late.log

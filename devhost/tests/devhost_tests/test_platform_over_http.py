@@ -119,11 +119,11 @@ def test_the_body_of_a_failing_read(host: Client, unkind: Callable[..., Any]) ->
     [
         ("[1]", "must be a JSON object"),
         ("{", "must be a JSON object"),
-        ('{"latncy": 1}', "there is no fault 'latncy'; there are latency"),
+        ('{"latncy": 1}', "there is no fault 'latncy'; the faults are latency"),
         ('{"latency": "1"}', "latency must be a number"),
         ('{"latency": -1}', "from 0 to 3600"),
         ('{"latency": NaN}', "from 0 to 3600"),
-        ('{"blobReadsFail": 2}', "a probability, from 0 to 1"),
+        ('{"blobReadsFail": 2}', "a probability from 0 to 1"),
     ],
 )
 def test_wrong_faults_are_refused(host: Client, body: str, sentence: str) -> None:
