@@ -19,10 +19,10 @@ from tests.simulation.story import story
 from tests.simulation.world import MAX_STEPS, World
 
 TIMELINE = 80
-"""The number of lines of a timeline in the output: enough to see the cause, few enough to read."""
+"""The maximum number of lines of a timeline in the output: enough to see the cause, few enough to read."""
 
 LOGGERS = ("activities", "durable", "entities", "triggers")
-"""Of the app, by its packages."""
+"""The loggers of the app: the names of its packages."""
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Result:
     timeline: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    """CPU time, so that it is the same on a busy machine."""
+    """Processor time, which does not depend on how busy the machine is."""
 
     @property
     def story(self) -> str:
-        """The failing seed in readable form."""
+        """The last lines of the timeline and the violation, for the output."""
         *sentences, violation = story([*self.timeline, str(self.violation)])
         head = f"seed {self.seed} ({self.level}): {violation}"
         skipped = len(sentences) - TIMELINE
@@ -48,12 +48,12 @@ class Result:
 
 
 def run_seed(seed: int, level: Level | None = None) -> Result:
-    """The day of a seed from start to quiet."""
+    """Plays the day of a seed until the world is quiet."""
     return run_day(scenario(seed, level))
 
 
 def run_day(day: Scenario) -> Result:
-    """A day from start to quiet."""
+    """Plays a day until the world is quiet."""
     result = Result(day.seed, day.level)
 
     def note(now: datetime, line: str) -> None:
@@ -78,14 +78,14 @@ def run_day(day: Scenario) -> Result:
 
 
 class _Lines(logging.Handler):
-    """Passes on the app's own log lines."""
+    """A log handler that passes the log lines of the app to a function."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__()
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line."""
+        """Passes one line."""
         self._tell(record.getMessage())
 
 
@@ -114,7 +114,7 @@ def _play(world: World) -> None:
                 invariant(world)
             world.checked_posts = len(world.posts)
         if world.loop.problems:
-            raise Violation(f"9: an exception that nothing awaited: {world.loop.problems[0]}")
+            raise Violation(f"9: an exception that no code retrieved: {world.loop.problems[0]}")
         if world.steps > MAX_STEPS:
             raise Violation(f"6: not quiet after {MAX_STEPS} steps, at {world.now - START}")
     for request in world.requests:
