@@ -138,7 +138,7 @@ def test_wrong_faults_on_the_command_line_are_refused(start: Start) -> None:
     """They are refused like wrong faults in a request."""
     host = start("--latency", "-1")
     assert host.stop() == 2
-    assert "latency is in seconds" in host.log
+    assert "latency must be a number of seconds" in host.log
 
 
 def test_admin_routes_need_the_master_key(start: Start) -> None:

@@ -34,7 +34,7 @@ def refresh(state: str = "Completed", refresh_id: str = "r1", seconds: float = 5
 
 
 def test_a_correct_success() -> None:
-    """Correct, with the times that the caller received."""
+    """The outcome is correct, and has the times that the caller received."""
     assessment = assess(REQUEST, report(), [refresh()])
     assert (assessment.correct, assessment.status, assessment.waited, assessment.refreshed) == (
         True,
@@ -74,7 +74,7 @@ def test_an_incorrect_outcome(received: Report, refreshes: list[Refresh] | None,
 
 
 def test_a_difference_of_clocks_is_tolerated() -> None:
-    """Between two machines a start one second too early proves nothing."""
+    """If the clocks of two machines differ, a start one second too early proves nothing."""
     assert assess(REQUEST, report(), [refresh(seconds=-1)], timedelta(seconds=2)).correct is True
     assert assess(REQUEST, report(), [refresh(seconds=-3)], timedelta(seconds=2)).correct is False
 
@@ -110,5 +110,5 @@ def test_times_without_an_offset_are_utc(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 5, "", "soon"])
 def test_values_that_are_not_times(value: object) -> None:
-    """They give None."""
+    """Other values give None."""
     assert parse_time(value) is None

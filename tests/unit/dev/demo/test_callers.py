@@ -1,4 +1,4 @@
-"""A caller of the demo, against a small server that answers according to the app's HTTP contract."""
+"""A caller of the demo, with a small server that answers by the app's HTTP contract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUEUED = (202, {"status": "Queued", "position": 2})
 
 
 class App:
-    """Answers the POST with the first answer, each GET with the next one, and repeats the last one."""
+    """A server that answers the POST with the first answer, each GET with the next one, and repeats the last one."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -117,7 +117,7 @@ def test_a_failure_is_an_outcome(call: Callable[[list[Answer]], Report]) -> None
 
 
 def test_an_unreachable_app() -> None:
-    """Reported as a problem; the thread does not crash."""
+    """The caller reports a problem; its thread does not crash."""
     # nothing listens on port 9 (discard)
     caller = Caller(REQUEST, "http://127.0.0.1:9")
     caller.start()
@@ -138,7 +138,7 @@ def test_an_unreachable_app() -> None:
     ],
 )
 def test_phases_as_shown_to_people(body: dict[str, Any], phase: str, position: str) -> None:
-    """The phase and the place in the queue; an unknown status is shown unchanged."""
+    """The output has the phase and the position in the queue; an unknown status is shown unchanged."""
     report = Report(sent=datetime.now(UTC), body=body)
     assert (report.phase, report.position) == (phase, position)
     assert Report(body=body).phase == "not sent yet"
