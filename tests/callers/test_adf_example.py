@@ -95,7 +95,7 @@ def code_block(heading: str) -> str:
     return found[1]
 
 
-def test_green(estate: Estate) -> None:
+def test_a_completed_refresh(estate: Estate) -> None:
     """The copy comes first. The guide shows the output of the Web activity."""
     model = estate.caller.world.model(seconds=1)
     run = estate.run(model)
@@ -110,7 +110,7 @@ def test_green(estate: Estate) -> None:
     assert request["caller"] == {"factory": "contoso", "pipeline": EXAMPLE, "runId": RUN}
 
 
-def test_red(estate: Estate) -> None:
+def test_a_failed_refresh(estate: Estate) -> None:
     """The guide shows the error of the parent, with the cause and the remedy."""
     run = estate.run(estate.caller.world.model(outcome="Failed"))
     assert run.status == FAILED

@@ -103,7 +103,7 @@ def test_the_log_line_of_an_accepted_request() -> None:
 
 
 def test_fast_runs_the_documented_checks() -> None:
-    """These are all steps except the tools of the infrastructure, and the unit tests."""
+    """They are all fast checks, and of the tests only the unit tests."""
     *others, tests = [step.name for step in steps(fast=True)]
     assert f"`--fast`: {', '.join(others)} and the unit {tests}" in document("docs/development.md")
 

@@ -72,7 +72,7 @@ def test_no_run_at_the_start(schedule: str, options: dict[str, Any], kept: dict[
 
 
 def test_it_runs_by_the_clock_and_after_a_failure() -> None:
-    """It runs at the start if the function says so, then on its schedule, although the first run raised."""
+    """It runs at the start if the function requires that, then on its schedule, although the first run raised."""
     seen: list[func.TimerRequest] = []
     tick = function("* * * * * *", seen, run_on_startup=True)
     run_until(tick, {}, lambda: len(seen) >= 2)

@@ -55,7 +55,7 @@ def test_all_tests_are_compiled_before_they_run() -> None:
     assert "bytecode" not in [step.name for step in steps(fast=False, pytest_arguments=["tests/unit"])]
 
 
-def test_a_check_beside_others_begins_before_them() -> None:
+def test_a_parallel_check_begins_at_once() -> None:
     """Its result is awaited in its place in the order, so the tests come after it."""
     begun, order = threading.Event(), []
 

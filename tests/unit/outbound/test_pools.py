@@ -259,7 +259,7 @@ class Threads(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[list[tuple[str, str | None]]]:
-    """Logs, and returns all lines with their tasks; None is a line that the platform would drop."""
+    """The lines of a handler, each with its task; None: the platform would drop the line. All handlers get the same."""
     handler, other = Threads(), Threads()
     root = logging.getLogger()
     root.addHandler(handler)
@@ -294,7 +294,7 @@ def test_log_lines_become_those_of_the_caller(handled: list[tuple[str, str | Non
 
 
 def test_a_handler_gets_no_line_below_its_level() -> None:
-    """It gets the same lines as if they had been logged on the thread of the caller."""
+    """The level of the handler applies as if the caller's own thread had logged the line."""
 
     def work() -> None:
         log.warning("no")

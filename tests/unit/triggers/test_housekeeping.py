@@ -140,7 +140,7 @@ def purge(engine: Engine, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_queue_that_was_deleted_is_not_visited(caplog: pytest.LogCaptureFixture) -> None:
-    """Its row stays permanently with a status that says so. A row without a status is visited."""
+    """Its row stays permanently, with a status that reports the deletion. A row without a status is visited."""
     rows = [entity("gone", status={}), entity("gone too", status={"entityExists": False}), entity("old", status=None)]
     engine = Engine([*rows, entity("here")])
     event = tidy(engine, caplog)

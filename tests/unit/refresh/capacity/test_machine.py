@@ -92,7 +92,7 @@ class Desk:
 
 
 def test_no_more_runs_than_the_limit() -> None:
-    """The next run waits, and learns how many runs are ahead of it."""
+    """The next run waits, and learns which runs are ahead of it."""
     desk = Desk(2)
     assert desk.take("a") == Placed(since=instant(NOON), new=True)
     desk.pass_time(seconds=1)

@@ -187,7 +187,7 @@ def test_a_model_without_requests_can_be_overdue() -> None:
 
 
 def test_old_models_are_removed() -> None:
-    """All are removed except those in `keep`."""
+    """A model without recent news is removed, unless it is in `keep` or its run is active."""
     shard = shard_after(ended("a", 600))
     forget = Forget(at=at(0), before=at(60))
     assert index.apply(shard, forget, NOW).shard.models == {}

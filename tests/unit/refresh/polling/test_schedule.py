@@ -81,7 +81,7 @@ def test_too_few_earlier_refreshes_are_ignored(spent: float, durations: list[flo
 
 @given(histories.filter(lambda known: len(known) >= ENOUGH))
 def test_the_usual_end_is_the_median(durations: list[float]) -> None:
-    """It is the median of an early, a usual and a late refresh, in any order of the history."""
+    """The usual end is the median, between an early and a late end, for any order of the history."""
     expected = expectation(durations)
     assert expected is not None
     assert 0 <= expected.early <= expected.usual <= expected.late <= 1.3 * expected.usual
